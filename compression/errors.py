@@ -1,0 +1,33 @@
+"""The errors that a person may see. Each message says what was wrong and what to do about it."""
+
+
+class CompressionError(Exception):
+    """Root of every error that the engine raises on purpose; its text is meant for the user."""
+
+
+class InvalidRecipe(CompressionError):
+    """A recipe, step or setting that cannot be carried out."""
+
+
+class UnknownModel(CompressionError):
+    """A model name that the catalogue does not hold."""
+
+
+class DataUnavailable(CompressionError):
+    """A data set that is neither on this machine nor reachable."""
+
+
+class CorruptFile(CompressionError):
+    """A stored file, weights file or artifact that does not pass its checks."""
+
+
+class StorageFailed(CompressionError):
+    """The database or the artifact folder could not be written or read (a full disk, say)."""
+
+
+class Diverged(CompressionError):
+    """Training or calibration produced values that are not finite: the variant has no numbers to show."""
+
+
+class Cancelled(CompressionError):
+    """The person, or the page on the person's behalf, gave the work up."""

@@ -1,0 +1,118 @@
+"""The catalogue of sample models. Importing it is cheap; building a network imports torch."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compression.errors import CorruptFile, UnknownModel
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class SampleModel:
+    """One entry. `builder` names the function that builds the network for a width multiplier."""
+
+    name: str
+    title: str
+    task: str
+    dataset: str
+    builder: str
+    about: str
+    epochs: int
+    learning_rate: float
+
+    @property
+    def weights_path(self) -> Path:
+        """The trained weights."""
+        return WEIGHTS / f"{self.name}.safetensors"
+
+    @property
+    def picture_path(self) -> Path:
+        """A strip with one test image of each class."""
+        return WEIGHTS / f"{self.name}.png"
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What was measured when the weights were made: see `sample_models.train`."""
+        path = WEIGHTS / f"{self.name}.json"
+        try:
+            card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CorruptFile(
+                f"The card of {self.name} ({path.name}) cannot be read: {error}. "
+                f"Make it again: python -m sample_models.train {self.name}"
+            ) from error
+        return card
+
+    def build(self, width_mult: float = 1.0) -> nn.Module:
+        """An untrained network of this family, its channels scaled by `width_mult` (0.1 to 1)."""
+        module, function = self.builder.split(":")
+        network: nn.Module = getattr(importlib.import_module(module), function)(width_mult)
+        return network
+
+    def load(self) -> nn.Module:
+        """The trained network, in evaluation mode. The weights file is checked, never unpickled."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        network = self.build()
+        try:
+            network.load_state_dict(load_file(self.weights_path))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise CorruptFile(
+                f"The weights of {self.name} ({self.weights_path.name}) cannot be loaded: {error}. "
+                f"Make them again: python -m sample_models.train {self.name}"
+            ) from error
+        return network.eval()
+
+
+_ENTRIES = (
+    SampleModel(
+        "mlp-digits", "MLP on digits", "Read a handwritten digit, 8 x 8 pixels", "digits",
+        "sample_models.mlp:mlp_digits", "The smallest: three linear layers. Everything is instant.",
+        epochs=120, learning_rate=0.05,
+    ),
+    SampleModel(
+        "lenet300-mnist5k", "LeNet-300-100 on MNIST-5k", "Read a handwritten digit, 28 x 28 pixels", "mnist5k",
+        "sample_models.mlp:lenet300", "Three linear layers: the classic of the pruning papers.",
+        epochs=120, learning_rate=0.05,
+    ),
+    SampleModel(
+        "lenet5-mnist5k", "LeNet-5 on MNIST-5k", "Read a handwritten digit, 28 x 28 pixels", "mnist5k",
+        "sample_models.lenet:lenet5", "Two convolutions, two linear layers: most weights sit in one layer.",
+        epochs=60, learning_rate=0.03,
+    ),
+    SampleModel(
+        "resnet8-mnist5k", "ResNet-8 on MNIST-5k", "Read a handwritten digit, 28 x 28 pixels", "mnist5k",
+        "sample_models.resnet:resnet8", "A small residual network: few weights, many operations.",
+        epochs=50, learning_rate=0.1,
+    ),
+    SampleModel(
+        "resnet20-fashion", "ResNet-20 on Fashion-MNIST", "Name a piece of clothing, 28 x 28 pixels", "fashion-mnist",
+        "sample_models.resnet:resnet20", "Nine residual blocks on a harder task: compression shows sooner.",
+        epochs=20, learning_rate=0.1,
+    ),
+    SampleModel(
+        "mobilenet-fashion", "MobileNet on Fashion-MNIST", "Name a piece of clothing, 28 x 28 pixels", "fashion-mnist",
+        "sample_models.mobilenet:mobilenet", "Depthwise-separable convolutions: small from the start.",
+        epochs=10, learning_rate=0.1,
+    ),
+)  # fmt: skip
+
+MODELS = {entry.name: entry for entry in _ENTRIES}
+
+
+def find_model(name: str) -> SampleModel:
+    """The entry called `name`; raises `UnknownModel` with the names there are."""
+    try:
+        return MODELS[name]
+    except KeyError:
+        raise UnknownModel(f"There is no model {name!r}. Choose one of: {', '.join(MODELS)}.") from None
