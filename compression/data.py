@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +156,7 @@ def _split(name: str, folder: str, progress: Progress) -> Dataset:
 _MEMORY: dict[tuple[str, str], Dataset] = {}
 
 
-def _take(arrays: dict[str, NDArray[np.generic]], index: NDArray[np.int64]) -> Arrays:
+def _take(arrays: dict[str, NDArray[Any]], index: NDArray[np.int64]) -> Arrays:
     return arrays["x"][index].astype(np.uint8), arrays["y"][index].astype(np.int64)
 
 
@@ -174,7 +175,7 @@ def _cached(name: str) -> bool:
     return (_folder(name) / "complete").is_file()
 
 
-def _read_cache(name: str) -> dict[str, NDArray[np.generic]]:
+def _read_cache(name: str) -> dict[str, NDArray[Any]]:
     """Memory-mapped, so that worker processes share one copy."""
     return {path.stem: np.load(path, mmap_mode="r") for path in _folder(name).glob("*.npy")}
 

@@ -137,7 +137,7 @@ class _Restriction(nn.Module):
         self.restriction = restriction
 
     def forward(self, weight: Tensor) -> Tensor:
-        projected: Tensor = _StraightThrough.apply(weight, self.restriction.project(weight.detach()))
+        projected: Tensor = _StraightThrough.apply(weight, self.restriction.project(weight.detach()))  # type: ignore[no-untyped-call]
         return projected
 
 
@@ -197,7 +197,9 @@ def input_shape(model: fx.GraphModule) -> tuple[int, int, int]:
 
 def clone(model: fx.GraphModule) -> fx.GraphModule:
     """An independent copy; techniques change copies, never what they were given."""
-    return copy.deepcopy(model)
+    copied = copy.deepcopy(model)
+    copied.input_shape = model.input_shape  # GraphModule's own copying keeps only what it knows
+    return copied
 
 
 def weighted_layers(model: nn.Module) -> dict[str, WeightedLayer]:

@@ -121,8 +121,8 @@ class Recipe(_Data):
     """A model, the steps to take in order, and a seed for everything random in them."""
 
     model: str = Field(min_length=1, max_length=100)
-    steps: tuple[AnyStep, ...] = Field((), max_length=20)
-    seed: int = Field(0, ge=0, le=2**31 - 1)
+    steps: tuple[AnyStep, ...] = Field(default=(), max_length=20)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")
     def _legal_order(self) -> Recipe:
@@ -155,7 +155,7 @@ class Recipe(_Data):
 
     def baseline(self) -> Recipe:
         """The recipe this one is compared with: the same model, nothing done."""
-        return Recipe(model=self.model, seed=0)
+        return Recipe(model=self.model, steps=(), seed=0)
 
 
 _RANGES = "its ranges were fitted to the network as it was; put it before quantization"

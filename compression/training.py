@@ -105,7 +105,7 @@ def train(
                         f"Training diverged at step {step + 1} of {steps} (loss {value.item()}). "
                         f"Try a learning rate below {learning_rate:g}, or milder compression."
                     )
-                value.backward()
+                value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 if step % 10 == 9 or step + 1 == steps:

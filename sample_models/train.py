@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from compression.data import Dataset, load_dataset
+from compression.errors import CompressionError
 from compression.network import count_costs, trace
 from compression.training import train
 from sample_models.catalogue import MODELS, SampleModel, find_model
@@ -86,9 +87,12 @@ def main() -> None:
     """Train the named models, or all."""
     parser = argparse.ArgumentParser(prog="python -m sample_models.train", description=__doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"one of: {', '.join(MODELS)}")
-    for name in parser.parse_args().names:
-        card = make(find_model(name))
-        print(f"{name}: {card['correct']} of {card['n_test']} test images correct, {card['training_seconds']} s")
+    try:
+        for entry in [find_model(name) for name in parser.parse_args().names]:
+            card = make(entry)
+            print(f"{entry.name}: {card['correct']} of {card['n_test']} test images correct, {card['training_seconds']} s")
+    except CompressionError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

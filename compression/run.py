@@ -1,0 +1,170 @@
+"""The story of the project: a recipe in, honestly measured numbers out.
+
+Load the model, apply the steps, write the stored file, decode it, and evaluate and time what was decoded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import fx
+
+from compression import ENGINE_VERSION, evaluation, export, keys, machine, measurement, statistics, storage
+from compression.data import Dataset, load_dataset
+from compression.network import Costs, count_costs, trace
+from compression.primitives.batch_norm import fold_batch_norm
+from compression.recipe import Recipe
+from compression.result import Measures, Result
+from compression.techniques import Context, apply_step
+from sample_models.catalogue import SampleModel, find_model
+
+Report = Callable[[float, str], None]
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class RunOutput:
+    """A result and its artifacts: stored file, runtime file, predicted class of each test image (uint8)."""
+
+    result: Result
+    stored: bytes
+    onnx: bytes
+    predictions: NDArray[np.uint8]
+
+    def artifacts(self) -> dict[str, bytes]:
+        """The files to keep, by the names used in `Result.artifacts`."""
+        return {"stored": self.stored, "onnx": self.onnx, "predictions": self.predictions.tobytes()}
+
+
+def run_recipe(
+    recipe: Recipe,
+    *,
+    baseline: RunOutput | None = None,
+    report: Report = lambda fraction, words: None,
+    check_cancelled: Check = lambda: None,
+) -> RunOutput:
+    """Carry out `recipe` and measure the file it leads to.
+
+    `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. Raises
+    `CompressionError` children for whatever a person can do something about, `Cancelled` when
+    `check_cancelled` says so.
+    """
+    started = time.monotonic()
+    entry = find_model(recipe.model)
+    if baseline is None and not recipe.is_baseline:
+        baseline = run_recipe(recipe.baseline(), report=_part(report, 0, 0.2), check_cancelled=check_cancelled)
+        report = _part(report, 0.2, 1)
+    dataset = load_dataset(entry.dataset, progress=_part(report, 0, 0.1))
+    model = build_variant(recipe, entry, dataset, _part(report, 0.1, 0.7), check_cancelled)
+
+    report(0.7, "writing the stored file")
+    costs = count_costs(fold_batch_norm(model))
+    stored = storage.encode(export.to_onnx(model))
+    onnx = storage.decode(stored).SerializeToString(deterministic=True)
+    predictions = evaluation.predict(
+        onnx, dataset.test, report=_part(report, 0.75, 0.85), check_cancelled=check_cancelled
+    )
+    latency = measurement.measure_latency(
+        onnx, baseline.onnx if baseline else onnx, dataset.input_shape,
+        report=_part(report, 0.85, 1), check_cancelled=check_cancelled,
+    )  # fmt: skip
+
+    right = predictions == dataset.test.y
+    measures = _measures(right, costs, stored, onnx, latency)
+    result = _row(recipe, entry, measures, baseline, right, predictions, dataset, latency)
+    artifacts = {"stored": stored, "onnx": onnx, "predictions": predictions.tobytes()}
+    names = {name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()}
+    result = result.model_copy(update={"artifacts": names, "seconds": time.monotonic() - started})
+    return RunOutput(result, stored, onnx, predictions)
+
+
+def build_variant(
+    recipe: Recipe,
+    entry: SampleModel,
+    dataset: Dataset,
+    report: Report = lambda fraction, words: None,
+    check_cancelled: Check = lambda: None,
+) -> fx.GraphModule:
+    """The compressed network before it is written to a file."""
+    model = load_network(entry.name)
+    for number, step in enumerate(recipe.steps):
+        check_cancelled()
+        share = (number / len(recipe.steps), (number + 1) / len(recipe.steps))
+        step_report = _part(report, *share)
+        step_report(0, step.technique.replace("_", " "))
+        context = Context(
+            dataset=dataset,
+            teacher=load_network(entry.name),
+            build_student=lambda width: trace(entry.build(width), dataset.input_shape),
+            seed=recipe.seed,
+            report=step_report,
+            check_cancelled=check_cancelled,
+        )
+        model = apply_step(model, step, context)
+    check_cancelled()
+    return model
+
+
+@functools.lru_cache(maxsize=4)
+def load_network(name: str) -> fx.GraphModule:
+    """The trained sample model as a graph; shared, so never changed."""
+    entry = find_model(name)
+    shape = entry.card["input_shape"]
+    return trace(entry.load(), (shape[0], shape[1], shape[2]))
+
+
+def _part(report: Report, start: float, stop: float) -> Report:
+    return lambda fraction, words: report(start + (stop - start) * fraction, words)
+
+
+def _measures(
+    right: NDArray[np.bool_], costs: Costs, stored: bytes, onnx: bytes, latency: measurement.Latency
+) -> Measures:
+    correct, n_test = int(right.sum()), len(right)
+    low, high = statistics.wilson_interval(correct, n_test)
+    return Measures(
+        accuracy=correct / n_test, accuracy_low=low, accuracy_high=high, n_test=n_test,
+        stored_bytes=len(stored), onnx_bytes=len(onnx), zipped_bytes=storage.zipped_size(onnx),
+        latency_p50_ms=latency.p50_ms, latency_p95_ms=latency.p95_ms,
+        latency_ratio=latency.ratio, latency_ratio_low=latency.ratio_low, latency_ratio_high=latency.ratio_high,
+        **dataclasses.asdict(costs),
+    )  # fmt: skip
+
+
+def _row(
+    recipe: Recipe,
+    entry: SampleModel,
+    measures: Measures,
+    baseline: RunOutput | None,
+    right: NDArray[np.bool_],
+    predictions: NDArray[np.uint8],
+    dataset: Dataset,
+    latency: measurement.Latency,
+) -> Result:
+    """The row. The baseline's latency is the one measured between this variant's runs."""
+    before = measures
+    paired = statistics.paired_difference(right, right)
+    changed = 0
+    if baseline is not None:
+        times = {"latency_p50_ms": latency.baseline_p50_ms, "latency_p95_ms": latency.baseline_p95_ms}
+        before = Measures(**baseline.result.model_dump(include=set(Measures.model_fields)) | times)
+        paired = statistics.paired_difference(right, baseline.predictions == dataset.test.y)
+        changed = int((predictions != baseline.predictions).sum())
+    return Result(
+        **measures.model_dump(), baseline=before,
+        recipe_id=recipe.recipe_id, recipe=recipe.model_dump(mode="json"),
+        accuracy_difference=paired.difference, accuracy_difference_low=paired.low,
+        accuracy_difference_high=paired.high, p_value=paired.p_value, changed_predictions=changed,
+        seconds=0.0, machine=machine.describe_machine(), machine_id=machine.machine_id(),
+        engine_version=ENGINE_VERSION, data_version=keys.data_version(entry.dataset),
+        model_version=entry.card["weights_sha256"], created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        artifacts={},
+    )  # fmt: skip

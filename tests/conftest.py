@@ -1,0 +1,29 @@
+"""Fixtures of all tests. Nothing here or below ever touches the user's own data folder."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_HOME = Path(tempfile.mkdtemp(prefix="compression-tests-"))
+os.environ["COMPRESSION_HOME"] = str(_HOME)
+os.environ.pop("COMPRESSION_DATABASE", None)
+os.environ.pop("COMPRESSION_SCHEDULER", None)
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh_home(tmp_path, monkeypatch):
+    """An empty COMPRESSION_HOME for one test, sharing the data sets that other tests have cached."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shared = _HOME / "data"
+    shared.mkdir(exist_ok=True)
+    (home / "data").symlink_to(shared)
+    monkeypatch.setenv("COMPRESSION_HOME", str(home))
+    return home

@@ -1,0 +1,75 @@
+import hashlib
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from compression.data import load_dataset
+from compression.errors import CorruptFile, UnknownModel
+from sample_models.catalogue import MODELS, find_model
+
+# what a well-trained network of each kind reaches on these test images
+LEAST_ACCURACY = {"mlp-digits": 0.96, "lenet300-mnist5k": 0.96, "lenet5-mnist5k": 0.975,
+                  "resnet8-mnist5k": 0.98, "resnet20-fashion": 0.93, "mobilenet-fashion": 0.91}  # fmt: skip
+
+
+def test_every_model_has_a_known_least_accuracy():
+    assert set(LEAST_ACCURACY) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+class TestEverySampleModel:
+    def test_card_belongs_to_the_weights_and_is_good(self, name):
+        entry = find_model(name)
+        content = entry.weights_path.read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry.card["weights_sha256"]
+        assert len(content) <= 3_000_000
+        assert entry.card["accuracy"] >= LEAST_ACCURACY[name]
+        assert entry.card["command"] == f"python -m sample_models.train {name}"
+
+    def test_trained_weights_classify_as_the_card_says(self, name):
+        entry = find_model(name)
+        split = load_dataset(entry.dataset).test.head(500)
+        with torch.no_grad():
+            right = entry.load()(torch.from_numpy(split.x)).argmax(1).numpy() == split.y
+        assert right.mean() == pytest.approx(entry.card["accuracy"], abs=0.03)
+
+    def test_students_of_every_width_run(self, name):
+        entry = find_model(name)
+        x = torch.randn(2, *entry.card["input_shape"])
+        sizes = []
+        for width in (0.1, 0.25, 0.5, 1.0):
+            network = entry.build(width).eval()
+            assert network(x).shape == (2, 10)
+            sizes.append(sum(p.numel() for p in network.parameters()))
+        assert sizes == sorted(set(sizes))
+
+    def test_picture_shows_every_class(self, name):
+        entry = find_model(name)
+        _, height, width = entry.card["input_shape"]
+        assert Image.open(entry.picture_path).size == (10 * width, height)
+
+
+def test_unknown_model_names_the_known_ones():
+    with pytest.raises(UnknownModel, match="'vgg'.*lenet5-mnist5k"):
+        find_model("vgg")
+
+
+def test_broken_weights_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
+    (tmp_path / "mlp-digits.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(CorruptFile, match="sample_models.train mlp-digits"):
+        find_model("mlp-digits").load()
+    with pytest.raises(CorruptFile, match="card"):
+        _ = find_model("mlp-digits").card
+
+
+def test_training_command_refuses_an_unknown_name_in_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "sample_models.train", "nope"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: There is no model 'nope'")
+    assert "Traceback" not in done.stderr
