@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from compression import wording
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
 from compression.recipe import Recipe, parse_recipe, parse_sweep
 from compression.result import Result
@@ -32,7 +33,9 @@ from compression.store import Store
 
 Report = Callable[[float, str], None]
 STORED_SUFFIX = ".cnet"
-COLUMNS = ("accuracy", "stored file", "smaller", "runtime file", "latency", "ratio to baseline")
+COLUMNS = ("id", "recipe", "accuracy, 95 %", "stored file", ".onnx", "latency", "ratio to baseline, 95 %")
+WIDE = 200
+"""Characters a line where no terminal says how wide it is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +107,7 @@ def _models(options: argparse.Namespace) -> int:
     for entry in entries:
         accuracy = f"{entry['accuracy']:.2%} of {entry['n_test']:,}"
         table.add_row(entry["name"], entry["task"], f"{entry['params']:,}", f"{entry['macs']:,}", accuracy)
-    Console().print(table)
+    _console().print(table)
     return 0
 
 
@@ -180,8 +183,7 @@ def _measure(recipe: Recipe, fresh: bool, report: Report) -> tuple[Result, dict[
     """From the store, or measured now and stored; `fresh` neither reads nor writes the store."""
     from compression.worker import measure
 
-    store = Store()
-    return measure(recipe, store, report=report, fresh=fresh)
+    return measure(recipe, Store(), report=report, fresh=fresh)
 
 
 @contextlib.contextmanager
@@ -200,19 +202,24 @@ def _progress() -> Iterator[Report]:
 
 
 def _print_table(results: Sequence[Result]) -> None:
-    table = Table("recipe", *COLUMNS, box=None)
+    table = Table(*COLUMNS, box=None)
     for r in results:
-        steps = " → ".join(step["technique"].replace("_", " ") for step in r.recipe["steps"]) or "baseline"
+        recipe = Recipe.model_validate(r.recipe)
         table.add_row(
-            f"{r.recipe['model']}: {steps}",
+            r.recipe_id,
+            f"{recipe.model}: {wording.recipe_in_words(recipe)}",
             f"{r.accuracy:.1%} [{r.accuracy_low:.1%}, {r.accuracy_high:.1%}]",
-            f"{r.stored_bytes:,} B",
-            f"{r.size_ratio:.1f}×",
-            f"{r.onnx_bytes:,} B",
-            f"{r.latency_p50_ms:.3f} ms",
+            f"{wording.size(r.stored_bytes)} ({r.size_ratio:.1f}×)",
+            wording.size(r.onnx_bytes),
+            wording.milliseconds(r.latency_p50_ms),
             f"{r.latency_ratio:.2f} [{r.latency_ratio_low:.2f}, {r.latency_ratio_high:.2f}]",
         )
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """As wide as the terminal; lines are not broken in files and pipes."""
+    return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
 def _read(name: str) -> bytes:

@@ -13,6 +13,10 @@ class UnknownModel(CompressionError):
     """A model name that the catalogue does not hold."""
 
 
+class UnsupportedModel(CompressionError):
+    """A network with a layer that the engine cannot carry out or write down."""
+
+
 class DataUnavailable(CompressionError):
     """A data set that is neither on this machine nor reachable."""
 

@@ -52,7 +52,7 @@ class ChannelPruning(_Data):
         1, description="Keep a multiple of this many channels: fast kernels like 8 or 16."
     )
     recalibrate: bool = Field(
-        True, description="Afterwards measure batch-norm statistics anew, or correct biases where there are none."
+        True, description="Afterwards fit what is left to what each layer answered before; no training."
     )
 
 
@@ -83,7 +83,7 @@ class Distillation(_Data):
     alpha: float = Field(
         0.9, ge=0, le=1, description="Weight of the teacher's predictions against the true labels; 0 is plain training."
     )
-    learning_rate: float = Field(0.05, gt=0, le=1, description="Largest step size of the optimizer.")
+    learning_rate: float = Field(0.01, gt=0, le=1, description="Largest step size of the optimizer.")
 
 
 class FineTuning(_Data):

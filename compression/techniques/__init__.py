@@ -7,6 +7,31 @@ here, a line in `TECHNIQUES`, an entry in the contract test.
 
 from __future__ import annotations
 
-from compression.techniques.context import Context, Technique
+from typing import Any
 
-__all__ = ["Context", "Technique"]
+from torch import fx
+
+from compression.recipe import ChannelPruning, Distillation, FineTuning, MagnitudePruning, Quantization, Step
+from compression.techniques.channel_pruning import channel_pruning
+from compression.techniques.context import Context, Technique
+from compression.techniques.distillation import distillation
+from compression.techniques.fine_tuning import fine_tuning
+from compression.techniques.magnitude_pruning import magnitude_pruning
+from compression.techniques.quantization import quantization
+
+__all__ = ["TECHNIQUES", "Context", "Technique", "apply_step"]
+
+TECHNIQUES: dict[type[Step], Technique[Any]] = {
+    Distillation: distillation,
+    ChannelPruning: channel_pruning,
+    MagnitudePruning: magnitude_pruning,
+    Quantization: quantization,
+    FineTuning: fine_tuning,
+}
+"""What carries out each kind of step."""
+
+
+def apply_step(model: fx.GraphModule, step: Step, context: Context) -> fx.GraphModule:
+    """Carry out one step; returns a new model and leaves the given one alone."""
+    context.check_cancelled()
+    return TECHNIQUES[type(step)](model, step, context)

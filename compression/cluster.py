@@ -1,0 +1,181 @@
+"""The worker processes as the engine sees them: embedded, or where COMPRESSION_SCHEDULER says. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compression import machine, worker
+from compression.errors import CompressionError
+from compression.store import Job
+from compression.worker import Order
+
+if TYPE_CHECKING:
+    import distributed
+
+START_TIMEOUT_S = 90
+"""A cold disk needs half a minute to load torch."""
+
+BACKGROUND = "background"
+"""The Dask resource that background jobs need, where any worker has it."""
+
+
+class ClusterFailed(CompressionError):
+    """The worker processes could not be started or reached."""
+
+
+@dataclass
+class Slot:
+    """A worker, how many more jobs it can take now, and whether background jobs may go there."""
+
+    address: str
+    free: int
+    takes_background: bool
+
+
+class Cluster:
+    """A connection to worker processes. Make one with `connect`."""
+
+    def __init__(self, client: distributed.Client, host: subprocess.Popen[bytes] | None) -> None:
+        self._client, self._host = client, host
+        self._seen: set[str] = set()
+        self.machine_ids: tuple[str, ...] = ()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether work can be given to it."""
+        return self._client.status == "running" and (self._host is None or self._host.poll() is None)
+
+    def slots(self) -> list[Slot]:
+        """All workers, those that take no background jobs first."""
+        workers = self._client.scheduler_info()["workers"]
+        busy = self._client.processing()
+        if set(workers) != self._seen:
+            self._look_at(set(workers))
+        knows = any(BACKGROUND in entry["resources"] for entry in workers.values())
+        slots = [
+            Slot(address, entry["nthreads"] - len(busy.get(address, ())), not knows or BACKGROUND in entry["resources"])
+            for address, entry in workers.items()
+        ]
+        return sorted(slots, key=lambda slot: slot.takes_background)
+
+    def submit(self, slot: Slot, job: Job, order: Order) -> distributed.Future:
+        """Give a job to a worker; returns Dask's future."""
+        return self._client.submit(
+            worker.execute, order,
+            key=f"job-{order.job_id}-{order.claim}", pure=False, workers=[slot.address], allow_other_workers=True,
+            priority=0 if job.background else 10,
+            resources={BACKGROUND: 1} if job.background and self._host else None,
+        )  # fmt: skip
+
+    def stop_by_force(self, future: distributed.Future) -> None:
+        """Restart the worker that runs `future`, so that it stops in the middle of whatever it does."""
+        addresses = [address for address, names in self._client.processing().items() if future.key in names]
+        future.cancel()
+        if addresses:
+            self._client.restart_workers(addresses, timeout=30, raise_for_error=False)
+
+    def close(self) -> None:
+        """Disconnect and, where the cluster is ours, end it; returns when it is gone."""
+        with contextlib.suppress(Exception):  # whatever a broken connection says now does not matter
+            self._client.close(timeout=2)
+        if self._host is not None:
+            _end(self._host)
+
+    def _look_at(self, addresses: set[str]) -> None:
+        """Elsewhere may be another kind of machine: results are looked up under the workers' names."""
+        if self._host is None and addresses:
+            self.machine_ids = tuple(sorted(set(self._client.run(machine.machine_id).values())))
+        self._seen = addresses
+
+
+def connect(run: str = worker.RUN) -> Cluster:
+    """Start an embedded cluster, or connect to COMPRESSION_SCHEDULER (`tcp://…` or `tls://…`).
+
+    That cluster's scheduler and workers need this package installed, and the workers one thread each and
+    access to COMPRESSION_DATABASE (say, PostgreSQL) and to the COMPRESSION_HOME folder under the same path;
+    certificates for `tls://` come from Dask's own configuration (`distributed.comm.tls`). Clocks must agree
+    within seconds. Give all workers but one `--resources background=1` to keep one free for people.
+
+    Raises `ClusterFailed` with what to do.
+    """
+    address = os.environ.get("COMPRESSION_SCHEDULER")
+    if address:
+        return Cluster(_client(address, None, run), None)
+    host = _start_host()
+    try:
+        from compression.host import security  # takes a second to import, while the host does the same
+
+        greeting = _greeting(host)
+        return Cluster(_client(greeting["address"], security(greeting["credentials"]), run), host)
+    except BaseException:
+        _end(host)
+        raise
+
+
+def _client(address: str, security: distributed.Security | None, run: str) -> distributed.Client:
+    import distributed
+
+    from compression.host import SetUp
+
+    try:
+        client = distributed.Client(address, security=security, set_as_default=False, timeout=15, name="compression")
+        client.register_plugin(SetUp(run))
+    except Exception as error:
+        raise ClusterFailed(
+            f"The worker processes at {address} cannot be used: {error}. Check that the cluster runs, has this "
+            "package installed and is reachable from here; or unset COMPRESSION_SCHEDULER to use this machine."
+        ) from error
+    return client
+
+
+def _start_host() -> subprocess.Popen[bytes]:
+    root = str(Path(__file__).parents[1])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "compression.host"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"DASK_LOGGING__DISTRIBUTED": "warning"} | os.environ | {"PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends this
+        )
+    except OSError as error:
+        raise ClusterFailed(f"The worker processes could not be started: {error}. Free some memory.") from error
+
+
+def _greeting(host: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """The line that the host prints when its workers are there."""
+    assert host.stdout is not None
+    ready, _, _ = select.select([host.stdout], [], [], START_TIMEOUT_S)
+    line = host.stdout.readline() if ready else b""
+    if line:
+        greeting: dict[str, Any] = json.loads(line)
+        if "problem" not in greeting:
+            return greeting
+        reason = greeting["problem"]
+    else:
+        reason = "they ended at once" if ready else f"they were not there after {START_TIMEOUT_S} s"
+    raise ClusterFailed(
+        f"The worker processes could not be started: {reason}. The terminal of the server shows more; "
+        "free some memory, check the installation, and restart."
+    )
+
+
+def _end(host: subprocess.Popen[bytes]) -> None:
+    assert host.stdin is not None and host.stdout is not None
+    with contextlib.suppress(OSError):
+        host.stdin.close()
+    try:
+        host.wait(10)
+    except subprocess.TimeoutExpired:
+        host.kill()
+        host.wait()
+    host.stdout.close()

@@ -1,0 +1,81 @@
+"""What a runtime file answers: logits and predicted classes, computed by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as _errors
+
+from compression.data import Split
+from compression.errors import CorruptFile, Diverged
+
+BATCH = 250
+"""Images at once: enough to keep the processor busy, few enough to notice a cancellation within a second."""
+
+_LOADING_ERRORS = (
+    _errors.Fail,
+    _errors.InvalidArgument,
+    _errors.InvalidGraph,
+    _errors.InvalidProtobuf,
+    _errors.NotImplemented,
+    _errors.RuntimeException,
+)
+
+
+def open_session(onnx_bytes: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU, with `threads` threads (None: one for each core).
+
+    Raises `CorruptFile` when the bytes are no network that ONNX Runtime can run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3  # errors only; warnings would go to the terminal of whoever started us
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn a core
+    # x86 processors without VNNI add int8 products in 16 bits and saturate; this makes them exact
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    try:
+        return onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+    except _LOADING_ERRORS as error:
+        raise CorruptFile(f"ONNX Runtime cannot load this runtime file: {error}. Compress the model again.") from error
+
+
+def logits(onnx_bytes: bytes, x: NDArray[np.float32], *, threads: int | None = None) -> NDArray[np.float32]:
+    """Logits (N x classes) of preprocessed images `x` (N x C x H x W). May raise `CorruptFile`, `Diverged`."""
+    session = open_session(onnx_bytes, threads)
+    return np.concatenate([_run(session, x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
+
+
+def predict(
+    onnx_bytes: bytes,
+    split: Split,
+    *,
+    threads: int | None = None,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> NDArray[np.uint8]:
+    """Predicted class of each image of `split`, uint8.
+
+    Raises `CorruptFile` when the file cannot be run and `Diverged` when a logit is not finite.
+    """
+    session = open_session(onnx_bytes, threads)
+    classes = np.empty(len(split), dtype=np.uint8)
+    done = 0
+    for x, _ in split.batches(BATCH):
+        check_cancelled()
+        classes[done : done + len(x)] = _run(session, x).argmax(axis=1)
+        done += len(x)
+        report(done / len(split), f"evaluating: {done:,} of {len(split):,} images")
+    return classes
+
+
+def _run(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    (found,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x, dtype=np.float32)})
+    values: NDArray[np.float32] = found
+    if not np.isfinite(values).all():
+        raise Diverged("The compressed network's outputs are not finite numbers. Choose milder settings.")
+    return values

@@ -1,0 +1,461 @@
+"""Write a network as ONNX, straight from its graph: milliseconds, where torch's own exporter takes seconds.
+
+Weights are written in the form that the runtime computes with (`compression.network.WeightFormat`):
+
+* no grid: float32;
+* `Half`: float16 and a `Cast`, which ONNX Runtime carries out once, when it loads the file;
+* `Affine` behind an `ActivationQuantizer`: integer codes (int8 or uint8) and a `DequantizeLinear`, and the
+  bias as int32 with scale = input scale x weight scale, so that ONNX Runtime replaces the whole group by an
+  integer kernel (`QLinearConv`, `QGemm`). A convolution has one only if its output is rounded as well;
+* `Affine` elsewhere: integer codes, a `Cast` and a `Mul`, also carried out once, at loading: the layer then
+  computes in float. (A `DequantizeLinear` would run again for every image.)
+
+An `ActivationQuantizer` becomes `QuantizeLinear` and `DequantizeLinear`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from compression.errors import UnsupportedModel
+from compression.network import (
+    ActivationQuantizer,
+    Affine,
+    WeightedLayer,
+    WeightFormat,
+    input_shape,
+    module_of,
+    weight_format,
+)
+from compression.primitives.batch_norm import fold_batch_norm
+
+OPSET = 17
+"""Has every operator needed here, and has been read by every ONNX Runtime since 1.12 (2022)."""
+IR_VERSION = 8
+"""The one that goes with opset 17."""
+INPUT, OUTPUT = "x", "logits"
+
+_BIAS_LIMIT = 2**30
+"""Half of int32: room for the products that an integer kernel adds to the bias."""
+
+
+def to_onnx(model: fx.GraphModule) -> onnx.ModelProto:
+    """The network as an ONNX model: float32 input `x` (N x C x H x W) to float32 `logits` (N x classes).
+
+    Batch norm is folded into the layer before it wherever there is one. N is free. The same network
+    always gives the same bytes. Raises `UnsupportedModel` for a layer that has no ONNX form here.
+    """
+    writer = _Writer(fold_batch_norm(model))
+    writer.write()
+    graph = helper.make_graph(
+        writer.nodes,
+        "g",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", *input_shape(model)])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", *writer.output_shape])],
+        writer.initializers,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+class _Writer:
+    """Nodes and initializers written so far, and the ONNX name of each graph node's value."""
+
+    def __init__(self, model: fx.GraphModule) -> None:
+        self.model = model
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.names: dict[fx.Node, str] = {}
+        self.output_shape: tuple[int, ...] = ()
+        self._count = 0
+
+    def write(self) -> None:
+        for node in self.model.graph.nodes:
+            if node.op == "placeholder":
+                self.names[node] = INPUT
+            elif node.op == "get_attr":
+                self.names[node] = self.constant(_array(operator.attrgetter(node.target)(self.model)))
+            elif node.op == "output":
+                self._write_output(node)
+            else:
+                self.names[node] = self._call(node)
+
+    def _write_output(self, node: fx.Node) -> None:
+        """Give the last value its public name."""
+        (value,) = node.args
+        if not isinstance(value, fx.Node) or self.names[value] == INPUT:
+            raise UnsupportedModel("The network must return one tensor of logits that depends on its input.")
+        self.output_shape = value.meta["shape"][1:]
+        old = self.names[value]
+        for written in self.nodes:
+            for names in (written.input, written.output):
+                names[:] = [OUTPUT if name == old else name for name in names]
+
+    def _call(self, node: fx.Node) -> str:
+        layer = module_of(self.model, node)
+        if layer is not None:
+            rule = next((_LAYERS[kind] for kind in type(layer).__mro__ if kind in _LAYERS), None)
+            if rule:
+                return rule(self, node, layer)
+        elif node.target in _FUNCTIONS:
+            return _FUNCTIONS[node.target](self, node)
+        what = type(layer).__name__ if layer is not None else getattr(node.target, "__name__", node.target)
+        raise UnsupportedModel(
+            f"{node.name} ({what}) cannot be written as ONNX here. Supported layers: "
+            f"{', '.join(sorted(kind.__name__ for kind in _LAYERS))}; and their functional forms, +, * and cat."
+        )
+
+    def op(self, op_type: str, *inputs: str, **attributes: int | float | list[int]) -> str:
+        """Append one node; returns the name of its output."""
+        name = self._new_name()
+        self.nodes.append(helper.make_node(op_type, inputs, [name], **attributes))
+        return name
+
+    def constant(self, values: NDArray[Any]) -> str:
+        """Append one initializer; returns its name."""
+        name = self._new_name()
+        self.initializers.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        return name
+
+    def value(self, argument: object) -> str:
+        """The name of a graph node's value, or of a new constant."""
+        if isinstance(argument, fx.Node):
+            return self.names[argument]
+        return self.constant(np.asarray(argument, dtype=np.float32))
+
+    def _new_name(self) -> str:
+        self._count += 1
+        return str(self._count - 1)
+
+
+# --- weighted layers ---------------------------------------------------------------------------------------------
+
+
+def _conv(writer: _Writer, node: fx.Node, layer: nn.Conv2d) -> str:
+    if layer.padding_mode != "zeros":
+        raise UnsupportedModel(f"{node.name} pads with {layer.padding_mode!r}; only zeros can be written.")
+    top_left, bottom_right = _conv_padding(layer)
+    return writer.op(
+        "Conv",
+        *_operands(writer, node, layer),
+        kernel_shape=list(layer.kernel_size),
+        pads=[*top_left, *bottom_right],
+        strides=list(layer.stride),
+        dilations=list(layer.dilation),
+        group=layer.groups,
+    )
+
+
+def _conv_padding(layer: nn.Conv2d) -> tuple[list[int], list[int]]:
+    if layer.padding == "valid":
+        return [0, 0], [0, 0]
+    if layer.padding == "same":  # an odd pixel goes to the end, as in torch
+        totals = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+        return [total // 2 for total in totals], [total - total // 2 for total in totals]
+    padding = [int(size) for size in layer.padding]
+    return padding, padding
+
+
+def _linear(writer: _Writer, node: fx.Node, layer: nn.Linear) -> str:
+    return writer.op("Gemm", *_operands(writer, node, layer), transB=1)
+
+
+def _operands(writer: _Writer, node: fx.Node, layer: WeightedLayer) -> list[str]:
+    """Names of input, weight and, if there is one, bias."""
+    restriction = weight_format(layer)
+    before = _quantizer_before(writer.model, node)
+    bias = None if layer.bias is None else _array(layer.bias)
+    has_integer_kernel = isinstance(layer, nn.Linear) or _is_quantized_after(writer.model, node)
+    if before is not None and isinstance(restriction.grid, Affine) and has_integer_kernel:
+        return [writer.value(node.args[0]), *_integer_operands(writer, layer, bias, np.float32(before.scale))]
+    biases = [] if bias is None else [writer.constant(bias)]
+    return [writer.value(node.args[0]), _float_weight(writer, layer, restriction), *biases]
+
+
+def _integer_operands(
+    writer: _Writer, layer: WeightedLayer, bias: NDArray[np.float32] | None, input_scale: np.float32
+) -> list[str]:
+    """Weight and bias for an integer kernel."""
+    restriction = weight_format(layer)
+    codes, scale, zero_point = _codes(layer, restriction)
+    if bias is None:
+        return [_dequantize(writer, codes, scale, zero_point)]
+    scale = _room_for_bias(scale, codes, zero_point, bias, input_scale)
+    weight = _dequantize(writer, codes, scale, zero_point)
+    integers = _integer_bias(bias, input_scale * scale)
+    if integers is None:
+        return [weight, writer.constant(bias)]
+    return [weight, _dequantize(writer, integers, input_scale * scale, np.zeros(scale.shape, np.int32))]
+
+
+def _float_weight(writer: _Writer, layer: WeightedLayer, restriction: WeightFormat) -> str:
+    """The weight for a float kernel. Cast and Mul of constants are done once, when the file is loaded."""
+    if not isinstance(restriction.grid, Affine):
+        weight = _array(layer.weight) + np.float32(0)  # turns -0.0, which masking leaves, into 0.0
+        if restriction.grid is None:
+            return writer.constant(weight)
+        return writer.op("Cast", writer.constant(weight.astype(np.float16)), to=TensorProto.FLOAT)
+    codes, scale, zero_point = _codes(layer, restriction)
+    name = writer.op("Cast", writer.constant(codes), to=TensorProto.FLOAT)
+    if zero_point.any():
+        zero_points = writer.constant(_per_channel(zero_point, codes))
+        name = writer.op("Sub", name, writer.op("Cast", zero_points, to=TensorProto.FLOAT))
+    return writer.op("Mul", name, writer.constant(_per_channel(scale, codes)))
+
+
+def _codes(
+    layer: WeightedLayer, restriction: WeightFormat
+) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32], NDArray[np.integer[Any]]]:
+    """Codes (shape of the weight), scales and zero points (one, or one an output channel), in 8 bits.
+
+    Integer kernels want the same zero point in every channel, so codes are counted from it wherever they
+    then fit into int8: always up to 7 bits, and at 8 bits when the grid is symmetric.
+    """
+    grid = restriction.grid
+    assert isinstance(grid, Affine)
+    zero_point = _array(grid.zero_point).reshape(-1).astype(np.int32)
+    scale = _array(grid.scale).reshape(-1).astype(np.float32)
+    codes = _array(grid.quantize(layer.weight.detach()))
+    centred = codes - _per_channel(zero_point, codes)
+    if restriction.mask is not None:
+        centred = centred * _array(restriction.mask).astype(bool)
+    exact = centred.astype(np.float32) * _per_channel(scale, codes)
+    assert np.array_equal(exact, _array(layer.weight)), "a layer's weights have left their grid"
+    if centred.min() >= -128 and centred.max() <= 127:
+        return centred.astype(np.int8), scale, np.zeros(scale.shape, np.int8)
+    return (centred + _per_channel(zero_point, codes)).astype(np.uint8), scale, zero_point.astype(np.uint8)
+
+
+def _per_channel(values: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
+    """Values of output channels (one, or one each) in a shape that broadcasts against the weight."""
+    return values.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def _room_for_bias(
+    scale: NDArray[np.float32],
+    codes: NDArray[np.integer[Any]],
+    zero_point: NDArray[np.integer[Any]],
+    bias: NDArray[np.float32],
+    input_scale: np.float32,
+) -> NDArray[np.float32]:
+    """Widen the scales of channels without any weight, whose scale is free, until their bias fits int32."""
+    if scale.size == 1:
+        return scale
+    flat = codes.reshape(len(codes), -1)
+    is_empty = (flat == zero_point.reshape(-1, 1)).all(axis=1)
+    needed = 1.01 * np.abs(bias) / (input_scale * _BIAS_LIMIT)  # 1 % more, as float32 rounds
+    return np.where(is_empty, np.maximum(scale, needed), scale).astype(np.float32)
+
+
+def _integer_bias(bias: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.int32] | None:
+    """The bias in steps of `scale`, or None where it would not fit."""
+    steps = np.rint(bias.astype(np.float64) / scale)
+    return steps.astype(np.int32) if np.abs(steps).max() <= _BIAS_LIMIT else None
+
+
+def _dequantize(
+    writer: _Writer, codes: NDArray[Any], scale: NDArray[np.float32], zero_point: NDArray[np.integer[Any]]
+) -> str:
+    names = [writer.constant(codes)]
+    if scale.size == 1:
+        return writer.op(
+            "DequantizeLinear", *names, writer.constant(scale.reshape(())), writer.constant(zero_point.reshape(()))
+        )
+    names += [writer.constant(scale), writer.constant(np.broadcast_to(zero_point, scale.shape))]
+    return writer.op("DequantizeLinear", *names, axis=0)
+
+
+def _quantizer_before(model: fx.GraphModule, node: fx.Node) -> ActivationQuantizer | None:
+    """The quantizer whose levels the layer's input consists of; pooling by maximum and reshaping keep them."""
+    before = node.args[0]
+    while isinstance(before, fx.Node):
+        layer = module_of(model, before)
+        if isinstance(layer, ActivationQuantizer):
+            return layer
+        if not isinstance(layer, nn.MaxPool2d | nn.Flatten | nn.Dropout | nn.Identity):
+            return None
+        before = before.args[0]
+    return None
+
+
+def _is_quantized_after(model: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether the layer's output is used in no other way than rounded, perhaps behind an activation."""
+    users = list(node.users)
+    if len(users) == 1 and isinstance(module_of(model, users[0]), nn.ReLU | nn.ReLU6):
+        users = list(users[0].users)
+    return len(users) > 0 and all(isinstance(module_of(model, user), ActivationQuantizer) for user in users)
+
+
+def _quantizer(writer: _Writer, node: fx.Node, layer: ActivationQuantizer) -> str:
+    scale = writer.constant(np.asarray(layer.scale, np.float32))
+    zero_point = writer.constant(np.asarray(layer.zero_point, np.uint8))
+    codes = writer.op("QuantizeLinear", writer.value(node.args[0]), scale, zero_point)
+    return writer.op("DequantizeLinear", codes, scale, zero_point)
+
+
+# --- other layers ------------------------------------------------------------------------------------------------
+
+
+def _batch_norm(writer: _Writer, node: fx.Node, layer: nn.BatchNorm2d) -> str:
+    mean, variance = layer.running_mean, layer.running_var
+    if mean is None or variance is None:
+        raise UnsupportedModel(f"{node.name} keeps no running statistics; train it with track_running_stats=True.")
+    gamma = torch.ones_like(mean) if layer.weight is None else layer.weight
+    beta = torch.zeros_like(mean) if layer.bias is None else layer.bias
+    names = [writer.constant(_array(tensor)) for tensor in (gamma, beta, mean, variance)]
+    return writer.op("BatchNormalization", writer.value(node.args[0]), *names, epsilon=layer.eps)
+
+
+def _max_pool(writer: _Writer, node: fx.Node, layer: nn.MaxPool2d) -> str:
+    return writer.op(
+        "MaxPool",
+        writer.value(node.args[0]),
+        kernel_shape=_pair(layer.kernel_size),
+        strides=_pair(layer.stride or layer.kernel_size),
+        pads=_pair(layer.padding) * 2,
+        dilations=_pair(layer.dilation),
+        ceil_mode=int(layer.ceil_mode),
+    )
+
+
+def _average_pool(writer: _Writer, node: fx.Node, layer: nn.AvgPool2d) -> str:
+    if layer.divisor_override is not None:
+        raise UnsupportedModel(f"{node.name} overrides the divisor of its average; ONNX has no form for that.")
+    return writer.op(
+        "AveragePool",
+        writer.value(node.args[0]),
+        kernel_shape=_pair(layer.kernel_size),
+        strides=_pair(layer.stride or layer.kernel_size),
+        pads=_pair(layer.padding) * 2,
+        ceil_mode=int(layer.ceil_mode),
+        count_include_pad=int(layer.count_include_pad),
+    )
+
+
+def _adaptive_average_pool(writer: _Writer, node: fx.Node, layer: nn.AdaptiveAvgPool2d) -> str:
+    return _adaptive(writer, node, layer.output_size)
+
+
+def _adaptive(writer: _Writer, node: fx.Node, output_size: object) -> str:
+    if output_size not in (1, (1, 1), [1, 1]):
+        raise UnsupportedModel(f"{node.name} pools to {output_size}; only pooling to 1 x 1 can be written.")
+    return writer.op("GlobalAveragePool", writer.value(node.args[0]))
+
+
+def _flatten_layer(writer: _Writer, node: fx.Node, layer: nn.Flatten) -> str:
+    return _flatten(writer, node, layer.start_dim, layer.end_dim)
+
+
+def _flatten(writer: _Writer, node: fx.Node, start: int = 0, end: int = -1) -> str:
+    if start != 1 or end not in (-1, 3):
+        raise UnsupportedModel(f"{node.name} flattens dimensions {start} to {end}; only 1 to -1 can be written.")
+    # not Flatten: behind a Reshape, ONNX Runtime still sees that the values are 8-bit codes
+    return writer.op("Reshape", writer.value(node.args[0]), writer.constant(np.array([0, -1], np.int64)))
+
+
+def _clip(writer: _Writer, node: fx.Node) -> str:
+    low, high = (writer.constant(np.asarray(limit, np.float32)) for limit in (0, 6))
+    return writer.op("Clip", writer.value(node.args[0]), low, high)
+
+
+def _unary(op_type: str) -> Callable[..., str]:
+    """An operator without settings, as a layer, a function or a method."""
+    return lambda writer, node, layer=None: writer.op(op_type, writer.value(node.args[0]))
+
+
+def _skip(writer: _Writer, node: fx.Node, layer: object = None) -> str:
+    return writer.value(node.args[0])
+
+
+def _binary(op_type: str) -> Callable[[_Writer, fx.Node], str]:
+    def rule(writer: _Writer, node: fx.Node) -> str:
+        if node.kwargs.get("alpha", 1) != 1:
+            raise UnsupportedModel(f"{node.name} adds with alpha={node.kwargs['alpha']}; only 1 can be written.")
+        return writer.op(op_type, *(writer.value(argument) for argument in node.args[:2]))
+
+    return rule
+
+
+def _concatenate(writer: _Writer, node: fx.Node) -> str:
+    tensors, *rest = node.args
+    axis = rest[0] if rest else node.kwargs.get("dim", 0)
+    assert isinstance(tensors, Iterable) and isinstance(axis, int)
+    return writer.op("Concat", *(writer.value(tensor) for tensor in tensors), axis=axis)
+
+
+def _flatten_function(writer: _Writer, node: fx.Node) -> str:
+    settings = dict(zip(("start_dim", "end_dim"), node.args[1:], strict=False)) | node.kwargs
+    return _flatten(writer, node, settings.get("start_dim", 0), settings.get("end_dim", -1))  # type: ignore[arg-type]
+
+
+def _max_pool_function(writer: _Writer, node: fx.Node) -> str:
+    return _max_pool(writer, node, nn.MaxPool2d(*node.args[1:], **node.kwargs))  # type: ignore[arg-type]
+
+
+def _average_pool_function(writer: _Writer, node: fx.Node) -> str:
+    return _average_pool(writer, node, nn.AvgPool2d(*node.args[1:], **node.kwargs))  # type: ignore[arg-type]
+
+
+def _adaptive_function(writer: _Writer, node: fx.Node) -> str:
+    return _adaptive(writer, node, node.kwargs.get("output_size", node.args[-1]))
+
+
+_LAYERS: dict[type[nn.Module], Callable[..., str]] = {
+    ActivationQuantizer: _quantizer,
+    nn.AdaptiveAvgPool2d: _adaptive_average_pool,
+    nn.AvgPool2d: _average_pool,
+    nn.BatchNorm2d: _batch_norm,
+    nn.Conv2d: _conv,
+    nn.Dropout: _skip,
+    nn.Flatten: _flatten_layer,
+    nn.Identity: _skip,
+    nn.Linear: _linear,
+    nn.MaxPool2d: _max_pool,
+    nn.ReLU: _unary("Relu"),
+    nn.ReLU6: lambda writer, node, layer: _clip(writer, node),
+    nn.Sigmoid: _unary("Sigmoid"),
+    nn.Tanh: _unary("Tanh"),
+}
+
+_FUNCTIONS: dict[object, Callable[[_Writer, fx.Node], str]] = {
+    operator.add: _binary("Add"),
+    operator.iadd: _binary("Add"),
+    operator.mul: _binary("Mul"),
+    operator.imul: _binary("Mul"),
+    torch.add: _binary("Add"),
+    torch.mul: _binary("Mul"),
+    torch.cat: _concatenate,
+    torch.flatten: _flatten_function,
+    torch.relu: _unary("Relu"),
+    torch.sigmoid: _unary("Sigmoid"),
+    torch.tanh: _unary("Tanh"),
+    functional.adaptive_avg_pool2d: _adaptive_function,
+    functional.avg_pool2d: _average_pool_function,
+    functional.dropout: _skip,
+    functional.max_pool2d: _max_pool_function,
+    functional.relu: _unary("Relu"),
+    functional.relu6: _clip,
+    "flatten": _flatten_function,
+    "relu": _unary("Relu"),
+    "sigmoid": _unary("Sigmoid"),
+    "tanh": _unary("Tanh"),
+}
+"""Functions, and methods of a tensor by their name."""
+
+
+def _pair(size: int | Iterable[int]) -> list[int]:
+    return [size, size] if isinstance(size, int) else [int(number) for number in size]
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    values: NDArray[Any] = tensor.detach().cpu().numpy()
+    return values

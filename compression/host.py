@@ -1,0 +1,150 @@
+"""The embedded cluster's own process, `python -m compression.host`: a Dask scheduler that starts its workers.
+
+It prints one line of JSON when all is there, and ends, with all workers, as soon as its standard input
+closes: when the server stops, or is killed. It is neither forked from the server, which has threads, nor
+does it import the server's main script.
+
+It listens on 127.0.0.1 only. Where the `openssl` program is there (nearly everywhere), connections need a
+certificate that exists only in memory, so other users of the machine can neither use nor read them; without
+it anybody logged in on this machine could connect, and a warning says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import dask
+import distributed
+from dask.system import CPU_COUNT
+from distributed.deploy.spec import SpecCluster
+from distributed.system import MEMORY_LIMIT
+
+from compression import worker as work
+
+BACKGROUND = "background"
+"""The Dask resource that background jobs need. The first worker lacks it and is always there for a person."""
+
+CLOSE_TIMEOUT_S = 6
+"""Closing takes a second; after this long the process simply ends, and the system cleans up."""
+
+_LOOPBACK = "127.0.0.1"
+_SETTINGS = {
+    # Jobs are placed one by one on free workers; moving them again would only disturb.
+    "distributed.scheduler.work-stealing": False,
+    # No data lies in workers that could be moved to disk, and a paused worker would hang its job.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+}
+_log = logging.getLogger(__name__)
+
+
+class SetUp(distributed.WorkerPlugin):  # type: ignore[misc]
+    """Prepares each worker before it takes work, also one that was restarted."""
+
+    name = "compression-set-up"
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+
+    def setup(self, worker: object) -> None:
+        """Called by Dask in the worker."""
+        work.set_up(self.run)
+
+
+def worker_count(processors: int = CPU_COUNT) -> int:
+    """One for each processor up to four; at least two, so that a person never waits for a sweep."""
+    return max(2, min(processors, 4))
+
+
+def make_credentials() -> str | None:
+    """A private key with a self-signed certificate (PEM), or None where there is no `openssl`."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -keyout - -out -"
+    try:
+        made = subprocess.run(
+            [*command.split(), "-subj", "/CN=compression"], capture_output=True, check=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        _log.warning("No `openssl` program: other users of this machine could connect to the workers on 127.0.0.1.")
+        return None
+    return made.stdout.decode()
+
+
+def security(credentials: str | None) -> distributed.Security | None:
+    """Everybody shows, and trusts, the one certificate."""
+    if credentials is None:
+        return None
+    roles = {
+        f"tls_{role}_{part}": credentials for role in ("client", "scheduler", "worker") for part in ("cert", "key")
+    }
+    certificate = credentials[credentials.index("-----BEGIN CERTIFICATE-----") :]
+    return distributed.Security(require_encryption=True, tls_ca_file=certificate, **roles)
+
+
+def _specification(credentials: str | None) -> dict[str, Any]:
+    """What `SpecCluster` starts: a scheduler, and workers with one thread each."""
+    count = worker_count()
+    common = {
+        "host": _LOOPBACK,
+        "dashboard": False,
+        "security": security(credentials),
+        "protocol": "tls" if credentials else "tcp",
+    }
+    capacity = {"nthreads": 1, "memory_limit": max(2**30, int(MEMORY_LIMIT * 0.9 / count))}
+    workers = {
+        number: {
+            "cls": distributed.Nanny,
+            "options": common | capacity | {"resources": {BACKGROUND: 1} if number else {}},
+        }
+        for number in range(count)
+    }
+    scheduler = {"cls": distributed.Scheduler, "options": common | {"port": 0}}
+    return {"scheduler": scheduler, "workers": workers, "security": common["security"]}
+
+
+async def serve(tell: Callable[[dict[str, Any]], None]) -> None:
+    """Run until standard input closes."""
+    closed = asyncio.Event()
+    asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 4096) else closed.set())
+    credentials = make_credentials()
+    cluster = SpecCluster(asynchronous=True, silence_logs=False, **_specification(credentials))
+    try:
+        await cluster
+        tell({"address": cluster.scheduler_address, "credentials": credentials})
+        await closed.wait()
+    except Exception as error:
+        _log.exception("the embedded cluster could not be started")
+        tell({"problem": f"{type(error).__name__}: {error}"})
+    for nanny in cluster.workers.values():  # whatever they do now is given up: no need to ask nicely
+        nanny.auto_restart = False
+        with contextlib.suppress(Exception):
+            os.kill(nanny.pid, signal.SIGKILL)
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(cluster.close(), CLOSE_TIMEOUT_S)
+
+
+def main() -> None:
+    """Host the embedded cluster; see the module's docstring."""
+    pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what workers print goes to the terminal, not into the pipe that nobody reads on
+
+    def tell(message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            print(json.dumps(message), file=pipe, flush=True)
+
+    with dask.config.set(_SETTINGS):
+        asyncio.run(serve(tell))
+    os._exit(0)  # threads of libraries must not keep this process alive
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""The engine: submit recipes, see how they get on, give them up. Torch-free; pages use this.
+
+The store holds the queue. A thread hands its jobs, one by one, to worker processes that are free, so
+giving a job up or overtaking another is a matter of the store alone and takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import psutil
+
+from compression.errors import CompressionError
+from compression.progress import GroupProgress, group_progress
+from compression.recipe import Recipe
+from compression.store import STALE_AFTER_S, Job, JobState, Owner, Store, died
+from compression.worker import RUN, Order
+
+if TYPE_CHECKING:
+    import distributed
+
+    from compression.cluster import Cluster, Slot
+
+__all__ = ["Engine", "GroupProgress", "Job", "JobState", "close_engine", "get_engine"]
+
+BEAT_S = 3
+"""How often an engine says that it lives."""
+
+HOUSEKEEPING_S = 5
+"""How often it looks for jobs of engines that are gone."""
+
+FORCE_AFTER_S = 20
+"""A running job looks for its cancellation several times a second; one that has not by now is stuck."""
+
+IDLE_S, TROUBLE_S = 1.0, 3.0
+"""How long the thread sleeps when nothing wakes it, and after a failure."""
+
+LOOK_AHEAD = 64
+"""Jobs of a kind handed out in one round at most: more than a small cluster has workers."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """One per process: a store, and a thread that has its jobs done by worker processes.
+
+    Making one returns at once; the workers start in the background. `problem` says what keeps jobs from
+    running, in words for people, or is None. Jobs outlive the engine: the next one on the same store goes
+    on with what was waiting or running. All methods may be called from any thread.
+    """
+
+    def __init__(self, store: Store | None = None, *, run: str = RUN, force_after_s: float = FORCE_AFTER_S) -> None:
+        self.store = store or Store()
+        self.problem: str | None = None
+        self._place = self.store.place
+        self._run, self._force_after_s = run, force_after_s
+        self._owner = _this_process()
+        self._cluster: Cluster | None = None
+        self._flights: dict[str, distributed.Future] = {}  # by job_id: what workers have in hand
+        self._housekept_at = 0.0
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._threads = [
+            threading.Thread(target=target, daemon=True, name=f"compression-{target.__name__.strip('_')}")
+            for target in (self._beat, self._work)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # For pages ----------------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether worker processes are there."""
+        cluster = self._cluster
+        return cluster is not None and cluster.is_alive
+
+    def submit(self, recipes: Sequence[Recipe], *, group: str, background: bool = False) -> list[Job]:
+        """Have `recipes` measured; returns one job for each different recipe, in the given order.
+
+        Interactive jobs (`background=False`) run before background ones and always find a worker that no
+        background job occupies. A recipe that waits or runs in this group already gives that job. One that
+        was measured before gives a COMPLETE job, which is not stored: its result is there at once.
+        """
+        return self._submit(recipes, group, background, replace=False)
+
+    def replace(self, recipes: Sequence[Recipe], *, group: str, background: bool = False) -> list[Job]:
+        """Like `submit`, and give up whatever else is unfinished in `group`: the slider has moved on."""
+        return self._submit(recipes, group, background, replace=True)
+
+    def cancel(self, group: str) -> None:
+        """Give up all unfinished jobs of `group`."""
+        self.store.request_cancel_group(group)
+        self._wake.set()
+
+    def cancel_jobs(self, job_ids: Collection[str]) -> None:
+        """Give up these jobs; those that are over stay as they are."""
+        self.store.request_cancel(job_ids)
+        self._wake.set()
+
+    def jobs(self, group: str) -> list[Job]:
+        """All jobs of `group`, in the order of submission."""
+        return self.store.jobs(group)
+
+    def progress(self, group: str) -> GroupProgress:
+        """How far the current batch of `group` is."""
+        return group_progress(self.store.jobs(group))
+
+    def close(self) -> None:
+        """Stop the workers; unfinished jobs wait for the next engine. Returns when they are gone."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        if self._cluster is not None:
+            self._cluster.close()
+        try:
+            self.store.bury([self._owner.engine_id], excuse=True)
+        except CompressionError as error:
+            _log.warning("%s", error)
+
+    def _submit(self, recipes: Sequence[Recipe], group: str, background: bool, replace: bool) -> list[Job]:
+        jobs = self.store.add_jobs(recipes, group=group, background=background, owner=self._owner, replace=replace)
+        self._wake.set()
+        return jobs
+
+    # The two threads ----------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        """Say that this engine lives, also while the other thread waits for something."""
+        while not self._stopping.is_set():
+            try:
+                self.store.beat(self._owner)
+            except Exception as error:  # the other thread meets the same trouble and tells people
+                _log.debug("no heartbeat: %s", error)
+            self._stopping.wait(BEAT_S)
+
+    def _work(self) -> None:
+        """Hand out jobs until `close`. Whatever goes wrong is told, and tried again."""
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self._step()
+                self.problem, pause = None, IDLE_S
+            except CompressionError as error:
+                self.problem, pause = str(error), TROUBLE_S
+            except Exception as error:
+                text = f"Unexpected error: {type(error).__name__}: {error}. Please report this."
+                if text != self.problem:  # once is enough: it may come again every few seconds
+                    _log.exception("the engine stumbled")
+                self.problem, pause = text, TROUBLE_S
+            self._wake.wait(pause)
+
+    def _step(self) -> None:
+        """One round."""
+        cluster = self._connected()
+        self._collect()
+        self._force_out(cluster)
+        if time.monotonic() - self._housekept_at > HOUSEKEEPING_S:
+            self._keep_house()
+        self._hand_out(cluster)
+
+    def _connected(self) -> Cluster:
+        if self._cluster is not None and not self._cluster.is_alive:
+            _log.warning("The worker processes are gone; starting new ones.")
+            lost, self._cluster = self._cluster, None
+            lost.close()
+        if self._cluster is None:
+            self.store.requeue(self._owner, self._flights)
+            self._flights.clear()
+            self._cluster = _connect(self._run)
+        return self._cluster
+
+    def _collect(self) -> None:
+        """Look after jobs whose workers are through with them. A worker writes the outcome itself if it can."""
+        for job_id, future in list(self._flights.items()):
+            if not future.done():
+                continue
+            if future.status == "error":
+                self.store.fail_job(self._owner.engine_id, job_id, self._reason(job_id, future.exception()))
+            elif future.status != "finished":
+                self.store.requeue(self._owner, [job_id])
+            del self._flights[job_id]
+
+    def _reason(self, job_id: str, error: BaseException) -> str:
+        if type(error).__name__ == "KilledWorker":
+            job = self.store.job(job_id)
+            return died(job.message if job else "")
+        if isinstance(error, CompressionError):
+            return str(error)
+        return f"Unexpected error: {type(error).__name__}: {error}. Please report this."
+
+    def _force_out(self, cluster: Cluster) -> None:
+        """Restart workers whose jobs do not notice that they were given up."""
+        for job_id, claim in self.store.overdue_cancels(self._owner.engine_id, self._force_after_s):
+            self.store.finish_job(job_id, claim, JobState.CANCELLED)
+            future = self._flights.pop(job_id, None)
+            if future is not None:
+                _log.warning("Job %s did not stop; restarting its worker.", job_id)
+                cluster.stop_by_force(future)
+
+    def _keep_house(self) -> None:
+        """Take over the jobs of engines that are gone."""
+        others = [(owner, beat) for owner, beat in self.store.engines() if owner != self._owner]
+        dead = [owner.engine_id for owner, beat in others if _is_dead(owner, beat)]
+        if dead:
+            self.store.bury(dead)
+        self.store.adopt(self._owner)
+        if self._housekept_at == 0.0:
+            self.store.forget_old_jobs()
+        self._housekept_at = time.monotonic()
+
+    def _hand_out(self, cluster: Cluster) -> None:
+        """Give waiting jobs to free workers, interactive ones first."""
+        waiting = self._waiting(background=False) + self._waiting(background=True)
+        if not waiting:
+            return
+        slots = cluster.slots()
+        self.store.machine_ids = cluster.machine_ids
+        for job in waiting:
+            free = (slot for slot in slots if slot.free > 0 and (slot.takes_background or not job.background))
+            slot = next(free, None)
+            if slot is not None:
+                self._launch(cluster, job, slot)
+
+    def _waiting(self, *, background: bool) -> list[Job]:
+        """The next jobs that are in no worker's hands."""
+        return self.store.next_jobs(
+            self._owner.engine_id, background=background, limit=LOOK_AHEAD, exclude=list(self._flights)
+        )
+
+    def _launch(self, cluster: Cluster, job: Job, slot: Slot) -> None:
+        order = Order(job.job_id, uuid.uuid4().hex, self._owner.engine_id, self._place, self._run)
+        future = cluster.submit(slot, job, order)
+        slot.free -= 1
+        self._flights[job.job_id] = future
+        future.add_done_callback(lambda _: self._wake.set())
+
+
+def _connect(run: str) -> Cluster:
+    from compression.cluster import connect  # Dask takes most of a second to import: not in a page's thread
+
+    return connect(run)
+
+
+def _this_process() -> Owner:
+    process = psutil.Process()
+    return Owner(uuid.uuid4().hex, platform.node(), process.pid, process.create_time())
+
+
+def _is_dead(owner: Owner, last_beat: float) -> bool:
+    """No heartbeat for long, or a process of this machine that is not there any more."""
+    if time.time() - last_beat > STALE_AFTER_S:
+        return True
+    if owner.host != platform.node():
+        return False
+    try:
+        return bool(abs(psutil.Process(owner.pid).create_time() - owner.process_started) > 1)
+    except psutil.NoSuchProcess:
+        return True
+
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+
+
+def get_engine() -> Engine:
+    """The engine of this process, made on the first call and closed when the process ends."""
+    global _engine  # noqa: PLW0603 - one engine for a process is the point
+    with _lock:
+        if _engine is None:
+            _engine = Engine()
+            atexit.register(close_engine)
+        return _engine
+
+
+def close_engine() -> None:
+    """Close this process's engine, if there is one; `get_engine` then makes a new one."""
+    global _engine
+    with _lock:
+        engine, _engine = _engine, None
+    if engine is not None:
+        engine.close()

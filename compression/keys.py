@@ -1,0 +1,95 @@
+"""What makes two measurements the same one: recipe, model, data, engine and machine. Torch-free."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import astuple, dataclass
+
+from compression import ENGINE_VERSION, data, machine
+from compression.errors import CorruptFile
+from compression.recipe import Recipe
+from compression.result import Result
+from sample_models.catalogue import find_model
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a model's results are comparable; a result measured under others is not shown beside them."""
+
+    model: str
+    model_version: str
+    data_version: str
+    engine_version: str
+    machine_id: str
+
+
+def conditions(model: str, machine_id: str | None = None) -> Conditions:
+    """The present conditions of `model`, on this machine or the one named.
+
+    Raises `UnknownModel`, or `CorruptFile` when the model's card cannot be read.
+    """
+    version = model_version(model)
+    return Conditions(
+        model, version, data_version(find_model(model).dataset), ENGINE_VERSION, machine_id or machine.machine_id()
+    )
+
+
+def conditions_of(result: Result) -> Conditions:
+    """The conditions under which `result` was measured."""
+    return Conditions(
+        str(result.recipe["model"]),
+        result.model_version,
+        result.data_version,
+        result.engine_version,
+        result.machine_id,
+    )
+
+
+def key(recipe_id: str, measured_under: Conditions) -> str:
+    """64 hexadecimal digits: one recipe under one set of conditions."""
+    parts = json.dumps([recipe_id, *astuple(measured_under)])
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def result_key(recipe: Recipe, machine_id: str | None = None) -> str:
+    """Key of `recipe` under the present conditions, on this machine or the one named."""
+    return key(recipe.recipe_id, conditions(recipe.model, machine_id))
+
+
+def model_version(model: str) -> str:
+    """SHA-256 of the trained weights, as their card states it."""
+    card_path = find_model(model).weights_path.with_suffix(".json")
+    try:
+        return _weights_sha256(model, card_path.stat().st_mtime_ns)
+    except OSError as error:
+        raise CorruptFile(
+            f"The card of {model} ({card_path.name}) cannot be read: {error}. "
+            f"Make it again: python -m sample_models.train {model}"
+        ) from error
+
+
+@functools.lru_cache(maxsize=64)
+def _weights_sha256(model: str, card_changed_at: int) -> str:
+    """Reading a card takes a file and a parse; a page asks many times a second."""
+    try:
+        return str(find_model(model).card["weights_sha256"])
+    except KeyError as error:
+        raise CorruptFile(
+            f"The card of {model} does not name its weights (weights_sha256). "
+            f"Make it again: python -m sample_models.train {model}"
+        ) from error
+
+
+def data_version(name: str) -> str:
+    """How a data set is split and standardized, in words that change when either does.
+
+    Raises `DataUnavailable` for a name that there is not.
+    """
+    source = data._source(name)
+    sizes = f"test {source.test_size or 'official'}, validation {source.validation_size}"
+    return (
+        f"{name}: seed {data.SPLIT_SEED}, {sizes}, calibration {source.calibration_size}, "
+        f"mean {source.mean}, std {source.std}, white {source.white}"
+    )

@@ -1,0 +1,203 @@
+"""Latency of one image on one thread of ONNX Runtime, always against the baseline measured in turn."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from compression.errors import StorageFailed
+from compression.evaluation import open_session
+from compression.machine import BATCH_SIZE, THREADS
+from compression.statistics import median_ratio_interval
+
+Run = Callable[[], object]
+
+WARM_UP_RUNS = 10
+"""The runtime allocates in the first ones what it reuses later."""
+WARM_UP_NS = 20_000_000
+"""Before the first round, for a sleeping processor to raise its clock."""
+ROUNDS = 8
+"""Enough for an interval that knows how much loading a network anew changes; each costs some 50 ms."""
+_LOCK_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds for one image, median and 95th percentile, of a file and of its baseline.
+
+    `ratio` is that of the medians (below 1 is faster), with its 95 % bootstrap interval.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    baseline_p50_ms: float
+    baseline_p95_ms: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+
+
+def measure_latency(
+    onnx_bytes: bytes,
+    baseline_onnx_bytes: bytes,
+    input_shape: tuple[int, int, int],
+    *,
+    runs: int = 200,
+    seed: int = 0,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> Latency:
+    """Time two runtime files in turn, `runs` (at least 1) times each, on images of `input_shape` (C x H x W).
+
+    Only one measurement runs on this machine at a time; another one waits.
+
+    The runs are spread over `ROUNDS` rounds, each with newly loaded networks, in alternating order: where in
+    memory a network happens to lie changes its speed by some percent (up to 8 % seen between two sessions of
+    the same file). Within a round the order of each pair is random but seeded. Each timed run comes right
+    after an untimed one of the same file: the other file has just filled the processor's caches.
+    """
+    if runs < 1:
+        raise ValueError(f"runs must be positive, but got runs={runs}.")
+    random = np.random.default_rng(seed)
+    image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
+    files = (onnx_bytes, baseline_onnx_bytes)
+    rounds = min(ROUNDS, runs)
+    pairs = -(-runs // rounds)
+
+    def look_up(done: int) -> None:
+        check_cancelled()
+        report(done / (rounds * pairs), f"measuring latency: run {done} of {rounds * pairs}")
+
+    times = np.empty((2, rounds, pairs))
+    with machine_lock(check_cancelled, report):
+        for number in range(rounds):
+            look_up(number * pairs)
+            loaded = _load(files, image, reverse=number % 2 == 1, warm_up_ns=0 if number else WARM_UP_NS)
+            look_up(number * pairs)
+            times[:, number] = _interleave(loaded, pairs, random)
+    ratio, low, high = median_ratio_interval(times[0], times[1], seed)
+    (p50, baseline_p50), (p95, baseline_p95) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
+    return Latency(p50, p95, baseline_p50, baseline_p95, ratio, low, high)
+
+
+def _load(files: tuple[bytes, bytes], image: NDArray[np.float32], *, reverse: bool, warm_up_ns: int) -> list[Run]:
+    """Both files loaded and warmed up, in this order or the other."""
+    order = (1, 0) if reverse else (0, 1)
+    loaded = {which: prepare(files[which], image) for which in order}
+    for which in order:
+        warm_up(loaded[which], warm_up_ns)
+    return [loaded[0], loaded[1]]
+
+
+def prepare(onnx_bytes: bytes, image: NDArray[np.float32]) -> Run:
+    """A call that runs the file on this image, with as little Python around it as there can be."""
+    session = open_session(onnx_bytes, THREADS)
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(session.get_inputs()[0].name, onnxruntime.OrtValue.ortvalue_from_numpy(image))
+    binding.bind_output(session.get_outputs()[0].name)
+    return lambda: session.run_with_iobinding(binding)
+
+
+def warm_up(run: Run, at_least_ns: int = WARM_UP_NS) -> None:
+    """`WARM_UP_RUNS` runs, or more if they take less than `at_least_ns` nanoseconds."""
+    started, done = time.perf_counter_ns(), 0
+    while done < WARM_UP_RUNS or time.perf_counter_ns() - started < at_least_ns:
+        run()
+        done += 1
+
+
+def _interleave(loaded: list[Run], pairs: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Nanoseconds of each run, 2 x pairs. Garbage collection waits, for it would hit one file by chance."""
+    times = np.empty((2, pairs))
+    with _no_garbage_collection():
+        for number, swap in enumerate(random.random(pairs) < 0.5):
+            for which in (1, 0) if swap else (0, 1):
+                times[which, number] = _time(loaded[which])
+    return times
+
+
+def _time(run: Run) -> int:
+    run()
+    started = time.perf_counter_ns()
+    run()
+    return time.perf_counter_ns() - started
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def machine_lock(
+    check_cancelled: Callable[[], None] = lambda: None,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+) -> Iterator[None]:
+    """Hold the one lock of this machine: whoever measures waits here until nobody else does."""
+    descriptor = _open_lock()
+    try:
+        while not _try_lock(descriptor):
+            check_cancelled()
+            report(0.0, "waiting for another measurement on this machine")
+            time.sleep(_LOCK_POLL_S)
+        yield
+    finally:
+        os.close(descriptor)  # which also unlocks
+
+
+def _open_lock() -> int:
+    """A file shared by all users of this machine, or one of this user's where another's cannot be opened."""
+    folder = Path(tempfile.gettempdir())
+    user = str(getattr(os, "getuid", lambda: "user")())
+    for path in (folder / "compression-measurement.lock", folder / f"compression-measurement-{user}.lock"):
+        with contextlib.suppress(OSError):
+            return _open_shared(path)
+    raise StorageFailed(f"No lock file can be made in {folder}. Set TMPDIR to a folder that you can write to.")
+
+
+def _open_shared(path: Path) -> int:
+    """Open without creating first: Linux forbids O_CREAT on another user's file in a shared folder."""
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+        with contextlib.suppress(OSError, AttributeError):  # undo the umask, for other users
+            os.fchmod(descriptor, 0o666)
+        return descriptor
+
+
+try:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+except ImportError:  # Windows
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,361 @@
+"""The trade-off charts: first the numbers, then the picture. Torch-free.
+
+`tradeoff` turns results into points; `draw` turns points into a plotly figure. Latency on the chart is the
+ratio to the interleaved baseline times the baseline's own median, so that points measured in busy and in
+quiet moments stand in the right order; what the clock said is in the hover.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from compression import wording
+from compression.estimate import Estimate
+from compression.pareto import pareto_front
+from compression.recipe import Recipe
+from compression.result import Result
+from compression.sweeps import CURVES, Curve
+
+Axis = Literal["size", "latency"]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a curve is drawn: the same colour and symbol everywhere."""
+
+    title: str
+    colour: str
+    symbol: str
+
+
+LOOKS: dict[Curve, Look] = {
+    "channel_pruning": Look("Channel pruning", "#2b83c4", "circle"),
+    "magnitude_pruning": Look("Weight pruning", "#d98200", "square"),
+    "quantization": Look("Quantization", "#0a9b76", "diamond"),
+    "distillation": Look("Smaller student", "#b95f9f", "triangle-up"),
+}
+"""Hues of Okabe and Ito (2008), told apart by colour-blind people; the lightness is moved to the middle so
+that they read on white and on black. The symbols differ too."""
+
+ACCENT = "#e0561b"
+"""The current setting; the theme's primary colour is the same, so slider and marker belong together."""
+
+NEUTRAL = "#8a8a8a"
+"""Baseline, front and other points: a grey that reads on both themes."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured recipe. Accuracies are fractions, sizes bytes, times milliseconds."""
+
+    recipe_id: str
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    stored_bytes: float
+    latency_ms: float
+    latency_low_ms: float
+    latency_high_ms: float
+    hover: str
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """Everything a chart shows. `guess` is where the current setting is expected until it is measured."""
+
+    baseline: Point | None = None
+    curves: Mapping[Curve, tuple[Point, ...]] = field(default_factory=dict)
+    others: tuple[Point, ...] = ()
+    current: Point | None = None
+    guess: Estimate | None = None
+    n_test: int | None = None
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All measured points, each once."""
+        groups = ((self.baseline,), *self.curves.values(), self.others, (self.current,))
+        return tuple({point.recipe_id: point for group in groups for point in group if point}.values())
+
+
+def tradeoff(
+    results: Sequence[Result],
+    curves: Mapping[Curve, Iterable[Recipe]],
+    current: Recipe,
+    guess: Estimate | None = None,
+) -> Tradeoff:
+    """Sort a model's results into baseline, curves, the current setting and other points."""
+    measured = {result.recipe_id: result for result in results}
+    baseline = measured.get(current.baseline().recipe_id)
+    reference_ms = baseline.latency_p50_ms if baseline else None
+    points = {recipe_id: point_of(result, reference_ms) for recipe_id, result in measured.items()}
+    drawn = {
+        curve: tuple(points[recipe.recipe_id] for recipe in recipes if recipe.recipe_id in points)
+        for curve, recipes in curves.items()
+    }
+    on_curves = {point.recipe_id for curve in drawn.values() for point in curve}
+    special = on_curves | {current.recipe_id, current.baseline().recipe_id}
+    return Tradeoff(
+        baseline=points.get(current.baseline().recipe_id),
+        curves=drawn,
+        others=tuple(point for recipe_id, point in points.items() if recipe_id not in special),
+        current=points.get(current.recipe_id),
+        guess=guess if current.recipe_id not in points else None,
+        n_test=results[0].n_test if results else None,
+    )
+
+
+def point_of(result: Result, reference_ms: float | None = None) -> Point:
+    """A result as a point; `reference_ms` is the baseline's latency that ratios are multiplied with."""
+    reference = reference_ms or result.baseline.latency_p50_ms
+    return Point(
+        recipe_id=result.recipe_id,
+        accuracy=result.accuracy,
+        accuracy_low=result.accuracy_low,
+        accuracy_high=result.accuracy_high,
+        stored_bytes=result.stored_bytes,
+        latency_ms=reference * result.latency_ratio,
+        latency_low_ms=reference * result.latency_ratio_low,
+        latency_high_ms=reference * result.latency_ratio_high,
+        hover=hover_text(result),
+    )
+
+
+def hover_text(result: Result) -> str:
+    """All numbers of a result with their units, one line each (HTML)."""
+    decimals = wording.decimals_for(result.n_test)
+
+    def percent(value: float) -> str:
+        return wording.percent(value, decimals)
+
+    difference = wording.points(result.accuracy_difference, decimals)
+    lines = (
+        f"<b>{wording.recipe_in_words(Recipe.model_validate(result.recipe))}</b>",
+        f"accuracy {percent(result.accuracy)} % "
+        f"({percent(result.accuracy_low)}–{percent(result.accuracy_high)}, n = {result.n_test:,})",
+        f"{difference} points, {'a measurable difference' if result.is_different else 'no measurable difference'}",
+        f"stored file {wording.size(result.stored_bytes)}: "
+        f"{wording.size_change(result.baseline.stored_bytes, result.stored_bytes)}",
+        f"theoretical {wording.size(result.theoretical_bytes)} · .onnx {wording.size(result.onnx_bytes)} · "
+        f"zipped {wording.size(result.zipped_bytes)}",
+        f"latency {wording.milliseconds(result.latency_p50_ms)}, p95 {wording.milliseconds(result.latency_p95_ms)}",
+        f"{result.latency_ratio:.2f} of the baseline's "
+        f"({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f})",
+        f"{wording.count(result.params)} parameters, {wording.count(result.nonzero_params)} not zero, "
+        f"{wording.count(result.macs)} MACs",
+    )
+    return "<br>".join(lines)
+
+
+# Axis ranges: generous from the start, and later they only grow, so that nothing jumps.
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Ranges of the axes: log10 of kilobytes, milliseconds, and percent."""
+
+    size: Range
+    latency: Range
+    accuracy: Range = (0.0, 102.0)
+
+
+MAX_SHRINK = 45
+"""The size axis first reaches from the baseline down to this fraction: a bit more than 32 bits to 1."""
+
+
+def ranges_for(data: Tradeoff, baseline_bytes: float, previous: Ranges | None = None) -> Ranges:
+    """Ranges that hold every point, start around the baseline, and never shrink below `previous`.
+
+    `baseline_bytes` (measured or expected) places the size axis before anything is measured.
+    """
+    kilobytes = baseline_bytes / 1000
+    size = (math.log10(kilobytes / MAX_SHRINK), math.log10(kilobytes * 1.5))
+    latency = (0.0, 1.3 * data.baseline.latency_ms) if data.baseline else (0.0, 0.01)
+    if previous:
+        size, latency = _union(size, previous.size), _union(latency, previous.latency)
+    for point in data.points:
+        position = math.log10(point.stored_bytes / 1000)
+        size = _union(size, (position - 0.1, position + 0.1)) if not size[0] <= position <= size[1] else size
+        if point.latency_high_ms > latency[1]:
+            latency = (0.0, 1.15 * point.latency_high_ms)
+    return Ranges(size, latency)
+
+
+def _union(a: Range, b: Range) -> Range:
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+def near_baseline(data: Tradeoff) -> Range:
+    """Percent range that shows small differences: from 10 points below the baseline to just above it."""
+    top = 100 * (data.baseline.accuracy if data.baseline else 1.0)
+    return math.floor(top - 10), min(100.4, math.ceil(top + 1.5) + 0.4)
+
+
+def size_ticks(span: Range) -> tuple[list[float], list[str]]:
+    """Tick positions (KB) at 1, 2 and 5 times powers of ten; only the powers where that were too many."""
+    low, high = span
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    multiples = (1, 2, 5) if high - low < 2.6 else (1,)
+    ticks = [multiple * 10.0**power for power in powers for multiple in multiples]
+    ticks = [tick for tick in ticks if low <= math.log10(tick) <= high]
+    return ticks, [f"{tick:,g}" for tick in ticks]
+
+
+# The picture.
+
+HEIGHT = 380
+_AXIS_TITLES = {"size": "stored file, KB (log scale)", "latency": "latency of one image, ms"}
+
+
+def draw(
+    data: Tradeoff, axis: Axis, ranges: Ranges, *, accuracy_range: Range | None = None, height: int = HEIGHT
+) -> go.Figure:
+    """Accuracy against size or latency. Every point's `customdata` is its recipe_id."""
+    figure = go.Figure()
+    figure.add_trace(_front_trace(data, axis))
+    figure.add_trace(_points_trace("other settings", data.others, axis, {"size": 6, "color": NEUTRAL, "opacity": 0.55}))
+    for curve in CURVES:
+        figure.add_trace(_curve_trace(curve, data, axis))
+    baseline = (data.baseline,) if data.baseline else ()
+    figure.add_trace(_points_trace("baseline", baseline, axis, {"size": 14, "color": NEUTRAL, "symbol": "star"}))
+    figure.add_trace(_current_trace(data, axis, ranges))
+    _lay_out(figure, data, axis, ranges=ranges, accuracy=accuracy_range or ranges.accuracy, height=height)
+    return figure
+
+
+def _x(point: Point, axis: Axis) -> float:
+    return point.stored_bytes / 1000 if axis == "size" else point.latency_ms
+
+
+def _front_trace(data: Tradeoff, axis: Axis) -> go.Scatter:
+    points = data.points
+    front = pareto_front([_x(point, axis) for point in points], [point.accuracy for point in points])
+    return go.Scatter(
+        name="Pareto front",
+        x=[_x(points[index], axis) for index in front],
+        y=[100 * points[index].accuracy for index in front],
+        mode="lines",
+        line={"color": NEUTRAL, "width": 1, "dash": "dot", "shape": "hv"},
+        hoverinfo="skip",
+    )
+
+
+def _curve_trace(curve: Curve, data: Tradeoff, axis: Axis) -> go.Scatter:
+    """The curve's points on a thin line that starts at the baseline."""
+    look, points = LOOKS[curve], data.curves.get(curve, ())
+    with_start = (data.baseline, *points) if data.baseline and points else points
+    trace = _points_trace(look.title, with_start, axis, {"size": 9, "color": look.colour, "symbol": look.symbol})
+    if data.baseline and points:
+        trace.marker.size = [0] + [9] * len(points)
+    return trace.update(mode="lines+markers", line={"color": look.colour, "width": 1.5})
+
+
+def _points_trace(name: str, points: Sequence[Point], axis: Axis, marker: dict[str, object]) -> go.Scatter:
+    trace = go.Scatter(
+        name=name,
+        x=[_x(point, axis) for point in points],
+        y=[100 * point.accuracy for point in points],
+        customdata=[point.recipe_id for point in points],
+        hovertext=[point.hover for point in points],
+        hoverinfo="text",
+        mode="markers",
+        marker=marker,
+        error_y=_error_bars(points, "accuracy", str(marker["color"])),
+        # a click must not fade the others
+        selected={"marker": {"opacity": marker.get("opacity", 1)}},
+        unselected={"marker": {"opacity": marker.get("opacity", 1)}},
+    )
+    if axis == "latency":
+        trace.error_x = _error_bars(points, "latency", str(marker["color"]))
+    return trace
+
+
+def _error_bars(points: Sequence[Point], kind: Literal["accuracy", "latency"], colour: str) -> dict[str, object]:
+    if kind == "accuracy":
+        plus = [100 * (point.accuracy_high - point.accuracy) for point in points]
+        minus = [100 * (point.accuracy - point.accuracy_low) for point in points]
+    else:
+        plus = [max(0.0, point.latency_high_ms - point.latency_ms) for point in points]
+        minus = [max(0.0, point.latency_ms - point.latency_low_ms) for point in points]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": plus,
+        "arrayminus": minus,
+        "width": 0,
+        "thickness": 1,
+        "color": colour,
+    }
+
+
+def _current_trace(data: Tradeoff, axis: Axis, ranges: Ranges) -> go.Scatter:
+    """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
+    if data.current:
+        trace = _points_trace("this setting", (data.current,), axis, {"size": 15, "color": ACCENT, "symbol": "circle"})
+        return _labelled(trace, "measured", axis, ranges)
+    x = _guessed_x(data.guess, axis)
+    marker = {"size": 15, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
+    if data.guess is None or data.guess.accuracy is None or x is None:
+        return go.Scatter(name="this setting", x=[], y=[], mode="markers+text", marker=marker)
+    trace = go.Scatter(
+        name="this setting",
+        x=[x],
+        y=[100 * data.guess.accuracy],
+        marker=marker,
+        hovertext=["this setting, estimated: being measured"],
+        hoverinfo="text",
+    )
+    return _labelled(trace, "estimated", axis, ranges)
+
+
+def _guessed_x(guess: Estimate | None, axis: Axis) -> float | None:
+    if guess is None:
+        return None
+    if axis == "latency":
+        return guess.latency_ms
+    return guess.stored_bytes / 1000 if guess.stored_bytes else None
+
+
+def _labelled(trace: go.Scatter, label: str, axis: Axis, ranges: Ranges) -> go.Scatter:
+    """Write the label beside the marker, on the side where there is room."""
+    low, high = ranges.size if axis == "size" else ranges.latency
+    x, accuracy = trace.x[0], trace.y[0]
+    across = ((math.log10(x) if axis == "size" else x) - low) / (high - low)
+    vertical = "top" if accuracy < 15 else "bottom"
+    side = "left" if across > 0.75 else "right"
+    return trace.update(
+        mode="markers+text",
+        text=[label],
+        textposition=f"{vertical} {side}",
+        textfont={"color": ACCENT, "size": 13},
+        cliponaxis=False,
+    )
+
+
+def _lay_out(figure: go.Figure, data: Tradeoff, axis: Axis, *, ranges: Ranges, accuracy: Range, height: int) -> None:
+    images = f" on {data.n_test:,} test images" if data.n_test else ""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 12, "t": 10, "b": 8},
+        showlegend=False,
+        hovermode="closest",
+        dragmode="pan",
+        uirevision=f"{axis}-{accuracy == ranges.accuracy}",
+        yaxis={"title": f"accuracy{images}, %", "range": accuracy, "automargin": True, "zeroline": False},
+        xaxis={"title": _AXIS_TITLES[axis], "automargin": True, "zeroline": False},
+    )
+    if axis == "size":
+        ticks, texts = size_ticks(ranges.size)
+        figure.update_xaxes(type="log", range=ranges.size, tickvals=ticks, ticktext=texts)
+    else:
+        figure.update_xaxes(range=ranges.latency)
+    if not data.points:
+        figure.add_annotation(
+            text="Measuring the baseline: the first point comes in a few seconds",
+            x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"color": NEUTRAL, "size": 14},
+        )  # fmt: skip

@@ -1,0 +1,91 @@
+"""Where activations are quantized, and with which scale and zero point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.network import ActivationQuantizer, module_of
+from compression.primitives.affine import fit_affine
+
+CALIBRATION_BATCH = 64
+SAMPLES_PER_BATCH = 16384
+"""Values of one activation that are looked at in each batch; the extremes are always among them."""
+
+_ON_GRID = (nn.MaxPool2d, nn.Flatten, ActivationQuantizer)
+"""Layers that only choose among or rearrange their inputs, so quantized inputs give quantized outputs."""
+
+
+def quantization_points(model: fx.GraphModule) -> list[fx.Node]:
+    """The nodes whose output needs a quantizer for integer kernels (Jacob et al., 2018, section 2.4).
+
+    These are the input, every weighted layer, addition and average pooling; a ReLU that is the only one to
+    read such a value is computed together with it and quantized instead. Logits stay as they are.
+    """
+    logits = {node for output in model.graph.nodes if output.op == "output" for node in output.all_input_nodes}
+    return [node for node in model.graph.nodes if node not in logits and _needs_quantizer(model, node)]
+
+
+def insert_quantizers(model: fx.GraphModule, x: Tensor, bits: int, check_cancelled: Callable[[], None]) -> None:
+    """Put an `ActivationQuantizer`, fitted on images `x` (N x C x H x W), behind each of those nodes, in place."""
+    points = quantization_points(model)
+    samples = sample_activations(model, points, x, check_cancelled)
+    for number, node in enumerate(points):
+        check_cancelled()
+        _insert_after(model, node, f"quantizer_{number}", fit_quantizer(samples[node], bits))
+    model.recompile()
+
+
+def fit_quantizer(values: Tensor, bits: int) -> ActivationQuantizer:
+    """Scale and zero point with the least squared error on `values` (any shape), unsigned codes."""
+    grid = fit_affine(values.reshape(1, -1), bits, per_channel=False, symmetric=False, method="mse")
+    return ActivationQuantizer(grid.scale.item(), int(grid.zero_point.item()), bits)
+
+
+def sample_activations(
+    model: fx.GraphModule, nodes: Collection[fx.Node], x: Tensor, check_cancelled: Callable[[], None]
+) -> dict[fx.Node, Tensor]:
+    """Run images `x` through the model; returns up to `SAMPLES_PER_BATCH` values a batch for each node."""
+    sampler = _Sampler(model, nodes)
+    with torch.no_grad():
+        for batch in torch.split(x, CALIBRATION_BATCH):
+            check_cancelled()
+            sampler.run(batch)
+    return {node: torch.cat(parts) for node, parts in sampler.samples.items()}
+
+
+class _Sampler(fx.Interpreter):
+    """Keeps evenly spaced values and the two extremes of each watched node."""
+
+    def __init__(self, model: fx.GraphModule, nodes: Collection[fx.Node]) -> None:
+        super().__init__(model)
+        self.samples: dict[fx.Node, list[Tensor]] = {node: [] for node in nodes}
+
+    def run_node(self, n: fx.Node) -> object:
+        """Compute one node and look at its value."""
+        value = super().run_node(n)
+        if n in self.samples:
+            flat = value.flatten()
+            self.samples[n] += [flat[:: max(1, len(flat) // SAMPLES_PER_BATCH)], torch.stack(flat.aminmax())]
+        return value
+
+
+def _needs_quantizer(model: fx.GraphModule, node: fx.Node) -> bool:
+    if node.op in ("output", "get_attr") or isinstance(module_of(model, node), _ON_GRID):
+        return False
+    users = list(node.users)
+    return not (len(users) == 1 and _is_relu(model, users[0]) and not _is_relu(model, node))
+
+
+def _is_relu(model: fx.GraphModule, node: fx.Node) -> bool:
+    return isinstance(module_of(model, node), nn.ReLU | nn.ReLU6)
+
+
+def _insert_after(model: fx.GraphModule, node: fx.Node, name: str, quantizer: ActivationQuantizer) -> None:
+    model.add_submodule(name, quantizer)
+    with model.graph.inserting_after(node):
+        new = model.graph.call_module(name, (node,))
+    node.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new)
+    new.meta["shape"] = node.meta["shape"]

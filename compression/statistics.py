@@ -1,0 +1,124 @@
+"""Intervals and tests for what was measured: accuracies, their differences, ratios of times. Torch-free."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Z_95 = 1.959963984540054
+"""Standard normal quantile of a two-sided 95 % interval."""
+
+RESAMPLES = 2000
+"""Bootstrap resamples: the 2.5 % quantile then rests on 50 of them."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Proportion correct of `a` minus that of `b` on the same images, -1..1, with its 95 % interval.
+
+    `p_value` is that of the exact McNemar test of no difference.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """95 % score interval (low, high) of a proportion (Wilson, 1927); `correct` of `n` >= 1, `0 <= correct <= n`."""
+    if not 0 <= correct <= n or n < 1:
+        raise ValueError(f"correct must lie in 0..n and n be positive, but got correct={correct}, n={n}.")
+    p, z2 = correct / n, Z_95**2
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    low = 0.0 if correct == 0 else centre - half  # exact there; rounding would leave 1e-17
+    high = 1.0 if correct == n else centre + half
+    return low, high
+
+
+def paired_difference(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedDifference:
+    """Compare two classifiers on the same images; each argument tells which images were classified correctly.
+
+    Interval: Newcombe (1998), "Improved confidence intervals for the difference between binomial
+    proportions based on paired data", method 10. Test: McNemar (1947), exact.
+    """
+    a, b = np.asarray(correct_a, dtype=bool).ravel(), np.asarray(correct_b, dtype=bool).ravel()
+    if len(a) != len(b) or len(a) == 0:
+        raise ValueError(f"Both must tell of the same images, at least one, but got {len(a)} and {len(b)}.")
+    both, only_a = int(np.sum(a & b)), int(np.sum(a & ~b))
+    only_b, neither = int(np.sum(~a & b)), int(np.sum(~a & ~b))
+    low, high = _newcombe_interval(both, only_a, only_b, neither)
+    return PairedDifference((only_a - only_b) / len(a), low, high, _mcnemar(only_a, only_b))
+
+
+def _newcombe_interval(both: int, only_a: int, only_b: int, neither: int) -> tuple[float, float]:
+    """Wilson intervals of the two proportions, joined with their correlation."""
+    n = both + only_a + only_b + neither
+    p_a, p_b = (both + only_a) / n, (both + only_b) / n
+    low_a, high_a = wilson_interval(both + only_a, n)
+    low_b, high_b = wilson_interval(both + only_b, n)
+    phi = _correlation(both, only_a, only_b, neither)
+    difference = (only_a - only_b) / n
+    return (
+        max(-1.0, difference - _join(p_a - low_a, high_b - p_b, phi)),
+        min(1.0, difference + _join(high_a - p_a, p_b - low_b, phi)),
+    )
+
+
+def _join(side_a: float, side_b: float, phi: float) -> float:
+    """Length of the difference of two vectors whose angle has the cosine `phi`."""
+    return math.sqrt(max(0.0, side_a**2 - 2 * phi * side_a * side_b + side_b**2))
+
+
+def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
+    """Newcombe's phi: a positive covariance is reduced by the continuity correction n/2."""
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    if margins == 0:
+        return 0.0
+    covariance = float(both * neither - only_a * only_b)
+    if covariance > 0:
+        covariance = max(0.0, covariance - (both + only_a + only_b + neither) / 2)
+    return covariance / math.sqrt(margins)
+
+
+def _mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided p value: the images on which the two disagree are fair coin flips if they are equally good."""
+    flips = only_a + only_b
+    from scipy import stats  # takes a second to import, which pages do not need
+
+    return min(1.0, 2 * float(stats.binom.cdf(min(only_a, only_b), flips, 0.5))) if flips else 1.0
+
+
+def median_ratio_interval(a: ArrayLike, b: ArrayLike, seed: int = 0) -> tuple[float, float, float]:
+    """Median of `a` over median of `b` with its 95 % bootstrap interval: (ratio, low, high).
+
+    `a` and `b` are positive times of the same shape, n pairs or rounds x n pairs, measured in turn. What is
+    alike within a round (where in memory the networks lie, say) and in neighbouring pairs (a slow moment)
+    must not count as independent evidence. Rounds are therefore resampled, and in each of them whole blocks
+    of consecutive pairs (circular block bootstrap, Politis and Romano, 1992) of the usual length n^(1/3).
+    The same seed gives the same interval.
+    """
+    pairs = np.stack([np.atleast_2d(np.asarray(times, dtype=np.float64)) for times in (a, b)])
+    if pairs.ndim != 3 or pairs.size == 0 or not (pairs > 0).all():
+        raise ValueError("Times must be positive, in one row or in one row a round, and at least one.")
+    rounds, index = _block_resamples(pairs.shape[1], pairs.shape[2], seed)
+    medians = np.median(pairs[:, rounds, index].reshape(2, RESAMPLES, -1), axis=2)
+    low, high = np.quantile(medians[0] / medians[1], [0.025, 0.975])
+    ratio = float(np.median(pairs[0]) / np.median(pairs[1]))
+    return ratio, min(float(low), ratio), max(float(high), ratio)
+
+
+def _block_resamples(rounds: int, n: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rounds (RESAMPLES x rounds x 1) and pairs in them (RESAMPLES x rounds x n), in blocks of neighbours.
+
+    The last pair of a round counts as the first one's neighbour.
+    """
+    random = np.random.default_rng(seed)
+    length = math.ceil(n ** (1 / 3))
+    starts = random.integers(n, size=(RESAMPLES, rounds, math.ceil(n / length), 1))
+    pairs = ((starts + np.arange(length)) % n).reshape(RESAMPLES, rounds, -1)[:, :, :n]
+    return random.integers(rounds, size=(RESAMPLES, rounds, 1)), pairs

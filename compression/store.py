@@ -1,0 +1,493 @@
+"""The truth about results and jobs: SQL for rows, content-addressed files for artifacts. Torch-free."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import os
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy import exc
+
+from compression import artifacts, keys, machine, paths
+from compression.database import ENGINES, JOBS, RESULTS, Database
+from compression.errors import CorruptFile
+from compression.recipe import Recipe, parse_recipe
+from compression.result import Result
+
+MAX_ATTEMPTS = 3
+"""A job whose worker process died this often is given up: it will most likely kill the next one too."""
+
+STALE_AFTER_S = 15
+"""An engine that has not been heard of for this long is dead; it beats every 3 s."""
+
+KEEP_JOBS_DAYS = 30
+"""Finished jobs are history: their results are kept for ever, they are not."""
+
+Row = sql.RowMapping
+
+
+class JobState(enum.StrEnum):
+    """Where a job stands. A final state never changes.
+
+    WAITING -> RUNNING -> COMPLETE | FAILED | CANCELLED, and back from RUNNING to WAITING when the process
+    that ran it is gone. A waiting job may become FAILED or CANCELLED without ever running.
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job is over."""
+        return self in (JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED)
+
+
+UNFINISHED = (JobState.WAITING, JobState.RUNNING)
+_UNFINISHED = tuple(state.value for state in UNFINISHED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe to be measured for one group (a page, a sweep). `progress` is 0 to 1, times are UTC.
+
+    `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
+    it was started.
+    """
+
+    job_id: str
+    recipe: Recipe
+    group: str
+    background: bool
+    state: JobState
+    progress: float
+    message: str
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: int = 0
+    is_cancel_requested: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a store is: what a worker process needs to open the same one."""
+
+    database_url: str = field(repr=False)  # may hold a password
+    home: str
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process an engine lives in."""
+
+    engine_id: str
+    host: str
+    pid: int
+    process_started: float
+
+
+class Store:
+    """Results, artifacts and jobs, shared by all processes that use the same database and home.
+
+    * A result is immutable: the first one stored for its key stays.
+    * Artifacts are on the disk before the row that names them.
+    * A job's final state never changes; only the process that holds its current claim may move it.
+    * Every change of a result or job changes `revision()`.
+    * Every method raises `StorageFailed` when database or disk cannot be used; what was stored is kept,
+      and the next call tries again.
+
+    Results are those of `machine_ids`: this machine, or the workers' where they run elsewhere.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        """Use the database at `url`, by default COMPRESSION_DATABASE or else SQLite under the home folder."""
+        default = f"sqlite:///{paths.home() / 'results.sqlite'}"
+        self.database = Database(url or os.environ.get("COMPRESSION_DATABASE") or default)
+        self.machine_ids: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """How a worker opens this store."""
+        return Place(self.database.url, str(paths.home()))
+
+    def revision(self) -> int:
+        """Changes whenever a result or a job changed; one small query."""
+        return self.database.revision()
+
+    # Results ------------------------------------------------------------------------------------------
+
+    def result(self, recipe: Recipe) -> Result | None:
+        """The measured recipe, if it was measured on the present model, data, engine and machine."""
+        return self.results_of([recipe]).get(recipe.recipe_id)
+
+    def results_of(self, recipes: Sequence[Recipe]) -> dict[str, Result]:
+        """Those of `recipes` that were measured, by recipe_id."""
+        wanted = [keys.result_key(recipe, machine_id) for recipe in recipes for machine_id in self._machines()]
+        query = sql.select(RESULTS.c.row).where(RESULTS.c.result_key.in_(wanted)).order_by(RESULTS.c.sequence)
+        with self.database.read() as connection:
+            found = [_parse_result(row) for row in connection.scalars(query)]
+        return {result.recipe_id: result for result in reversed(found)}
+
+    def results(self, model: str) -> list[Result]:
+        """All results of `model` that are comparable here and now, oldest first."""
+        now = keys.conditions(model)
+        query = (
+            sql.select(RESULTS.c.row)
+            .where(
+                RESULTS.c.model == model,
+                RESULTS.c.model_version == now.model_version,
+                RESULTS.c.data_version == now.data_version,
+                RESULTS.c.engine_version == now.engine_version,
+                RESULTS.c.machine_id.in_(self._machines()),
+            )
+            .order_by(RESULTS.c.sequence)
+        )
+        with self.database.read() as connection:
+            return [_parse_result(row) for row in connection.scalars(query)]
+
+    def add_result(self, result: Result, contents: dict[str, bytes]) -> None:
+        """Keep a result and the files it names (`stored`, `onnx`, `predictions` to bytes).
+
+        A second result of the same recipe under the same conditions is dropped: the first one stays.
+        """
+        for role, content in contents.items():
+            if artifacts.sha256(content) != result.artifacts.get(role):
+                raise CorruptFile(f"The {role} file does not fit its result. Measure the recipe again.")
+        for content in contents.values():
+            artifacts.write(content)
+        measured_under = keys.conditions_of(result)
+        row = asdict(measured_under) | {
+            "result_key": keys.key(result.recipe_id, measured_under),
+            "recipe_id": result.recipe_id,
+            "row": result.model_dump_json(),
+        }
+        try:
+            with self.database.write() as connection:
+                connection.execute(RESULTS.insert().values(row))
+        except exc.IntegrityError:
+            return  # measured before, or by somebody else in the meantime
+
+    def artifact(self, sha256: str) -> bytes | None:
+        """The file of that name, checked; None when it is not there. Raises `CorruptFile` when damaged."""
+        return artifacts.read(sha256)
+
+    def _machines(self) -> tuple[str, ...]:
+        return self.machine_ids or (machine.machine_id(),)
+
+    # Jobs, as pages see them --------------------------------------------------------------------------
+
+    def job(self, job_id: str) -> Job | None:
+        """One job, or None when there is none of that name (any more)."""
+        with self.database.read() as connection:
+            row = connection.execute(sql.select(JOBS).where(JOBS.c.job_id == job_id)).mappings().first()
+        return _job(row) if row else None
+
+    def jobs(self, group: str | None = None, states: Collection[JobState] | None = None) -> list[Job]:
+        """Jobs of a group, or of all; in the given states, or in any; in the order of submission."""
+        query = sql.select(JOBS).order_by(JOBS.c.sequence)
+        if group is not None:
+            query = query.where(JOBS.c.job_group == group)
+        if states is not None:
+            query = query.where(JOBS.c.state.in_([state.value for state in states]))
+        with self.database.read() as connection:
+            return [_job(row) for row in connection.execute(query).mappings()]
+
+    def add_jobs(
+        self,
+        recipes: Sequence[Recipe],
+        *,
+        group: str,
+        background: bool = False,
+        owner: Owner | None = None,
+        replace: bool = False,
+    ) -> list[Job]:
+        """Submit recipes; returns one job for each different recipe, in the given order.
+
+        A recipe that waits or runs in this group already gives that job. One that was measured gives a
+        COMPLETE job that is not stored: there is nothing to do. With `replace` the group's other
+        unfinished jobs are cancelled. All in one transaction.
+        """
+        wanted = {recipe.recipe_id: recipe for recipe in recipes}
+        measured = self.results_of(list(wanted.values()))
+        with self.database.write() as connection:
+            unfinished = {row["recipe_id"]: _job(row) for row in connection.execute(_unfinished(group)).mappings()}
+            if replace:
+                _cancel(connection, [job.job_id for name, job in unfinished.items() if name not in wanted])
+            new = {
+                name: _new_job(recipe, group, background, name in measured)
+                for name, recipe in wanted.items()
+                if name not in unfinished
+            }
+            rows = [_row(job, owner) for job in new.values() if job.state is JobState.WAITING]
+            if rows:
+                if owner is not None:
+                    _register(connection, owner)
+                connection.execute(JOBS.insert(), rows)
+        jobs = unfinished | new
+        return [jobs[name] for name in wanted]
+
+    def request_cancel(self, job_ids: Collection[str]) -> None:
+        """Waiting jobs are CANCELLED at once, running ones at their next check; finished ones stay."""
+        if job_ids:
+            with self.database.write() as connection:
+                _cancel(connection, job_ids)
+
+    def request_cancel_group(self, group: str) -> None:
+        """Cancel whatever is unfinished in `group`."""
+        self.request_cancel([job.job_id for job in self.jobs(group, UNFINISHED)])
+
+    def is_cancel_requested(self, job_id: str) -> bool:
+        """Whether somebody gave the job up (a job that is not there counts as given up)."""
+        job = self.job(job_id)
+        return job is None or job.is_cancel_requested
+
+    # Jobs, as the worker that holds the claim moves them ----------------------------------------------
+
+    def start_job(self, job_id: str, claim: str, owner: str | None = None) -> Job | None:
+        """Make a waiting job RUNNING under `claim`; None when it is no longer wanted, or not by `owner`.
+
+        The same claim may start it again: its worker died and the cluster runs it elsewhere. After
+        `MAX_ATTEMPTS` it is FAILED instead.
+        """
+        mine = (JOBS.c.state == JobState.WAITING.value) | (
+            (JOBS.c.state == JobState.RUNNING.value) & (JOBS.c.claim == claim)
+        )
+        row = JOBS.c.job_id == job_id
+        with self.database.write() as connection:
+            _give_up_on_killers(connection, row & (JOBS.c.claim == claim))
+            query = JOBS.update().where(row, mine, JOBS.c.cancel_requested_at.is_(None))
+            if owner is not None:
+                query = query.where(JOBS.c.owner == owner)
+            started = connection.execute(
+                query.values(
+                    state=JobState.RUNNING.value,
+                    claim=claim,
+                    attempts=JOBS.c.attempts + 1,
+                    started_at=time.time(),
+                    progress=0.0,
+                )
+            )
+            if started.rowcount == 0:
+                connection.execute(_finish(row & (JOBS.c.claim == claim), JobState.CANCELLED))
+                return None
+        return self.job(job_id)
+
+    def set_progress(self, job_id: str, claim: str, progress: float, message: str) -> None:
+        """Show how far a running job is; without effect when it is not this claim's any more."""
+        with self.database.write() as connection:
+            connection.execute(
+                JOBS.update()
+                .where(JOBS.c.job_id == job_id, JOBS.c.claim == claim, JOBS.c.state == JobState.RUNNING.value)
+                .values(progress=min(max(progress, 0.0), 1.0), message=message)
+            )
+
+    def is_wanted(self, job_id: str, claim: str) -> bool:
+        """Whether the job still runs under `claim` and nobody gave it up."""
+        query = sql.select(sql.func.count()).where(
+            JOBS.c.job_id == job_id,
+            JOBS.c.claim == claim,
+            JOBS.c.state == JobState.RUNNING.value,
+            JOBS.c.cancel_requested_at.is_(None),
+        )
+        with self.database.read() as connection:
+            return bool(connection.scalar(query))
+
+    def finish_job(self, job_id: str, claim: str, state: JobState, error: str | None = None) -> None:
+        """Move a running job to a final state; without effect when it is not this claim's any more."""
+        with self.database.write() as connection:
+            connection.execute(_finish((JOBS.c.job_id == job_id) & (JOBS.c.claim == claim), state, error))
+
+    # Jobs, as engines hand them out -------------------------------------------------------------------
+
+    def beat(self, owner: Owner) -> None:
+        """Say that an engine lives; registers it the first time."""
+        with self.database.write(announce=False) as connection:
+            _register(connection, owner)
+
+    def engines(self) -> list[tuple[Owner, float]]:
+        """All registered engines with the time of their last beat (Unix time)."""
+        names = ("engine_id", "host", "pid", "process_started")
+        with self.database.read() as connection:
+            rows = connection.execute(sql.select(ENGINES)).mappings().all()
+        return [(Owner(**{name: row[name] for name in names}), float(row["heartbeat"])) for row in rows]
+
+    def bury(self, engine_ids: Collection[str], *, excuse: bool = False) -> None:
+        """Forget engines that are gone; their unfinished jobs then have no owner and can be adopted.
+
+        With `excuse` the attempts under way do not count: the engine was stopped, the jobs did nothing wrong.
+        """
+        with self.database.write() as connection:
+            if excuse:
+                running = JOBS.c.owner.in_(engine_ids) & (JOBS.c.state == JobState.RUNNING.value)
+                connection.execute(JOBS.update().where(running).values(attempts=JOBS.c.attempts - 1))
+            connection.execute(ENGINES.delete().where(ENGINES.c.engine_id.in_(engine_ids)))
+
+    def adopt(self, owner: Owner) -> int:
+        """Take over all unfinished jobs without an owner; returns how many wait now because of that."""
+        return self._requeue(JOBS.c.owner.is_(None), owner)
+
+    def requeue(self, owner: Owner, job_ids: Collection[str]) -> int:
+        """Let these jobs of an engine wait again: whatever ran them is gone."""
+        return self._requeue((JOBS.c.owner == owner.engine_id) & JOBS.c.job_id.in_(job_ids), owner)
+
+    def _requeue(self, which: sql.ColumnElement[bool], owner: Owner) -> int:
+        unfinished = which & JOBS.c.state.in_(_UNFINISHED)
+        with self.database.read() as connection:  # mostly there are none, and a look disturbs nobody
+            if not connection.scalar(sql.select(sql.func.count()).where(unfinished)):
+                return 0
+        waiting = {"state": JobState.WAITING.value, "owner": owner.engine_id, "claim": None, "progress": 0.0}
+        with self.database.write() as connection:
+            _register(connection, owner)
+            connection.execute(_finish(unfinished & JOBS.c.cancel_requested_at.is_not(None), JobState.CANCELLED))
+            _give_up_on_killers(connection, unfinished)
+            return connection.execute(JOBS.update().where(unfinished).values(waiting)).rowcount
+
+    def fail_job(self, engine_id: str, job_id: str, error: str) -> None:
+        """FAILED, on the word of the engine that owns the job: its worker can no longer say so."""
+        with self.database.write() as connection:
+            which = (JOBS.c.owner == engine_id) & (JOBS.c.job_id == job_id)
+            connection.execute(_finish(which, JobState.FAILED, error))
+
+    def next_jobs(self, engine_id: str, *, background: bool, limit: int, exclude: Collection[str] = ()) -> list[Job]:
+        """The engine's next waiting jobs of one kind, oldest first, without those `exclude` names."""
+        query = (
+            sql.select(JOBS)
+            .where(JOBS.c.owner == engine_id, JOBS.c.state == JobState.WAITING.value, JOBS.c.background == background)
+            .where(JOBS.c.job_id.not_in(exclude))
+            .order_by(JOBS.c.sequence)
+            .limit(limit)
+        )
+        with self.database.read() as connection:
+            return [_job(row) for row in connection.execute(query).mappings()]
+
+    def overdue_cancels(self, engine_id: str, seconds: float) -> list[tuple[str, str]]:
+        """(job_id, claim) of running jobs that were given up more than `seconds` ago and run on."""
+        query = sql.select(JOBS.c.job_id, JOBS.c.claim).where(
+            JOBS.c.owner == engine_id,
+            JOBS.c.state == JobState.RUNNING.value,
+            JOBS.c.cancel_requested_at < time.time() - seconds,
+        )
+        with self.database.read() as connection:
+            return [(str(job_id), str(claim)) for job_id, claim in connection.execute(query)]
+
+    def forget_old_jobs(self) -> None:
+        """Drop jobs that were over `KEEP_JOBS_DAYS` ago."""
+        before = time.time() - KEEP_JOBS_DAYS * 86_400
+        with self.database.write() as connection:
+            connection.execute(JOBS.delete().where(JOBS.c.state.not_in(_UNFINISHED), JOBS.c.finished_at < before))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse_result(row: str) -> Result:
+    """Results never change, so one parse is enough; a page asks for all of them again and again."""
+    return Result.model_validate_json(row)
+
+
+def _register(connection: sql.Connection, owner: Owner) -> None:
+    """Note that the engine lives, also when others believed it dead."""
+    mine = ENGINES.c.engine_id == owner.engine_id
+    if connection.execute(ENGINES.update().where(mine).values(heartbeat=time.time())).rowcount == 0:
+        connection.execute(ENGINES.insert().values(asdict(owner) | {"heartbeat": time.time()}))
+
+
+def _unfinished(group: str) -> sql.Select[Any]:
+    """Jobs of a group that still lead to a result."""
+    return sql.select(JOBS).where(
+        JOBS.c.job_group == group, JOBS.c.state.in_(_UNFINISHED), JOBS.c.cancel_requested_at.is_(None)
+    )
+
+
+def _cancel(connection: sql.Connection, job_ids: Collection[str]) -> None:
+    these = JOBS.c.job_id.in_(job_ids)
+    running = these & (JOBS.c.state == JobState.RUNNING.value) & JOBS.c.cancel_requested_at.is_(None)
+    connection.execute(_finish(these & (JOBS.c.state == JobState.WAITING.value), JobState.CANCELLED))
+    connection.execute(JOBS.update().where(running).values(cancel_requested_at=time.time(), message="stopping"))
+
+
+def _finish(which: sql.ColumnElement[bool], state: JobState, error: str | None = None) -> sql.Update:
+    """To a final state, from an unfinished one only."""
+    values: dict[str, Any] = {"state": state.value, "error": error, "finished_at": time.time()}
+    if state is JobState.COMPLETE:
+        values["progress"] = 1.0
+    if state is JobState.CANCELLED:
+        values["cancel_requested_at"] = sql.func.coalesce(JOBS.c.cancel_requested_at, time.time())
+    return JOBS.update().where(which, JOBS.c.state.in_(_UNFINISHED)).values(values)
+
+
+def _give_up_on_killers(connection: sql.Connection, which: sql.ColumnElement[bool]) -> None:
+    """FAILED for running jobs whose worker is gone for the last time allowed."""
+    dead = which & (JOBS.c.state == JobState.RUNNING.value) & (JOBS.c.attempts >= MAX_ATTEMPTS)
+    for job_id, message in connection.execute(sql.select(JOBS.c.job_id, JOBS.c.message).where(dead)).all():
+        connection.execute(_finish(JOBS.c.job_id == job_id, JobState.FAILED, died(message)))
+
+
+def died(message: str) -> str:
+    """Why a job was given up whose worker died again and again while it said `message`."""
+    doing = f"while {message!r}" if message else "right at the start"
+    return (
+        f"The worker process died three times {doing}. Most likely the memory did not suffice: close other programs, "
+        "or take a smaller model. The terminal of the server shows more."
+    )
+
+
+def _new_job(recipe: Recipe, group: str, background: bool, is_measured: bool) -> Job:
+    now = datetime.now(UTC)
+    done = now if is_measured else None
+    state = JobState.COMPLETE if is_measured else JobState.WAITING
+    message = "measured before" if is_measured else ""
+    return Job(
+        uuid.uuid4().hex, recipe, group, background, state, float(is_measured), message, None,
+        created_at=now, started_at=done, finished_at=done,
+    )  # fmt: skip
+
+
+def _row(job: Job, owner: Owner | None) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "recipe": job.recipe.to_json(),
+        "recipe_id": job.recipe.recipe_id,
+        "job_group": job.group,
+        "background": job.background,
+        "state": job.state.value,
+        "progress": job.progress,
+        "message": job.message,
+        "attempts": job.attempts,
+        "owner": owner.engine_id if owner else None,
+        "created_at": job.created_at.timestamp(),
+    }
+
+
+def _job(row: Row) -> Job:
+    return Job(
+        job_id=row["job_id"],
+        recipe=_parse_recipe(row["recipe"]),
+        group=row["job_group"],
+        background=row["background"],
+        state=JobState(row["state"]),
+        progress=row["progress"],
+        message=row["message"],
+        error=row["error"],
+        created_at=datetime.fromtimestamp(row["created_at"], UTC),
+        started_at=_time(row["started_at"]),
+        finished_at=_time(row["finished_at"]),
+        attempts=row["attempts"],
+        is_cancel_requested=row["cancel_requested_at"] is not None,
+    )
+
+
+_parse_recipe = functools.lru_cache(maxsize=4096)(parse_recipe)
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

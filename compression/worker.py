@@ -1,0 +1,245 @@
+"""What a worker process does: measure a job's recipe and keep the result. Torch is loaded by `set_up`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import importlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from compression import keys, paths
+from compression.errors import Cancelled, CompressionError, CorruptFile, StorageFailed
+from compression.recipe import Recipe
+from compression.result import Result
+from compression.store import JobState, Place, Store
+
+if TYPE_CHECKING:
+    from compression.run import RunOutput
+
+Report = Callable[[float, str], None]
+Check = Callable[[], None]
+
+RUN = "compression.run:run_recipe"
+"""What carries a recipe out, as module:function; the module also has the `RunOutput` that it returns."""
+
+POLL_S = 0.2
+"""A job looks for its cancellation, and shows its progress, at most this often."""
+
+BASELINE_SHARE = 0.3
+"""Share of the progress bar for the baseline, where it has to be measured first."""
+
+_log = logging.getLogger(__name__)
+
+
+class Runner(Protocol):
+    """The signature of `compression.run.run_recipe`."""
+
+    def __call__(
+        self, recipe: Recipe, *, baseline: RunOutput | None = None, report: Report, check_cancelled: Check
+    ) -> RunOutput:
+        """Measure `recipe`."""
+        ...
+
+
+@functools.cache
+def set_up(run: str = RUN) -> None:
+    """Load the engine, torch and ONNX Runtime with it, so that the first job does not wait for them.
+
+    Torch gets one thread: there are about as many workers as processors.
+    """
+    importlib.import_module(run.partition(":")[0])
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+        with contextlib.suppress(RuntimeError):  # it has worked in this process already
+            torch.set_num_interop_threads(1)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is told: which job, under which claim, of which engine, in which store, run by what."""
+
+    job_id: str
+    claim: str
+    engine_id: str
+    place: Place
+    run: str = RUN
+
+
+def execute(order: Order) -> None:
+    """Carry out one job; everything it leads to is in the store afterwards.
+
+    Every exception ends here, as the job's state and error text. Only a store that cannot be used is
+    raised (`StorageFailed`): there is nowhere to write it, and the engine tells it.
+    """
+    os.environ["COMPRESSION_HOME"] = order.place.home
+    store = _open(order.place)
+    job = store.start_job(order.job_id, order.claim, order.engine_id)
+    if job is None:
+        return
+    watch = Watch(store, order.job_id, order.claim)
+
+    def work() -> None:
+        measure(job.recipe, store, report=watch.report, check_cancelled=watch.check, run=order.run)
+
+    store.finish_job(order.job_id, order.claim, *_outcome(work))
+
+
+def _outcome(work: Callable[[], object]) -> tuple[JobState, str | None]:
+    """The one place where a job's exceptions are caught."""
+    try:
+        work()
+    except Cancelled:
+        return JobState.CANCELLED, None
+    except CompressionError as error:
+        return JobState.FAILED, str(error)
+    except MemoryError:
+        _log.exception("a job ran out of memory")
+        return JobState.FAILED, "The memory did not suffice. Close other programs, or take a smaller model or batch."
+    except Exception as error:
+        _log.exception("a job failed in a way that nobody foresaw")
+        text = f"Unexpected error: {type(error).__name__}: {error}"
+        return JobState.FAILED, f"{text}. Please report this; the terminal of the server shows where it happened."
+    return JobState.COMPLETE, None
+
+
+@functools.lru_cache(maxsize=4)
+def _open(place: Place) -> Store:
+    return Store(place.database_url)
+
+
+class Watch:
+    """Shows a job's progress and notices that it was given up, each at most `1 / POLL_S` times a second."""
+
+    def __init__(self, store: Store, job_id: str, claim: str) -> None:
+        self._store, self._job_id, self._claim = store, job_id, claim
+        self._reported_at = self._checked_at = 0.0
+
+    def report(self, fraction: float, message: str) -> None:
+        """Show the progress, unless that was done just now."""
+        if time.monotonic() - self._reported_at >= POLL_S:
+            self._store.set_progress(self._job_id, self._claim, fraction, message)
+            self._reported_at = time.monotonic()
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the job is no longer wanted, or no longer this process's."""
+        if time.monotonic() - self._checked_at >= POLL_S:
+            if not self._store.is_wanted(self._job_id, self._claim):
+                raise Cancelled("The job was cancelled.")
+            self._checked_at = time.monotonic()
+
+
+def measure(
+    recipe: Recipe,
+    store: Store,
+    *,
+    report: Report = lambda fraction, words: None,
+    check_cancelled: Check = lambda: None,
+    fresh: bool = False,
+    run: str = RUN,
+) -> tuple[Result, dict[str, bytes]]:
+    """The result of `recipe` with its artifacts (`stored`, `onnx`, `predictions`), from the store or measured now.
+
+    What is measured is stored, and so is the baseline where that had to be measured first. When another
+    process on this machine measures the same recipe already, this one waits and takes its result.
+    `fresh` neither reads nor writes the store. Raises what `run_recipe` raises, `StorageFailed`, and
+    `Cancelled` when `check_cancelled` does.
+    """
+    if fresh:
+        output = _resolve(run)[0](recipe, report=report, check_cancelled=check_cancelled)
+        return output.result, _contents(output)
+    found = _stored(store, recipe)
+    if found:
+        return found
+    with _alone(keys.result_key(recipe), report, check_cancelled):
+        found = _stored(store, recipe)
+        if found:
+            return found
+        baseline = None
+        if not recipe.is_baseline:
+            baseline, report = _baseline(recipe.baseline(), store, report, check_cancelled, run)
+        output = _resolve(run)[0](recipe, baseline=baseline, report=report, check_cancelled=check_cancelled)
+        contents = _contents(output)
+        store.add_result(output.result, contents)
+        return output.result, contents
+
+
+def _baseline(
+    recipe: Recipe, store: Store, report: Report, check_cancelled: Check, run: str
+) -> tuple[RunOutput, Report]:
+    """The baseline's output, and what is left of the progress bar."""
+    found = _stored(store, recipe)
+    if found is None:
+        first = _part(report, 0, BASELINE_SHARE, "uncompressed model: ")
+        found = measure(recipe, store, report=first, check_cancelled=check_cancelled, run=run)
+        report = _part(report, BASELINE_SHARE, 1)
+    result, contents = found
+    predictions = np.frombuffer(contents["predictions"], dtype=np.uint8)
+    make = _resolve(run)[1]
+    return make(result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=predictions), report
+
+
+def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | None:
+    """What the store holds of `recipe`; None where a file is gone or damaged, so that it is made again."""
+    result = store.result(recipe)
+    if result is None:
+        return None
+    try:
+        contents = {role: store.artifact(name) for role, name in result.artifacts.items()}
+    except CorruptFile as error:
+        _log.warning("%s", error)
+        return None
+    if any(content is None for content in contents.values()):
+        return None
+    return result, {role: content for role, content in contents.items() if content is not None}
+
+
+def _contents(output: RunOutput) -> dict[str, bytes]:
+    return {"stored": output.stored, "onnx": output.onnx, "predictions": output.predictions.tobytes()}
+
+
+def _resolve(run: str) -> tuple[Runner, Callable[..., RunOutput]]:
+    module_name, _, function = run.partition(":")
+    module: Any = importlib.import_module(module_name)
+    return getattr(module, function), module.RunOutput
+
+
+def _part(report: Report, start: float, stop: float, prefix: str = "") -> Report:
+    return lambda fraction, words: report(start + (stop - start) * fraction, prefix + words)
+
+
+@contextlib.contextmanager
+def _alone(key: str, report: Report, check_cancelled: Check) -> Iterator[None]:
+    """Inside, no other process on this machine measures the same thing. A dead process holds nothing."""
+    folder = paths.home() / "locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / key[:16], "w")  # noqa: SIM115 - used as a context manager below
+    except OSError as error:
+        raise StorageFailed(
+            f"Cannot write to {folder}: {error.strerror or error}. Free some space, check your rights, "
+            "or set COMPRESSION_HOME to another folder."
+        ) from error
+    with file:
+        while not _lock(file.fileno()):
+            report(0, "waiting for the same recipe in another job")
+            check_cancelled()
+            time.sleep(POLL_S / 2)
+        yield
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,125 @@
+"""The two trade-off charts. A click on a point shows its settings."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import plots
+from compression.estimate import Estimate, estimate
+from compression.links import view_of
+from compression.plots import Axis, Ranges, Tradeoff
+from compression.recipe import Recipe
+from pages.components import model_card, state
+from pages.components.work import Snapshot
+
+_RANGES = "chart_ranges"
+_ZOOM = "chart_zoom"
+_CLICKED = "chart_clicked"
+_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
+_GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
+
+
+def guess_of(seen: Snapshot) -> Estimate:
+    """Where the current setting is expected."""
+    known = model_card.known_of(seen.view.model, seen.baseline)
+    return estimate(seen.view.settings, known, seen.measured_curves())
+
+
+def numbers(seen: Snapshot) -> Tradeoff:
+    """What the charts show."""
+    curves = {curve: recipes.values() for curve, recipes in seen.curves.items()}
+    return plots.tradeoff(list(seen.results.values()), curves, seen.view.recipe, guess_of(seen))
+
+
+def show_pair(seen: Snapshot) -> None:
+    """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
+    data = numbers(seen)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="legend"):
+        st.html(_legend())
+        zoom = st.segmented_control(
+            "Accuracy axis",
+            ("all", "near the baseline"),
+            default="all",
+            required=True,
+            key=_ZOOM,
+            label_visibility="collapsed",
+        )
+    left, right = st.columns(2, gap="small")
+    with left:
+        show(seen, data, "size", near_baseline=zoom != "all")
+    with right:
+        show(seen, data, "latency", near_baseline=zoom != "all")
+
+
+def show(
+    seen: Snapshot, data: Tradeoff, axis: Axis, *, near_baseline: bool = False, height: int = plots.HEIGHT
+) -> None:
+    """One chart. Its key is stable and its ranges only grow, so that it is changed, never replaced."""
+    figure = plots.draw(
+        data,
+        axis,
+        _ranges(seen, data),
+        accuracy_range=plots.near_baseline(data) if near_baseline else None,
+        height=height,
+    )
+    key = f"chart_{axis}"
+    st.plotly_chart(
+        figure,
+        key=key,
+        on_select=lambda: _clicked(key, seen),
+        selection_mode="points",
+        config=_CONFIG,
+        alt=f"Accuracy against {axis}: {len(data.points)} measured settings of {seen.view.model}",
+    )
+
+
+def legend_line() -> None:
+    """Symbols and colours, for pages with a single chart."""
+    st.html(_legend())
+
+
+def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
+    """The session's ranges of this model's axes."""
+    kept: dict[str, Ranges] = st.session_state.setdefault(_RANGES, {})
+    expected = model_card.known_of(seen.view.model, seen.baseline).stored_bytes or 100_000.0
+    kept[seen.view.model] = plots.ranges_for(data, expected, kept.get(seen.view.model))
+    return kept[seen.view.model]
+
+
+def _clicked(key: str, seen: Snapshot) -> None:
+    """Show the settings of the clicked point."""
+    for point in st.session_state[key].selection.points:
+        result = seen.results.get(_plain(point.get("customdata")))
+        if result is not None:
+            state.show(view_of(Recipe.model_validate(result.recipe), seen.view.settings.budget))
+            st.session_state[_CLICKED] = True
+            return
+
+
+def was_clicked() -> bool:
+    """Whether a point was clicked just now (asked once)."""
+    return bool(st.session_state.pop(_CLICKED, False))
+
+
+def _plain(customdata: object) -> str:
+    """A point's recipe_id, however the browser wraps it."""
+    while isinstance(customdata, list | tuple | dict) and customdata:
+        customdata = next(iter(customdata.values() if isinstance(customdata, dict) else customdata))
+    return str(customdata)
+
+
+def _legend() -> str:
+    entries = [_entry(_GLYPHS[look.symbol], look.colour, look.title) for look in plots.LOOKS.values()]
+    entries += [
+        _entry("★", plots.NEUTRAL, "Baseline"),
+        _entry("◉", plots.ACCENT, "This setting"),
+        _entry("•", plots.NEUTRAL, "Other settings"),
+        _entry("┈", plots.NEUTRAL, "Best trade-offs"),
+    ]
+    style = "display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;font-size:.875rem;align-items:center"
+    return f'<div style="{style}">{"".join(entries)}</div>'
+
+
+def _entry(glyph: str, colour: str, title: str) -> str:
+    mark = f'<span style="color:{colour};font-size:1.05rem;line-height:1">{glyph}</span>'
+    return f'<span style="display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap">{mark}{title}</span>'

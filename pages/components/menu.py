@@ -1,0 +1,53 @@
+"""The frame of every page: title, style, and links to the other pages."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+PAGES = (
+    ("app.py", "Home", ":material/home:"),
+    ("pages/explore.py", "Explore", ":material/tune:"),
+)
+"""Streamlit finds the pages by itself; its own menu would name them after their files."""
+
+_STYLE = """
+<style>
+.block-container { padding: 2.2rem 2rem 4rem; max-width: 1680px; }
+[data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"] { display: none; }
+/* The verdict keeps its height when its words change, so that the charts stay where they are. */
+.st-key-verdict [data-testid="stAlert"] { min-height: 4.6rem; }
+.st-key-verdict [data-testid="stAlert"] p { font-size: 1.08rem; }
+.st-key-legend p { margin: 0; }
+/* The sliders stay in sight while the page scrolls, where there is room beside the charts. */
+@media (min-width: 1000px) and (min-height: 600px) {
+  .st-key-controls { position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }
+  .st-key-controls { padding-right: .6rem; }
+}
+@media (max-width: 640px) { .block-container { padding: 2.2rem 1rem 3rem; } }
+img { image-rendering: pixelated; }
+</style>
+"""
+
+
+def _icon() -> Image.Image:
+    """The page's icon, 32 x 32 pixels: three bars that get smaller. Named icons would come from the internet."""
+    pixels = np.zeros((32, 32, 4), dtype=np.uint8)
+    for left, height in ((3, 28), (13, 17), (23, 8)):
+        pixels[30 - height : 30, left : left + 7] = (224, 86, 27, 255)
+    return Image.fromarray(pixels)
+
+
+def frame(title: str) -> None:
+    """Set up the page and draw the menu; call it first."""
+    st.set_page_config(
+        page_title=f"{title} · Compression dashboard",
+        page_icon=_icon(),
+        layout="wide",
+        initial_sidebar_state="collapsed",
+    )
+    st.html(_STYLE)
+    with st.container(horizontal=True, gap="small", key="menu"):
+        for path, label, icon in PAGES:
+            st.page_link(path, label=label, icon=icon)

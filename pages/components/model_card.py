@@ -1,0 +1,107 @@
+"""Choice of the model, and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from compression import wording
+from compression.data import is_local
+from compression.errors import CompressionError
+from compression.estimate import Known
+from compression.links import View
+from compression.result import Result
+from compression.statistics import wilson_interval
+from pages.components import state
+from sample_models.catalogue import MODELS, SampleModel
+
+_KEY = state.SETTING + "model"
+
+
+def choose(view: View) -> View:
+    """The model select; settings stay when the model changes."""
+    st.session_state.setdefault(_KEY, view.model)
+    name = st.selectbox(
+        "Model",
+        tuple(MODELS),
+        format_func=lambda name: MODELS[name].title,
+        key=_KEY,
+        help="A trained sample network; everything on this page is about it.",
+        on_change=state.dismiss_problem,
+    )
+    if name == view.model:
+        return view
+    return replace(view, model=name, custom=None)
+
+
+def card_of(model: str) -> dict[str, Any] | None:
+    """The model's card, or None where it is missing or damaged."""
+    try:
+        return MODELS[model].card
+    except CompressionError:
+        return None
+
+
+def known_of(model: str, baseline: Result | None) -> Known:
+    """What estimates start from: the measured baseline, or else the card (32-bit weights, no latency)."""
+    card = card_of(model) or {}
+    chance = 1 / len(card.get("classes", range(10)))
+    if baseline:
+        return Known(baseline.accuracy, baseline.stored_bytes, baseline.latency_p50_ms, chance)
+    size = 4.0 * card["params"] if "params" in card else None
+    return Known(card.get("accuracy"), size, None, chance)
+
+
+def show(model: str, baseline: Result | None) -> bool:
+    """Picture and numbers; False where the model's card is missing, which is said."""
+    entry = MODELS[model]
+    try:
+        card = entry.card
+    except CompressionError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return False
+    if entry.picture_path.is_file():
+        st.image(str(entry.picture_path), width="stretch")
+    st.caption(f"{entry.task}: {len(card['classes'])} classes. {entry.about}")
+    st.markdown(_facts(card, baseline))
+    download_note(entry)
+    return True
+
+
+def _facts(card: dict[str, Any], baseline: Result | None) -> str:
+    """Two lines of numbers: the measured ones where they exist."""
+    first = f"**{wording.count(card['params'])}** parameters · **{wording.count(card['macs'])}** MACs"
+    n_test = card["n_test"]
+    accuracy = baseline.accuracy if baseline else card["accuracy"]
+    low, high = wilson_interval(round(accuracy * n_test), n_test)
+    digits = wording.decimals_for(n_test)
+    second = (
+        f"accuracy **{wording.percent(accuracy, digits)} %** "
+        f"({wording.percent(low, digits)}–{wording.percent(high, digits)}, n = {n_test:,})"
+    )
+    if baseline is None:
+        return f"{first}  \n{second}  \nsize and latency are being measured …"
+    latency = wording.milliseconds(baseline.latency_p50_ms)
+    return f"{first}  \n{second}  \n**{wording.size(baseline.stored_bytes)}** · **{latency}** for one image"
+
+
+def download_note(entry: SampleModel) -> None:
+    """Say so before data has to be downloaded."""
+    if not is_local(entry.dataset):
+        st.info(
+            f"The data set {entry.dataset} is downloaded when the first point is measured.", icon=":material/download:"
+        )
+
+
+def summary(entry: SampleModel) -> str:
+    """One line for galleries."""
+    card = card_of(entry.name)
+    if card is None:
+        return "Its card cannot be read: open it for the reason."
+    digits = wording.decimals_for(card["n_test"])
+    return (
+        f"{wording.percent(card['accuracy'], digits)} % on {card['n_test']:,} test images · "
+        f"{wording.count(card['params'])} parameters · {wording.count(card['macs'])} MACs"
+    )

@@ -1,0 +1,94 @@
+"""What the current setting brings: the verdict, four sizes, and why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from compression import verdict, wording
+from compression.result import Result
+from compression.store import JobState
+from pages.components import charts, model_card, work
+from pages.components.work import Snapshot
+
+_BOXES = {"good": st.success, "neutral": st.info, "mixed": st.warning, "bad": st.error}
+_ICONS = {
+    "good": ":material/check_circle:",
+    "neutral": ":material/info:",
+    "mixed": ":material/balance:",
+    "bad": ":material/error:",
+}
+_SIZES = (
+    ("theoretical_bytes", "Theoretical", "What papers quote: bits times weights that are not zero, nothing else."),
+    ("stored_bytes", "Stored file", "The file you would ship: it decodes to exactly the network that was measured."),
+    ("onnx_bytes", "Runtime .onnx", "The decoded network as ONNX Runtime loads and runs it."),
+    ("zipped_bytes", "Zipped .onnx", "The runtime file in an ordinary zip: what a simple download would weigh."),
+)
+
+
+def show_verdict(seen: Snapshot) -> None:
+    """One sentence for everyone: measured, estimated, or why there is none."""
+    with st.container(key="verdict"):
+        if seen.result is not None:
+            judged = verdict.judge(seen.result)
+            _BOXES[judged.tone](f"**{judged.text}**", icon=_ICONS[judged.tone])
+        elif seen.job is not None and seen.job.state is JobState.FAILED:
+            st.error(f"**This setting has no numbers.** {seen.job.error}", icon=":material/error:")
+        elif seen.job is not None and seen.job.state is JobState.CANCELLED:
+            st.warning(
+                "**Not measured: you cancelled it.** Measure it again, or move a slider.", icon=":material/cancel:"
+            )
+        else:
+            known = model_card.known_of(seen.view.model, seen.baseline)
+            words = verdict.guess(wording.recipe_in_words(seen.view.recipe), charts.guess_of(seen), known)
+            st.info(f"**{words.text}**", icon=":material/hourglass_top:")
+
+
+def show_sizes(seen: Snapshot) -> None:
+    """The four sizes with their factors; dashes until they are measured, so that nothing moves."""
+    for column, (field, label, explanation) in zip(st.columns(4), _SIZES, strict=True):
+        with column:
+            _show_size(seen.result, field, label, explanation)
+
+
+def _show_size(result: Result | None, field: str, label: str, explanation: str) -> None:
+    if result is None:
+        st.metric(label, "–", delta="not measured yet", delta_color="off", delta_arrow="off", help=explanation)
+        return
+    new, old = getattr(result, field), getattr(result.baseline, field)
+    change = wording.size_change(old, new)
+    colour: Literal["green", "red", "gray"] = (
+        "green" if "smaller" in change else "red" if "larger" in change else "gray"
+    )
+    st.metric(label, wording.size(new), delta=change, delta_color=colour, delta_arrow="off", help=explanation)
+
+
+def show_details(seen: Snapshot) -> None:
+    """How many predictions changed, how long a run takes, and why something did not get better."""
+    result = seen.result
+    if result is None:
+        return
+    changed = result.changed_predictions
+    st.caption(
+        f"Changed predictions: **{changed:,}** of {result.n_test:,} test images · "
+        f"latency **{wording.milliseconds(result.latency_p50_ms)}** "
+        f"(p95 {wording.milliseconds(result.latency_p95_ms)}), "
+        f"ratio to the baseline **{result.latency_ratio:.2f}** "
+        f"({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}) · "
+        f"**{wording.count(result.params)}** parameters, {wording.count(result.nonzero_params)} of them not zero · "
+        f"**{wording.count(result.macs)}** MACs"
+    )
+    for reason in verdict.judge(result).reasons:
+        st.caption(f":material/lightbulb: {reason}")
+
+
+def show_failures(seen: Snapshot) -> None:
+    """Failed points, each with its reason."""
+    others = [job for job in seen.failed if job.recipe != seen.view.recipe]
+    if not others:
+        return
+    with st.expander(f"{len(others)} point{'s' if len(others) > 1 else ''} failed", icon=":material/error:"):
+        for job in others:
+            st.markdown(f"- **{wording.recipe_in_words(job.recipe)}**: {job.error}")
+        st.button("Try them again", on_click=work.resume, icon=":material/refresh:")

@@ -1,0 +1,71 @@
+"""The view of a browser session: in session state while it lives, in the URL to be shared."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from compression.errors import CompressionError
+from compression.links import View, parameters_of, view_from
+
+_VIEW, _WRITTEN, _PROBLEM, _SESSION = "view", "view_url", "view_problem", "session_id"
+SETTING = "setting_"
+"""Prefix of the controls' widget keys: `setting_` plus the name of a field of `Settings`."""
+
+
+def session_id() -> str:
+    """A name for this browser session's work."""
+    name: str = st.session_state.setdefault(_SESSION, secrets.token_hex(6))
+    return name
+
+
+def current() -> View:
+    """The view to show: what a link asks for when it is new, else what was last shown."""
+    asked = {key: st.query_params[key] for key in ("model", "recipe", "budget") if key in st.query_params}
+    if asked and asked != st.session_state.get(_WRITTEN):
+        _open_link(asked)
+    view: View = st.session_state.setdefault(_VIEW, View())
+    return view
+
+
+def last() -> View | None:
+    """What this session showed last, if it showed anything."""
+    return st.session_state.get(_VIEW)
+
+
+def _open_link(asked: dict[str, str]) -> None:
+    try:
+        view = view_from(asked)
+    except CompressionError as error:
+        show(View())
+        st.session_state[_PROBLEM] = str(error)
+    else:
+        show(view)
+
+
+def show(view: View) -> None:
+    """Show another view: all controls move to it. Only before the controls are drawn, or in a callback."""
+    st.session_state[_VIEW] = view
+    st.session_state.pop(_PROBLEM, None)
+    for key in [key for key in st.session_state if str(key).startswith(SETTING)]:
+        del st.session_state[key]
+
+
+def keep(view: View) -> None:
+    """Remember what the controls say now, and write it into the URL."""
+    st.session_state[_VIEW] = view
+    parameters = parameters_of(view)
+    if st.session_state.get(_WRITTEN) != parameters or dict(st.query_params) != parameters:
+        st.session_state[_WRITTEN] = parameters
+        st.query_params.from_dict(parameters)
+
+
+def problem() -> str | None:
+    """What was wrong with the link, until something else is shown."""
+    return st.session_state.get(_PROBLEM)
+
+
+def dismiss_problem() -> None:
+    """A control was moved: the link's problem is no longer news."""
+    st.session_state.pop(_PROBLEM, None)

@@ -1,0 +1,132 @@
+"""The table of all points, and everything that can be downloaded."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from compression import jobs, wording
+from compression.errors import CorruptFile
+from compression.recipe import Recipe
+from compression.result import Result
+from pages.components.work import Snapshot
+
+_COLUMNS = {
+    "setting": st.column_config.TextColumn("Setting", width="large"),
+    "accuracy": st.column_config.NumberColumn("Accuracy %", format="%.2f"),
+    "interval": st.column_config.TextColumn("95 % interval"),
+    "difference": st.column_config.NumberColumn("Points vs baseline", format="%+.2f"),
+    "different": st.column_config.CheckboxColumn("Measurable", help="Whether the paired test finds a difference."),
+    "stored_kb": st.column_config.NumberColumn("Stored KB", format="%.1f"),
+    "size_ratio": st.column_config.NumberColumn("Times smaller", format="%.2f"),
+    "onnx_kb": st.column_config.NumberColumn(".onnx KB", format="%.1f"),
+    "zipped_kb": st.column_config.NumberColumn("Zipped KB", format="%.1f"),
+    "theoretical_kb": st.column_config.NumberColumn("Theoretical KB", format="%.1f"),
+    "latency_ms": st.column_config.NumberColumn("Latency ms", format="%.3f"),
+    "latency_p95_ms": st.column_config.NumberColumn("p95 ms", format="%.3f"),
+    "latency_ratio": st.column_config.NumberColumn("Latency ratio", format="%.2f"),
+    "ratio_interval": st.column_config.TextColumn("Ratio interval"),
+    "params": st.column_config.NumberColumn("Parameters", format="localized"),
+    "nonzero_params": st.column_config.NumberColumn("Not zero", format="localized"),
+    "macs": st.column_config.NumberColumn("MACs", format="localized"),
+    "recipe_id": st.column_config.TextColumn("Recipe"),
+}
+
+
+def row_of(result: Result) -> dict[str, object]:
+    """One row with the units that people read."""
+    return {
+        "setting": wording.recipe_in_words(Recipe.model_validate(result.recipe)),
+        "accuracy": 100 * result.accuracy,
+        "interval": f"{100 * result.accuracy_low:.1f}–{100 * result.accuracy_high:.1f}",
+        "difference": 100 * result.accuracy_difference,
+        "different": result.is_different,
+        "stored_kb": result.stored_bytes / 1000,
+        "size_ratio": result.size_ratio,
+        "onnx_kb": result.onnx_bytes / 1000,
+        "zipped_kb": result.zipped_bytes / 1000,
+        "theoretical_kb": result.theoretical_bytes / 1000,
+        "latency_ms": result.latency_p50_ms,
+        "latency_p95_ms": result.latency_p95_ms,
+        "latency_ratio": result.latency_ratio,
+        "ratio_interval": f"{result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}",
+        "params": result.params,
+        "nonzero_params": result.nonzero_params,
+        "macs": result.macs,
+        "recipe_id": result.recipe_id,
+    }
+
+
+def csv_of(results: list[Result]) -> str:
+    """All results with every number, one a line; the recipe as JSON."""
+    rows = [{**result.flat(), "recipe": json.dumps(result.recipe, separators=(",", ":"))} for result in results]
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def show(seen: Snapshot) -> None:
+    """All measured settings of the model, smallest file first."""
+    results = sorted(seen.results.values(), key=lambda result: result.stored_bytes)
+    st.markdown(f"**All measured settings** ({len(results)})")
+    if not results:
+        st.caption("Nothing is measured yet: the first row comes with the baseline, in a few seconds.")
+        return
+    st.dataframe(
+        pd.DataFrame([row_of(result) for result in results]),
+        column_config=_COLUMNS,
+        hide_index=True,
+        height=330,
+        key="points_table",
+    )
+    _downloads(seen, results)
+    _provenance(results[0])
+
+
+def _downloads(seen: Snapshot, results: list[Result]) -> None:
+    name = f"{seen.view.model}-{seen.view.recipe.recipe_id}"
+    with st.container(horizontal=True, key="downloads"):
+        _button("All points (.csv)", csv_of(results), f"{seen.view.model}.csv", "text/csv", "csv")
+        _button(
+            "This recipe (.json)", seen.view.recipe.to_short_json() + "\n", f"{name}.json", "application/json", "json"
+        )
+        if seen.result is not None:
+            _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}.compressed", "stored")
+            _artifact("Runtime file (.onnx)", seen.result.artifacts.get("onnx"), f"{name}.onnx", "onnx")
+
+
+def _button(label: str, data: str | bytes, file_name: str, mime: str, key: str) -> None:
+    st.download_button(
+        label, data, file_name, mime, on_click="ignore", icon=":material/download:", key=f"download_{key}"
+    )  # fmt: skip
+
+
+def _artifact(label: str, sha256: str | None, file_name: str, key: str) -> None:
+    """A file of the current setting; where it is lost or damaged the button says so."""
+    try:
+        content = _content(sha256) if sha256 else None
+    except CorruptFile as error:
+        st.caption(f":material/error: {error}")
+        return
+    if content is None:
+        st.caption(f":material/error: {label}: no longer on this machine. Measure the setting again.")
+        return
+    _button(label, content, file_name, "application/octet-stream", key)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _content(sha256: str) -> bytes | None:
+    """Named after its content, so it can be kept: the page draws often, the file is read once."""
+    return jobs.get_engine().store.artifact(sha256)
+
+
+def _provenance(result: Result) -> None:
+    """Where all this was measured."""
+    machine = result.machine
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    st.caption(
+        f"Measured on {machine.cpu} ({', '.join(machine.instruction_sets) or 'no special instructions'}), "
+        f"{machine.threads} thread{'s' if machine.threads > 1 else ''}, batch {machine.batch_size}; {versions}. "
+        "1 KB is 1,000 bytes. Latencies are medians of ONNX Runtime; on the chart they are the ratio to the baseline, "
+        "measured in turns with it, times the baseline's median."
+    )

@@ -1,0 +1,71 @@
+"""The top of the home page: what this is, and the default model being compressed live."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import jobs, wording
+from compression.errors import CompressionError
+from compression.links import View, parameters_of, view_of
+from compression.recipe import Recipe
+from pages.components import charts, progress, state, work
+from sample_models.catalogue import MODELS
+
+CHART_HEIGHT = 340
+
+
+def introduction() -> None:
+    """What this is, in a few lines."""
+    st.title("How small can a network get?", anchor=False)
+    st.markdown(
+        "Prune it, quantize it, or train a smaller student, and see what that costs. Every point is **measured**: "
+        "the bytes of a file that decodes to the network, its accuracy on images that chose nothing, "
+        "and the time ONNX Runtime takes, each with its uncertainty."
+    )
+
+
+def live() -> None:
+    """The default model's curves, growing without a click."""
+    if charts.was_clicked():
+        st.switch_page("pages/explore.py", query_params=parameters_of(state.last() or View()))
+    view = View()
+    try:
+        work.want(view)
+        seen = work.snapshot(view)
+    except CompressionError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if seen.problem:
+        st.error(seen.problem, icon=":material/error:")
+    st.subheader(f"Live: {MODELS[view.model].title}", anchor=False)
+    charts.legend_line()
+    data = charts.numbers(seen)
+    left, right = st.columns(2, gap="small")
+    with left:
+        charts.show(seen, data, "size", height=CHART_HEIGHT)
+    with right:
+        charts.show(seen, data, "latency", height=CHART_HEIGHT)
+    progress.show(seen)
+
+
+def resume() -> None:
+    """A link back to what was looked at last, in this browser session or before."""
+    view = state.last() or _last_asked()
+    if view is None or view == View():
+        return
+    st.page_link(
+        "pages/explore.py",
+        label=f"Continue where you left: {MODELS[view.model].title}, {wording.recipe_in_words(view.recipe)}",
+        icon=":material/history:",
+        query_params=parameters_of(view),
+    )
+
+
+def _last_asked() -> View | None:
+    """The newest setting that anybody measured by hand on this machine."""
+    try:
+        recent = [job.recipe for job in jobs.get_engine().store.jobs() if not job.background]
+    except CompressionError:
+        return None
+    chosen: list[Recipe] = [recipe for recipe in recent if not recipe.is_baseline and recipe.model in MODELS]
+    return view_of(chosen[-1]) if chosen else None

@@ -1,0 +1,162 @@
+"""An engine in memory that measures at once, for tests of pages: made-up numbers, real shapes."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from compression.recipe import Recipe, Step
+from compression.result import Machine, Measures, Result
+from compression.store import Job, JobState
+
+MACHINE = Machine(cpu="Test CPU", instruction_sets=("avx2",), threads=1, batch_size=1, versions={"onnxruntime": "1"})
+BYTES, MS, ACCURACY, N = 1_700_000, 0.2, 0.99, 1000
+
+
+def _factors(step: Step) -> tuple[float, float, float]:
+    """Accuracy lost, size factor, latency factor: rough, but moving the right way."""
+    match step.technique:
+        case "channel_pruning":
+            kept = 1 - step.pruning_ratio
+            return 0.3 * step.pruning_ratio**3, kept**1.7, 0.3 + 0.7 * kept
+        case "magnitude_pruning":
+            return 0.1 * step.sparsity**6, 1.1 * (1 - step.sparsity) + 0.02, 1.0
+        case "quantization":
+            return {1: 0.85, 2: 0.3, 3: 0.03}.get(step.weight_bits, 0.001), step.weight_bits / 32 + 0.01, 0.8
+        case "distillation":
+            return 0.02 * (1 - step.width_mult), step.width_mult**1.7, 0.3 + 0.7 * step.width_mult
+    return -0.002, 1.0, 1.0
+
+
+def _measures(accuracy: float, size: float, ratio: float) -> dict[str, float]:
+    return {
+        "accuracy": accuracy,
+        "accuracy_low": max(0.0, accuracy - 0.012),
+        "accuracy_high": min(1.0, accuracy + 0.008),
+        "n_test": N,
+        "theoretical_bytes": int(size * 0.95),
+        "stored_bytes": int(size),
+        "onnx_bytes": int(size * 1.05),
+        "zipped_bytes": int(size * 0.93),
+        "latency_p50_ms": MS * ratio,
+        "latency_p95_ms": MS * ratio * 1.3,
+        "latency_ratio": ratio,
+        "latency_ratio_low": ratio * 0.97,
+        "latency_ratio_high": ratio * 1.03,
+        "params": int(size / 4),
+        "nonzero_params": int(size / 4),
+        "macs": 2_293_000,
+    }
+
+
+def fabricate(recipe: Recipe, **changes: object) -> Result:
+    """A result of the right shape; `changes` replace its fields."""
+    accuracy, size, ratio = ACCURACY, float(BYTES), 1.0
+    for step in recipe.steps:
+        lost, smaller, faster = _factors(step)
+        accuracy, size, ratio = max(0.1, accuracy - lost), size * smaller, ratio * faster
+    accuracy = round(accuracy, 3)
+    difference = accuracy - ACCURACY
+    return Result(
+        **(
+            _measures(accuracy, size, ratio)
+            | {
+                "recipe_id": recipe.recipe_id,
+                "recipe": recipe.model_dump(mode="json"),
+                "baseline": Measures(**_measures(ACCURACY, BYTES, 1.0)),
+                "accuracy_difference": difference,
+                "accuracy_difference_low": difference - 0.01,
+                "accuracy_difference_high": difference + 0.01,
+                "p_value": 0.001 if abs(difference) > 0.012 else 0.6,
+                "changed_predictions": round(abs(difference) * N * 1.2),
+                "seconds": 0.5,
+                "machine": MACHINE,
+                "machine_id": "0" * 16,
+                "engine_version": "1",
+                "data_version": "1",
+                "model_version": "1",
+                "created_at": "2026-01-01T00:00:00+00:00",
+                "artifacts": {"stored": "a" * 64, "onnx": "b" * 64, "predictions": "c" * 64},
+            }
+            | changes
+        )
+    )
+
+
+class FakeStore:
+    """Results and jobs in two dictionaries."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Result] = {}
+        self.all_jobs: dict[str, Job] = {}
+        self.changes = 0
+
+    def revision(self) -> int:
+        return self.changes
+
+    def result(self, recipe: Recipe) -> Result | None:
+        return self.by_id.get(recipe.recipe_id)
+
+    def results(self, model: str) -> list[Result]:
+        return [result for result in self.by_id.values() if result.recipe["model"] == model]
+
+    def artifact(self, sha256: str) -> bytes | None:
+        return b"content of " + sha256.encode()
+
+    def jobs(self, group: str | None = None) -> list[Job]:
+        return [job for job in self.all_jobs.values() if group in (None, job.group)]
+
+
+class FakeEngine:
+    """Measures whatever is submitted at once, unless `held`; recipes with a step in `failing` fail."""
+
+    def __init__(self, *, held: bool = False, failing: str = "") -> None:
+        self.store = FakeStore()
+        self.held, self.failing = held, failing
+        self.problem: str | None = None
+        self.submitted: list[tuple[str, Recipe]] = []
+
+    def replace(self, recipes, *, group: str, background: bool = False) -> list[Job]:
+        wanted = {recipe.recipe_id for recipe in recipes}
+        for job in self.jobs(group):
+            if not job.state.is_final and job.recipe.recipe_id not in wanted:
+                self._add(job, JobState.CANCELLED)
+        return self.submit(recipes, group=group, background=background)
+
+    def submit(self, recipes, *, group: str, background: bool = False) -> list[Job]:
+        return [self._submit(recipe, group, background) for recipe in recipes]
+
+    def _submit(self, recipe: Recipe, group: str, background: bool) -> Job:
+        self.submitted.append((group, recipe))
+        now = datetime.now(UTC)
+        job = Job(uuid.uuid4().hex, recipe, group, background, JobState.WAITING, 0.0, "", None, now, None, None)
+        if self.store.result(recipe):
+            return job
+        if self.failing and any(step.technique == self.failing for step in recipe.steps):
+            return self._add(job, JobState.FAILED, error=f"{self.failing} went wrong: choose something milder.")
+        if not self.held:
+            self.store.by_id[recipe.recipe_id] = fabricate(recipe)
+        return self._add(job, JobState.WAITING if self.held else JobState.COMPLETE)
+
+    def _add(self, job: Job, state: JobState, error: str | None = None) -> Job:
+        from dataclasses import replace
+
+        self.store.changes += 1
+        self.store.all_jobs[job.job_id] = replace(job, state=state, error=error)
+        return self.store.all_jobs[job.job_id]
+
+    def release(self) -> None:
+        """Measure everything that waits."""
+        self.held = False
+        for job in list(self.store.all_jobs.values()):
+            if job.state is JobState.WAITING:
+                self.store.by_id[job.recipe.recipe_id] = fabricate(job.recipe)
+                self._add(job, JobState.COMPLETE)
+
+    def cancel(self, group: str) -> None:
+        for job in self.jobs(group):
+            if not job.state.is_final:
+                self._add(job, JobState.CANCELLED)
+
+    def jobs(self, group: str) -> list[Job]:
+        return self.store.jobs(group)

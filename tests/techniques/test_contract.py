@@ -1,0 +1,249 @@
+"""What every technique promises, checked over all of them. A new technique adds its entry to `CONTRACTS`."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import fx, nn
+
+from compression.errors import Cancelled
+from compression.evaluation import logits
+from compression.export import to_onnx
+from compression.network import ActivationQuantizer, clone, count_costs
+from compression.recipe import (
+    STEP_TYPES,
+    ChannelPruning,
+    Distillation,
+    FineTuning,
+    MagnitudePruning,
+    Quantization,
+    Step,
+)
+from compression.storage import decode, encode
+from compression.techniques import TECHNIQUES, apply_step
+
+MODELS = ("mlp-digits", "resnet8-mnist5k")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Settings to try, one that changes logits by at most `neutral_tolerance`, and a slider from left to right.
+
+    `effect` is what the slider lowers, and `start` what is done before it.
+    """
+
+    settings: tuple[Step, ...]
+    neutral: Step
+    slider: tuple[Step, ...]
+    effect: Callable[[fx.GraphModule], float]
+    neutral_tolerance: float = 0.0
+    start: tuple[Step, ...] = ()
+
+
+def _training_loss(model):
+    from tests.techniques.conftest import make_context
+
+    train = make_context("mlp-digits").dataset.train
+    with torch.no_grad():
+        return nn.functional.cross_entropy(model(torch.from_numpy(train.x)), torch.from_numpy(train.y)).item()
+
+
+CONTRACTS = {
+    "magnitude_pruning": Contract(
+        settings=(MagnitudePruning(sparsity=0.7), MagnitudePruning(sparsity=0.7, scope="layer")),
+        neutral=MagnitudePruning(sparsity=0),
+        slider=tuple(MagnitudePruning(sparsity=value) for value in (0, 0.2, 0.5, 0.9, 0.99)),
+        effect=lambda model: count_costs(model).nonzero_params,
+    ),
+    "channel_pruning": Contract(
+        settings=(
+            ChannelPruning(pruning_ratio=0.3),
+            ChannelPruning(pruning_ratio=0.5, importance="batch_norm", recalibrate=False),
+            ChannelPruning(pruning_ratio=0.5, importance="random", round_to=4),
+            ChannelPruning(pruning_ratio=0.95, importance="l1"),
+        ),
+        neutral=ChannelPruning(pruning_ratio=0),
+        slider=tuple(ChannelPruning(pruning_ratio=value, recalibrate=False) for value in (0, 0.1, 0.3, 0.5, 0.95)),
+        effect=lambda model: count_costs(model).params,
+    ),
+    "quantization": Contract(
+        settings=(
+            Quantization(weight_bits=4),
+            Quantization(weight_bits=1),
+            Quantization(weight_bits=16),
+            Quantization(weight_bits=8, activation_bits=8),
+            Quantization(weight_bits=3, symmetric=False, granularity="tensor", method="nearest", activation_bits=8),
+        ),
+        neutral=Quantization(weight_bits=16),
+        neutral_tolerance=0.05,  # half precision: 11 bits of a logit of about 10, over some layers
+        slider=tuple(Quantization(weight_bits=bits) for bits in (16, 8, 7, 6, 5, 4, 3, 2, 1)),
+        effect=lambda model: count_costs(model).theoretical_bytes / count_costs(model).nonzero_params,
+    ),
+    "distillation": Contract(
+        settings=(
+            Distillation(width_mult=0.5, epochs=0.2),
+            Distillation(width_mult=0.3, epochs=0.1, alpha=0),
+            Distillation(width_mult=1, epochs=0.1, temperature=1),
+        ),
+        neutral=Distillation(width_mult=1, epochs=0),
+        slider=tuple(Distillation(width_mult=value, epochs=0) for value in (1, 0.75, 0.5, 0.25, 0.1)),
+        effect=lambda model: count_costs(model).params,
+    ),
+    "fine_tuning": Contract(
+        settings=(FineTuning(epochs=0.2), FineTuning(epochs=0.1, learning_rate=0.05)),
+        neutral=FineTuning(epochs=0),
+        start=(MagnitudePruning(sparsity=0.9),),
+        slider=tuple(FineTuning(epochs=value) for value in (0, 1, 3)),
+        effect=_training_loss,
+    ),
+}
+CASES = [(model, step) for contract in CONTRACTS.values() for step in contract.settings for model in MODELS]
+
+
+def _name(value):
+    return value if isinstance(value, str) else "-".join(str(v) for v in value.model_dump(exclude_defaults=True).values())
+
+
+@functools.cache
+def _applied(context, model_name, step):
+    return apply_step(context.teacher, step, context)
+
+
+def _fingerprint(model):
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return model.code, tensors
+
+
+def _same(one, other):
+    return one[0] == other[0] and one[1].keys() == other[1].keys() and all(
+        torch.equal(one[1][name], other[1][name]) for name in one[1]
+    )
+
+
+def _has_quantized_activations(model):
+    return any(isinstance(layer, ActivationQuantizer) for layer in model.modules())
+
+
+def test_every_step_has_a_technique_and_a_contract():
+    assert set(TECHNIQUES) == set(STEP_TYPES.values())
+    assert set(CONTRACTS) == set(STEP_TYPES)
+    for name, contract in CONTRACTS.items():
+        steps = (*contract.settings, contract.neutral, *contract.slider)
+        assert {type(step) for step in steps} == {STEP_TYPES[name]}
+
+
+@pytest.mark.parametrize(("model_name", "step"), CASES, ids=_name)
+class TestContract:
+    def test_given_model_is_unchanged(self, model_name, step, context_of):
+        context = context_of(model_name)
+        model = clone(context.teacher)
+        before, teacher_before = _fingerprint(model), _fingerprint(context.teacher)
+        formats = [getattr(layer, "weight_format", None) for layer in model.modules()]
+        apply_step(model, step, context)
+        assert _same(before, _fingerprint(model))
+        assert _same(teacher_before, _fingerprint(context.teacher))
+        assert formats == [getattr(layer, "weight_format", None) for layer in model.modules()]
+
+    def test_same_seed_same_result(self, model_name, step, context_of):
+        context = context_of(model_name)
+        torch.manual_seed(hash(step) % 1000)  # the global generator must not matter
+        again = apply_step(context.teacher, step, context)
+        assert _same(_fingerprint(_applied(context, model_name, step)), _fingerprint(again))
+
+    def test_global_random_state_is_left_alone(self, model_name, step, context_of):
+        before = torch.random.get_rng_state()
+        apply_step(context_of(model_name).teacher, step, context_of(model_name))
+        assert torch.equal(before, torch.random.get_rng_state())
+
+    def test_logits_keep_their_shape_and_are_finite(self, model_name, step, context_of, images_of):
+        model = _applied(context_of(model_name), model_name, step)
+        found = model(images_of(model_name))
+        assert found.shape == (100, 10)
+        assert torch.isfinite(found).all()
+        assert not model.training
+
+    def test_result_is_a_plain_graph(self, model_name, step, context_of):
+        model = _applied(context_of(model_name), model_name, step)
+        assert type(model).__mro__[1] is fx.GraphModule
+        assert not any(nn.utils.parametrize.is_parametrized(layer) for layer in model.modules())
+        assert all("shape" in node.meta for node in model.graph.nodes if node.op != "output")
+        assert all(parameter.is_leaf for parameter in model.parameters())
+
+    def test_can_be_cancelled(self, model_name, step, context_of):
+        def give_up():
+            raise Cancelled("enough")
+
+        context = dataclasses.replace(context_of(model_name), check_cancelled=give_up)
+        with pytest.raises(Cancelled):
+            TECHNIQUES[type(step)](context.teacher, step, context)
+
+    def test_progress_rises_to_one(self, model_name, step, context_of):
+        fractions = []
+        context = dataclasses.replace(
+            context_of(model_name), report=lambda fraction, words: fractions.append(fraction)
+        )
+        apply_step(context.teacher, step, context)
+        assert fractions == sorted(fractions)
+        assert fractions[-1] == 1
+
+    def test_stored_file_decodes_to_what_was_exported(self, model_name, step, context_of):
+        exported = to_onnx(_applied(context_of(model_name), model_name, step))
+        assert decode(encode(exported)).SerializeToString() == exported.SerializeToString()
+
+    def test_runtime_equals_torch(self, model_name, step, context_of, images_of):
+        """Float networks within 1e-3 of the largest logit; with 8-bit activations, where a value on the edge
+        between two codes may fall to either side, 1 of 256 steps of the logits' range on average, same classes."""
+        model, x = _applied(context_of(model_name), model_name, step), images_of(model_name)
+        expected = model(x).detach()
+        decoded = decode(encode(to_onnx(model))).SerializeToString()
+        found = torch.from_numpy(logits(decoded, x.numpy()))
+        size = expected.abs().max()
+        if _has_quantized_activations(model):
+            assert (found - expected).abs().mean() <= size / 256
+            assert (found.argmax(1) == expected.argmax(1)).float().mean() >= 0.97
+        else:
+            assert (found - expected).abs().max() <= 1e-3 * size
+
+
+@pytest.mark.parametrize("technique", CONTRACTS)
+class TestSliders:
+    @pytest.mark.parametrize("model_name", MODELS)
+    def test_neutral_setting_is_neutral(self, technique, model_name, context_of, images_of):
+        contract, context, x = CONTRACTS[technique], context_of(model_name), images_of(model_name)
+        changed = apply_step(context.teacher, contract.neutral, context)
+        assert changed is not context.teacher
+        difference = (changed(x) - context.teacher(x)).abs().max()
+        assert difference <= contract.neutral_tolerance
+
+    def test_slider_is_monotone(self, technique, context_of):
+        contract, context = CONTRACTS[technique], context_of("mlp-digits")
+        model = context.teacher
+        for step in contract.start:
+            model = apply_step(model, step, context)
+        effects = [contract.effect(apply_step(model, step, context)) for step in contract.slider]
+        assert all(right < left for left, right in zip(effects, effects[1:], strict=False)), effects
+
+
+@pytest.mark.parametrize("model_name", ["mlp-digits", "lenet5-mnist5k"])
+def test_steps_compose(model_name, context_of, images_of):
+    """The recipe of the design, and more: every step works on what the others leave."""
+    context, x = context_of(model_name), images_of(model_name)
+    model = context.teacher
+    steps = (
+        Distillation(width_mult=0.8, epochs=0.1),
+        ChannelPruning(pruning_ratio=0.3),
+        MagnitudePruning(sparsity=0.5),
+        ChannelPruning(pruning_ratio=0.2),
+        FineTuning(epochs=0.1),
+        Quantization(weight_bits=4, activation_bits=8),
+        FineTuning(epochs=0.1),
+    )
+    for step in steps:
+        model = apply_step(model, step, context)
+    exported = to_onnx(model)
+    assert decode(encode(exported)).SerializeToString() == exported.SerializeToString()
+    found = logits(exported.SerializeToString(), x.numpy())
+    assert (torch.from_numpy(found).argmax(1) == model(x).argmax(1)).float().mean() >= 0.97
