@@ -33,11 +33,15 @@ class ClusterFailed(CompressionError):
 
 @dataclass
 class Slot:
-    """A worker, how many more jobs it can take now, and whether background jobs may go there."""
+    """A worker, how many more jobs it can take now, and whether background jobs may go there.
+
+    They may go to workers with the resource `BACKGROUND`, or to all where none has it.
+    """
 
     address: str
     free: int
-    takes_background: bool
+    has_resource: bool
+    takes_background: bool = True
 
 
 class Cluster:
@@ -59,28 +63,27 @@ class Cluster:
         busy = self._client.processing()
         if set(workers) != self._seen:
             self._look_at(set(workers))
-        knows = any(BACKGROUND in entry["resources"] for entry in workers.values())
         slots = [
-            Slot(address, entry["nthreads"] - len(busy.get(address, ())), not knows or BACKGROUND in entry["resources"])
+            Slot(address, entry["nthreads"] - len(busy.get(address, ())), BACKGROUND in entry["resources"])
             for address, entry in workers.items()
         ]
+        for slot in slots:
+            slot.takes_background = slot.has_resource or not any(other.has_resource for other in slots)
         return sorted(slots, key=lambda slot: slot.takes_background)
 
     def submit(self, slot: Slot, job: Job, order: Order) -> distributed.Future:
-        """Give a job to a worker; returns Dask's future."""
+        """Give a job to a worker, and to no other; returns Dask's future."""
         return self._client.submit(
             worker.execute, order,
-            key=f"job-{order.job_id}-{order.claim}", pure=False, workers=[slot.address], allow_other_workers=True,
+            key=f"job-{order.job_id}-{order.claim}", pure=False, workers=[slot.address],
             priority=0 if job.background else 10,
-            resources={BACKGROUND: 1} if job.background and self._host else None,
+            resources={BACKGROUND: 1} if job.background and slot.has_resource else None,
         )  # fmt: skip
 
-    def stop_by_force(self, future: distributed.Future) -> None:
+    def stop_by_force(self, future: distributed.Future, address: str) -> None:
         """Restart the worker that runs `future`, so that it stops in the middle of whatever it does."""
-        addresses = [address for address, names in self._client.processing().items() if future.key in names]
         future.cancel()
-        if addresses:
-            self._client.restart_workers(addresses, timeout=30, raise_for_error=False)
+        self._client.restart_workers([address], timeout=30, raise_for_error=False)
 
     def close(self) -> None:
         """Disconnect and, where the cluster is ours, end it; returns when it is gone."""

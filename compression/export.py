@@ -171,34 +171,50 @@ def _linear(writer: _Writer, node: fx.Node, layer: nn.Linear) -> str:
 
 def _operands(writer: _Writer, node: fx.Node, layer: WeightedLayer) -> list[str]:
     """Names of input, weight and, if there is one, bias."""
-    restriction = weight_format(layer)
-    before = _quantizer_before(writer.model, node)
+    x = writer.value(node.args[0])
     bias = None if layer.bias is None else _array(layer.bias)
-    has_integer_kernel = isinstance(layer, nn.Linear) or _is_quantized_after(writer.model, node)
-    if before is not None and isinstance(restriction.grid, Affine) and has_integer_kernel:
-        return [writer.value(node.args[0]), *_integer_operands(writer, layer, bias, np.float32(before.scale))]
+    before = _quantizer_before(writer.model, node)
+    is_quantized_after = _is_quantized_after(writer.model, node)
+    if before is not None and (is_quantized_after or isinstance(layer, nn.Linear)):
+        integers = _integer_operands(writer, layer, bias, np.float32(before.scale))
+        if integers is not None:
+            return [x, *integers]
+        if is_quantized_after:
+            x = _keep_float(writer, x, before)
     biases = [] if bias is None else [writer.constant(bias)]
-    return [writer.value(node.args[0]), _float_weight(writer, layer, restriction), *biases]
+    return [x, _float_weight(writer, layer), *biases]
+
+
+def _keep_float(writer: _Writer, x: str, before: ActivationQuantizer) -> str:
+    """A limit that no value exceeds: it hides from ONNX Runtime that the input is quantized.
+
+    Otherwise ONNX Runtime (1.31.1) would round the layer's float weights to 8 bits, all channels alike.
+    """
+    lowest = np.float32(-before.zero_point) * np.float32(before.scale)
+    return writer.op("Clip", x, writer.constant(np.asarray(lowest)))
 
 
 def _integer_operands(
     writer: _Writer, layer: WeightedLayer, bias: NDArray[np.float32] | None, input_scale: np.float32
-) -> list[str]:
-    """Weight and bias for an integer kernel."""
-    restriction = weight_format(layer)
-    codes, scale, zero_point = _codes(layer, restriction)
+) -> list[str] | None:
+    """Weight and bias for an integer kernel; None if weights are floats or a bias has no place in int32."""
+    if not isinstance(weight_format(layer).grid, Affine):
+        return None
+    codes, scale, zero_point = _codes(layer, weight_format(layer))
     if bias is None:
         return [_dequantize(writer, codes, scale, zero_point)]
     scale = _room_for_bias(scale, codes, zero_point, bias, input_scale)
+    steps = np.rint(bias.astype(np.float64) / (input_scale * scale))
+    if not np.abs(steps).max() <= _BIAS_LIMIT:
+        return None
     weight = _dequantize(writer, codes, scale, zero_point)
-    integers = _integer_bias(bias, input_scale * scale)
-    if integers is None:
-        return [weight, writer.constant(bias)]
-    return [weight, _dequantize(writer, integers, input_scale * scale, np.zeros(scale.shape, np.int32))]
+    no_offset = np.zeros(scale.shape, np.int32)
+    return [weight, _dequantize(writer, steps.astype(np.int32), input_scale * scale, no_offset)]
 
 
-def _float_weight(writer: _Writer, layer: WeightedLayer, restriction: WeightFormat) -> str:
+def _float_weight(writer: _Writer, layer: WeightedLayer) -> str:
     """The weight for a float kernel. Cast and Mul of constants are done once, when the file is loaded."""
+    restriction = weight_format(layer)
     if not isinstance(restriction.grid, Affine):
         weight = _array(layer.weight) + np.float32(0)  # turns -0.0, which masking leaves, into 0.0
         if restriction.grid is None:
@@ -254,12 +270,6 @@ def _room_for_bias(
     is_empty = (flat == zero_point.reshape(-1, 1)).all(axis=1)
     needed = 1.01 * np.abs(bias) / (input_scale * _BIAS_LIMIT)  # 1 % more, as float32 rounds
     return np.where(is_empty, np.maximum(scale, needed), scale).astype(np.float32)
-
-
-def _integer_bias(bias: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.int32] | None:
-    """The bias in steps of `scale`, or None where it would not fit."""
-    steps = np.rint(bias.astype(np.float64) / scale)
-    return steps.astype(np.int32) if np.abs(steps).max() <= _BIAS_LIMIT else None
 
 
 def _dequantize(

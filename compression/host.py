@@ -24,7 +24,6 @@ from typing import Any
 import dask
 import distributed
 from dask.system import CPU_COUNT
-from distributed.deploy.spec import SpecCluster
 from distributed.system import MEMORY_LIMIT
 
 from compression import worker as work
@@ -32,8 +31,11 @@ from compression import worker as work
 BACKGROUND = "background"
 """The Dask resource that background jobs need. The first worker lacks it and is always there for a person."""
 
-CLOSE_TIMEOUT_S = 6
-"""Closing takes a second; after this long the process simply ends, and the system cleans up."""
+CLOSE_TIMEOUT_S = 4
+"""Closing takes a second; after this long the process simply ends and the system cleans up."""
+
+SUPERVISE_S = 2
+"""How often it looks whether all workers are there."""
 
 _LOOPBACK = "127.0.0.1"
 _SETTINGS = {
@@ -44,6 +46,9 @@ _SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
+    # Nobody needs their web pages, which know no certificates.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 _log = logging.getLogger(__name__)
 
@@ -90,25 +95,52 @@ def security(credentials: str | None) -> distributed.Security | None:
     return distributed.Security(require_encryption=True, tls_ca_file=certificate, **roles)
 
 
-def _specification(credentials: str | None) -> dict[str, Any]:
-    """What `SpecCluster` starts: a scheduler, and workers with one thread each."""
-    count = worker_count()
-    common = {
+def _common(credentials: str | None) -> dict[str, Any]:
+    return {
         "host": _LOOPBACK,
         "dashboard": False,
+        "dashboard_address": f"{_LOOPBACK}:0",
         "security": security(credentials),
         "protocol": "tls" if credentials else "tcp",
     }
-    capacity = {"nthreads": 1, "memory_limit": max(2**30, int(MEMORY_LIMIT * 0.9 / count))}
-    workers = {
-        number: {
-            "cls": distributed.Nanny,
-            "options": common | capacity | {"resources": {BACKGROUND: 1} if number else {}},
-        }
-        for number in range(count)
-    }
-    scheduler = {"cls": distributed.Scheduler, "options": common | {"port": 0}}
-    return {"scheduler": scheduler, "workers": workers, "security": common["security"]}
+
+
+class Workers:
+    """The worker processes, each started anew when it died (by its Dask nanny, or with a new nanny)."""
+
+    def __init__(self, scheduler_address: str, credentials: str | None) -> None:
+        self._address = scheduler_address
+        self._common = _common(credentials)
+        self._nannies: dict[int, distributed.Nanny] = {}
+
+    async def start(self) -> None:
+        """Start those that are missing."""
+        gone = (distributed.Status.failed, distributed.Status.closed)
+        missing = [
+            number
+            for number in range(worker_count())
+            if number not in self._nannies or self._nannies[number].status in gone
+        ]
+        started = await asyncio.gather(*(self._nanny(number) for number in missing))
+        self._nannies |= dict(zip(missing, started, strict=True))
+
+    async def _nanny(self, number: int) -> distributed.Nanny:
+        return await distributed.Nanny(
+            self._address,
+            name=str(number),
+            nthreads=1,
+            memory_limit=max(2**30, int(MEMORY_LIMIT * 0.9 / worker_count())),
+            resources={BACKGROUND: 1} if number else {},
+            **self._common,
+        )
+
+    async def close(self) -> None:
+        """End them at once, whatever they are doing: it was given up."""
+        for nanny in self._nannies.values():
+            nanny.auto_restart = False
+            with contextlib.suppress(OSError, TypeError):  # it has no process just now
+                os.kill(nanny.pid, signal.SIGKILL)
+        await asyncio.gather(*(nanny.close() for nanny in self._nannies.values()))
 
 
 async def serve(tell: Callable[[dict[str, Any]], None]) -> None:
@@ -116,20 +148,21 @@ async def serve(tell: Callable[[dict[str, Any]], None]) -> None:
     closed = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 4096) else closed.set())
     credentials = make_credentials()
-    cluster = SpecCluster(asynchronous=True, silence_logs=False, **_specification(credentials))
+    scheduler = await distributed.Scheduler(port=0, **_common(credentials))
+    workers = Workers(scheduler.address, credentials)
     try:
-        await cluster
-        tell({"address": cluster.scheduler_address, "credentials": credentials})
-        await closed.wait()
+        await workers.start()
+        tell({"address": scheduler.address, "credentials": credentials})
+        while not closed.is_set():
+            await workers.start()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(closed.wait(), SUPERVISE_S)
     except Exception as error:
-        _log.exception("the embedded cluster could not be started")
+        _log.exception("the embedded cluster could not run")
         tell({"problem": f"{type(error).__name__}: {error}"})
-    for nanny in cluster.workers.values():  # whatever they do now is given up: no need to ask nicely
-        nanny.auto_restart = False
-        with contextlib.suppress(Exception):
-            os.kill(nanny.pid, signal.SIGKILL)
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(cluster.close(), CLOSE_TIMEOUT_S)
+        await asyncio.wait_for(workers.close(), CLOSE_TIMEOUT_S)
+        await asyncio.wait_for(scheduler.close(), CLOSE_TIMEOUT_S)
 
 
 def main() -> None:
@@ -141,8 +174,8 @@ def main() -> None:
         with contextlib.suppress(OSError):
             print(json.dumps(message), file=pipe, flush=True)
 
-    with dask.config.set(_SETTINGS):
-        asyncio.run(serve(tell))
+    dask.config.set(_SETTINGS)
+    asyncio.run(serve(tell))
     os._exit(0)  # threads of libraries must not keep this process alive
 
 

@@ -63,7 +63,7 @@ class Engine:
         self._run, self._force_after_s = run, force_after_s
         self._owner = _this_process()
         self._cluster: Cluster | None = None
-        self._flights: dict[str, distributed.Future] = {}  # by job_id: what workers have in hand
+        self._flights: dict[str, tuple[distributed.Future, str]] = {}  # job_id to its future and worker
         self._housekept_at = 0.0
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._threads = [
@@ -162,7 +162,7 @@ class Engine:
     def _step(self) -> None:
         """One round."""
         cluster = self._connected()
-        self._collect()
+        self._collect(cluster)
         self._force_out(cluster)
         if time.monotonic() - self._housekept_at > HOUSEKEEPING_S:
             self._keep_house()
@@ -179,15 +179,22 @@ class Engine:
             self._cluster = _connect(self._run)
         return self._cluster
 
-    def _collect(self) -> None:
-        """Look after jobs whose workers are through with them. A worker writes the outcome itself if it can."""
-        for job_id, future in list(self._flights.items()):
-            if not future.done():
-                continue
+    def _collect(self, cluster: Cluster) -> None:
+        """Look after jobs whose workers are through with them, or gone.
+
+        A worker writes the outcome of its job itself. A job without outcome whose worker is gone waits again.
+        """
+        if not self._flights:
+            return
+        addresses = {slot.address for slot in cluster.slots()}
+        for job_id, (future, address) in list(self._flights.items()):
             if future.status == "error":
                 self.store.fail_job(self._owner.engine_id, job_id, self._reason(job_id, future.exception()))
-            elif future.status != "finished":
+            elif future.done() or address not in addresses:
+                future.cancel()
                 self.store.requeue(self._owner, [job_id])
+            else:
+                continue
             del self._flights[job_id]
 
     def _reason(self, job_id: str, error: BaseException) -> str:
@@ -202,10 +209,9 @@ class Engine:
         """Restart workers whose jobs do not notice that they were given up."""
         for job_id, claim in self.store.overdue_cancels(self._owner.engine_id, self._force_after_s):
             self.store.finish_job(job_id, claim, JobState.CANCELLED)
-            future = self._flights.pop(job_id, None)
-            if future is not None:
+            if job_id in self._flights:
                 _log.warning("Job %s did not stop; restarting its worker.", job_id)
-                cluster.stop_by_force(future)
+                cluster.stop_by_force(*self._flights.pop(job_id))
 
     def _keep_house(self) -> None:
         """Take over the jobs of engines that are gone."""
@@ -241,7 +247,7 @@ class Engine:
         order = Order(job.job_id, uuid.uuid4().hex, self._owner.engine_id, self._place, self._run)
         future = cluster.submit(slot, job, order)
         slot.free -= 1
-        self._flights[job.job_id] = future
+        self._flights[job.job_id] = future, slot.address
         future.add_done_callback(lambda _: self._wake.set())
 
 

@@ -161,8 +161,11 @@ class Ranges:
 
     size: Range
     latency: Range
-    accuracy: Range = (0.0, 102.0)
+    accuracy: Range = (80.0, 100.6)
 
+
+FLOORS = (80, 60, 40, 0)
+"""Percent at which the accuracy axis may start: it grows downwards in few steps, as points need it."""
 
 MAX_SHRINK = 45
 """The size axis first reaches from the baseline down to this fraction: a bit more than 32 bits to 1."""
@@ -176,14 +179,25 @@ def ranges_for(data: Tradeoff, baseline_bytes: float, previous: Ranges | None = 
     kilobytes = baseline_bytes / 1000
     size = (math.log10(kilobytes / MAX_SHRINK), math.log10(kilobytes * 1.5))
     latency = (0.0, 1.3 * data.baseline.latency_ms) if data.baseline else (0.0, 0.01)
+    accuracy = _accuracy_range(data)
     if previous:
         size, latency = _union(size, previous.size), _union(latency, previous.latency)
+        accuracy = _union(accuracy, previous.accuracy)
     for point in data.points:
         position = math.log10(point.stored_bytes / 1000)
         size = _union(size, (position - 0.1, position + 0.1)) if not size[0] <= position <= size[1] else size
         if point.latency_high_ms > latency[1]:
             latency = (0.0, 1.15 * point.latency_high_ms)
-    return Ranges(size, latency)
+    return Ranges(size, latency, accuracy)
+
+
+def _accuracy_range(data: Tradeoff) -> Range:
+    """Down to the first of `FLOORS` below every point; a bit of room above 100 % for markers."""
+    lowest = min((100 * point.accuracy_low for point in data.points), default=100.0)
+    if data.guess and data.guess.accuracy is not None:
+        lowest = min(lowest, 100 * data.guess.accuracy)
+    floor = next((floor for floor in FLOORS if floor < lowest), 0)
+    return float(floor), 100 + 0.03 * (100 - floor)
 
 
 def _union(a: Range, b: Range) -> Range:
@@ -295,6 +309,8 @@ def _error_bars(points: Sequence[Point], kind: Literal["accuracy", "latency"], c
 
 def _current_trace(data: Tradeoff, axis: Axis, ranges: Ranges) -> go.Scatter:
     """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
+    if data.current and data.current == data.baseline:
+        return _points_trace("this setting", (data.current,), axis, {"size": 16, "color": ACCENT, "symbol": "star"})
     if data.current:
         trace = _points_trace("this setting", (data.current,), axis, {"size": 15, "color": ACCENT, "symbol": "circle"})
         return _labelled(trace, "measured", axis, ranges)
@@ -326,7 +342,7 @@ def _labelled(trace: go.Scatter, label: str, axis: Axis, ranges: Ranges) -> go.S
     low, high = ranges.size if axis == "size" else ranges.latency
     x, accuracy = trace.x[0], trace.y[0]
     across = ((math.log10(x) if axis == "size" else x) - low) / (high - low)
-    vertical = "top" if accuracy < 15 else "bottom"
+    vertical = "top" if accuracy < 10 + ranges.accuracy[0] else "bottom"
     side = "left" if across > 0.75 else "right"
     return trace.update(
         mode="markers+text",
@@ -345,7 +361,7 @@ def _lay_out(figure: go.Figure, data: Tradeoff, axis: Axis, *, ranges: Ranges, a
         showlegend=False,
         hovermode="closest",
         dragmode="pan",
-        uirevision=f"{axis}-{accuracy == ranges.accuracy}",
+        uirevision=f"{axis} {accuracy}",
         yaxis={"title": f"accuracy{images}, %", "range": accuracy, "automargin": True, "zeroline": False},
         xaxis={"title": _AXIS_TITLES[axis], "automargin": True, "zeroline": False},
     )
@@ -353,7 +369,7 @@ def _lay_out(figure: go.Figure, data: Tradeoff, axis: Axis, *, ranges: Ranges, a
         ticks, texts = size_ticks(ranges.size)
         figure.update_xaxes(type="log", range=ranges.size, tickvals=ticks, ticktext=texts)
     else:
-        figure.update_xaxes(range=ranges.latency)
+        figure.update_xaxes(range=ranges.latency, showticklabels=data.baseline is not None)
     if not data.points:
         figure.add_annotation(
             text="Measuring the baseline: the first point comes in a few seconds",

@@ -254,32 +254,16 @@ class Store:
 
     # Jobs, as the worker that holds the claim moves them ----------------------------------------------
 
-    def start_job(self, job_id: str, claim: str, owner: str | None = None) -> Job | None:
-        """Make a waiting job RUNNING under `claim`; None when it is no longer wanted, or not by `owner`.
+    def start_job(self, job_id: str, claim: str, owner: str) -> Job | None:
+        """Make a waiting job of `owner` RUNNING under `claim`; None when it is no longer wanted.
 
-        The same claim may start it again: its worker died and the cluster runs it elsewhere. After
-        `MAX_ATTEMPTS` it is FAILED instead.
+        A claim starts a job once. When its worker dies, the owner lets the job wait again, under a new claim.
         """
-        mine = (JOBS.c.state == JobState.WAITING.value) | (
-            (JOBS.c.state == JobState.RUNNING.value) & (JOBS.c.claim == claim)
-        )
-        row = JOBS.c.job_id == job_id
+        startable = (JOBS.c.job_id == job_id) & (JOBS.c.owner == owner) & (JOBS.c.state == JobState.WAITING.value)
+        running = {"state": JobState.RUNNING.value, "claim": claim, "started_at": time.time(), "progress": 0.0}
         with self.database.write() as connection:
-            _give_up_on_killers(connection, row & (JOBS.c.claim == claim))
-            query = JOBS.update().where(row, mine, JOBS.c.cancel_requested_at.is_(None))
-            if owner is not None:
-                query = query.where(JOBS.c.owner == owner)
-            started = connection.execute(
-                query.values(
-                    state=JobState.RUNNING.value,
-                    claim=claim,
-                    attempts=JOBS.c.attempts + 1,
-                    started_at=time.time(),
-                    progress=0.0,
-                )
-            )
-            if started.rowcount == 0:
-                connection.execute(_finish(row & (JOBS.c.claim == claim), JobState.CANCELLED))
+            query = JOBS.update().where(startable).values(running | {"attempts": JOBS.c.attempts + 1})
+            if connection.execute(query).rowcount == 0:
                 return None
         return self.job(job_id)
 

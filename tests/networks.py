@@ -10,6 +10,8 @@ from compression.network import ActivationQuantizer, Affine, Half, clone, module
 from compression.primitives.batch_norm import fold_batch_norm
 from sample_models.catalogue import find_model
 
+torch.set_num_threads(1)  # many small tensors: threads would only wait for each other
+
 SHAPES = {"mlp-digits": (1, 8, 8)}
 
 

@@ -200,7 +200,7 @@ class TestJobs:
         assert again.job_id != job_id
 
     def test_only_the_claim_moves_a_job(self, store):
-        job_id, claim = start(store)
+        job_id, _ = start(store)
         assert store.start_job(job_id, "another claim", ME.engine_id) is None
         store.set_progress(job_id, "another claim", 0.9, "not mine")
         store.finish_job(job_id, "another claim", JobState.COMPLETE)
@@ -214,19 +214,26 @@ class TestJobs:
         assert store.job(job.job_id).state is JobState.WAITING
 
     def test_a_job_whose_worker_died_three_times_is_given_up(self, store):
-        job_id, claim = start(store)
-        store.set_progress(job_id, claim, 0.2, "pruning")
-        assert store.start_job(job_id, claim, ME.engine_id).attempts == 2
-        assert store.start_job(job_id, claim, ME.engine_id).attempts == 3
-        assert store.start_job(job_id, claim, ME.engine_id) is None
-        job = store.job(job_id)
+        (job,) = store.add_jobs([recipe()], group="g", owner=ME)
+        for attempt in range(1, 4):
+            assert store.start_job(job.job_id, f"claim {attempt}", ME.engine_id).attempts == attempt
+            store.set_progress(job.job_id, f"claim {attempt}", 0.2, "pruning")
+            assert store.requeue(ME, [job.job_id]) == (attempt < 3)
+        job = store.job(job.job_id)
         assert job.state is JobState.FAILED
         assert "died three times while 'pruning'" in job.error
 
-    def test_a_cancelled_job_whose_worker_died_is_cancelled(self, store):
+    def test_a_claim_starts_a_job_once(self, store):
         job_id, claim = start(store)
-        store.request_cancel([job_id])
         assert store.start_job(job_id, claim, ME.engine_id) is None
+        store.requeue(ME, [job_id])
+        assert not store.is_wanted(job_id, claim)
+        assert store.start_job(job_id, "new claim", ME.engine_id).attempts == 2
+
+    def test_a_cancelled_job_whose_worker_died_is_cancelled(self, store):
+        job_id, _ = start(store)
+        store.request_cancel([job_id])
+        store.requeue(ME, [job_id])
         assert store.job(job_id).state is JobState.CANCELLED
 
     def test_next_jobs_are_the_oldest_of_their_kind(self, store):
@@ -271,13 +278,6 @@ class TestEngines:
         store.adopt(ME)
         assert store.job(job_id).attempts == 0
 
-    def test_adopting_three_times_is_enough(self, store):
-        (job,) = store.add_jobs([recipe()], group="g", owner=ME)
-        for attempt in range(3):
-            assert store.start_job(job.job_id, f"claim {attempt}", ME.engine_id)
-            store.requeue(ME, [job.job_id])
-        assert store.job(job.job_id).state is JobState.FAILED
-
     def test_heartbeats_are_kept_and_do_not_wake_pages(self, store):
         store.beat(ME)
         before = store.revision()
@@ -316,7 +316,7 @@ class TestRevision:
 
     def test_the_same_in_another_process(self, sqlite_store):
         before = sqlite_store.revision()
-        code = "from compression.store import Store as S; from jobs_support import recipe; S().add_jobs([recipe()], group='g')"
+        code = "import jobs_support, compression.store as s; s.Store().add_jobs([jobs_support.recipe()], group='g')"
         path = os.pathsep.join(sys.path)
         subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path})
         assert sqlite_store.revision() > before
@@ -468,5 +468,5 @@ def test_postgres_understands_the_schema():
 
 def test_two_processes_make_the_tables_at_once(fresh_home):
     code = "from compression.store import Store; Store().revision()"
-    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
-    assert [process.wait() for process in processes] == [0] * 4
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0] * 3

@@ -39,6 +39,8 @@ _CHUNK = 1 << 16
 _SAMPLE = 2048
 _ENTROPY_SAMPLE = 1 << 14
 """Bytes: 64 of each value on average; random bytes then come out at 7.99 bits."""
+_TINY = 64
+"""Bytes: with more than these, another coding of a constant or of mostly zeros beats RAW for sure."""
 _MAX_GAP_WIDTH = 8
 _MAX_DEPTH = 5
 """ROWS of SPARSE of PALETTE of HUFFMAN indices is the deepest that the encoder makes, plus one."""
@@ -122,9 +124,10 @@ def encode_vector(values: Integers, *, is_float: bool = False, rows: int = 1) ->
     equal length belong to different output channels, in each of which another code may stand for zero.
     """
     share = np.count_nonzero(values) / max(1, len(values))
+    candidates = [_raw(values)] if values.nbytes < _TINY else []
     if share <= 0.5 and values.itemsize > 1:
-        return min(_sparse(values, is_float), _packed(values), key=len)
-    candidates = [_dense(values, is_float)]
+        return min([*candidates, _sparse(values, is_float), _packed(values)], key=len)
+    candidates.append(_dense(values, is_float))
     if share <= (0.5 if values.itemsize == 1 else 0.95):  # denser than that, positions cost more than they save
         candidates.append(_sparse(values, is_float))
     if rows > 1 and values.itemsize == 1:

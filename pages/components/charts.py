@@ -35,7 +35,7 @@ def show_pair(seen: Snapshot) -> None:
     """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
     data = numbers(seen)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="legend"):
-        st.html(_legend())
+        show_legend()
         zoom = st.segmented_control(
             "Accuracy axis",
             ("all", "near the baseline"),
@@ -73,9 +73,9 @@ def show(
     )
 
 
-def legend_line() -> None:
-    """Symbols and colours, for pages with a single chart."""
-    st.html(_legend())
+def show_legend(*, with_setting: bool = True) -> None:
+    """Symbols and colours; those of the current setting only where there is one."""
+    st.html(_legend(with_setting))
 
 
 def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
@@ -108,14 +108,13 @@ def _plain(customdata: object) -> str:
     return str(customdata)
 
 
-def _legend() -> str:
+def _legend(with_setting: bool) -> str:
     entries = [_entry(_GLYPHS[look.symbol], look.colour, look.title) for look in plots.LOOKS.values()]
-    entries += [
-        _entry("★", plots.NEUTRAL, "Baseline"),
-        _entry("◉", plots.ACCENT, "This setting"),
-        _entry("•", plots.NEUTRAL, "Other settings"),
-        _entry("┈", plots.NEUTRAL, "Best trade-offs"),
-    ]
+    if with_setting:
+        entries.append(_entry("●", plots.ACCENT, "This setting"))
+    entries.append(_entry("★", plots.NEUTRAL, "Baseline"))
+    entries.append(_entry("•", plots.NEUTRAL, "Other settings"))
+    entries.append(_entry("┄", plots.NEUTRAL, "Pareto front"))
     style = "display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;font-size:.875rem;align-items:center"
     return f'<div style="{style}">{"".join(entries)}</div>'
 

@@ -25,7 +25,10 @@ _STYLE = """
   .st-key-controls { position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }
   .st-key-controls { padding-right: .6rem; }
 }
-@media (max-width: 640px) { .block-container { padding: 2.2rem 1rem 3rem; } }
+@media (max-width: 640px) {
+  .block-container { padding: 2.2rem 1rem 3rem; }
+  .st-key-sizes [data-testid="stColumn"] { flex: 1 1 42%; min-width: 42%; }
+}
 img { image-rendering: pixelated; }
 </style>
 """

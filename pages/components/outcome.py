@@ -47,9 +47,10 @@ def show_verdict(seen: Snapshot) -> None:
 
 def show_sizes(seen: Snapshot) -> None:
     """The four sizes with their factors; dashes until they are measured, so that nothing moves."""
-    for column, (field, label, explanation) in zip(st.columns(4), _SIZES, strict=True):
-        with column:
-            _show_size(seen.result, field, label, explanation)
+    with st.container(key="sizes"):
+        for column, (field, label, explanation) in zip(st.columns(4), _SIZES, strict=True):
+            with column:
+                _show_size(seen.result, field, label, explanation)
 
 
 def _show_size(result: Result | None, field: str, label: str, explanation: str) -> None:

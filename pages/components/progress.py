@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from compression import wording
@@ -15,19 +17,21 @@ POLL_SECONDS = 0.6
 _LAST = "progress_seen"
 
 
-def show(drawn: Snapshot) -> None:
-    """Progress of the current setting and of the curves; polls while jobs are unfinished."""
+def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
+    """Progress of the current setting (if wanted) and of the curves; polls while jobs are unfinished."""
     st.session_state[_LAST] = (work.revision(), drawn)
     every = POLL_SECONDS if drawn.unfinished else None
-    st.fragment(run_every=every)(_progress)(drawn)
+    st.fragment(run_every=every)(_progress)(drawn, [drawn], with_setting)
 
 
-def _progress(drawn: Snapshot) -> None:
-    seen = _look(drawn)
+def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> None:
+    """`fresh` is empty but for the first time: a page that is just being drawn must not start anew."""
+    seen = fresh.pop() if fresh else _look(drawn)
     if seen.signature != drawn.signature:
         st.rerun()
     with st.container(border=True, key="progress"):
-        _setting(seen)
+        if with_setting:
+            _setting(seen)
         _sweep(seen)
 
 
@@ -46,15 +50,12 @@ def _look(drawn: Snapshot) -> Snapshot:
 def _setting(seen: Snapshot) -> None:
     """The current setting: a bar while it is measured."""
     job = seen.job
-    text, button = st.columns([3, 1.3], vertical_alignment="center")
     if seen.result is not None:
-        text.progress(1.0, f"This setting: measured in {wording.duration(seen.result.seconds)}")
+        _bar(1.0, f"This setting: measured in {wording.duration(seen.result.seconds)}")
     elif job is None or job.state.is_final:
-        text.progress(0.0, "This setting: not measured")
-        button.button("Measure", on_click=work.retry, width="stretch", key="retry")
+        _bar(0.0, "This setting: not measured", button="Measure", on_click=work.retry)
     else:
-        text.progress(job.progress, f"This setting: {_doing(job)}")
-        button.button("Cancel", on_click=work.give_up, width="stretch", key="give_up")
+        _bar(job.progress, f"This setting: {_doing(job)}", button="Cancel", on_click=work.give_up)
 
 
 def _doing(job: Job) -> str:
@@ -66,14 +67,22 @@ def _doing(job: Job) -> str:
 def _sweep(seen: Snapshot) -> None:
     """The curves: how many points, how long still, cancel and resume."""
     total, left = len(seen.sweep), len(seen.missing)
-    text, button = st.columns([3, 1.3], vertical_alignment="center")
-    words = f"Curves: {total - left} of {total} points"
+    done, words = (total - left) / total, f"Curves: {total - left} of {total} points"
     if left == 0:
-        text.progress(1.0, f"{words} measured")
+        _bar(1.0, f"{words} measured")
     elif seen.sweep_runs:
-        text.progress((total - left) / total, f"{words} · {wording.duration(work.seconds_left(seen))} left")
-        button.button("Cancel", on_click=work.pause, width="stretch", key="pause")
+        still = wording.duration(work.seconds_left(seen))
+        _bar(done, f"{words} · {still} left", button="Cancel", on_click=work.pause)
     else:
         why = "stopped" if seen.paused else "incomplete"
-        text.progress((total - left) / total, f"{words} · {why}")
-        button.button("Resume", on_click=work.resume, width="stretch", key="resume")
+        _bar(done, f"{words} · {why}", button="Resume", on_click=work.resume)
+
+
+def _bar(fraction: float, words: str, *, button: str = "", on_click: Callable[[], None] | None = None) -> None:
+    """A progress bar with its words, and beside it what can be done about it."""
+    if on_click is None:
+        st.progress(fraction, words)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(fraction, words)
+        st.button(button, on_click=on_click, key=f"progress_{on_click.__name__}")

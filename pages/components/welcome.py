@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from compression import jobs, wording
@@ -38,14 +40,14 @@ def live() -> None:
     if seen.problem:
         st.error(seen.problem, icon=":material/error:")
     st.subheader(f"Live: {MODELS[view.model].title}", anchor=False)
-    charts.legend_line()
-    data = charts.numbers(seen)
+    charts.show_legend(with_setting=False)
+    data = replace(charts.numbers(seen), current=None, guess=None)
     left, right = st.columns(2, gap="small")
     with left:
         charts.show(seen, data, "size", height=CHART_HEIGHT)
     with right:
         charts.show(seen, data, "latency", height=CHART_HEIGHT)
-    progress.show(seen)
+    progress.show(seen, with_setting=False)
 
 
 def resume() -> None:

@@ -1,13 +1,15 @@
 """Sample models with what a technique needs to work on them."""
 
 import functools
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from torch import fx
 
 from compression.data import load_dataset
 from compression.network import trace
-from compression.techniques import Context
+from compression.techniques import Context, apply_step
 from sample_models.catalogue import find_model
 
 
@@ -29,3 +31,38 @@ def context_of():
 def images_of():
     """The first 100 validation images of a model's data set."""
     return lambda name: torch.from_numpy(make_context(name).dataset.validation.head(100).x)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a step made of a trained model, and what could be seen while it did."""
+
+    model: fx.GraphModule
+    given_before: object
+    given_after: object
+    random_before: torch.Tensor
+    random_after: torch.Tensor
+    fractions: list[float]
+
+
+def fingerprint(model):
+    """Everything that a technique could change: code, tensors, formats."""
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    formats = {name: getattr(layer, "weight_format", None) for name, layer in model.named_modules()}
+    return model.code, tensors, formats
+
+
+@functools.cache
+def apply(name, step):
+    fractions = []
+    context = replace(make_context(name), report=lambda fraction, words: fractions.append(fraction))
+    before, random_before = fingerprint(context.teacher), torch.random.get_rng_state()
+    model = apply_step(context.teacher, step, context)
+    after, random_after = fingerprint(context.teacher), torch.random.get_rng_state()
+    return Applied(model, before, after, random_before, random_after, fractions)
+
+
+@pytest.fixture(scope="session")
+def applied():
+    """A step on a trained model, carried out once."""
+    return apply

@@ -1,9 +1,9 @@
 """What every technique promises, checked over all of them. A new technique adds its entry to `CONTRACTS`."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from torch import fx, nn
 from compression.errors import Cancelled
 from compression.evaluation import logits
 from compression.export import to_onnx
-from compression.network import ActivationQuantizer, clone, count_costs
+from compression.network import ActivationQuantizer, count_costs
 from compression.recipe import (
     STEP_TYPES,
     ChannelPruning,
@@ -23,7 +23,7 @@ from compression.recipe import (
     Step,
 )
 from compression.storage import decode, encode
-from compression.techniques import TECHNIQUES, apply_step
+from compression.techniques import TECHNIQUES, Context, apply_step
 
 MODELS = ("mlp-digits", "resnet8-mnist5k")
 
@@ -38,15 +38,13 @@ class Contract:
     settings: tuple[Step, ...]
     neutral: Step
     slider: tuple[Step, ...]
-    effect: Callable[[fx.GraphModule], float]
+    effect: Callable[[fx.GraphModule, Context], float]
     neutral_tolerance: float = 0.0
     start: tuple[Step, ...] = ()
 
 
-def _training_loss(model):
-    from tests.techniques.conftest import make_context
-
-    train = make_context("mlp-digits").dataset.train
+def _training_loss(model, context):
+    train = context.dataset.train
     with torch.no_grad():
         return nn.functional.cross_entropy(model(torch.from_numpy(train.x)), torch.from_numpy(train.y)).item()
 
@@ -56,7 +54,7 @@ CONTRACTS = {
         settings=(MagnitudePruning(sparsity=0.7), MagnitudePruning(sparsity=0.7, scope="layer")),
         neutral=MagnitudePruning(sparsity=0),
         slider=tuple(MagnitudePruning(sparsity=value) for value in (0, 0.2, 0.5, 0.9, 0.99)),
-        effect=lambda model: count_costs(model).nonzero_params,
+        effect=lambda model, context: count_costs(model).nonzero_params,
     ),
     "channel_pruning": Contract(
         settings=(
@@ -67,7 +65,7 @@ CONTRACTS = {
         ),
         neutral=ChannelPruning(pruning_ratio=0),
         slider=tuple(ChannelPruning(pruning_ratio=value, recalibrate=False) for value in (0, 0.1, 0.3, 0.5, 0.95)),
-        effect=lambda model: count_costs(model).params,
+        effect=lambda model, context: count_costs(model).params,
     ),
     "quantization": Contract(
         settings=(
@@ -80,7 +78,7 @@ CONTRACTS = {
         neutral=Quantization(weight_bits=16),
         neutral_tolerance=0.05,  # half precision: 11 bits of a logit of about 10, over some layers
         slider=tuple(Quantization(weight_bits=bits) for bits in (16, 8, 7, 6, 5, 4, 3, 2, 1)),
-        effect=lambda model: count_costs(model).theoretical_bytes / count_costs(model).nonzero_params,
+        effect=lambda model, context: count_costs(model).theoretical_bytes / count_costs(model).nonzero_params,
     ),
     "distillation": Contract(
         settings=(
@@ -90,7 +88,7 @@ CONTRACTS = {
         ),
         neutral=Distillation(width_mult=1, epochs=0),
         slider=tuple(Distillation(width_mult=value, epochs=0) for value in (1, 0.75, 0.5, 0.25, 0.1)),
-        effect=lambda model: count_costs(model).params,
+        effect=lambda model, context: count_costs(model).params,
     ),
     "fine_tuning": Contract(
         settings=(FineTuning(epochs=0.2), FineTuning(epochs=0.1, learning_rate=0.05)),
@@ -104,23 +102,14 @@ CASES = [(model, step) for contract in CONTRACTS.values() for step in contract.s
 
 
 def _name(value):
-    return value if isinstance(value, str) else "-".join(str(v) for v in value.model_dump(exclude_defaults=True).values())
-
-
-@functools.cache
-def _applied(context, model_name, step):
-    return apply_step(context.teacher, step, context)
-
-
-def _fingerprint(model):
-    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    return model.code, tensors
-
-
-def _same(one, other):
-    return one[0] == other[0] and one[1].keys() == other[1].keys() and all(
-        torch.equal(one[1][name], other[1][name]) for name in one[1]
+    return (
+        value if isinstance(value, str) else "-".join(str(v) for v in value.model_dump(exclude_defaults=True).values())
     )
+
+
+def _same_tensors(one, other):
+    one, other = one.state_dict(), other.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def _has_quantized_activations(model):
@@ -137,36 +126,34 @@ def test_every_step_has_a_technique_and_a_contract():
 
 @pytest.mark.parametrize(("model_name", "step"), CASES, ids=_name)
 class TestContract:
-    def test_given_model_is_unchanged(self, model_name, step, context_of):
+    def test_given_model_is_unchanged(self, model_name, step, applied):
+        run = applied(model_name, step)
+        (code, tensors, formats), (code_after, tensors_after, formats_after) = run.given_before, run.given_after
+        assert (code, formats) == (code_after, formats_after)
+        assert tensors.keys() == tensors_after.keys()
+        assert all(torch.equal(tensors[name], tensors_after[name]) for name in tensors)
+
+    def test_same_seed_same_result(self, model_name, step, context_of, applied):
         context = context_of(model_name)
-        model = clone(context.teacher)
-        before, teacher_before = _fingerprint(model), _fingerprint(context.teacher)
-        formats = [getattr(layer, "weight_format", None) for layer in model.modules()]
-        apply_step(model, step, context)
-        assert _same(before, _fingerprint(model))
-        assert _same(teacher_before, _fingerprint(context.teacher))
-        assert formats == [getattr(layer, "weight_format", None) for layer in model.modules()]
+        with torch.random.fork_rng():
+            torch.manual_seed(20)  # the global generator must not matter
+            again = apply_step(context.teacher, step, context)
+        assert again.code == applied(model_name, step).model.code
+        assert _same_tensors(again, applied(model_name, step).model)
 
-    def test_same_seed_same_result(self, model_name, step, context_of):
-        context = context_of(model_name)
-        torch.manual_seed(hash(step) % 1000)  # the global generator must not matter
-        again = apply_step(context.teacher, step, context)
-        assert _same(_fingerprint(_applied(context, model_name, step)), _fingerprint(again))
+    def test_global_random_state_is_left_alone(self, model_name, step, applied):
+        run = applied(model_name, step)
+        assert torch.equal(run.random_before, run.random_after)
 
-    def test_global_random_state_is_left_alone(self, model_name, step, context_of):
-        before = torch.random.get_rng_state()
-        apply_step(context_of(model_name).teacher, step, context_of(model_name))
-        assert torch.equal(before, torch.random.get_rng_state())
-
-    def test_logits_keep_their_shape_and_are_finite(self, model_name, step, context_of, images_of):
-        model = _applied(context_of(model_name), model_name, step)
+    def test_logits_keep_their_shape_and_are_finite(self, model_name, step, applied, images_of):
+        model = applied(model_name, step).model
         found = model(images_of(model_name))
         assert found.shape == (100, 10)
         assert torch.isfinite(found).all()
         assert not model.training
 
-    def test_result_is_a_plain_graph(self, model_name, step, context_of):
-        model = _applied(context_of(model_name), model_name, step)
+    def test_result_is_a_plain_graph(self, model_name, step, applied):
+        model = applied(model_name, step).model
         assert type(model).__mro__[1] is fx.GraphModule
         assert not any(nn.utils.parametrize.is_parametrized(layer) for layer in model.modules())
         assert all("shape" in node.meta for node in model.graph.nodes if node.op != "output")
@@ -180,23 +167,19 @@ class TestContract:
         with pytest.raises(Cancelled):
             TECHNIQUES[type(step)](context.teacher, step, context)
 
-    def test_progress_rises_to_one(self, model_name, step, context_of):
-        fractions = []
-        context = dataclasses.replace(
-            context_of(model_name), report=lambda fraction, words: fractions.append(fraction)
-        )
-        apply_step(context.teacher, step, context)
+    def test_progress_rises_to_one(self, model_name, step, applied):
+        fractions = applied(model_name, step).fractions
         assert fractions == sorted(fractions)
         assert fractions[-1] == 1
 
-    def test_stored_file_decodes_to_what_was_exported(self, model_name, step, context_of):
-        exported = to_onnx(_applied(context_of(model_name), model_name, step))
+    def test_stored_file_decodes_to_what_was_exported(self, model_name, step, applied):
+        exported = to_onnx(applied(model_name, step).model)
         assert decode(encode(exported)).SerializeToString() == exported.SerializeToString()
 
-    def test_runtime_equals_torch(self, model_name, step, context_of, images_of):
+    def test_runtime_equals_torch(self, model_name, step, applied, images_of):
         """Float networks within 1e-3 of the largest logit; with 8-bit activations, where a value on the edge
         between two codes may fall to either side, 1 of 256 steps of the logits' range on average, same classes."""
-        model, x = _applied(context_of(model_name), model_name, step), images_of(model_name)
+        model, x = applied(model_name, step).model, images_of(model_name)
         expected = model(x).detach()
         decoded = decode(encode(to_onnx(model))).SerializeToString()
         found = torch.from_numpy(logits(decoded, x.numpy()))
@@ -223,8 +206,8 @@ class TestSliders:
         model = context.teacher
         for step in contract.start:
             model = apply_step(model, step, context)
-        effects = [contract.effect(apply_step(model, step, context)) for step in contract.slider]
-        assert all(right < left for left, right in zip(effects, effects[1:], strict=False)), effects
+        effects = [contract.effect(apply_step(model, step, context), context) for step in contract.slider]
+        assert all(right < left for left, right in pairwise(effects)), effects
 
 
 @pytest.mark.parametrize("model_name", ["mlp-digits", "lenet5-mnist5k"])

@@ -1,0 +1,210 @@
+"""The whole thing as a person uses it: real server, real engine, real Chromium."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 240_000
+"""For a measured point on a busy machine with two slow cores; an idle one needs seconds."""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("COMPRESSION_REQUIRE_BROWSER"),
+        reason="no Chromium; COMPRESSION_REQUIRE_BROWSER=1 makes this a failure",
+    ),
+]
+EXPECTED_PROBES = ("/explore/_stcore/",)
+"""Streamlit's own script first looks for the server below the page's path, and Chromium logs the 404."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A fresh dashboard on a free port; yields its address and its log."""
+    home = tmp_path_factory.mktemp("dashboard")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = home / "server.log"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "COMPRESSION_HOME": str(home)}, stdout=sink, stderr=sink
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+        yield f"http://127.0.0.1:{port}", log
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait_for(address, process):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(address, timeout=5)
+        except OSError:
+            time.sleep(0.3)
+        else:
+            return
+    pytest.fail("the server did not start")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page that fails the test when the browser's console has an error."""
+    page = chromium.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(PATIENCE_MS)
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and troubles.append(_trouble(message)))
+    yield page
+    page.close()
+    assert not list(filter(None, troubles))
+
+
+def _trouble(message):
+    place = (message.location or {}).get("url", "")
+    return "" if any(probe in place for probe in EXPECTED_PROBES) else f"{message.text} {place}"
+
+
+def verdict(page):
+    return page.locator(".st-key-verdict").inner_text()
+
+
+def wait_until_measured(page):
+    """The verdict is about a measurement, and the page agrees."""
+    page.wait_for_function(
+        "() => { const box = document.querySelector('.st-key-verdict');"
+        " return box && /accuracy/i.test(box.innerText) && !/Estimated/.test(box.innerText) }"
+    )
+
+
+def steps_in_url(page):
+    query = urllib.parse.parse_qs(urllib.parse.urlparse(page.url).query)
+    return json.loads(query["recipe"][0])["steps"]
+
+
+def wait_for_step(page, technique):
+    page.wait_for_function("technique => decodeURIComponent(location.search).includes(technique)", arg=technique)
+
+
+def press(page, field, key, times=1):
+    """Move a slider with the keyboard."""
+    slider = page.locator(f".st-key-setting_{field} [role=slider]")
+    slider.focus()
+    for _ in range(times):
+        slider.press(key)
+
+
+def test_home_is_alive_without_a_click(server, page):
+    page.goto(server[0])
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.js-plotly-plot')].filter("
+        "plot => plot.data.some(trace => trace.name === 'baseline' && trace.x && trace.x.length)).length === 2"
+    )
+    page.get_by_text("MLP on digits").first.wait_for()
+
+
+def test_each_slider_leads_to_a_measured_point(server, page):
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    wait_until_measured(page)
+    assert "The model as it is" in verdict(page)
+    for field, key, technique in (
+        ("pruning_percent", "ArrowRight", "channel_pruning"),
+        ("weight_bits", "ArrowRight", "quantization"),
+        ("student_percent", "ArrowLeft", "distillation"),
+    ):
+        press(page, field, key, times=2)
+        wait_for_step(page, technique)
+        wait_until_measured(page)
+        page.locator(".st-key-sizes").get_by_text(re.compile("smaller|larger|same size")).first.wait_for()
+    techniques = [step["technique"] for step in steps_in_url(page)]
+    assert techniques == ["distillation", "channel_pruning", "quantization"]
+
+
+def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(server, page, chromium):
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    wait_until_measured(page)
+    find = (
+        "() => { const plot = document.querySelector('.st-key-chart_size .js-plotly-plot');"
+        " const trace = plot && plot.data.find(trace => trace.name === 'Quantization');"
+        " if (!trace || !trace.x || trace.x.length < 3) return null;"
+        " const at = trace.x.length - 1, axes = plot._fullLayout, box = plot.getBoundingClientRect();"
+        " return [box.x + axes.xaxis._offset + axes.xaxis.d2p(trace.x[at]),"
+        "         box.y + axes.yaxis._offset + axes.yaxis.d2p(trace.y[at])] }"
+    )
+    page.wait_for_function(find)
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 points")).wait_for()
+    x, y = page.evaluate(find)
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    wait_for_step(page, "quantization")
+    wait_until_measured(page)
+    (step,) = steps_in_url(page)
+    assert step["technique"] == "quantization"
+    slider = page.locator(".st-key-setting_weight_bits")
+    assert str(step["weight_bits"]) in slider.inner_text()
+
+    words, address = verdict(page), page.url
+    again = chromium.new_page()
+    again.set_default_timeout(PATIENCE_MS)
+    again.goto(address)
+    wait_until_measured(again)
+    assert verdict(again) == words
+    assert steps_in_url(again) == [step]
+    again.close()
+
+
+def test_a_running_job_can_be_cancelled(server, page):
+    recipe = json.dumps({"steps": [{"technique": "distillation", "width_mult": 0.5, "epochs": 200}]})
+    page.goto(f"{server[0]}/explore?model=lenet5-mnist5k&recipe={urllib.parse.quote(recipe)}")
+    button = page.locator(".st-key-progress_give_up button")
+    page.get_by_text(re.compile(r"This setting: .*\d+ %")).wait_for()
+    button.click()
+    page.get_by_text("Not measured: you cancelled it").wait_for()
+
+
+def test_a_bad_address_is_explained(server, page):
+    page.goto(f"{server[0]}/explore?model=resnet9000")
+    page.get_by_text("There is no model 'resnet9000'").wait_for()
+
+
+def test_the_servers_log_is_clean(server):
+    text = server[1].read_text()
+    assert "Traceback" not in text
+    assert "ERROR" not in text

@@ -1,0 +1,54 @@
+"""Pages under Streamlit's AppTest, with an engine that measures at once."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from fake_engine import FakeEngine
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # as `streamlit run` does
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """The engine that pages get; a test may set `held`, `failing` or `problem` before it opens a page."""
+    fake = FakeEngine()
+    monkeypatch.setattr("compression.jobs.get_engine", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def home(engine):
+    """Opens the home page."""
+
+    def open_home():
+        return checked(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run())
+
+    return open_home
+
+
+@pytest.fixture
+def explore(engine):
+    """Opens the Explore page as a link with these query parameters does."""
+
+    def open_explore(**parameters):
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page.switch_page("pages/explore.py")
+        for key, value in parameters.items():
+            page.query_params[key] = value
+        return checked(page.run())
+
+    return open_explore
+
+
+def progress(page):
+    """What the page's progress bars and links say, which AppTest has no names for."""
+    return [bar.proto.text for bar in page.get("progress")] + [link.proto.label for link in page.get("page_link")]
+
+
+def checked(page):
+    """The page, after making sure that it did not fail."""
+    assert not page.exception, [error.message for error in page.exception]
+    return page

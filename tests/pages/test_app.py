@@ -1,0 +1,85 @@
+import subprocess
+import sys
+
+from conftest import ROOT, progress
+from fake_engine import fabricate
+
+from compression.links import DEFAULT_MODEL
+from compression.recipe import make_recipe
+from compression.sweeps import sweep_recipes
+from sample_models.catalogue import MODELS, SampleModel
+
+
+def texts(elements):
+    return " | ".join(str(element.value) for element in elements)
+
+
+def test_home_shows_every_model_with_its_accuracy(home):
+    shown = texts(home().markdown) + texts(home().caption)
+    for entry in MODELS.values():
+        assert entry.title in shown
+        assert entry.about in shown
+    assert f"{100 * MODELS[DEFAULT_MODEL].card['accuracy']:.1f} %" in shown
+
+
+def test_home_measures_something_without_a_click(home, engine):
+    home()
+    recipes = {recipe for group, recipe in engine.submitted if group.startswith("sweep-")}
+    assert recipes == set(sweep_recipes(DEFAULT_MODEL, "none"))
+
+
+def test_home_shows_progress(home, engine):
+    engine.held = True
+    page = home()
+    total = len(sweep_recipes(DEFAULT_MODEL, "none"))
+    assert any(f"0 of {total} points" in words for words in progress(page))
+
+
+def test_home_offers_what_was_looked_at_last(home, engine):
+    recipe = make_recipe("resnet8-mnist5k", [{"technique": "quantization", "weight_bits": 4, "activation_bits": 8}])
+    engine.submit([recipe], group="explore-yesterday")
+    words = "Continue where you left: ResNet-8 on MNIST-5k, 4-bit weights, 8-bit activations"
+    assert words in progress(home())
+
+
+def test_home_offers_nothing_to_continue_at_first(home):
+    assert not any("Continue" in words for words in progress(home()))
+
+
+def test_home_says_what_the_engine_says(home, engine):
+    engine.problem = "The disk is full: free some space."
+    assert "The disk is full" in texts(home().error)
+
+
+def test_a_missing_card_is_said_and_breaks_nothing(home, monkeypatch, tmp_path):
+    monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
+    page = home()
+    assert "cannot be read" in texts(page.caption)
+
+
+def test_a_stored_result_is_drawn_at_once(home, engine):
+    engine.held = True
+    baseline = sweep_recipes(DEFAULT_MODEL, "none")[0]
+    engine.store.by_id[baseline.recipe_id] = fabricate(baseline)
+    assert any("1 of" in words for words in progress(home()))
+
+
+def test_model_entries_are_what_pages_expect():
+    assert all(isinstance(entry, SampleModel) for entry in MODELS.values())
+
+
+def test_the_page_process_never_imports_torch():
+    """Everything that a page imports, in a fresh process."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pages.components import charts, controls, gallery, menu, model_card, notices, outcome\n"
+        "from pages.components import progress, state, table, welcome, work\n"
+        "from compression.statistics import wilson_interval; wilson_interval(9, 10)\n"
+        "from compression.machine import machine_id; machine_id()\n"
+        "heavy = {'torch', 'torchvision', 'onnxruntime', 'distributed', 'sklearn', 'mlxtend'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr

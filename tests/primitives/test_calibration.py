@@ -1,0 +1,69 @@
+import torch
+from torch import nn
+
+from compression.network import ActivationQuantizer
+from compression.primitives.calibration import (
+    fit_quantizer,
+    insert_quantizers,
+    quantization_points,
+    sample_activations,
+)
+
+
+def test_points_of_a_residual_network(sample):
+    model, _ = sample("resnet8-mnist5k")
+    names = [
+        node.name
+        for node in quantization_points(model)
+        if node.name.startswith(("x", "stem", "bn", "relu", "stages_1", "add_1", "pool", "flat", "class"))
+    ]
+    assert names == [
+        "x", "stem", "relu",
+        "stages_1_conv1", "stages_1_relu1", "stages_1_conv2", "stages_1_bn2",
+        "stages_1_shortcut_0", "stages_1_shortcut_1", "stages_1_relu2", "pool",
+    ]  # fmt: skip
+
+
+def test_rectified_values_are_quantized_once_and_pooling_passes_them_on(sample):
+    model, _ = sample("lenet5-mnist5k")
+    assert [node.name for node in quantization_points(model)] == ["x", "relu1", "relu2", "relu3"]
+
+
+def test_quantizers_stand_behind_their_points(sample):
+    model, x = sample("lenet5-mnist5k")
+    expected = model(x)
+    insert_quantizers(model, x, 8, lambda: None)
+    quantizers = [layer for layer in model.modules() if isinstance(layer, ActivationQuantizer)]
+    assert len(quantizers) == 4
+    assert all(quantizer.zero_point == 0 for quantizer in quantizers[1:])  # behind a ReLU
+    order = [node.name for node in model.graph.nodes]
+    assert order.index("quantizer_1") == order.index("relu1") + 1
+    assert all("shape" in node.meta for node in model.graph.nodes if node.op != "output")
+    error = (model(x) - expected).abs().max() / expected.abs().max()
+    assert 0 < error < 0.05
+
+
+def test_range_always_includes_zero():
+    quantizer = fit_quantizer(torch.linspace(5, 6, 100), 8)
+    assert quantizer.zero_point == 0
+    assert quantizer(torch.zeros(1)).item() == 0
+    below = fit_quantizer(torch.linspace(-6, -5, 100), 8)
+    assert below.zero_point == 255
+    assert below(torch.zeros(1)).item() == 0
+
+
+def test_every_value_lands_within_half_a_step():
+    values = torch.linspace(-1, 3, 999)
+    quantizer = fit_quantizer(values, 8)
+    assert (quantizer(values) - values).abs().mean() <= quantizer.scale / 2
+    assert quantizer.scale < 4.1 / 255
+
+
+def test_samples_contain_the_extremes(graph):
+    model = graph(nn.Sequential(nn.Conv2d(1, 8, 3)), (1, 60, 60))
+    x = torch.randn(70, 1, 60, 60)
+    (conv,) = [node for node in model.graph.nodes if node.op == "call_module"]
+    found = sample_activations(model, [conv], x, lambda: None)[conv]
+    everything = model(x)
+    assert len(found) < everything.numel() / 10
+    assert (found.min(), found.max()) == (everything.min(), everything.max())

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch import nn
+
+from compression.errors import Diverged
+from compression.network import ActivationQuantizer, weight_format, weighted_layers
+from compression.recipe import ChannelPruning, FineTuning, MagnitudePruning, Quantization
+from compression.techniques import apply_step
+
+
+def loss(model, split):
+    with torch.no_grad():
+        return nn.functional.cross_entropy(model(torch.from_numpy(split.x)), torch.from_numpy(split.y)).item()
+
+
+START = {
+    "masked": (MagnitudePruning(sparsity=0.9),),
+    "two bits": (Quantization(weight_bits=2),),
+    "one bit": (Quantization(weight_bits=1),),
+    "half": (MagnitudePruning(sparsity=0.9), Quantization(weight_bits=16)),
+    "rounded activations": (Quantization(weight_bits=2, activation_bits=8),),
+    "masked and quantized": (MagnitudePruning(sparsity=0.6), Quantization(weight_bits=3, symmetric=False)),
+    "narrow": (ChannelPruning(pruning_ratio=0.7),),
+}
+
+
+@pytest.mark.parametrize("start", START)
+def test_formats_stay_and_the_network_learns(start, context_of):
+    context = context_of("mlp-digits")
+    model = context.teacher
+    for step in START[start]:
+        model = apply_step(model, step, context)
+    tuned = apply_step(model, FineTuning(epochs=3), context)
+    for before, after in zip(weighted_layers(model).values(), weighted_layers(tuned).values(), strict=True):
+        assert not torch.equal(before.weight, after.weight)
+        assert after.weight.shape == before.weight.shape
+        found, given = weight_format(after), weight_format(before)
+        assert torch.equal(found.project(after.weight), after.weight)
+        assert (found.grid is None) == (given.grid is None)
+        if given.mask is not None:
+            assert (after.weight[~given.mask] == 0).all()
+        if hasattr(given.grid, "scale"):
+            assert torch.equal(found.grid.scale, given.grid.scale)
+        assert isinstance(after.weight, nn.Parameter)
+    assert loss(tuned, context.dataset.train) < 0.9 * loss(model, context.dataset.train)
+
+
+def test_activation_ranges_stay(context_of):
+    context = context_of("mlp-digits")
+    model = apply_step(context.teacher, Quantization(weight_bits=4, activation_bits=8), context)
+    tuned = apply_step(model, FineTuning(epochs=0.5), context)
+    ranges = [
+        [(layer.scale, layer.zero_point) for layer in network.modules() if isinstance(layer, ActivationQuantizer)]
+        for network in (model, tuned)
+    ]
+    assert len(ranges[0]) == 3
+    assert ranges[0] == ranges[1]
+
+
+def test_divergence_is_reported(context_of):
+    context = context_of("mlp-digits")
+    model = apply_step(context.teacher, MagnitudePruning(sparsity=0.1), context)
+    with torch.no_grad():
+        for layer in weighted_layers(model).values():
+            layer.weight.mul_(1e15)
+    with pytest.raises(Diverged, match="learning rate"):
+        apply_step(model, FineTuning(epochs=5, learning_rate=1), context)

@@ -1,0 +1,72 @@
+import pytest
+from fake_engine import fabricate
+
+from compression.estimate import Known, estimate
+from compression.sweeps import Settings, curve_recipes, recipe_of
+
+MODEL = "lenet5-mnist5k"
+KNOWN = Known(accuracy=0.99, stored_bytes=1_700_000, latency_ms=0.2)
+
+
+@pytest.fixture
+def measured():
+    curves = curve_recipes(MODEL, "none")
+    return {curve: {at: fabricate(recipe) for at, recipe in recipes.items()} for curve, recipes in curves.items()}
+
+
+def test_neutral_settings_are_the_baseline():
+    guess = estimate(Settings(), KNOWN, {})
+    assert (guess.accuracy, guess.stored_bytes, guess.latency_ms) == pytest.approx((0.99, 1_700_000, 0.2))
+
+
+@pytest.mark.parametrize(
+    "settings", [Settings(pruning_percent=50), Settings(weight_bits=4), Settings(student_percent=50)]
+)
+def test_at_a_measured_position_the_guess_is_the_measurement(settings, measured):
+    result = fabricate(recipe_of(MODEL, settings))
+    guess = estimate(settings, KNOWN, measured)
+    assert guess.accuracy == pytest.approx(result.accuracy)
+    assert guess.stored_bytes == pytest.approx(result.stored_bytes, rel=1e-5)
+    assert guess.latency_ms == pytest.approx(result.latency_ratio * 0.2)
+
+
+def test_between_positions_it_lies_between_the_neighbours(measured):
+    low, middle, high = (estimate(Settings(pruning_percent=p), KNOWN, measured) for p in (50, 55, 60))
+    assert low.stored_bytes > middle.stored_bytes > high.stored_bytes
+    assert low.accuracy > middle.accuracy > high.accuracy
+    assert low.latency_ms > middle.latency_ms > high.latency_ms
+
+
+def test_sliders_combine_factors_and_add_losses(measured):
+    prune, bits = Settings(pruning_percent=50), Settings(weight_bits=4)
+    both = estimate(Settings(pruning_percent=50, weight_bits=4), KNOWN, measured)
+    alone = [estimate(settings, KNOWN, measured) for settings in (prune, bits)]
+    assert both.stored_bytes == pytest.approx(alone[0].stored_bytes * alone[1].stored_bytes / 1_700_000)
+    assert 0.99 - both.accuracy == pytest.approx(sum(0.99 - guess.accuracy for guess in alone))
+
+
+def test_no_guess_is_worse_than_chance_or_better_than_perfect():
+    worst = Settings(pruning_percent=95, weight_bits=1, student_percent=10)
+    assert estimate(worst, KNOWN, {}).accuracy == pytest.approx(0.1)
+
+
+def test_without_measurements_stronger_compression_means_smaller_and_worse():
+    for settings in (
+        [Settings(pruning_percent=p) for p in (10, 40, 90)],
+        [Settings(pruning_percent=p, remove="weights") for p in (30, 70, 95)],
+        [Settings(weight_bits=b) for b in (8, 4, 1)],
+        [Settings(student_percent=p) for p in (90, 50, 10)],
+    ):
+        guesses = [estimate(setting, KNOWN, {}) for setting in settings]
+        sizes = [guess.stored_bytes for guess in guesses]
+        accuracies = [guess.accuracy for guess in guesses]
+        assert sizes == sorted(sizes, reverse=True)
+        assert accuracies == sorted(accuracies, reverse=True)
+        assert sizes[0] < 1_700_000
+
+
+def test_what_is_not_known_stays_unknown():
+    guess = estimate(Settings(weight_bits=4), Known(accuracy=0.9), {})
+    assert guess.accuracy is not None
+    assert guess.stored_bytes is None
+    assert guess.latency_ms is None

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from networks import images, network, run
+from onnx import TensorProto, helper
+
+from compression import evaluation, export
+from compression.data import Split
+from compression.errors import Cancelled, CorruptFile, Diverged
+
+
+@pytest.fixture(scope="module")
+def onnx_bytes():
+    return export.to_onnx(network("mlp-digits")).SerializeToString(deterministic=True)
+
+
+@pytest.fixture(scope="module")
+def split():
+    pictures = np.random.default_rng(0).integers(0, 17, (620, 1, 8, 8)).astype(np.uint8)
+    return Split(pictures, np.zeros(620, np.int64), white=16, mean=0.3, std=0.4)
+
+
+def scaling(factor):
+    """A runtime file that multiplies its input by a number."""
+    shape = ["N", 3, 1, 1]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "factor"], ["y"]), helper.make_node("Flatten", ["y"], ["logits"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def test_logits_of_all_batches_in_order(onnx_bytes):
+    x = images(network("mlp-digits"), 2 * evaluation.BATCH + 3)
+    found = evaluation.logits(onnx_bytes, x.numpy(), threads=1)
+    assert found.shape == (len(x), 10) and found.dtype == np.float32
+    np.testing.assert_allclose(found, run(network("mlp-digits"), x).numpy(), atol=1e-4)
+
+
+def test_predictions_are_the_largest_logits(onnx_bytes, split):
+    seen = []
+    classes = evaluation.predict(onnx_bytes, split, threads=1, report=lambda *done: seen.append(done))
+    assert classes.dtype == np.uint8
+    assert np.array_equal(classes, evaluation.logits(onnx_bytes, split.x, threads=1).argmax(1))
+    assert [fraction for fraction, _ in seen] == pytest.approx([250 / 620, 500 / 620, 1.0])
+    assert "620 of 620" in seen[-1][1]
+
+
+def test_can_be_cancelled_between_batches(onnx_bytes, split):
+    calls = []
+
+    def check():
+        calls.append(None)
+        if len(calls) == 2:
+            raise Cancelled("no longer wanted")
+
+    with pytest.raises(Cancelled):
+        evaluation.predict(onnx_bytes, split, check_cancelled=check)
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+def test_outputs_that_are_no_numbers_are_an_error(factor):
+    x = np.ones((2, 3, 1, 1), np.float32)
+    assert evaluation.logits(scaling(2.0), x, threads=1).tolist() == [[2, 2, 2]] * 2
+    with pytest.raises(Diverged, match="not finite"):
+        evaluation.logits(scaling(factor), x)
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", scaling(1.0)[:-9]])
+def test_a_file_that_is_no_network_is_an_error(data):
+    with pytest.raises(CorruptFile, match="cannot load"):
+        evaluation.open_session(data)

@@ -1,0 +1,356 @@
+"""The engine with a real embedded cluster whose workers run `jobs_support` instead of networks."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from jobs_support import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW, STUBBORN, recipe, runs_of
+
+from compression import cluster, host, jobs, machine, store
+from compression.errors import StorageFailed
+from compression.jobs import Engine, JobState
+from compression.progress import current_batch, group_progress
+from compression.store import Job, Owner, Store
+
+PATIENCE_S = 90
+"""Nothing here takes seconds on an idle machine; a busy one must not make a test fail."""
+
+
+def wait_for(condition, what="something"):
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until, f"waited {PATIENCE_S} s for {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home for all tests of this module, which therefore use different recipes and groups."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMPRESSION_HOME", str(folder))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.delenv("COMPRESSION_SCHEDULER", raising=False)
+        patch.setattr(jobs, "HOUSEKEEPING_S", 0.5)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def engine(home):
+    engine = Engine(run=RUN, force_after_s=0.5)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def group(request, engine, home):
+    """A group of its own for each test, given up afterwards."""
+    yield request.node.name
+    (home / "go").touch()
+    for job in engine.store.jobs(states=store.UNFINISHED):
+        engine.cancel_jobs([job.job_id])
+    wait_for(lambda: not engine.store.jobs(states=store.UNFINISHED), "the end of all jobs")
+    (home / "go").unlink()
+
+
+_seeds = iter(range(1, 10_000))
+
+
+def new(order=QUICK):
+    """A recipe that no other test uses."""
+    return recipe(order, next(_seeds))
+
+
+def state(engine, job):
+    return engine.store.job(job.job_id).state
+
+
+def finished(engine, submitted):
+    wait_for(lambda: all(state(engine, job).is_final for job in submitted), f"{[job.job_id for job in submitted]}")
+    return [engine.store.job(job.job_id) for job in submitted]
+
+
+def running(engine, submitted):
+    wait_for(lambda: all(engine.store.job(job.job_id).message == "working" for job in submitted), "running jobs")
+
+
+class TestEngine:
+    def test_jobs_run_to_the_end(self, engine, group):
+        recipes = [new() for _ in range(3)]
+        done = finished(engine, engine.submit(recipes, group=group))
+        assert [job.state for job in done] == [JobState.COMPLETE] * 3
+        assert [engine.store.result(r).recipe_id for r in recipes] == [r.recipe_id for r in recipes]
+        assert (engine.progress(group).total, engine.progress(group).finished) == (3, 3)
+        assert engine.progress(group).eta_seconds == 0
+        assert engine.problem is None
+        assert engine.is_ready
+
+    def test_a_measured_recipe_is_there_at_once(self, engine, group):
+        wanted = new()
+        finished(engine, engine.submit([wanted], group=group))
+        (again,) = engine.submit([wanted], group="another")
+        assert again.state is JobState.COMPLETE
+        assert engine.jobs("another") == []
+        assert runs_of(wanted) == 1
+
+    def test_the_same_submitted_twice_is_one_job(self, engine, group):
+        wanted = new(SLOW)
+        (first,) = engine.submit([wanted], group=group)
+        running(engine, [first])
+        (second,) = engine.submit([wanted], group=group)
+        assert second.job_id == first.job_id
+        assert len(engine.jobs(group)) == 1
+
+    def test_a_failing_job_says_why_and_the_others_go_on(self, engine, group):
+        failing, broken, fine = finished(engine, engine.submit([new(FAILING), new(BROKEN), new()], group=group))
+        assert (failing.state, broken.state, fine.state) == (JobState.FAILED, JobState.FAILED, JobState.COMPLETE)
+        assert "Try a smaller learning rate" in failing.error
+        assert "ZeroDivisionError" in broken.error
+        assert engine.progress(group).failed == 2
+
+    def test_cancelling_waiting_and_running_jobs(self, engine, group):
+        submitted = engine.submit([new(SLOW) for _ in range(host.worker_count() + 2)], group=group)
+        running(engine, submitted[: host.worker_count()])
+        engine.cancel(group)
+        assert [state(engine, job) for job in submitted[-2:]] == [JobState.CANCELLED] * 2
+        assert {job.state for job in finished(engine, submitted)} == {JobState.CANCELLED}
+        assert engine.progress(group).total == 0
+
+    def test_replace_keeps_what_is_still_wanted(self, engine, group):
+        kept, dropped, added = new(SLOW), new(SLOW), new(SLOW)
+        before = engine.replace([kept, dropped], group=group)
+        running(engine, before[:1])
+        after = engine.replace([kept, added], group=group)
+        assert after[0].job_id == before[0].job_id
+        assert finished(engine, before[1:])[0].state is JobState.CANCELLED
+        running(engine, [after[0], after[1]])
+
+    def test_interactive_jobs_overtake_a_full_background_queue(self, engine, group):
+        sweep = engine.submit([new(SLOW) for _ in range(10)], group="sweep", background=True)
+        running(engine, sweep[: host.worker_count() - 1])
+        (mine,) = engine.submit([new()], group=group)
+        assert finished(engine, [mine])[0].state is JobState.COMPLETE
+        assert not any(state(engine, job).is_final for job in sweep)
+
+    def test_a_killed_worker_costs_one_attempt(self, engine, group, home):
+        (job,) = finished(engine, engine.submit([new(KILLER_ONCE)], group=group))
+        assert (job.state, job.attempts) == (JobState.COMPLETE, 2)
+        (home / "died-once").unlink()
+
+    def test_a_job_that_kills_its_workers_fails_and_the_others_go_on(self, engine, group):
+        killer, fine = finished(engine, engine.submit([new(KILLER), new()], group=group))
+        assert (killer.state, fine.state) == (JobState.FAILED, JobState.COMPLETE)
+        assert "died three times while 'half way'" in killer.error
+        assert "memory" in killer.error
+
+    def test_a_job_that_does_not_listen_is_stopped_by_force(self, engine, group):
+        (stubborn,) = engine.submit([new(STUBBORN)], group=group)
+        wait_for(lambda: engine.store.job(stubborn.job_id).message == "half way", "the stubborn job")
+        engine.cancel(group)
+        assert finished(engine, [stubborn])[0].state is JobState.CANCELLED
+        (fine,) = finished(engine, engine.submit([new()], group=group))
+        assert fine.state is JobState.COMPLETE
+
+    def test_the_whole_cluster_killed(self, engine, group, home):
+        submitted = engine.submit([new(SLOW), new()], group=group)
+        running(engine, submitted[:1])
+        engine._cluster._host.kill()
+        (home / "go").touch()
+        assert [job.state for job in finished(engine, submitted)] == [JobState.COMPLETE] * 2
+
+    def test_jobs_of_a_dead_process_are_adopted(self, engine, group):
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        owner = Owner("gone", jobs.platform.node(), gone.pid, time.time())
+        waiting, under_way = engine.store.add_jobs([new(), new()], group=group, owner=owner)
+        engine.store.start_job(under_way.job_id, "claim", owner.engine_id)
+        first, second = finished(engine, [waiting, under_way])
+        assert (first.state, second.state, second.attempts) == (JobState.COMPLETE, JobState.COMPLETE, 2)
+
+    def test_jobs_of_a_silent_engine_elsewhere_are_adopted(self, engine, group, monkeypatch):
+        silent = Owner("silent", "another host", 1, 0.0)
+        (job,) = engine.store.add_jobs([new()], group=group, owner=silent)
+        time.sleep(1.5)
+        assert state(engine, job) is JobState.WAITING
+        monkeypatch.setattr(jobs, "STALE_AFTER_S", 1)
+        assert finished(engine, [job])[0].state is JobState.COMPLETE
+
+    def test_trouble_with_the_store_is_told_and_passes(self, engine, group, monkeypatch):
+        def full(self, *arguments, **options):
+            raise StorageFailed("The disk is full.")
+
+        monkeypatch.setattr(jobs, "TROUBLE_S", 0.1)
+        monkeypatch.setattr(Store, "next_jobs", full)
+        wait_for(lambda: engine.problem == "The disk is full.", "the problem")
+        monkeypatch.undo()
+        wait_for(lambda: engine.problem is None, "its end")
+
+
+class TestRestart:
+    def test_unfinished_jobs_go_on_after_a_restart(self, engine, home, group):
+        """The engine of the other tests is closed and another one takes its place for a while."""
+        first = Engine(run=RUN)
+        submitted = first.submit([new(SLOW) for _ in range(4)], group=group)
+        running(first, submitted[:1])
+        mine = processes_of(first)
+        first.close()
+        wait_for(lambda: not any(_is_alive(process) for process in mine), "the end of the workers")
+        unfinished = [first.store.job(job.job_id) for job in submitted]
+        assert not any(job.state.is_final for job in unfinished)
+        (home / "go").touch()
+        assert [job.state for job in finished(engine, submitted)] == [JobState.COMPLETE] * 4
+        assert max(engine.store.job(job.job_id).attempts for job in submitted) == 1
+
+
+def processes_of(engine):
+    host_process = psutil.Process(engine._cluster._host.pid)
+    return [host_process, *host_process.children(recursive=True)]
+
+
+class TestEndOfTheServer:
+    """However the server ends, its workers end too."""
+
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+    def test_no_process_is_left(self, tmp_path, how):
+        code = (
+            "import time;"
+            "from compression.jobs import get_engine;"
+            "import compression.jobs as j; j.Engine.__init__.__kwdefaults__['run'] = 'jobs_support:run_recipe';"
+            "import jobs_support as s; e = get_engine(); assert get_engine() is e;"
+            "e.submit([s.recipe(s.SLOW)], group='g')\n"
+            "while e.jobs('g')[0].message != 'working': time.sleep(0.05)\n"
+            "print('running', flush=True); time.sleep(600)"
+        )
+        environment = os.environ | {"COMPRESSION_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+        server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
+        assert server.stdout.readline() == b"running\n"
+        children = psutil.Process(server.pid).children(recursive=True)
+        assert len([child for child in children if "spawn_main" in str(child.cmdline())]) >= 2
+        server.send_signal(how)
+        server.wait(PATIENCE_S)
+        wait_for(lambda: not any(_is_alive(child) for child in children), "the end of the workers")
+
+
+def _is_alive(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE  # whoever inherited it reaps it when it likes
+    return False
+
+
+class TestTrouble:
+    def test_workers_that_cannot_start_are_told(self, fresh_home, monkeypatch):
+        monkeypatch.setattr(cluster.sys, "executable", "/bin/false")
+        engine = Engine(run=RUN)
+        wait_for(lambda: engine.problem, "the problem")
+        assert "could not be started: they ended at once" in engine.problem
+        engine.submit([recipe()], group="g")
+        engine.close()
+        assert engine.jobs("g")[0].state is JobState.WAITING
+
+    def test_a_cluster_that_is_not_there_is_told(self, fresh_home, monkeypatch):
+        monkeypatch.setenv("COMPRESSION_SCHEDULER", "nonsense://127.0.0.1:1")
+        with pytest.raises(cluster.ClusterFailed, match="unset COMPRESSION_SCHEDULER"):
+            cluster.connect(RUN)
+
+    def test_strangers_cannot_connect(self, engine, group):
+        import distributed
+
+        finished(engine, engine.submit([new()], group=group))
+        address = engine._cluster._client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        stranger = host.security(host.make_credentials())
+        with pytest.raises(OSError, match="(?i)certificate|timed out|handshake|closed"):
+            distributed.Client(address, security=stranger, timeout=3, set_as_default=False)
+
+    def test_without_openssl_it_warns(self, monkeypatch, caplog):
+        monkeypatch.setenv("PATH", "")
+        assert host.make_credentials() is None
+        assert host.security(None) is None
+        assert "other users" in caplog.text
+
+
+def test_an_existing_cluster_can_be_used(home, tmp_path, monkeypatch):
+    """Two engines' worth of processes: the embedded cluster of one serves another as the remote one."""
+    script = (
+        "import sys\n"
+        "from distributed import LocalCluster\n"
+        "if __name__ == '__main__':\n"
+        "    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)\n"
+        "    print(cluster.scheduler_address, flush=True); sys.stdin.read()\n"
+    )
+    (tmp_path / "remote.py").write_text(script)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    remote = subprocess.Popen(
+        [sys.executable, str(tmp_path / "remote.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    monkeypatch.setenv("COMPRESSION_HOME", str(tmp_path))
+    monkeypatch.setenv("COMPRESSION_SCHEDULER", remote.stdout.readline().decode().strip())
+    engine = Engine(run=RUN)
+    submitted = engine.submit([new()], group="g") + engine.submit([new()], group="sweep", background=True)
+    assert [job.state for job in finished(engine, submitted)] == [JobState.COMPLETE] * 2
+    assert engine.store.machine_ids == (machine.machine_id(),)
+    engine.close()
+    remote.stdin.close()
+    remote.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize(("processors", "expected"), [(1, 2), (2, 2), (3, 3), (64, 4)])
+def test_number_of_workers(processors, expected):
+    assert host.worker_count(processors) == expected
+
+
+class TestProgress:
+    START = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def job(self, state, created=0.0, started=None, ended=None, progress=0.0):
+        def at(seconds):
+            return None if seconds is None else self.START + timedelta(seconds=seconds)
+
+        return Job("id", recipe(), "g", False, state, progress, "", None, at(created), at(started), at(ended))
+
+    def at(self, now, *group):
+        return group_progress(group, self.START + timedelta(seconds=now))
+
+    def test_nothing(self):
+        assert (self.at(0).total, self.at(0).eta_seconds, self.at(0).fraction) == (0, 0, 1)
+
+    def test_unknown_until_something_is_known(self):
+        assert self.at(9, self.job(JobState.WAITING), self.job(JobState.RUNNING, started=8)).eta_seconds is None
+
+    def test_from_the_durations_of_finished_jobs(self):
+        done = [self.job(JobState.COMPLETE, 0, 0, 10), self.job(JobState.COMPLETE, 0, 0, 20)]
+        waiting = [self.job(JobState.WAITING)] * 3
+        progress = self.at(20, *done, self.job(JobState.RUNNING, started=15), *waiting)
+        assert (progress.total, progress.finished, progress.running, progress.waiting) == (6, 2, 1, 3)
+        assert progress.eta_seconds == pytest.approx(10 + 3 * 15)
+        assert progress.fraction == pytest.approx(2 / 6)
+
+    def test_workers_share_the_work(self):
+        done = self.job(JobState.COMPLETE, 0, 0, 10)
+        two = [self.job(JobState.RUNNING, started=10)] * 2
+        assert self.at(10, done, *two, *[self.job(JobState.WAITING)] * 4).eta_seconds == pytest.approx(30)
+
+    def test_from_the_progress_of_running_jobs(self):
+        running = self.job(JobState.RUNNING, started=0, progress=0.25)
+        assert self.at(10, running).eta_seconds == pytest.approx(30)
+        assert self.at(10, running, self.job(JobState.WAITING)).eta_seconds == pytest.approx(70)
+
+    def test_failed_jobs_are_over_and_cancelled_ones_do_not_count(self):
+        progress = self.at(9, self.job(JobState.FAILED, 0, 1, 2), self.job(JobState.CANCELLED, 0, 1, 2))
+        assert (progress.total, progress.finished, progress.failed, progress.eta_seconds) == (1, 1, 1, 0)
+
+    def test_a_new_batch_begins_when_all_was_over(self):
+        old = [self.job(JobState.COMPLETE, 0, 0, 10), self.job(JobState.FAILED, 1, 1, 5)]
+        fresh = [self.job(JobState.WAITING, created=11)]
+        assert current_batch(old + fresh) == fresh
+        overlapping = [self.job(JobState.WAITING, created=9)]
+        assert current_batch(old + overlapping) == old + overlapping
+        open_ended = [self.job(JobState.RUNNING, created=0, started=1), self.job(JobState.WAITING, created=99)]
+        assert current_batch(open_ended) == open_ended

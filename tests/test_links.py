@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from compression.errors import InvalidRecipe, UnknownModel
+from compression.links import DEFAULT_MODEL, View, parameters_of, view_from
+from compression.recipe import make_recipe
+from compression.sweeps import Settings
+from sample_models.catalogue import MODELS
+
+PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(),
+        View("resnet8-mnist5k", Settings(pruning_percent=50, weight_bits=4, student_percent=50, budget="thorough")),
+        View("mlp-digits", Settings(pruning_percent=90, remove="weights", seed=7)),
+        View("mlp-digits", Settings(weight_bits=8, budget="quick")),
+    ],
+)
+def test_a_link_opens_the_same_view(view):
+    assert view_from(parameters_of(view)) == view
+
+
+def test_recipes_beyond_the_sliders_open_too():
+    recipe = make_recipe("mlp-digits", [{"technique": "magnitude_pruning", "sparsity": 0.99}])
+    view = view_from({"model": "mlp-digits", "recipe": '[{"technique":"magnitude_pruning","sparsity":0.99}]'})
+    assert view.custom == view.recipe == recipe
+    assert view_from(parameters_of(view)) == view
+
+
+def test_a_link_may_be_incomplete():
+    assert view_from({}) == View()
+    assert view_from({"model": "mlp-digits"}) == View("mlp-digits")
+    assert view_from({"recipe": PRUNED}) == View(DEFAULT_MODEL, Settings(pruning_percent=50))
+    assert view_from({"recipe": json.dumps({"model": "mlp-digits", "steps": []})}).model == "mlp-digits"
+
+
+def test_defaults_are_left_out_of_links():
+    assert parameters_of(View()) == {"model": DEFAULT_MODEL, "recipe": '{"seed":0,"steps":[]}'}
+    assert DEFAULT_MODEL in MODELS
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"recipe": "{"}, "cannot be read as JSON"),
+        ({"recipe": "7"}, "must look like"),
+        ({"recipe": "[" * 100_000}, "cannot be read as JSON"),
+        ({"recipe": '[{"technique":"channel_pruning","pruning_ratio":7}]'}, "pruning_ratio.*got 7"),
+        ({"recipe": '[{"technique":"wishing"}]'}, "wishing"),
+        ({"budget": "lots"}, "none, quick or thorough, but is 'lots'"),
+        ({"model": "mlp-digits", "recipe": '{"model":"resnet8-mnist5k","steps":[]}'}, "two models"),
+    ],
+)
+def test_bad_links_are_refused_with_the_value(parameters, words):
+    with pytest.raises(InvalidRecipe, match=words):
+        view_from(parameters)
+
+
+def test_an_unknown_model_is_named_with_those_there_are():
+    with pytest.raises(UnknownModel, match=r"'resnet9000'.*lenet5-mnist5k"):
+        view_from({"model": "resnet9000"})

@@ -1,0 +1,166 @@
+import gc
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+
+import numpy as np
+import pytest
+from networks import network
+
+from compression import export, measurement
+from compression.errors import Cancelled, StorageFailed
+
+
+@pytest.fixture(scope="module")
+def onnx_bytes():
+    return export.to_onnx(network("mlp-digits")).SerializeToString(deterministic=True)
+
+
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path, monkeypatch):
+    """Tests must not wait for measurements of others."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def fake_runs(monkeypatch):
+    """Loaded files are called by their first byte; each run takes as many seconds on a fake clock."""
+    clock, log = [0], []
+
+    def prepare(data, image):
+        log.append(f"load {data.decode()}")
+        duration = {"a": 2, "b": 8}[data.decode()]
+
+        def run():
+            clock[0] += duration * 10**9
+            log.append(data.decode())
+
+        return run
+
+    monkeypatch.setattr(measurement, "prepare", prepare)
+    monkeypatch.setattr(measurement.time, "perf_counter_ns", lambda: clock[0])
+    return log
+
+
+class TestLatency:
+    def test_times_in_milliseconds_and_their_ratio(self, fake_runs):
+        found = measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=20)
+        assert (found.p50_ms, found.p95_ms, found.baseline_p50_ms) == (2000, 2000, 8000)
+        assert found.ratio == found.ratio_low == found.ratio_high == 0.25
+
+    def test_each_file_runs_as_often_and_never_cold(self, fake_runs):
+        measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=40)
+        runs = [entry for entry in fake_runs if len(entry) == 1]
+        assert runs.count("a") == runs.count("b") == 2 * 40 + measurement.ROUNDS * measurement.WARM_UP_RUNS
+        assert fake_runs.count("load a") == fake_runs.count("load b") == measurement.ROUNDS
+
+    def test_the_order_changes(self, fake_runs):
+        measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=40)
+        loads = [entry for entry in fake_runs if len(entry) > 1]
+        assert loads == ["load a", "load b", "load b", "load a"] * (measurement.ROUNDS // 2)
+        firsts = "".join(fake_runs).count("aabbaa"), "".join(fake_runs).count("bbaabb")
+        assert min(firsts) > 0  # pairs follow each other in either order
+
+    @pytest.mark.parametrize("runs", [1, 3, 30, 200])
+    def test_never_fewer_runs_than_asked_for(self, runs, fake_runs):
+        measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=runs)
+        rounds = min(runs, measurement.ROUNDS)
+        assert fake_runs.count("a") - rounds * measurement.WARM_UP_RUNS >= 2 * runs
+
+    def test_runs_must_be_positive(self):
+        with pytest.raises(ValueError, match="runs=0"):
+            measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=0)
+
+    def test_reports_and_can_be_cancelled(self, fake_runs):
+        seen = []
+        measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=16, report=lambda *said: seen.append(said[0]))
+        assert seen == sorted(seen) and seen[0] >= 0 and seen[-1] < 1
+
+        def check():
+            if len(seen) > 20:
+                raise Cancelled("no longer wanted")
+            seen.append(None)
+
+        with pytest.raises(Cancelled):
+            measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=16, check_cancelled=check)
+
+    def test_real_networks(self, onnx_bytes):
+        found = measurement.measure_latency(onnx_bytes, onnx_bytes, (1, 8, 8), runs=16)
+        assert 0 < found.p50_ms <= found.p95_ms and found.baseline_p50_ms > 0
+        assert found.ratio_low <= found.ratio <= found.ratio_high
+
+    def test_one_image_one_thread(self, onnx_bytes, monkeypatch):
+        opened = []
+        real = measurement.open_session
+        monkeypatch.setattr(measurement, "open_session", lambda *given: opened.append(given) or real(*given))
+        image = np.zeros((1, 1, 8, 8), np.float32)
+        measurement.prepare(onnx_bytes, image)()
+        assert opened == [(onnx_bytes, 1)]
+
+    def test_garbage_collection_comes_back(self, fake_runs):
+        measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=1)
+        assert gc.isenabled()
+        with measurement._no_garbage_collection():
+            assert not gc.isenabled()
+
+
+class TestLock:
+    def test_a_second_measurement_waits(self):
+        order = []
+        waiting = threading.Event()
+
+        def second():
+            with measurement.machine_lock(report=lambda *said: waiting.set()):
+                order.append("second")
+
+        with measurement.machine_lock():
+            thread = threading.Thread(target=second)
+            thread.start()
+            assert waiting.wait(10)
+            order.append("first")
+        thread.join(10)
+        assert order == ["first", "second"]
+
+    def test_another_process_holds_it_until_it_dies(self, own_lock):
+        code = (
+            "import tempfile, sys; tempfile.tempdir = sys.argv[1]\n"
+            "from compression.measurement import machine_lock\n"
+            "with machine_lock(): print('held', flush=True); sys.stdin.read()"
+        )
+        command = [sys.executable, "-c", code, str(own_lock)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(Cancelled), measurement.machine_lock(check_cancelled=self.give_up):
+                pass
+            other.kill()
+        with measurement.machine_lock(check_cancelled=self.give_up):
+            pass
+
+    def give_up(self):
+        raise Cancelled("no longer wanted")
+
+    def test_is_free_again_after_an_error(self):
+        with pytest.raises(RuntimeError), measurement.machine_lock():
+            raise RuntimeError
+        with measurement.machine_lock(check_cancelled=self.give_up):
+            pass
+
+    @pytest.mark.skipif(not hasattr(os, "fchmod"), reason="Windows has no modes")
+    def test_all_users_share_it(self, own_lock):
+        with measurement.machine_lock():
+            (path,) = own_lock.iterdir()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+    def test_a_file_that_cannot_be_opened_is_not_used(self, own_lock):
+        (own_lock / "compression-measurement.lock").mkdir()
+        with measurement.machine_lock():
+            assert len(list(own_lock.glob("compression-measurement-*.lock"))) == 1
+
+    def test_no_folder_to_lock_in(self, own_lock, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(own_lock / "missing"))
+        with pytest.raises(StorageFailed, match="TMPDIR"), measurement.machine_lock():
+            pass

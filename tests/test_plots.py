@@ -1,0 +1,191 @@
+import math
+from dataclasses import replace
+
+import pytest
+from fake_engine import BYTES, MS, fabricate
+
+from compression import plots
+from compression.estimate import Estimate
+from compression.recipe import Recipe, make_recipe
+from compression.sweeps import CURVES, Settings, curve_recipes, recipe_of
+
+MODEL = "lenet5-mnist5k"
+CURRENT = recipe_of(MODEL, Settings(pruning_percent=45, weight_bits=4))
+
+
+def curves():
+    return {curve: recipes.values() for curve, recipes in curve_recipes(MODEL, "none").items()}
+
+
+def results(*more):
+    swept = [recipe for recipes in curves().values() for recipe in recipes]
+    return [fabricate(recipe) for recipe in (Recipe(model=MODEL), *swept, *more)]
+
+
+@pytest.fixture
+def full():
+    other = recipe_of(MODEL, Settings(weight_bits=7))
+    return plots.tradeoff(results(CURRENT, other), curves(), CURRENT)
+
+
+def trace(figure, name):
+    (found,) = [trace for trace in figure.data if trace.name == name]
+    return found
+
+
+def draw(data, axis="size", **more):
+    return plots.draw(data, axis, plots.ranges_for(data, BYTES), **more)
+
+
+def test_every_result_is_sorted_into_its_place(full):
+    assert full.baseline.recipe_id == Recipe(model=MODEL).recipe_id
+    assert full.current.recipe_id == CURRENT.recipe_id
+    assert [point.recipe_id for point in full.others] == [recipe_of(MODEL, Settings(weight_bits=7)).recipe_id]
+    assert {curve: len(points) for curve, points in full.curves.items()} == {
+        curve: len(recipes) for curve, recipes in curve_recipes(MODEL, "none").items()
+    }
+    assert len(full.points) == len(results()) + 2
+    assert full.guess is None
+
+
+def test_the_guess_is_kept_only_until_the_measurement():
+    guess = Estimate(0.9, 100_000, 0.1)
+    assert plots.tradeoff(results(), curves(), CURRENT, guess).guess == guess
+    assert plots.tradeoff(results(CURRENT), curves(), CURRENT, guess).guess is None
+
+
+def test_latency_is_the_paired_ratio_times_the_baselines_median():
+    busy = fabricate(CURRENT, latency_p50_ms=99.0)
+    data = plots.tradeoff([fabricate(Recipe(model=MODEL)), busy], curves(), CURRENT)
+    assert data.current.latency_ms == pytest.approx(MS * busy.latency_ratio)
+    assert data.current.latency_low_ms < data.current.latency_ms < data.current.latency_high_ms
+
+
+def test_every_point_can_be_clicked_to_its_recipe(full):
+    for axis in ("size", "latency"):
+        ids = {identity for trace in draw(full, axis).data for identity in trace.customdata or ()}
+        assert ids == {point.recipe_id for point in full.points}
+
+
+def test_size_is_in_kilobytes_and_accuracy_in_percent(full):
+    drawn = trace(draw(full), "this setting")
+    assert drawn.x[0] == pytest.approx(fabricate(CURRENT).stored_bytes / 1000)
+    assert drawn.y[0] == pytest.approx(100 * fabricate(CURRENT).accuracy)
+
+
+def test_error_bars_are_the_intervals(full):
+    point = full.curves["quantization"][0]
+    drawn = trace(draw(full, "latency"), "Quantization")
+    assert drawn.error_y.array[1] == pytest.approx(100 * (point.accuracy_high - point.accuracy))
+    assert drawn.error_y.arrayminus[1] == pytest.approx(100 * (point.accuracy - point.accuracy_low))
+    assert drawn.error_x.array[1] == pytest.approx(point.latency_high_ms - point.latency_ms)
+    assert trace(draw(full, "size"), "Quantization").error_x.array is None
+
+
+def test_the_current_setting_is_hollow_and_called_estimated_until_it_is_measured(full):
+    waiting = plots.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1))
+    hollow, solid = (trace(draw(data), "this setting") for data in (waiting, full))
+    assert (hollow.marker.symbol, list(hollow.text)) == ("circle-open", ["estimated"])
+    assert (solid.marker.symbol, list(solid.text)) == ("circle", ["measured"])
+    assert (hollow.x[0], hollow.y[0]) == pytest.approx((100, 90))
+
+
+def test_an_unknown_guess_is_not_drawn():
+    waiting = plots.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, None))
+    assert not trace(draw(waiting, "latency"), "this setting").x
+
+
+def test_curves_look_the_same_on_both_axes_and_differ_from_each_other(full):
+    for curve in CURVES:
+        title = plots.LOOKS[curve].title
+        left, right = (trace(draw(full, axis), title) for axis in ("size", "latency"))
+        assert left.marker.color == right.marker.color
+        assert left.marker.symbol == right.marker.symbol
+    assert (
+        len({look.colour for look in plots.LOOKS.values()}) == len({look.symbol for look in plots.LOOKS.values()}) == 4
+    )
+
+
+def test_a_curve_starts_at_the_baseline(full):
+    assert trace(draw(full), "Quantization").x[0] == pytest.approx(BYTES / 1000)
+
+
+def test_the_front_never_falls(full):
+    front = trace(draw(full), "Pareto front")
+    assert list(front.y) == sorted(front.y)
+    assert list(front.x) == sorted(front.x)
+    assert len(front.x) > 1
+
+
+def test_hover_holds_all_numbers_with_units(full):
+    hover = full.current.hover
+    for words in ("prune 45 % of channels", "n = 1,000", "KB", "theoretical", ".onnx", "zipped", " ms", "p95", "MACs"):
+        assert words in hover
+
+
+def test_without_results_the_chart_says_what_is_coming():
+    figure = draw(plots.Tradeoff())
+    assert "Measuring the baseline" in figure.layout.annotations[0].text
+    assert not draw(plots.tradeoff(results(), curves(), CURRENT)).layout.annotations
+
+
+def test_ranges_hold_every_point_and_only_grow(full):
+    first = plots.ranges_for(plots.Tradeoff(), BYTES)
+    later = plots.ranges_for(full, BYTES, first)
+    assert later.size[0] <= first.size[0]
+    assert later.size[1] >= first.size[1]
+    for point in full.points:
+        assert later.size[0] <= math.log10(point.stored_bytes / 1000) <= later.size[1]
+        assert point.latency_high_ms <= later.latency[1]
+    assert plots.ranges_for(plots.Tradeoff(), BYTES, later) == later
+
+
+def test_a_point_beyond_the_range_widens_it(full):
+    slow = replace(full, current=replace(full.current, latency_ms=5, latency_high_ms=6, stored_bytes=90_000_000))
+    ranges = plots.ranges_for(slow, BYTES)
+    assert ranges.latency[1] > 6
+    assert ranges.size[1] > math.log10(90_000)
+
+
+def test_the_accuracy_axis_starts_high_and_grows_down_only_where_a_point_needs_it(full):
+    mild = plots.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
+    first = plots.ranges_for(mild, BYTES)
+    assert first.accuracy[0] == 80
+    assert plots.ranges_for(full, BYTES, first).accuracy[0] == 0
+    assert plots.ranges_for(replace(mild, guess=Estimate(0.7, 1, 1)), BYTES).accuracy[0] == 60
+    assert plots.ranges_for(mild, BYTES, plots.ranges_for(full, BYTES)).accuracy[0] == 0
+
+
+def test_at_the_baseline_the_current_marker_is_a_star_without_words():
+    data = plots.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
+    drawn = trace(draw(data), "this setting")
+    assert drawn.marker.symbol == "star"
+    assert drawn.text is None
+
+
+def test_near_the_baseline_shows_ten_points(full):
+    low, high = plots.near_baseline(full)
+    assert low == 89
+    assert high > 99
+    assert draw(full, accuracy_range=(low, high)).layout.yaxis.range == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("span", "ticks"),
+    [((1.2, 3.1), [20, 50, 100, 200, 500, 1000]), ((-1.0, 3.0), [0.1, 1, 10, 100, 1000])],
+)
+def test_ticks_are_round_kilobytes(span, ticks):
+    positions, texts = plots.size_ticks(span)
+    assert positions == pytest.approx(ticks)
+    assert texts[-1] == "1,000"
+
+
+def test_view_changes_of_the_person_survive_new_points(full):
+    before = draw(plots.tradeoff(results()[:3], curves(), CURRENT))
+    assert before.layout.uirevision == draw(full).layout.uirevision
+
+
+def test_custom_recipes_are_points_too():
+    custom = make_recipe(MODEL, [{"technique": "fine_tuning", "epochs": 1}])
+    data = plots.tradeoff([fabricate(custom)], curves(), custom)
+    assert data.current.recipe_id == custom.recipe_id
