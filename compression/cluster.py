@@ -20,8 +20,8 @@ from compression.worker import Order
 if TYPE_CHECKING:
     import distributed
 
-START_TIMEOUT_S = 90
-"""A cold disk needs half a minute to load torch."""
+START_TIMEOUT_S = 180
+"""Four seconds on an idle machine, over a minute on one that is far too busy."""
 
 BACKGROUND = "background"
 """The Dask resource that background jobs need, where any worker has it."""
@@ -51,6 +51,7 @@ class Cluster:
         self._client, self._host = client, host
         self._seen: set[str] = set()
         self.machine_ids: tuple[str, ...] = ()
+        self.slots()
 
     @property
     def is_alive(self) -> bool:
@@ -59,10 +60,13 @@ class Cluster:
 
     def slots(self) -> list[Slot]:
         """All workers, those that take no background jobs first."""
-        workers = self._client.scheduler_info()["workers"]
-        busy = self._client.processing()
-        if set(workers) != self._seen:
-            self._look_at(set(workers))
+        try:
+            workers = self._client.scheduler_info()["workers"]
+            busy = self._client.processing()
+            if set(workers) != self._seen:
+                self._look_at(set(workers))
+        except OSError as error:  # Dask's are of this kind
+            raise ClusterFailed("The worker processes do not answer. Trying again; no result is lost.") from error
         slots = [
             Slot(address, entry["nthreads"] - len(busy.get(address, ())), BACKGROUND in entry["resources"])
             for address, entry in workers.items()

@@ -41,7 +41,7 @@ RESULTS = sql.Table(
     sql.Column("data_version", sql.String(200), nullable=False),
     sql.Column("engine_version", sql.String(40), nullable=False),
     sql.Column("machine_id", sql.String(64), nullable=False),
-    sql.Column("row", sql.Text, nullable=False),
+    sql.Column("document", sql.Text, nullable=False),  # the `Result` as JSON
 )
 ENGINES = sql.Table(
     "engines",
@@ -204,7 +204,9 @@ class Database:
         except exc.IntegrityError:
             raise
         except exc.DBAPIError as error:
-            raise StorageFailed(_explain(error, self.place)) from error
+            raise StorageFailed(_explain(str(error.orig), self.place)) from error
+        except (OSError, exc.TimeoutError) as error:
+            raise StorageFailed(_explain(str(error), self.place)) from error
 
 
 def _make_engine(url: str) -> sql.Engine:
@@ -246,8 +248,8 @@ def _make_folder(file: Path) -> None:
         ) from error
 
 
-def _explain(error: exc.DBAPIError, place: str) -> str:
-    text = str(error.orig).strip()
+def _explain(text: str, place: str) -> str:
+    text = text.strip()
     for sign, remedy in _REMEDIES:
         if sign in text.lower():
             return f"The database {place} cannot be used: {remedy}. What was stored before is kept. ({text})"

@@ -4,7 +4,7 @@ Weights are written in the form that the runtime computes with (`compression.net
 
 * no grid: float32;
 * `Half`: float16 and a `Cast`, which ONNX Runtime carries out once, when it loads the file;
-* `Affine` behind an `ActivationQuantizer`: integer codes (int8 or uint8) and a `DequantizeLinear`, and the
+* `Affine` behind an `ActivationQuantizer`: integer codes (int8) and a `DequantizeLinear`, and the
   bias as int32 with scale = input scale x weight scale, so that ONNX Runtime replaces the whole group by an
   integer kernel (`QLinearConv`, `QGemm`). A convolution has one only if its output is rounded as well;
 * `Affine` elsewhere: integer codes, a `Cast` and a `Mul`, also carried out once, at loading: the layer then
@@ -231,10 +231,10 @@ def _float_weight(writer: _Writer, layer: WeightedLayer) -> str:
 def _codes(
     layer: WeightedLayer, restriction: WeightFormat
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32], NDArray[np.integer[Any]]]:
-    """Codes (shape of the weight), scales and zero points (one, or one an output channel), in 8 bits.
+    """Codes (shape of the weight), scales and zero points (one, or one an output channel), in signed 8 bits.
 
-    Integer kernels want the same zero point in every channel, so codes are counted from it wherever they
-    then fit into int8: always up to 7 bits, and at 8 bits when the grid is symmetric.
+    Codes are counted from the zero point wherever they then fit into int8: always up to 7 bits, and at
+    8 bits when the grid is symmetric. Other grids are moved by 128: kernels for unsigned weights are slower.
     """
     grid = restriction.grid
     assert isinstance(grid, Affine)
@@ -248,7 +248,8 @@ def _codes(
     assert np.array_equal(exact, _array(layer.weight)), "a layer's weights have left their grid"
     if centred.min() >= -128 and centred.max() <= 127:
         return centred.astype(np.int8), scale, np.zeros(scale.shape, np.int8)
-    return (centred + _per_channel(zero_point, codes)).astype(np.uint8), scale, zero_point.astype(np.uint8)
+    moved = zero_point - 128
+    return (centred + _per_channel(moved, codes)).astype(np.int8), scale, moved.astype(np.int8)
 
 
 def _per_channel(values: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:

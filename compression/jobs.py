@@ -42,6 +42,12 @@ FORCE_AFTER_S = 20
 IDLE_S, TROUBLE_S = 1.0, 3.0
 """How long the thread sleeps when nothing wakes it, and after a failure."""
 
+CLOSE_TIMEOUT_S = 20
+"""Stopping takes a second or two. Workers that take longer end by themselves soon after this process."""
+
+LOOK_S = 0.02
+"""How often it looks whether a worker is through (a look in memory): what a free worker waits at most."""
+
 LOOK_AHEAD = 64
 """Jobs of a kind handed out in one round at most: more than a small cluster has workers."""
 
@@ -119,9 +125,7 @@ class Engine:
         self._stopping.set()
         self._wake.set()
         for thread in self._threads:
-            thread.join(timeout=10)
-        if self._cluster is not None:
-            self._cluster.close()
+            thread.join(CLOSE_TIMEOUT_S)
         try:
             self.store.bury([self._owner.engine_id], excuse=True)
         except CompressionError as error:
@@ -157,7 +161,16 @@ class Engine:
                 if text != self.problem:  # once is enough: it may come again every few seconds
                     _log.exception("the engine stumbled")
                 self.problem, pause = text, TROUBLE_S
-            self._wake.wait(pause)
+            self._rest(pause)
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Sleep until woken, or until a worker is through with its job."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._wake.wait(LOOK_S if self._flights else seconds):
+            if any(future.done() for future, _ in self._flights.values()):
+                return
 
     def _step(self) -> None:
         """One round."""
@@ -177,6 +190,7 @@ class Engine:
             self.store.requeue(self._owner, self._flights)
             self._flights.clear()
             self._cluster = _connect(self._run)
+            self.store.machine_ids = self._cluster.machine_ids
         return self._cluster
 
     def _collect(self, cluster: Cluster) -> None:
@@ -248,7 +262,6 @@ class Engine:
         future = cluster.submit(slot, job, order)
         slot.free -= 1
         self._flights[job.job_id] = future, slot.address
-        future.add_done_callback(lambda _: self._wake.set())
 
 
 def _connect(run: str) -> Cluster:

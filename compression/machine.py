@@ -66,7 +66,8 @@ def _instruction_sets() -> tuple[str, ...]:
     words |= {word.lower() for word in _sysctl("machdep.cpu.features machdep.cpu.leaf7_features").split()}
     if platform.machine().lower() in {"arm64", "aarch64"}:
         words.add("neon")  # every 64-bit Arm has it
-    return tuple(name for name in _RELEVANT if name in words)
+    found = {word.replace("_", "") for word in words}  # macOS writes AVX512VNNI, Linux avx512_vnni
+    return tuple(name for name in _RELEVANT if name.replace("_", "") in found)
 
 
 @functools.cache

@@ -97,9 +97,14 @@ def weight_format(layer: nn.Module) -> WeightFormat:
 
 
 def restrict(layer: WeightedLayer, **changes: object) -> None:
-    """Change the layer's format (`grid=` or `mask=`) and move its weight onto it."""
+    """Change the layer's format (`grid=` or `mask=`) and move its weight onto it.
+
+    What the weight was before it moved onto a grid is kept as `hidden_weight`: training goes on from there.
+    """
     new = replace(weight_format(layer), **changes)  # type: ignore[arg-type]
     layer.weight_format = new  # type: ignore[assignment]
+    if new.grid is not None:
+        layer.hidden_weight = layer.weight.detach().clone()  # type: ignore[assignment]
     with torch.no_grad():
         layer.weight.copy_(new.project(layer.weight))
 
@@ -146,15 +151,21 @@ def restricted(model: nn.Module) -> Iterator[None]:
     """While training inside this context every layer keeps its format: masks, codes and grids hold.
 
     Gradients move hidden float weights (a straight-through estimator); each forward pass sees their
-    projection, and on leaving the layers hold that projection again as plain parameters.
+    projection, and on leaving the layers hold that projection again as plain parameters. The hidden
+    weights start as what was there before quantization: from the middle of its code a weight would rarely
+    get as far as the next one.
     """
     layers = [layer for layer in weighted_layers(model).values() if weight_format(layer) != WeightFormat()]
     for layer in layers:
+        with torch.no_grad():
+            layer.weight.copy_(getattr(layer, "hidden_weight", layer.weight))
         parametrize.register_parametrization(layer, "weight", _Restriction(weight_format(layer)), unsafe=True)
     try:
         yield
     finally:
         for layer in layers:
+            if weight_format(layer).grid is not None:
+                layer.hidden_weight = layer.parametrizations.weight.original.detach().clone()  # type: ignore[union-attr]
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 

@@ -356,12 +356,13 @@ def _labelled(trace: go.Scatter, label: str, axis: Axis, ranges: Ranges) -> go.S
 def _lay_out(figure: go.Figure, data: Tradeoff, axis: Axis, *, ranges: Ranges, accuracy: Range, height: int) -> None:
     images = f" on {data.n_test:,} test images" if data.n_test else ""
     figure.update_layout(
+        template="none",  # colours and fonts are the page's
         height=height,
         margin={"l": 8, "r": 12, "t": 10, "b": 8},
         showlegend=False,
         hovermode="closest",
         dragmode="pan",
-        uirevision=f"{axis} {accuracy}",
+        uirevision=f"{axis} {accuracy == ranges.accuracy}",
         yaxis={"title": f"accuracy{images}, %", "range": accuracy, "automargin": True, "zeroline": False},
         xaxis={"title": _AXIS_TITLES[axis], "automargin": True, "zeroline": False},
     )

@@ -165,7 +165,7 @@ def _record(tensor: onnx.TensorProto) -> bytes:
     count = math.prod(tensor.dims)
     if element is None or min(tensor.dims, default=0) < 0 or len(tensor.raw_data) != count * element.itemsize:
         return bytes([Record.OPAQUE]) + varint(len(tensor.raw_data)) + bytes(tensor.raw_data)
-    rows = tensor.dims[0] if len(tensor.dims) > 1 and count and element == np.uint8 else 1
+    rows = tensor.dims[0] if len(tensor.dims) > 1 and count else 1
     is_float = tensor.data_type in _FLOATS
     return bytes([Record.VECTOR]) + encode_vector(_elements(tensor), is_float=is_float, rows=rows)
 

@@ -134,16 +134,16 @@ class Store:
     def results_of(self, recipes: Sequence[Recipe]) -> dict[str, Result]:
         """Those of `recipes` that were measured, by recipe_id."""
         wanted = [keys.result_key(recipe, machine_id) for recipe in recipes for machine_id in self._machines()]
-        query = sql.select(RESULTS.c.row).where(RESULTS.c.result_key.in_(wanted)).order_by(RESULTS.c.sequence)
+        query = sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(wanted)).order_by(RESULTS.c.sequence)
         with self.database.read() as connection:
-            found = [_parse_result(row) for row in connection.scalars(query)]
+            found = [_parse_result(document) for document in connection.scalars(query)]
         return {result.recipe_id: result for result in reversed(found)}
 
     def results(self, model: str) -> list[Result]:
         """All results of `model` that are comparable here and now, oldest first."""
         now = keys.conditions(model)
         query = (
-            sql.select(RESULTS.c.row)
+            sql.select(RESULTS.c.document)
             .where(
                 RESULTS.c.model == model,
                 RESULTS.c.model_version == now.model_version,
@@ -154,7 +154,7 @@ class Store:
             .order_by(RESULTS.c.sequence)
         )
         with self.database.read() as connection:
-            return [_parse_result(row) for row in connection.scalars(query)]
+            return [_parse_result(document) for document in connection.scalars(query)]
 
     def add_result(self, result: Result, contents: dict[str, bytes]) -> None:
         """Keep a result and the files it names (`stored`, `onnx`, `predictions` to bytes).
@@ -170,7 +170,7 @@ class Store:
         row = asdict(measured_under) | {
             "result_key": keys.key(result.recipe_id, measured_under),
             "recipe_id": result.recipe_id,
-            "row": result.model_dump_json(),
+            "document": result.model_dump_json(),
         }
         try:
             with self.database.write() as connection:
@@ -373,9 +373,9 @@ class Store:
 
 
 @functools.lru_cache(maxsize=4096)
-def _parse_result(row: str) -> Result:
+def _parse_result(document: str) -> Result:
     """Results never change, so one parse is enough; a page asks for all of them again and again."""
-    return Result.model_validate_json(row)
+    return Result.model_validate_json(document)
 
 
 def _register(connection: sql.Connection, owner: Owner) -> None:

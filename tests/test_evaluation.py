@@ -72,3 +72,15 @@ def test_outputs_that_are_no_numbers_are_an_error(factor):
 def test_a_file_that_is_no_network_is_an_error(data):
     with pytest.raises(CorruptFile, match="cannot load"):
         evaluation.open_session(data)
+
+
+@pytest.mark.parametrize(("instruction_sets", "expected"), [(("avx2",), "1"), (("avx2", "avx_vnni"), None)])
+def test_integer_kernels_are_exact_where_they_would_overflow(instruction_sets, expected, onnx_bytes, monkeypatch):
+    machine = evaluation.describe_machine().model_copy(update={"instruction_sets": instruction_sets})
+    monkeypatch.setattr(evaluation, "describe_machine", lambda: machine)
+    options = evaluation.open_session(onnx_bytes).get_session_options()
+    if expected:
+        assert options.get_session_config_entry("session.x64quantprecision") == expected
+    else:
+        with pytest.raises(RuntimeError):
+            options.get_session_config_entry("session.x64quantprecision")

@@ -220,7 +220,7 @@ class TestIntegerKernels:
         first = [nn.Flatten()] if isinstance(module, nn.Linear) else []
         model = trace(nn.Sequential(*first, module, nn.ReLU()), (3, 2, 2) if first else (3, 8, 8))
         model = with_quantizers(quantized(model, 8, symmetric=False))
-        codes = initializers(model, TensorProto.UINT8)
+        codes = initializers(model, TensorProto.INT8)
         assert any(values.ndim == 1 and len(set(values.tolist())) == 5 for values in codes)
         x = images(model)
         step = max(layer.scale for layer in model.modules() if isinstance(layer, ActivationQuantizer))

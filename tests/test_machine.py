@@ -55,6 +55,12 @@ def test_macos(monkeypatch):
     assert found.cpu == "Apple M9" and found.instruction_sets == ("neon",)
 
 
+def test_macos_writes_names_without_underscores(monkeypatch):
+    monkeypatch.setattr(machine, "_cpuinfo", dict)
+    monkeypatch.setattr(machine, "_sysctl", lambda names: "AVX2 AVX512VNNI" if "leaf7" in names else "")
+    assert {"avx2", "avx512_vnni"} <= set(machine.describe_machine.__wrapped__().instruction_sets)
+
+
 def test_elsewhere_there_is_always_a_name(monkeypatch):
     monkeypatch.setattr(machine, "_cpuinfo", dict)
     monkeypatch.setattr(platform, "system", lambda: "Windows")

@@ -131,7 +131,7 @@ def encode_vector(values: Integers, *, is_float: bool = False, rows: int = 1) ->
     if share <= (0.5 if values.itemsize == 1 else 0.95):  # denser than that, positions cost more than they save
         candidates.append(_sparse(values, is_float))
     if rows > 1 and values.itemsize == 1:
-        candidates.append(_rows(values, rows))
+        candidates += _rows(values, rows)
     return min(candidates, key=len)
 
 
@@ -267,12 +267,15 @@ def _gaps_of_width(gaps: NDArray[np.int64], width: int) -> bytes:
     return bytes([width]) + varint(len(stream)) + _dense_without_palette(stream)
 
 
-def _rows(values: Integers, rows: int) -> bytes:
-    """Each row relative to its most frequent value, so that zeros are 0 in every row."""
+def _rows(values: Integers, rows: int) -> list[bytes]:
+    """Each row relative to its most frequent value, if these differ and may well stand for zeros."""
     table = _unsigned(values).reshape(rows, -1)
-    offsets = np.array([np.bincount(row, minlength=256).argmax() for row in table], dtype=np.uint8)
+    counts = np.bincount((table + 256 * np.arange(rows)[:, None]).ravel(), minlength=256 * rows).reshape(rows, 256)
+    offsets = counts.argmax(axis=1).astype(np.uint8)
+    if counts.max(axis=1).sum() < 0.3 * len(values) or np.all(offsets == offsets[0]):
+        return []
     centred = (table - offsets[:, None]).ravel()
-    return bytes([Method.ROWS]) + varint(rows) + _dense(offsets) + encode_vector(centred.view(np.int8))
+    return [bytes([Method.ROWS]) + varint(rows) + _dense(offsets) + encode_vector(centred.view(np.int8))]
 
 
 def _may_share(values: Integers) -> bool:

@@ -9,13 +9,12 @@ from compression.estimate import Estimate, estimate
 from compression.links import view_of
 from compression.plots import Axis, Ranges, Tradeoff
 from compression.recipe import Recipe
-from pages.components import model_card, state
+from pages.components import chart_view, model_card, state
 from pages.components.work import Snapshot
 
 _RANGES = "chart_ranges"
 _ZOOM = "chart_zoom"
 _CLICKED = "chart_clicked"
-_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
 _GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 
 
@@ -62,14 +61,11 @@ def show(
         accuracy_range=plots.near_baseline(data) if near_baseline else None,
         height=height,
     )
-    key = f"chart_{axis}"
-    st.plotly_chart(
+    chart_view.show(
         figure,
-        key=key,
-        on_select=lambda: _clicked(key, seen),
-        selection_mode="points",
-        config=_CONFIG,
+        key=f"chart_{axis}",
         alt=f"Accuracy against {axis}: {len(data.points)} measured settings of {seen.view.model}",
+        on_click=lambda recipe_id: _clicked(recipe_id, seen),
     )
 
 
@@ -86,26 +82,17 @@ def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
     return kept[seen.view.model]
 
 
-def _clicked(key: str, seen: Snapshot) -> None:
+def _clicked(recipe_id: str, seen: Snapshot) -> None:
     """Show the settings of the clicked point."""
-    for point in st.session_state[key].selection.points:
-        result = seen.results.get(_plain(point.get("customdata")))
-        if result is not None:
-            state.show(view_of(Recipe.model_validate(result.recipe), seen.view.settings.budget))
-            st.session_state[_CLICKED] = True
-            return
+    result = seen.results.get(recipe_id)
+    if result is not None:
+        state.show(view_of(Recipe.model_validate(result.recipe), seen.view.settings.budget))
+        st.session_state[_CLICKED] = True
 
 
 def was_clicked() -> bool:
     """Whether a point was clicked just now (asked once)."""
     return bool(st.session_state.pop(_CLICKED, False))
-
-
-def _plain(customdata: object) -> str:
-    """A point's recipe_id, however the browser wraps it."""
-    while isinstance(customdata, list | tuple | dict) and customdata:
-        customdata = next(iter(customdata.values() if isinstance(customdata, dict) else customdata))
-    return str(customdata)
 
 
 def _legend(with_setting: bool) -> str:

@@ -209,20 +209,21 @@ def test_the_table_holds_every_point_and_the_csv_every_number(explore, engine):
     assert json.loads(csv["recipe"][0])["model"] == MODEL
 
 
-def test_a_click_on_a_point_moves_the_sliders(explore, engine, monkeypatch):
-    page = explore()
+def test_a_click_on_a_point_moves_the_sliders(monkeypatch):
     clicked = recipe_of(MODEL, Settings(weight_bits=2))
     shown = work.Snapshot(View(), {clicked.recipe_id: fabricate(clicked)}, (), (), None, False)
-
-    class Event:
-        selection = type("Selection", (), {"points": [{"customdata": {"0": clicked.recipe_id}}]})
-
-    session = {"chart_size": Event, state.SETTING + "weight_bits": 8}
+    session = {state.SETTING + "weight_bits": 8}
     monkeypatch.setattr("streamlit.session_state", session)
-    charts._clicked("chart_size", shown)
+    charts._clicked(clicked.recipe_id, shown)
     assert session["view"] == View(MODEL, Settings(weight_bits=2))
     assert state.SETTING + "weight_bits" not in session
-    assert page is not None
+    charts._clicked("no such point", shown)
+    assert session["view"] == View(MODEL, Settings(weight_bits=2))
+
+
+def test_both_charts_are_drawn_with_a_description(explore):
+    charts_drawn = [chart.proto for chart in explore().get("bidi_component")]
+    assert len(charts_drawn) == 2
 
 
 def test_every_control_has_help(explore):
