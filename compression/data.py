@@ -117,6 +117,19 @@ def is_local(name: str) -> bool:
     return name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir()
 
 
+def data_version(name: str) -> str:
+    """How a data set is split and standardized, in words that change when either does.
+
+    Raises `DataUnavailable` for a name that there is not.
+    """
+    source = _source(name)
+    sizes = f"test {source.test_size or 'official'}, validation {source.validation_size}"
+    return (
+        f"{name}: seed {SPLIT_SEED}, {sizes}, calibration {source.calibration_size}, "
+        f"mean {source.mean}, std {source.std}, white {source.white}"
+    )
+
+
 def load_dataset(name: str, progress: Progress | None = None) -> Dataset:
     """Load a data set, from the cache when it was loaded before.
 

@@ -7,7 +7,8 @@ import hashlib
 import json
 from dataclasses import astuple, dataclass
 
-from compression import ENGINE_VERSION, data, machine
+from compression import ENGINE_VERSION, machine
+from compression.data import data_version
 from compression.errors import CorruptFile
 from compression.recipe import Recipe
 from compression.result import Result
@@ -80,16 +81,3 @@ def _weights_sha256(model: str, card_changed_at: int) -> str:
             f"The card of {model} does not name its weights (weights_sha256). "
             f"Make it again: python -m sample_models.train {model}"
         ) from error
-
-
-def data_version(name: str) -> str:
-    """How a data set is split and standardized, in words that change when either does.
-
-    Raises `DataUnavailable` for a name that there is not.
-    """
-    source = data._source(name)
-    sizes = f"test {source.test_size or 'official'}, validation {source.validation_size}"
-    return (
-        f"{name}: seed {data.SPLIT_SEED}, {sizes}, calibration {source.calibration_size}, "
-        f"mean {source.mean}, std {source.std}, white {source.white}"
-    )

@@ -103,7 +103,7 @@ def restrict(layer: WeightedLayer, **changes: object) -> None:
     """
     new = replace(weight_format(layer), **changes)  # type: ignore[arg-type]
     layer.weight_format = new  # type: ignore[assignment]
-    if new.grid is not None:
+    if "grid" in changes:
         layer.hidden_weight = layer.weight.detach().clone()  # type: ignore[assignment]
     with torch.no_grad():
         layer.weight.copy_(new.project(layer.weight))
@@ -164,8 +164,10 @@ def restricted(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         for layer in layers:
+            parametrizations = layer.parametrizations
+            assert isinstance(parametrizations, nn.ModuleDict)
             if weight_format(layer).grid is not None:
-                layer.hidden_weight = layer.parametrizations.weight.original.detach().clone()  # type: ignore[union-attr]
+                layer.hidden_weight = parametrizations["weight"].original.detach().clone()  # type: ignore[operator, union-attr, assignment]
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 

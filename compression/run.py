@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import fx
 
-from compression import ENGINE_VERSION, evaluation, export, keys, machine, measurement, statistics, storage
-from compression.data import Dataset, load_dataset
+from compression import ENGINE_VERSION, evaluation, export, machine, measurement, statistics, storage
+from compression.data import Dataset, data_version, load_dataset
 from compression.network import Costs, count_costs, trace
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.recipe import Recipe
@@ -41,7 +42,11 @@ class RunOutput:
 
     def artifacts(self) -> dict[str, bytes]:
         """The files to keep, by the names used in `Result.artifacts`."""
-        return {"stored": self.stored, "onnx": self.onnx, "predictions": self.predictions.tobytes()}
+        return _artifacts(self.stored, self.onnx, self.predictions)
+
+
+def _artifacts(stored: bytes, onnx: bytes, predictions: NDArray[np.uint8]) -> dict[str, bytes]:
+    return {"stored": stored, "onnx": onnx, "predictions": predictions.tobytes()}
 
 
 def run_recipe(
@@ -77,12 +82,15 @@ def run_recipe(
         report=_part(report, 0.85, 1), check_cancelled=check_cancelled,
     )  # fmt: skip
 
-    right = predictions == dataset.test.y
-    measures = _measures(right, costs, stored, onnx, latency)
-    result = _row(recipe, entry, measures, baseline, right, predictions, dataset, latency)
-    artifacts = {"stored": stored, "onnx": onnx, "predictions": predictions.tobytes()}
-    names = {name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()}
-    result = result.model_copy(update={"artifacts": names, "seconds": time.monotonic() - started})
+    measures = _measures(predictions == dataset.test.y, costs, stored, onnx, latency)
+    artifacts = _artifacts(stored, onnx, predictions)
+    result = Result(
+        **measures.model_dump(),
+        **_comparison(measures, predictions, dataset.test.y, baseline, latency),
+        **_provenance(recipe, entry),
+        seconds=time.monotonic() - started,
+        artifacts={name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()},
+    )
     return RunOutput(result, stored, onnx, predictions)
 
 
@@ -139,32 +147,42 @@ def _measures(
     )  # fmt: skip
 
 
-def _row(
-    recipe: Recipe,
-    entry: SampleModel,
+def _comparison(
     measures: Measures,
-    baseline: RunOutput | None,
-    right: NDArray[np.bool_],
     predictions: NDArray[np.uint8],
-    dataset: Dataset,
+    labels: NDArray[np.int64],
+    baseline: RunOutput | None,
     latency: measurement.Latency,
-) -> Result:
-    """The row. The baseline's latency is the one measured between this variant's runs."""
-    before = measures
-    paired = statistics.paired_difference(right, right)
-    changed = 0
+) -> dict[str, Any]:
+    """Against the baseline: on the same images, and with its latency from between this variant's runs.
+
+    The baseline (None) is compared with itself.
+    """
+    before, predictions_before = measures, predictions
     if baseline is not None:
         times = {"latency_p50_ms": latency.baseline_p50_ms, "latency_p95_ms": latency.baseline_p95_ms}
         before = Measures(**baseline.result.model_dump(include=set(Measures.model_fields)) | times)
-        paired = statistics.paired_difference(right, baseline.predictions == dataset.test.y)
-        changed = int((predictions != baseline.predictions).sum())
-    return Result(
-        **measures.model_dump(), baseline=before,
-        recipe_id=recipe.recipe_id, recipe=recipe.model_dump(mode="json"),
-        accuracy_difference=paired.difference, accuracy_difference_low=paired.low,
-        accuracy_difference_high=paired.high, p_value=paired.p_value, changed_predictions=changed,
-        seconds=0.0, machine=machine.describe_machine(), machine_id=machine.machine_id(),
-        engine_version=ENGINE_VERSION, data_version=keys.data_version(entry.dataset),
-        model_version=entry.card["weights_sha256"], created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        artifacts={},
-    )  # fmt: skip
+        predictions_before = baseline.predictions
+    paired = statistics.paired_difference(predictions == labels, predictions_before == labels)
+    return {
+        "baseline": before,
+        "accuracy_difference": paired.difference,
+        "accuracy_difference_low": paired.low,
+        "accuracy_difference_high": paired.high,
+        "p_value": paired.p_value,
+        "changed_predictions": int((predictions != predictions_before).sum()),
+    }
+
+
+def _provenance(recipe: Recipe, entry: SampleModel) -> dict[str, Any]:
+    """What was measured, where, when and with what."""
+    return {
+        "recipe_id": recipe.recipe_id,
+        "recipe": recipe.model_dump(mode="json"),
+        "machine": machine.describe_machine(),
+        "machine_id": machine.machine_id(),
+        "engine_version": ENGINE_VERSION,
+        "data_version": data_version(entry.dataset),
+        "model_version": entry.card["weights_sha256"],
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

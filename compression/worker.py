@@ -156,7 +156,7 @@ def measure(
     """
     if fresh:
         output = _resolve(run)[0](recipe, report=report, check_cancelled=check_cancelled)
-        return output.result, _contents(output)
+        return output.result, output.artifacts()
     found = _stored(store, recipe)
     if found:
         return found
@@ -168,7 +168,7 @@ def measure(
         if not recipe.is_baseline:
             baseline, report = _baseline(recipe.baseline(), store, report, check_cancelled, run)
         output = _resolve(run)[0](recipe, baseline=baseline, report=report, check_cancelled=check_cancelled)
-        contents = _contents(output)
+        contents = output.artifacts()
         store.add_result(output.result, contents)
         return output.result, contents
 
@@ -201,10 +201,6 @@ def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | N
     if any(content is None for content in contents.values()):
         return None
     return result, {role: content for role, content in contents.items() if content is not None}
-
-
-def _contents(output: RunOutput) -> dict[str, bytes]:
-    return {"stored": output.stored, "onnx": output.onnx, "predictions": output.predictions.tobytes()}
 
 
 def _resolve(run: str) -> tuple[Runner, Callable[..., RunOutput]]:

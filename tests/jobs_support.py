@@ -29,6 +29,9 @@ class RunOutput:
     onnx: bytes
     predictions: np.ndarray
 
+    def artifacts(self):
+        return contents(self)
+
 
 def recipe(order: int = QUICK, seed: int = 0) -> Recipe:
     return Recipe(model=MODEL, steps=(FineTuning(epochs=order),), seed=seed)

@@ -73,15 +73,15 @@ def test_unknown_names_are_refused():
     with pytest.raises(UnknownModel, match="mlp-digits"):
         keys.result_key(Recipe(model="no-such-model"))
     with pytest.raises(DataUnavailable, match="no-such-data"):
-        keys.data_version("no-such-data")
+        data.data_version("no-such-data")
 
 
 def test_data_version_changes_with_split_and_seed(monkeypatch):
-    before = {name: keys.data_version(name) for name in data.dataset_names()}
+    before = {name: data.data_version(name) for name in data.dataset_names()}
     assert len(set(before.values())) == len(before)
     assert all(len(version) <= 200 for version in before.values())  # the column's width
     monkeypatch.setattr(data, "SPLIT_SEED", 1)
-    assert all(keys.data_version(name) != version for name, version in before.items())
+    assert all(data.data_version(name) != version for name, version in before.items())
 
 
 def test_page_half_loads_neither_torch_nor_dask():

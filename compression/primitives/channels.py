@@ -245,8 +245,9 @@ def _cut(layer: nn.Module, stay: dict[int, Tensor]) -> None:
     for dim, kept in stay.items():
         layer.weight = nn.Parameter(layer.weight.detach().index_select(dim, kept))
         layer.weight_format = _cut_format(weight_format(layer), dim, kept)  # type: ignore[assignment]
-        if hasattr(layer, "hidden_weight"):
-            layer.hidden_weight = layer.hidden_weight.index_select(dim, kept)
+        hidden = getattr(layer, "hidden_weight", None)
+        if hidden is not None:
+            layer.hidden_weight = hidden.index_select(dim, kept)
         if dim == OUT:
             _cut_tensors(layer, ("bias",), kept)
     _update_sizes(layer)
