@@ -270,6 +270,7 @@ def _curve_trace(curve: Curve, data: Tradeoff, axis: Axis) -> go.Scatter:
 
 
 def _points_trace(name: str, points: Sequence[Point], axis: Axis, marker: dict[str, object]) -> go.Scatter:
+    marker = {"line": {"width": 0}, **marker}
     trace = go.Scatter(
         name=name,
         x=[_x(point, axis) for point in points],

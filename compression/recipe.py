@@ -38,6 +38,9 @@ class MagnitudePruning(_Data):
     scope: Literal["global", "layer"] = Field(
         "global", description="Compare weights across the whole network, or give every layer the same sparsity."
     )
+    recalibrate: bool = Field(
+        True, description="Afterwards measure batch-norm statistics anew, where there are any; no training."
+    )
 
 
 class ChannelPruning(_Data):

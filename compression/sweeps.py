@@ -157,7 +157,12 @@ def _student(model: str, settings: Settings) -> dict[str, Any]:
 def _pruning(settings: Settings) -> dict[str, Any]:
     fraction = settings.pruning_percent / 100
     if settings.remove == "weights":
-        return {"technique": "magnitude_pruning", "sparsity": fraction, "scope": settings.scope}
+        return {
+            "technique": "magnitude_pruning",
+            "sparsity": fraction,
+            "scope": settings.scope,
+            "recalibrate": settings.recalibrate,
+        }
     return {
         "technique": "channel_pruning",
         "pruning_ratio": fraction,
@@ -218,7 +223,8 @@ def _absorb(settings: Settings, step: Step) -> Settings:
             return replace(settings, round_to=step.round_to, recalibrate=step.recalibrate)
         case MagnitudePruning():
             percent = _on_grid(step.sparsity, PRUNING_STEP, 0, MAX_PRUNING)
-            return replace(settings, pruning_percent=percent, remove="weights", scope=step.scope)
+            settings = replace(settings, pruning_percent=percent, remove="weights", scope=step.scope)
+            return replace(settings, recalibrate=step.recalibrate)
         case Quantization():
             activations = step.activation_bits if step.weight_bits <= INTEGER_BITS else settings.activation_bits
             settings = replace(settings, weight_bits=step.weight_bits, activation_bits=activations)

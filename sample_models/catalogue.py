@@ -103,7 +103,7 @@ _ENTRIES = (
     SampleModel(
         "mobilenet-fashion", "MobileNet on Fashion-MNIST", "Name a piece of clothing, 28 x 28 pixels", "fashion-mnist",
         "sample_models.mobilenet:mobilenet", "Depthwise-separable convolutions: small from the start.",
-        epochs=6, learning_rate=0.1,
+        epochs=4, learning_rate=0.1,
     ),
 )  # fmt: skip
 

@@ -158,5 +158,10 @@ class FakeEngine:
             if not job.state.is_final:
                 self._add(job, JobState.CANCELLED)
 
+    def cancel_jobs(self, job_ids) -> None:
+        for job_id in job_ids:
+            if not self.store.all_jobs[job_id].state.is_final:
+                self._add(self.store.all_jobs[job_id], JobState.CANCELLED)
+
     def jobs(self, group: str) -> list[Job]:
         return self.store.jobs(group)

@@ -1,13 +1,18 @@
-"""Folding batch normalization into the layer before it."""
+"""Batch normalization: folding it into the layer before it, and measuring its statistics anew."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from compression.network import WeightedLayer, clone, module_of, propagate_shapes, weight_format
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+
+RECALIBRATION_BATCH = 256
+"""Images at once: enough for the mean of the batches' variances to be close to the variance of all."""
 
 
 def fold_batch_norm(model: fx.GraphModule) -> fx.GraphModule:
@@ -28,6 +33,31 @@ def fold_batch_norm(model: fx.GraphModule) -> fx.GraphModule:
     folded.delete_all_unused_submodules()
     folded.recompile()
     return propagate_shapes(folded)
+
+
+def recalibrate(model: nn.Module, x: Tensor, check_cancelled: Callable[[], None] = lambda: None) -> None:
+    """Measure the running mean and variance of every batch norm anew on images `x` (N x C x H x W), in place.
+
+    The statistics are plain averages over all batches, not moving ones; weights do not change. Networks
+    whose weights were changed without training need this (Li et al., "EagleEye", 2020).
+    """
+    norms = [layer for layer in model.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch: a cumulative average
+        norm.train()
+    try:
+        with torch.no_grad():
+            for batch in torch.split(x, RECALIBRATION_BATCH):  # type: ignore[no-untyped-call]
+                check_cancelled()
+                model(batch)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
 
 
 def call_count(model: fx.GraphModule, node: fx.Node) -> int:

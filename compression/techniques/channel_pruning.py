@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor, fx
+from torch import fx
 
-from compression.data import Dataset
 from compression.network import clone
 from compression.primitives.channels import Unit, channel_groups, remove_units
 from compression.primitives.importance import least_important
 from compression.primitives.reconstruction import reconstruct
 from compression.recipe import ChannelPruning
-from compression.techniques.context import Context
-
-RECONSTRUCTION_IMAGES = 512
-"""More images change accuracy by less than the validation split can show, and take longer."""
+from compression.techniques.context import Context, fitting_images
 
 
 def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Context) -> fx.GraphModule:
@@ -37,7 +31,7 @@ def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Contex
             model,
             pruned,
             kept,
-            reconstruction_images(context.dataset),
+            fitting_images(context.dataset),
             report=context.report,
             check_cancelled=context.check_cancelled,
         )
@@ -61,10 +55,3 @@ def _least_important(model: fx.GraphModule, step: ChannelPruning, seed: int) -> 
         count = kept_count(len(group), step.pruning_ratio, step.round_to)
         doomed += least_important(model, group, count, step.importance, seed + number)
     return doomed
-
-
-def reconstruction_images(dataset: Dataset) -> Tensor:
-    """Calibration images, filled up with training images."""
-    calibration = dataset.calibration.head(RECONSTRUCTION_IMAGES)
-    train = dataset.train.head(RECONSTRUCTION_IMAGES - len(calibration))
-    return torch.from_numpy(np.concatenate([calibration.x, train.x]))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from torch import fx
+import numpy as np
+import torch
+from torch import Tensor, fx
 
 from compression.data import Dataset
 from compression.recipe import Step
@@ -37,3 +39,14 @@ class Technique(Protocol[StepT]):
     def __call__(self, model: fx.GraphModule, step: StepT, context: Context) -> fx.GraphModule:
         """Return a new model; leave the given one alone."""
         ...
+
+
+FITTING_IMAGES = 512
+"""Twice as many change accuracy by less than the validation split can show, and take twice the time."""
+
+
+def fitting_images(dataset: Dataset) -> Tensor:
+    """Preprocessed images to fit layers and statistics on: calibration images, filled up with training images."""
+    calibration = dataset.calibration.head(FITTING_IMAGES)
+    train = dataset.train.head(FITTING_IMAGES - len(calibration))
+    return torch.from_numpy(np.concatenate([calibration.x, train.x]))

@@ -11,8 +11,7 @@ from compression.primitives.distillation_losses import distillation_loss
 from compression.primitives.importance import least_important
 from compression.primitives.reconstruction import reconstruct
 from compression.recipe import Distillation
-from compression.techniques.channel_pruning import reconstruction_images
-from compression.techniques.context import Context
+from compression.techniques.context import Context, fitting_images
 from compression.training import train
 
 
@@ -48,7 +47,7 @@ def _narrow(model: fx.GraphModule, step: Distillation, context: Context) -> fx.G
     narrow, kept = remove_units(model, doomed)
     if _shapes(narrow) != _shapes(student):  # this family does not only change in width
         return student
-    reconstruct(model, narrow, kept, reconstruction_images(context.dataset), check_cancelled=context.check_cancelled)
+    reconstruct(model, narrow, kept, fitting_images(context.dataset), check_cancelled=context.check_cancelled)
     return narrow
 
 

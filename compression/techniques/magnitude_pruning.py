@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, fx
 
 from compression.network import WeightedLayer, clone, restrict, weight_format, weighted_layers
+from compression.primitives.batch_norm import recalibrate
 from compression.primitives.importance import keep_largest
 from compression.recipe import MagnitudePruning
-from compression.techniques.context import Context
+from compression.techniques.context import Context, fitting_images
 
 
 def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> fx.GraphModule:
@@ -18,6 +19,7 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
     each layer alone. Weights that an earlier step masked count as the smallest and stay zero. Every layer
     keeps at least one weight, since a layer of zeros passes nothing on: only then, and where sparsity
     times the number of weights is not whole, does the fraction of zeros differ from the sparsity asked for.
+    With `recalibrate` the statistics of batch norms, if there are any, are then measured anew.
     """
     context.check_cancelled()
     pruned = clone(model)
@@ -26,6 +28,8 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
         masks = _global_masks(layers, step.sparsity) if step.scope == "global" else _masks(layers, step.sparsity)
         for layer, mask in zip(layers, masks, strict=True):
             restrict(layer, mask=mask)
+        if step.recalibrate:
+            recalibrate(pruned, fitting_images(context.dataset), context.check_cancelled)
     context.report(1, "pruned")
     return pruned
 

@@ -21,15 +21,17 @@ function themed(layout, element) {
   const text = value("--st-text-color", style.color);
   const background = value("--st-background-color", "#ffffff");
   const lines = value("--st-border-color-light", value("--st-border-color", "#8884"));
-  const axis = { gridcolor: lines, linecolor: lines, tickcolor: lines };
+  const family = value("--st-font", style.fontFamily);
+  const axis = { gridcolor: lines, linecolor: lines, tickcolor: lines, tickfont: { size: 12 } };
+  const titled = (wanted) => ({ ...wanted, ...axis, title: { ...wanted.title, font: { size: 13 } } });
   return {
     ...layout,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: value("--st-font", style.fontFamily), color: text, size: 13 },
-    hoverlabel: { bgcolor: background, bordercolor: lines, align: "left", font: { color: text, size: 13 } },
-    xaxis: { ...layout.xaxis, ...axis },
-    yaxis: { ...layout.yaxis, ...axis },
+    font: { family, color: text, size: 13 },
+    hoverlabel: { bgcolor: background, bordercolor: lines, align: "left", font: { family, color: text, size: 13 } },
+    xaxis: titled(layout.xaxis),
+    yaxis: titled(layout.yaxis),
   };
 }
 

@@ -1,7 +1,7 @@
 """A plotly chart that is changed in place.
 
-Streamlit's own is thrown away and made anew with every new point, which flickers, forgets the zoom and takes a second.
-
+Streamlit's own is thrown away and made anew with every new point, which flickers, forgets the zoom and
+takes a second.
 """
 
 from __future__ import annotations

@@ -33,8 +33,10 @@ def numbers(seen: Snapshot) -> Tradeoff:
 def show_pair(seen: Snapshot) -> None:
     """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
     data = numbers(seen)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="legend"):
+    legend, choice = st.columns([4, 1.3], vertical_alignment="center")
+    with legend:
         show_legend()
+    with choice:
         zoom = st.segmented_control(
             "Accuracy axis",
             ("all", "near the baseline"),
@@ -100,9 +102,9 @@ def _legend(with_setting: bool) -> str:
     if with_setting:
         entries.append(_entry("●", plots.ACCENT, "This setting"))
     entries.append(_entry("★", plots.NEUTRAL, "Baseline"))
-    entries.append(_entry("•", plots.NEUTRAL, "Other settings"))
+    entries.append(_entry("•", plots.NEUTRAL, "Others"))
     entries.append(_entry("┄", plots.NEUTRAL, "Pareto front"))
-    style = "display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;font-size:.875rem;align-items:center"
+    style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
     return f'<div style="{style}">{"".join(entries)}</div>'
 
 

@@ -153,7 +153,7 @@ def _pruning_settings() -> dict[str, Any]:
         ),
         "recalibrate": st.toggle(
             "Recalibrate after pruning",
-            **_common("recalibrate", help_text(ChannelPruning, "recalibrate"), disabled=not channels),
+            **_common("recalibrate", help_text(ChannelPruning if channels else MagnitudePruning, "recalibrate")),
         ),
         "scope": _choice("Compare weights across", "scope", _SCOPE, MagnitudePruning, disabled=channels),
     }

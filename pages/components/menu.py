@@ -19,7 +19,6 @@ _STYLE = """
 /* The verdict keeps its height when its words change, so that the charts stay where they are. */
 .st-key-verdict [data-testid="stAlert"] { min-height: 4.6rem; }
 .st-key-verdict [data-testid="stAlert"] p { font-size: 1.08rem; }
-.st-key-legend p { margin: 0; }
 /* The sliders stay in sight while the page scrolls, where there is room beside the charts. */
 @media (min-width: 1000px) and (min-height: 600px) {
   .st-key-controls { position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }

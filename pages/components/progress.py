@@ -7,8 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from compression import wording
+from compression.errors import CompressionError
 from compression.store import Job, JobState
-from pages.components import work
+from pages.components import notices, work
 from pages.components.work import Snapshot
 
 POLL_SECONDS = 0.6
@@ -26,7 +27,11 @@ def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
 
 def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> None:
     """`fresh` is empty but for the first time: a page that is just being drawn must not start anew."""
-    seen = fresh.pop() if fresh else _look(drawn)
+    try:
+        seen = fresh.pop() if fresh else _look(drawn)
+    except CompressionError as error:
+        notices.show_error(error)
+        return
     if seen.signature != drawn.signature:
         st.rerun()
     with st.container(border=True, key="progress"):
@@ -53,9 +58,15 @@ def _setting(seen: Snapshot) -> None:
     if seen.result is not None:
         _bar(1.0, f"This setting: measured in {wording.duration(seen.result.seconds)}")
     elif job is None or job.state.is_final:
-        _bar(0.0, "This setting: not measured", button="Measure", on_click=work.retry)
+        _bar(0.0, "This setting: not measured", button="Measure", on_click=work.retry, key="retry")
     else:
-        _bar(job.progress, f"This setting: {_doing(job)}", button="Cancel", on_click=work.give_up)
+        _bar(
+            job.progress,
+            f"This setting: {_doing(job)}",
+            button="Cancel",
+            on_click=lambda: work.give_up(seen),
+            key="give_up",
+        )
 
 
 def _doing(job: Job) -> str:
@@ -72,17 +83,19 @@ def _sweep(seen: Snapshot) -> None:
         _bar(1.0, f"{words} measured")
     elif seen.sweep_runs:
         still = wording.duration(work.seconds_left(seen))
-        _bar(done, f"{words} · {still} left", button="Cancel", on_click=work.pause)
+        _bar(done, f"{words} · {still} left", button="Cancel", on_click=work.pause, key="pause")
     else:
         why = "stopped" if seen.paused else "incomplete"
-        _bar(done, f"{words} · {why}", button="Resume", on_click=work.resume)
+        _bar(done, f"{words} · {why}", button="Resume", on_click=work.resume, key="resume")
 
 
-def _bar(fraction: float, words: str, *, button: str = "", on_click: Callable[[], None] | None = None) -> None:
+def _bar(
+    fraction: float, words: str, *, button: str = "", on_click: Callable[[], None] | None = None, key: str = ""
+) -> None:
     """A progress bar with its words, and beside it what can be done about it."""
     if on_click is None:
         st.progress(fraction, words)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(fraction, words)
-        st.button(button, on_click=on_click, key=f"progress_{on_click.__name__}")
+        st.button(button, on_click=on_click, key=f"progress_{key}")

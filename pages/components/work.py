@@ -46,9 +46,9 @@ class Snapshot:
 
     @property
     def job(self) -> Job | None:
-        """The current setting's latest job."""
+        """The current setting's job: the one furthest on, or else the latest. The curves may want it too."""
         mine = [job for job in self.jobs if job.recipe == self.view.recipe]
-        return max(mine, key=lambda job: (job.created_at, not job.background), default=None)
+        return max(mine, key=lambda job: (_liveliness(job), job.created_at), default=None)
 
     @functools.cached_property
     def missing(self) -> tuple[Recipe, ...]:
@@ -58,11 +58,11 @@ class Snapshot:
     @property
     def failed(self) -> tuple[Job, ...]:
         """Failed jobs of this model whose recipe has no result, each recipe once."""
-        failed = {job.recipe: job for job in self.jobs if job.state is JobState.FAILED}
+        latest = {job.recipe: job for job in sorted(self.jobs, key=lambda job: job.created_at)}
         return tuple(
             job
-            for recipe, job in failed.items()
-            if recipe.model == self.view.model and recipe.recipe_id not in self.results
+            for recipe, job in latest.items()
+            if job.state is JobState.FAILED and recipe.model == self.view.model and recipe.recipe_id not in self.results
         )
 
     @property
@@ -92,6 +92,13 @@ class Snapshot:
             curve: {at: self.results[r.recipe_id] for at, r in recipes.items() if r.recipe_id in self.results}
             for curve, recipes in self.curves.items()
         }
+
+
+def _liveliness(job: Job) -> int:
+    """2 running, 1 waiting, 0 over or about to be."""
+    if job.state.is_final or job.is_cancel_requested:
+        return 0
+    return 2 if job.state is JobState.RUNNING else 1
 
 
 def groups() -> tuple[str, str]:
@@ -143,9 +150,9 @@ def resume() -> None:
     st.session_state.pop(_ASKED, None)
 
 
-def give_up() -> None:
-    """Cancel the current setting's measurement."""
-    jobs.get_engine().cancel(groups()[0])
+def give_up(seen: Snapshot) -> None:
+    """Cancel the current setting's measurement, also where it is a point of a curve."""
+    jobs.get_engine().cancel_jobs([job.job_id for job in seen.jobs if job.recipe == seen.view.recipe])
 
 
 def retry() -> None:

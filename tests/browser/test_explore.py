@@ -125,7 +125,7 @@ def wait_for_step(page, technique):
 
 def press(page, field, key, times=1):
     """Move a slider with the keyboard."""
-    slider = page.locator(f".st-key-setting_{field} [role=slider]")
+    slider = page.locator(f".st-key-setting_{field} input[type=range]")
     slider.focus()
     for _ in range(times):
         slider.press(key)

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from compression.errors import Cancelled
 from compression.network import restrict, weight_format
 from compression.primitives.affine import fit_affine
-from compression.primitives.batch_norm import fold_batch_norm
+from compression.primitives.batch_norm import fold_batch_norm, recalibrate
 from sample_models.catalogue import MODELS
 
 
@@ -91,3 +92,34 @@ def test_weights_on_a_grid_are_not_scaled_off_it(graph):
     conv = model.get_submodule("0")
     restrict(conv, grid=fit_affine(conv.weight, 4))
     assert len(norms(fold_batch_norm(model))) == 1
+
+
+def test_statistics_become_those_of_the_images(graph):
+    model = graph(nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3, momentum=0.25), nn.ReLU()), (1, 9, 9))
+    x = torch.randn(512, 1, 9, 9)
+    weights = [parameter.clone() for parameter in model.parameters()]
+    recalibrate(model, x)
+    conv, norm = model.get_submodule("0"), model.get_submodule("1")
+    values = conv(x)
+    torch.testing.assert_close(norm.running_mean, values.mean((0, 2, 3)))
+    torch.testing.assert_close(norm.running_var, values.var((0, 2, 3)), rtol=1e-2, atol=0)
+    assert norm.momentum == 0.25
+    assert not model.training and not norm.training
+    assert all(torch.equal(*pair) for pair in zip(weights, model.parameters(), strict=True))
+
+
+def test_without_batch_norm_nothing_runs(graph):
+    def fail():
+        raise AssertionError
+
+    recalibrate(graph(nn.Sequential(nn.Conv2d(1, 3, 3)), (1, 5, 5)), torch.randn(2, 1, 5, 5), fail)
+
+
+def test_cancelling_leaves_evaluation_mode(graph):
+    def give_up():
+        raise Cancelled("enough")
+
+    model = graph(nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)), (1, 5, 5))
+    with pytest.raises(Cancelled):
+        recalibrate(model, torch.randn(2, 1, 5, 5), give_up)
+    assert not any(layer.training for layer in model.modules() if isinstance(layer, nn.BatchNorm2d))

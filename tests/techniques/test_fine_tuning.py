@@ -65,3 +65,17 @@ def test_divergence_is_reported(context_of):
             layer.weight.mul_(1e15)
     with pytest.raises(Diverged, match="learning rate"):
         apply_step(model, FineTuning(epochs=5, learning_rate=1), context)
+
+
+def test_training_goes_on_from_the_weights_before_rounding(context_of):
+    """From the middles of their codes hardly any weight would reach another code."""
+    context = context_of("mlp-digits")
+    rounded = apply_step(context.teacher, Quantization(weight_bits=1), context)
+    tuned = apply_step(rounded, FineTuning(epochs=3), context)
+    again = apply_step(tuned, FineTuning(epochs=1), context)
+    for one, other in ((rounded, tuned), (tuned, again)):
+        pairs = zip(weighted_layers(one).values(), weighted_layers(other).values(), strict=True)
+        assert any((before.weight != after.weight).any() for before, after in pairs)
+    for layer in weighted_layers(again).values():
+        assert torch.equal(weight_format(layer).project(layer.hidden_weight), layer.weight)
+    assert loss(tuned, context.dataset.train) < 0.5 * loss(rounded, context.dataset.train)

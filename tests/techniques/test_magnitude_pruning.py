@@ -38,13 +38,29 @@ def test_layer_sparsity_is_exact_in_each_layer(sparsity, context_of):
         assert before[weight == 0].abs().max() <= before[weight != 0].abs().min()
 
 
-def test_biases_and_batch_norm_stay(context_of):
+@pytest.mark.parametrize("recalibrate", [True, False])
+def test_only_weights_and_batch_norm_statistics_change(recalibrate, context_of):
     context = context_of("resnet8-mnist5k")
-    pruned = apply_step(context.teacher, MagnitudePruning(sparsity=0.9), context).state_dict()
+    step = MagnitudePruning(sparsity=0.8, recalibrate=recalibrate)
+    pruned = apply_step(context.teacher, step, context).state_dict()
     names = set(weights(context.teacher))
     for name, value in context.teacher.state_dict().items():
-        if name.removesuffix(".weight") not in names:
-            assert torch.equal(pruned[name], value)
+        if name.endswith(("running_mean", "running_var")):
+            assert torch.equal(pruned[name], value) != recalibrate, name
+        elif name.removesuffix(".weight") not in names and not name.endswith("num_batches_tracked"):
+            assert torch.equal(pruned[name], value), name
+
+
+def test_recalibration_keeps_a_network_with_batch_norm_alive(context_of):
+    """Measured on validation images: 98.4 % with, 53.6 % without."""
+    context = context_of("resnet8-mnist5k")
+    split, accuracy = context.dataset.validation, {}
+    for recalibrate in (True, False):
+        step = MagnitudePruning(sparsity=0.8, recalibrate=recalibrate)
+        with torch.no_grad():
+            classes = apply_step(context.teacher, step, context)(torch.from_numpy(split.x)).argmax(1).numpy()
+        accuracy[recalibrate] = (classes == split.y).mean()
+    assert accuracy[True] >= 0.95 > accuracy[False]
 
 
 def test_equal_weights_are_told_apart_the_same_way_each_time(context_of):

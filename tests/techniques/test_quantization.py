@@ -73,3 +73,20 @@ def test_eight_bits_cost_hardly_any_accuracy(name, context_of):
         x = torch.from_numpy(split.x)
         same = (quantized(x).argmax(1) == context.teacher(x).argmax(1)).float().mean()
     assert same >= 0.985
+
+
+def test_biases_make_up_for_coarse_rounding_and_stay_otherwise(context_of):
+    context = context_of("mlp-digits")
+    for bits, moves in ((2, True), (8, False)):
+        quantized = apply_step(context.teacher, Quantization(weight_bits=bits), context)
+        pairs = zip(weighted_layers(context.teacher).values(), weighted_layers(quantized).values(), strict=True)
+        assert all(torch.equal(before.bias, after.bias) != moves for before, after in pairs)
+
+
+def test_a_correction_that_does_harm_is_dropped(context_of):
+    """Measured on LeNet-5 at two bits: 99.0 % of the validation images without it, 86.4 % with it."""
+    context = context_of("lenet5-mnist5k")
+    split = context.dataset.validation
+    quantized = apply_step(context.teacher, Quantization(weight_bits=2), context)
+    with torch.no_grad():
+        assert (quantized(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean() >= 0.97
