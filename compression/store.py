@@ -344,12 +344,19 @@ class Store:
             connection.execute(_finish(which, JobState.FAILED, error))
 
     def next_jobs(self, engine_id: str, *, background: bool, limit: int, exclude: Collection[str] = ()) -> list[Job]:
-        """The engine's next waiting jobs of one kind, oldest first, without those `exclude` names."""
+        """The engine's next waiting jobs of one kind, without those `exclude` names.
+
+        Oldest first; of background jobs those of the group that was submitted to last, since somebody is
+        looking at that one: sweeps of pages left behind go on afterwards.
+        """
+        others = JOBS.alias()
+        asked_last = sql.select(sql.func.max(others.c.sequence)).where(others.c.job_group == JOBS.c.job_group)
+        order = (asked_last.scalar_subquery().desc(), JOBS.c.sequence) if background else (JOBS.c.sequence,)
         query = (
             sql.select(JOBS)
             .where(JOBS.c.owner == engine_id, JOBS.c.state == JobState.WAITING.value, JOBS.c.background == background)
             .where(JOBS.c.job_id.not_in(exclude))
-            .order_by(JOBS.c.sequence)
+            .order_by(*order)
             .limit(limit)
         )
         with self.database.read() as connection:

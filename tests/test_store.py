@@ -244,6 +244,12 @@ class TestJobs:
         assert [job.recipe.seed for job in found] == [1, 2]
         assert [job.recipe.seed for job in store.next_jobs(ME.engine_id, background=True, limit=9)] == [9]
 
+    def test_of_background_jobs_those_of_the_group_asked_last_come_first(self, store):
+        store.add_jobs([recipe(seed=n) for n in (1, 2)], group="left behind", background=True, owner=ME)
+        store.add_jobs([recipe(seed=n) for n in (3, 4)], group="looked at", background=True, owner=ME)
+        found = store.next_jobs(ME.engine_id, background=True, limit=9)
+        assert [job.recipe.seed for job in found] == [3, 4, 1, 2]
+
     def test_old_jobs_are_forgotten_and_results_are_not(self, store, monkeypatch):
         job_id, claim = start(store)
         add(store, output(recipe()))

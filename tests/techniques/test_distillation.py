@@ -3,9 +3,10 @@ import dataclasses
 import pytest
 import torch
 
-from compression.network import clone
+from compression.network import clone, trace
 from compression.recipe import Distillation
 from compression.techniques import apply_step
+from compression.techniques.distillation import _narrow, _shapes
 from compression.training import train
 from sample_models.catalogue import MODELS, find_model
 
@@ -72,13 +73,11 @@ def test_student_comes_closer_to_its_teacher(context_of):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_family_can_be_narrowed_from_its_teacher(name, context_of):
-    from compression.network import trace
-    from compression.techniques.distillation import _narrow, _shapes
-
     entry = find_model(name)
     context = context_of("mlp-digits" if name == "mlp-digits" else "lenet5-mnist5k")
-    shape = context.dataset.input_shape
+    dataset, shape = context.dataset, context.dataset.input_shape
+    few = dataclasses.replace(dataset, calibration=dataset.calibration.head(16), train=dataset.train.head(0))
     model = trace(entry.build(), shape)
-    other = dataclasses.replace(context, build_student=lambda width: trace(entry.build(width), shape))
+    other = dataclasses.replace(context, dataset=few, build_student=lambda width: trace(entry.build(width), shape))
     narrow = _narrow(model, Distillation(width_mult=0.25), other)
     assert _shapes(narrow) == _shapes(other.build_student(0.25))
