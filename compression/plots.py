@@ -32,6 +32,7 @@ class Look:
     title: str
     colour: str
     symbol: str
+    dash: str = "solid"
 
 
 LOOKS: dict[Curve, Look] = {
@@ -39,6 +40,7 @@ LOOKS: dict[Curve, Look] = {
     "magnitude_pruning": Look("Weight pruning", "#d98200", "square"),
     "quantization": Look("Quantization", "#0a9b76", "diamond"),
     "distillation": Look("Smaller student", "#b95f9f", "triangle-up"),
+    "student_control": Look("Student without teacher", "#b95f9f", "triangle-up-open", dash="dash"),
 }
 """Hues of Okabe and Ito (2008), told apart by colour-blind people; the lightness is moved to the middle so
 that they read on white and on black. The symbols differ too."""
@@ -266,7 +268,7 @@ def _curve_trace(curve: Curve, data: Tradeoff, axis: Axis) -> go.Scatter:
     trace = _points_trace(look.title, with_start, axis, {"size": 9, "color": look.colour, "symbol": look.symbol})
     if data.baseline and points:
         trace.marker.size = [0] + [9] * len(points)
-    return trace.update(mode="lines+markers", line={"color": look.colour, "width": 1.5})
+    return trace.update(mode="lines+markers", line={"color": look.colour, "width": 1.5, "dash": look.dash})
 
 
 def _points_trace(name: str, points: Sequence[Point], axis: Axis, marker: dict[str, object]) -> go.Scatter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Literal
@@ -19,8 +20,11 @@ from compression.recipe import (
 
 Budget = Literal["none", "quick", "thorough"]
 BUDGETS: tuple[Budget, ...] = ("none", "quick", "thorough")
-Curve = Literal["channel_pruning", "magnitude_pruning", "quantization", "distillation"]
-CURVES: tuple[Curve, ...] = ("channel_pruning", "magnitude_pruning", "quantization", "distillation")
+Curve = Literal["channel_pruning", "magnitude_pruning", "quantization", "distillation", "student_control"]
+"""One per technique, and `student_control`: the same students trained without a teacher."""
+CURVES: tuple[Curve, ...] = ("channel_pruning", "magnitude_pruning", "quantization", "distillation", "student_control")
+TRAINED_CURVES: tuple[Curve, ...] = ("distillation", "student_control")
+"""Curves whose points always train, whatever the budget."""
 
 FLOAT_BITS = 32
 """The bit width slider's neutral end: weights stay 32-bit floats, no quantization step."""
@@ -187,6 +191,19 @@ def _fine_tuning(model: str, settings: Settings) -> dict[str, Any]:
     return {"technique": "fine_tuning", "epochs": epochs_of(model, settings, student=False)}
 
 
+def control_of(recipe: Recipe) -> Recipe | None:
+    """The fair control of a student: the same start and training budget without the teacher (`alpha` 0).
+
+    None for a recipe without a teacher: nothing to compare.
+    """
+    steps = [
+        step.model_copy(update={"alpha": 0.0}) if isinstance(step, Distillation) else step for step in recipe.steps
+    ]
+    if tuple(steps) == recipe.steps:
+        return None
+    return Recipe(model=recipe.model, steps=tuple(steps), seed=recipe.seed)
+
+
 def settings_of(recipe: Recipe, budget: Budget = "none") -> Settings | None:
     """The controls' position that gives exactly this recipe; None where no position does.
 
@@ -242,6 +259,7 @@ _POSITIONS: dict[Curve, tuple[int, ...]] = {
     "magnitude_pruning": (80, 50, 95, 90, 30, 60, 70),
     "quantization": (4, 8, 2, 3, 6, 5, 1, 16),
     "distillation": (50, 25, 75),
+    "student_control": (50, 25, 75),
 }
 """Where each curve is measured, coarse first, so that its shape shows early."""
 
@@ -254,7 +272,8 @@ def curve_settings(curve: Curve, position: int, budget: Budget) -> Settings:
         return Settings(pruning_percent=position, remove="weights", budget=budget)
     if curve == "quantization":
         return Settings(weight_bits=position, budget=budget)
-    return Settings(student_percent=position, budget=budget)
+    student = Settings(student_percent=position, budget=budget)
+    return student if curve == "distillation" else replace(student, alpha=0.0)
 
 
 def curve_recipes(model: str, budget: Budget) -> dict[Curve, dict[int, Recipe]]:
@@ -262,7 +281,7 @@ def curve_recipes(model: str, budget: Budget) -> dict[Curve, dict[int, Recipe]]:
     return {
         curve: {
             position: recipe_of(model, curve_settings(curve, position, budget))
-            for position in sorted(_POSITIONS[curve], reverse=curve in ("quantization", "distillation"))
+            for position in sorted(_POSITIONS[curve], reverse=curve == "quantization" or curve in TRAINED_CURVES)
         }
         for curve in CURVES
     }
@@ -271,12 +290,16 @@ def curve_recipes(model: str, budget: Budget) -> dict[Curve, dict[int, Recipe]]:
 def sweep_recipes(model: str, budget: Budget) -> tuple[Recipe, ...]:
     """All points of all curves in the order to measure them: the baseline, then coarse to fine.
 
-    Students come last, since they have to be trained and the other points would wait for them.
+    Students come last, each with its control, since they have to be trained and the others would wait.
     """
-    swift = [_recipes(model, curve, budget) for curve in CURVES if curve != "distillation"]
-    turns = [recipe for turn in zip_longest(*swift) for recipe in turn if recipe is not None]
-    return (Recipe(model=model), *turns, *_recipes(model, "distillation", budget))
+    swift = [curve for curve in CURVES if curve not in TRAINED_CURVES]
+    return (Recipe(model=model), *_in_turns(model, swift, budget), *_in_turns(model, TRAINED_CURVES, budget))
 
 
-def _recipes(model: str, curve: Curve, budget: Budget) -> list[Recipe]:
-    return [recipe_of(model, curve_settings(curve, position, budget)) for position in _POSITIONS[curve]]
+def _in_turns(model: str, curves: Sequence[Curve], budget: Budget) -> list[Recipe]:
+    """The first position of each curve, the second of each, and so on."""
+    lists = [
+        [recipe_of(model, curve_settings(curve, position, budget)) for position in _POSITIONS[curve]]
+        for curve in curves
+    ]
+    return [recipe for turn in zip_longest(*lists) for recipe in turn if recipe is not None]

@@ -11,10 +11,13 @@ from typing import Literal
 
 from compression import wording
 from compression.estimate import Estimate, Known
-from compression.recipe import Recipe
+from compression.recipe import ChannelPruning, Recipe
 from compression.result import Result
 
 Tone = Literal["neutral", "good", "mixed", "bad"]
+
+FAST_MULTIPLE = 8
+"""ONNX Runtime's convolutions on CPUs work on blocks of 8 or 16 channels (NCHWc)."""
 
 COLLAPSE = 0.10
 """A measurable loss of ten percentage points or more is called a collapse: no longer the same product."""
@@ -102,6 +105,21 @@ def _interval(result: Result, decimals: int) -> str:
     return f"{wording.points(result.accuracy_difference, decimals)} points, 95 % interval {low} to {high}"
 
 
+def control_sentence(result: Result, control: Result) -> str:
+    """What the teacher was worth: a distilled student against plain training with the same start and budget.
+
+    The two are called different only where their 95 % intervals do not overlap, which errs on the safe side.
+    """
+    decimals = wording.decimals_for(result.n_test)
+    taught, plain = (wording.percent(row.accuracy, decimals) for row in (result, control))
+    numbers = f"{taught} % with the teacher, {plain} % by plain training with the same start and budget"
+    if result.accuracy_low > control.accuracy_high:
+        return f"The teacher helped: {numbers}."
+    if result.accuracy_high < control.accuracy_low:
+        return f"The teacher did harm here: {numbers}."
+    return f"Whether the teacher helped cannot be told on {result.n_test:,} images: {numbers}."
+
+
 def size_reasons(recipe: Recipe, result: Result) -> list[str]:
     """Why the file did not shrink as a person may expect."""
     techniques = {step.technique for step in recipe.steps}
@@ -133,7 +151,13 @@ def speed_reasons(recipe: Recipe, result: Result) -> list[str]:
         )
     elif quantization is not None:
         reasons.append("In a network this small, converting to integers and back can cost what integer kernels save.")
-    if {"channel_pruning", "distillation"} & set(steps):
+    pruning = steps.get("channel_pruning")
+    if isinstance(pruning, ChannelPruning) and pruning.round_to < FAST_MULTIPLE and result.latency_ratio_low > 1:
+        reasons.append(
+            f"Kernels work on blocks of {FAST_MULTIPLE} channels, and what is left fills no whole blocks: "
+            f"try rounding channels to multiples of {FAST_MULTIPLE} (Advanced)."
+        )
+    elif {"channel_pruning", "distillation"} & set(steps):
         reasons.append("In a network this small, starting each layer takes most of the time, however narrow it is.")
     return reasons
 

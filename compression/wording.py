@@ -93,6 +93,8 @@ def step_in_words(step: Step) -> str:
         case Quantization():
             activations = f", {step.activation_bits}-bit activations" if step.activation_bits else ""
             return f"{step.weight_bits}-bit weights{activations}"
+        case Distillation(alpha=0.0):
+            return f"train a {percent(step.width_mult, 0)} % wide student without teacher, {_epochs(step.epochs)}"
         case Distillation():
             return f"distil a {percent(step.width_mult, 0)} % wide student, {_epochs(step.epochs)}"
         case FineTuning():

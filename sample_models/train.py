@@ -90,7 +90,9 @@ def main() -> None:
     try:
         for entry in [find_model(name) for name in parser.parse_args().names]:
             card = make(entry)
-            print(f"{entry.name}: {card['correct']} of {card['n_test']} test images correct, {card['training_seconds']} s")
+            print(
+                f"{entry.name}: {card['correct']} of {card['n_test']} test images correct, {card['training_seconds']} s"
+            )
     except CompressionError as error:
         sys.exit(f"error: {error}")
 

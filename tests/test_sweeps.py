@@ -146,3 +146,22 @@ def test_quick_takes_seconds_and_thorough_several_times_as_long():
 def test_a_smaller_student_trains_faster():
     half, full = (sweeps.training_seconds(recipe_of(MODEL, Settings(student_percent=p))) for p in (30, 90))
     assert 0 < half < full
+
+
+def test_the_control_of_a_student_differs_in_nothing_but_the_teacher():
+    recipe = sweeps.recipe_of(MODEL, sweeps.Settings(student_percent=50, weight_bits=8))
+    control = sweeps.control_of(recipe)
+    assert control.steps[0].alpha == 0
+    assert control.steps[0].model_copy(update={"alpha": recipe.steps[0].alpha}) == recipe.steps[0]
+    assert control.steps[1:] == recipe.steps[1:]
+    assert sweeps.control_of(control) is None
+    assert sweeps.control_of(sweeps.recipe_of(MODEL, sweeps.Settings(pruning_percent=50))) is None
+
+
+@pytest.mark.parametrize("budget", sweeps.BUDGETS)
+def test_every_student_of_the_sweep_has_its_control_beside_it(budget):
+    recipes = sweeps.sweep_recipes(MODEL, budget)
+    for position, recipe in enumerate(recipes):
+        control = sweeps.control_of(recipe)
+        if control is not None:
+            assert recipes[position + 1] == control

@@ -122,3 +122,27 @@ def test_an_estimate_says_that_it_is_one():
 
 def test_an_estimate_without_numbers_says_so():
     assert "no numbers yet" in verdict.guess("4-bit weights", Estimate(None, None, None), Known()).text
+
+
+STUDENT = {"technique": "distillation", "width_mult": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("taught", "plain", "words"),
+    [(0.97, 0.90, "The teacher helped: 97.0 %"), (0.90, 0.97, "did harm"), (0.961, 0.958, "cannot be told")],
+)
+def test_a_student_is_compared_with_plain_training(taught, plain, words):
+    rows = [
+        result(accuracy=accuracy, accuracy_low=accuracy - 0.01, accuracy_high=accuracy + 0.01, steps=(STUDENT,))
+        for accuracy in (taught, plain)
+    ]
+    sentence = verdict.control_sentence(*rows)
+    assert words in sentence
+    assert f"{100 * plain:.1f} % by plain training" in sentence
+
+
+def test_slower_after_channel_pruning_points_to_rounding():
+    slower = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=(CHANNELS,)))
+    assert any("multiples of 8" in reason for reason in slower.reasons)
+    rounded = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=({**CHANNELS, "round_to": 8},)))
+    assert not any("multiples of 8" in reason for reason in rounded.reasons)

@@ -15,7 +15,7 @@ from pages.components.work import Snapshot
 _RANGES = "chart_ranges"
 _ZOOM = "chart_zoom"
 _CLICKED = "chart_clicked"
-_GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
+_GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "triangle-up-open": "△"}
 
 
 def guess_of(seen: Snapshot) -> Estimate:

@@ -80,6 +80,8 @@ def show_details(seen: Snapshot) -> None:
         f"**{wording.count(result.params)}** parameters, {wording.count(result.nonzero_params)} of them not zero · "
         f"**{wording.count(result.macs)}** MACs"
     )
+    if seen.control is not None:
+        st.caption(f":material/school: {verdict.control_sentence(result, seen.control)}")
     for reason in verdict.judge(result).reasons:
         st.caption(f":material/lightbulb: {reason}")
 

@@ -14,7 +14,7 @@ from compression.links import View
 from compression.recipe import Recipe
 from compression.result import Result
 from compression.store import Job, JobState
-from compression.sweeps import Curve, curve_recipes, sweep_recipes, training_seconds
+from compression.sweeps import Curve, control_of, curve_recipes, sweep_recipes, training_seconds
 from pages.components import state
 
 _ASKED, _PAUSED = "work_asked", "work_paused"
@@ -43,6 +43,12 @@ class Snapshot:
     def baseline(self) -> Result | None:
         """The uncompressed model's measurement."""
         return self.results.get(self.view.recipe.baseline().recipe_id)
+
+    @property
+    def control(self) -> Result | None:
+        """The measurement of the current student's control: the same training without the teacher."""
+        control = control_of(self.view.recipe)
+        return self.results.get(control.recipe_id) if control else None
 
     @property
     def job(self) -> Job | None:
@@ -113,7 +119,9 @@ def want(view: View) -> None:
     if st.session_state.get(_ASKED) == asked:
         return
     engine, (interactive, background) = jobs.get_engine(), groups()
-    engine.replace([view.recipe.baseline(), view.recipe], group=interactive)
+    control = control_of(view.recipe)
+    wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
+    engine.replace(wanted, group=interactive)
     sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget)
     engine.replace(sweep, group=background, background=True)
     st.session_state[_ASKED] = asked
