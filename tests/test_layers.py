@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnxruntime"}
-PAGE_SIDE = ("recipe", "result", "store", "jobs", "keys", "machine", "plots", "pareto", "estimate", "verdict", "sweeps")
+PAGE_SIDE = (
+    "recipe", "result", "store", "jobs", "keys", "machine", "statistics",
+    "plots", "pareto", "estimate", "verdict", "sweeps", "links", "wording",
+)  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:

@@ -33,7 +33,8 @@ def numbers(seen: Snapshot) -> Tradeoff:
 def show_pair(seen: Snapshot) -> None:
     """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
     data = numbers(seen)
-    legend, choice = st.columns([4, 1.3], vertical_alignment="center")
+    with st.container(key="legend"):
+        legend, choice = st.columns([4, 1.3], vertical_alignment="center")
     with legend:
         show_legend()
     with choice:

@@ -6,6 +6,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from pages.components import state
+
 PAGES = (
     ("app.py", "Home", ":material/home:"),
     ("pages/explore.py", "Explore", ":material/tune:"),
@@ -24,9 +26,17 @@ _STYLE = """
   .st-key-controls { position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }
   .st-key-controls { padding-right: .6rem; }
 }
+.st-key-sizes [data-testid="stMetricValue"] { font-size: 1.9rem; }
+@media (min-width: 641px) and (max-width: 1300px) {
+  [data-testid="stColumn"]:has(.st-key-controls) { flex: 0 0 17rem; min-width: 17rem; }
+  [data-testid="stColumn"]:has(.st-key-controls) + [data-testid="stColumn"] { flex: 1 1 0; min-width: 0; }
+}
+@media (max-width: 1300px) {
+  .st-key-sizes [data-testid="stColumn"] { flex: 1 1 42%; min-width: 42%; }
+  .st-key-legend [data-testid="stColumn"] { flex: 1 1 100%; min-width: 100%; }
+}
 @media (max-width: 640px) {
   .block-container { padding: 2.2rem 1rem 3rem; }
-  .st-key-sizes [data-testid="stColumn"] { flex: 1 1 42%; min-width: 42%; }
 }
 img { image-rendering: pixelated; }
 </style>
@@ -49,6 +59,7 @@ def frame(title: str) -> None:
         layout="wide",
         initial_sidebar_state="collapsed",
     )
+    state.note_page(title)
     st.html(_STYLE)
     with st.container(horizontal=True, gap="small", key="menu"):
         for path, label, icon in PAGES:

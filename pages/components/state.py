@@ -9,9 +9,17 @@ import streamlit as st
 from compression.errors import CompressionError
 from compression.links import View, parameters_of, view_from
 
-_VIEW, _WRITTEN, _PROBLEM, _SESSION = "view", "view_url", "view_problem", "session_id"
+_VIEW, _PROBLEM, _SESSION = "view", "view_problem", "session_id"
+_PAGE = "page"
+EXPLORE = "Explore"
 SETTING = "setting_"
 """Prefix of the controls' widget keys: `setting_` plus the name of a field of `Settings`."""
+
+
+def note_page(page: str) -> None:
+    """Note that a page without a view of its own is shown: the next view then comes from its link."""
+    if page != EXPLORE:
+        st.session_state[_PAGE] = page
 
 
 def session_id() -> str:
@@ -21,10 +29,15 @@ def session_id() -> str:
 
 
 def current() -> View:
-    """The view to show: what a link asks for when it is new, else what was last shown."""
+    """The view to show: what the URL asks for on arrival at the page, else what was last shown.
+
+    Later the URL only follows: what a browser sends along may lag behind what was written into it, and
+    reading that would move a slider back under the person's hand.
+    """
     asked = {key: st.query_params[key] for key in ("model", "recipe", "budget") if key in st.query_params}
-    if asked and asked != st.session_state.get(_WRITTEN):
+    if asked and st.session_state.get(_PAGE) != EXPLORE:
         _open_link(asked)
+    st.session_state[_PAGE] = EXPLORE
     view: View = st.session_state.setdefault(_VIEW, View())
     return view
 
@@ -56,8 +69,7 @@ def keep(view: View) -> None:
     """Remember what the controls say now, and write it into the URL."""
     st.session_state[_VIEW] = view
     parameters = parameters_of(view)
-    if st.session_state.get(_WRITTEN) != parameters or dict(st.query_params) != parameters:
-        st.session_state[_WRITTEN] = parameters
+    if st.query_params.to_dict() != parameters:
         st.query_params.from_dict(parameters)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
 
 from compression import jobs, wording
-from compression.errors import CorruptFile
+from compression.errors import CompressionError
 from compression.recipe import Recipe
 from compression.result import Result
 from pages.components.work import Snapshot
@@ -85,33 +86,33 @@ def show(seen: Snapshot) -> None:
 
 def _downloads(seen: Snapshot, results: list[Result]) -> None:
     name = f"{seen.view.model}-{seen.view.recipe.recipe_id}"
+    recipe = seen.view.recipe.to_short_json() + "\n"
     with st.container(horizontal=True, key="downloads"):
-        _button("All points (.csv)", csv_of(results), f"{seen.view.model}.csv", "text/csv", "csv")
-        _button(
-            "This recipe (.json)", seen.view.recipe.to_short_json() + "\n", f"{name}.json", "application/json", "json"
-        )
+        _button("All points (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv", "text/csv")
+        _button("This recipe (.json)", lambda: recipe, f"{name}.json", "application/json")
         if seen.result is not None:
-            _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}.compressed", "stored")
-            _artifact("Runtime file (.onnx)", seen.result.artifacts.get("onnx"), f"{name}.onnx", "onnx")
+            _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}.compressed")
+            _artifact("Runtime file (.onnx)", seen.result.artifacts.get("onnx"), f"{name}.onnx")
 
 
-def _button(label: str, data: str | bytes, file_name: str, mime: str, key: str) -> None:
+def _button(label: str, content: Callable[[], str | bytes], file_name: str, mime: str) -> None:
+    """Made when it is clicked: a page that is drawn often would leave the browser with addresses of old files."""
     st.download_button(
-        label, data, file_name, mime, on_click="ignore", icon=":material/download:", key=f"download_{key}"
+        label, content, file_name, mime, on_click="ignore", icon=":material/download:", key=f"download_{label}"
     )  # fmt: skip
 
 
-def _artifact(label: str, sha256: str | None, file_name: str, key: str) -> None:
-    """A file of the current setting; where it is lost or damaged the button says so."""
+def _artifact(label: str, sha256: str | None, file_name: str) -> None:
+    """A file of the current setting; where it is lost or damaged the page says so instead."""
     try:
         content = _content(sha256) if sha256 else None
-    except CorruptFile as error:
+    except CompressionError as error:
         st.caption(f":material/error: {error}")
         return
     if content is None:
         st.caption(f":material/error: {label}: no longer on this machine. Measure the setting again.")
         return
-    _button(label, content, file_name, "application/octet-stream", key)
+    _button(label, lambda: content, file_name, "application/octet-stream")
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -57,10 +57,11 @@ def resume() -> None:
         return
     st.page_link(
         "pages/explore.py",
-        label=f"Continue where you left: {MODELS[view.model].title}, {wording.recipe_in_words(view.recipe)}",
+        label=f"Continue where you left: {MODELS[view.model].title}",
         icon=":material/history:",
         query_params=parameters_of(view),
     )
+    st.caption(f":material/conversion_path: {wording.recipe_in_words(view.recipe)}")
 
 
 def _last_asked() -> View | None:

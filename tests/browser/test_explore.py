@@ -106,12 +106,15 @@ def verdict(page):
     return page.locator(".st-key-verdict").inner_text()
 
 
-def wait_until_measured(page):
-    """The verdict is about a measurement, and the page agrees."""
+def wait_until_measured(page, before=""):
+    """Wait for a verdict on a measurement, another one than `before`; returns it."""
     page.wait_for_function(
-        "() => { const box = document.querySelector('.st-key-verdict');"
-        " return box && /accuracy/i.test(box.innerText) && !/Estimated/.test(box.innerText) }"
+        "before => { const box = document.querySelector('.st-key-verdict');"
+        " return box && box.innerText !== before"
+        " && /accuracy/i.test(box.innerText) && !/Estimated/.test(box.innerText) }",
+        arg=before,
     )
+    return verdict(page)
 
 
 def steps_in_url(page):
@@ -142,8 +145,8 @@ def test_home_is_alive_without_a_click(server, page):
 
 def test_each_slider_leads_to_a_measured_point(server, page):
     page.goto(f"{server[0]}/explore?model=mlp-digits")
-    wait_until_measured(page)
-    assert "The model as it is" in verdict(page)
+    seen = wait_until_measured(page)
+    assert "The model as it is" in seen
     for field, key, technique in (
         ("pruning_percent", "ArrowRight", "channel_pruning"),
         ("weight_bits", "ArrowRight", "quantization"),
@@ -151,7 +154,7 @@ def test_each_slider_leads_to_a_measured_point(server, page):
     ):
         press(page, field, key, times=2)
         wait_for_step(page, technique)
-        wait_until_measured(page)
+        seen = wait_until_measured(page, seen)
         page.locator(".st-key-sizes").get_by_text(re.compile("smaller|larger|same size")).first.wait_for()
     techniques = [step["technique"] for step in steps_in_url(page)]
     assert techniques == ["distillation", "channel_pruning", "quantization"]
@@ -159,7 +162,7 @@ def test_each_slider_leads_to_a_measured_point(server, page):
 
 def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(server, page, chromium):
     page.goto(f"{server[0]}/explore?model=mlp-digits")
-    wait_until_measured(page)
+    seen = wait_until_measured(page)
     find = (
         "() => { const plot = document.querySelector('.st-key-chart_size .js-plotly-plot');"
         " const trace = plot && plot.data.find(trace => trace.name === 'Quantization');"
@@ -174,18 +177,17 @@ def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(server,
     page.mouse.move(x, y)
     page.mouse.click(x, y)
     wait_for_step(page, "quantization")
-    wait_until_measured(page)
+    words = wait_until_measured(page, seen)
     (step,) = steps_in_url(page)
     assert step["technique"] == "quantization"
     slider = page.locator(".st-key-setting_weight_bits")
     assert str(step["weight_bits"]) in slider.inner_text()
 
-    words, address = verdict(page), page.url
+    address = page.url
     again = chromium.new_page()
     again.set_default_timeout(PATIENCE_MS)
     again.goto(address)
-    wait_until_measured(again)
-    assert verdict(again) == words
+    assert wait_until_measured(again) == words
     assert steps_in_url(again) == [step]
     again.close()
 

@@ -117,6 +117,27 @@ def test_a_link_opens_exactly_its_view(explore):
     assert url_recipe(page) == json.loads(parameters_of(view)["recipe"])
 
 
+def test_a_browsers_outdated_address_does_not_move_the_sliders_back(explore):
+    page = explore(model=MODEL)
+    old = dict(page.query_params)
+    setting(page, "slider", "pruning_percent").set_value(50)
+    checked(page.run())
+    for key, value in old.items():
+        page.query_params[key] = value
+    checked(page.run())
+    assert setting(page, "slider", "pruning_percent").value == 50
+    assert url_recipe(page)["steps"]
+
+
+def test_a_link_from_another_page_is_followed(explore):
+    page = explore(model=MODEL)
+    checked(page.switch_page("app.py").run())
+    page.switch_page("pages/explore.py")
+    page.query_params["model"] = "mlp-digits"
+    checked(page.run())
+    assert setting(page, "selectbox", "model").value == "mlp-digits"
+
+
 def test_a_custom_recipe_is_measured_until_a_control_is_moved(explore, engine):
     steps = [{"technique": "magnitude_pruning", "sparsity": 0.99}]
     page = explore(model=MODEL, recipe=json.dumps(steps))
