@@ -42,7 +42,7 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 
 # Browser tests use an installed Chromium or Chrome, else one we may install; without any they are skipped.
 $(VENV)/.browser: $(VENV)/.installed-test
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq chromium; \
 	else $(BIN)/playwright install chromium || echo "No Chromium found or installed: browser tests will be skipped."; fi
 	@touch $@

@@ -1,13 +1,12 @@
 """Pages under Streamlit's AppTest, with an engine that measures at once."""
 
 import sys
-from pathlib import Path
 
 import pytest
 from fake_engine import FakeEngine
+from page_tools import ROOT, checked
 from streamlit.testing.v1 import AppTest
 
-ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
 
 
@@ -41,14 +40,3 @@ def explore(engine):
         return checked(page.run())
 
     return open_explore
-
-
-def progress(page):
-    """What the page's progress bars and links say, which AppTest has no names for."""
-    return [bar.proto.text for bar in page.get("progress")] + [link.proto.label for link in page.get("page_link")]
-
-
-def checked(page):
-    """The page, after making sure that it did not fail."""
-    assert not page.exception, [error.message for error in page.exception]
-    return page

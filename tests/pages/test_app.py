@@ -1,8 +1,8 @@
 import subprocess
 import sys
 
-from conftest import ROOT, progress
 from fake_engine import fabricate
+from page_tools import ROOT, progress
 
 from compression.links import DEFAULT_MODEL
 from compression.recipe import make_recipe

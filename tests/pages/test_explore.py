@@ -2,8 +2,8 @@ import json
 
 import pandas as pd
 import pytest
-from conftest import checked, progress
 from fake_engine import fabricate
+from page_tools import checked, progress
 
 from compression.links import View, parameters_of
 from compression.recipe import make_recipe

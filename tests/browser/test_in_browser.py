@@ -28,14 +28,7 @@ FLAGS = [
 PATIENCE_MS = 240_000
 """For a measured point on a busy machine with two slow cores; an idle one needs seconds."""
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("COMPRESSION_REQUIRE_BROWSER"),
-        reason="no Chromium; COMPRESSION_REQUIRE_BROWSER=1 makes this a failure",
-    ),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 EXPECTED_PROBES = ("/explore/_stcore/",)
 """Streamlit's own script first looks for the server below the page's path, and Chromium logs the 404."""
 
@@ -76,10 +69,14 @@ def _wait_for(address, process):
 
 @pytest.fixture(scope="module")
 def chromium():
+    """The system's Chromium, or else the one that `playwright install chromium` brought."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        path = CHROMIUM or playwright.chromium.executable_path
+        if not Path(path).exists() and not os.environ.get("COMPRESSION_REQUIRE_BROWSER"):
+            pytest.skip("no Chromium; COMPRESSION_REQUIRE_BROWSER=1 makes this a failure")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 
@@ -134,7 +131,7 @@ def press(page, field, key, times=1):
         slider.press(key)
 
 
-def test_home_is_alive_without_a_click(server, page):
+def test_home_is_alive_without_a_click(page, server):
     page.goto(server[0])
     page.wait_for_function(
         "() => [...document.querySelectorAll('.js-plotly-plot')].filter("
@@ -143,7 +140,7 @@ def test_home_is_alive_without_a_click(server, page):
     page.get_by_text("MLP on digits").first.wait_for()
 
 
-def test_each_slider_leads_to_a_measured_point(server, page):
+def test_each_slider_leads_to_a_measured_point(page, server):
     page.goto(f"{server[0]}/explore?model=mlp-digits")
     seen = wait_until_measured(page)
     assert "The model as it is" in seen
@@ -160,7 +157,7 @@ def test_each_slider_leads_to_a_measured_point(server, page):
     assert techniques == ["distillation", "channel_pruning", "quantization"]
 
 
-def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(server, page, chromium):
+def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(page, chromium, server):
     page.goto(f"{server[0]}/explore?model=mlp-digits")
     seen = wait_until_measured(page)
     find = (
@@ -192,7 +189,21 @@ def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(server,
     again.close()
 
 
-def test_a_running_job_can_be_cancelled(server, page):
+def test_every_download_holds_something(page, server):
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    wait_until_measured(page)
+    buttons = page.locator(".st-key-downloads button")
+    buttons.nth(3).wait_for()
+    names = []
+    for index in range(4):
+        with page.expect_download() as download:
+            buttons.nth(index).click()
+        assert Path(download.value.path()).stat().st_size > 20
+        names.append(Path(download.value.suggested_filename).suffix)
+    assert names == [".csv", ".json", ".compressed", ".onnx"]
+
+
+def test_a_running_job_can_be_cancelled(page, server):
     recipe = json.dumps({"steps": [{"technique": "distillation", "width_mult": 0.5, "epochs": 200}]})
     page.goto(f"{server[0]}/explore?model=lenet5-mnist5k&recipe={urllib.parse.quote(recipe)}")
     button = page.locator(".st-key-progress_give_up button")
@@ -201,7 +212,7 @@ def test_a_running_job_can_be_cancelled(server, page):
     page.get_by_text("Not measured: you cancelled it").wait_for()
 
 
-def test_a_bad_address_is_explained(server, page):
+def test_a_bad_address_is_explained(page, server):
     page.goto(f"{server[0]}/explore?model=resnet9000")
     page.get_by_text("There is no model 'resnet9000'").wait_for()
 

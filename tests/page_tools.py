@@ -1,0 +1,16 @@
+"""What tests of pages share."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def progress(page):
+    """What the page's progress bars and links say, which AppTest has no names for."""
+    return [bar.proto.text for bar in page.get("progress")] + [link.proto.label for link in page.get("page_link")]
+
+
+def checked(page):
+    """The page, after making sure that it did not fail."""
+    assert not page.exception, [error.message for error in page.exception]
+    return page
