@@ -28,11 +28,10 @@ from rich.table import Table
 from compression import wording
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
 from compression.recipe import Recipe, parse_recipe, parse_sweep
-from compression.result import Result
+from compression.result import STORED_SUFFIX, Result
 from compression.store import Store
 
 Report = Callable[[float, str], None]
-STORED_SUFFIX = ".cnet"
 COLUMNS = ("id", "recipe", "accuracy, 95 %", "stored file", ".onnx", "latency", "ratio to baseline, 95 %")
 WIDE = 200
 """Characters a line where no terminal says how wide it is."""

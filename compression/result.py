@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+STORED_SUFFIX = ".cnet"
+"""How the names of stored files end."""
+
 
 class Machine(BaseModel):
     """Where and with what a row was measured."""

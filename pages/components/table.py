@@ -11,7 +11,7 @@ import streamlit as st
 from compression import jobs, wording
 from compression.errors import CompressionError
 from compression.recipe import Recipe
-from compression.result import Result
+from compression.result import STORED_SUFFIX, Result
 from pages.components.work import Snapshot
 
 _COLUMNS = {
@@ -91,7 +91,7 @@ def _downloads(seen: Snapshot, results: list[Result]) -> None:
         _button("All points (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv", "text/csv")
         _button("This recipe (.json)", lambda: recipe, f"{name}.json", "application/json")
         if seen.result is not None:
-            _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}.compressed")
+            _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}{STORED_SUFFIX}")
             _artifact("Runtime file (.onnx)", seen.result.artifacts.get("onnx"), f"{name}.onnx")
 
 

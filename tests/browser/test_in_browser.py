@@ -200,7 +200,7 @@ def test_every_download_holds_something(page, server):
             buttons.nth(index).click()
         assert Path(download.value.path()).stat().st_size > 20
         names.append(Path(download.value.suggested_filename).suffix)
-    assert names == [".csv", ".json", ".compressed", ".onnx"]
+    assert names == [".csv", ".json", ".cnet", ".onnx"]
 
 
 def test_a_running_job_can_be_cancelled(page, server):
