@@ -43,7 +43,7 @@ def current() -> View:
 
 
 def last() -> View | None:
-    """What this session showed last, if it showed anything."""
+    """What this visit showed last, if it showed anything."""
     return st.session_state.get(_VIEW)
 
 
