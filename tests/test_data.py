@@ -1,7 +1,10 @@
 import gzip
 import hashlib
 import http.server
+import io
+import pickle
 import struct
+import tarfile
 import threading
 
 import numpy as np
@@ -72,19 +75,7 @@ def _idx(array):
     return gzip.compress(header + array.tobytes())
 
 
-@pytest.fixture
-def fashion_server(monkeypatch, fresh_home):
-    """Small files in the real format, served from loopback to torchvision's real loading code."""
-    from compression.vision import datasets
-
-    monkeypatch.setattr(data, "DEBIAN_FASHION_MNIST", fresh_home / "nowhere")
-    (fresh_home / "data").unlink()
-    rng = np.random.default_rng(0)
-    files = {}
-    for part, n in (("train", 3000), ("t10k", 40)):
-        files[f"{part}-images-idx3-ubyte.gz"] = _idx(rng.integers(0, 256, (n, 28, 28), dtype=np.uint8))
-        files[f"{part}-labels-idx1-ubyte.gz"] = _idx(rng.integers(0, 10, n, dtype=np.uint8))
-
+def _serve(files):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             content = files.get(self.path.rsplit("/", 1)[-1])
@@ -98,6 +89,23 @@ def fashion_server(monkeypatch, fresh_home):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture
+def fashion_server(monkeypatch, fresh_home):
+    """Small files in the real format, served from loopback to torchvision's real loading code."""
+    from compression.vision import datasets
+
+    monkeypatch.setattr(data, "DEBIAN_FASHION_MNIST", fresh_home / "nowhere")
+    (fresh_home / "data").unlink()
+    rng = np.random.default_rng(0)
+    files = {}
+    for part, n in (("train", 3000), ("t10k", 40)):
+        files[f"{part}-images-idx3-ubyte.gz"] = _idx(rng.integers(0, 256, (n, 28, 28), dtype=np.uint8))
+        files[f"{part}-labels-idx1-ubyte.gz"] = _idx(rng.integers(0, 10, n, dtype=np.uint8))
+
+    server = _serve(files)
     mirror = f"http://127.0.0.1:{server.server_port}/"
     monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [mirror], raising=False)
     resources = [(name, hashlib.md5(content).hexdigest()) for name, content in files.items()]
@@ -126,6 +134,49 @@ def test_fashion_mnist_offline_says_what_to_do(fashion_server):
     with pytest.raises(DataUnavailable, match="dataset-fashion-mnist"):
         data.load_dataset("fashion-mnist")
     assert not data.is_local("fashion-mnist")
+
+
+def _cifar_batches():
+    """Small batches in CIFAR-10's real format: pickled dictionaries in a gzipped tar file."""
+    rng = np.random.default_rng(0)
+    names = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
+    return {
+        name: pickle.dumps(
+            {
+                "data": rng.integers(0, 256, (600, 3072), dtype=np.uint8),
+                "labels": rng.integers(0, 10, 600).tolist(),
+            }
+        )
+        for name in names
+    } | {"batches.meta": pickle.dumps({"label_names": list("abcdefghij")})}
+
+
+def test_cifar10_is_downloaded_and_split(fresh_home, monkeypatch):
+    from compression.vision import datasets
+
+    (fresh_home / "data").unlink()
+    batches, archive = _cifar_batches(), io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name, content in batches.items():
+            entry = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    md5 = {name: hashlib.md5(content).hexdigest() for name, content in batches.items()}
+    server = _serve({"cifar-10-python.tar.gz": archive.getvalue()})
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz")
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.getvalue()).hexdigest())
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", [[n, md5[n]] for n in md5 if n.startswith("data")])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [["test_batch", md5["test_batch"]]])
+    monkeypatch.setattr(
+        datasets.CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": md5["batches.meta"]}
+    )
+    dataset = data.load_dataset("cifar10")
+    server.shutdown()
+    assert dataset.input_shape == (3, 32, 32)
+    assert (len(dataset.train), len(dataset.calibration), len(dataset.validation)) == (488, 512, 2000)
+    test = pickle.loads(batches["test_batch"])
+    np.testing.assert_array_equal(dataset.test.images.reshape(600, 3072), test["data"])
+    assert dataset.test.y.tolist() == test["labels"]
 
 
 @pytest.mark.skipif(not data.DEBIAN_FASHION_MNIST.is_dir(), reason="dataset-fashion-mnist is not installed")
