@@ -9,7 +9,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3 python; do \
 	if $$p -c '$(FITS)' 2>/dev/null; then echo $$p; break; fi; done)
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.installed

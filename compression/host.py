@@ -27,9 +27,7 @@ from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
 from compression import worker as work
-
-BACKGROUND = "background"
-"""The Dask resource that background jobs need. The first worker lacks it and is always there for a person."""
+from compression.cluster import BACKGROUND
 
 CLOSE_TIMEOUT_S = 4
 """Closing takes a second; after this long the process simply ends and the system cleans up."""
@@ -132,7 +130,7 @@ class Workers:
             name=str(number),
             nthreads=1,
             memory_limit=max(2**30, int(MEMORY_LIMIT * 0.9 / worker_count())),
-            resources={BACKGROUND: 1} if number else {},
+            resources={BACKGROUND: 1} if number else {},  # the first one is always there for a person
             **self._common,
         )
 
