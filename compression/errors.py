@@ -9,6 +9,10 @@ class InvalidRecipe(CompressionError):
     """A recipe, step or setting that cannot be carried out."""
 
 
+class NotApplicable(InvalidRecipe):
+    """A step that makes no sense for this model: its text says why."""
+
+
 class UnknownModel(CompressionError):
     """A model name that the catalogue does not hold."""
 

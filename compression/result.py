@@ -9,6 +9,14 @@ from pydantic import BaseModel, ConfigDict
 STORED_SUFFIX = ".cnet"
 """How the names of stored files end."""
 
+STORED_PARTS = ("codes", "positions", "codebooks", "scales", "biases", "graph", "header")
+"""What the bytes of a stored file hold: weights' values or codes, where they are, the values that codes stand
+for, grids, biases and batch-norm leftovers, the network's structure, and magic number, version and checksum."""
+
+RUNTIME_PARTS = ("weights", "zeros", "codebooks", "scales", "biases", "rounding", "graph")
+"""What the bytes of a runtime file hold: weights that are not zero, zeros kept dense, the values that codes stand
+for, grids, biases, the nodes that round activations, and the rest of the network's structure."""
+
 
 class Machine(BaseModel):
     """Where and with what a row was measured."""
@@ -22,12 +30,32 @@ class Machine(BaseModel):
     versions: dict[str, str]
 
 
+class SparseTiming(BaseModel):
+    """One layer's product with its weights as a sparse matrix against dense, measured (milliseconds, medians)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    layer: str
+    rows: int
+    columns: int
+    sparsity: float
+    batch_size: int
+    dense_ms: float
+    sparse_ms: float
+
+
 class Measures(BaseModel):
     """The numbers of one network; for a result and, under the same conditions, for its baseline.
 
     Fractions lie in 0..1, times in milliseconds, sizes in bytes. `accuracy_low` and `accuracy_high` are
     the Wilson 95 % interval; the latency ratio is to the interleaved baseline (below 1 is faster) with
     its 95 % bootstrap interval.
+
+    `ledger` says where the bytes of the stored file go (`STORED_PARTS`; sums to `stored_bytes`),
+    `runtime_ledger` where those of the runtime file go (`RUNTIME_PARTS`; sums to `onnx_bytes`).
+    `integer_macs` of the `macs` are carried out by integer kernels. `peak_memory_bytes` is computed: the
+    weights as the runtime holds them (`weight_bytes`) and the most activations that live at one time for
+    one image (`activation_bytes`); `process_peak_bytes` is measured, None where the system cannot say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +76,17 @@ class Measures(BaseModel):
     params: int
     nonzero_params: int
     macs: int
+    integer_macs: int = 0
+    weight_bytes: int = 0
+    activation_bytes: int = 0
+    process_peak_bytes: int | None = None
+    ledger: dict[str, int] = {}
+    runtime_ledger: dict[str, int] = {}
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Weights and the largest activations that live together, for one image; computed."""
+        return self.weight_bytes + self.activation_bytes
 
 
 class Result(Measures):
@@ -55,7 +94,8 @@ class Result(Measures):
 
     `accuracy_difference` is accuracy minus the baseline's on the same images, with its 95 % interval and
     the exact McNemar p value; `changed_predictions` counts the images whose predicted class changed.
-    `artifacts` maps `stored`, `onnx` and `predictions` to SHA-256 names in the artifact folder.
+    `artifacts` maps `stored`, `onnx` and `predictions` to SHA-256 names in the artifact folder. `sparse` holds
+    timings of the layers whose weights were made sparse, at batch sizes 1 and 16.
     """
 
     recipe_id: str
@@ -74,6 +114,7 @@ class Result(Measures):
     model_version: str
     created_at: str
     artifacts: dict[str, str]
+    sparse: tuple[SparseTiming, ...] = ()
 
     @property
     def size_ratio(self) -> float:
