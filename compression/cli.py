@@ -3,6 +3,7 @@
     python -m compression models --json
     python -m compression run RECIPE.json --json --out DIR
     python -m compression sweep SWEEP.json --json
+    python -m compression sparse MODEL --json
     python -m compression decode STORED_FILE --onnx OUT.onnx
     python -m compression data MODEL --split test --out test.npz
 
@@ -16,6 +17,7 @@ import argparse
 import contextlib
 import json
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -25,16 +27,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from compression import wording
+from compression import energy, wording
+from compression.crossover import crossover
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
 from compression.recipe import Recipe, parse_recipe, parse_sweep
-from compression.result import STORED_SUFFIX, Result
+from compression.result import STORED_SUFFIX, Measures, Result, SparseTiming
 from compression.store import Store
 
 Report = Callable[[float, str], None]
 COLUMNS = ("id", "recipe", "accuracy, 95 %", "stored file", ".onnx", "latency", "ratio to baseline, 95 %")
 WIDE = 200
 """Characters a line where no terminal says how wide it is."""
+MAX_SECONDS = 3600
+"""Of one measurement: the machine's lock is held meanwhile."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--fresh", action="store_true", help="measure again even if measured before")
     sweep.set_defaults(command=_sweep)
 
+    sparse = commands.add_parser("sparse", help="time a model's layers as sparse products, and find where they win")
+    sparse.add_argument("model", metavar="MODEL")
+    sparse.add_argument("--json", action="store_true", help="print one JSON object: timings and crossovers")
+    sparse.add_argument("--seconds", type=_seconds, default=5.0, help="about how long to measure (default: 5)")
+    sparse.set_defaults(command=_sparse)
+
     decode = commands.add_parser("decode", help="turn a stored file into a runtime file")
     decode.add_argument("stored", metavar="STORED_FILE", type=Path)
     decode.add_argument("--onnx", metavar="OUT.onnx", type=Path, required=True)
@@ -120,6 +131,7 @@ def _run(options: argparse.Namespace) -> int:
         print(result.model_dump_json(indent=1))
     else:
         _print_table([result])
+        _print_costs(result)
     return 0
 
 
@@ -152,6 +164,61 @@ def _print_failure(recipe: Recipe, error: CompressionError, as_json: bool) -> No
     if as_json:
         failure = {"recipe_id": recipe.recipe_id, "recipe": recipe.model_dump(mode="json"), "error": str(error)}
         print(json.dumps(failure), flush=True)
+
+
+def _sparse(options: argparse.Namespace) -> int:
+    from compression.run import load_network
+    from compression.sparse_inference import sparsity_curve
+
+    with _progress() as report:
+        timings = sparsity_curve(load_network(options.model), options.seconds, report=report)
+    curves = _curves(timings)
+    if options.json:
+        meeting = [
+            {"layer": layer, "batch_size": batch_size, "crossover": crossover(rows)}
+            for (layer, batch_size), rows in curves.items()
+        ]
+        timed = [timing.model_dump() for timing in timings]
+        print(json.dumps({"model": options.model, "timings": timed, "crossovers": meeting}, indent=1))
+    else:
+        _print_curves(curves)
+    return 0
+
+
+Curves = dict[tuple[str, int], list[SparseTiming]]
+
+
+def _curves(timings: Sequence[SparseTiming]) -> Curves:
+    """Timings by layer and batch size."""
+    curves: Curves = {}
+    for timing in timings:
+        curves.setdefault((timing.layer, timing.batch_size), []).append(timing)
+    return curves
+
+
+def _print_curves(curves: Curves) -> None:
+    """One line for each layer and batch size: sparse time over dense time at each sparsity."""
+    sparsities = [f"{wording.percent(row.sparsity, 0)} %" for row in next(iter(curves.values()))]
+    table = Table("layer", "weights", "batch", "dense", *sparsities, "sparse wins from", box=None)
+    for (layer, batch_size), rows in curves.items():
+        meeting = crossover(rows)
+        table.add_row(
+            layer,
+            f"{rows[0].rows} × {rows[0].columns}",
+            str(batch_size),
+            wording.milliseconds(statistics.median(row.dense_ms for row in rows)),
+            *(f"{row.sparse_ms / row.dense_ms:.2f}" for row in rows),
+            "nowhere here" if meeting is None else f"{wording.percent(meeting)} % zeros",
+        )
+    _console().print("Time of a sparse product over that of a dense one, below 1 is faster:")
+    _console().print(table)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"must lie above 0 and at most {MAX_SECONDS}, but got {text}")
+    return seconds
 
 
 def _decode(options: argparse.Namespace) -> int:
@@ -214,6 +281,45 @@ def _print_table(results: Sequence[Result]) -> None:
             f"{r.latency_ratio:.2f} [{r.latency_ratio_low:.2f}, {r.latency_ratio_high:.2f}]",
         )
     _console().print(table)
+
+
+def _print_costs(result: Result) -> None:
+    """What it costs to run, beside the baseline, and where the bytes of its files go."""
+    table = Table("costs", "baseline", "this", box=None)
+    for name, before, after in zip(COSTS, _costs(result.baseline), _costs(result), strict=True):
+        table.add_row(name, before, after)
+    _console().print()
+    _console().print(table)
+    _console().print(f"* {energy.LABEL}; {energy.WORLD_GRID:g} g CO2 a kWh")
+    for title, ledger in (("stored file", result.ledger), ("runtime file", result.runtime_ledger)):
+        parts = ", ".join(f"{part} {size:,}" for part, size in ledger.items() if size)
+        if parts:
+            _console().print(f"bytes of the {title}: {parts}")
+
+
+COSTS = (
+    "operations (MACs)",
+    "of them in integer kernels",
+    "peak memory, computed",
+    "process peak, measured",
+    "energy, weights in cache*",
+    "energy, weights in DRAM*",
+    "CO2 per million, weights in DRAM*",
+)
+
+
+def _costs(row: Measures) -> tuple[str, ...]:
+    """The values of `COSTS`."""
+    cache, dram = (energy.energy(row, memory).joules for memory in ("cache", "dram"))
+    return (
+        wording.count(row.macs),
+        f"{wording.percent(row.integer_macs / row.macs if row.macs else 0.0, 0)} %",
+        wording.size(row.peak_memory_bytes),
+        "unknown" if row.process_peak_bytes is None else wording.size(row.process_peak_bytes),
+        wording.energy(cache),
+        wording.energy(dram),
+        wording.grams(energy.carbon_grams_per_million(dram)),
+    )
 
 
 def _console() -> Console:

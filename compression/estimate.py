@@ -2,19 +2,22 @@
 
 Each slider has a rough prior: a formula for its accuracy change, size factor and latency factor. Where
 points of its curve have been measured, the prior is corrected by them (interpolated between slider
-positions), so that at a measured position the guess equals the measurement. Several sliders combine as if
-they were independent: accuracy changes add, factors multiply. A guess is always shown as one.
+positions), so that at a measured position the guess equals the measurement. What has no curve (another
+family's student, tied layers, few bits for activations, how the file is written) keeps its prior. Several
+settings combine as if they were independent: accuracy changes add, factors multiply. A guess is always
+shown as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from compression.result import Result
-from compression.sweeps import FLOAT_BITS, INTEGER_BITS, Budget, Curve, Settings
+from compression.settings import FLOAT_BITS, INTEGER_BITS, Budget, Settings
+from compression.sweeps import Curve
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ def estimate(settings: Settings, known: Known, measured: Mapping[Curve, Mapping[
     `measured` holds the results of the chosen model's and budget's curves by slider position.
     """
     effects = [
-        _effect(curve, position, settings.budget, measured.get(curve, {})) for curve, position in _moved(settings)
+        *(_effect(curve, position, settings.budget, measured.get(curve, {})) for curve, position in _moved(settings)),
+        *_without_curve(settings),
     ]
     change = sum(effect.accuracy_change for effect in effects)
     size = float(np.prod([effect.size_factor for effect in effects]))
@@ -71,24 +75,69 @@ def _bounded(accuracy: float, known: Known) -> float:
 
 
 def _moved(settings: Settings) -> list[tuple[Curve, int]]:
-    """The sliders that are not neutral, with their positions."""
+    """The sliders that are not neutral, each with the curve it moves along and its position."""
     moved: list[tuple[Curve, int]] = []
-    if settings.student_percent < 100:
-        moved.append(("distillation", settings.student_percent))
+    if settings.has_student and settings.student in ("same", "slimmable"):
+        student: Curve = "distillation" if settings.student == "same" else "slimmable_student"
+        moved.append((student, settings.student_percent))
+    if settings.separable_percent > 0:
+        moved.append(("depthwise_separable", settings.separable_percent))
+    if settings.rank_percent < 100:
+        moved.append(("low_rank", settings.rank_percent))
     if settings.pruning_percent > 0:
-        channels = settings.remove == "channels"
-        moved.append(("channel_pruning" if channels else "magnitude_pruning", settings.pruning_percent))
+        moved.append((_pruning_curve(settings), round(100 * settings.removed)))
     if settings.weight_bits < FLOAT_BITS:
-        moved.append(("quantization", settings.weight_bits))
+        moved.append(("weight_sharing" if settings.has_codebook else "quantization", settings.weight_bits))
     return moved
+
+
+def _pruning_curve(settings: Settings) -> Curve:
+    if settings.remove == "channels":
+        return "channel_pruning"
+    return "second_order_pruning" if settings.criterion == "second_order" else "magnitude_pruning"
+
+
+def _without_curve(settings: Settings) -> list[Effect]:
+    """Priors of settings that no curve measures."""
+    effects = []
+    if settings.student in _FAMILIES:
+        effects.append(_family_prior(settings.student, settings.student_percent / 100, settings.depth_percent / 100))
+    if settings.tied_blocks > 1:
+        effects.append(Effect(-0.02 if settings.budget != "none" else -0.4, 1 - 0.5 * (1 - 1 / settings.tied_blocks)))
+    if settings.integer_activations is not None and settings.integer_activations < INTEGER_BITS:
+        effects.append(Effect(-0.005 * (INTEGER_BITS - settings.integer_activations) ** 2))
+    if settings.coding != "context":
+        effects.append(Effect(size_factor=_CODING_FACTOR[settings.coding]))
+    if settings.rate_weight > 0 and settings.has_grid:
+        effects.append(Effect(-0.01 * settings.rate_weight, 1 - 0.3 * settings.rate_weight))
+    return effects
+
+
+_FAMILIES = {"mobilenet_v3_small": (4.0, 2.0), "efficientnet_b0": (10.0, 5.0), "squeezenet": (2.0, 2.0)}
+"""Sizes and latencies of the full families in those of a small sample model, which they mostly exceed."""
+
+_CODING_FACTOR = {"huffman": 1.03, "packed": 1.15}
+"""What Huffman codes and plain bits cost against adaptive arithmetic coding of the same weights."""
+
+
+def _family_prior(family: str, width: float, depth: float) -> Effect:
+    """Weights grow with the square of the width and with the depth; trained, so a few points are lost at most."""
+    size, latency = _FAMILIES[family]
+    return Effect(-0.02 - 0.04 * (1 - width) ** 2, size * width**1.8 * depth, latency * (0.3 + 0.7 * width) * depth)
 
 
 _NEUTRAL: dict[Curve, int] = {
     "channel_pruning": 0,
     "magnitude_pruning": 0,
+    "second_order_pruning": 0,
     "quantization": FLOAT_BITS,
+    "weight_sharing": FLOAT_BITS,
     "distillation": 100,
+    "slimmable_student": 100,
+    "low_rank": 100,
+    "depthwise_separable": 0,
 }
+"""Where each slider does nothing."""
 
 
 def _effect(curve: Curve, position: int, budget: Budget, results: Mapping[int, Result]) -> Effect:
@@ -122,13 +171,18 @@ def _corrections(prior: Effect, result: Result | None) -> tuple[float, float, fl
 
 def _prior(curve: Curve, position: int, budget: Budget) -> Effect:
     trained = budget != "none"
-    if curve == "channel_pruning":
-        return _channel_prior(position / 100, trained)
-    if curve == "magnitude_pruning":
-        return _weight_prior(position / 100, trained)
-    if curve == "quantization":
-        return _bits_prior(position, trained)
-    return _student_prior(position / 100)
+    fraction = position / 100
+    priors: dict[Curve, Callable[[], Effect]] = {
+        "channel_pruning": lambda: _channel_prior(fraction, trained),
+        "magnitude_pruning": lambda: _weight_prior(fraction, 0.2 if trained else 0.6),
+        "second_order_pruning": lambda: _weight_prior(fraction, 0.2 if trained else 0.3),
+        "quantization": lambda: _bits_prior(position, trained),
+        "weight_sharing": lambda: _codebook_prior(position, trained),
+        "slimmable_student": lambda: _student_prior(fraction),
+        "low_rank": lambda: _rank_prior(fraction, trained),
+        "depthwise_separable": lambda: _separable_prior(fraction, trained),
+    }
+    return priors.get(curve, lambda: _student_prior(fraction))()
 
 
 def _channel_prior(removed: float, trained: bool) -> Effect:
@@ -140,9 +194,9 @@ def _channel_prior(removed: float, trained: bool) -> Effect:
     return Effect(-loss, (1 - removed) ** 1.8, 0.15 + 0.85 * (1 - removed) ** 1.5)
 
 
-def _weight_prior(sparsity: float, trained: bool) -> Effect:
-    """Single weights leave harmlessly up to one half; each kept one also costs its position (6 bits)."""
-    loss = (0.2 if trained else 0.6) * max(0.0, 2 * sparsity - 1) ** 4
+def _weight_prior(sparsity: float, worst: float) -> Effect:
+    """Single weights leave harmlessly up to one half, and cost `worst` if all go; positions cost 6 bits each."""
+    loss = worst * max(0.0, 2 * sparsity - 1) ** 4
     return Effect(-loss, min(1.0, (1 - sparsity) * 38 / 32), 1.0)
 
 
@@ -155,6 +209,24 @@ def _bits_prior(bits: int, trained: bool) -> Effect:
     loss = _BITS_LOSS.get(bits, 0.0) * (0.2 if trained else 1.0)
     size = 1.0 if bits == FLOAT_BITS else bits / FLOAT_BITS + 0.02
     return Effect(-loss, size, 0.75 if bits <= INTEGER_BITS else 1.0)
+
+
+def _codebook_prior(bits: int, trained: bool) -> Effect:
+    """Shared values fit the weights better than a grid of as many; the runtime gets floats back, no faster."""
+    if bits == FLOAT_BITS:
+        return Effect()
+    return Effect(-_BITS_LOSS.get(bits + 1, 0.0) * (0.2 if trained else 1.0), bits / FLOAT_BITS + 0.02, 1.0)
+
+
+def _rank_prior(kept: float, trained: bool) -> Effect:
+    """Two thin layers of rank r have about 2 r / n of the weights, so that halves of all ranks save little."""
+    loss = (0.1 if trained else 0.8) * (1 - kept) ** 4
+    return Effect(-loss, min(1.0, 1.6 * kept + 0.05), min(1.0, 1.4 * kept + 0.2))
+
+
+def _separable_prior(share: float, trained: bool) -> Effect:
+    """A k x k convolution becomes k x k + 1 x 1: hardly a ninth of its weights, and not itself without training."""
+    return Effect(-(0.03 if trained else 0.8) * share, 1 - 0.8 * share, 1 - 0.5 * share)
 
 
 def _student_prior(width: float) -> Effect:

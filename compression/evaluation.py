@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -27,10 +28,14 @@ _LOADING_ERRORS = (
 )
 
 
-def open_session(onnx_bytes: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+def open_session(
+    onnx_bytes: bytes, threads: int | None = None, *, optimize: bool = True, save_as: Path | None = None
+) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU, with `threads` threads (None: one for each core).
 
-    Raises `CorruptFile` when the bytes are no network that ONNX Runtime can run.
+    `save_as` names a file for the graph that the runtime makes out of this one and really runs: constants
+    folded, layers fused, integer kernels chosen, memory laid out for this processor; `optimize=False` runs
+    such a graph as it is. Raises `CorruptFile` when the bytes are no network that ONNX Runtime can run.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
@@ -38,6 +43,10 @@ def open_session(onnx_bytes: bytes, threads: int | None = None) -> onnxruntime.I
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3  # errors only; warnings would go to the terminal of whoever started us
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn a core
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if save_as is not None:
+        options.optimized_model_filepath = str(save_as)
     if not _VNNI & set(describe_machine().instruction_sets):
         # Other x86 processors add products of 8-bit numbers in 16 bits, which overflow. This makes them exact
         # and integer kernels up to twice as slow; with VNNI they are exact anyway.

@@ -28,14 +28,20 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from compression.errors import UnsupportedModel
+from compression.grids import SMALLEST_SCALE
 from compression.network import (
     ActivationQuantizer,
     Affine,
+    BrainFloat,
+    Codebook,
+    DynamicQuantizer,
+    Half,
     WeightedLayer,
     WeightFormat,
     input_shape,
     module_of,
     weight_format,
+    weighted_layers,
 )
 from compression.primitives.batch_norm import fold_batch_norm
 
@@ -76,6 +82,9 @@ class _Writer:
         self.initializers: list[onnx.TensorProto] = []
         self.names: dict[fx.Node, str] = {}
         self.output_shape: tuple[int, ...] = ()
+        self.float_weights: dict[WeightedLayer, str] = {}
+        self.row_scales: dict[object, str] = {}
+        self._written: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
 
     def write(self) -> None:
@@ -114,17 +123,38 @@ class _Writer:
             f"{', '.join(sorted(kind.__name__ for kind in _LAYERS))}; and their functional forms, +, * and cat."
         )
 
-    def op(self, op_type: str, *inputs: str, **attributes: int | float | list[int]) -> str:
+    def op(self, op_type: str, *inputs: str, **attributes: int | float | str | list[int]) -> str:
         """Append one node; returns the name of its output."""
         name = self._new_name()
         self.nodes.append(helper.make_node(op_type, inputs, [name], **attributes))
         return name
 
     def constant(self, values: NDArray[Any]) -> str:
-        """Append one initializer; returns its name."""
+        """The name of an initializer with these numbers; equal ones are written once, as for tied layers."""
+        values = np.asarray(values, order="C")
+        key = (values.dtype.str, values.shape, values.tobytes())
+        if key not in self._written:
+            self._written[key] = self._new_name()
+            self.initializers.append(numpy_helper.from_array(values, self._written[key]))
+        return self._written[key]
+
+    def brain_float(self, values: NDArray[np.float32]) -> str:
+        """An initializer of bfloat16 numbers, the upper halves of float32 numbers whose lower halves are zero."""
+        halves = (values.view(np.uint32) >> 16).astype("<u2")
         name = self._new_name()
-        self.initializers.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
+        tensor = onnx.TensorProto(name=name, data_type=TensorProto.BFLOAT16, dims=values.shape)
+        tensor.raw_data = halves.tobytes()
+        self.initializers.append(tensor)
         return name
+
+    def has_zero(self, book: Codebook) -> bool:
+        """Whether one of the layers with these values has a mask: their common codebook then begins with a zero."""
+        formats = (weight_format(layer) for layer in weighted_layers(self.model).values())
+        return any(
+            found.mask is not None and not bool(found.mask.all())
+            for found in formats
+            if isinstance(found.grid, Codebook) and found.grid.values is book.values
+        )
 
     def value(self, argument: object) -> str:
         """The name of a graph node's value, or of a new constant."""
@@ -166,7 +196,17 @@ def _conv_padding(layer: nn.Conv2d) -> tuple[list[int], list[int]]:
 
 
 def _linear(writer: _Writer, node: fx.Node, layer: nn.Linear) -> str:
+    if node.args[0] in writer.row_scales:
+        return _dynamic_linear(writer, node, layer)
     return writer.op("Gemm", *_operands(writer, node, layer), transB=1)
+
+
+def _dynamic_linear(writer: _Writer, node: fx.Node, layer: nn.Linear) -> str:
+    """Integers for rows brought to a scale of 1; afterwards each row gets its own scale back, then the bias."""
+    weight = _dequantize(writer, *_codes(layer, weight_format(layer)))
+    sums = writer.op("Gemm", writer.value(node.args[0]), weight, transB=1)
+    y = writer.op("Mul", sums, writer.row_scales[node.args[0]])
+    return y if layer.bias is None else writer.op("Add", y, writer.constant(_array(layer.bias)))
 
 
 def _operands(writer: _Writer, node: fx.Node, layer: WeightedLayer) -> list[str]:
@@ -213,13 +253,42 @@ def _integer_operands(
 
 
 def _float_weight(writer: _Writer, layer: WeightedLayer) -> str:
-    """The weight for a float kernel. Cast and Mul of constants are done once, when the file is loaded."""
-    restriction = weight_format(layer)
-    if not isinstance(restriction.grid, Affine):
-        weight = _array(layer.weight) + np.float32(0)  # turns -0.0, which masking leaves, into 0.0
-        if restriction.grid is None:
-            return writer.constant(weight)
-        return writer.op("Cast", writer.constant(weight.astype(np.float16)), to=TensorProto.FLOAT)
+    """The weight for a float kernel, written once for all calls of the layer.
+
+    What turns constants into others (Cast, Mul, Gather) is done once, when the file is loaded.
+    """
+    if layer not in writer.float_weights:
+        writer.float_weights[layer] = _unpacked(writer, layer, weight_format(layer))
+    return writer.float_weights[layer]
+
+
+def _unpacked(writer: _Writer, layer: WeightedLayer, restriction: WeightFormat) -> str:
+    match restriction.grid:
+        case Affine():
+            return _scaled_codes(writer, layer, restriction)
+        case Codebook():
+            return _looked_up(writer, restriction.grid, restriction.mask)
+    weight = _array(layer.weight) + np.float32(0)  # turns -0.0, which masking leaves, into 0.0
+    match restriction.grid:
+        case Half():
+            return writer.op("Cast", writer.constant(weight.astype(np.float16)), to=TensorProto.FLOAT)
+        case BrainFloat():
+            return writer.op("Cast", writer.brain_float(weight), to=TensorProto.FLOAT)
+    return writer.constant(weight)
+
+
+def _looked_up(writer: _Writer, book: Codebook, mask: Tensor | None) -> str:
+    """Codes that point into a codebook. Weights outside the mask point at a zero that is put before its values."""
+    codes, values = _array(book.codes), _array(book.values)
+    if writer.has_zero(book):
+        kept = np.ones(codes.shape, bool) if mask is None else _array(mask).astype(bool)
+        codes = np.where(kept, codes.astype(np.uint16) + 1, 0).astype(np.uint8 if len(values) < 256 else np.uint16)
+        values = np.concatenate([np.zeros(1, np.float32), values])
+    indices = writer.op("Cast", writer.constant(codes), to=TensorProto.INT32)
+    return writer.op("Gather", writer.constant(values), indices, axis=0)
+
+
+def _scaled_codes(writer: _Writer, layer: WeightedLayer, restriction: WeightFormat) -> str:
     codes, scale, zero_point = _codes(layer, restriction)
     name = writer.op("Cast", writer.constant(codes), to=TensorProto.FLOAT)
     if zero_point.any():
@@ -307,10 +376,36 @@ def _is_quantized_after(model: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _quantizer(writer: _Writer, node: fx.Node, layer: ActivationQuantizer) -> str:
-    scale = writer.constant(np.asarray(layer.scale, np.float32))
-    zero_point = writer.constant(np.asarray(layer.zero_point, np.uint8))
-    codes = writer.op("QuantizeLinear", writer.value(node.args[0]), scale, zero_point)
-    return writer.op("DequantizeLinear", codes, scale, zero_point)
+    return _round(writer, writer.value(node.args[0]), layer.scale, layer.zero_point, layer.high)
+
+
+def _round(writer: _Writer, x: str, scale: float, zero_point: int, high: int) -> str:
+    """Codes are 8 bits wide and end at 0 and 255 by themselves; fewer bits are cut off above, between kernels."""
+    names = [writer.constant(np.asarray(scale, np.float32)), writer.constant(np.asarray(zero_point, np.uint8))]
+    codes = writer.op("QuantizeLinear", x, *names)
+    if high < 255:
+        codes = writer.op("Clip", codes, "", writer.constant(np.asarray(high, np.uint8)))
+    return writer.op("DequantizeLinear", codes, *names)
+
+
+def _dynamic_quantizer(writer: _Writer, node: fx.Node, layer: DynamicQuantizer) -> str:
+    """Rows divided by their scales, rounded to whole numbers: `_dynamic_linear` multiplies the scales back in."""
+    if any(not _is_integer_linear(module_of(writer.model, user)) for user in node.users):
+        raise UnsupportedModel(
+            f"{node.name} rounds for each image; only linear layers with integer codes may read that."
+        )
+    x = writer.value(node.args[0])
+    scale = writer.constant(np.asarray(SMALLEST_SCALE, np.float32))
+    for op_type, levels in (("ReduceMax", layer.high - layer.zero_point), ("ReduceMin", -layer.zero_point)):
+        if levels:
+            end = writer.op(op_type, x, axes=[1], keepdims=1)
+            scale = writer.op("Max", writer.op("Mul", end, writer.constant(np.asarray(1 / levels, np.float32))), scale)
+    writer.row_scales[node] = scale
+    return _round(writer, writer.op("Div", x, scale), 1.0, layer.zero_point, layer.high)
+
+
+def _is_integer_linear(layer: nn.Module | None) -> bool:
+    return isinstance(layer, nn.Linear) and isinstance(weight_format(layer).grid, Affine)
 
 
 # --- other layers ------------------------------------------------------------------------------------------------
@@ -357,9 +452,48 @@ def _adaptive_average_pool(writer: _Writer, node: fx.Node, layer: nn.AdaptiveAvg
 
 
 def _adaptive(writer: _Writer, node: fx.Node, output_size: object) -> str:
-    if output_size not in (1, (1, 1), [1, 1]):
-        raise UnsupportedModel(f"{node.name} pools to {output_size}; only pooling to 1 x 1 can be written.")
-    return writer.op("GlobalAveragePool", writer.value(node.args[0]))
+    """Averages over equal parts of the map; ONNX has no form for parts that overlap."""
+    sizes = _map_size(node.all_input_nodes[0]), _target(output_size, _map_size(node.all_input_nodes[0]))
+    if sizes[1] == [1, 1]:
+        return writer.op("GlobalAveragePool", writer.value(node.args[0]))
+    if any(before % after for before, after in zip(*sizes, strict=True)):
+        raise UnsupportedModel(f"{node.name} pools {sizes[0]} to {sizes[1]}; only whole parts can be written.")
+    parts = [before // after for before, after in zip(*sizes, strict=True)]
+    return writer.op("AveragePool", writer.value(node.args[0]), kernel_shape=parts, strides=parts)
+
+
+def _map_size(node: fx.Node) -> list[int]:
+    """Height and width of a node's value."""
+    return [int(size) for size in node.meta["shape"][2:]]
+
+
+def _target(size: object, before: list[int]) -> list[int]:
+    """Height and width from torch's ways of giving them; None keeps one as it is."""
+    pair = size if isinstance(size, Iterable) else (size, size)
+    return [old if new is None else int(new) for new, old in zip(pair, before, strict=True)]
+
+
+def _upsample(writer: _Writer, node: fx.Node, layer: nn.Upsample) -> str:
+    return _interpolate(writer, node, layer.mode, layer.align_corners)
+
+
+def _interpolate(writer: _Writer, node: fx.Node, mode: str, align_corners: object) -> str:
+    """To the size that the graph says the result has."""
+    before, after = _map_size(node.all_input_nodes[0]), _map_size(node)
+    if mode == "area":
+        return _adaptive(writer, node, after)
+    if mode != "bilinear" or align_corners:
+        raise UnsupportedModel(f"{node.name} resizes in mode {mode!r}; only 'bilinear' and 'area' can be written.")
+    scales = np.array([1, 1, *map(_scale_to, before, after)], np.float32)
+    return writer.op("Resize", writer.value(node.args[0]), "", writer.constant(scales), mode="linear")
+
+
+def _scale_to(before: int, after: int) -> np.float32:
+    """The factor whose product with `before`, in float32 and rounded down, is `after`."""
+    scale = np.float32(after / before)
+    while int(np.float32(before) * scale) < after:
+        scale = np.nextafter(scale, np.float32(np.inf), dtype=np.float32)
+    return scale
 
 
 def _flatten_layer(writer: _Writer, node: fx.Node, layer: nn.Flatten) -> str:
@@ -374,13 +508,31 @@ def _flatten(writer: _Writer, node: fx.Node, start: int = 0, end: int = -1) -> s
 
 
 def _clip(writer: _Writer, node: fx.Node) -> str:
+    """ReLU6; a ReLU where only quantizers read it whose last code is reached at 6: kernels know that one."""
+    readers = [module_of(writer.model, user) for user in node.users]
+    if readers and all(isinstance(reader, ActivationQuantizer) and _ends_below(reader, 6) for reader in readers):
+        return writer.op("Relu", writer.value(node.args[0]))
     low, high = (writer.constant(np.asarray(limit, np.float32)) for limit in (0, 6))
     return writer.op("Clip", writer.value(node.args[0]), low, high)
+
+
+def _ends_below(quantizer: ActivationQuantizer, limit: float) -> bool:
+    """Whether everything from `limit` on gets the last code."""
+    return round(limit / quantizer.scale) + quantizer.zero_point >= quantizer.high
 
 
 def _unary(op_type: str) -> Callable[..., str]:
     """An operator without settings, as a layer, a function or a method."""
     return lambda writer, node, layer=None: writer.op(op_type, writer.value(node.args[0]))
+
+
+def _hard_sigmoid(writer: _Writer, node: fx.Node, layer: object = None) -> str:
+    return writer.op("HardSigmoid", writer.value(node.args[0]), alpha=1 / 6, beta=0.5)
+
+
+def _silu(writer: _Writer, node: fx.Node, layer: object = None) -> str:
+    x = writer.value(node.args[0])
+    return writer.op("Mul", x, writer.op("Sigmoid", x))
 
 
 def _skip(writer: _Writer, node: fx.Node, layer: object = None) -> str:
@@ -416,6 +568,14 @@ def _average_pool_function(writer: _Writer, node: fx.Node) -> str:
     return _average_pool(writer, node, nn.AvgPool2d(*node.args[1:], **node.kwargs))  # type: ignore[arg-type]
 
 
+def _interpolate_function(writer: _Writer, node: fx.Node) -> str:
+    names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias")
+    settings = dict(zip(names, node.args[1:], strict=False)) | node.kwargs
+    if settings.get("antialias"):
+        raise UnsupportedModel(f"{node.name} resizes with antialias=True; average with AvgPool2d before it instead.")
+    return _interpolate(writer, node, str(settings.get("mode", "nearest")), settings.get("align_corners"))
+
+
 def _adaptive_function(writer: _Writer, node: fx.Node) -> str:
     return _adaptive(writer, node, node.kwargs.get("output_size", node.args[-1]))
 
@@ -427,14 +587,19 @@ _LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     nn.BatchNorm2d: _batch_norm,
     nn.Conv2d: _conv,
     nn.Dropout: _skip,
+    DynamicQuantizer: _dynamic_quantizer,
     nn.Flatten: _flatten_layer,
+    nn.Hardsigmoid: _hard_sigmoid,
+    nn.Hardswish: _unary("HardSwish"),
     nn.Identity: _skip,
     nn.Linear: _linear,
     nn.MaxPool2d: _max_pool,
     nn.ReLU: _unary("Relu"),
     nn.ReLU6: lambda writer, node, layer: _clip(writer, node),
+    nn.SiLU: _silu,
     nn.Sigmoid: _unary("Sigmoid"),
     nn.Tanh: _unary("Tanh"),
+    nn.Upsample: _upsample,
 }
 
 _FUNCTIONS: dict[object, Callable[[_Writer, fx.Node], str]] = {
@@ -452,9 +617,13 @@ _FUNCTIONS: dict[object, Callable[[_Writer, fx.Node], str]] = {
     functional.adaptive_avg_pool2d: _adaptive_function,
     functional.avg_pool2d: _average_pool_function,
     functional.dropout: _skip,
+    functional.hardsigmoid: _hard_sigmoid,
+    functional.hardswish: _unary("HardSwish"),
+    functional.interpolate: _interpolate_function,
     functional.max_pool2d: _max_pool_function,
     functional.relu: _unary("Relu"),
     functional.relu6: _clip,
+    functional.silu: _silu,
     "flatten": _flatten_function,
     "relu": _unary("Relu"),
     "sigmoid": _unary("Sigmoid"),

@@ -1,6 +1,7 @@
 """What the Explore page shows, and how a link says it. Torch-free.
 
-A link carries `model`, `recipe` (JSON without the model) and, where it is not `none`, `budget`.
+A link carries `model`, `recipe` (JSON without the model), `budget` where it is not `none`, and `curves`
+(names with commas between) where others than the default ones are shown.
 """
 
 from __future__ import annotations
@@ -12,20 +13,26 @@ from typing import Any
 
 from compression.errors import InvalidRecipe
 from compression.recipe import Recipe, parse_recipe
-from compression.sweeps import BUDGETS, Budget, Settings, nearest_settings, recipe_of, settings_of
+from compression.settings import BUDGETS, Budget, Settings, nearest_settings, recipe_of, settings_of
+from compression.sweeps import CURVES, DEFAULT_CURVES, Curve
 from sample_models.catalogue import find_model
 
+_NO_CURVES = "none"
 DEFAULT_MODEL = "lenet5-mnist5k"
 """Measured within seconds, and its curves differ much: half its weights go without harm."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A model and the controls' position; `custom` is a recipe that the controls cannot express."""
+    """A model, the controls' position and the curves shown beside it.
+
+    `custom` is a recipe that the controls cannot express.
+    """
 
     model: str = DEFAULT_MODEL
     settings: Settings = field(default_factory=Settings)
     custom: Recipe | None = None
+    curves: tuple[Curve, ...] = DEFAULT_CURVES
 
     @property
     def recipe(self) -> Recipe:
@@ -33,12 +40,12 @@ class View:
         return self.custom or recipe_of(self.model, self.settings)
 
 
-def view_of(recipe: Recipe, budget: Budget = "none") -> View:
+def view_of(recipe: Recipe, budget: Budget = "none", curves: tuple[Curve, ...] = DEFAULT_CURVES) -> View:
     """The view that shows a recipe; `budget` decides where the recipe alone leaves it open."""
     settings = settings_of(recipe, budget)
     if settings is not None:
-        return View(recipe.model, settings)
-    return View(recipe.model, nearest_settings(recipe), custom=recipe)
+        return View(recipe.model, settings, curves=curves)
+    return View(recipe.model, nearest_settings(recipe), custom=recipe, curves=curves)
 
 
 def parameters_of(view: View) -> dict[str, str]:
@@ -46,7 +53,11 @@ def parameters_of(view: View) -> dict[str, str]:
     content = json.loads(view.recipe.to_short_json())
     del content["model"]
     parameters = {"model": view.model, "recipe": json.dumps(content, separators=(",", ":"))}
-    return parameters if view.settings.budget == "none" else {**parameters, "budget": view.settings.budget}
+    if view.settings.budget != "none":
+        parameters["budget"] = view.settings.budget
+    if view.curves != DEFAULT_CURVES:
+        parameters["curves"] = ",".join(view.curves) or _NO_CURVES
+    return parameters
 
 
 def view_from(parameters: Mapping[str, str]) -> View:
@@ -61,7 +72,9 @@ def view_from(parameters: Mapping[str, str]) -> View:
         raise InvalidRecipe(
             f"The link names two models, {model!r} and in its recipe {content['model']!r}. Remove one of them."
         )
-    return view_of(parse_recipe(json.dumps({**content, "model": model})), _budget(parameters.get("budget", "none")))
+    recipe = parse_recipe(json.dumps({**content, "model": model}))
+    curves = _curves(parameters["curves"]) if "curves" in parameters else DEFAULT_CURVES
+    return view_of(recipe, _budget(parameters.get("budget", "none")), curves)
 
 
 def _recipe_content(text: str) -> dict[str, Any]:
@@ -83,3 +96,12 @@ def _budget(text: str) -> Budget:
         if text == budget:
             return budget
     raise InvalidRecipe(f"The link's budget must be none, quick or thorough, but is {text[:80]!r}.")
+
+
+def _curves(text: str) -> tuple[Curve, ...]:
+    """Curves by name, in their usual order."""
+    names = [] if text == _NO_CURVES else [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in CURVES]
+    if unknown:
+        raise InvalidRecipe(f"There is no curve {unknown[0][:80]!r}. Choose from: {', '.join(CURVES)}.")
+    return tuple(curve for curve in CURVES if curve in names)

@@ -19,7 +19,7 @@ from compression.estimate import Estimate
 from compression.pareto import pareto_front
 from compression.recipe import Recipe
 from compression.result import Result
-from compression.sweeps import CURVES, Curve
+from compression.sweeps import Curve
 
 Axis = Literal["size", "latency"]
 Range = tuple[float, float]
@@ -38,12 +38,18 @@ class Look:
 LOOKS: dict[Curve, Look] = {
     "channel_pruning": Look("Channel pruning", "#2b83c4", "circle"),
     "magnitude_pruning": Look("Weight pruning", "#d98200", "square"),
+    "second_order_pruning": Look("Second-order pruning", "#d98200", "square-open", dash="dash"),
     "quantization": Look("Quantization", "#0a9b76", "diamond"),
+    "weight_sharing": Look("Shared weights", "#0a9b76", "diamond-open", dash="dash"),
     "distillation": Look("Smaller student", "#b95f9f", "triangle-up"),
     "student_control": Look("Student without teacher", "#b95f9f", "triangle-up-open", dash="dash"),
+    "slimmable_student": Look("Slimmable student", "#b95f9f", "triangle-down-open", dash="dot"),
+    "low_rank": Look("Low rank", "#6f56f0", "cross"),
+    "depthwise_separable": Look("Separable convolutions", "#6f56f0", "x-thin-open", dash="dash"),
 }
-"""Hues of Okabe and Ito (2008), told apart by colour-blind people; the lightness is moved to the middle so
-that they read on white and on black. The symbols differ too."""
+"""One hue a slider, and within it filled for the usual way, open and dashed for the others. Hues of Okabe and
+Ito (2008) and a violet, told apart by colour-blind people; the lightness is moved to the middle so that they
+read on white and on black."""
 
 ACCENT = "#e0561b"
 """The current setting; the theme's primary colour is the same, so slider and marker belong together."""
@@ -235,7 +241,7 @@ def draw(
     figure = go.Figure()
     figure.add_trace(_front_trace(data, axis))
     figure.add_trace(_points_trace("other settings", data.others, axis, {"size": 6, "color": NEUTRAL, "opacity": 0.55}))
-    for curve in CURVES:
+    for curve in data.curves:
         figure.add_trace(_curve_trace(curve, data, axis))
     baseline = (data.baseline,) if data.baseline else ()
     figure.add_trace(_points_trace("baseline", baseline, axis, {"size": 14, "color": NEUTRAL, "symbol": "star"}))

@@ -23,6 +23,9 @@ from compression.errors import InvalidRecipe
 
 T = TypeVar("T")
 
+MAX_STEPS = 20
+"""More steps than anyone needs; a limit all the same, since recipes come in from links."""
+
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 7, 8, 16)
 Pattern = Literal["weights", "2:4", "1:4", "blocks"]
 
@@ -52,7 +55,8 @@ class MagnitudePruning(_Data):
     )
     learning_rate: float = Field(0.01, gt=0, le=1, description="Largest step size of the optimizer.")
     recalibrate: bool = Field(
-        True, description="Afterwards measure batch-norm statistics anew, where there are any; no training."
+        True,
+        description="After pruning at once, fit what is left to what each layer answered before; no training.",
     )
 
     @model_validator(mode="after")
@@ -166,7 +170,7 @@ class Quantization(_Data):
     )
     symmetric: bool = Field(True, description="Zero in the middle of the grid, or a grid fitted to both ends.")
     method: Literal["nearest", "mse", "gptq", "adaround"] = Field(
-        "mse",
+        "gptq",
         description="How weights are rounded: over their full range, clipped where that lowers the squared error, or "
         "so that each layer's answers change least (GPTQ, AdaRound).",
     )
@@ -313,7 +317,7 @@ class Recipe(_Data):
     """A model, the steps to take in order, and a seed for everything random in them."""
 
     model: str = Field(min_length=1, max_length=100)
-    steps: tuple[AnyStep, ...] = Field(default=(), max_length=20)
+    steps: tuple[AnyStep, ...] = Field(default=(), max_length=MAX_STEPS)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")

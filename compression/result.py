@@ -18,6 +18,10 @@ RUNTIME_PARTS = ("weights", "zeros", "codebooks", "scales", "biases", "rounding"
 for, grids, biases, the nodes that round activations, and the rest of the network's structure."""
 
 
+_TABLES = {"ledger", "runtime_ledger"}
+"""Fields of `Measures` that are tables of their own."""
+
+
 class Machine(BaseModel):
     """Where and with what a row was measured."""
 
@@ -55,7 +59,9 @@ class Measures(BaseModel):
     `runtime_ledger` where those of the runtime file go (`RUNTIME_PARTS`; sums to `onnx_bytes`).
     `integer_macs` of the `macs` are carried out by integer kernels. `peak_memory_bytes` is computed: the
     weights as the runtime holds them (`weight_bytes`) and the most activations that live at one time for
-    one image (`activation_bytes`); `process_peak_bytes` is measured, None where the system cannot say.
+    one image (`activation_bytes`); `activation_traffic_bytes` are all that are written or read meanwhile.
+    `process_peak_bytes` is measured: what a process with nothing but ONNX Runtime grows by at most while it
+    loads the runtime file and runs one image; None where the system cannot say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +85,7 @@ class Measures(BaseModel):
     integer_macs: int = 0
     weight_bytes: int = 0
     activation_bytes: int = 0
+    activation_traffic_bytes: int = 0
     process_peak_bytes: int | None = None
     ledger: dict[str, int] = {}
     runtime_ledger: dict[str, int] = {}
@@ -130,9 +137,9 @@ class Result(Measures):
         """One flat row for tables and CSV: scalars only, the baseline's with a prefix."""
         row: dict[str, Any] = {}
         for key, value in self.model_dump(mode="json").items():
-            if isinstance(value, str | int | float):
+            if value is None or isinstance(value, str | int | float):
                 row[key] = value
-        row |= {f"baseline_{key}": value for key, value in self.baseline.model_dump().items()}
+        row |= {f"baseline_{key}": value for key, value in self.baseline.model_dump().items() if key not in _TABLES}
         row |= {"cpu": self.machine.cpu, "threads": self.machine.threads, "size_ratio": self.size_ratio}
         row["recipe"] = self.recipe
         return row

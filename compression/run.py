@@ -18,14 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import fx
 
-from compression import ENGINE_VERSION, evaluation, export, machine, measurement, statistics, storage
+from compression import ENGINE_VERSION, evaluation, export, machine, measurement, memory, statistics, storage
 from compression.data import Dataset, data_version, load_dataset
+from compression.errors import NotApplicable
+from compression.keys import model_version
+from compression.ledger import runtime_ledger
 from compression.network import Costs, count_costs, trace
 from compression.primitives.batch_norm import fold_batch_norm
-from compression.recipe import Recipe
+from compression.process_peak import process_peak, start_helper
+from compression.recipe import Distillation, EntropyCoding, Recipe
 from compression.result import Measures, Result
+from compression.sparse_inference import measure_sparse
+from compression.storage import Coding
 from compression.techniques import Context, apply_step
-from sample_models.catalogue import SampleModel, find_model
+from sample_models import slimmable, students
+from sample_models.catalogue import MODELS, SampleModel, find_model
 
 Report = Callable[[float, str], None]
 Check = Callable[[], None]
@@ -63,6 +70,7 @@ def run_recipe(
     `check_cancelled` says so.
     """
     started = time.monotonic()
+    start_helper()
     entry = find_model(recipe.model)
     if baseline is None and not recipe.is_baseline:
         baseline = run_recipe(recipe.baseline(), report=_part(report, 0, 0.2), check_cancelled=check_cancelled)
@@ -71,17 +79,19 @@ def run_recipe(
     model = build_variant(recipe, entry, dataset, _part(report, 0.1, 0.7), check_cancelled)
 
     report(0.7, "writing the stored file")
-    costs = count_costs(fold_batch_norm(model))
-    stored = storage.encode(export.to_onnx(model))
+    stored = storage.encode(export.to_onnx(model), _coding(recipe))
     onnx = storage.decode(stored).SerializeToString(deterministic=True)
     predictions = evaluation.predict(
         onnx, dataset.test, report=_part(report, 0.75, 0.85), check_cancelled=check_cancelled
     )
     latency = measurement.measure_latency(
         onnx, baseline.onnx if baseline else onnx, dataset.input_shape,
-        report=_part(report, 0.85, 1), check_cancelled=check_cancelled,
+        report=_part(report, 0.85, 0.97), check_cancelled=check_cancelled,
     )  # fmt: skip
+    report(0.97, "measuring memory and sparse products")
+    sparse = measure_sparse(model, check_cancelled=check_cancelled)
 
+    costs = count_costs(fold_batch_norm(model))
     measures = _measures(predictions == dataset.test.y, costs, stored, onnx, latency)
     artifacts = _artifacts(stored, onnx, predictions)
     result = Result(
@@ -90,6 +100,7 @@ def run_recipe(
         **_provenance(recipe, entry),
         seconds=time.monotonic() - started,
         artifacts={name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()},
+        sparse=sparse,
     )
     return RunOutput(result, stored, onnx, predictions)
 
@@ -111,8 +122,10 @@ def build_variant(
         context = Context(
             dataset=dataset,
             teacher=load_network(entry.name),
-            build_student=lambda width: trace(entry.build(width), dataset.input_shape),
+            build_student=functools.partial(build_student, entry, dataset),
             seed=recipe.seed,
+            load_teacher=functools.partial(load_teacher, entry),
+            load_slimmable=functools.partial(load_slimmable, entry),
             report=step_report,
             check_cancelled=check_cancelled,
         )
@@ -121,12 +134,49 @@ def build_variant(
     return model
 
 
+def build_student(entry: SampleModel, dataset: Dataset, step: Distillation) -> fx.GraphModule:
+    """The untrained student that `step` asks for: of the model's own family, or of another one."""
+    if step.student == "same":
+        return trace(entry.build(step.width_mult), dataset.input_shape)
+    network = students.build_student(
+        step.student,
+        width_mult=step.width_mult,
+        depth_mult=step.depth_mult,
+        resolution=step.resolution,
+        input_shape=dataset.input_shape,
+        classes=len(dataset.classes),
+    )
+    return trace(network, dataset.input_shape)
+
+
+def load_teacher(entry: SampleModel, name: str) -> fx.GraphModule:
+    """Another sample model on the same data as `entry`; raises `NotApplicable` with the names there are."""
+    fitting = [other.name for other in MODELS.values() if other.dataset == entry.dataset]
+    if name not in fitting:
+        reason = f"was trained on other data than {entry.name}" if name in MODELS else "is no sample model"
+        raise NotApplicable(f"The teacher {name!r} {reason}. Teachers to choose from: {', '.join(fitting)}.")
+    return load_network(name)
+
+
+@functools.lru_cache(maxsize=4)
+def load_slimmable(entry: SampleModel) -> fx.GraphModule:
+    """The full slimmable network; shared, so never changed. Raises `NotApplicable` where there is none."""
+    shape = entry.card["input_shape"]
+    return trace(slimmable.load(entry.name), (shape[0], shape[1], shape[2]))
+
+
 @functools.lru_cache(maxsize=4)
 def load_network(name: str) -> fx.GraphModule:
     """The trained sample model as a graph; shared, so never changed."""
     entry = find_model(name)
     shape = entry.card["input_shape"]
     return trace(entry.load(), (shape[0], shape[1], shape[2]))
+
+
+def _coding(recipe: Recipe) -> Coding:
+    """How the recipe has the stored file written."""
+    last = recipe.steps[-1] if recipe.steps else None
+    return last.coding if isinstance(last, EntropyCoding) else "context"
 
 
 def _part(report: Report, start: float, stop: float) -> Report:
@@ -143,7 +193,9 @@ def _measures(
         stored_bytes=len(stored), onnx_bytes=len(onnx), zipped_bytes=storage.zipped_size(onnx),
         latency_p50_ms=latency.p50_ms, latency_p95_ms=latency.p95_ms,
         latency_ratio=latency.ratio, latency_ratio_low=latency.ratio_low, latency_ratio_high=latency.ratio_high,
-        **dataclasses.asdict(costs),
+        **dataclasses.asdict(costs), **dataclasses.asdict(memory.runtime_costs(onnx)),
+        process_peak_bytes=process_peak(onnx),
+        ledger=storage.ledger(stored), runtime_ledger=runtime_ledger(onnx),
     )  # fmt: skip
 
 
@@ -183,6 +235,6 @@ def _provenance(recipe: Recipe, entry: SampleModel) -> dict[str, Any]:
         "machine_id": machine.machine_id(),
         "engine_version": ENGINE_VERSION,
         "data_version": data_version(entry.dataset),
-        "model_version": entry.card["weights_sha256"],
+        "model_version": model_version(entry.name),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -1,20 +1,28 @@
 """The stored file: a lossless code for an ONNX model, bit for bit. Needs neither torch nor ONNX Runtime.
 
-Format (integers are LEB128 varints unless a size is given; see `compression.primitives.coders` for *vector*):
+Format (integers are LEB128 varints unless a size is given):
 
     4 bytes   magic: "CNN" and byte 0x1A
-    1 byte    version: 1
+    1 byte    version: 2
     4 bytes   CRC-32 of everything behind it, little-endian
-    skeleton  the ModelProto without the numbers of its initializers (`raw_data`), serialized and compressed:
-              1 byte method (0 raw deflate, 1 raw LZMA), length before, length after, the compressed bytes
+    graph     the ModelProto without the numbers of its initializers (`raw_data`), see
+              `compression.primitives.graph_coder`
+    stream    length and bytes: the arithmetic coder's decisions for all CONTEXT records, see
+              `compression.primitives.range_coder`
     records   one for each initializer, in the graph's order, of one of these kinds:
-              0 ABSENT    no raw_data: its numbers, if any, stand in the skeleton
+              0 ABSENT    no raw_data: its numbers, if any, stand in the graph
               1 OPAQUE    length and bytes, for element types without a whole number of bytes
-              2 VECTOR    one vector; element type and count are those of the skeleton
+              2 VECTOR    one vector, see `compression.primitives.coders`: Huffman codes or plain bits
               3 PRODUCT   indices i and j of two other initializers whose float32 product it is, bit for bit
                           (an integer bias has scale = input scale x weight scale)
+              4 CONTEXT   a tensor in the stream, see `compression.primitives.context_coder`
 
-Nothing may follow. Everything counts: graph, names, shapes, positions, codebooks, scales, biases.
+Element types and shapes are those of the graph. Nothing may follow. Everything counts: graph, names, shapes,
+positions, codebooks, scales, biases.
+
+`encode` writes down in one of three ways: `packed` uses as many bits for each code as the largest needs,
+`huffman` the Huffman codes, gaps and shared values of "Deep compression" (Han et al., 2016), and `context`
+adaptive arithmetic coding. All are decoded alike, on every machine to the same bits: see `range_coder` for why.
 
 `decode` trusts nothing: every length is compared with the bytes that are left, everything decoded together
 may take up 64 MiB, or 1,000 times the stored file where that is more, and there is nothing to execute.
@@ -25,30 +33,42 @@ from __future__ import annotations
 import enum
 import functools
 import io
-import lzma
 import math
 import zipfile
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
+from google.protobuf.message import EncodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import TensorProto
 
 from compression.errors import CorruptFile
-from compression.primitives.coders import Reader, decode_vector, encode_vector, inflate, little_endian, varint
+from compression.ledger import proportional, roles
+from compression.primitives.coders import (
+    Integers,
+    Reader,
+    decode_vector,
+    encode_vector,
+    little_endian,
+    packed_vector,
+    varint,
+)
+from compression.primitives.context_coder import ContextDecoder, ContextEncoder
+from compression.primitives.graph_coder import compress_graph, decompress_graph
+from compression.result import STORED_PARTS
+
+Coding = Literal["context", "huffman", "packed"]
 
 MAGIC = b"CNN\x1a"
-VERSION = 1
+VERSION = 2
 MIN_BUDGET = 64 << 20
 MAX_EXPANSION = 1000
 """A layer of zeros shrinks to a few bytes, a real network at most about a hundredfold."""
 
-_LZMA = [{"id": lzma.FILTER_LZMA1, "preset": 6, "dict_size": 1 << 20}]
-_DEFLATE_SKELETON, _LZMA_SKELETON = 0, 1
 _HEADER = len(MAGIC) + 1 + 4
 
 _ELEMENTS: dict[int, np.dtype[Any]] = {
@@ -67,7 +87,7 @@ _ELEMENTS: dict[int, np.dtype[Any]] = {
     TensorProto.BOOL: np.dtype(np.uint8),
 }
 """Integers that hold the bits of each ONNX element type."""
-_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
+_EXPONENT_BITS = {TensorProto.FLOAT: 8, TensorProto.FLOAT16: 5, TensorProto.BFLOAT16: 8, TensorProto.DOUBLE: 11}
 
 
 class Record(enum.IntEnum):
@@ -77,35 +97,82 @@ class Record(enum.IntEnum):
     OPAQUE = 1
     VECTOR = 2
     PRODUCT = 3
+    CONTEXT = 4
 
 
-def encode(model: onnx.ModelProto) -> bytes:
-    """The stored file of a model. `decode` gives back an equal model."""
+def encode(model: onnx.ModelProto, coding: Coding = "context") -> bytes:
+    """The stored file of a model. `decode` gives back an equal model, whatever the coding."""
     skeleton = onnx.ModelProto()
     skeleton.CopyFrom(model)
     for tensor in skeleton.graph.initializer:
         tensor.ClearField("raw_data")
+    contexts = ContextEncoder()
+    writers: dict[str, _Write] = {
+        "context": functools.partial(_smallest, contexts), "huffman": _huffman, "packed": _packed
+    }  # fmt: skip
     products = _find_products(model.graph.initializer)
-    body = [_compress(skeleton.SerializeToString(deterministic=True))]
-    for index, tensor in enumerate(model.graph.initializer):
-        body.append(_product(*products[index]) if index in products else _record(tensor))
-    data = b"".join(body)
+    records = [
+        _product(*products[index]) if index in products else _record(tensor, writers[coding])
+        for index, tensor in enumerate(model.graph.initializer)
+    ]
+    stream = contexts.stream()
+    data = b"".join([compress_graph(skeleton), varint(len(stream)), stream, *records])
     return MAGIC + bytes([VERSION]) + zlib.crc32(data).to_bytes(4, "little") + data
 
 
 def decode(data: bytes) -> onnx.ModelProto:
     """The model in a stored file; raises `CorruptFile` for anything that `encode` did not write."""
+    return _parse(data).model
+
+
+def ledger(data: bytes) -> dict[str, int]:
+    """How many bytes of a stored file each of `STORED_PARTS` takes; they add up to the file.
+
+    Bytes are counted as they are read. Those of the arithmetic coder's stream, where decisions share bytes,
+    are divided by what each part's decisions cost (-log2 of their probabilities). Zero flags count as positions.
+    Raises `CorruptFile` like `decode`.
+    """
+    parsed = _parse(data, counts=True)
+    counted = {**parsed.reader.ledger, "header": parsed.reader.ledger.get("header", 0) + _HEADER}
+    shares = proportional(parsed.contexts.bits, counted.pop("stream", 0))
+    return {part: counted.get(part, 0) + shares.get(part, 0) for part in STORED_PARTS}
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    model: onnx.ModelProto
+    reader: Reader
+    contexts: ContextDecoder
+
+
+def _parse(data: bytes, *, counts: bool = False) -> _Parsed:
     reader = Reader(_checked(data), max(MIN_BUDGET, MAX_EXPANSION * len(data)))
-    model = onnx.ModelProto()
+    with reader.part("graph"):
+        model = decompress_graph(reader)
+    with reader.part("header"):
+        length = reader.varint()
+    with reader.part("stream"):
+        contexts = ContextDecoder(reader, reader.take(length), counts=counts)
+    parts = [_PARTS[role] for role in roles(model)] if counts else ["codes"] * len(model.graph.initializer)
+    _fill(model.graph.initializer, parts, reader, contexts)
     try:
-        model.ParseFromString(_decompress(reader))
-        _fill(model.graph.initializer, reader)
         model.SerializeToString(deterministic=True)
-    except (DecodeError, EncodeError, UnicodeDecodeError) as error:
-        raise CorruptFile(f"The graph in the stored file cannot be read: {error}.") from error
+    except EncodeError as error:
+        raise CorruptFile(f"The stored file's numbers make no model: {error}.") from error
     if reader.left:
         raise CorruptFile(f"{reader.left} bytes follow the end of the stored file.")
-    return model
+    return _Parsed(model, reader, contexts)
+
+
+_PARTS: Mapping[str, str] = {
+    "weights": "codes",
+    "codebooks": "codebooks",
+    "scales": "scales",
+    "rounding": "scales",
+    "biases": "biases",
+    "graph": "graph",
+}
+"""The part of the stored file to which an initializer belongs, by its role in the graph."""
 
 
 def zipped_size(onnx_bytes: bytes) -> int:
@@ -116,7 +183,7 @@ def zipped_size(onnx_bytes: bytes) -> int:
     return len(archive.getvalue())
 
 
-# --- header and skeleton -----------------------------------------------------------------------------------------
+# --- header and records ------------------------------------------------------------------------------------------
 
 
 def _checked(data: bytes) -> memoryview:
@@ -130,44 +197,33 @@ def _checked(data: bytes) -> memoryview:
     return memoryview(data)[_HEADER:]
 
 
-def _compress(plain: bytes) -> bytes:
-    coder = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
-    deflated = coder.compress(plain) + coder.flush()
-    packed = lzma.compress(plain, format=lzma.FORMAT_RAW, filters=_LZMA)
-    method, coded = min(((_DEFLATE_SKELETON, deflated), (_LZMA_SKELETON, packed)), key=lambda pair: len(pair[1]))
-    return bytes([method]) + varint(len(plain)) + varint(len(coded)) + coded
+_Write = Callable[[Integers, tuple[int, ...], int], bytes]
+"""Elements, shape and, for floats, the bits of an exponent (else 0) to a record."""
 
 
-def _decompress(reader: Reader) -> bytes:
-    method, size, length = reader.byte(), reader.varint(), reader.varint()
-    reader.spend(size)
-    coded = reader.take(length)
-    if method == _DEFLATE_SKELETON:
-        return inflate(coded, size)
-    if method != _LZMA_SKELETON:
-        raise CorruptFile(f"The stored file's graph is compressed in an unknown way: {method}.")
-    try:
-        plain = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA).decompress(coded, size + 1)
-    except lzma.LZMAError as error:
-        raise CorruptFile(f"The graph in the stored file is damaged: {error}.") from error
-    if len(plain) != size:
-        raise CorruptFile("The graph in the stored file has another length than the file says.")
-    return plain
-
-
-# --- initializers ------------------------------------------------------------------------------------------------
-
-
-def _record(tensor: onnx.TensorProto) -> bytes:
+def _record(tensor: onnx.TensorProto, write: _Write) -> bytes:
     if not tensor.HasField("raw_data"):
         return bytes([Record.ABSENT])
     element = _ELEMENTS.get(tensor.data_type)
     count = math.prod(tensor.dims)
     if element is None or min(tensor.dims, default=0) < 0 or len(tensor.raw_data) != count * element.itemsize:
         return bytes([Record.OPAQUE]) + varint(len(tensor.raw_data)) + bytes(tensor.raw_data)
-    rows = tensor.dims[0] if len(tensor.dims) > 1 and count else 1
-    is_float = tensor.data_type in _FLOATS
-    return bytes([Record.VECTOR]) + encode_vector(_elements(tensor), is_float=is_float, rows=rows)
+    return write(_elements(tensor), tuple(tensor.dims), _EXPONENT_BITS.get(tensor.data_type, 0))
+
+
+def _packed(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
+    return bytes([Record.VECTOR]) + packed_vector(values)
+
+
+def _huffman(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
+    rows = shape[0] if len(shape) > 1 and len(values) else 1
+    return bytes([Record.VECTOR]) + encode_vector(values, is_float=exponent_bits > 0, rows=rows)
+
+
+def _smallest(contexts: ContextEncoder, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
+    plain = _huffman(values, shape, exponent_bits)
+    coded = contexts.encode(values, shape, exponent_bits, limit=len(plain) - 1)
+    return plain if coded is None else bytes([Record.CONTEXT]) + coded
 
 
 def _elements(tensor: onnx.TensorProto) -> NDArray[Any]:
@@ -175,28 +231,31 @@ def _elements(tensor: onnx.TensorProto) -> NDArray[Any]:
     return np.frombuffer(tensor.raw_data, element.newbyteorder("<")).astype(element, copy=False)
 
 
-def _fill(tensors: Sequence[onnx.TensorProto], reader: Reader) -> None:
-    """Read the records into the skeleton's tensors; products last, when their factors are there."""
+def _fill(tensors: Sequence[onnx.TensorProto], parts: Sequence[str], reader: Reader, contexts: ContextDecoder) -> None:
+    """Read the records into the graph's tensors; products last, when their factors are there."""
     products: dict[int, tuple[int, int]] = {}
-    for index, tensor in enumerate(tensors):
-        kind = reader.byte()
-        if kind == Record.OPAQUE:
-            tensor.raw_data = bytes(reader.take(reader.varint()))
-        elif kind == Record.VECTOR:
-            tensor.raw_data = _read_vector(tensor, reader)
-        elif kind == Record.PRODUCT:
-            products[index] = (reader.varint(), reader.varint())
-        elif kind != Record.ABSENT:
-            raise CorruptFile(f"The stored file has a record of unknown kind {kind}.")
+    for index, (tensor, part) in enumerate(zip(tensors, parts, strict=True)):
+        with reader.part(part):
+            kind = reader.byte()
+            if kind == Record.OPAQUE:
+                tensor.raw_data = bytes(reader.take(reader.varint()))
+            elif kind in (Record.VECTOR, Record.CONTEXT):
+                tensor.raw_data = _read_elements(tensor, reader, contexts if kind == Record.CONTEXT else None)
+            elif kind == Record.PRODUCT:
+                products[index] = (reader.varint(), reader.varint())
+            elif kind != Record.ABSENT:
+                raise CorruptFile(f"The stored file has a record of unknown kind {kind}.")
     for index, factors in products.items():
         tensors[index].raw_data = _read_product(tensors, index, factors, products, reader)
 
 
-def _read_vector(tensor: onnx.TensorProto, reader: Reader) -> bytes:
+def _read_elements(tensor: onnx.TensorProto, reader: Reader, contexts: ContextDecoder | None) -> bytes:
     element = _ELEMENTS.get(tensor.data_type)
     if element is None or min(tensor.dims, default=0) < 0:
         raise CorruptFile(f"The stored file has numbers of unknown type {tensor.data_type} or shape.")
-    return little_endian(decode_vector(reader, math.prod(tensor.dims), element))
+    if contexts is None:
+        return little_endian(decode_vector(reader, math.prod(tensor.dims), element))
+    return little_endian(contexts.decode(tensor.dims, element, _EXPONENT_BITS.get(tensor.data_type, 0)))
 
 
 def _find_products(tensors: Sequence[onnx.TensorProto]) -> dict[int, tuple[int, int]]:

@@ -11,13 +11,30 @@ from typing import Literal
 
 from compression import wording
 from compression.estimate import Estimate, Known
-from compression.recipe import ChannelPruning, Recipe
-from compression.result import Result
+from compression.recipe import (
+    PATTERN_SPARSITY,
+    ChannelPruning,
+    Distillation,
+    EntropyCoding,
+    FineTuning,
+    MagnitudePruning,
+    Quantization,
+    Recipe,
+    SecondOrderPruning,
+    WeightSharing,
+)
+from compression.result import Result, SparseTiming
 
 Tone = Literal["neutral", "good", "mixed", "bad"]
 
 FAST_MULTIPLE = 8
 """ONNX Runtime's convolutions on CPUs work on blocks of 8 or 16 channels (NCHWc)."""
+
+HALF_BITS, INTEGER_BITS = 16, 8
+"""Weights that are half-precision floats; the only width for which there are integer kernels."""
+
+MOSTLY = 0.9
+"""From this share of the operations on, integer kernels are said to run the network."""
 
 COLLAPSE = 0.10
 """A measurable loss of ten percentage points or more is called a collapse: no longer the same product."""
@@ -106,60 +123,178 @@ def _interval(result: Result, decimals: int) -> str:
 
 
 def control_sentence(result: Result, control: Result) -> str:
-    """What the teacher was worth: a distilled student against plain training with the same start and budget.
+    """What a way of training was worth: the result against plain training with the same shapes and budget.
 
     The two are called different only where their 95 % intervals do not overlap, which errs on the safe side.
     """
     decimals = wording.decimals_for(result.n_test)
-    taught, plain = (wording.percent(row.accuracy, decimals) for row in (result, control))
-    numbers = f"{taught} % with the teacher, {plain} % by plain training with the same start and budget"
+    trained, plain = (wording.percent(row.accuracy, decimals) for row in (result, control))
+    subject = _beyond_plain_training(Recipe.model_validate(result.recipe))
+    numbers = f"{trained} % with, {plain} % by plain training with the same budget"
+    if result.stored_bytes < (1 - wording.SAME_SIZE) * control.stored_bytes:
+        numbers += f", in {wording.size(result.stored_bytes)} instead of {wording.size(control.stored_bytes)}"
     if result.accuracy_low > control.accuracy_high:
-        return f"The teacher helped: {numbers}."
+        return f"{subject[0].upper()}{subject[1:]} helped: {numbers}."
     if result.accuracy_high < control.accuracy_low:
-        return f"The teacher did harm here: {numbers}."
-    return f"Whether the teacher helped cannot be told on {result.n_test:,} images: {numbers}."
+        return f"{subject[0].upper()}{subject[1:]} cost accuracy here: {numbers}."
+    return f"Whether {subject} helped cannot be told on {result.n_test:,} images: {numbers}."
+
+
+def _beyond_plain_training(recipe: Recipe) -> str:
+    """What a recipe has that its control has not."""
+    found = []
+    for step in recipe.steps:
+        match step:
+            case Distillation(alpha=alpha) if alpha > 0:
+                found.append("the teacher")
+            case FineTuning():
+                found += ["the original network's predictions"] * (step.alpha > 0)
+                found += ["learning the scales"] * step.learn_scales
+                found += ["the entropy penalty"] * (step.entropy_penalty > 0)
+            case MagnitudePruning(epochs=epochs) if epochs > 0:
+                found.append("pruning little by little")
+    return " and ".join(dict.fromkeys(found)) or "this training"
 
 
 def size_reasons(recipe: Recipe, result: Result) -> list[str]:
     """Why the file did not shrink as a person may expect."""
-    techniques = {step.technique for step in recipe.steps}
     reasons = []
-    if "magnitude_pruning" in techniques and result.onnx_bytes > 1.5 * result.stored_bytes:
+    if _sparse_steps(recipe) and result.onnx_bytes > 1.5 * result.stored_bytes:
         reasons.append(
             "Zeros shrink the stored file; the runtime file (.onnx) writes them out and stays larger, "
             "though zipping finds them."
         )
+    reasons += _coding_reasons(recipe)
     if result.stored_bytes >= result.baseline.stored_bytes:
-        reasons.append(
-            "The stored file did not shrink: the positions or scales it must also hold cost more than was saved."
-        )
+        reasons.append(_not_smaller(result))
     return reasons
+
+
+def _not_smaller(result: Result) -> str:
+    if result.params > result.baseline.params:
+        return (
+            f"The stored file did not shrink: this network has {wording.count(result.params)} weights, the model "
+            f"{wording.count(result.baseline.params)}. Choose a smaller rank or width."
+        )
+    return "The stored file did not shrink: the positions or scales it must also hold cost more than was saved."
+
+
+def _coding_reasons(recipe: Recipe) -> list[str]:
+    for step in recipe.steps:
+        if isinstance(step, EntropyCoding) and step.coding == "packed":
+            return ["Plain bits give a frequent value as much room as a rare one: arithmetic coding makes it smaller."]
+        if isinstance(step, EntropyCoding) and step.coding == "huffman":
+            return ["Huffman codes spend a whole bit on even the most frequent value: arithmetic coding spends less."]
+    return []
 
 
 def speed_reasons(recipe: Recipe, result: Result) -> list[str]:
     """Why it is not faster; nothing where it is."""
     if result.latency_ratio_high < 1:
         return []
-    steps = {step.technique: step for step in recipe.steps}
+    return [
+        *_zero_reasons(recipe, result),
+        *_number_reasons(recipe, result),
+        *_structure_reasons(recipe, result),
+        *_width_reasons(recipe, result),
+    ]
+
+
+def _sparse_steps(recipe: Recipe) -> list[MagnitudePruning | SecondOrderPruning]:
+    return [step for step in recipe.steps if isinstance(step, MagnitudePruning | SecondOrderPruning)]
+
+
+def _zero_reasons(recipe: Recipe, result: Result) -> list[str]:
+    """Zeros that the runtime multiplies by, and what skipping them would be worth where that was measured."""
+    steps = _sparse_steps(recipe)
+    if not steps:
+        return []
+    if any(step.pattern in PATTERN_SPARSITY for step in steps):
+        return ["Patterns such as 2:4 are made for graphics processors: no kernel on CPUs skips their zeros."]
+    reasons = ["Single zeros save no time: ONNX Runtime multiplies by them. Removing whole channels does."]
+    if any(step.pattern == "blocks" for step in steps):
+        reasons = ["Blocks of zeros save no time: ONNX Runtime multiplies by them. Removing whole channels does."]
+    single = [timing for timing in result.sparse if timing.batch_size == 1]
+    if single:
+        reasons.append(_sparse_sentence(single[0]))
+    return reasons
+
+
+def _sparse_sentence(timing: SparseTiming) -> str:
+    zeros = f"With {wording.percent(timing.sparsity, 0)} % zeros, a product that skips them"
+    if timing.sparse_ms < timing.dense_ms:
+        times = wording.factor(timing.dense_ms / timing.sparse_ms)
+        return f"{zeros} would make {timing.layer}, the largest layer, {times} faster (measured apart, with SciPy)."
+    times = wording.factor(timing.sparse_ms / timing.dense_ms)
+    return f"{zeros} would even make {timing.layer}, the largest layer, {times} slower (measured apart, with SciPy)."
+
+
+def _number_reasons(recipe: Recipe, result: Result) -> list[str]:
+    """Fewer bits or fewer different values in the file, but not in the kernels."""
     reasons = []
-    if "magnitude_pruning" in steps:
-        reasons.append("Single zeros save no time: ONNX Runtime multiplies by them. Removing whole channels does.")
-    quantization = steps.get("quantization")
-    if quantization is not None and getattr(quantization, "activation_bits", None) is None:
-        reasons.append(
-            "Without 8-bit activations the weights become floats before each layer: integer kernels do not run."
+    for step in recipe.steps:
+        if isinstance(step, WeightSharing):
+            reasons.append("Shared values become floats again when the file is loaded: they save bytes, not time.")
+        elif isinstance(step, Quantization):
+            reasons.append(_quantization_reason(step, result))
+    return reasons
+
+
+def _quantization_reason(step: Quantization, result: Result) -> str:
+    if step.weight_bits == HALF_BITS:
+        return "16-bit weights become 32-bit floats when the file is loaded: they save bytes, not time."
+    if step.activation_bits is None:
+        return "Without 8-bit activations the weights become floats before each layer: integer kernels do not run."
+    share = result.integer_macs / result.macs if result.macs else 1.0
+    if share < MOSTLY:
+        return f"Integer kernels carry out {wording.percent(share, 0)} % of the operations; the rest runs on floats."
+    if step.activations == "dynamic":
+        return "Finding the range of every layer's input anew for each image costs what integer kernels save."
+    if step.weight_bits < INTEGER_BITS:
+        return (
+            f"Integer kernels take 8 bits: {step.weight_bits}-bit weights are smaller in the file, not faster. In a "
+            "network this small, converting to integers and back can cost what those kernels save."
         )
-    elif quantization is not None:
-        reasons.append("In a network this small, converting to integers and back can cost what integer kernels save.")
+    return "In a network this small, converting to integers and back can cost what integer kernels save."
+
+
+def _structure_reasons(recipe: Recipe, result: Result) -> list[str]:
+    """Other layers in place of the old ones."""
+    techniques = {step.technique for step in recipe.steps}
+    reasons = []
+    if "layer_tying" in techniques:
+        reasons.append("Blocks that share weights are stored once, but each of them still runs.")
+    if techniques & {"low_rank", "depthwise_separable"}:
+        more = result.macs >= result.baseline.macs
+        reasons.append(
+            "The thin layers need no fewer operations than those they replace: keep a smaller share."
+            if more
+            else "Several thin layers in place of one have to be started and pass more numbers through memory: in "
+            "small layers that can cost more than fewer operations save."
+        )
+    if techniques == {"entropy_coding"}:
+        reasons.append("Entropy coding is undone before the network runs: it saves bytes, not time.")
+    return reasons
+
+
+def _width_reasons(recipe: Recipe, result: Result) -> list[str]:
+    """Fewer channels."""
+    steps = {step.technique: step for step in recipe.steps}
     pruning = steps.get("channel_pruning")
     if isinstance(pruning, ChannelPruning) and pruning.round_to < FAST_MULTIPLE and result.latency_ratio_low > 1:
-        reasons.append(
+        return [
             f"Kernels work on blocks of {FAST_MULTIPLE} channels, and what is left fills no whole blocks: "
             f"try rounding channels to multiples of {FAST_MULTIPLE} (Advanced)."
-        )
-    elif {"channel_pruning", "distillation"} & set(steps):
-        reasons.append("In a network this small, starting each layer takes most of the time, however narrow it is.")
-    return reasons
+        ]
+    student = steps.get("distillation")
+    if isinstance(student, Distillation) and student.student != "same" and result.latency_ratio_low > 1:
+        return [
+            f"{wording.STUDENTS[student.student]} has many more layers than this model: each has to be started, "
+            "however few operations it needs."
+        ]
+    if {"channel_pruning", "distillation", "slimmable_student"} & set(steps):
+        return ["In a network this small, starting each layer takes most of the time, however narrow it is."]
+    return []
 
 
 def guess(settings_in_words: str, expected: Estimate, known: Known) -> Verdict:

@@ -27,6 +27,9 @@ except RuntimeError as error:
         _declared.append(_op)
     import torchvision
 
-from torchvision import datasets  # noqa: E402  (only importable after the lines above)
+# only importable after the lines above
+from torchvision import datasets  # noqa: E402
+from torchvision.models import efficientnet, mobilenetv3, squeezenet  # noqa: E402
+from torchvision.ops.misc import Conv2dNormActivation  # noqa: E402
 
-__all__ = ["datasets", "torchvision"]
+__all__ = ["Conv2dNormActivation", "datasets", "efficientnet", "mobilenetv3", "squeezenet", "torchvision"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from compression.errors import CompressionError
-from pages.components import charts, controls, menu, model_card, notices, outcome, progress, state, table, work
+from pages.components import charts, controls, insight, menu, model_card, notices, outcome, progress, state, work
 
 menu.frame("Explore")
 left, right = st.columns([1, 3], gap="medium")
@@ -34,7 +34,7 @@ with right:
         progress.show(seen)
     outcome.show_details(seen)
     outcome.show_failures(seen)
-    table.show(seen)
+    insight.show(seen)
 
 with card:
     model_card.show(view.model, seen.baseline)

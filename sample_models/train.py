@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import platform
 import sys
 import time
@@ -53,7 +54,7 @@ def make(entry: SampleModel) -> dict[str, object]:
 
     train(
         network, dataset, epochs=entry.epochs, learning_rate=entry.learning_rate,
-        seed=SEED, batch_size=BATCH_SIZE, report=report,
+        seed=SEED, batch_size=BATCH_SIZE, max_gradient_norm=math.inf, report=report,
     )  # fmt: skip
     seconds = time.monotonic() - started
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, entry.weights_path)

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 
 from compression.recipe import Recipe, Step
-from compression.result import Machine, Measures, Result
+from compression.result import Machine, Measures, Result, SparseTiming
 from compression.store import Job, JobState
 
 MACHINE = Machine(cpu="Test CPU", instruction_sets=("avx2",), threads=1, batch_size=1, versions={"onnxruntime": "1"})
@@ -19,16 +19,72 @@ def _factors(step: Step) -> tuple[float, float, float]:
         case "channel_pruning":
             kept = 1 - step.pruning_ratio
             return 0.3 * step.pruning_ratio**3, kept**1.7, 0.3 + 0.7 * kept
-        case "magnitude_pruning":
+        case "magnitude_pruning" | "second_order_pruning":
             return 0.1 * step.sparsity**6, 1.1 * (1 - step.sparsity) + 0.02, 1.0
         case "quantization":
             return {1: 0.85, 2: 0.3, 3: 0.03}.get(step.weight_bits, 0.001), step.weight_bits / 32 + 0.01, 0.8
-        case "distillation":
+        case "weight_sharing":
+            return 0.4 / step.clusters**2, (step.clusters - 1).bit_length() / 32 + 0.01, 1.0
+        case "low_rank":
+            return 0.5 * (1 - step.rank_ratio) ** 4, min(1.0, 1.5 * step.rank_ratio), 0.5 + 0.5 * step.rank_ratio
+        case "depthwise_separable":
+            return 0.6 * step.share, 1 - 0.7 * step.share, 1 - 0.4 * step.share
+        case "layer_tying":
+            return 0.2, 0.7, 1.0
+        case "distillation" | "slimmable_student":
             return 0.02 * (1 - step.width_mult), step.width_mult**1.7, 0.3 + 0.7 * step.width_mult
     return -0.002, 1.0, 1.0
 
 
-def _measures(accuracy: float, size: float, ratio: float) -> dict[str, float]:
+def _divided(total: int, shares: dict[str, float]) -> dict[str, int]:
+    """Parts that sum exactly to `total`; the last takes the rest."""
+    *first, last = shares
+    parts = {part: int(total * shares[part]) for part in first}
+    return {**parts, last: total - sum(parts.values())}
+
+
+STORED_SHARES = {
+    "codes": 0.8,
+    "positions": 0.08,
+    "codebooks": 0.0,
+    "scales": 0.04,
+    "biases": 0.04,
+    "graph": 0.03,
+    "header": 0,
+}
+RUNTIME_SHARES = {
+    "weights": 0.6,
+    "zeros": 0.2,
+    "codebooks": 0.0,
+    "scales": 0.06,
+    "biases": 0.04,
+    "rounding": 0.02,
+    "graph": 0,
+}
+
+
+def _sparse(sparsity: float) -> list[SparseTiming]:
+    """A layer whose sparse product takes time with the weights that are left; the batch only helps the dense one."""
+    return [
+        SparseTiming(
+            layer="linear1",
+            rows=500,
+            columns=800,
+            sparsity=sparsity,
+            batch_size=batch,
+            dense_ms=0.05 * batch**0.5,
+            sparse_ms=(0.01 + 0.3 * (1 - sparsity)) * batch**0.8,
+        )
+        for batch in (1, 16)
+    ]
+
+
+def _zeros(recipe: Recipe) -> list[SparseTiming]:
+    sparse = [step.sparsity for step in recipe.steps if step.technique in ("magnitude_pruning", "second_order_pruning")]
+    return _sparse(sparse[0]) if sparse else []
+
+
+def _measures(accuracy: float, size: float, ratio: float) -> dict[str, object]:
     return {
         "accuracy": accuracy,
         "accuracy_low": max(0.0, accuracy - 0.012),
@@ -46,6 +102,13 @@ def _measures(accuracy: float, size: float, ratio: float) -> dict[str, float]:
         "params": int(size / 4),
         "nonzero_params": int(size / 4),
         "macs": 2_293_000,
+        "integer_macs": 2_000_000 if ratio < 1 else 0,
+        "weight_bytes": int(size),
+        "activation_bytes": 30_000,
+        "activation_traffic_bytes": 90_000,
+        "process_peak_bytes": 4_000_000,
+        "ledger": _divided(int(size), STORED_SHARES),
+        "runtime_ledger": _divided(int(size * 1.05), RUNTIME_SHARES),
     }
 
 
@@ -76,6 +139,7 @@ def fabricate(recipe: Recipe, **changes: object) -> Result:
                 "data_version": "1",
                 "model_version": "1",
                 "created_at": "2026-01-01T00:00:00+00:00",
+                "sparse": _zeros(recipe),
                 "artifacts": {"stored": "a" * 64, "onnx": "b" * 64, "predictions": "c" * 64},
             }
             | changes

@@ -12,7 +12,8 @@ PRUNED = {"model": "mlp-digits", "steps": [{"technique": "channel_pruning", "pru
 CONTRACT = {
     "recipe_id", "accuracy", "accuracy_low", "accuracy_high", "n_test", "theoretical_bytes", "stored_bytes",
     "onnx_bytes", "zipped_bytes", "latency_p50_ms", "latency_p95_ms", "latency_ratio", "latency_ratio_low",
-    "latency_ratio_high", "params", "nonzero_params", "macs", "baseline",
+    "latency_ratio_high", "params", "nonzero_params", "macs", "integer_macs", "weight_bytes", "activation_bytes",
+    "activation_traffic_bytes", "process_peak_bytes", "ledger", "runtime_ledger", "baseline",
 }  # fmt: skip
 
 
@@ -86,6 +87,20 @@ class TestCommands:
         printed = capsys.readouterr().out
         assert "prune 25 % of channels" in printed
         assert "×" in printed
+        assert "energy, weights in DRAM*" in printed
+        assert "not measured" in printed
+
+    def test_sparse_prints_times_and_crossovers(self, tmp_path, capsys):
+        assert cli.main(["sparse", "mlp-digits", "--json", "--seconds", "0.05"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert {row["layer"] for row in found["timings"]} == {"layers.1", "layers.3", "layers.5"}
+        assert {row["batch_size"] for row in found["crossovers"]} == {1, 16}
+        assert len(found["crossovers"]) == 6
+        assert cli.main(["sparse", "mlp-digits", "--seconds", "0.05"]) == 0
+        assert "sparse wins from" in capsys.readouterr().out
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["sparse", "mlp-digits", "--seconds", "0"])
+        assert ended.value.code == 2
 
     @pytest.mark.parametrize(
         ("content", "code", "message"),

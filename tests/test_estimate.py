@@ -2,7 +2,8 @@ import pytest
 from fake_engine import fabricate
 
 from compression.estimate import Known, estimate
-from compression.sweeps import Settings, curve_recipes, recipe_of
+from compression.settings import Settings, recipe_of
+from compression.sweeps import CURVES, curve_recipes
 
 MODEL = "lenet5-mnist5k"
 KNOWN = Known(accuracy=0.99, stored_bytes=1_700_000, latency_ms=0.2)
@@ -10,7 +11,7 @@ KNOWN = Known(accuracy=0.99, stored_bytes=1_700_000, latency_ms=0.2)
 
 @pytest.fixture
 def measured():
-    curves = curve_recipes(MODEL, "none")
+    curves = curve_recipes(MODEL, "none", CURVES)
     return {curve: {at: fabricate(recipe) for at, recipe in recipes.items()} for curve, recipes in curves.items()}
 
 
@@ -20,7 +21,17 @@ def test_neutral_settings_are_the_baseline():
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings(pruning_percent=50), Settings(weight_bits=4), Settings(student_percent=50)]
+    "settings",
+    [
+        Settings(pruning_percent=50),
+        Settings(pruning_percent=80, remove="weights", criterion="second_order"),
+        Settings(pruning_percent=90, remove="weights"),
+        Settings(weight_bits=4),
+        Settings(weight_bits=3, codes="codebook"),
+        Settings(student_percent=50),
+        Settings(rank_percent=25),
+        Settings(separable_percent=50),
+    ],
 )
 def test_at_a_measured_position_the_guess_is_the_measurement(settings, measured):
     result = fabricate(recipe_of(MODEL, settings))
@@ -56,6 +67,10 @@ def test_without_measurements_stronger_compression_means_smaller_and_worse():
         [Settings(pruning_percent=p, remove="weights") for p in (30, 70, 95)],
         [Settings(weight_bits=b) for b in (8, 4, 1)],
         [Settings(student_percent=p) for p in (90, 50, 10)],
+        [Settings(student_percent=p, student="slimmable") for p in (90, 50, 25)],
+        [Settings(rank_percent=p) for p in (55, 30, 10)],
+        [Settings(separable_percent=p) for p in (25, 50, 100)],
+        [Settings(weight_bits=b, codes="codebook") for b in (8, 3, 1)],
     ):
         guesses = [estimate(setting, KNOWN, {}) for setting in settings]
         sizes = [guess.stored_bytes for guess in guesses]
@@ -70,3 +85,22 @@ def test_what_is_not_known_stays_unknown():
     assert guess.accuracy is not None
     assert guess.stored_bytes is None
     assert guess.latency_ms is None
+
+
+def test_what_has_no_curve_moves_the_guess_by_its_prior():
+    plain = estimate(Settings(weight_bits=8), KNOWN, {})
+    assert estimate(Settings(weight_bits=8, coding="packed"), KNOWN, {}).stored_bytes > plain.stored_bytes
+    assert estimate(Settings(weight_bits=8, activation_bits=4), KNOWN, {}).accuracy < plain.accuracy
+    assert estimate(Settings(weight_bits=8, rate_weight=0.5), KNOWN, {}).stored_bytes < plain.stored_bytes
+    tied = [estimate(Settings(tied_blocks=blocks), KNOWN, {}) for blocks in (1, 2, 4)]
+    assert tied[0].stored_bytes > tied[1].stored_bytes > tied[2].stored_bytes
+    family = Settings(student="mobilenet_v3_small")
+    assert estimate(family, KNOWN, {}).stored_bytes > KNOWN.stored_bytes
+    narrow = Settings(student="mobilenet_v3_small", student_percent=50, depth_percent=50)
+    assert estimate(narrow, KNOWN, {}).stored_bytes < estimate(family, KNOWN, {}).stored_bytes
+
+
+def test_a_pattern_is_guessed_at_the_zeros_it_fixes(measured):
+    fixed = Settings(pruning_percent=5, remove="weights", pattern="2:4")
+    half = Settings(pruning_percent=50, remove="weights")
+    assert estimate(fixed, KNOWN, measured) == estimate(half, KNOWN, measured)

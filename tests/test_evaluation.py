@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from networks import images, network, run
 from onnx import TensorProto, helper
@@ -84,3 +85,15 @@ def test_integer_kernels_are_exact_where_they_would_overflow(instruction_sets, e
     else:
         with pytest.raises(RuntimeError):
             options.get_session_config_entry("session.x64quantprecision")
+
+
+def test_the_graph_that_really_runs_can_be_saved_and_run_as_it_is(onnx_bytes, tmp_path):
+    x = images(network("mlp-digits"), 20).numpy()
+    path = tmp_path / "optimized.onnx"
+    session = evaluation.open_session(onnx_bytes, 1, save_as=path)
+    (expected,) = session.run(None, {"x": x})
+    saved = path.read_bytes()
+    kinds = {node.op_type for node in onnx.load_from_string(saved).graph.node}
+    assert "Relu" in {node.op_type for node in onnx.load_from_string(onnx_bytes).graph.node} - kinds
+    (found,) = evaluation.open_session(saved, 1, optimize=False).run(None, {"x": x})
+    np.testing.assert_array_equal(found, expected)

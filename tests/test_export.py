@@ -126,7 +126,7 @@ class TestLayers:
         [
             (nn.Sequential(nn.Conv2d(1, 1, 1), nn.Softplus()), "Softplus"),
             (nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.ReLU()), "reflect"),
-            (nn.AdaptiveAvgPool2d(2), "1 x 1"),
+            (nn.AdaptiveAvgPool2d(3), "whole parts"),
             (nn.Flatten(0), "flattens"),
             (nn.AvgPool2d(2, divisor_override=3), "divisor"),
             (nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)), "statistics"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 
@@ -52,10 +53,24 @@ def test_model_version_follows_the_card(tmp_path, monkeypatch):
     card = tmp_path / f"{MODEL}.json"
     for version in ("aa", "bb"):
         card.write_text(json.dumps({"weights_sha256": version}))
-        import os
-
         os.utime(card, ns=(ord(version[0]), ord(version[0])))
         assert keys.model_version(MODEL) == version
+
+
+def test_model_version_follows_the_slimmable_weights(tmp_path, monkeypatch):
+    """A result of a slimmable student is not shown after other slimmable weights came."""
+    monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
+    (tmp_path / f"{MODEL}.json").write_text(json.dumps({"weights_sha256": "aa"}))
+    card, versions = tmp_path / f"slimmable-{MODEL}.json", [keys.model_version(MODEL)]
+    for time, text in enumerate(("bb", "cc"), 1):
+        card.write_text(json.dumps({"weights_sha256": text}))
+        os.utime(card, ns=(time, time))
+        versions.append(keys.model_version(MODEL))
+    assert versions[0] == "aa"
+    assert len(set(versions)) == 3
+    assert all(len(version) == 64 for version in versions[1:])  # the column's width
+    card.unlink()
+    assert keys.model_version(MODEL) == "aa"
 
 
 @pytest.mark.parametrize("text", [None, "{}", "no json"])

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "keys", "machine", "statistics",
-    "plots", "pareto", "estimate", "verdict", "sweeps", "links", "wording",
+    "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "verdict",
+    "settings", "sweeps", "links", "wording",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 from compression.errors import InvalidRecipe, UnknownModel
 from compression.links import DEFAULT_MODEL, View, parameters_of, view_from
 from compression.recipe import make_recipe
-from compression.sweeps import Settings
+from compression.settings import Settings
 from sample_models.catalogue import MODELS
 
 PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
@@ -18,6 +18,11 @@ PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
         View("resnet8-mnist5k", Settings(pruning_percent=50, weight_bits=4, student_percent=50, budget="thorough")),
         View("mlp-digits", Settings(pruning_percent=90, remove="weights", seed=7)),
         View("mlp-digits", Settings(weight_bits=8, budget="quick")),
+        View("mlp-digits", Settings(50, remove="weights", criterion="second_order", pattern="2:4")),
+        View("resnet8-mnist5k", Settings(rank_percent=50, separable_percent=25, coding="packed", rate_weight=0.25)),
+        View("resnet8-mnist5k", Settings(student="squeezenet", resolution=16, teachers=("lenet5-mnist5k",))),
+        View(curves=("quantization", "low_rank")),
+        View(curves=()),
     ],
 )
 def test_a_link_opens_the_same_view(view):
@@ -52,6 +57,7 @@ def test_defaults_are_left_out_of_links():
         ({"recipe": '[{"technique":"channel_pruning","pruning_ratio":7}]'}, "pruning_ratio.*got 7"),
         ({"recipe": '[{"technique":"wishing"}]'}, "wishing"),
         ({"budget": "lots"}, "none, quick or thorough, but is 'lots'"),
+        ({"curves": "quantization,magic"}, "no curve 'magic'.*channel_pruning"),
         ({"model": "mlp-digits", "recipe": '{"model":"resnet8-mnist5k","steps":[]}'}, "two models"),
     ],
 )
@@ -63,3 +69,9 @@ def test_bad_links_are_refused_with_the_value(parameters, words):
 def test_an_unknown_model_is_named_with_those_there_are():
     with pytest.raises(UnknownModel, match=r"'resnet9000'.*lenet5-mnist5k"):
         view_from({"model": "resnet9000"})
+
+
+def test_curves_are_in_the_link_only_where_they_are_not_the_usual_ones():
+    assert "curves" not in parameters_of(View())
+    assert parameters_of(View(curves=("quantization", "low_rank")))["curves"] == "quantization,low_rank"
+    assert view_from({"curves": "low_rank, quantization"}).curves == ("quantization", "low_rank")

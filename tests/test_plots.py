@@ -7,18 +7,19 @@ from fake_engine import BYTES, MS, fabricate
 from compression import plots
 from compression.estimate import Estimate
 from compression.recipe import Recipe, make_recipe
-from compression.sweeps import CURVES, Settings, curve_recipes, recipe_of
+from compression.settings import Settings, recipe_of
+from compression.sweeps import CURVES, DEFAULT_CURVES, curve_recipes
 
 MODEL = "lenet5-mnist5k"
 CURRENT = recipe_of(MODEL, Settings(pruning_percent=45, weight_bits=4))
 
 
-def curves():
-    return {curve: recipes.values() for curve, recipes in curve_recipes(MODEL, "none").items()}
+def curves(shown=DEFAULT_CURVES):
+    return {curve: recipes.values() for curve, recipes in curve_recipes(MODEL, "none", shown).items()}
 
 
-def results(*more):
-    swept = [recipe for recipes in curves().values() for recipe in recipes]
+def results(*more, shown=DEFAULT_CURVES):
+    swept = [recipe for recipes in curves(shown).values() for recipe in recipes]
     return [fabricate(recipe) for recipe in (Recipe(model=MODEL), *swept, *more)]
 
 
@@ -95,16 +96,32 @@ def test_an_unknown_guess_is_not_drawn():
     assert not trace(draw(waiting, "latency"), "this setting").x
 
 
-def test_curves_look_the_same_on_both_axes_and_differ_from_each_other(full):
-    for curve in CURVES:
+def test_curves_look_the_same_on_both_axes_and_differ_from_each_other():
+    every = plots.tradeoff(results(shown=CURVES), curves(CURVES), CURRENT)
+    assert len(every.curves) > len(DEFAULT_CURVES)
+    for curve in every.curves:
         title = plots.LOOKS[curve].title
-        left, right = (trace(draw(full, axis), title) for axis in ("size", "latency"))
+        left, right = (trace(draw(every, axis), title) for axis in ("size", "latency"))
         assert left.marker.color == right.marker.color
         assert left.marker.symbol == right.marker.symbol
     assert len({look.symbol for look in plots.LOOKS.values()}) == len(CURVES)
-    students = plots.LOOKS["distillation"], plots.LOOKS["student_control"]
-    assert students[0].colour == students[1].colour  # the same networks, told apart by line and symbol
-    assert len({look.colour for look in plots.LOOKS.values()}) == len(CURVES) - 1
+
+
+def test_one_hue_a_slider_with_one_filled_symbol_each():
+    sliders = {("channel_pruning",), ("magnitude_pruning", "second_order_pruning"), ("quantization", "weight_sharing")}
+    sliders |= {("distillation", "student_control", "slimmable_student"), ("low_rank", "depthwise_separable")}
+    hues = [{plots.LOOKS[curve].colour for curve in group} for group in sliders]
+    assert all(len(hue) == 1 for hue in hues)
+    assert len(set.union(*hues)) == len(sliders)
+    for group in sliders:
+        assert [curve for curve in group if plots.LOOKS[curve].dash == "solid"] == [group[0]]
+
+
+def test_points_of_curves_that_are_not_shown_are_grey_and_still_there():
+    data = plots.tradeoff(results(shown=CURVES), curves(), CURRENT)
+    hidden = {recipe.recipe_id for recipe in curves(("low_rank",))["low_rank"]}
+    assert hidden <= {point.recipe_id for point in data.others}
+    assert "Low rank" not in [trace.name for trace in draw(data).data]
 
 
 def test_a_curve_starts_at_the_baseline(full):

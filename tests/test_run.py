@@ -1,4 +1,6 @@
+import dataclasses
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -6,8 +8,10 @@ import pytest
 from compression import storage
 from compression.data import load_dataset
 from compression.errors import Cancelled, UnknownModel
+from compression.memory import runtime_costs
 from compression.network import count_costs
 from compression.recipe import make_recipe
+from compression.result import RUNTIME_PARTS, STORED_PARTS
 from compression.run import load_network, run_recipe
 
 MODEL = "mlp-digits"
@@ -67,6 +71,50 @@ def test_counts_are_those_of_the_compressed_network(variant):
     assert variant.result.params < variant.result.baseline.params
     assert variant.result.macs < variant.result.baseline.macs
     assert variant.result.baseline.params == count_costs(load_network(MODEL)).params
+
+
+def test_costs_of_running_are_those_of_the_runtime_file(variant):
+    result = variant.result
+    assert result.integer_macs == result.macs
+    assert result.baseline.integer_macs == 0
+    assert result.weight_bytes < 0.4 * result.baseline.weight_bytes
+    assert result.peak_memory_bytes == result.weight_bytes + result.activation_bytes
+    assert dataclasses.asdict(runtime_costs(variant.onnx)).items() <= result.model_dump().items()
+
+
+def test_the_ledgers_sum_to_the_files(variant):
+    result = variant.result
+    assert sum(result.ledger.values()) == result.stored_bytes
+    assert sum(result.runtime_ledger.values()) == result.onnx_bytes
+    assert set(result.ledger) == set(STORED_PARTS)
+    assert set(result.runtime_ledger) == set(RUNTIME_PARTS)
+    assert result.ledger["codes"] > 0 and result.runtime_ledger["scales"] > 0
+
+
+def test_the_file_is_coded_as_the_recipe_says_and_the_network_is_the_same(baseline):
+    quantized = {"technique": "quantization", "weight_bits": 3}
+    outputs = {
+        coding: run_recipe(
+            make_recipe(MODEL, [quantized, {"technique": "entropy_coding", "coding": coding}]), baseline=baseline
+        )
+        for coding in ("context", "huffman", "packed")
+    }
+    sizes = [len(outputs[coding].stored) for coding in ("context", "huffman", "packed")]
+    assert sizes == sorted(set(sizes))
+    assert len({output.onnx for output in outputs.values()}) == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process its peak")
+def test_the_process_peak_is_measured(variant):
+    assert variant.result.process_peak_bytes > len(variant.onnx)
+    assert variant.result.process_peak_bytes < variant.result.baseline.process_peak_bytes
+
+
+def test_layers_made_sparse_are_timed_and_no_others(baseline, variant):
+    pruned = run_recipe(make_recipe(MODEL, [{"technique": "magnitude_pruning", "sparsity": 0.8}]), baseline=baseline)
+    assert {timing.batch_size for timing in pruned.result.sparse} == {1, 16}
+    assert all(timing.sparsity > 0.3 for timing in pruned.result.sparse)
+    assert variant.result.sparse == baseline.result.sparse == ()
 
 
 def test_a_missing_baseline_is_measured_first(variant):

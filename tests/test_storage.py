@@ -16,6 +16,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compression import export, storage
 from compression.errors import CorruptFile
+from compression.network import trace
+from compression.primitives import graph_coder
+from compression.primitives.coders import varint
+from compression.primitives.graph_coder import compress_graph
+from compression.result import STORED_PARTS
+from sample_models.catalogue import find_model
 
 
 def plain(model):
@@ -31,11 +37,12 @@ def holding(*tensors):
     return helper.make_model(helper.make_graph([], "g", [], [], named))
 
 
-def assert_comes_back(model):
+def assert_comes_back(model, coding="context"):
     before = plain(model)
-    stored = storage.encode(model)
+    stored = storage.encode(model, coding)
     assert plain(model) == before
     assert plain(storage.decode(stored)) == before
+    assert sum(storage.ledger(stored).values()) == len(stored)
     return len(stored)
 
 
@@ -43,8 +50,19 @@ def with_checksum(body):
     return storage.MAGIC + bytes([storage.VERSION]) + zlib.crc32(body).to_bytes(4, "little") + body
 
 
-STORED = storage.encode(export.to_onnx(with_quantizers(quantized(pruned(network("mlp-digits"), 0.7), 4))))
+EXPORTED = export.to_onnx(with_quantizers(quantized(pruned(network("mlp-digits"), 0.7), 4)))
+STORED = storage.encode(EXPORTED)
 HEADER = len(storage.MAGIC) + 5
+CODINGS = ("context", "huffman", "packed")
+NO_STREAM = b"\0"
+
+
+def without_numbers(model):
+    skeleton = onnx.ModelProto()
+    skeleton.CopyFrom(model)
+    for tensor in skeleton.graph.initializer:
+        tensor.ClearField("raw_data")
+    return skeleton
 
 
 class TestRoundTrip:
@@ -61,15 +79,21 @@ class TestRoundTrip:
     def test_quantized_activations(self):
         assert_comes_back(export.to_onnx(with_quantizers(quantized(network("lenet5-mnist5k"), 8))))
 
-    @given(st.data())
+    @pytest.mark.parametrize("coding", CODINGS)
+    def test_codings(self, coding):
+        for model in (network("mlp-digits"), pruned(network("resnet8-mnist5k"), 0.9)):
+            assert_comes_back(export.to_onnx(model), coding)
+            assert_comes_back(export.to_onnx(quantized(model, 3, symmetric=False)), coding)
+
+    @given(st.data(), st.sampled_from(CODINGS))
     @settings(max_examples=60)
-    def test_tensors_of_every_type(self, data):
+    def test_tensors_of_every_type(self, data, coding):
         types = st.sampled_from(["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"])
         arrays = st.lists(
             types.flatmap(lambda kind: hnp.arrays(kind, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0))),
             max_size=4,
         )
-        assert_comes_back(holding(*data.draw(arrays)))
+        assert_comes_back(holding(*data.draw(arrays)), coding)
 
     def test_tensors_without_raw_data(self):
         packed = helper.make_tensor("a", TensorProto.INT4, [3], [1, 2, 3])
@@ -89,8 +113,36 @@ class TestRoundTrip:
 class TestSizes:
     """On LeNet-300-100 with 266,200 weights."""
 
-    def size(self, model):
-        return len(storage.encode(export.to_onnx(model)))
+    def size(self, model, coding="context"):
+        return len(storage.encode(export.to_onnx(model), coding))
+
+    @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+    @pytest.mark.parametrize("sparsity", [0, 0.9])
+    def test_better_codings_make_smaller_files(self, bits, sparsity):
+        model = quantized(pruned(network("lenet300-mnist5k"), sparsity), bits)
+        sizes = [self.size(model, coding) for coding in CODINGS]
+        assert sizes == sorted(sizes)
+
+    def test_plain_bits_are_plain(self):
+        """Four bits a code, and two for each scale and bias, whatever the codes are."""
+        model = quantized(network("lenet300-mnist5k"), 4)
+        assert self.size(model, "packed") == pytest.approx(266_200 / 2 + 2 * 410 * 4, abs=300)
+        assert self.size(quantized(pruned(model, 0.9), 4), "packed") > 266_200 / 2
+
+    def test_trained_weights_cost_less_than_their_entropy(self):
+        """Neighbouring weights of a trained network are alike: contexts know more than counts of codes."""
+        model = quantized(trace(find_model("lenet300-mnist5k").load(), (1, 28, 28)), 4)
+        codes = numpy_helper.to_array(next(t for t in export.to_onnx(model).graph.initializer if len(t.raw_data) > 2e5))
+        share = np.unique(codes, return_counts=True)[1] / codes.size
+        entropy = -(share * np.log2(share)).sum() * codes.size / 8
+        parts = storage.ledger(storage.encode(export.to_onnx(model)))
+        assert parts["codes"] + parts["positions"] < 0.95 * entropy
+
+    def test_a_graph_takes_few_bytes(self):
+        for name, bits, most in (("mlp-digits", 2, 120), ("resnet8-mnist5k", 4, 450)):
+            model = quantized(network(name), bits)
+            model = with_quantizers(model) if bits == 4 else model
+            assert storage.ledger(storage.encode(export.to_onnx(model)))["graph"] < most
 
     def test_sparse_files_shrink_with_sparsity(self):
         model = network("lenet300-mnist5k")
@@ -120,14 +172,43 @@ class TestSizes:
         assert 0 < storage.zipped_size(b"") < 200
 
 
+class TestLedger:
+    def test_parts_add_up(self):
+        parts = storage.ledger(STORED)
+        assert tuple(parts) == STORED_PARTS
+        assert sum(parts.values()) == len(STORED)
+        assert all(parts[part] > 0 for part in ("codes", "positions", "scales", "biases", "graph", "header"))
+
+    @pytest.mark.parametrize("coding", CODINGS)
+    def test_dense_float_weights_have_no_positions(self, coding):
+        parts = storage.ledger(storage.encode(export.to_onnx(network("mlp-digits")), coding))
+        assert parts["positions"] <= 10 and parts["scales"] == 0 and parts["codebooks"] == 0
+        assert parts["biases"] == pytest.approx(106 * 4, rel=0.15)
+
+    def test_positions_cost_their_entropy(self):
+        parts = storage.ledger(storage.encode(export.to_onnx(pruned(network("lenet300-mnist5k"), 0.9))))
+        assert parts["positions"] == pytest.approx(266_200 * 0.469 / 8, rel=0.05)  # the entropy of 0.1 is 0.469 bits
+
+    def test_shared_values_are_a_codebook(self):
+        values = np.random.default_rng(0).standard_normal(16, dtype=np.float32)
+        weight = values[np.random.default_rng(1).integers(0, 16, (50, 200))]
+        node = helper.make_node("Gemm", ["x", "0"], ["y"])
+        model = helper.make_model(helper.make_graph([node], "g", [], [], [numpy_helper.from_array(weight, "0")]))
+        for coding in ("context", "huffman"):
+            parts = storage.ledger(storage.encode(model, coding))
+            assert parts["codebooks"] == pytest.approx(64, abs=4)
+            assert parts["codes"] + parts["positions"] == pytest.approx(5000, rel=0.03)
+
+
 class TestHostileInput:
     def test_a_file_of_something_else(self):
         with pytest.raises(CorruptFile, match="not a stored file"):
             storage.decode(b"PK\3\4" + bytes(100))
 
-    def test_a_newer_version(self):
-        with pytest.raises(CorruptFile, match="version 9"):
-            storage.decode(STORED[:4] + b"\x09" + STORED[5:])
+    @pytest.mark.parametrize("version", [1, 9])
+    def test_another_version(self, version):
+        with pytest.raises(CorruptFile, match=f"version {version}; this program reads 2"):
+            storage.decode(STORED[:4] + bytes([version]) + STORED[5:])
 
     @given(st.integers(5, len(STORED) - 1), st.integers(1, 255))
     def test_any_changed_byte_is_noticed(self, position, change):
@@ -159,19 +240,17 @@ class TestHostileInput:
     @settings(max_examples=80)
     def test_forged_graphs(self, data):
         """Changes inside the compressed graph: shapes, types, names."""
-        skeleton = onnx.ModelProto()
-        skeleton.CopyFrom(storage.decode(STORED))
-        for tensor in skeleton.graph.initializer:
-            tensor.ClearField("raw_data")
-        graph = bytearray(plain(skeleton))
-        records = STORED[HEADER + len(storage._compress(bytes(graph))) :]
+        graph = bytearray(plain(without_numbers(EXPORTED)))
+        records = STORED[HEADER + len(compress_graph(without_numbers(EXPORTED))) :]
         for _ in range(data.draw(st.integers(0, 3))):
             graph[data.draw(st.integers(0, len(graph) - 1))] ^= data.draw(st.integers(1, 255))
-        self.decode_or_refuse(storage._compress(bytes(graph)) + records)
+        deflated = graph_coder._deflate(bytes(graph))
+        self.decode_or_refuse(b"\0" + varint(len(graph)) + varint(len(deflated)) + deflated + records)
 
     def decode_or_refuse(self, body):
         with contextlib.suppress(CorruptFile):
             assert isinstance(storage.decode(with_checksum(body)), onnx.ModelProto)
+            assert sum(storage.ledger(with_checksum(body)).values()) == len(body) + HEADER
 
     def test_bytes_at_the_end(self):
         with pytest.raises(CorruptFile, match="3 bytes follow"):
@@ -179,19 +258,25 @@ class TestHostileInput:
 
     def test_a_small_file_cannot_claim_gigabytes(self):
         tensor = onnx.TensorProto(name="a", data_type=TensorProto.FLOAT, dims=[1 << 20, 1 << 20])
-        skeleton = storage._compress(plain(holding(tensor)))
+        skeleton = compress_graph(holding(tensor))
         record = bytes([storage.Record.VECTOR, 1, 0, 0])  # all equal: no bytes for any number of them
         with pytest.raises(CorruptFile, match="far more"):
-            storage.decode(with_checksum(skeleton + record))
+            storage.decode(with_checksum(skeleton + NO_STREAM + record))
+
+    @pytest.mark.parametrize("shape", [(1 << 20, 1 << 20), (1, 1 << 17), (1 << 13, 1 << 13)])
+    def test_nor_can_the_stream(self, shape):
+        tensor = onnx.TensorProto(name="a", data_type=TensorProto.FLOAT, dims=shape)
+        record = bytes([storage.Record.CONTEXT, 2, 0, 127, 1, 1, 0])
+        with pytest.raises(CorruptFile, match="far more|too early|made for others"):
+            storage.decode(with_checksum(compress_graph(holding(tensor)) + NO_STREAM + record))
 
     @pytest.mark.parametrize("factors", [(1, 1), (7, 1), (0, 9), (2, 0), (1, 0)])
     def test_products_of_what_is_not_there(self, factors):
         model = holding(np.float32(2), np.ones(5, np.float32), np.ones(5, np.float32))
-        for tensor in model.graph.initializer:
-            tensor.ClearField("raw_data")
+        model = without_numbers(model)
         one, ones = (np.asarray(values, np.float32).view(np.uint32) for values in ([2], [1] * 5))
         records = b"".join(bytes([storage.Record.VECTOR]) + storage.encode_vector(values) for values in (one, ones))
-        body = storage._compress(plain(model)) + records + storage._product(*factors)
+        body = compress_graph(model) + NO_STREAM + records + storage._product(*factors)
         with pytest.raises(CorruptFile, match="computes numbers 2"):
             storage.decode(with_checksum(body))
 

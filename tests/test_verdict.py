@@ -4,6 +4,7 @@ from fake_engine import fabricate
 from compression import verdict
 from compression.estimate import Estimate, Known
 from compression.recipe import make_recipe
+from compression.result import SparseTiming
 
 
 def recipe(*steps):
@@ -129,7 +130,11 @@ STUDENT = {"technique": "distillation", "width_mult": 0.5}
 
 @pytest.mark.parametrize(
     ("taught", "plain", "words"),
-    [(0.97, 0.90, "The teacher helped: 97.0 %"), (0.90, 0.97, "did harm"), (0.961, 0.958, "cannot be told")],
+    [
+        (0.97, 0.90, "The teacher helped: 97.0 %"),
+        (0.90, 0.97, "The teacher cost accuracy here"),
+        (0.961, 0.958, "Whether the teacher helped cannot be told"),
+    ],
 )
 def test_a_student_is_compared_with_plain_training(taught, plain, words):
     rows = [
@@ -146,3 +151,107 @@ def test_slower_after_channel_pruning_points_to_rounding():
     assert any("multiples of 8" in reason for reason in slower.reasons)
     rounded = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=({**CHANNELS, "round_to": 8},)))
     assert not any("multiples of 8" in reason for reason in rounded.reasons)
+
+
+SAME_SPEED = (1.0, 0.98, 1.02)
+
+
+def reasons(*steps, **more):
+    return " ".join(verdict.judge(result(steps=steps, **({"ratio": SAME_SPEED} | more))).reasons)
+
+
+def timing(dense_ms, sparse_ms):
+    return SparseTiming(
+        layer="hidden", rows=500, columns=800, sparsity=0.9, batch_size=1, dense_ms=dense_ms, sparse_ms=sparse_ms
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([{"technique": "second_order_pruning", "sparsity": 0.9}], "ONNX Runtime multiplies by them"),
+        ([{**WEIGHTS, "pattern": "blocks"}], "Blocks of zeros save no time"),
+        ([{**WEIGHTS, "pattern": "2:4", "sparsity": 0.5}], "no kernel on CPUs"),
+        ([{"technique": "second_order_pruning", "sparsity": 0.75, "pattern": "1:4"}], "no kernel on CPUs"),
+        ([{"technique": "weight_sharing", "clusters": 16}], "Shared values become floats again"),
+        ([{"technique": "quantization", "weight_bits": 16}], "16-bit weights become 32-bit floats"),
+        ([{"technique": "layer_tying", "blocks": 2}], "each of them still runs"),
+        ([{"technique": "low_rank", "rank_ratio": 0.9}], "no fewer operations"),
+        ([{"technique": "entropy_coding", "coding": "packed"}], "undone before the network runs"),
+        ([{"technique": "slimmable_student", "width_mult": 0.5}], "starting each layer takes most of the time"),
+    ],
+)
+def test_every_technique_that_saves_no_time_says_why(steps, words):
+    assert words in reasons(*steps)
+    assert words not in reasons(*steps, ratio=(0.5, 0.49, 0.51))
+
+
+def test_thin_layers_with_fewer_operations_are_explained_otherwise():
+    low_rank = {"technique": "low_rank", "rank_ratio": 0.25}
+    assert "pass more numbers through memory" in reasons(low_rank, macs=1000)
+
+
+@pytest.mark.parametrize(
+    ("sparse_ms", "words"),
+    [(0.5, "2.0× faster (measured apart"), (2.0, "even make hidden, the largest layer, 2.0× slower")],
+)
+def test_what_skipping_zeros_would_be_worth_is_told_where_it_was_measured(sparse_ms, words):
+    assert words in reasons(WEIGHTS, sparse=(timing(1.0, sparse_ms),))
+    assert "measured apart" not in reasons(WEIGHTS, sparse=())
+
+
+@pytest.mark.parametrize(
+    ("settings", "integer_share", "words"),
+    [
+        ({}, 0.5, "Integer kernels carry out 50 % of the operations"),
+        ({}, 1.0, "converting to integers and back"),
+        ({"weight_bits": 4}, 1.0, "4-bit weights are smaller in the file, not faster"),
+        ({"activations": "dynamic"}, 1.0, "anew for each image"),
+    ],
+)
+def test_integers_that_save_no_time_are_explained(settings, integer_share, words):
+    step = {"technique": "quantization", "weight_bits": 8, "activation_bits": 8} | settings
+    assert words in reasons(step, macs=1000, integer_macs=int(1000 * integer_share))
+
+
+@pytest.mark.parametrize(
+    ("coding", "words"), [("packed", "as much room as a rare one"), ("huffman", "a whole bit"), ("context", "")]
+)
+def test_codings_without_arithmetic_are_explained(coding, words):
+    said = reasons(WEIGHTS, {"technique": "entropy_coding", "coding": coding}, ratio=(0.5, 0.49, 0.51))
+    assert words in said
+    assert ("arithmetic coding" in said) == bool(words)
+
+
+def test_a_student_of_another_family_has_more_layers():
+    student = {**STUDENT, "student": "efficientnet_b0"}
+    slower = reasons(student, ratio=(2.0, 1.9, 2.1), size=2000, was=1000, params=10**7)
+    assert "EfficientNet-B0 has many more layers" in slower
+    assert "this network has 10.0 M weights" in slower
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        (
+            [CHANNELS, {"technique": "fine_tuning", "epochs": 1, "alpha": 0.9}],
+            "the original network's predictions helped",
+        ),
+        ([{"technique": "fine_tuning", "epochs": 1, "learn_scales": True}], "learning the scales helped"),
+        ([{**WEIGHTS, "epochs": 3}], "pruning little by little helped"),
+        (
+            [STUDENT, {"technique": "fine_tuning", "epochs": 1, "entropy_penalty": 0.1}],
+            "the teacher and the entropy penalty helped",
+        ),
+    ],
+)
+def test_a_control_says_what_it_is_without(steps, words):
+    rows = [result(steps=steps, accuracy=0.96, accuracy_low=0.95, accuracy_high=0.97) for _ in range(2)]
+    assert f"Whether {words} cannot be told" in verdict.control_sentence(*rows)
+
+
+def test_a_smaller_file_than_the_controls_is_mentioned():
+    step = {"technique": "fine_tuning", "epochs": 1, "entropy_penalty": 0.1}
+    smaller, plain = result(steps=(step,), size=1000), result(steps=(step,), size=2000)
+    assert "in 1.00 KB instead of 2.00 KB" in verdict.control_sentence(smaller, plain)
+    assert "instead of" not in verdict.control_sentence(plain, plain)

@@ -1,7 +1,7 @@
 import pytest
 
 from compression import wording
-from compression.recipe import make_recipe
+from compression.recipe import STEP_TYPES, make_recipe
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,19 @@ def test_counts_are_short(number, words):
 def test_milliseconds_keep_three_digits_below_one():
     assert wording.milliseconds(0.04321) == "0.0432 ms"
     assert wording.milliseconds(12.345) == "12.3 ms"
+
+
+@pytest.mark.parametrize(
+    ("joules", "words"),
+    [(0, "0 nJ"), (4.6e-12, "0.00460 nJ"), (1.7e-4, "170 µJ"), (9.999e-4, "1.00 mJ"), (2, "2.00 J")],
+)
+def test_energy_has_three_digits_and_a_unit(joules, words):
+    assert wording.energy(joules) == words
+
+
+@pytest.mark.parametrize(("amount", "words"), [(0.0223, "22.3 mg"), (0.9999, "1.00 g"), (12.34, "12.3 g")])
+def test_grams(amount, words):
+    assert wording.grams(amount) == words
 
 
 @pytest.mark.parametrize(
@@ -76,3 +89,97 @@ def test_every_step_has_words():
     ]
     words = wording.recipe_in_words(make_recipe("m", steps))
     assert words == "distil a 50 % wide student, 1 epoch → zero 90 % of weights → 16-bit weights"
+
+
+REQUIRED = {
+    "magnitude_pruning": {"sparsity": 0.5},
+    "second_order_pruning": {"sparsity": 0.5},
+    "channel_pruning": {"pruning_ratio": 0.5},
+    "low_rank": {"rank_ratio": 0.5},
+    "layer_tying": {"blocks": 2},
+    "weight_sharing": {"clusters": 16},
+    "quantization": {"weight_bits": 8},
+    "distillation": {"width_mult": 0.5},
+    "slimmable_student": {"width_mult": 0.5},
+    "fine_tuning": {"epochs": 1},
+}
+OTHER = {
+    "importance": "taylor", "ratios": "sensitivity", "target": "macs", "round_to": 8, "recalibrate": False,
+    "scope": "layer", "pattern": "2:4", "epochs": 3, "regrowth": "gradient", "learning_rate": 0.1,
+    "convolutions": "spatial", "ranks": "error", "share": 0.5, "weighting": "none", "activation_bits": 8,
+    "granularity": "tensor", "symmetric": False, "method": "gptq", "equalize": True, "mixed_precision": True,
+    "student": "squeezenet", "depth_mult": 0.5, "resolution": 16, "teachers": ["resnet8-mnist5k"], "loss": "dkd",
+    "match": "hint", "match_weight": 10, "temperature": 2, "alpha": 0.5, "learn_scales": True, "entropy_penalty": 0.1,
+    "coding": "huffman", "rate_weight": 0.1,
+}  # fmt: skip
+NEEDS = {
+    ("quantization", "activations"): {"activations": "dynamic", "activation_bits": 8},
+    ("weight_sharing", "scope"): {"scope": "global"},
+}
+UNSAID = {("quantization", "float_format")}
+"""Says nothing unless weights have 16 bits; tested by itself."""
+
+
+def phrase(technique, **settings):
+    settings = {"technique": technique} | REQUIRED.get(technique, {}) | settings
+    return wording.recipe_in_words(make_recipe("m", [settings]))
+
+
+def settings_of_all_steps():
+    for technique, step_type in STEP_TYPES.items():
+        for name in step_type.model_fields:
+            if name not in ("technique", *REQUIRED.get(technique, ())) and (technique, name) not in UNSAID:
+                yield technique, name
+
+
+@pytest.mark.parametrize(("technique", "name"), settings_of_all_steps())
+def test_every_setting_changes_the_words(technique, name):
+    changed = phrase(technique, **NEEDS.get((technique, name), {name: OTHER.get(name)}))
+    assert changed != phrase(technique)
+    assert not {"None", "lambda", "{"} & set(changed.split())
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"technique": "magnitude_pruning", "sparsity": 0.5, "pattern": "2:4"}, "zero 2 of every 4 weights"),
+        ({"technique": "magnitude_pruning", "sparsity": 0.995}, "zero 99.5 % of weights"),
+        ({"technique": "magnitude_pruning", "sparsity": 0.9, "pattern": "blocks"}, "zero 90 % of weights in blocks"),
+        (
+            {"technique": "magnitude_pruning", "sparsity": 0.9, "epochs": 3, "regrowth": "gradient"},
+            "zero 90 % of weights, gradually over 3 epochs, zeros regrow by gradient (RigL)",
+        ),
+        ({"technique": "second_order_pruning", "sparsity": 0.8}, "zero 80 % of weights by second-order effect"),
+        (
+            {"technique": "channel_pruning", "pruning_ratio": 0.5, "target": "latency", "importance": "taylor"},
+            "prune channels for 50 % less latency, by Taylor",
+        ),
+        ({"technique": "quantization", "weight_bits": 16, "float_format": "bfloat16"}, "bfloat16 weights"),
+        ({"technique": "quantization", "weight_bits": 3, "method": "adaround"}, "3-bit weights, rounded by AdaRound"),
+        (
+            {"technique": "quantization", "weight_bits": 8, "activation_bits": 8, "activations": "dynamic"},
+            "8-bit weights, dynamic 8-bit activations",
+        ),
+        ({"technique": "weight_sharing", "clusters": 16}, "16 shared weight values"),
+        ({"technique": "layer_tying", "blocks": 2}, "2 blocks share one set of weights"),
+        (
+            {"technique": "low_rank", "rank_ratio": 0.25, "convolutions": "spatial"},
+            "25 % of full rank, rows and columns",
+        ),
+        ({"technique": "depthwise_separable"}, "depthwise-separable convolutions"),
+        ({"technique": "slimmable_student", "width_mult": 0.5}, "50 % wide slimmable student"),
+        (
+            {
+                "technique": "distillation",
+                "width_mult": 0.5,
+                "epochs": 2,
+                "student": "squeezenet",
+                "match": "attention",
+            },
+            "distil a 50 % wide SqueezeNet, 2 epochs, matching attention maps",
+        ),
+        ({"technique": "entropy_coding", "coding": "packed"}, "plain bits"),
+    ],
+)
+def test_steps_in_words(step, words):
+    assert wording.recipe_in_words(make_recipe("m", [step])) == words

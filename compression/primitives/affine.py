@@ -7,18 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from compression.network import Affine
+from compression.grids import Affine, storable_scale
+
+__all__ = ["CLIP_RATIOS", "Method", "fit_affine", "storable_scale"]
 
 Method = Literal["nearest", "mse"]
 
 CLIP_RATIOS = torch.arange(50, 4, -1) / 50
 """What `mse` tries, from the full range down to a tenth of it: ternary weights with outliers end up there."""
-
-SMALLEST_SCALE = 2.0**-24
-"""The smallest positive half-precision number."""
-
-LARGEST_SCALE = 65504.0
-"""The largest half-precision number."""
 
 
 def fit_affine(
@@ -58,11 +54,6 @@ def fit_affine(
         )
         best_error = torch.where(better, error, best_error)
     return best
-
-
-def storable_scale(scale: Tensor) -> Tensor:
-    """The nearest positive half-precision number, as float32: the stored file then needs two bytes for it."""
-    return scale.clamp(SMALLEST_SCALE, LARGEST_SCALE).to(torch.float16).to(torch.float32)
 
 
 def _full_range(rows: Tensor, bits: int, symmetric: bool, ratio: float) -> Affine:

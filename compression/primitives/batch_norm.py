@@ -60,6 +60,14 @@ def recalibrate(model: nn.Module, x: Tensor, check_cancelled: Callable[[], None]
             norm.eval()
 
 
+def measure_statistics(norm: BatchNorm, x: Tensor) -> None:
+    """Make the running statistics those of the input `x` (N x C, or N x C x H x W), in place."""
+    if norm.running_mean is not None and norm.running_var is not None:
+        others = [dim for dim in range(x.dim()) if dim != 1]
+        norm.running_mean.copy_(x.mean(others))
+        norm.running_var.copy_(x.var(others))
+
+
 def call_count(model: fx.GraphModule, node: fx.Node) -> int:
     """How often the graph uses the layer of this node."""
     return sum(other.op == "call_module" and other.target == node.target for other in model.graph.nodes)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor, fx, nn
 
-from compression.network import ActivationQuantizer, module_of
+from compression.network import ActivationQuantizer, DynamicQuantizer, module_of
 from compression.primitives.affine import fit_affine
 
 CALIBRATION_BATCH = 64
@@ -34,7 +34,18 @@ def insert_quantizers(model: fx.GraphModule, x: Tensor, bits: int, check_cancell
     samples = sample_activations(model, points, x, check_cancelled)
     for number, node in enumerate(points):
         check_cancelled()
-        _insert_after(model, node, f"quantizer_{number}", fit_quantizer(samples[node], bits))
+        _insert_after(model, node, f"quantizer_{number}", fit_quantizer(samples[node], bits), list(node.users))
+    model.recompile()
+
+
+def insert_dynamic_quantizers(model: fx.GraphModule, x: Tensor, bits: int, check_cancelled: Callable[[], None]) -> None:
+    """Put a `DynamicQuantizer` before each linear layer, in place, its zero point fitted on images `x`."""
+    points = list({n.all_input_nodes[0]: None for n in model.graph.nodes if isinstance(module_of(model, n), nn.Linear)})
+    samples = sample_activations(model, points, x, check_cancelled)
+    for number, node in enumerate(points):
+        quantizer = DynamicQuantizer(fit_quantizer(samples[node], bits).zero_point, bits)
+        readers = [user for user in node.users if isinstance(module_of(model, user), nn.Linear)]
+        _insert_after(model, node, f"quantizer_{number}", quantizer, readers)
     model.recompile()
 
 
@@ -83,9 +94,12 @@ def _is_relu(model: fx.GraphModule, node: fx.Node) -> bool:
     return isinstance(module_of(model, node), nn.ReLU | nn.ReLU6)
 
 
-def _insert_after(model: fx.GraphModule, node: fx.Node, name: str, quantizer: ActivationQuantizer) -> None:
+def _insert_after(
+    model: fx.GraphModule, node: fx.Node, name: str, quantizer: nn.Module, readers: Collection[fx.Node]
+) -> None:
+    """From now on `readers` read the node's value through the quantizer."""
     model.add_submodule(name, quantizer)
     with model.graph.inserting_after(node):
         new = model.graph.call_module(name, (node,))
-    node.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new)
+    node.replace_all_uses_with(new, delete_user_cb=lambda user: user in readers)
     new.meta["shape"] = node.meta["shape"]

@@ -20,6 +20,7 @@ from compression.errors import InvalidRecipe
 from compression.network import (
     ActivationQuantizer,
     Affine,
+    Codebook,
     WeightedLayer,
     WeightFormat,
     clone,
@@ -35,7 +36,7 @@ OUT, IN = 0, 1
 _CHANNELWISE = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardsigmoid),
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Identity, nn.Dropout, nn.Dropout2d),
-    ActivationQuantizer,
+    *(nn.Upsample, ActivationQuantizer),
 )
 _CHANNELWISE_FUNCTIONS = (torch.relu, nn.functional.relu, nn.functional.relu6)
 _ELEMENTWISE = (operator.add, torch.add, operator.mul, torch.mul)
@@ -87,6 +88,18 @@ def remove_units(model: fx.GraphModule, units: Iterable[Unit]) -> tuple[fx.Graph
         kept |= {(name, dim): indices for dim, indices in stay.items()}
         _cut(layer, stay)
     return propagate_shapes(smaller), kept
+
+
+def reorder_units(model: fx.GraphModule, group: Sequence[Unit], order: Sequence[int]) -> None:
+    """Put unit `order[i]` of a group where its unit i was, in place; the function stays the same."""
+    moves: dict[str, dict[int, Tensor]] = defaultdict(dict)
+    for target, source in zip(group, (group[index] for index in order), strict=True):
+        for to, origin in zip(target, source, strict=True):
+            layer = model.get_submodule(to.layer)
+            positions = moves[to.layer].setdefault(to.dim, torch.arange(_size(layer, to.dim)))
+            positions[to.position] = origin.position
+    for name, dims in moves.items():
+        _cut(model.get_submodule(name), dims)
 
 
 @dataclass(frozen=True)
@@ -268,6 +281,8 @@ def _cut_format(given: WeightFormat, dim: int, kept: Tensor) -> WeightFormat:
         mask = mask.index_select(dim, kept)
     if isinstance(grid, Affine) and dim == OUT and len(grid.scale) > 1:
         grid = replace(grid, scale=grid.scale[kept], zero_point=grid.zero_point[kept])
+    if isinstance(grid, Codebook):
+        grid = replace(grid, codes=grid.codes.index_select(dim, kept))
     return WeightFormat(grid, mask)
 
 

@@ -22,9 +22,10 @@ is vectorised. The decoder believes no length: it compares it with what is left 
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -64,11 +65,14 @@ class Method(enum.IntEnum):
 class Reader:
     """Reads bytes in order; raises `CorruptFile` rather than reading or allocating too much.
 
-    `budget` is the number of bytes that everything decoded from the file may take up together.
+    `budget` is the number of bytes that everything decoded from the file may take up together. `ledger`
+    counts the bytes read for each part of the file; `current` is the part that is being read.
     """
 
     def __init__(self, data: bytes | memoryview, budget: int) -> None:
         self._data, self._position, self._budget = memoryview(data), 0, budget
+        self.ledger: dict[str, int] = {}
+        self.current = ""
 
     @property
     def left(self) -> int:
@@ -81,7 +85,21 @@ class Reader:
             raise CorruptFile(f"The stored file ends too early: {size} bytes expected, {self.left} left.")
         taken = self._data[self._position : self._position + size]
         self._position += size
+        self.ledger[self.current] = self.ledger.get(self.current, 0) + size
         return taken
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What is read inside belongs to the part `name`."""
+        before, self.current = self.current, name
+        try:
+            yield
+        finally:
+            self.current = before
+
+    def detail(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Like `part`, where the weights' codes are being read; other parts are not divided."""
+        return self.part(name if self.current == "codes" else self.current)
 
     def byte(self) -> int:
         """The next byte."""
@@ -150,6 +168,13 @@ def _dense(values: Integers, is_float: bool = False) -> bytes:
     if best is None or len(best) > packed_size:
         best = min([_packed(values), *candidates], key=len)
     return best if len(best) <= values.nbytes else _raw(values)
+
+
+def packed_vector(values: Integers) -> bytes:
+    """Plain bits, as many for each as the range of the values needs: no entropy coding."""
+    if _width(values) == 8 * values.itemsize:
+        return _raw(values)
+    return min(_raw(values), _packed(values), key=len)
 
 
 def _raw(values: Integers) -> bytes:
@@ -318,7 +343,8 @@ def _read_palette(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> I
     k = reader.varint()
     if k > n or k > 1 << 32:
         raise CorruptFile(f"The stored file shares {k} values among {n} weights.")
-    distinct = decode_vector(reader, k, dtype, depth=depth)
+    with reader.detail("codebooks"):
+        distinct = decode_vector(reader, k, dtype, depth=depth)
     index = decode_vector(reader, n, _index_type(k), depth=depth)
     if n and int(index.max()) >= k:
         raise CorruptFile(f"The stored file uses shared value {int(index.max())} of {k}.")
@@ -346,11 +372,12 @@ def _read_brain(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> Int
 
 
 def _read_sparse(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> Integers:
-    count = reader.varint()
-    if count > n:
-        raise CorruptFile(f"The stored file puts {count} weights into {n} places.")
-    width = reader.byte()
-    positions = _read_gaps(reader, width, count, n, depth) if width else _read_bitmap(reader, n, depth)
+    with reader.detail("positions"):
+        count = reader.varint()
+        if count > n:
+            raise CorruptFile(f"The stored file puts {count} weights into {n} places.")
+        width = reader.byte()
+        positions = _read_gaps(reader, width, count, n, depth) if width else _read_bitmap(reader, n, depth)
     if len(positions) != count or (count and int(positions[-1]) >= n):
         raise CorruptFile("The stored file's positions do not fit its weights.")
     values = np.zeros(n, dtype)
@@ -381,7 +408,8 @@ def _read_rows(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> Inte
     rows = reader.varint()
     if dtype.itemsize != 1 or rows == 0 or n % rows:
         raise CorruptFile(f"The stored file divides {n} numbers into {rows} rows.")
-    offsets = decode_vector(reader, rows, np.dtype(np.uint8), depth=depth)
+    with reader.detail("scales"):
+        offsets = decode_vector(reader, rows, np.dtype(np.uint8), depth=depth)
     centred = decode_vector(reader, n, np.dtype(np.int8), depth=depth).view(np.uint8)
     return (centred.reshape(rows, -1) + offsets[:, None]).ravel().view(dtype)
 
@@ -409,9 +437,9 @@ _DECODERS: dict[Method, Callable[[Reader, int, np.dtype[Any], int], Integers]] =
 }
 
 
-def inflate(data: bytes | memoryview, size: int) -> bytes:
+def inflate(data: bytes | memoryview, size: int, dictionary: bytes = b"") -> bytes:
     """Undo raw deflate, whose result must have exactly `size` bytes; never makes more than one byte more."""
-    decoder = zlib.decompressobj(-15)
+    decoder = zlib.decompressobj(-15, zdict=dictionary) if dictionary else zlib.decompressobj(-15)
     try:
         plain = decoder.decompress(data, size + 1)
     except zlib.error as error:

@@ -45,7 +45,12 @@ def least_important(
     model: fx.GraphModule, units: Sequence[Unit], count: int, kind: Importance, seed: int
 ) -> list[Unit]:
     """All units of one group but the `count` most important ones."""
-    keep = keep_largest(unit_importance(model, units, kind, seed), count)
+    return least_of(units, unit_importance(model, units, kind, seed), count)
+
+
+def least_of(units: Sequence[Unit], importance: Tensor, count: int) -> list[Unit]:
+    """All units but the `count` with the largest importance (one number a unit), in their order."""
+    keep = keep_largest(importance, count)
     return [unit for unit, stays in zip(units, keep.tolist(), strict=True) if not stays]
 
 

@@ -11,22 +11,50 @@ from typing import Any
 
 from torch import fx
 
-from compression.recipe import ChannelPruning, Distillation, FineTuning, MagnitudePruning, Quantization, Step
+from compression.recipe import (
+    ChannelPruning,
+    DepthwiseSeparable,
+    Distillation,
+    EntropyCoding,
+    FineTuning,
+    LayerTying,
+    LowRank,
+    MagnitudePruning,
+    Quantization,
+    SecondOrderPruning,
+    SlimmableStudent,
+    Step,
+    WeightSharing,
+)
 from compression.techniques.channel_pruning import channel_pruning
 from compression.techniques.context import Context, Technique
+from compression.techniques.depthwise_separable import depthwise_separable
 from compression.techniques.distillation import distillation
+from compression.techniques.entropy_coding import entropy_coding
 from compression.techniques.fine_tuning import fine_tuning
+from compression.techniques.layer_tying import layer_tying
+from compression.techniques.low_rank import low_rank
 from compression.techniques.magnitude_pruning import magnitude_pruning
 from compression.techniques.quantization import quantization
+from compression.techniques.second_order_pruning import second_order_pruning
+from compression.techniques.slimmable_student import slimmable_student
+from compression.techniques.weight_sharing import weight_sharing
 
 __all__ = ["TECHNIQUES", "Context", "Technique", "apply_step"]
 
 TECHNIQUES: dict[type[Step], Technique[Any]] = {
     Distillation: distillation,
+    SlimmableStudent: slimmable_student,
+    LayerTying: layer_tying,
+    DepthwiseSeparable: depthwise_separable,
+    LowRank: low_rank,
     ChannelPruning: channel_pruning,
     MagnitudePruning: magnitude_pruning,
+    SecondOrderPruning: second_order_pruning,
+    WeightSharing: weight_sharing,
     Quantization: quantization,
     FineTuning: fine_tuning,
+    EntropyCoding: entropy_coding,
 }
 """What carries out each kind of step."""
 

@@ -6,32 +6,61 @@ import torch
 from torch import Tensor, fx
 
 from compression.network import WeightedLayer, clone, restrict, weight_format, weighted_layers
-from compression.primitives.batch_norm import recalibrate
-from compression.primitives.importance import keep_largest
+from compression.primitives.patterns import pattern_masks
+from compression.primitives.reconstruction import reconstruct
+from compression.primitives.sparse_schedule import SparseSchedule
 from compression.recipe import MagnitudePruning
 from compression.techniques.context import Context, fitting_images
+from compression.training import train
 
 
 def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> fx.GraphModule:
     """Zero the `step.sparsity` smallest weights by absolute value (Han et al., 2015); biases stay.
 
     `scope="global"` ranks all weights of all convolutions and linear layers together, `"layer"` ranks
-    each layer alone. Weights that an earlier step masked count as the smallest and stay zero. Every layer
-    keeps at least one weight, since a layer of zeros passes nothing on: only then, and where sparsity
-    times the number of weights is not whole, does the fraction of zeros differ from the sparsity asked for.
-    With `recalibrate` the statistics of batch norms, if there are any, are then measured anew.
+    each layer alone; `pattern` asks for N of every four neighbouring weights (Mishra et al., 2021), or for blocks of
+    four, ranked by their mean square. Weights that an earlier step masked count as the smallest and stay zero. Every
+    layer keeps at least one weight, since a layer of zeros passes nothing on: only then, where sparsity
+    times the number of weights is not whole, and in patterns where four does not divide the inputs, does the fraction
+    of zeros differ from the sparsity asked for.
+
+    Without `epochs` weights go at once. With `recalibrate` the weights that are left, biases and batch-norm
+    statistics are then fitted, layer by layer and without training, to what the layers answered before.
+
+    With `epochs` they go little by little while the network trains, on the cubic schedule of Zhu and Gupta
+    (2017), and may come back with `regrowth`: see `SparseSchedule`. The comparison is pruning at once and
+    fine-tuning for as many epochs. Raises `Diverged` when the loss stops being finite.
     """
     context.check_cancelled()
     pruned = clone(model)
-    layers = list(weighted_layers(pruned).values())
+    if step.epochs > 0:
+        _train(pruned, step, context)
     if step.sparsity > 0:
-        masks = _global_masks(layers, step.sparsity) if step.scope == "global" else _masks(layers, step.sparsity)
-        for layer, mask in zip(layers, masks, strict=True):
-            restrict(layer, mask=mask)
-        if step.recalibrate:
-            recalibrate(pruned, fitting_images(context.dataset), context.check_cancelled)
+        _prune(list(weighted_layers(pruned).values()), step)
+        if step.recalibrate and step.epochs == 0:
+            reconstruct(
+                model, pruned, {}, fitting_images(context.dataset),
+                report=context.report, check_cancelled=context.check_cancelled,
+            )  # fmt: skip
     context.report(1, "pruned")
     return pruned
+
+
+def _train(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> None:
+    """Train in place while the sparsity rises."""
+    layers = list(weighted_layers(model).values())
+    schedule = SparseSchedule(layers, step.sparsity, step.scope, step.pattern, step.regrowth)
+    train(
+        model, context.dataset, epochs=step.epochs, learning_rate=step.learning_rate, seed=context.seed,
+        on_step=schedule.on_step, report=context.report, check_cancelled=context.check_cancelled,
+    )  # fmt: skip
+
+
+def _prune(layers: list[WeightedLayer], step: MagnitudePruning) -> None:
+    """Mask the smallest weights, in place; after gradual pruning these are zero already."""
+    masks = pattern_masks([_score(layer) for layer in layers], step.sparsity, step.scope, step.pattern)
+    for layer, mask in zip(layers, masks, strict=True):
+        restrict(layer, mask=mask)
 
 
 def _score(layer: WeightedLayer) -> Tensor:
@@ -39,23 +68,3 @@ def _score(layer: WeightedLayer) -> Tensor:
     score = layer.weight.detach().abs()
     mask = weight_format(layer).mask
     return score if mask is None else torch.where(mask, score, -1)
-
-
-def _kept(n: int, sparsity: float) -> int:
-    return n - round(sparsity * n)
-
-
-def _masks(layers: list[WeightedLayer], sparsity: float) -> list[Tensor]:
-    scores = [_score(layer) for layer in layers]
-    masks = [keep_largest(score, max(1, _kept(score.numel(), sparsity))) for score in scores]
-    return [mask & (score >= 0) for mask, score in zip(masks, scores, strict=True)]
-
-
-def _global_masks(layers: list[WeightedLayer], sparsity: float) -> list[Tensor]:
-    """One ranking; the largest weight of each layer comes first in it, so that no layer vanishes."""
-    scores = [_score(layer) for layer in layers]
-    ranked = [torch.where(keep_largest(score, 1), torch.inf, score) for score in scores]
-    everything = torch.cat([score.flatten() for score in ranked])
-    kept = keep_largest(everything, max(len(layers), _kept(everything.numel(), sparsity)))
-    parts = torch.split(kept, [score.numel() for score in scores])
-    return [part.reshape(score.shape) & (score >= 0) for part, score in zip(parts, scores, strict=True)]

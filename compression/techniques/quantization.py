@@ -2,43 +2,127 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, fx
+from collections.abc import Callable
 
-from compression.network import Affine, Half, WeightedLayer, clone, restrict, weight_format, weighted_layers
+import torch
+from torch import Tensor, fx, nn
+
+from compression.errors import NotApplicable
+from compression.network import (
+    Affine,
+    BrainFloat,
+    Half,
+    WeightedLayer,
+    clone,
+    place,
+    restrict,
+    weight_format,
+    weighted_layers,
+)
 from compression.primitives.affine import fit_affine
 from compression.primitives.batch_norm import fold_batch_norm
-from compression.primitives.calibration import insert_quantizers
+from compression.primitives.bit_allocation import allocate_bits, bit_losses
+from compression.primitives.calibration import insert_dynamic_quantizers, insert_quantizers
+from compression.primitives.equalization import equalize
+from compression.primitives.layerwise import Visit, can_visit, layers_in_turn
 from compression.primitives.reconstruction import reconstruct
+from compression.primitives.rounding import layer_problem, round_layer
 from compression.recipe import Quantization
-from compression.techniques.context import Context
+from compression.techniques.context import Context, fitting_images
 
 BIAS_CORRECTION_BITS = 4
 """Finer grids shift averages too little for it to show in accuracy (measured on the sample models)."""
+
+INTEGER_BITS = (1, 2, 3, 4, 5, 6, 7, 8)
+"""What a layer may get with mixed precision."""
+
+SENSITIVITY_IMAGES = 64
+"""Divergences of predictions are smooth: 128 images give the same bits to the layers of the sample models."""
+
+Bits = dict[str, int]
+"""Bits a weight, by layer."""
 
 
 def quantization(model: fx.GraphModule, step: Quantization, context: Context) -> fx.GraphModule:
     """Move all weights onto grids of `step.weight_bits` bits, after folding batch norm (Jacob et al., 2018).
 
-    Every convolution and linear layer gets an `Affine` grid (1 to 8 bits) or `Half` (16); masked weights
-    stay zero and biases stay float. Up to four bits, rounding shifts what a layer answers on average; its
-    bias makes up for that, unless fewer calibration images then get the class they got before. With
-    `activation_bits` the input and the activations between layers are rounded too, over ranges fitted on
-    the calibration images.
+    Every convolution and linear layer gets an `Affine` grid (1 to 8 bits), `Half` or `BrainFloat` (16); masked
+    weights stay zero and biases stay float. `nearest` and `mse` look at the weights alone; up to four bits,
+    biases then make up for what rounding shifts on average (Nagel et al., 2019), unless fewer calibration images
+    get the class they got before. `gptq` (Frantar et al., 2023) and `adaround` (Nagel et al., 2020, its objective
+    minimised by coordinate descent) fit each layer's codes, scales and biases to what the layer answered before,
+    on 512 images without their labels. Two bits are ternary (Li et al., 2016), one is binary.
+
+    `equalize` first balances ranges between layers (Nagel et al., 2019); `mixed_precision` gives each layer 1 to
+    8 bits by how far predictions move when it alone is rounded, `weight_bits` on average. With `activation_bits`
+    the input and the activations between layers are rounded too, over ranges fitted on calibration images; or,
+    `dynamic`, the inputs of linear layers over a range found for each image.
+
+    Raises `NotApplicable` for `dynamic` without linear layers, integer weights or activation bits, for 16 bits
+    with `mixed_precision`, and for `equalize` where no two layers are neighbours.
     """
-    folded = fold_batch_norm(model)
-    quantized = clone(folded)
-    layers = weighted_layers(quantized)
-    for number, (name, layer) in enumerate(layers.items()):
-        context.check_cancelled()
-        restrict(layer, grid=_grid(layer, step))
-        context.report((number + 1) / (len(layers) + 1), f"quantized {name}")
+    _check_applicable(model, step)
+    reference = fold_batch_norm(model)
     x = torch.from_numpy(context.dataset.calibration.x)
-    if step.weight_bits <= BIAS_CORRECTION_BITS:
-        quantized = _correct_biases(folded, quantized, x, context)
-    if step.activation_bits is not None:
-        insert_quantizers(quantized, x, step.activation_bits, context.check_cancelled)
+    if step.equalize and not equalize(reference, x, context.check_cancelled):
+        raise NotApplicable("No two layers of this network are neighbours with only a ReLU between. Set equalize off.")
+    bits = _bits_of_layers(reference, step, x, context)
+    context.report(0.1, "rounding weights")
+    quantized = _ROUNDERS[step.method if step.weight_bits < 16 else "16-bit"](reference, bits, step, context)
+    context.report(0.9, "rounding activations")
+    _quantize_activations(quantized, step, x, context)
     context.report(1, "quantized")
+    return quantized
+
+
+def _check_applicable(model: fx.GraphModule, step: Quantization) -> None:
+    if step.mixed_precision and step.weight_bits == 16:
+        raise NotApplicable("Mixed precision shares 1 to 8 bits out among layers. Set weight_bits to at most 8.")
+    if step.activations == "static":
+        return
+    if step.activation_bits is None:
+        raise NotApplicable("Ranges found for each image need bits to fill them. Set activation_bits, to 8 for one.")
+    if step.weight_bits == 16:
+        raise NotApplicable("Dynamic ranges serve integer kernels, and 16-bit weights are floats. Use at most 8 bits.")
+    if not any(isinstance(layer, nn.Linear) for layer in weighted_layers(model).values()):
+        raise NotApplicable("Dynamic ranges serve linear layers, and this network has none. Use static ranges.")
+
+
+def _bits_of_layers(model: fx.GraphModule, step: Quantization, x: Tensor, context: Context) -> Bits:
+    layers = weighted_layers(model)
+    if not step.mixed_precision:
+        return dict.fromkeys(layers, step.weight_bits)
+    losses = bit_losses(
+        model,
+        x[:SENSITIVITY_IMAGES],
+        INTEGER_BITS,
+        lambda layer, bits: _grid(layer, bits, step).project(layer.weight),
+        context.check_cancelled,
+    )
+    sizes = [int(torch.count_nonzero(layers[name].weight)) for name in losses]
+    allocated = allocate_bits(list(losses.values()), sizes, step.weight_bits)
+    return dict(zip(losses, allocated, strict=True))
+
+
+# --- weights -----------------------------------------------------------------------------------------------------
+
+
+def _to_sixteen_bits(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> fx.GraphModule:
+    quantized = clone(reference)
+    for layer in weighted_layers(quantized).values():
+        context.check_cancelled()
+        restrict(layer, grid=Half() if step.float_format == "float16" else BrainFloat())
+    return quantized
+
+
+def _to_nearest(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> fx.GraphModule:
+    """Each weight to its nearest code; then biases make up for the shift, where that helps."""
+    quantized = clone(reference)
+    for name, layer in weighted_layers(quantized).items():
+        context.check_cancelled()
+        restrict(layer, grid=_grid(layer, bits[name], step))
+    if min(bits.values()) <= BIAS_CORRECTION_BITS:
+        return _correct_biases(reference, quantized, torch.from_numpy(context.dataset.calibration.x), context)
     return quantized
 
 
@@ -52,14 +136,64 @@ def _correct_biases(folded: fx.GraphModule, quantized: fx.GraphModule, x: Tensor
     return corrected if agreeing[1] >= agreeing[0] else quantized
 
 
-def _grid(layer: WeightedLayer, step: Quantization) -> Affine | Half:
-    if step.weight_bits == 16:
-        return Half()
-    return fit_affine(
-        layer.weight,
-        step.weight_bits,
+def _in_turn(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> fx.GraphModule:
+    """Layer after layer, each fitted to what it answered before; layers that cannot be fitted: to the nearest."""
+    quantized = clone(reference)
+    layers = weighted_layers(quantized)
+    for name, layer in layers.items():
+        if not can_visit(layer):
+            restrict(layer, grid=_grid(layer, bits[name], step))
+    visits = layers_in_turn(reference, quantized, fitting_images(context.dataset), context.check_cancelled)
+    for done, visit in enumerate(visits, 1):
+        _fit(visit, bits[visit.name], step, context)
+        context.report(0.1 + 0.8 * done / len(layers), f"rounded {visit.name}")
+    return quantized
+
+
+def _fit(visit: Visit, bits: int, step: Quantization, context: Context) -> None:
+    layer = visit.layer
+    problem = layer_problem(layer, visit.inputs, visit.answers)
+    grid, weight = round_layer(
+        problem,
+        layer.weight.shape,
+        bits,
         per_channel=step.granularity == "channel",
         symmetric=step.symmetric,
-        method=step.method,
+        descent=step.method == "adaround",
+        check_cancelled=context.check_cancelled,
+    )
+    place(layer, grid, weight)
+    if layer.bias is not None:
+        means = visit.inputs.mean(1, keepdim=True) @ weight.reshape(problem.target.shape).mT
+        with torch.no_grad():
+            layer.bias.copy_((visit.answers.mean(1, keepdim=True) - means).flatten())
+
+
+def _grid(layer: WeightedLayer, bits: int, step: Quantization) -> Affine:
+    return fit_affine(
+        layer.weight,
+        bits,
+        per_channel=step.granularity == "channel",
+        symmetric=step.symmetric,
+        method="nearest" if step.method == "nearest" else "mse",
         mask=weight_format(layer).mask,
     )
+
+
+_ROUNDERS: dict[str, Callable[[fx.GraphModule, Bits, Quantization, Context], fx.GraphModule]] = {
+    "16-bit": _to_sixteen_bits,
+    "nearest": _to_nearest,
+    "mse": _to_nearest,
+    "gptq": _in_turn,
+    "adaround": _in_turn,
+}
+
+
+# --- activations -------------------------------------------------------------------------------------------------
+
+
+def _quantize_activations(model: fx.GraphModule, step: Quantization, x: Tensor, context: Context) -> None:
+    if step.activation_bits is None:
+        return
+    insert = insert_quantizers if step.activations == "static" else insert_dynamic_quantizers
+    insert(model, x, step.activation_bits, context.check_cancelled)

@@ -25,11 +25,11 @@ _chart = st.components.v2.component(
 )
 
 
-def show(figure: go.Figure, *, key: str, alt: str, on_click: Callable[[str], None]) -> None:
+def show(figure: go.Figure, *, key: str, alt: str, on_click: Callable[[str], None] | None = None) -> None:
     """Draw `figure`; a click on a point calls `on_click` with its customdata, before the page runs again."""
 
     def clicked() -> None:
-        if identity := st.session_state[key].get("clicked"):
+        if on_click and (identity := st.session_state[key].get("clicked")):
             on_click(str(identity))
 
     data = {

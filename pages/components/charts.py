@@ -9,13 +9,26 @@ from compression.estimate import Estimate, estimate
 from compression.links import view_of
 from compression.plots import Axis, Ranges, Tradeoff
 from compression.recipe import Recipe
+from compression.sweeps import CURVES, Curve, curves_for
 from pages.components import chart_view, model_card, state
 from pages.components.work import Snapshot
 
 _RANGES = "chart_ranges"
 _ZOOM = "chart_zoom"
 _CLICKED = "chart_clicked"
-_GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "triangle-up-open": "△"}
+_CURVES = state.SETTING + "curves"
+_GLYPHS = {
+    "circle": "●",
+    "square": "■",
+    "square-open": "□",
+    "diamond": "◆",
+    "diamond-open": "◇",
+    "triangle-up": "▲",
+    "triangle-up-open": "△",
+    "triangle-down-open": "▽",
+    "cross": "✚",
+    "x-thin-open": "✕",
+}
 
 
 def guess_of(seen: Snapshot) -> Estimate:
@@ -34,10 +47,11 @@ def show_pair(seen: Snapshot) -> None:
     """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
     data = numbers(seen)
     with st.container(key="legend"):
-        legend, choice = st.columns([4, 1.3], vertical_alignment="center")
+        legend, choice = st.columns([3, 1.7], vertical_alignment="center")
     with legend:
-        show_legend()
-    with choice:
+        show_legend(seen)
+    with choice, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
+        _choose_curves(seen)
         zoom = st.segmented_control(
             "Accuracy axis",
             ("all", "near the baseline"),
@@ -72,9 +86,37 @@ def show(
     )
 
 
-def show_legend(*, with_setting: bool = True) -> None:
+def _choose_curves(seen: Snapshot) -> None:
+    """Which curves are measured and drawn."""
+    offered = curves_for(seen.view.model)
+    with st.popover("Curves", icon=":material/show_chart:"):
+        shown = [curve for curve in offered if curve in seen.view.curves]
+        st.session_state.setdefault(_CURVES, shown)
+        st.pills(
+            "Curves",
+            offered,
+            selection_mode="multi",
+            format_func=lambda curve: f"{_GLYPHS[plots.LOOKS[curve].symbol]} {plots.LOOKS[curve].title}",
+            default=shown,
+            key=_CURVES,
+            on_change=_curves_chosen,
+            help="One colour for each slider; filled symbols for its usual technique, open ones for others.",
+        )
+        st.caption("Only what is shown is measured: a point takes about a second, one that trains longer.")
+
+
+def _curves_chosen() -> None:
+    """Those that this model does not have stay as they were for the next one."""
+    view = state.current()
+    chosen, offered = set(st.session_state[_CURVES]), curves_for(view.model)
+    state.choose_curves(
+        tuple(curve for curve in CURVES if (curve in chosen if curve in offered else curve in view.curves))
+    )
+
+
+def show_legend(seen: Snapshot, *, with_setting: bool = True) -> None:
     """Symbols and colours; those of the current setting only where there is one."""
-    st.html(_legend(with_setting))
+    st.html(_legend(tuple(seen.curves), with_setting))
 
 
 def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
@@ -89,7 +131,8 @@ def _clicked(recipe_id: str, seen: Snapshot) -> None:
     """Show the settings of the clicked point."""
     result = seen.results.get(recipe_id)
     if result is not None:
-        state.show(view_of(Recipe.model_validate(result.recipe), seen.view.settings.budget))
+        shown = seen.view
+        state.show(view_of(Recipe.model_validate(result.recipe), shown.settings.budget, shown.curves))
         st.session_state[_CLICKED] = True
 
 
@@ -98,8 +141,9 @@ def was_clicked() -> bool:
     return bool(st.session_state.pop(_CLICKED, False))
 
 
-def _legend(with_setting: bool) -> str:
-    entries = [_entry(_GLYPHS[look.symbol], look.colour, look.title) for look in plots.LOOKS.values()]
+def _legend(curves: tuple[Curve, ...], with_setting: bool) -> str:
+    looks = [plots.LOOKS[curve] for curve in curves]
+    entries = [_entry(_GLYPHS[look.symbol], look.colour, look.title) for look in looks]
     if with_setting:
         entries.append(_entry("●", plots.ACCENT, "This setting"))
     entries.append(_entry("★", plots.NEUTRAL, "Baseline"))

@@ -26,13 +26,13 @@ _STYLE = """
   .st-key-controls { position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }
   .st-key-controls { padding-right: .6rem; }
 }
-.st-key-sizes [data-testid="stMetricValue"] { font-size: 1.9rem; }
+.st-key-sizes [data-testid="stMetricValue"], .st-key-costs [data-testid="stMetricValue"] { font-size: 1.9rem; }
 @media (min-width: 641px) and (max-width: 1300px) {
   [data-testid="stColumn"]:has(.st-key-controls) { flex: 0 0 17rem; min-width: 17rem; }
   [data-testid="stColumn"]:has(.st-key-controls) + [data-testid="stColumn"] { flex: 1 1 0; min-width: 0; }
 }
 @media (max-width: 1300px) {
-  .st-key-sizes [data-testid="stColumn"] { flex: 1 1 42%; min-width: 42%; }
+  .st-key-sizes [data-testid="stColumn"], .st-key-costs [data-testid="stColumn"] { flex: 1 1 42%; min-width: 42%; }
   .st-key-legend [data-testid="stColumn"] { flex: 1 1 100%; min-width: 100%; }
 }
 @media (max-width: 640px) {

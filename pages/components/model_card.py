@@ -13,8 +13,9 @@ from compression.errors import CompressionError
 from compression.estimate import Known
 from compression.links import View
 from compression.result import Result
+from compression.settings import fitted_to
 from compression.statistics import wilson_interval
-from pages.components import state
+from pages.components import state, widgets
 from sample_models.catalogue import MODELS, SampleModel
 
 _KEY = state.SETTING + "model"
@@ -33,7 +34,8 @@ def choose(view: View) -> View:
     )
     if name == view.model:
         return view
-    return replace(view, model=name, custom=None)
+    widgets.forget(("student", "teachers", "curves"))
+    return replace(view, model=name, settings=fitted_to(view.settings, name), custom=None)
 
 
 def card_of(model: str) -> dict[str, Any] | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 import streamlit as st
 
 from compression.errors import CompressionError
 from compression.links import View, parameters_of, view_from
+from compression.sweeps import Curve
 
 _VIEW, _PROBLEM, _SESSION = "view", "view_problem", "session_id"
 _PAGE = "page"
@@ -34,7 +36,7 @@ def current() -> View:
     Later the URL only follows: what a browser sends along may lag behind what was written into it, and
     reading that would move a slider back under the person's hand.
     """
-    asked = {key: st.query_params[key] for key in ("model", "recipe", "budget") if key in st.query_params}
+    asked = {key: st.query_params[key] for key in ("model", "recipe", "budget", "curves") if key in st.query_params}
     if asked and st.session_state.get(_PAGE) != EXPLORE:
         _open_link(asked)
     st.session_state[_PAGE] = EXPLORE
@@ -63,6 +65,11 @@ def show(view: View) -> None:
     st.session_state.pop(_PROBLEM, None)
     for key in [key for key in st.session_state if str(key).startswith(SETTING)]:
         del st.session_state[key]
+
+
+def choose_curves(curves: tuple[Curve, ...]) -> None:
+    """Show other curves; the controls stay where they are."""
+    st.session_state[_VIEW] = replace(current(), curves=curves)
 
 
 def keep(view: View) -> None:

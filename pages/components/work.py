@@ -13,8 +13,9 @@ from compression import jobs
 from compression.links import View
 from compression.recipe import Recipe
 from compression.result import Result
+from compression.settings import training_seconds
 from compression.store import Job, JobState
-from compression.sweeps import Curve, control_of, curve_recipes, sweep_recipes, training_seconds
+from compression.sweeps import Curve, control_of, curve_recipes, curves_for, sweep_recipes
 from pages.components import state
 
 _ASKED, _PAUSED = "work_asked", "work_paused"
@@ -90,13 +91,14 @@ class Snapshot:
     @property
     def curves(self) -> dict[Curve, dict[int, Recipe]]:
         """The recipes of the curves by slider position."""
-        return curve_recipes(self.view.model, self.view.settings.budget)
+        return curve_recipes(self.view.model, self.view.settings.budget, self.view.curves)
 
     def measured_curves(self) -> dict[Curve, dict[int, Result]]:
-        """The measured points of the curves by slider position."""
+        """The measured points of all curves by slider position, shown or not."""
+        every = curve_recipes(self.view.model, self.view.settings.budget, curves_for(self.view.model))
         return {
             curve: {at: self.results[r.recipe_id] for at, r in recipes.items() if r.recipe_id in self.results}
-            for curve, recipes in self.curves.items()
+            for curve, recipes in every.items()
         }
 
 
@@ -115,14 +117,14 @@ def groups() -> tuple[str, str]:
 
 def want(view: View) -> None:
     """Ask for the view's measurement and its curves; what was asked before and is not wanted is given up."""
-    asked = (view.recipe, view.model, view.settings.budget, is_paused())
+    asked = (view.recipe, view.model, view.settings.budget, view.curves, is_paused())
     if st.session_state.get(_ASKED) == asked:
         return
     engine, (interactive, background) = jobs.get_engine(), groups()
     control = control_of(view.recipe)
     wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
     engine.replace(wanted, group=interactive)
-    sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget)
+    sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget, view.curves)
     engine.replace(sweep, group=background, background=True)
     st.session_state[_ASKED] = asked
 
@@ -132,7 +134,7 @@ def snapshot(view: View) -> Snapshot:
     engine = jobs.get_engine()
     found = [job for group in groups() for job in engine.jobs(group)]
     results = {result.recipe_id: result for result in engine.store.results(view.model)}
-    sweep = sweep_recipes(view.model, view.settings.budget)
+    sweep = sweep_recipes(view.model, view.settings.budget, view.curves)
     return Snapshot(view, results, tuple(found), sweep, engine.problem, is_paused())
 
 

@@ -5,21 +5,43 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from torch import fx
+from torch import fx, nn
 
 from compression.data import load_dataset
 from compression.network import trace
+from compression.run import build_student, load_slimmable, load_teacher
 from compression.techniques import Context, apply_step
+from compression.training import train
 from sample_models.catalogue import find_model
+from sample_models.resnet import BasicBlock
 
 
 @functools.cache
 def make_context(name, seed=0):
     """The trained model of the catalogue as teacher, its data, and students."""
+    if name == "blocks-digits":
+        return _repeated_blocks(seed)
     entry = find_model(name)
     dataset = load_dataset(entry.dataset)
-    shape = dataset.input_shape
-    return Context(dataset, trace(entry.load(), shape), lambda width: trace(entry.build(width), shape), seed)
+    return Context(
+        dataset,
+        trace(entry.load(), dataset.input_shape),
+        functools.partial(build_student, entry, dataset),
+        seed,
+        functools.partial(load_teacher, entry),
+        functools.partial(load_slimmable, entry),
+    )
+
+
+def _repeated_blocks(seed):
+    """A residual network of three equal blocks, trained for a second."""
+    dataset = load_dataset("digits")
+    torch.manual_seed(0)
+    blocks = nn.Sequential(*(BasicBlock(8, 8, 1) for _ in range(3)))
+    stem = (nn.Conv2d(1, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+    model = trace(nn.Sequential(*stem, blocks, nn.Flatten(), nn.Linear(512, 10)), dataset.input_shape)
+    train(model, dataset, epochs=8, learning_rate=0.05, seed=0)
+    return Context(dataset, model, lambda step: model, seed)
 
 
 @pytest.fixture(scope="session")

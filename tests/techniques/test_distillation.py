@@ -1,12 +1,15 @@
 import dataclasses
+import itertools
 
 import pytest
 import torch
 
+from compression.errors import NotApplicable
 from compression.network import clone, trace
+from compression.primitives.features import with_features
 from compression.recipe import Distillation
 from compression.techniques import apply_step
-from compression.techniques.distillation import _narrow, _shapes
+from compression.techniques.distillation import _Lesson, _narrow, _shapes
 from compression.training import train
 from sample_models.catalogue import MODELS, find_model
 
@@ -78,6 +81,118 @@ def test_every_family_can_be_narrowed_from_its_teacher(name, context_of):
     dataset, shape = context.dataset, context.dataset.input_shape
     few = dataclasses.replace(dataset, calibration=dataset.calibration.head(16), train=dataset.train.head(0))
     model = trace(entry.build(), shape)
-    other = dataclasses.replace(context, dataset=few, build_student=lambda width: trace(entry.build(width), shape))
-    narrow = _narrow(model, Distillation(width_mult=0.25), other)
-    assert _shapes(narrow) == _shapes(other.build_student(0.25))
+    other = dataclasses.replace(
+        context, dataset=few, build_student=lambda step: trace(entry.build(step.width_mult), shape)
+    )
+    student = other.build_student(Distillation(width_mult=0.25))
+    narrow = _narrow(model, student, other)
+    assert narrow is not student
+    assert _shapes(narrow) == _shapes(student)
+
+
+def fast(context, images=256):
+    """The same with few images, for tests of what training does and not of how well."""
+    dataset = dataclasses.replace(context.dataset, train=context.dataset.train.head(images))
+    return dataclasses.replace(context, dataset=dataset)
+
+
+@pytest.mark.parametrize(
+    ("match", "weight", "learning_rate"), [("hint", 10, 0.01), ("attention", 1000, 1e-4), ("relation", 1000, 3e-4)]
+)
+def test_matching_brings_the_inside_closer_to_the_teacher(match, weight, learning_rate, context_of):
+    """Before and after training on next to nothing but the match."""
+    context = fast(context_of("lenet5-mnist5k"))
+    step = Distillation(width_mult=0.5, epochs=0, alpha=0, match=match, match_weight=weight)
+    trained = step.model_copy(update={"epochs": 12.0, "learning_rate": learning_rate})
+    mismatch = best_regression if match == "hint" else own_mismatch
+    before, after = (mismatch(context, one) for one in (step, trained))
+    assert after < 0.95 * before
+
+
+def own_mismatch(context, step):
+    """By the loss itself."""
+    student = apply_step(context.teacher, step, context)
+    lesson, x = _Lesson(student, [context.teacher], step), torch.from_numpy(context.dataset.train.x)
+    with torch.no_grad():
+        lesson(x)
+        return lesson._mismatch(lesson._teachers[0](x)[1]).item()
+
+
+def best_regression(context, step):
+    """Relative error of the teacher's second map, predicted linearly from the student's."""
+    student = apply_step(context.teacher, step, context)
+    x = torch.from_numpy(context.dataset.train.x)
+    with torch.no_grad():
+        own, wanted = (with_features(model, ["relu2"])(x)[1][0] for model in (student, context.teacher))
+    rows, targets = (value.movedim(1, -1).flatten(0, -2).double() for value in (own, wanted))
+    rows = torch.cat([rows, torch.ones(len(rows), 1)], 1)
+    left = targets - rows @ torch.linalg.lstsq(rows, targets, driver="gelsd").solution
+    return (left.square().mean() / targets.square().mean()).item()
+
+
+@pytest.mark.parametrize("family", ["mobilenet_v3_small", "efficientnet_b0", "squeezenet"])
+@pytest.mark.parametrize("match", ["none", "hint", "attention", "relation"])
+def test_students_of_other_families_learn(family, match, context_of):
+    context = fast(context_of("lenet5-mnist5k"), 64)
+    step = Distillation(
+        student=family, width_mult=0.25, depth_mult=0.3, resolution=14, epochs=2, match=match, learning_rate=0.05
+    )
+    student = apply_step(context.teacher, step, context)
+    fresh = apply_step(context.teacher, step.model_copy(update={"epochs": 0.0}), context)
+    assert tensors(student).keys() == tensors(fresh).keys()
+    assert any(not torch.equal(tensors(fresh)[name], value) for name, value in tensors(student).items())
+    assert student(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
+
+
+def test_regressors_are_thrown_away(context_of):
+    context = fast(context_of("mlp-digits"))
+    student = apply_step(context.teacher, Distillation(width_mult=0.5, epochs=1, match="hint"), context)
+    assert tensors(student).keys() == tensors(find_model("mlp-digits").build(0.5)).keys()
+
+
+def test_matching_nothing_or_with_no_weight_is_the_same(context_of):
+    context = fast(context_of("mlp-digits"))
+    step = Distillation(width_mult=0.5, epochs=1)
+    plain = tensors(apply_step(context.teacher, step, context))
+    weightless = step.model_copy(update={"match": "relation", "match_weight": 0.0})
+    assert all(
+        torch.equal(plain[name], v) for name, v in tensors(apply_step(context.teacher, weightless, context)).items()
+    )
+
+
+def test_other_losses_and_teachers_lead_elsewhere(context_of):
+    context = fast(context_of("lenet300-mnist5k"))
+    steps = [
+        Distillation(width_mult=0.2, epochs=1),
+        Distillation(width_mult=0.2, epochs=1, loss="dkd"),
+        Distillation(width_mult=0.2, epochs=1, match="relation"),
+        Distillation(width_mult=0.2, epochs=1, teachers=("lenet5-mnist5k",)),
+        Distillation(width_mult=0.2, epochs=1, teachers=("lenet300-mnist5k", "lenet5-mnist5k")),
+    ]
+    found = [tensors(apply_step(context.teacher, step, context))["layers.1.weight"] for step in steps]
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(found, 2))
+    named = Distillation(width_mult=0.2, epochs=1, teachers=("lenet300-mnist5k",))
+    assert torch.equal(tensors(apply_step(context.teacher, named, context))["layers.1.weight"], found[0])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "words"), [("resnet20-fashion", "other data"), ("nobody", "no sample model"), ("mlp-digits", "lenet5")]
+)
+def test_teachers_on_other_data_are_refused(teacher, words, context_of):
+    context = context_of("lenet300-mnist5k")
+    with pytest.raises(NotApplicable, match=words):
+        apply_step(context.teacher, Distillation(width_mult=0.5, teachers=(teacher,)), context)
+
+
+def test_attention_needs_maps(context_of):
+    context = context_of("mlp-digits")
+    with pytest.raises(NotApplicable, match="hint"):
+        apply_step(context.teacher, Distillation(width_mult=0.5, match="attention"), context)
+
+
+def test_teachers_do_not_change(context_of):
+    context = fast(context_of("resnet8-mnist5k"), 64)
+    before = {name: value.clone() for name, value in tensors(context.teacher).items()}
+    apply_step(context.teacher, Distillation(width_mult=0.25, epochs=1, match="hint"), context)
+    assert all(torch.equal(before[name], value) for name, value in tensors(context.teacher).items())
+    assert not context.teacher.training

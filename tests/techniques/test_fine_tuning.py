@@ -79,3 +79,56 @@ def test_training_goes_on_from_the_weights_before_rounding(context_of):
     for layer in weighted_layers(again).values():
         assert torch.equal(weight_format(layer).project(layer.hidden_weight), layer.weight)
     assert loss(tuned, context.dataset.train) < 0.5 * loss(rounded, context.dataset.train)
+
+
+def codes_entropy(model):
+    """Bits a weight of the codes, zero order."""
+    bits = count = 0
+    for layer in weighted_layers(model).values():
+        codes = weight_format(layer).grid.quantize(layer.weight.detach())
+        shares = torch.unique(codes, return_counts=True)[1] / codes.numel()
+        bits -= (shares * shares.log2()).sum().item() * layer.weight.numel()
+        count += layer.weight.numel()
+    return bits / count
+
+
+def test_alpha_brings_a_quantized_network_closer_to_the_original(context_of):
+    """Self-distillation as recovery, against plain training with the same budget."""
+    context = context_of("mlp-digits")
+    model = apply_step(context.teacher, Quantization(weight_bits=2), context)
+    x = torch.from_numpy(context.dataset.validation.x)
+    expected = context.teacher(x).softmax(1)
+    distances = []
+    for alpha in (0.0, 0.9):
+        tuned = apply_step(model, FineTuning(epochs=5, alpha=alpha), context)
+        distances.append((tuned(x).softmax(1) - expected).abs().mean().item())
+    assert distances[1] < 0.9 * distances[0]
+
+
+def test_alpha_zero_is_plain_training(context_of):
+    context = context_of("mlp-digits")
+    one, other = (
+        apply_step(context.teacher, FineTuning(epochs=0.5, temperature=temperature), context) for temperature in (1, 9)
+    )
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+
+
+def test_entropy_penalty_gathers_weights_on_few_codes(context_of):
+    context = context_of("mlp-digits")
+    model = apply_step(context.teacher, Quantization(weight_bits=4), context)
+    plain, gathered = (
+        apply_step(model, FineTuning(epochs=8, entropy_penalty=penalty), context) for penalty in (0, 1)
+    )
+    assert codes_entropy(gathered) < codes_entropy(plain) - 0.7
+    assert loss(gathered, context.dataset.train) < 0.5
+
+
+def test_scales_are_trained_only_when_asked(context_of):
+    context = context_of("mlp-digits")
+    model = apply_step(context.teacher, Quantization(weight_bits=2, activation_bits=8), context)
+    for learn in (False, True):
+        tuned = apply_step(model, FineTuning(epochs=1, learn_scales=learn), context)
+        pairs = zip(weighted_layers(model).values(), weighted_layers(tuned).values(), strict=True)
+        scales = [(weight_format(before).grid.scale, weight_format(after).grid.scale) for before, after in pairs]
+        assert all(torch.equal(before, after) != learn for before, after in scales)

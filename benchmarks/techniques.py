@@ -1,0 +1,501 @@
+"""Every technique on every sample model, without training and with a little: one table.
+
+    python benchmarks/techniques.py                                   # everything: hours
+    python benchmarks/techniques.py --models mlp-digits --budget none # a part: a minute
+    python benchmarks/techniques.py --techniques quantization --markdown table.md
+
+Each cell is one recipe, carried out and measured as the dashboard does it: accuracy on the test images with
+its 95 % interval, the four sizes, latency against the baseline's, seconds taken; or the reason why the technique
+makes no sense for that model. The budget "none" trains nothing; "quick" has the epochs of the dashboard's
+budget of that name. Rows are appended to a file as they come, and cells that stand there already are not
+carried out again, so a run may be interrupted, and done in parts. A cell that fails says FAILED and is tried
+again next time; the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from compression import ENGINE_VERSION, paths, wording
+from compression.errors import CompressionError, NotApplicable
+from compression.recipe import Recipe, make_recipe
+from compression.settings import schooling
+from sample_models.catalogue import MODELS, find_model
+
+Row = dict[str, Any]
+Steps = list[dict[str, Any]]
+
+BUDGETS = ("none", "quick")
+WIDE = 220
+"""Characters a line where no terminal says how wide it is."""
+COLUMNS = (
+    "technique", "variant", "model", "budget", "accuracy, 95 %", "theoretical", "stored", "runtime", "zipped",
+    "latency ratio, 95 %", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """For which model the steps are, and how many epochs a step may train: the network, or a student; 0 is none."""
+
+    model: str
+    epochs: float
+    student_epochs: float
+
+    @property
+    def peers(self) -> list[str]:
+        """Other sample models for the same data."""
+        dataset = find_model(self.model).dataset
+        return [name for name, entry in MODELS.items() if entry.dataset == dataset and name != self.model]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting of a technique; `steps` may raise `NotApplicable`. `trains`: there is no such thing untrained."""
+
+    technique: str
+    name: str
+    steps: Callable[[Plan], Steps]
+    trains: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place in the table. `problem` says why there is no recipe for it."""
+
+    variant: Variant
+    model: str
+    budget: str
+    recipe: Recipe | None
+    problem: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes two measurements the same one."""
+        recipe_id = self.recipe.recipe_id if self.recipe else ""
+        return (self.variant.technique, self.variant.name, self.model, self.budget, recipe_id, ENGINE_VERSION)
+
+
+# --- what is tried -----------------------------------------------------------------------------------------------
+
+
+def step(technique: str, **settings: Any) -> dict[str, Any]:  # noqa: ANN401 - settings are of any type
+    """A step as plain data."""
+    return {"technique": technique, **settings}
+
+
+def tuned(*steps: dict[str, Any], **settings: Any) -> Callable[[Plan], Steps]:  # noqa: ANN401
+    """The steps, and behind them fine-tuning (with `settings`) where the budget allows it."""
+
+    def build(plan: Plan) -> Steps:
+        training = [step("fine_tuning", epochs=plan.epochs, **settings)] if plan.epochs else []
+        return [*steps, *training]
+
+    return build
+
+
+def magnitude_pruning() -> Iterator[Variant]:
+    """Sparsities, scopes, patterns, and schedules while training."""
+    one = "magnitude_pruning"
+    for sparsity in (0.5, 0.8, 0.9, 0.95):
+        yield Variant(one, f"{sparsity:.0%} of weights", tuned(step(one, sparsity=sparsity)))
+    yield Variant(one, "80% in each layer", tuned(step(one, sparsity=0.8, scope="layer")))
+    yield Variant(one, "80%, not recalibrated", tuned(step(one, sparsity=0.8, recalibrate=False)))
+    yield Variant(one, "80% in blocks", tuned(step(one, sparsity=0.8, pattern="blocks")))
+    yield Variant(one, "2:4", tuned(step(one, sparsity=0.5, pattern="2:4")))
+    yield Variant(one, "1:4", tuned(step(one, sparsity=0.75, pattern="1:4")))
+    for name, regrowth in (("gradual", "none"), ("gradual, RigL", "gradient"), ("gradual, DNS", "magnitude")):
+        yield Variant(one, f"95%, {name}", _gradual(regrowth), trains=True)
+
+
+def _gradual(regrowth: str) -> Callable[[Plan], Steps]:
+    return lambda plan: [
+        step("magnitude_pruning", sparsity=0.95, epochs=plan.epochs, regrowth=regrowth, learning_rate=0.02)
+    ]
+
+
+def second_order_pruning() -> Iterator[Variant]:
+    """The same with exact second-order updates."""
+    one = "second_order_pruning"
+    for sparsity in (0.5, 0.8, 0.9, 0.95):
+        yield Variant(one, f"{sparsity:.0%} of weights", tuned(step(one, sparsity=sparsity)))
+    yield Variant(one, "80% in each layer", tuned(step(one, sparsity=0.8, scope="layer")))
+    yield Variant(one, "80% in blocks", tuned(step(one, sparsity=0.8, pattern="blocks")))
+    yield Variant(one, "2:4", tuned(step(one, sparsity=0.5, pattern="2:4")))
+    yield Variant(one, "1:4", tuned(step(one, sparsity=0.75, pattern="1:4")))
+
+
+def channel_pruning() -> Iterator[Variant]:
+    """Importances, ratios, targets."""
+    one = "channel_pruning"
+    for importance in ("l2", "l1", "batch_norm", "taylor", "activation", "random"):
+        name = f"50% by {wording.IMPORTANCE[importance]}"
+        yield Variant(one, name, tuned(step(one, pruning_ratio=0.5, importance=importance)))
+    yield Variant(one, "30%", tuned(step(one, pruning_ratio=0.3)))
+    yield Variant(one, "50%, not recalibrated", tuned(step(one, pruning_ratio=0.5, recalibrate=False)))
+    yield Variant(one, "50%, multiples of 8", tuned(step(one, pruning_ratio=0.5, round_to=8)))
+    yield Variant(one, "50% by sensitivity", tuned(step(one, pruning_ratio=0.5, ratios="sensitivity")))
+    for target in ("macs", "latency"):
+        for ratios in ("uniform", "sensitivity"):
+            settings = {"pruning_ratio": 0.5, "target": target, "ratios": ratios, "importance": "taylor"}
+            yield Variant(one, f"50% of {wording.COUNTED[target]}, {ratios}", tuned(step(one, **settings)))
+
+
+def quantization() -> Iterator[Variant]:
+    """Bits by methods; activations; grids; 16-bit floats; scales learned in training."""
+    one = "quantization"
+    for bits in (8, 4, 3, 2, 1):
+        for method in ("nearest", "mse", "gptq", "adaround"):
+            yield Variant(one, f"W{bits}, {method}", tuned(step(one, weight_bits=bits, method=method)))
+    yield Variant(one, "W4, one scale a layer", tuned(step(one, weight_bits=4, granularity="tensor")))
+    yield Variant(one, "W4, asymmetric", tuned(step(one, weight_bits=4, symmetric=False)))
+    yield Variant(one, "W4, equalized", tuned(step(one, weight_bits=4, granularity="tensor", equalize=True)))
+    yield Variant(one, "W4, mixed precision", tuned(step(one, weight_bits=4, mixed_precision=True)))
+    yield Variant(one, "W8 A8", tuned(step(one, weight_bits=8, activation_bits=8)))
+    yield Variant(one, "W4 A8, AdaRound", tuned(step(one, weight_bits=4, activation_bits=8, method="adaround")))
+    yield Variant(one, "W4 A4", tuned(step(one, weight_bits=4, activation_bits=4)))
+    yield Variant(one, "W8 A8, dynamic", tuned(step(one, weight_bits=8, activation_bits=8, activations="dynamic")))
+    yield Variant(one, "float16", tuned(step(one, weight_bits=16)))
+    yield Variant(one, "bfloat16", tuned(step(one, weight_bits=16, float_format="bfloat16")))
+    for bits in (3, 2):
+        yield Variant(
+            one, f"W{bits}, scales learned", tuned(step(one, weight_bits=bits), learn_scales=True), trains=True
+        )
+
+
+def weight_sharing() -> Iterator[Variant]:
+    """Codebooks; fine-tuning trains their values."""
+    one = "weight_sharing"
+    for clusters in (256, 16, 4):
+        yield Variant(one, f"{clusters} values", tuned(step(one, clusters=clusters)))
+    yield Variant(one, "16 values, all weights alike", tuned(step(one, clusters=16, weighting="none")))
+    yield Variant(one, "16 values for all layers", tuned(step(one, clusters=16, scope="global")))
+
+
+def structure() -> Iterator[Variant]:
+    """Tied blocks, low rank, depthwise-separable convolutions."""
+    for blocks in (2, 3):
+        yield Variant("layer_tying", f"{blocks} blocks", tuned(step("layer_tying", blocks=blocks)))
+    low, thin = "low_rank", "depthwise_separable"
+    yield Variant(low, "50% Tucker", tuned(step(low, rank_ratio=0.5)))
+    yield Variant(low, "25% Tucker", tuned(step(low, rank_ratio=0.25)))
+    yield Variant(low, "50% rows and columns", tuned(step(low, rank_ratio=0.5, convolutions="spatial")))
+    yield Variant(low, "50% Tucker, by error", tuned(step(low, rank_ratio=0.5, ranks="error")))
+    yield Variant(low, "25% Tucker, by error", tuned(step(low, rank_ratio=0.25, ranks="error")))
+    yield Variant(
+        low, "50% rows and columns, by error", tuned(step(low, rank_ratio=0.5, ranks="error", convolutions="spatial"))
+    )
+    yield Variant(low, "50% Tucker, multiples of 8", tuned(step(low, rank_ratio=0.5, round_to=8)))
+    for share in (0.5, 1):
+        settings = {"alpha": 0.9, "temperature": 4}
+        yield Variant(thin, f"{share:.0%} of convolutions", tuned(step(thin, share=share), **settings))
+
+
+def students() -> Iterator[Variant]:
+    """Students of the same family and of others, ways to teach them, and the same without a teacher."""
+    yield Variant("distillation", "50% wide, KD", _student(), trains=True)
+    yield Variant("distillation", "25% wide, KD", _student(width_mult=0.25), trains=True)
+    yield Variant("distillation", "50% wide, no teacher (control)", _student(alpha=0), trains=True)
+    yield Variant("distillation", "50% wide, DKD", _student(loss="dkd"), trains=True)
+    for match in ("hint", "attention", "relation"):
+        yield Variant("distillation", f"50% wide, KD and {match}", _student(match=match), trains=True)
+    yield Variant("distillation", "50% wide, ensemble", _taught_by_many, trains=True)
+    for family in ("mobilenet_v3_small", "efficientnet_b0", "squeezenet"):
+        name = wording.STUDENTS[family]
+        yield Variant("distillation", f"50% wide {name}", _student(student=family, depth_mult=0.5), trains=True)
+        yield Variant(
+            "distillation", f"50% wide {name} (control)", _student(student=family, depth_mult=0.5, alpha=0), trains=True
+        )
+    larger = _student(student="mobilenet_v3_small", depth_mult=0.5, resolution=32)
+    yield Variant("distillation", "50% wide MobileNetV3-small, 32 × 32 pixels", larger, trains=True)
+    for width in (0.5, 0.25):
+        slimmable = step("slimmable_student", width_mult=width)
+        yield Variant("slimmable_student", f"{width:.0%} wide", tuned(slimmable))
+
+
+def _student(**settings: Any) -> Callable[[Plan], Steps]:  # noqa: ANN401
+    return lambda plan: [step("distillation", **({"width_mult": 0.5, "epochs": plan.student_epochs} | settings))]
+
+
+def _taught_by_many(plan: Plan) -> Steps:
+    if not plan.peers:
+        raise NotApplicable("no other sample model has learned these data")
+    return _student(teachers=[plan.model, *plan.peers[:2]])(plan)
+
+
+def file_coding() -> Iterator[Variant]:
+    """Codings of the stored file, on weights that are sparse and have few bits."""
+    one = "entropy_coding"
+    before = (step("magnitude_pruning", sparsity=0.8), step("quantization", weight_bits=4))
+    for coding in ("context", "huffman", "packed"):
+        name = f"80% zeros, W4, {wording.CODINGS[coding]}"
+        yield Variant(one, name, _coded(*before, coding=coding))
+    yield Variant(one, "W4, cheaper codes", _coded(step("quantization", weight_bits=4), rate_weight=0.1))
+    yield Variant(
+        one, "W4, entropy penalty", tuned(step("quantization", weight_bits=4), entropy_penalty=0.1), trains=True
+    )
+
+
+def _coded(*steps: dict[str, Any], **settings: Any) -> Callable[[Plan], Steps]:  # noqa: ANN401
+    return lambda plan: [*tuned(*steps)(plan), step("entropy_coding", **settings)]
+
+
+def recovery() -> Iterator[Variant]:
+    """Training alone: what the budget is worth without any compression."""
+    yield Variant("fine_tuning", "plain", tuned(), trains=True)
+    yield Variant("fine_tuning", "taught by the original", tuned(alpha=0.9), trains=True)
+    halved = step("channel_pruning", pruning_ratio=0.5)
+    yield Variant("fine_tuning", "50% channels, plain (control)", tuned(halved), trains=True)
+    yield Variant("fine_tuning", "50% channels, self-distillation", tuned(halved, alpha=0.9), trains=True)
+
+
+def combinations() -> Iterator[Variant]:
+    """Techniques one after another."""
+    one = "combination"
+    integers = step("quantization", weight_bits=8, activation_bits=8)
+    yield Variant(one, "Deep Compression: 90% zeros, 16 values", _deep_compression)
+    yield Variant(one, "50% channels, W8 A8", _in_stages(step("channel_pruning", pruning_ratio=0.5), integers))
+    yield Variant(one, "50% rank, W8 A8", _in_stages(step("low_rank", rank_ratio=0.5), integers))
+    yield Variant(
+        one,
+        "second-order 80% zeros, W4 GPTQ",
+        _in_stages(step("second_order_pruning", sparsity=0.8), step("quantization", weight_bits=4, method="gptq")),
+    )
+    yield Variant(
+        one,
+        "30% channels, 80% zeros, W4",
+        _in_stages(
+            step("channel_pruning", pruning_ratio=0.3),
+            step("magnitude_pruning", sparsity=0.8),
+            step("quantization", weight_bits=4),
+        ),
+    )
+    yield Variant(one, "50% wide student, 80% zeros, W4", _student_pipeline, trains=True)
+
+
+def _in_stages(*steps: dict[str, Any]) -> Callable[[Plan], Steps]:
+    """Fine-tuning behind every step where the budget allows it, with equal shares of it."""
+
+    def build(plan: Plan) -> Steps:
+        training = [step("fine_tuning", epochs=plan.epochs / len(steps))] if plan.epochs else []
+        return [made for compressed in steps for made in (compressed, *training)]
+
+    return build
+
+
+def _deep_compression(plan: Plan) -> Steps:
+    """Han et al., 2016: prune, retrain, share, train the codebooks, code."""
+    stages = _in_stages(step("magnitude_pruning", sparsity=0.9), step("weight_sharing", clusters=16))
+    return [*stages(plan), step("entropy_coding", coding="huffman")]
+
+
+def _student_pipeline(plan: Plan) -> Steps:
+    stages = _in_stages(step("magnitude_pruning", sparsity=0.8), step("quantization", weight_bits=4))
+    return [*_student()(plan), *stages(plan)]
+
+
+VARIANTS: tuple[Variant, ...] = tuple(
+    variant
+    for family in (
+        magnitude_pruning, second_order_pruning, channel_pruning, quantization, weight_sharing, structure, students,
+        file_coding, recovery, combinations,
+    )
+    for variant in family()
+)  # fmt: skip
+
+
+def cells(models: Sequence[str], techniques: Sequence[str], budgets: Sequence[str], word: str = "") -> list[Cell]:
+    """The places of the table that are asked for; `word` must occur in the variant's name."""
+    chosen = [v for v in VARIANTS if v.technique in techniques and word.lower() in v.name.lower()]
+    return [_cell(variant, model, budget) for model in models for variant in chosen for budget in budgets]
+
+
+def _cell(variant: Variant, model: str, budget: str) -> Cell:
+    if budget == "none" and variant.trains:
+        return Cell(variant, model, budget, None, "trains by nature")
+    school = schooling(model)
+    epochs = (school.quick, school.quick_student) if budget == "quick" else (0.0, 0.0)
+    try:
+        return Cell(variant, model, budget, make_recipe(model, variant.steps(Plan(model, *epochs))))
+    except NotApplicable as error:
+        return Cell(variant, model, budget, None, str(error))
+
+
+# --- carrying it out ---------------------------------------------------------------------------------------------
+
+
+def fill(
+    wanted: Sequence[Cell],
+    path: Path,
+    *,
+    fresh: bool = False,
+    report: Callable[[int, Cell], None] = lambda number, cell: None,
+) -> list[Row]:
+    """The rows of `wanted`; those that `path` does not have yet, or all if `fresh`, are measured and appended."""
+    known = {} if fresh else read_rows(path)
+    baselines: dict[str, Any] = {}
+    rows = []
+    for number, cell in enumerate(wanted):
+        report(number, cell)
+        row = known.get(cell.key)
+        if row is None or row["status"] == "failed":
+            row = _measure(cell, baselines)
+            _append(path, row)
+        rows.append(row)
+    return rows
+
+
+def _measure(cell: Cell, baselines: dict[str, Any]) -> Row:
+    """One row, whatever happens."""
+    row: Row = {"key": list(cell.key), "technique": cell.variant.technique, "variant": cell.variant.name}
+    row |= {"model": cell.model, "budget": cell.budget}
+    try:
+        if cell.recipe is None:
+            raise NotApplicable(cell.problem)
+        return row | _run(cell.recipe, baselines)
+    except NotApplicable as error:
+        return row | {"status": "not applicable", "reason": str(error)}
+    except Exception as error:  # one cell must not end the table; it says what went wrong, and the exit code tells
+        if not isinstance(error, CompressionError):
+            traceback.print_exc()
+        return row | {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+
+
+def _run(recipe: Recipe, baselines: dict[str, Any]) -> Row:
+    from compression.run import run_recipe
+
+    if recipe.model not in baselines:
+        baselines[recipe.model] = run_recipe(recipe.baseline())
+    result = run_recipe(recipe, baseline=baselines[recipe.model]).result
+    return {"status": "measured", "result": result.model_dump(mode="json")}
+
+
+def read_rows(path: Path) -> dict[tuple[str, ...], Row]:
+    """All rows of a file by key, the last of each; an interrupted last line is left out."""
+    rows: dict[tuple[str, ...], Row] = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        rows[tuple(row["key"])] = row
+    return rows
+
+
+def _append(path: Path, row: Row) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+# --- showing it --------------------------------------------------------------------------------------------------
+
+
+def table_of(rows: Iterable[Row]) -> list[tuple[str, ...]]:
+    """The table's lines as text, each model's baseline first."""
+    lines: list[tuple[str, ...]] = []
+    seen: set[str] = set()
+    for row in rows:
+        if row["status"] == "measured" and row["model"] not in seen:
+            seen.add(row["model"])
+            lines.append(("baseline", "", row["model"], "", *_numbers(row["result"]["baseline"]), ""))
+        lines.append((row["technique"], row["variant"], row["model"], row["budget"], *_outcome(row)))
+    return lines
+
+
+def _outcome(row: Row) -> tuple[str, ...]:
+    if row["status"] != "measured":
+        said = "FAILED" if row["status"] == "failed" else "not applicable"
+        return (f"{said}: {row['reason']}", "", "", "", "", "", "")
+    return (*_numbers(row["result"]), f"{row['result']['seconds']:.1f}")
+
+
+def _numbers(result: dict[str, Any]) -> tuple[str, ...]:
+    decimals = wording.decimals_for(result["n_test"])
+    accuracy, low, high = (
+        wording.percent(result[name], decimals) for name in ("accuracy", "accuracy_low", "accuracy_high")
+    )
+    sizes = (wording.size(result[f"{kind}_bytes"]) for kind in ("theoretical", "stored", "onnx", "zipped"))
+    ratio, least, most = (result[f"latency_ratio{end}"] for end in ("", "_low", "_high"))
+    return (f"{accuracy} % [{low}, {high}]", *sizes, f"{ratio:.2f} [{least:.2f}, {most:.2f}]")
+
+
+def markdown(lines: Sequence[tuple[str, ...]]) -> str:
+    """The table in Markdown."""
+    rules = ("---",) * len(COLUMNS)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (COLUMNS, rules, *lines)
+    )
+
+
+def _print(lines: Sequence[tuple[str, ...]]) -> None:
+    table = Table(*COLUMNS, box=None)
+    for line in lines:
+        table.add_row(*line)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fill the cells that are asked for, print the table, and return 1 if one of them failed."""
+    techniques = tuple(dict.fromkeys(variant.technique for variant in VARIANTS))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=tuple(MODELS), metavar="MODEL")
+    parser.add_argument("--techniques", nargs="+", choices=techniques, default=techniques, metavar="TECHNIQUE")
+    parser.add_argument("--variant", default="", metavar="WORD", help="only variants with this in their name")
+    parser.add_argument("--budget", nargs="+", choices=BUDGETS, default=BUDGETS)
+    parser.add_argument(
+        "--json", type=Path, metavar="ROWS.jsonl", default=paths.home() / "benchmarks" / "techniques.jsonl"
+    )
+    parser.add_argument("--markdown", type=Path, metavar="OUT.md", help="write the table here too")
+    parser.add_argument("--fresh", action="store_true", help="measure again what the file has (after a change of code)")
+    parser.add_argument("--list", action="store_true", help="print the cells and measure nothing")
+    options = parser.parse_args(arguments)
+    wanted = cells(options.models, options.techniques, options.budget, options.variant)
+    if options.list:
+        _print_list(wanted)
+        return 0
+    rows = _fill_with_progress(wanted, options.json, options.fresh)
+    lines = table_of(rows)
+    _print(lines)
+    if options.markdown:
+        options.markdown.write_text(markdown(lines) + "\n", encoding="utf-8")
+    failed = sum(row["status"] == "failed" for row in rows)
+    print(f"{len(rows)} cells, {failed} failed; rows in {options.json}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _print_list(wanted: Sequence[Cell]) -> None:
+    for cell in wanted:
+        what = wording.recipe_in_words(cell.recipe) if cell.recipe else f"not applicable: {cell.problem}"
+        print(f"{cell.variant.technique}, {cell.variant.name}, {cell.model}, {cell.budget}: {what}")
+
+
+def _fill_with_progress(wanted: Sequence[Cell], path: Path, fresh: bool) -> list[Row]:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=len(wanted))
+
+        def report(number: int, cell: Cell) -> None:
+            words = f"{cell.model}, {cell.budget}: {cell.variant.technique}, {cell.variant.name}"
+            bar.update(task, completed=number, description=words)
+            if not console.is_terminal:
+                console.print(f"{number + 1} of {len(wanted)}: {words}", soft_wrap=True)
+
+        return fill(wanted, path, fresh=fresh, report=report)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

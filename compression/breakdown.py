@@ -1,0 +1,313 @@
+"""Where bytes and energy go, and where skipping zeros pays: first the numbers, then the pictures. Torch-free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from compression import wording
+from compression.crossover import crossover
+from compression.energy import Memory, energy
+from compression.ledger import Part
+from compression.plots import ACCENT, NEUTRAL
+from compression.result import RUNTIME_PARTS, STORED_PARTS, Measures, Result, SparseTiming
+
+BLUE, ORANGE, GREEN, PINK, VIOLET = "#2b83c4", "#d98200", "#0a9b76", "#b95f9f", "#6f56f0"
+"""The charts' hues, which colour-blind people can tell apart and which read on white and on black."""
+
+ROW_HEIGHT = 46
+"""Pixels for one horizontal bar with its gap."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of a whole: bytes or joules, its share of the whole (0..1), and what it is."""
+
+    title: str
+    meaning: str
+    amount: float
+    share: float
+    colour: str
+
+
+_PARTS: dict[str, tuple[str, str, str]] = {
+    "codes": ("Weights", "values of the weights, or the codes that stand for them", BLUE),
+    "weights": ("Weights", "weights that are not zero, as the runtime holds them", BLUE),
+    "positions": ("Positions", "where the weights are that are not zero", ORANGE),
+    "zeros": ("Zeros", "zeros that are written out like any other weight", ORANGE),
+    "codebooks": ("Codebooks", "the values that codes stand for", VIOLET),
+    "scales": ("Scales", "the size of a step on the grid, for each channel or layer", GREEN),
+    "biases": ("Biases", "biases, and what batch norm left behind", PINK),
+    "rounding": ("Rounding nodes", "nodes that turn numbers into integers and back", ACCENT),
+    "graph": ("Structure", "layers, how they are connected, and names", NEUTRAL),
+    "header": ("Header", "what kind of file it is, its version and checksum", "#5f6b7a"),
+}
+
+
+def stored_slices(measures: Measures) -> tuple[Slice, ...]:
+    """Where the bytes of the stored file go; they add up to it. Empty for rows from before there was a ledger."""
+    return _slices(measures.ledger, STORED_PARTS)
+
+
+def runtime_slices(measures: Measures) -> tuple[Slice, ...]:
+    """Where the bytes of the runtime file go; they add up to it."""
+    return _slices(measures.runtime_ledger, RUNTIME_PARTS)
+
+
+def _slices(ledger: Mapping[str, int], parts: Sequence[str]) -> tuple[Slice, ...]:
+    total = sum(ledger.values())
+    rows = [(*_PARTS[part], ledger[part]) for part in parts if ledger.get(part, 0) > 0]
+    return tuple(Slice(title, meaning, amount, amount / total, colour) for title, meaning, colour, amount in rows)
+
+
+ENERGY_PARTS = {
+    "arithmetic": ("Arithmetic", "multiplying and adding", BLUE),
+    "weights": ("Fetching weights", "every weight once for each image", ORANGE),
+    "activations": ("Moving activations", "what layers write and the next ones read", GREEN),
+}
+
+
+def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
+    """What one image costs by the energy model, in joules."""
+    cost = energy(measures, memory)
+    rows = [(*words, getattr(cost, part)) for part, words in ENERGY_PARTS.items()]
+    total = cost.joules or 1.0
+    return tuple(Slice(title, meaning, joules, joules / total, colour) for title, meaning, colour, joules in rows)
+
+
+def joules_in_words(joules: float) -> str:
+    """An energy with its unit: 1.23e-5 -> '12.3 µJ'."""
+    unit, factor = next(((unit, factor) for unit, factor in _JOULES if joules * factor >= 1), _JOULES[-1])
+    return f"{wording.three_digits(joules * factor)} {unit}"
+
+
+_JOULES = (("J", 1.0), ("mJ", 1e3), ("µJ", 1e6), ("nJ", 1e9))
+
+
+def draw_bytes(measures: Measures) -> go.Figure:
+    """The stored and the runtime file as bars of their parts, on one axis in KB."""
+    rows = {"Stored file": stored_slices(measures), "Runtime .onnx": runtime_slices(measures)}
+    return _stacked(rows, 1 / 1000, "KB", wording.size)
+
+
+def draw_energy(result: Result, memory: Memory) -> go.Figure:
+    """The baseline's and this network's energy as bars of their parts, on one axis in microjoules."""
+    rows = {"This setting": energy_slices(result, memory), "Baseline": energy_slices(result.baseline, memory)}
+    return _stacked(rows, 1e6, "µJ for one image", joules_in_words)
+
+
+def _stacked(rows: Mapping[str, Sequence[Slice]], factor: float, unit: str, words: Callable[[float], str]) -> go.Figure:
+    figure = go.Figure()
+    for row, slices in rows.items():
+        for piece in slices:
+            figure.add_trace(_bar(row, piece, factor, words))
+    figure.update_layout(
+        template="none",
+        barmode="stack",
+        bargap=0.35,
+        height=ROW_HEIGHT * len(rows) + 56,
+        margin={"l": 8, "r": 12, "t": 4, "b": 8},
+        showlegend=False,
+        dragmode=False,
+        xaxis={"title": unit, "automargin": True, "zeroline": False, "fixedrange": True},
+        yaxis={"automargin": True, "autorange": "reversed", "fixedrange": True, "ticksuffix": " "},
+    )
+    return figure
+
+
+def _bar(row: str, piece: Slice, factor: float, words: Callable[[float], str]) -> go.Bar:
+    return go.Bar(
+        name=piece.title,
+        x=[factor * piece.amount],
+        y=[row],
+        orientation="h",
+        marker={"color": piece.colour, "line": {"width": 0}},
+        hovertext=[f"<b>{piece.title}</b> {words(piece.amount)}, {100 * piece.share:.1f} %<br>{piece.meaning}"],
+        hoverinfo="text",
+    )
+
+
+def draw_waterfall(parts: Sequence[Part]) -> go.Figure:
+    """How the theoretical size becomes the stored, the runtime and the zipped one, from top to bottom, in KB."""
+    rows = list(range(len(parts)))
+    figure = go.Figure(
+        go.Waterfall(
+            orientation="h",
+            y=rows,
+            x=[part.bytes / 1000 for part in parts],
+            measure=["absolute" if part.is_total else "relative" for part in parts],
+            text=[change_in_words(part) for part in parts],
+            textposition="outside",
+            cliponaxis=False,
+            hovertext=[f"<b>{part.label}</b> {change_in_words(part)}<br>{part.cause}" for part in parts],
+            hoverinfo="text",
+            totals={"marker": {"color": BLUE}},
+            increasing={"marker": {"color": ORANGE}},
+            decreasing={"marker": {"color": GREEN}},
+            connector={"line": {"color": NEUTRAL, "width": 1}},
+        )
+    )
+    labels = [f"<b>{part.label}</b>" if part.is_total else part.label for part in parts]
+    figure.update_layout(
+        template="none",
+        height=WATERFALL_ROW * len(parts) + 56,
+        margin={"l": 8, "r": 12, "t": 4, "b": 8},
+        showlegend=False,
+        dragmode=False,
+        waterfallgap=0.25,
+        xaxis={
+            "title": "KB",
+            "automargin": True,
+            "zeroline": False,
+            "fixedrange": True,
+            "range": (0, 1.22 * _highest(parts) / 1000),
+        },
+        yaxis={
+            "automargin": True,
+            "autorange": "reversed",
+            "fixedrange": True,
+            "ticksuffix": " ",
+            "tickvals": rows,
+            "ticktext": labels,
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def change_in_words(part: Part) -> str:
+    """A size, or a signed change: '+1.20 KB', '−300 bytes'."""
+    if part.is_total:
+        return wording.size(part.bytes)
+    return f"{'+' if part.bytes > 0 else '−'}{wording.size(abs(part.bytes))}"
+
+
+def _highest(parts: Sequence[Part]) -> int:
+    """The largest size that the bars reach: totals, and what changes add up to on the way."""
+    at, highest = 0, 1
+    for part in parts:
+        at = part.bytes if part.is_total else at + part.bytes
+        highest = max(highest, at)
+    return highest
+
+
+WATERFALL_ROW = 30
+"""Pixels for one bar of the waterfall."""
+
+
+# Sparse execution.
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer whose sparse product was timed; `rows` x `columns` is its weight as a matrix."""
+
+    name: str
+    rows: int
+    columns: int
+
+    @property
+    def title(self) -> str:
+        """For a list of layers."""
+        return f"{self.name} ({self.rows:,} × {self.columns:,})"
+
+
+def timed_layers(results: Iterable[Result]) -> tuple[Layer, ...]:
+    """All layers that were timed, those with most measured points first, the larger first among equals."""
+    counts: dict[Layer, int] = {}
+    for result in results:
+        for timing in result.sparse:
+            layer = _layer_of(timing)
+            counts[layer] = counts.get(layer, 0) + 1
+    return tuple(sorted(counts, key=lambda layer: (-counts[layer], -layer.rows * layer.columns, layer.name)))
+
+
+def _layer_of(timing: SparseTiming) -> Layer:
+    return Layer(timing.layer, timing.rows, timing.columns)
+
+
+def timings_of(layer: Layer, results: Iterable[Result]) -> dict[int, list[SparseTiming]]:
+    """A layer's timings by batch size, each by rising sparsity."""
+    found: dict[int, list[SparseTiming]] = {}
+    for timing in (timing for result in results for timing in result.sparse if _layer_of(timing) == layer):
+        found.setdefault(timing.batch_size, []).append(timing)
+    return {batch: sorted(found[batch], key=lambda timing: timing.sparsity) for batch in sorted(found)}
+
+
+def crossover_words(timings: Mapping[int, Sequence[SparseTiming]]) -> str:
+    """One sentence for each batch size: from where on skipping zeros is faster, or that it never is."""
+    return " ".join(_crossover_sentence(batch, group) for batch, group in timings.items())
+
+
+def _crossover_sentence(batch: int, timings: Sequence[SparseTiming]) -> str:
+    images = "one image at a time" if batch == 1 else f"{batch} images together"
+    start = crossover(timings)
+    if start is None:
+        most = max(timing.sparsity for timing in timings)
+        return f"With {images} it is not faster at any measured sparsity (up to {100 * most:.0f} %)."
+    return f"With {images} it is faster from **{100 * start:.0f} %** zeros on."
+
+
+_BATCH_LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (VIOLET, "diamond"))
+_RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+SPARSE_HEIGHT = 340
+
+
+def draw_sparse(timings: Mapping[int, Sequence[SparseTiming]]) -> go.Figure:
+    """Sparse time over dense time against sparsity, a line for each batch size, crossings marked."""
+    figure = go.Figure()
+    for (batch, group), (colour, symbol) in zip(timings.items(), _BATCH_LOOKS, strict=False):
+        figure.add_trace(_sparse_trace(batch, group, colour, symbol))
+        start = crossover(group)
+        if start is not None:
+            figure.add_vline(100 * start, line={"color": colour, "width": 1, "dash": "dot"})
+    figure.add_hline(1, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
+    figure.update_layout(
+        template="none",
+        height=SPARSE_HEIGHT,
+        margin={"l": 8, "r": 12, "t": 30, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hovermode="closest",
+        dragmode=False,
+        xaxis={"title": "weights that are zero, %", "range": (0, 101), "automargin": True, "fixedrange": True},
+        yaxis={
+            "title": "sparse time / dense time",
+            "type": "log",
+            "tickvals": _RATIO_TICKS,
+            "ticktext": [f"{tick:g}" for tick in _RATIO_TICKS],
+            "range": _ratio_range(timings),
+            "automargin": True,
+            "fixedrange": True,
+        },
+    )
+    return figure
+
+
+def _ratio_range(timings: Mapping[int, Sequence[SparseTiming]]) -> tuple[float, float]:
+    """Decades of the ratio's axis: all points, and 1 with room around it."""
+    ratios = [timing.sparse_ms / timing.dense_ms for group in timings.values() for timing in group]
+    return math.log10(min(0.5, *ratios)) - 0.1, math.log10(max(2.0, *ratios)) + 0.1
+
+
+def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symbol: str) -> go.Scatter:
+    return go.Scatter(
+        name=f"batch {batch}",
+        x=[100 * timing.sparsity for timing in timings],
+        y=[timing.sparse_ms / timing.dense_ms for timing in timings],
+        mode="lines+markers",
+        line={"color": colour, "width": 1.5},
+        marker={"color": colour, "size": 9, "symbol": symbol},
+        hovertext=[_sparse_hover(timing) for timing in timings],
+        hoverinfo="text",
+    )
+
+
+def _sparse_hover(timing: SparseTiming) -> str:
+    return (
+        f"<b>{100 * timing.sparsity:.0f} % zeros, batch {timing.batch_size}</b><br>"
+        f"sparse {wording.milliseconds(timing.sparse_ms)} · dense {wording.milliseconds(timing.dense_ms)}"
+    )

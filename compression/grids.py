@@ -1,0 +1,117 @@
+"""The values that a layer's weights may take: integer codes with a scale, 16-bit floats, shared values.
+
+Every grid has `bits` (a weight that is not zero) and `project`, which gives the nearest weights on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SMALLEST_SCALE = 2.0**-24
+"""The smallest positive half-precision number."""
+
+LARGEST_SCALE = 65504.0
+"""The largest half-precision number."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Integer codes with a scale: weight = (code - zero_point) * scale (Jacob et al., 2018).
+
+    `scale` (float32) and `zero_point` (int32) have one value per output channel, or one for all. With
+    `bits == 1` the codes are -1 and +1 (Rastegari et al., 2016); otherwise `low <= code <= high`.
+    """
+
+    bits: int
+    scale: Tensor
+    zero_point: Tensor
+    low: int
+    high: int
+
+    def quantize(self, weight: Tensor) -> Tensor:
+        """Codes of `weight` (out x ...), int32, nearest."""
+        if self.bits == 1:
+            return torch.where(weight < 0, -1, 1).to(torch.int32)
+        scale, zero_point = self._broadcast(weight)
+        codes = torch.round(weight / scale) + zero_point
+        return codes.clamp(self.low, self.high).to(torch.int32)
+
+    def dequantize(self, codes: Tensor) -> Tensor:
+        """Weights of `codes` (out x ...), float32: what the runtime computes, bit for bit."""
+        scale, zero_point = self._broadcast(codes)
+        return (codes - zero_point).to(torch.float32) * scale
+
+    def project(self, weight: Tensor) -> Tensor:
+        """The nearest weights on the grid."""
+        return self.dequantize(self.quantize(weight))
+
+    def _broadcast(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (-1,) + (1,) * (like.dim() - 1)
+        return self.scale.reshape(shape), self.zero_point.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Half:
+    """IEEE half precision, 16 bits a weight."""
+
+    bits: int = 16
+
+    def project(self, weight: Tensor) -> Tensor:
+        """The nearest half-precision values, as float32; values beyond its range are clipped to it."""
+        limit = torch.finfo(torch.float16).max
+        return weight.clamp(-limit, limit).to(torch.float16).to(torch.float32)
+
+
+@dataclass(frozen=True)
+class BrainFloat:
+    """bfloat16: 16 bits a weight, the range of float32 with 8 bits of precision (Kalamkar et al., 2019)."""
+
+    bits: int = 16
+
+    def project(self, weight: Tensor) -> Tensor:
+        """The nearest bfloat16 values, as float32; values that would round to infinity are clipped."""
+        limit = torch.finfo(torch.bfloat16).max
+        return weight.clamp(-limit, limit).to(torch.bfloat16).to(torch.float32)
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Weights share `values`: each weight is the value that its code points at (Han et al., 2016).
+
+    `values` (k, float32, each exact in half precision; 1 <= k <= 256) may be the very same tensor in several
+    layers: they then share one codebook. `codes` (shape of the weight, uint8) stay fixed; training moves the
+    values. Where the layer's mask is False the weight is zero, whatever its code.
+    """
+
+    values: Tensor
+    codes: Tensor
+
+    def __post_init__(self) -> None:
+        size = self.values.numel()
+        if self.values.dim() != 1 or not 1 <= size <= 256 or self.codes.dtype != torch.uint8:
+            raise ValueError(
+                f"a codebook has 1 to 256 values and uint8 codes, but got {list(self.values.shape)} values "
+                f"and {self.codes.dtype} codes"
+            )
+        if self.codes.numel() and int(self.codes.max()) >= size:
+            raise ValueError(f"code {int(self.codes.max())} points past the end of a codebook of {size} values")
+
+    @property
+    def bits(self) -> int:
+        """Bits a code."""
+        return max(1, (self.values.numel() - 1).bit_length())
+
+    def project(self, weight: Tensor) -> Tensor:
+        """The shared values at each position: codes are fixed, so that `weight` only gives the shape."""
+        return self.values[self.codes.long()].reshape(weight.shape)
+
+
+Grid = Affine | Half | BrainFloat | Codebook
+
+
+def storable_scale(scale: Tensor) -> Tensor:
+    """The nearest positive half-precision number, as float32: the stored file then needs two bytes for it."""
+    return scale.clamp(SMALLEST_SCALE, LARGEST_SCALE).to(torch.float16).to(torch.float32)

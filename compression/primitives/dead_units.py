@@ -1,0 +1,154 @@
+"""Channels and neurons that do nothing any more, and the network without them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.errors import InvalidRecipe
+from compression.network import ActivationQuantizer, WeightedLayer, clone, module_of
+from compression.primitives.batch_norm import BatchNorm
+from compression.primitives.channels import IN, Unit, channel_groups, remove_units
+
+_POINTWISE = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardsigmoid),
+    *(nn.Identity, nn.Dropout, nn.Dropout2d, ActivationQuantizer),
+)
+_POINTWISE_FUNCTIONS = (torch.relu, nn.functional.relu, nn.functional.relu6)
+_KEEPS_CONSTANTS = (nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+_BINARY: dict[object, Callable[[Tensor, Tensor], Tensor]] = {
+    operator.add: torch.add, torch.add: torch.add, operator.mul: torch.mul, torch.mul: torch.mul,
+}  # fmt: skip
+
+
+def remove_dead_units(model: fx.GraphModule) -> fx.GraphModule:
+    """The same function with fewer channels and neurons: meant for pruned networks, right before they are written down.
+
+    A unit (channels that can only go together, see `channels`) is dead where each layer that reads it does so
+    with weights that are all zero, or gets the same number from it for every image and at every position: zero,
+    or a constant that moves into the reader's bias (linear layers, and convolutions without padding; with padding
+    the border sees zeros instead). That is so behind rows of zero weights, whatever bias, batch norm and
+    activation make of them. Every layer keeps one unit, since none can be empty. Removing units may kill others, so it goes on
+    until nothing is left to remove.
+
+    Returns a new model; logits stay equal up to float rounding. Masks, grids and hidden weights are cut along. A
+    network whose channels cannot be followed comes back as an unchanged copy.
+    """
+    smaller = clone(model)
+    while True:
+        try:
+            groups = channel_groups(smaller)
+        except InvalidRecipe:
+            return smaller
+        readers = _readers(smaller)
+        dead = [unit for group in groups for unit in _dead(group, readers)]
+        if not dead:
+            return smaller
+        for part in (part for unit in dead for part in unit if part.dim == IN):
+            readers[part.layer].take_over(part.position)
+        smaller, _ = remove_units(smaller, dead)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A weighted layer and, for each of its calls, what it gets: a constant for each channel, NaN where it varies."""
+
+    layer: WeightedLayer
+    inputs: list[Tensor] = field(default_factory=list)
+
+    def is_deaf(self, position: int) -> bool:
+        """Whether what comes in at this position changes no answer, or only by a constant that a bias can take."""
+        if not bool(self.layer.weight[:, position].any()):
+            return True
+        values = torch.stack([constants.reshape(_groups(self.layer), -1)[:, position] for constants in self.inputs])
+        return bool((values == 0).all()) or (values.numel() == 1 and not bool(values.isnan()) and self._sees_no_border())
+
+    def take_over(self, position: int) -> None:
+        """Put what the constant at this position adds to the outputs into the bias, in place."""
+        constant = self.inputs[0][position]
+        added = self.layer.weight.detach()[:, position].reshape(len(self.layer.weight), -1).sum(1) * constant
+        if bool(added.nan_to_num().any()):
+            bias = torch.zeros_like(added) if self.layer.bias is None else self.layer.bias.detach()
+            self.layer.bias = nn.Parameter(bias + added)
+
+    def _sees_no_border(self) -> bool:
+        return isinstance(self.layer, nn.Linear) or _is_unpadded(self.layer)
+
+
+def _dead(group: list[Unit], readers: dict[str, _Reader]) -> list[Unit]:
+    """The units of a group that can go; one stays even where all could."""
+    dead = [unit for unit in group if all(readers[p.layer].is_deaf(p.position) for p in unit if p.dim == IN)]
+    return dead if len(dead) < len(group) else dead[1:]
+
+
+def _readers(model: fx.GraphModule) -> dict[str, _Reader]:
+    """All weighted layers by name, with the constants that reach them."""
+    found: dict[str, _Reader] = {}
+    constants: dict[fx.Node, Tensor] = {}
+    with torch.no_grad():
+        for node in model.graph.nodes:
+            if node.op == "output":
+                continue
+            layer = module_of(model, node)
+            if isinstance(layer, WeightedLayer):
+                found.setdefault(str(node.target), _Reader(layer)).inputs.append(constants[node.all_input_nodes[0]])
+            constants[node] = _constants(model, node, constants)
+    return found
+
+
+def _constants(model: fx.GraphModule, node: fx.Node, known: dict[fx.Node, Tensor]) -> Tensor:
+    """For each channel of the node's value the number that it always is, or NaN."""
+    layer = module_of(model, node)
+    sources = [known[source] for source in node.all_input_nodes]
+    channels = node.meta["shape"][1]
+    if isinstance(layer, WeightedLayer):
+        return _after_weights(layer, sources[0])
+    if isinstance(layer, BatchNorm):
+        return _after_batch_norm(layer, sources[0])
+    if isinstance(layer, _POINTWISE):
+        return layer(sources[0])  # type: ignore[no-any-return]
+    if isinstance(layer, _KEEPS_CONSTANTS) or (isinstance(layer, nn.AvgPool2d) and layer.padding == 0):
+        return sources[0]
+    if isinstance(layer, nn.Flatten) or node.target is torch.flatten:
+        return sources[0].repeat_interleave(channels // len(sources[0]))
+    if node.target in _POINTWISE_FUNCTIONS:
+        return torch.relu(sources[0]) if node.target is not nn.functional.relu6 else nn.functional.relu6(sources[0])
+    if node.target in _BINARY and len(sources) == 2 and len(sources[0]) == len(sources[1]):
+        return _BINARY[node.target](*sources)
+    if node.target is torch.cat and sum(map(len, sources)) == channels:
+        return torch.cat(sources)
+    return torch.full((channels,), torch.nan)
+
+
+def _after_weights(layer: WeightedLayer, inputs: Tensor) -> Tensor:
+    """Constant where every input that is read with a weight other than zero is; padding mixes in zeros."""
+    weight = layer.weight.detach().double().reshape(*layer.weight.shape[:2], -1)
+    groups = _groups(layer)
+    inputs = inputs.double().reshape(groups, -1).repeat_interleave(len(weight) // groups, 0)  # outputs x inputs
+    if isinstance(layer, nn.Conv2d) and not _is_unpadded(layer):
+        inputs = torch.where(inputs == 0, inputs, torch.nan)
+    total = torch.where((weight != 0).any(2), weight.sum(2) * inputs, 0).sum(1)
+    return total.float() if layer.bias is None else (total + layer.bias.detach()).float()
+
+
+def _groups(layer: WeightedLayer) -> int:
+    return layer.groups if isinstance(layer, nn.Conv2d) else 1
+
+
+def _is_unpadded(layer: nn.Conv2d) -> bool:
+    return layer.padding in ((0, 0), "valid")
+
+
+def _after_batch_norm(norm: BatchNorm, inputs: Tensor) -> Tensor:
+    """A scale of zero makes any input constant."""
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        return torch.full_like(inputs, torch.nan)
+    gamma = torch.ones_like(mean) if norm.weight is None else norm.weight
+    beta = torch.zeros_like(mean) if norm.bias is None else norm.bias
+    scaled = (inputs - mean) * torch.rsqrt(variance + norm.eps) * gamma
+    return torch.where(gamma == 0, 0, scaled) + beta

@@ -1,0 +1,88 @@
+"""Change a network layer by layer, each layer knowing what it gets from those changed before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from compression.network import WeightedLayer, module_of, weighted_layers
+from compression.primitives.batch_norm import call_count
+from compression.primitives.reconstruction import evaluate_node, is_plain, sampled_rows
+
+MOST_FEATURES = 8192
+"""Inputs of one output beyond which a layer is not visited: its matrix of products would fill half a gigabyte."""
+
+Rows = tuple[Tensor, Tensor]
+"""Inputs (groups x rows x features) and answers (groups x rows x outputs) at the same positions."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A layer of the changed network, what it gets there (groups x rows x features), what it should answer there."""
+
+    name: str
+    layer: WeightedLayer
+    inputs: Tensor
+    answers: Tensor
+
+
+def can_visit(layer: WeightedLayer) -> bool:
+    """Whether `layers_in_turn` stops there: dilation, padding by other than zeros, and huge layers are left out."""
+    return is_plain(layer) and layer.weight[0].numel() <= MOST_FEATURES
+
+
+def layers_in_turn(
+    original: fx.GraphModule, changed: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None] = lambda: None
+) -> Iterator[Visit]:
+    """Run both networks (same graph) on images `x` (N x C x H x W), stopping at every layer that can be visited.
+
+    Whoever takes a visit changes its layer in place; inputs of the next layer come from the changed one, and
+    answers from the original network. A layer that is called several times is visited once, with the inputs
+    that it gets in the original.
+    """
+    before: dict[str, Tensor] = {}
+    after: dict[str, Tensor] = {}
+    tied = _rows_of_tied(original, x, check_cancelled)
+    visited: set[str] = set()
+    last_user = {source: node for node in original.graph.nodes for source in node.all_input_nodes}
+    pairs = list(zip(original.graph.nodes, changed.graph.nodes, strict=True))[:-1]  # without the output
+    for node, twin in pairs:
+        check_cancelled()
+        with torch.no_grad():
+            before[node.name] = evaluate_node(original, node, before, x)
+        layer, name = module_of(changed, twin), str(node.target)
+        if isinstance(layer, WeightedLayer) and can_visit(layer) and name not in visited:
+            visited.add(name)
+            inputs = after[twin.all_input_nodes[0].name]
+            yield Visit(name, layer, *(tied.get(name) or sampled_rows(layer, inputs, before[node.name])))
+        with torch.no_grad():
+            after[node.name] = evaluate_node(changed, twin, after, x)
+        for source in node.all_input_nodes:
+            if last_user[source] is node:
+                del before[source.name], after[source.name]
+
+
+def _rows_of_tied(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None]) -> dict[str, Rows]:
+    """For each layer that is called several times: its rows of all calls."""
+    nodes = [node for node in model.graph.nodes if node.op == "call_module" and call_count(model, node) > 1]
+    names = {str(node.target) for node in nodes} & weighted_layers(model).keys()
+    if not names:
+        return {}
+    found: dict[str, list[Rows]] = {name: [] for name in names}
+    values: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for node in list(model.graph.nodes)[:-1]:
+            check_cancelled()
+            values[node.name] = evaluate_node(model, node, values, x)
+            layer = module_of(model, node)
+            if node.target in names and isinstance(layer, WeightedLayer) and can_visit(layer):
+                rows = sampled_rows(layer, values[node.all_input_nodes[0].name], values[node.name])
+                found[str(node.target)].append(rows)
+    return {
+        name: (torch.cat([r[0] for r in rows], 1), torch.cat([r[1] for r in rows], 1))
+        for name, rows in found.items()
+        if rows
+    }

@@ -1,0 +1,356 @@
+"""Every setting beyond the three sliders and the budget, in groups that stay closed until they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import streamlit as st
+
+from compression.links import View
+from compression.recipe import (
+    PATTERN_SPARSITY,
+    ChannelPruning,
+    DepthwiseSeparable,
+    Distillation,
+    EntropyCoding,
+    FineTuning,
+    LayerTying,
+    LowRank,
+    MagnitudePruning,
+    Quantization,
+    SecondOrderPruning,
+    SlimmableStudent,
+    WeightSharing,
+    help_text,
+    limits,
+)
+from compression.settings import (
+    ACTIVATION_BITS,
+    FLOAT_BITS,
+    INTEGER_BITS,
+    MIN_DEPTH,
+    MIN_RANK,
+    RANK_STEP,
+    SHARE_STEP,
+    STUDENT_STEP,
+    Settings,
+    has_slimmable,
+    teachers_for,
+)
+from pages.components import state
+from pages.components.widgets import amount, choice, common, either, multiple, one_of, percentage, toggle, value_of
+from sample_models.catalogue import MODELS
+
+BASIC = ("pruning_percent", "weight_bits", "student_percent", "budget")
+"""Settings that stand above the advanced ones, always in sight."""
+
+_REMOVE = {"channels": "whole channels", "weights": "single weights"}
+_IMPORTANCE = {
+    "l2": "size of its weights (L2)",
+    "l1": "size of its weights (L1)",
+    "batch_norm": "batch-norm scale",
+    "taylor": "effect on the loss (Taylor)",
+    "activation": "strength of its answers",
+    "random": "by chance",
+}
+_RATIOS = {"uniform": "the same in every layer", "sensitivity": "by sensitivity"}
+_TARGET = {"channels": "channels", "macs": "operations (MACs)", "latency": "measured time"}
+_CRITERION = {"magnitude": "the smallest", "second_order": "those that matter least (second order)"}
+_PATTERN = {
+    "weights": "anywhere",
+    "2:4": "2 of every 4 stay (2:4)",
+    "1:4": "1 of every 4 stays (1:4)",
+    "blocks": "blocks of 4",
+}
+_REGROWTH = {"none": "never", "gradient": "large gradients (RigL)", "magnitude": "grown weights (DNS)"}
+_SCOPE = {"global": "the whole network", "layer": "each layer"}
+_CODES = {"grid": "a grid", "codebook": "a codebook"}
+_WEIGHTING = {"hessian": "where weights matter most", "none": "for all weights alike"}
+_BOOKS = {"layer": "one a layer", "global": "one for all layers"}
+_METHOD = {
+    "mse": "nearest, range of least error",
+    "nearest": "nearest, full range",
+    "gptq": "GPTQ: correct as you go",
+    "adaround": "AdaRound: learn up or down",
+}
+_GRANULARITY = {"channel": "one a channel", "tensor": "one a layer"}
+_ACTIVATIONS = {"static": "fixed beforehand", "dynamic": "found for each image"}
+_FLOATS = {"float16": "float16", "bfloat16": "bfloat16"}
+_STUDENT = {
+    "same": "same family",
+    "slimmable": "slimmable: no training",
+    "mobilenet_v3_small": "MobileNetV3-small",
+    "efficientnet_b0": "EfficientNet-B0",
+    "squeezenet": "SqueezeNet",
+}
+_LOSS = {"kd": "whole prediction (KD)", "dkd": "target and others apart (DKD)"}
+_MATCH = {
+    "none": "nothing",
+    "hint": "features (hints)",
+    "attention": "where features are strong",
+    "relation": "how images relate",
+}
+_CONVOLUTIONS = {"tucker": "fewer channels (Tucker)", "spatial": "rows and columns"}
+_RANKS = {"uniform": "the same in every layer", "error": "by error"}
+_CODING = {"context": "arithmetic, with context", "huffman": "Huffman codes", "packed": "plain bits"}
+
+MAX_TEACHERS = 4
+_NEEDS_BUDGET = "Needs a training budget."
+
+
+def show(view: View) -> dict[str, Any]:
+    """Draw the groups; returns what the controls in sight say."""
+    groups: tuple[tuple[str, str, Callable[[View], dict[str, Any]]], ...] = (
+        ("Pruning", ":material/content_cut:", _pruning),
+        ("Bits and codes", ":material/memory:", _codes),
+        ("Student", ":material/school:", _student),
+        ("Structure", ":material/account_tree:", _structure),
+        ("Training", ":material/model_training:", _training),
+        ("File", ":material/folder_zip:", _file),
+    )
+    values: dict[str, Any] = {}
+    with st.expander("Advanced", icon=":material/settings:", key="advanced"):
+        for title, icon, group in groups:
+            with st.expander(title, icon=icon):
+                values |= group(view)
+        _reset(view)
+    return values
+
+
+def _reset(view: View) -> None:
+    changed = changed_settings(view.settings)
+    words = f"{len(changed)} advanced setting{'' if len(changed) == 1 else 's'} changed"
+    st.button(
+        "Back to defaults",
+        icon=":material/restart_alt:",
+        disabled=not changed,
+        help=f"{words}. The three sliders and the budget stay.",
+        on_click=lambda: state.show(replace(view, settings=_only_basic(view.settings), custom=None)),
+        key="reset_advanced",
+    )
+
+
+def changed_settings(settings: Settings) -> tuple[str, ...]:
+    """Names of the advanced settings that differ from their defaults."""
+    neutral = Settings()
+    names = (field.name for field in fields(settings) if field.name not in BASIC)
+    return tuple(name for name in names if getattr(settings, name) != getattr(neutral, name))
+
+
+def _only_basic(settings: Settings) -> Settings:
+    return Settings(**{name: getattr(settings, name) for name in BASIC})
+
+
+def _has_budget() -> bool:
+    return bool(value_of("budget") != "none")
+
+
+def _pruning(_: View) -> dict[str, Any]:
+    remove = either(
+        "What to remove", "remove", _REMOVE,
+        "Whole channels make the network really smaller; single weights only become zeros.",
+    )  # fmt: skip
+    return remove | (_channel_pruning() if remove["remove"] == "channels" else _weight_pruning())
+
+
+def _channel_pruning() -> dict[str, Any]:
+    return {
+        **choice("Which channels go first", "importance", _IMPORTANCE, ChannelPruning),
+        **choice("How much of each layer", "ratios", _RATIOS, ChannelPruning),
+        **choice("What the ratio counts", "target", _TARGET, ChannelPruning),
+        **multiple("Round channels to multiples of", "round_to", ChannelPruning),
+        **toggle("Recalibrate after pruning", "recalibrate", ChannelPruning),
+    }
+
+
+def _weight_pruning() -> dict[str, Any]:
+    values: dict[str, Any] = {
+        **one_of(
+            "Which weights go first", "criterion", _CRITERION,
+            "The smallest, or those whose loss the others can best make up for.",
+        ),
+        **choice("Where zeros may be", "pattern", _PATTERN, MagnitudePruning),
+    }  # fmt: skip
+    if values["pattern"] in PATTERN_SPARSITY:
+        share = 100 * PATTERN_SPARSITY[values["pattern"]]
+        st.caption(f"This pattern fixes the zeros at {share:.0f} %: any pruning ratio above 0 switches it on.")
+    second_order = values["criterion"] == "second_order"
+    step = SecondOrderPruning if second_order else MagnitudePruning
+    values |= choice("Compare weights across", "scope", _SCOPE, step)
+    if second_order:
+        return values
+    return values | _gradual() | toggle("Recalibrate after pruning", "recalibrate", MagnitudePruning)
+
+
+def _gradual() -> dict[str, Any]:
+    words = "Zeros come little by little while training, instead of all at once before it."
+    gradual = st.toggle(
+        "Prune while training", **common("gradual", f"{words} {_NEEDS_BUDGET}", disabled=not _has_budget())
+    )
+    off = not (gradual and _has_budget())
+    return {
+        "gradual": gradual,
+        **choice("Zeros may come back for", "regrowth", _REGROWTH, MagnitudePruning, disabled=off),
+    }
+
+
+def _codes(_: View) -> dict[str, Any]:
+    bits = value_of("weight_bits")
+    values = either(
+        "Weights take values from", "codes", _CODES,
+        "A grid has even steps and runs on integers; a codebook holds the values that fit the weights best, "
+        "but the runtime turns them back into floats.",
+    )  # fmt: skip
+    off = bits > INTEGER_BITS
+    values |= _codebook(bits, off) if values["codes"] == "codebook" else _grid(off)
+    floats = choice("Kind of 16-bit number", "float_format", _FLOATS, Quantization, disabled=bits != 16)
+    return values | floats
+
+
+def _codebook(bits: int, off: bool) -> dict[str, Any]:
+    if not off:
+        st.caption(f"A bit width of {bits} means {2**bits} shared values.")
+    return {
+        **choice("Values are placed", "weighting", _WEIGHTING, WeightSharing, disabled=off),
+        **choice("Codebooks", "codebook_scope", _BOOKS, WeightSharing, disabled=off),
+    }
+
+
+def _grid(off: bool) -> dict[str, Any]:
+    values = choice("Rounding", "method", _METHOD, Quantization, disabled=off) | _activation_bits(off)
+    floats = off or values["activation_bits"] is None
+    untrained = off or not _has_budget()
+    return {
+        **values,
+        **choice("Ranges of activations", "activations", _ACTIVATIONS, Quantization, disabled=floats),
+        **choice("Scales", "granularity", _GRANULARITY, Quantization, disabled=off),
+        **toggle("Symmetric grid", "symmetric", Quantization, disabled=off),
+        **toggle("Balance neighbouring layers first", "equalize", Quantization, disabled=off),
+        **toggle("Bits by sensitivity of layers", "mixed_precision", Quantization, disabled=off),
+        **toggle("Train scales too", "learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained),
+    }
+
+
+def _activation_bits(off: bool) -> dict[str, Any]:
+    bits = st.select_slider(
+        "Activation bits",
+        ACTIVATION_BITS,
+        format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
+        **common("activation_bits", help_text(Quantization, "activation_bits"), disabled=off),
+    )
+    return {"activation_bits": None if bits == FLOAT_BITS else bits}
+
+
+def _student(view: View) -> dict[str, Any]:
+    values = choice("Family", "student", _families(view), Distillation)
+    if values["student"] == "slimmable":
+        low = 100 * limits(SlimmableStudent, "width_mult")[0]
+        st.caption(f"One network holds trained students of every width from {low:.0f} %: no training is needed.")
+        return values
+    if values["student"] == "same":
+        return values | _lessons(view, off=value_of("student_percent") == 100)
+    st.caption("Another family is another network: it is trained at every size, also at 100 %.")
+    return values | _other_family() | _lessons(view, off=False)
+
+
+def _families(view: View) -> dict[str, str]:
+    """The slimmable one only where it comes with the model, or where a link asks for it."""
+    offered = has_slimmable(view.model) or view.settings.student == "slimmable"
+    return {name: words for name, words in _STUDENT.items() if name != "slimmable" or offered}
+
+
+def _other_family() -> dict[str, Any]:
+    low, high = limits(Distillation, "resolution")
+    return {
+        **percentage(
+            "Depth", "depth_percent", (MIN_DEPTH, 100), STUDENT_STEP, help_text(Distillation, "depth_mult")
+        ),
+        "resolution": st.number_input(
+            "Resolution", int(low), int(high), value=None, step=1, placeholder="that of the images",
+            **common("resolution", help_text(Distillation, "resolution"), default=""),
+        ),
+    }  # fmt: skip
+
+
+def _lessons(view: View, *, off: bool) -> dict[str, Any]:
+    weight, unmatched = limits(Distillation, "match_weight"), value_of("match") == "none"
+    return {
+        "teachers": _teachers(view, off),
+        **choice("Loss", "loss", _LOSS, Distillation, disabled=off),
+        **choice("Also match", "match", _MATCH, Distillation, disabled=off),
+        "match_weight": st.number_input(
+            "Weight of that match", *weight, step=0.5,
+            **common("match_weight", help_text(Distillation, "match_weight"), disabled=off or unmatched),
+        ),
+        **amount("Temperature", "temperature", Distillation, step=0.5, disabled=off),
+        **amount("Alpha", "alpha", Distillation, step=0.05, disabled=off),
+    }  # fmt: skip
+
+
+def _teachers(view: View, off: bool) -> tuple[str, ...]:
+    offered = dict.fromkeys((*teachers_for(view.model), *view.settings.teachers))
+    chosen = st.multiselect(
+        "Teachers",
+        tuple(offered),
+        format_func=lambda name: MODELS[name].title if name in MODELS else name,
+        placeholder="the model itself",
+        max_selections=MAX_TEACHERS,
+        **common("teachers", help_text(Distillation, "teachers"), default="default", disabled=off),
+    )
+    return tuple(chosen)
+
+
+def _structure(_: View) -> dict[str, Any]:
+    low_rank = percentage(
+        "Rank kept", "rank_percent", (MIN_RANK, 100), RANK_STEP, help_text(LowRank, "rank_ratio") + " 100 % is off."
+    )
+    off = low_rank["rank_percent"] == 100
+    return {
+        **low_rank,
+        **choice("Convolutions become", "convolutions", _CONVOLUTIONS, LowRank, disabled=off),
+        **choice("Ranks", "ranks", _RANKS, LowRank, disabled=off),
+        **multiple("Round ranks to multiples of", "rank_multiple", LowRank, disabled=off),
+        **percentage(
+            "Depthwise-separable share", "separable_percent", (0, 100), SHARE_STEP,
+            help_text(DepthwiseSeparable, "share") + " 0 is off; without a training budget little is left.",
+        ),
+        "tied_blocks": st.slider(
+            "Blocks that share weights", 1, int(limits(LayerTying, "blocks")[1]),
+            **common("tied_blocks", help_text(LayerTying, "blocks") + " 1 is off."),
+        ),
+    }  # fmt: skip
+
+
+def _training(view: View) -> dict[str, Any]:
+    budget, trains = _has_budget(), view.settings.trains or _has_budget()
+    recover = amount(
+        "Help from the original", "recover_alpha", FineTuning, step=0.05, note=_NEEDS_BUDGET, disabled=not budget
+    )
+    helped = budget and recover["recover_alpha"] > 0
+    return {
+        "epochs": st.number_input(
+            "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
+            **common(
+                "epochs", "Passes over the training images instead of the budget's.", default="", disabled=not trains
+            ),
+        ),
+        **recover,
+        **amount("Temperature of that help", "recover_temperature", FineTuning, step=0.5, disabled=not helped),
+        **amount(
+            "Push towards cheap weights", "entropy_penalty", FineTuning,
+            step=0.05, note=_NEEDS_BUDGET, disabled=not budget,
+        ),
+        "seed": st.number_input(
+            "Seed", 0, 2**31 - 1, step=1, **common("seed", "Everything random starts from this number.")
+        ),
+    }  # fmt: skip
+
+
+def _file(_: View) -> dict[str, Any]:
+    coarse = value_of("weight_bits") <= INTEGER_BITS
+    return {
+        **choice("How weights are written", "coding", _CODING, EntropyCoding),
+        **amount("Round to cheaper codes", "rate_weight", EntropyCoding, step=0.05, disabled=not coarse),
+    }

@@ -1,0 +1,24 @@
+"""Below the charts: all points, and where bytes, energy and zeros go. Only what is open is drawn."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import costs, ledger, table, zeros
+from pages.components.work import Snapshot
+
+KEY = "insight"
+PARTS = {
+    "All settings": table.show,
+    "Where bytes go": ledger.show,
+    "Running costs": costs.show,
+    "Zeros": zeros.show,
+}
+
+
+def show(seen: Snapshot) -> None:
+    """Tabs, the table first."""
+    for tab, part in zip(st.tabs(list(PARTS), key=KEY, on_change="rerun"), PARTS.values(), strict=True):
+        with tab:
+            if tab.open:
+                part(seen)

@@ -1,0 +1,57 @@
+"""Where the bytes go: the parts of the stored and the runtime file, and how one size becomes the next."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import breakdown
+from compression.breakdown import Slice
+from compression.ledger import waterfall
+from compression.result import Measures
+from pages.components import chart_view, slices
+from pages.components.work import Snapshot
+
+
+def show(seen: Snapshot) -> None:
+    """The current setting's ledger; says so where there is none yet."""
+    result = seen.result
+    if result is None:
+        st.caption("Not measured yet: the bytes of a file are counted when it is written.")
+        return
+    stored, runtime = breakdown.stored_slices(result), breakdown.runtime_slices(result)
+    if not stored:
+        st.caption("This row was measured before bytes were counted by part. Change a setting to measure anew.")
+        return
+    chart_view.show(breakdown.draw_bytes(result), key="chart_bytes", alt="Parts of the stored and the runtime file")
+    left, right = st.columns(2, gap="large")
+    with left:
+        _part("Stored file", stored, "The file you would ship, entropy-coded; it decodes to exactly what was measured.")
+    with right:
+        _part(
+            "Runtime .onnx", runtime, "What ONNX Runtime loads: plain arrays, and nodes that turn codes into numbers."
+        )
+    _show_waterfall(result)
+
+
+def _show_waterfall(measures: Measures) -> None:
+    """Each cause beside its bar on wide screens, below on narrow ones."""
+    st.markdown(
+        "**From theory to a zip file**",
+        help="Blue: the four sizes. Orange: what makes the next one larger. Green: what makes it smaller.",
+    )
+    parts = waterfall(measures)
+    chart, causes = st.columns([3, 2], gap="large")
+    with chart:
+        chart_view.show(breakdown.draw_waterfall(parts), key="chart_waterfall", alt="How each size becomes the next")
+    with causes:
+        slices.causes(parts)
+
+
+def _part(title: str, parts: tuple[Slice, ...], explanation: str) -> None:
+    st.markdown(f"**{title}**", help=explanation)
+    slices.table(parts, _exact)
+
+
+def _exact(n_bytes: float) -> str:
+    """Every byte counts: the parts add up to the file."""
+    return f"{n_bytes:,.0f} bytes"
