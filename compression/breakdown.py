@@ -80,11 +80,20 @@ def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
 
 def joules_in_words(joules: float) -> str:
     """An energy with its unit: 1.23e-5 -> '12.3 µJ'."""
-    unit, factor = next(((unit, factor) for unit, factor in _JOULES if joules * factor >= 1), _JOULES[-1])
-    return f"{wording.three_digits(joules * factor)} {unit}"
+    return _with_unit(joules, "J")
 
 
-_JOULES = (("J", 1.0), ("mJ", 1e3), ("µJ", 1e6), ("nJ", 1e9))
+def grams_in_words(grams: float) -> str:
+    """A mass with its unit: 0.0123 -> '12.3 mg'."""
+    return _with_unit(grams, "g")
+
+
+def _with_unit(value: float, unit: str) -> str:
+    prefix, factor = next((pair for pair in _PREFIXES if value * pair[1] >= 1), _PREFIXES[-1])
+    return f"{wording.three_digits(value * factor)} {prefix}{unit}"
+
+
+_PREFIXES = (("k", 1e-3), ("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9))
 
 
 def draw_bytes(measures: Measures) -> go.Figure:
@@ -139,9 +148,6 @@ def draw_waterfall(parts: Sequence[Part]) -> go.Figure:
             y=rows,
             x=[part.bytes / 1000 for part in parts],
             measure=["absolute" if part.is_total else "relative" for part in parts],
-            text=[change_in_words(part) for part in parts],
-            textposition="outside",
-            cliponaxis=False,
             hovertext=[f"<b>{part.label}</b> {change_in_words(part)}<br>{part.cause}" for part in parts],
             hoverinfo="text",
             totals={"marker": {"color": BLUE}},
@@ -150,6 +156,14 @@ def draw_waterfall(parts: Sequence[Part]) -> go.Figure:
             connector={"line": {"color": NEUTRAL, "width": 1}},
         )
     )
+    edges = _right_edges(parts)
+    words = [f" {change_in_words(part)}" for part in parts]
+    figure.add_trace(
+        go.Scatter(
+            x=[edge / 1000 for edge in edges], y=rows, text=words, mode="text", textposition="middle right",
+            cliponaxis=False, hoverinfo="skip",
+        )
+    )  # fmt: skip
     labels = [f"<b>{part.label}</b>" if part.is_total else part.label for part in parts]
     figure.update_layout(
         template="none",
@@ -163,7 +177,7 @@ def draw_waterfall(parts: Sequence[Part]) -> go.Figure:
             "automargin": True,
             "zeroline": False,
             "fixedrange": True,
-            "range": (0, 1.22 * _highest(parts) / 1000),
+            "range": (0, 1.25 * max(edges, default=1) / 1000),
         },
         yaxis={
             "automargin": True,
@@ -186,13 +200,13 @@ def change_in_words(part: Part) -> str:
     return f"{'+' if part.bytes > 0 else '−'}{wording.size(abs(part.bytes))}"
 
 
-def _highest(parts: Sequence[Part]) -> int:
-    """The largest size that the bars reach: totals, and what changes add up to on the way."""
-    at, highest = 0, 1
+def _right_edges(parts: Sequence[Part]) -> list[int]:
+    """How far each bar reaches to the right: a total, or the larger of before and after a change."""
+    edges, at = [], 0
     for part in parts:
-        at = part.bytes if part.is_total else at + part.bytes
-        highest = max(highest, at)
-    return highest
+        before, at = at, part.bytes if part.is_total else at + part.bytes
+        edges.append(at if part.is_total else max(before, at))
+    return edges
 
 
 WATERFALL_ROW = 30
@@ -289,15 +303,28 @@ def draw_sparse(timings: Mapping[int, Sequence[SparseTiming]]) -> go.Figure:
 
 def _ratio_range(timings: Mapping[int, Sequence[SparseTiming]]) -> tuple[float, float]:
     """Decades of the ratio's axis: all points, and 1 with room around it."""
-    ratios = [timing.sparse_ms / timing.dense_ms for group in timings.values() for timing in group]
+    ratios = [_ratio(timing) for group in timings.values() for timing in group]
     return math.log10(min(0.5, *ratios)) - 0.1, math.log10(max(2.0, *ratios)) + 0.1
 
 
+def points_of(timings: Sequence[SparseTiming]) -> list[SparseTiming]:
+    """One point a percent of sparsity, the middle one by its ratio: several settings may make a layer as sparse."""
+    found: dict[int, list[SparseTiming]] = {}
+    for timing in sorted(timings, key=_ratio):
+        found.setdefault(round(100 * timing.sparsity), []).append(timing)
+    return [group[len(group) // 2] for _, group in sorted(found.items())]
+
+
+def _ratio(timing: SparseTiming) -> float:
+    return timing.sparse_ms / timing.dense_ms
+
+
 def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symbol: str) -> go.Scatter:
+    timings = points_of(timings)
     return go.Scatter(
         name=f"batch {batch}",
         x=[100 * timing.sparsity for timing in timings],
-        y=[timing.sparse_ms / timing.dense_ms for timing in timings],
+        y=[_ratio(timing) for timing in timings],
         mode="lines+markers",
         line={"color": colour, "width": 1.5},
         marker={"color": colour, "size": 9, "symbol": symbol},

@@ -117,7 +117,7 @@ class LowRank(_Data):
         description="Fewer channels inside each convolution (Tucker-2), or one row and one column instead of a square.",
     )
     ranks: Literal["uniform", "error"] = Field(
-        "uniform", description="The same share in every layer, or lower ranks where they cost the least error."
+        "error", description="The same share in every layer, or lower ranks where they cost the least error."
     )
     round_to: Literal[1, 2, 4, 8, 16] = Field(1, description="Ranks are multiples of this: fast kernels like 8 or 16.")
 
@@ -214,7 +214,12 @@ class Distillation(_Data):
     alpha: float = Field(
         0.9, ge=0, le=1, description="Weight of the teacher's predictions against the true labels; 0 is plain training."
     )
-    learning_rate: float = Field(0.01, gt=0, le=1, description="Largest step size of the optimizer.")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Largest step size of the optimizer; none: 0.01 for the teacher's own family, 0.05 for others.",
+    )
 
 
 class SlimmableStudent(_Data):

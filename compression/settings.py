@@ -61,105 +61,6 @@ ACTIVATION_BITS = (FLOAT_BITS, 8, 7, 6, 5, 4)
 Student = Literal["same", "slimmable", "mobilenet_v3_small", "efficientnet_b0", "squeezenet"]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything the controls say. Percentages are whole numbers, as the sliders show them.
-
-    `epochs` replaces the budget's number of epochs wherever the recipe trains; None leaves it. `gradual`
-    prunes while training, so it needs a budget. 100 % rank, no separable share, 1 tied block and 100 % of
-    the same family's student are off. `codebook` gives weights 2^`weight_bits` shared values instead of a
-    grid. Settings without effect on the others' recipe are kept, but do not enter it.
-    """
-
-    pruning_percent: int = 0
-    weight_bits: int = FLOAT_BITS
-    student_percent: int = 100
-    budget: Budget = "none"
-    remove: Literal["channels", "weights"] = "channels"
-    importance: Literal["l1", "l2", "batch_norm", "taylor", "activation", "random"] = "l2"
-    ratios: Literal["uniform", "sensitivity"] = "uniform"
-    target: Literal["channels", "macs", "latency"] = "channels"
-    round_to: Literal[1, 2, 4, 8, 16] = 1
-    recalibrate: bool = True
-    criterion: Literal["magnitude", "second_order"] = "magnitude"
-    pattern: Pattern = "weights"
-    gradual: bool = False
-    regrowth: Literal["none", "gradient", "magnitude"] = "none"
-    scope: Literal["global", "layer"] = "global"
-    codes: Literal["grid", "codebook"] = "grid"
-    weighting: Literal["none", "hessian"] = "hessian"
-    codebook_scope: Literal["layer", "global"] = "layer"
-    activation_bits: Literal[4, 5, 6, 7, 8] | None = 8
-    activations: Literal["static", "dynamic"] = "static"
-    granularity: Literal["channel", "tensor"] = "channel"
-    symmetric: bool = True
-    method: Literal["nearest", "mse", "gptq", "adaround"] = "mse"
-    float_format: Literal["float16", "bfloat16"] = "float16"
-    equalize: bool = False
-    mixed_precision: bool = False
-    learn_scales: bool = False
-    student: Student = "same"
-    depth_percent: int = 100
-    resolution: int | None = None
-    teachers: tuple[str, ...] = ()
-    loss: Literal["kd", "dkd"] = "kd"
-    match: Literal["none", "hint", "attention", "relation"] = "none"
-    match_weight: float = 1.0
-    temperature: float = 4.0
-    alpha: float = 0.9
-    rank_percent: int = 100
-    convolutions: Literal["tucker", "spatial"] = "tucker"
-    ranks: Literal["uniform", "error"] = "uniform"
-    rank_multiple: Literal[1, 2, 4, 8, 16] = 1
-    separable_percent: int = 0
-    tied_blocks: int = 1
-    epochs: float | None = None
-    recover_alpha: float = 0.0
-    recover_temperature: float = 4.0
-    entropy_penalty: float = 0.0
-    seed: int = 0
-    coding: Literal["context", "huffman", "packed"] = "context"
-    rate_weight: float = 0.0
-
-    @property
-    def has_student(self) -> bool:
-        """Whether a smaller network takes the model's place. Another family does so at every size."""
-        return self.student_percent < 100 or self.student not in ("same", "slimmable")
-
-    @property
-    def removed(self) -> float:
-        """Fraction of channels or weights that pruning takes; N:M patterns fix it."""
-        fraction = self.pruning_percent / 100
-        if self.remove == "channels" or not self.pruning_percent:
-            return fraction
-        return PATTERN_SPARSITY.get(self.pattern, fraction)
-
-    @property
-    def has_codebook(self) -> bool:
-        """Whether weights share the values of a codebook."""
-        return self.codes == "codebook" and self.weight_bits <= INTEGER_BITS
-
-    @property
-    def has_grid(self) -> bool:
-        """Whether weights are rounded to a grid of 8 bits or fewer."""
-        return self.codes == "grid" and self.weight_bits <= INTEGER_BITS
-
-    @property
-    def integer_activations(self) -> int | None:
-        """Bits of activations, None where they stay floats."""
-        return self.activation_bits if self.has_grid else None
-
-    @property
-    def trains(self) -> bool:
-        """Whether the recipe of these settings has a training step."""
-        return trains(recipe_of("any", self))
-
-
-def trains(recipe: Recipe) -> bool:
-    """Whether any step of a recipe trains."""
-    return any(getattr(step, "epochs", 0) > 0 for step in recipe.steps)
-
-
 _FIELDS: dict[type[Step], dict[str, str]] = {
     ChannelPruning: {
         "importance": "importance",
@@ -210,6 +111,112 @@ _FIELDS: dict[type[Step], dict[str, str]] = {
     EntropyCoding: {"coding": "coding", "rate_weight": "rate_weight"},
 }
 """Which settings are plain settings of which step, and what they are called there: read in both directions."""
+
+_DEFAULTS: dict[str, Any] = {
+    name: float(field.default) if field.annotation is float else field.default
+    for step_type, names in _FIELDS.items()
+    for name, field in ((name, step_type.model_fields[field]) for name, field in names.items())
+}
+"""Controls start where the steps' defaults are."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the controls say. Percentages are whole numbers, as the sliders show them.
+
+    `epochs` replaces the budget's number of epochs wherever the recipe trains; None leaves it. `gradual`
+    prunes while training, so it needs a budget. 100 % rank, no separable share, 1 tied block and 100 % of
+    the same family's student are off. `codebook` gives weights 2^`weight_bits` shared values instead of a
+    grid. Settings without effect on the others' recipe are kept, but do not enter it.
+    """
+
+    pruning_percent: int = 0
+    weight_bits: int = FLOAT_BITS
+    student_percent: int = 100
+    budget: Budget = "none"
+    remove: Literal["channels", "weights"] = "channels"
+    importance: Literal["l1", "l2", "batch_norm", "taylor", "activation", "random"] = _DEFAULTS["importance"]
+    ratios: Literal["uniform", "sensitivity"] = _DEFAULTS["ratios"]
+    target: Literal["channels", "macs", "latency"] = _DEFAULTS["target"]
+    round_to: Literal[1, 2, 4, 8, 16] = _DEFAULTS["round_to"]
+    recalibrate: bool = _DEFAULTS["recalibrate"]
+    criterion: Literal["magnitude", "second_order"] = "magnitude"
+    pattern: Pattern = _DEFAULTS["pattern"]
+    gradual: bool = False
+    regrowth: Literal["none", "gradient", "magnitude"] = _DEFAULTS["regrowth"]
+    scope: Literal["global", "layer"] = _DEFAULTS["scope"]
+    codes: Literal["grid", "codebook"] = "grid"
+    weighting: Literal["none", "hessian"] = _DEFAULTS["weighting"]
+    codebook_scope: Literal["layer", "global"] = _DEFAULTS["codebook_scope"]
+    activation_bits: Literal[4, 5, 6, 7, 8] | None = 8
+    activations: Literal["static", "dynamic"] = _DEFAULTS["activations"]
+    granularity: Literal["channel", "tensor"] = _DEFAULTS["granularity"]
+    symmetric: bool = _DEFAULTS["symmetric"]
+    method: Literal["nearest", "mse", "gptq", "adaround"] = _DEFAULTS["method"]
+    float_format: Literal["float16", "bfloat16"] = _DEFAULTS["float_format"]
+    equalize: bool = _DEFAULTS["equalize"]
+    mixed_precision: bool = _DEFAULTS["mixed_precision"]
+    learn_scales: bool = _DEFAULTS["learn_scales"]
+    student: Student = "same"
+    depth_percent: int = 100
+    resolution: int | None = _DEFAULTS["resolution"]
+    teachers: tuple[str, ...] = _DEFAULTS["teachers"]
+    loss: Literal["kd", "dkd"] = _DEFAULTS["loss"]
+    match: Literal["none", "hint", "attention", "relation"] = _DEFAULTS["match"]
+    match_weight: float = _DEFAULTS["match_weight"]
+    temperature: float = _DEFAULTS["temperature"]
+    alpha: float = _DEFAULTS["alpha"]
+    rank_percent: int = 100
+    convolutions: Literal["tucker", "spatial"] = _DEFAULTS["convolutions"]
+    ranks: Literal["uniform", "error"] = _DEFAULTS["ranks"]
+    rank_multiple: Literal[1, 2, 4, 8, 16] = _DEFAULTS["rank_multiple"]
+    separable_percent: int = 0
+    tied_blocks: int = 1
+    epochs: float | None = None
+    recover_alpha: float = _DEFAULTS["recover_alpha"]
+    recover_temperature: float = _DEFAULTS["recover_temperature"]
+    entropy_penalty: float = _DEFAULTS["entropy_penalty"]
+    seed: int = 0
+    coding: Literal["context", "huffman", "packed"] = _DEFAULTS["coding"]
+    rate_weight: float = _DEFAULTS["rate_weight"]
+
+    @property
+    def has_student(self) -> bool:
+        """Whether a smaller network takes the model's place. Another family does so at every size."""
+        return self.student_percent < 100 or self.student not in ("same", "slimmable")
+
+    @property
+    def removed(self) -> float:
+        """Fraction of channels or weights that pruning takes; N:M patterns fix it."""
+        fraction = self.pruning_percent / 100
+        if self.remove == "channels" or not self.pruning_percent:
+            return fraction
+        return PATTERN_SPARSITY.get(self.pattern, fraction)
+
+    @property
+    def has_codebook(self) -> bool:
+        """Whether weights share the values of a codebook."""
+        return self.codes == "codebook" and self.weight_bits <= INTEGER_BITS
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether weights are rounded to a grid of 8 bits or fewer."""
+        return self.codes == "grid" and self.weight_bits <= INTEGER_BITS
+
+    @property
+    def integer_activations(self) -> int | None:
+        """Bits of activations, None where they stay floats."""
+        return self.activation_bits if self.has_grid else None
+
+    @property
+    def trains(self) -> bool:
+        """Whether the recipe of these settings has a training step."""
+        return trains(recipe_of("any", self))
+
+
+def trains(recipe: Recipe) -> bool:
+    """Whether any step of a recipe trains."""
+    return any(getattr(step, "epochs", 0) > 0 for step in recipe.steps)
 
 
 def help_of(setting: str, step_type: type[Step]) -> str:

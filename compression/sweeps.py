@@ -160,5 +160,6 @@ def _plainly_trained(step: Step) -> tuple[Step, ...]:
         return (step.model_copy(update={"alpha": 0.0, "entropy_penalty": 0.0, "learn_scales": False}),)
     if isinstance(step, MagnitudePruning) and step.epochs > 0:
         at_once = step.model_copy(update={"epochs": 0.0, "regrowth": "none"})
-        return at_once, FineTuning(epochs=step.epochs, learning_rate=step.learning_rate)
+        budget = {"epochs": step.epochs, "learning_rate": step.learning_rate}
+        return at_once, FineTuning.model_validate(budget)
     return (step,)

@@ -221,7 +221,7 @@ _PHRASES: dict[type[Step], tuple[Callable[[Any], str], dict[str, Callable[[Any],
     SecondOrderPruning: (lambda step: f"{_zeros(step)} by second-order effect", _SCOPE),
     LowRank: (
         lambda step: f"{percent(step.rank_ratio, 0)} % of full rank",
-        {"convolutions": _plain("rows and columns"), "ranks": _plain("lower where it costs least"), **_ROUND_TO},
+        {"convolutions": _plain("rows and columns"), "ranks": _plain("the same in every layer"), **_ROUND_TO},
     ),
     DepthwiseSeparable: (_separable, {}),
     LayerTying: (lambda step: f"{step.blocks} blocks share one set of weights", {}),

@@ -32,12 +32,13 @@ def build_student(
 
     `width_mult` scales the channels and `depth_mult` the blocks of each stage (both 0.1 to 1, relative to
     the published architecture). With `resolution` the network first scales its images to that many pixels a
-    side. Random numbers come from torch's global generator.
+    side; its strides stay those for the images' own size, so that operations grow with the square of it. Random
+    numbers come from torch's global generator.
     """
     channels, height, width = input_shape
     target = (height, width) if resolution is None else (resolution, resolution)
     network = FAMILIES[family](
-        width_mult=width_mult, depth_mult=depth_mult, side=min(target), channels_in=channels, classes=classes
+        width_mult=width_mult, depth_mult=depth_mult, side=min(height, width), channels_in=channels, classes=classes
     )
     if target != (height, width):
         network = nn.Sequential(Resize((height, width), target), *network)

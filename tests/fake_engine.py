@@ -15,25 +15,31 @@ BYTES, MS, ACCURACY, N = 1_700_000, 0.2, 0.99, 1000
 
 def _factors(step: Step) -> tuple[float, float, float]:
     """Accuracy lost, size factor, latency factor: rough, but moving the right way."""
+    lost, smaller, faster = -0.002, 1.0, 1.0
     match step.technique:
         case "channel_pruning":
             kept = 1 - step.pruning_ratio
-            return 0.3 * step.pruning_ratio**3, kept**1.7, 0.3 + 0.7 * kept
+            lost, smaller, faster = 0.3 * step.pruning_ratio**3, kept**1.7, 0.3 + 0.7 * kept
         case "magnitude_pruning" | "second_order_pruning":
-            return 0.1 * step.sparsity**6, 1.1 * (1 - step.sparsity) + 0.02, 1.0
+            lost, smaller = 0.1 * step.sparsity**6, 1.1 * (1 - step.sparsity) + 0.02
         case "quantization":
-            return {1: 0.85, 2: 0.3, 3: 0.03}.get(step.weight_bits, 0.001), step.weight_bits / 32 + 0.01, 0.8
+            lost = {1: 0.85, 2: 0.3, 3: 0.03}.get(step.weight_bits, 0.001)
+            smaller, faster = step.weight_bits / 32 + 0.01, 0.8
         case "weight_sharing":
-            return 0.4 / step.clusters**2, (step.clusters - 1).bit_length() / 32 + 0.01, 1.0
+            lost, smaller = 0.4 / step.clusters**2, (step.clusters - 1).bit_length() / 32 + 0.01
         case "low_rank":
-            return 0.5 * (1 - step.rank_ratio) ** 4, min(1.0, 1.5 * step.rank_ratio), 0.5 + 0.5 * step.rank_ratio
+            kept = step.rank_ratio
+            lost, smaller, faster = 0.5 * (1 - kept) ** 4, min(1.0, 1.5 * kept), 0.5 + 0.5 * kept
         case "depthwise_separable":
-            return 0.6 * step.share, 1 - 0.7 * step.share, 1 - 0.4 * step.share
+            lost, smaller, faster = 0.6 * step.share, 1 - 0.7 * step.share, 1 - 0.4 * step.share
         case "layer_tying":
-            return 0.2, 0.7, 1.0
+            lost, smaller = 0.2, 0.7
         case "distillation" | "slimmable_student":
-            return 0.02 * (1 - step.width_mult), step.width_mult**1.7, 0.3 + 0.7 * step.width_mult
-    return -0.002, 1.0, 1.0
+            kept = step.width_mult
+            lost, smaller, faster = 0.02 * (1 - kept), kept**1.7, 0.3 + 0.7 * kept
+        case "entropy_coding":
+            lost = 0.0
+    return lost, smaller, faster
 
 
 def _divided(total: int, shares: dict[str, float]) -> dict[str, int]:

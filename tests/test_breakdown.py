@@ -68,7 +68,8 @@ def test_the_waterfall_leads_from_each_size_to_the_next(result):
             at = part.bytes
         else:
             at += part.bytes
-    (bars,) = breakdown.draw_waterfall(parts).data
+    bars, words = breakdown.draw_waterfall(parts).data
+    assert [text.strip() for text in words.text] == [breakdown.change_in_words(part) for part in parts]
     assert len(bars.y) == len(set(bars.y)) == len(parts)  # equal labels keep bars of their own
     assert list(bars.x) == [part.bytes / 1000 for part in parts]
     assert [kind == "absolute" for kind in bars.measure] == [part.is_total for part in parts]
@@ -86,6 +87,7 @@ def test_the_axis_holds_what_changes_add_up_to_on_the_way():
     low, high = breakdown.draw_waterfall(up_and_down).layout.xaxis.range
     assert low == 0
     assert high > 10
+    assert list(breakdown.draw_waterfall(up_and_down).data[1].x) == [1, 10, 10, 2]  # words stand right of every bar
 
 
 @pytest.mark.parametrize("memory", ["cache", "dram"])
@@ -104,10 +106,31 @@ def test_no_energy_has_no_shares_to_divide():
 
 @pytest.mark.parametrize(
     ("joules", "words"),
-    [(2.5, "2.50 J"), (1.2e-3, "1.20 mJ"), (1.23e-5, "12.3 µJ"), (4e-9, "4.00 nJ"), (4e-11, "0.0400 nJ"), (0, "0 nJ")],
+    [
+        (2.5, "2.50 J"),
+        (1.2e-3, "1.20 mJ"),
+        (1.23e-5, "12.3 µJ"),
+        (4e-9, "4.00 nJ"),
+        (4e-11, "0.0400 nJ"),
+        (0, "0 nJ"),
+        (2500, "2.50 kJ"),
+    ],
 )
 def test_joules_have_the_unit_that_fits(joules, words):
     assert breakdown.joules_in_words(joules) == words
+
+
+def test_grams_too():
+    assert breakdown.grams_in_words(8.39e-6) == "8.39 µg"
+    assert breakdown.grams_in_words(1234) == "1.23 kg"
+
+
+def test_settings_that_make_a_layer_as_sparse_are_one_point_the_middle_one():
+    first = SparseTiming(layer="a", rows=9, columns=9, sparsity=0.801, batch_size=1, dense_ms=1, sparse_ms=1)
+    same = [first.model_copy(update={"sparse_ms": ms, "sparsity": 0.8}) for ms in (3.0, 2.0)]
+    sparser = first.model_copy(update={"sparsity": 0.9})
+    points = breakdown.points_of([sparser, first, *same])
+    assert [(point.sparsity, point.sparse_ms) for point in points] == [(0.8, 2), (0.9, 1)]
 
 
 def test_timings_of_a_layer_are_grouped_by_batch_and_sorted(swept):

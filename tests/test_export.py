@@ -12,7 +12,20 @@ from torch.nn import functional
 
 from compression import evaluation, export
 from compression.errors import UnsupportedModel
-from compression.network import ActivationQuantizer, Affine, restrict, trace, weighted_layers
+from compression.network import (
+    ActivationQuantizer,
+    Affine,
+    BrainFloat,
+    Codebook,
+    DynamicQuantizer,
+    module_of,
+    restrict,
+    trace,
+    weight_format,
+    weighted_layers,
+)
+from compression.primitives.batch_norm import fold_batch_norm
+from compression.storage import decode, encode
 
 ALL = ["mlp-digits", "lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k", "resnet20-fashion", "mobilenet-fashion"]
 SMALL = ["mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k"]
@@ -258,3 +271,196 @@ class TestIntegerKernels:
         model = with_quantizers(model)
         x = images(model, 3)
         assert np.abs(runtime(model, x) - run(model, x).numpy()).max() < 0.01
+
+
+def with_codebooks(model, shared=False):
+    """Each weight takes the nearest of 16 values, the same ones for all layers or others in each."""
+    model, values = fold_batch_norm(model), torch.linspace(-1, 1, 16).half().float()
+    for layer in weighted_layers(model).values():
+        own = values if shared else (values * layer.weight.detach().abs().max()).half().float()
+        codes = (layer.weight.detach()[..., None] - own).abs().argmin(-1).to(torch.uint8)
+        restrict(layer, grid=Codebook(own, codes))
+    return model
+
+
+def with_few_bits(model, bits):
+    """Activations of 8 bits turned into fewer, over the same ranges."""
+    for layer in model.modules():
+        if isinstance(layer, ActivationQuantizer):
+            factor = 255 / (2**bits - 1)
+            layer.scale, layer.zero_point, layer.bits = layer.scale * factor, round(layer.zero_point / factor), bits
+    return model
+
+
+def behind_the_first(module, shape, quantizer):
+    """The module as a graph with a quantizer behind its first layer."""
+    model = trace(nn.Sequential(module), shape)
+    first = next(node for node in model.graph.nodes if node.op == "call_module")
+    model.add_submodule("quantizer", quantizer)
+    with model.graph.inserting_after(first):
+        node = model.graph.call_module("quantizer", (first,))
+    first.replace_all_uses_with(node, delete_user_cb=lambda user: user is not node)
+    node.meta["shape"] = first.meta["shape"]
+    model.recompile()
+    return model
+
+
+def with_dynamic(model, bits=8):
+    for node in list(model.graph.nodes):
+        if isinstance(module_of(model, node), nn.Linear):
+            name = f"dynamic_{node.name}"
+            model.add_submodule(name, DynamicQuantizer(0 if "relu" in str(node.args[0]) else 2 ** (bits - 1), bits))
+            with model.graph.inserting_before(node):
+                quantizer = model.graph.call_module(name, node.args)
+            quantizer.meta["shape"] = node.args[0].meta["shape"]
+            node.args = (quantizer,)
+    model.recompile()
+    return model
+
+
+class TestCodebooks:
+    @pytest.mark.parametrize("shared", [False, True])
+    @pytest.mark.parametrize("name", SMALL)
+    def test_equals_torch(self, name, shared):
+        assert_equal_to_torch(with_codebooks(network(name), shared))
+
+    def test_computes_in_float_without_looking_up_each_time(self, tmp_path):
+        ops = optimized_ops(with_codebooks(network("resnet8-mnist5k")), tmp_path)
+        assert not ops.keys() & {"Gather", "Cast"}
+        assert ops["Conv"] + ops["FusedConv"] == 9
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_a_shared_codebook_is_written_once(self, shared):
+        model = with_codebooks(network("mlp-digits"), shared)
+        books = [values for values in initializers(model, TensorProto.FLOAT) if values.shape == (16,)]
+        assert len(books) == (1 if shared else 3)
+        codes = initializers(model, TensorProto.UINT8)
+        for layer, written in zip(weighted_layers(model).values(), codes, strict=True):
+            assert np.array_equal(written, weight_format(layer).grid.codes.numpy())
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_masked_weights_get_a_code_of_their_own(self, shared):
+        model = with_codebooks(pruned(network("mlp-digits"), 0.8), shared)
+        assert_equal_to_torch(model)
+        codes = np.concatenate([codes.ravel() for codes in initializers(model, TensorProto.UINT8)])
+        assert np.mean(codes == 0) == pytest.approx(0.8, abs=0.02)
+
+    def test_256_values_and_a_zero(self):
+        layer = nn.Linear(32, 16)
+        model = trace(nn.Sequential(nn.Flatten(), layer), (2, 4, 4))
+        restrict(layer, mask=torch.rand(16, 32) > 0.5)
+        codes = torch.arange(512).reshape(16, 32).remainder(256).to(torch.uint8)
+        restrict(layer, grid=Codebook((torch.arange(256) / 64).half().float(), codes))
+        assert_equal_to_torch(model)
+        assert [codes.max() for codes in initializers(model, TensorProto.UINT16)] == [256]
+
+
+class TestBrainFloat:
+    @pytest.mark.parametrize("name", SMALL)
+    def test_equals_torch_and_halves_the_file(self, name, tmp_path):
+        model = fold_batch_norm(network(name))
+        before = len(data(model))
+        for layer in weighted_layers(model).values():
+            restrict(layer, grid=BrainFloat())
+        assert_equal_to_torch(model)
+        assert len(data(model)) < 0.62 * before
+        assert "Cast" not in optimized_ops(model, tmp_path)
+        exported = export.to_onnx(model)
+        assert decode(encode(exported)).SerializeToString() == exported.SerializeToString()
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.block = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, padding=1)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4), nn.BatchNorm2d(4)])
+        self.relu, self.last = nn.ReLU(), nn.Linear(4 * 36, 3)
+
+    def forward(self, x):
+        x = self.relu(self.stem(x))
+        x = self.relu(self.norms[0](self.block(x)))
+        x = self.relu(self.norms[1](self.block(x)))
+        return self.last(torch.flatten(x, 1))
+
+
+class TestTiedLayers:
+    @pytest.mark.parametrize("make", [lambda model: model, lambda model: quantized(model, 4), with_codebooks])
+    def test_weights_are_written_once_and_batch_norm_stays(self, make):
+        torch.manual_seed(6)
+        module = Tied()
+        module.train()(torch.randn(20, 1, 8, 8))
+        model = make(trace(module, (1, 8, 8)))
+        assert_equal_to_torch(model)
+        graph = export.to_onnx(model).graph
+        assert sum(tuple(tensor.dims) == (4, 4, 3, 3) for tensor in graph.initializer) == 1
+        assert [node.op_type for node in graph.node].count("BatchNormalization") == 2
+        assert sum(node.op_type in {"Mul", "Gather"} for node in graph.node) <= 3  # unpacked once a layer
+
+
+class TestFewActivationBits:
+    @pytest.mark.parametrize("bits", [4, 5, 6, 7, 8])
+    @pytest.mark.parametrize("zero_point", [0, 5])
+    def test_a_quantizer_is_exactly_that_of_torch(self, bits, zero_point):
+        model = behind_the_first(nn.Flatten(), (1, 30, 30), ActivationQuantizer(0.11, zero_point, bits))
+        x = 3 * images(model, 20)
+        assert len(run(model, x).unique()) <= 2**bits
+        assert np.array_equal(runtime(model, x), run(model, x).numpy())
+
+    @pytest.mark.parametrize("bits", [4, 6])
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("lenet5-mnist5k", {"QLinearConv": 2, "QGemm": 2}),
+            ("resnet8-mnist5k", {"QLinearConv": 9, "QLinearAdd": 3, "QGemm": 1}),
+            ("mobilenet-fashion", {"QLinearConv": 22, "QLinearAdd": 4, "QGemm": 1}),
+        ],
+    )
+    def test_kernels_stay_integer(self, name, bits, expected, tmp_path):
+        ops = optimized_ops(with_few_bits(with_quantizers(quantized(network(name), 4)), bits), tmp_path)
+        assert {op: ops[op] for op in expected} == expected
+        assert not ops.keys() & {"Conv", "FusedConv", "Gemm", "FusedGemm", "Add", "DequantizeLinear"}
+
+    def test_relu6_stays_where_the_quantizer_reaches_beyond_it(self):
+        for scale, kept in ((0.4, False), (0.6, True)):
+            module = nn.Sequential(nn.ReLU6(), nn.Flatten())
+            model = behind_the_first(module, (1, 5, 5), ActivationQuantizer(scale, 0, 4))
+            x = 20 * images(model)
+            assert np.array_equal(runtime(model, x), run(model, x).numpy())
+            assert ("Relu" not in {node.op_type for node in export.to_onnx(model).graph.node}) == kept
+
+    def test_close_to_torch(self):
+        """A value on the edge between two of 16 levels falls to either side: a step in some activations."""
+        model = with_few_bits(with_quantizers(quantized(network("resnet8-mnist5k"), 8)), 4)
+        x = images(model)
+        expected, found = run(model, x).numpy(), runtime(model, x)
+        assert np.abs(found - expected).mean() <= 0.03 * np.abs(expected).max()
+
+
+class TestDynamic:
+    @pytest.mark.parametrize("symmetric", [True, False])
+    @pytest.mark.parametrize("per_channel", [True, False])
+    @pytest.mark.parametrize("bits", [5, 8])
+    @pytest.mark.parametrize("name", ["mlp-digits", "lenet5-mnist5k"])
+    def test_equals_torch_in_integers(self, name, bits, per_channel, symmetric, tmp_path):
+        model = with_dynamic(quantized(network(name), 8, symmetric, per_channel), bits)
+        assert_equal_to_torch(model)
+        ops = optimized_ops(model, tmp_path)
+        linear = sum(isinstance(layer, nn.Linear) for layer in model.modules())
+        assert ops["QGemm"] == linear and not ops.keys() & {"Gemm", "FusedGemm", "MatMul", "DequantizeLinear"}
+
+    def test_an_image_gets_the_same_answer_in_any_batch(self):
+        model = with_dynamic(quantized(network("mlp-digits"), 8))
+        x = images(model, 30) * torch.logspace(-2, 2, 30).reshape(-1, 1, 1, 1)
+        alone = np.concatenate([runtime(model, row[None]) for row in x])
+        assert np.array_equal(runtime(model, x), alone)
+        np.testing.assert_allclose(run(model, x), alone, rtol=1e-4, atol=1e-4)
+
+    def test_an_empty_image_is_no_division_by_zero(self):
+        model = with_dynamic(quantized(network("mlp-digits"), 8))
+        x = torch.zeros(2, 1, 8, 8)
+        np.testing.assert_allclose(runtime(model, x), run(model, x).numpy(), atol=1e-5)
+
+    def test_only_integer_linear_layers_may_read_it(self):
+        model = with_dynamic(network("mlp-digits"))
+        with pytest.raises(UnsupportedModel, match="integer codes"):
+            export.to_onnx(model)

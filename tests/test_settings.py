@@ -211,6 +211,13 @@ def test_every_choice_of_the_controls_is_a_choice_of_the_recipe():
                 assert set(get_args(hints[name])) == set(get_args(legal[field])), (step_type, name)
 
 
+def test_controls_start_where_the_steps_defaults_are():
+    """But for activations: integer kernels need them, and the bit width slider is there to show what they gain."""
+    for step_type, names in setting._FIELDS.items():
+        for name in set(names) - {"weight_bits", "activation_bits", "tied_blocks"}:
+            assert getattr(Settings(), name) == step_type.model_fields[names[name]].default, name
+
+
 def test_a_pattern_fixes_the_zeros():
     for pattern, sparsity in (("2:4", 0.5), ("1:4", 0.75)):
         (step,) = recipe_of(MODEL, Settings(pruning_percent=5, remove="weights", pattern=pattern)).steps
@@ -242,7 +249,7 @@ def test_half_precision_is_the_same_with_a_codebook():
 def test_settings_without_effect_do_not_make_another_recipe():
     for base, changes in (
         (Settings(weight_bits=4), {"float_format": "bfloat16"}),
-        (Settings(weight_bits=16), {"method": "gptq", "symmetric": False}),
+        (Settings(weight_bits=16), {"method": "adaround", "symmetric": False}),
         (Settings(pruning_percent=50), {"pattern": "blocks", "criterion": "second_order"}),
         (Settings(pruning_percent=50, remove="weights"), {"regrowth": "gradient", "gradual": True}),
         (Settings(student_percent=50), {"depth_percent": 50, "resolution": 16, "match_weight": 7.0}),

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -51,6 +53,23 @@ def test_progress_ends_at_one_and_cancelling_stops():
 
     with pytest.raises(Cancelled):
         trained(check_cancelled=check)
+
+
+def test_long_gradients_are_shortened():
+    """The size of a gradient that is too long no longer matters, and one that is short enough is left alone."""
+
+    def steep(factor):
+        return lambda logits, x, y: factor * nn.functional.cross_entropy(logits, y)
+
+    def parameters(factor, **settings):
+        return [p.detach() for p in trained(epochs=0.3, loss=steep(factor), **settings).parameters()]
+
+    for a, b in zip(parameters(1e5), parameters(1e6), strict=True):
+        torch.testing.assert_close(a, b)
+    for a, b in zip(parameters(0.1), parameters(0.1, max_gradient_norm=math.inf), strict=True):
+        assert torch.equal(a, b)
+    one, other = (parameters(1e3, max_gradient_norm=norm)[0] for norm in (5, math.inf))
+    assert not torch.allclose(one, other)
 
 
 def test_divergence_is_an_error_that_names_the_learning_rate():

@@ -65,7 +65,9 @@ class _Reader:
         if not bool(self.layer.weight[:, position].any()):
             return True
         values = torch.stack([constants.reshape(_groups(self.layer), -1)[:, position] for constants in self.inputs])
-        return bool((values == 0).all()) or (values.numel() == 1 and not bool(values.isnan()) and self._sees_no_border())
+        return bool((values == 0).all()) or (
+            values.numel() == 1 and not bool(values.isnan()) and self._sees_no_border()
+        )
 
     def take_over(self, position: int) -> None:
         """Put what the constant at this position adds to the outputs into the bias, in place."""

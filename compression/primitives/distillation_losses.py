@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-OTHER_CLASSES_WEIGHT = 2.0
+OTHER_CLASSES_WEIGHT = 1.0
 """Weight of the other classes in DKD, whose target part weighs 1 (the paper's alpha and beta).
 
-The paper takes 8 for 100 classes. With 10 classes and networks that are right 99 times in 100, what the
-teacher thinks of the other classes is ten times rarer and noisier: larger weights did not help here."""
+The paper takes 2 to 8 for 100 classes and long training. In these short ones accuracy fell with it: ResNet-8 at a
+quarter of its width had 94.8 % with 1 (mean of three seeds), 94.4 with 2, 93.7 with 4 and 93.3 with 8."""
 
 _SMALLEST = torch.finfo(torch.float32).tiny
 

@@ -11,7 +11,10 @@ from torch.nn import functional
 from compression.network import WeightedLayer
 
 RIDGE = 1e-2
-"""Pull towards the weights that are there, relative to the inputs' mean square; 1e-3 to 1e-1 measured alike."""
+"""Pull towards the weights that are there, relative to the inputs' mean square.
+
+From 1e-3 to 1e-1 accuracies measured alike, but for a tenth of the rank, where 1e-2 was best.
+"""
 
 ROWS = 8192
 """Positions in the images that a convolution's moments are taken over; twice as many measured alike."""

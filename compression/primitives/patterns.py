@@ -35,8 +35,8 @@ def pattern_masks(scores: Sequence[Tensor], sparsity: float, scope: Scope, patte
     if pattern in KEPT_OF_FOUR:
         return [_n_of_four(score, KEPT_OF_FOUR[pattern]) & (score >= 0) for score in scores]
     if pattern == "blocks":
-        kept = pattern_masks([_block_scores(score) for score in scores], sparsity, scope, "weights")
-        return [_spread(blocks, score) & (score >= 0) for blocks, score in zip(kept, scores, strict=True)]
+        kept = pattern_masks([block_scores(score) for score in scores], sparsity, scope, "weights")
+        return [spread_blocks(blocks, score) & (score >= 0) for blocks, score in zip(kept, scores, strict=True)]
     masks = _together(scores, sparsity) if scope == "global" else [_alone(score, sparsity) for score in scores]
     return [mask & (score >= 0) for mask, score in zip(masks, scores, strict=True)]
 
@@ -75,12 +75,13 @@ def _n_of_four(score: Tensor, n: int) -> Tensor:
     return ungrouped(torch.zeros_like(groups, dtype=torch.bool).scatter_(2, order[:, :, :n], value=True), score)
 
 
-def _block_scores(score: Tensor) -> Tensor:
-    """Out x blocks; -1 where a whole block has gone already."""
+def block_scores(score: Tensor) -> Tensor:
+    """One score a block, out x blocks: the root of its weights' mean square; -1 where a whole block has gone already."""
     real = grouped(torch.ones_like(score), 0).sum(2)
     mean_square = grouped(score.clamp(min=0), 0).square().sum(2) / real
     return torch.where(grouped(score, -1).amax(2) < 0, -1, mean_square.sqrt())
 
 
-def _spread(blocks: Tensor, like: Tensor) -> Tensor:
+def spread_blocks(blocks: Tensor, like: Tensor) -> Tensor:
+    """What holds for each block (out x blocks), for each weight in the shape of `like`."""
     return ungrouped(blocks[:, :, None].expand(-1, -1, GROUP), like)

@@ -50,9 +50,9 @@ MAX_MAGNITUDE = 511
 _CLASSES = 8
 """Binary logarithms of the magnitudes, rounded down: 0..8."""
 
-_SCALES = 46
-_SCALE_STEP = 1.189207115002721
-"""Fourth root of two: finer steps gain nothing."""
+_SCALES = 23
+_SCALE_STEP = 1.4142135623730951
+"""Square root of two: finer steps gain nothing."""
 _SMALLEST_SCALE = 0.0625
 """The mean magnitude is then 0.0006; the largest scale is about 150."""
 _MEANS = 8
@@ -328,9 +328,8 @@ class Model:
 
     def learn(self, cells: Ints, decisions: Bools) -> None:
         """Count decisions; a cell is a node and a context."""
-        size = self.seen.size
-        self.seen += np.bincount(cells, minlength=size).reshape(self.seen.shape)
-        self.true += np.bincount(cells[decisions], minlength=size).reshape(self.true.shape)
+        np.add.at(self.seen.reshape(-1), cells, 1)
+        np.add.at(self.true.reshape(-1), cells[decisions], 1)
 
 
 def _correction(alike: Ints, found: Ints, expected: Ints, typical: Floats) -> Floats:

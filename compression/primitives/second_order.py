@@ -66,9 +66,7 @@ def removal_costs(
     return costs
 
 
-def _screen(
-    weight: Tensor, gram: Tensor, mask: Tensor, costs: Tensor, block: int, per_four: int | None
-) -> Tensor:
+def _screen(weight: Tensor, gram: Tensor, mask: Tensor, costs: Tensor, block: int, per_four: int | None) -> Tensor:
     """Remove the cheapest weights of a large layer at once, in place from `mask`, and write down what they cost alone.
 
     Returns the weights after the others have made up for it.
@@ -210,7 +208,9 @@ def _removal_losses(pivots: Tensor, weight: Tensor) -> Tensor:
             lower[i, j] = (pivots[..., i, j] - known) / lower[j, j]
         rest = pivots[..., i, i] - sum((lower[i, k].square() for k in range(i)), torch.zeros(()))
         lower[i, i] = rest.clamp(min=torch.finfo(rest.dtype).tiny).sqrt()
-        solved.append((weight[..., i] - sum((lower[i, k] * solved[k] for k in range(i)), torch.zeros(()))) / lower[i, i])
+        solved.append(
+            (weight[..., i] - sum((lower[i, k] * solved[k] for k in range(i)), torch.zeros(()))) / lower[i, i]
+        )
     return sum((value.square() for value in solved), torch.zeros(())) / 2
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from compression.network import WeightedLayer, restrict, weight_format
 from compression.primitives.importance import keep_largest
-from compression.primitives.patterns import Scope, pattern_masks
+from compression.primitives.patterns import Scope, block_scores, pattern_masks, spread_blocks
 from compression.recipe import Pattern
 
 Regrowth = Literal["none", "gradient", "magnitude"]
@@ -75,11 +75,14 @@ class SparseSchedule:
 
     def _pruned(self, scores: list[Tensor], fraction: float) -> list[Tensor]:
         """Of what the final masks remove, as much as the schedule has come to, the smallest first."""
-        final = pattern_masks(scores, self.sparsity, self.scope, self.pattern)
+        pooled = [self._pool(score) for score in scores]
+        final = pattern_masks(pooled, self.sparsity, self.scope, self._pattern_of_pooled)
+        masks = final if fraction >= 1 else self._so_far(final, pooled, fraction)
+        return [self._spread(mask, score) & (score >= 0) for mask, score in zip(masks, scores, strict=True)]
+
+    def _so_far(self, final: list[Tensor], scores: list[Tensor], fraction: float) -> list[Tensor]:
         goal = max(self.sparsity, self.initial)
-        if fraction >= 1 or goal == 0:
-            return final
-        share = cubic_sparsity(self.initial, goal, fraction) / goal
+        share = cubic_sparsity(self.initial, goal, fraction) / goal if goal > 0 else 0.0
         if self.scope == "layer":
             return [_partly(mask, score, share) for mask, score in zip(final, scores, strict=True)]
         together = _partly(_flat(final), _flat(scores), share)
@@ -90,14 +93,29 @@ class SparseSchedule:
         """The mask with the places of the smallest weights given to zeros with the largest gradients."""
         weight = _hidden(layer)
         assert weight.grad is not None
-        count = int(mask.sum())
-        staying = keep_largest(torch.where(mask, weight.abs(), -1), max(1, count - round(share * count)))
-        growth = torch.where(mask, 0, weight.grad.abs())  # a place that was just given up comes last
-        scores = torch.where(staying, torch.inf, torch.where(allowed, growth, -1))
-        (fitting,) = pattern_masks([scores], 1 - count / mask.numel(), "layer", self.pattern)
-        grown = keep_largest(torch.where(fitting, torch.inf, scores), max(count, int(fitting.sum()))) & allowed
+        size, gradient = (
+            self._pool(torch.where(where, value.abs(), -1)) for where, value in ((mask, weight), (allowed, weight.grad))
+        )
+        here = size >= 0
+        count = int(here.sum())
+        staying = keep_largest(size, max(1, count - round(share * count)))
+        scores = torch.where(staying, torch.inf, torch.where(here, 0, gradient))  # what was just given up comes last
+        (fitting,) = pattern_masks([scores], 1 - count / here.numel(), "layer", self._pattern_of_pooled)
+        chosen = keep_largest(torch.where(fitting, torch.inf, scores), max(count, int(fitting.sum())))
+        grown = self._spread(chosen & (scores >= 0), weight) & allowed
         weight[grown & ~mask] = 0
         return grown
+
+    @property
+    def _pattern_of_pooled(self) -> Pattern:
+        """Blocks are ranked as if each was a weight."""
+        return "weights" if self.pattern == "blocks" else self.pattern
+
+    def _pool(self, scores: Tensor) -> Tensor:
+        return block_scores(scores) if self.pattern == "blocks" else scores
+
+    def _spread(self, mask: Tensor, like: Tensor) -> Tensor:
+        return spread_blocks(mask, like) if self.pattern == "blocks" else mask
 
 
 def _own_mask(layer: WeightedLayer) -> Tensor:

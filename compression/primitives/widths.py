@@ -88,7 +88,9 @@ def greedy_widths(
                 continue
             after = cost([*widths[:group], width, *widths[group + 1 :]])
             size = len(curve) - 1
-            rise = max(float(curve[size - width] - curve[size - widths[group]]) / max(now - after, 1e-9), steepest[group])
+            rise = max(
+                float(curve[size - width] - curve[size - widths[group]]) / max(now - after, 1e-9), steepest[group]
+            )
             choices.append((rise, group, width, after))
         if not choices:
             break

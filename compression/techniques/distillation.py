@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, fx, nn
@@ -23,6 +23,11 @@ from compression.primitives.reconstruction import reconstruct
 from compression.recipe import Distillation
 from compression.techniques.context import Context, fitting_images
 from compression.training import train
+
+LEARNING_RATE = 0.01
+UNTRAINED_LEARNING_RATE = 0.05
+"""For students that start from nothing: three epochs on MNIST-5k gave 93 to 98 %, 0.01 gave 65 to 92 % and 0.2
+93 to 94 % (three families, quarter width)."""
 
 REGRESSION_ROWS = 8192
 """Places in the images that a regressor is first fitted on: far more than the channels of any layer here."""
@@ -53,11 +58,17 @@ def distillation(model: fx.GraphModule, step: Distillation, context: Context) ->
     if step.match == "hint" and step.epochs > 0:
         lesson.fit_regressors(fitting_images(context.dataset))
     train(
-        lesson, context.dataset, epochs=step.epochs, learning_rate=step.learning_rate, seed=context.seed,
+        lesson, context.dataset, epochs=step.epochs, learning_rate=_learning_rate(step), seed=context.seed,
         loss=lesson.loss, report=context.report, check_cancelled=context.check_cancelled,
     )  # fmt: skip
     context.report(1, "trained the student")
     return student
+
+
+def _learning_rate(step: Distillation) -> float:
+    if step.learning_rate is not None:
+        return step.learning_rate
+    return LEARNING_RATE if step.student == "same" else UNTRAINED_LEARNING_RATE
 
 
 def _start(model: fx.GraphModule, step: Distillation, context: Context) -> fx.GraphModule:
@@ -105,7 +116,8 @@ class _Lesson(nn.Module):
         self.regressors = nn.ModuleList()
         if step.match == "hint":
             widths = [(width_of(student, a), width_of(teachers[0], b)) for a, b in zip(own, others, strict=True)]
-            self.regressors.extend(nn.utils.skip_init(nn.Conv2d, *width, 1) for width in widths)  # fitted below
+            skip_init: Callable[..., nn.Module] = nn.utils.skip_init  # `fit_regressors` sets them
+            self.regressors.extend(skip_init(nn.Conv2d, *width, 1) for width in widths)
         self._teachers = (with_features(teachers[0], others), *(with_features(teacher, []) for teacher in teachers[1:]))
         self._features: list[Tensor] = []
 

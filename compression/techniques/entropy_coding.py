@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 from torch.nn import functional
 
 from compression.errors import NotApplicable
@@ -26,6 +26,10 @@ from compression.primitives.rate import best_step, round_for_rate
 from compression.primitives.rounding import Problem, best_scale, layer_problem, levels_of
 from compression.recipe import EntropyCoding
 from compression.techniques.context import Context, fitting_images
+
+RIDGE = 2.0
+"""Pull towards the weights before rounding, relative to the inputs' mean square. Images show what matters, but only
+where they differ: 0.1 is best for filters, and 10 for a first layer that looks at 784 pixels, 40 % of them dark."""
 
 LARGEST_ERROR = 0.1
 """Share of a layer's answers that rounding may spoil at `rate_weight` 1, on average; accuracy then suffers visibly."""
@@ -94,19 +98,33 @@ def _round_layers(original: fx.GraphModule, rounded: fx.GraphModule, price: floa
     total = len(weighted_layers(rounded))
     for done, visit in enumerate(layers_in_turn(original, rounded, x, context.check_cancelled)):
         if _has_rate(visit.layer):
-            _round_layer(visit, price, context)
+            reference = original.get_parameter(f"{visit.name}.weight").detach()
+            _round_layer(visit, reference, price, context)
         context.report((done + 1) / (total + 1), f"rounded {visit.name}")
 
 
-def _round_layer(visit: Visit, price: float, context: Context) -> None:
+def _round_layer(visit: Visit, reference: Tensor, price: float, context: Context) -> None:
     layer, grid = visit.layer, weight_format(visit.layer).grid
     problem = layer_problem(layer, visit.inputs, visit.answers)
-    energy = float((visit.answers - visit.answers.mean(1, keepdim=True)).square().sum())
+    reference = reference.reshape(problem.target.shape)
+    ridge = RIDGE * problem.hessian.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    answers = visit.answers - visit.answers.mean(1, keepdim=True)
+    price *= float(answers.square().sum() + (ridge * reference.square()).sum())
+    problem = _near(problem, reference, ridge)
     if isinstance(grid, Affine):
-        _round_codes(layer, grid, problem, price * energy, context)
+        _round_codes(layer, grid, problem, price, context)
     elif isinstance(grid, Codebook):
-        _round_indices(layer, grid, problem, price * energy, context)
-    _follow_with_bias(visit, price * energy)
+        _round_indices(layer, grid, problem, price, context)
+    _follow_with_bias(visit, price)
+
+
+def _near(problem: Problem, reference: Tensor, ridge: Tensor) -> Problem:
+    """The problem with `ridge` times the squared distance from the reference weight added to its error."""
+    added = ridge * torch.eye(problem.hessian.shape[1])
+    hessian = problem.hessian + added
+    pulled = problem.target @ problem.hessian + reference @ added
+    target = torch.cholesky_solve(pulled.mT.double(), torch.linalg.cholesky(hessian.double())).mT.float()
+    return Problem(hessian, target, problem.mask)
 
 
 def _round_codes(layer: WeightedLayer, grid: Affine, problem: Problem, price: float, context: Context) -> None:

@@ -146,7 +146,7 @@ def _in_turn(reference: fx.GraphModule, bits: Bits, step: Quantization, context:
     visits = layers_in_turn(reference, quantized, fitting_images(context.dataset), context.check_cancelled)
     for done, visit in enumerate(visits, 1):
         _fit(visit, bits[visit.name], step, context)
-        context.report(0.1 + 0.8 * done / len(layers), f"rounded {visit.name}")
+        context.report((1 + 8 * done / len(layers)) / 10, f"rounded {visit.name}")
     return quantized
 
 

@@ -70,8 +70,8 @@ _CODES = {"grid": "a grid", "codebook": "a codebook"}
 _WEIGHTING = {"hessian": "where weights matter most", "none": "for all weights alike"}
 _BOOKS = {"layer": "one a layer", "global": "one for all layers"}
 _METHOD = {
-    "mse": "nearest, range of least error",
     "nearest": "nearest, full range",
+    "mse": "nearest, range of least error",
     "gptq": "GPTQ: correct as you go",
     "adaround": "AdaRound: learn up or down",
 }

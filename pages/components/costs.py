@@ -55,6 +55,7 @@ def _assumptions() -> tuple[Memory, float]:
             MAX_INTENSITY,
             value=model.WORLD_GRID,
             step=10.0,
+            format="%.0f",
             key=_INTENSITY,
             width=200,
             help=f"How dirty the electricity is. {model.WORLD_GRID:.0f} is the world's average.",
@@ -116,7 +117,7 @@ def _carbon(result: Result, memory: Memory, intensity: float) -> None:
     )
     _metric(
         "Carbon a million images",
-        f"{wording.three_digits(new)} g",
+        breakdown.grams_in_words(new),
         (old, new),
         f"That energy at {intensity:.0f} g of CO₂ a kWh, for a million images. By the model, not measured.",
         "less",

@@ -157,6 +157,23 @@ def test_each_slider_leads_to_a_measured_point(page, server):
     assert techniques == ["distillation", "channel_pruning", "quantization"]
 
 
+def test_opening_tabs_while_points_arrive_moves_no_control(page, server):
+    """Runs of the page that follow each other closely once made controls start at their defaults."""
+    recipe = {"steps": [{"technique": "second_order_pruning", "sparsity": 0.8}]}
+    page.goto(f"{server[0]}/explore?model=mlp-digits&budget=quick&recipe={urllib.parse.quote(json.dumps(recipe))}")
+    wait_for_step(page, "second_order_pruning")
+    steps = steps_in_url(page)
+    for tab in ("Where bytes go", "Running costs", "Zeros", "All settings"):
+        page.get_by_role("tab", name=tab).click()
+        page.get_by_role("tab", name=tab, selected=True).wait_for()
+        page.wait_for_timeout(1500)
+        assert steps_in_url(page) == steps
+    wait_until_measured(page)
+    page.get_by_role("tab", name="Where bytes go").click()
+    page.get_by_text("From theory to a zip file").wait_for()
+    assert page.locator(".st-key-chart_bytes .js-plotly-plot").count() == 1
+
+
 def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(page, chromium, server):
     page.goto(f"{server[0]}/explore?model=mlp-digits")
     seen = wait_until_measured(page)

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from compression.network import clone, restrict
+from compression.primitives.affine import fit_affine
 from compression.primitives.channels import channel_groups, remove_units
 from compression.primitives.reconstruction import reconstruct
 
@@ -62,14 +63,26 @@ def test_nothing_removed_nothing_changed(sample):
         torch.testing.assert_close(same.state_dict()[name], value, rtol=0, atol=1e-6)
 
 
-def test_masked_weights_stay_and_biases_move(sample):
+def test_masked_weights_stay_zero_and_the_others_are_fitted(sample):
     model, x = sample("lenet5-mnist5k")
     cut, kept = remove_units(model, channel_groups(model)[0][:5])
-    restrict(cut.conv2, mask=torch.rand_like(cut.conv2.weight) > 0.3)
-    weight, bias = cut.conv2.weight.clone(), cut.conv2.bias.clone()
+    mask = torch.rand_like(cut.conv2.weight) > 0.3
+    restrict(cut.conv2, mask=mask)
+    before = (cut(x) - model(x)).square().mean()
     reconstruct(model, cut, kept, x)
-    assert torch.equal(cut.conv2.weight, weight)
-    assert not torch.equal(cut.conv2.bias, bias)
+    assert not cut.conv2.weight[~mask].any()
+    assert cut.conv2.weight[mask].all()
+    assert (cut(x) - model(x)).square().mean() < 0.3 * before
+
+
+def test_weights_on_a_grid_stay_and_biases_move(sample):
+    model, x = sample("lenet5-mnist5k")
+    changed = clone(model)
+    restrict(changed.conv2, grid=fit_affine(changed.conv2.weight, 3))
+    weight, bias = changed.conv2.weight.clone(), changed.conv2.bias.clone()
+    reconstruct(model, changed, {}, x)
+    assert torch.equal(changed.conv2.weight, weight)
+    assert not torch.equal(changed.conv2.bias, bias)
 
 
 def test_a_layer_that_is_used_twice_is_left_alone(graph):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from compression.network import count_costs, trace
 from compression.primitives.factorization import composed
@@ -19,8 +20,9 @@ LAYERS = {
 }
 
 
-def _model(layer):
-    return trace(nn.Sequential(nn.Flatten(), layer) if isinstance(layer, nn.Linear) else nn.Sequential(layer), SHAPE)
+def _model(*layers):
+    flat = [nn.Flatten()] if isinstance(layers[0], nn.Linear) else []
+    return trace(nn.Sequential(*flat, *layers), SHAPE)
 
 
 def _form(layer, convolutions):
@@ -51,8 +53,7 @@ class TestChains:
         form = _form(layer, convolutions)
         with torch.no_grad():
             chain = make_chain(form, ranks, layer, _moments(layer)[1])
-        counted = count_costs(_model(nn.Sequential(*chain) if len(chain) > 1 else chain[0]) if name != "linear"
-                              else trace(nn.Sequential(nn.Flatten(), *chain), SHAPE))  # fmt: skip
+        counted = count_costs(_model(*chain))
         assert form.cost(ranks) == (counted.params - len(layer.bias), counted.macs)
         original = count_costs(_model(layer))
         assert form.cost(None) == (original.params - len(layer.bias), original.macs)
@@ -65,7 +66,9 @@ class TestChains:
             chain = make_chain(form, ranks, layer, moments)
             shape = (*layer.weight.shape, 1, 1)[:4]
             factors = form.factors(moments.best_weight().reshape(shape), moments.gram, ranks)
-            expected = _with_weight(layer, composed(factors), moments)(x)
+            weight = composed(factors)
+            bias = moments.bias(weight.flatten(1)).float()
+            expected = _answers(layer, x, weight.float(), bias)
             torch.testing.assert_close(chain(x), expected, atol=1e-4, rtol=1e-3)
 
     def test_weights_have_no_bias_but_the_last(self, name, convolutions, ranks):
@@ -76,14 +79,10 @@ class TestChains:
         assert all(part.weight.dtype == torch.float32 and part.weight.device.type == "cpu" for part in chain)
 
 
-def _with_weight(layer, weight, moments):
-    changed = nn.Linear(1, 1) if isinstance(layer, nn.Linear) else nn.Conv2d(*layer.weight.shape[1::-1], 1)
-    changed.__dict__.update({key: value for key, value in layer.__dict__.items() if not key.startswith("_")})
-    if isinstance(layer, nn.Conv2d):
-        changed._reversed_padding_repeated_twice = layer._reversed_padding_repeated_twice
-    changed.weight = nn.Parameter(weight.reshape(layer.weight.shape).float())
-    changed.bias = nn.Parameter(moments.bias(weight.flatten(1)).float())
-    return changed
+def _answers(layer, x, weight, bias):
+    if isinstance(layer, nn.Linear):
+        return functional.linear(x, weight.flatten(1), bias)
+    return functional.conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation)
 
 
 def test_each_kind_of_layer_has_its_form():

@@ -1,41 +1,14 @@
 import dataclasses
+import sys
 
 import pytest
 import torch
+from torch import nn
 
-from compression.network import weighted_layers
+from compression.network import count_macs, trace, weighted_layers
 from compression.recipe import ChannelPruning
 from compression.techniques import apply_step
-from compression.techniques.channel_pruning import kept_count
-
-
-@pytest.mark.parametrize(
-    ("n", "ratio", "round_to", "expected"),
-    [
-        (16, 0.5, 1, 8),
-        (16, 0.1, 1, 14),
-        (16, 0.95, 1, 1),
-        (2, 0.95, 1, 1),
-        (1, 0.95, 1, 1),
-        (16, 0.3, 4, 12),
-        (16, 0.95, 4, 4),
-        (20, 0.1, 8, 16),  # 18 is as near to 16 as to 24, which is more than there are
-        (50, 0.1, 8, 48),
-        (6, 0.5, 8, 6),  # cannot be a multiple of 8
-        (16, 0.01, 16, 16),
-        (40, 0.9, 16, 16),
-    ],
-)
-def test_kept_count(n, ratio, round_to, expected):
-    assert kept_count(n, ratio, round_to) == expected
-
-
-@pytest.mark.parametrize("round_to", [1, 2, 4, 8, 16])
-def test_kept_count_never_rises_with_the_ratio(round_to):
-    for n in range(1, 70):
-        counts = [kept_count(n, percent / 100, round_to) for percent in range(0, 96)]
-        assert counts == sorted(counts, reverse=True)
-        assert min(counts) >= 1 and max(counts) <= n
+from compression.techniques.channel_pruning import channel_pruning
 
 
 def correct(model, split):
@@ -82,3 +55,86 @@ def test_too_small_a_ratio_removes_nothing_and_changes_nothing(context_of):
     context = context_of("mlp-digits")
     pruned = apply_step(context.teacher, ChannelPruning(pruning_ratio=0.005), context)
     assert all(torch.equal(value, pruned.state_dict()[name]) for name, value in context.teacher.state_dict().items())
+
+
+@pytest.mark.parametrize("importance", ["l1", "batch_norm", "taylor", "activation", "random"])
+@pytest.mark.parametrize("ratios", ["uniform", "sensitivity"])
+def test_every_importance_leaves_a_network_that_works(importance, ratios, context_of):
+    """Without any training, on validation images: the fit makes up for a poor choice too."""
+    context = context_of("mlp-digits")
+    step = ChannelPruning(pruning_ratio=0.4, importance=importance, ratios=ratios)
+    assert correct(apply_step(context.teacher, step, context), context.dataset.validation) >= 0.93
+
+
+@pytest.mark.parametrize("ratios", ["uniform", "sensitivity"])
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 0.8])
+def test_a_target_in_operations(ratios, fraction, context_of):
+    context = context_of("resnet8-mnist5k")
+    step = ChannelPruning(pruning_ratio=fraction, target="macs", ratios=ratios, recalibrate=False)
+    pruned = apply_step(context.teacher, step, context)
+    assert 1 - count_macs(pruned) / count_macs(context.teacher) == pytest.approx(fraction, abs=0.03)
+
+
+def test_half_of_the_operations_without_training(context_of):
+    """Measured 98.4 % on validation images; plain removal with new batch-norm statistics has 44 % on test images."""
+    context = context_of("resnet8-mnist5k")
+    step = ChannelPruning(pruning_ratio=0.5, target="macs")
+    assert correct(apply_step(context.teacher, step, context), context.dataset.validation) >= 0.97
+
+
+def test_sensitivity_removes_as_many_channels_but_others(context_of):
+    context = context_of("lenet5-mnist5k")
+    pruned = {
+        ratios: apply_step(context.teacher, ChannelPruning(pruning_ratio=0.8, ratios=ratios), context)
+        for ratios in ("uniform", "sensitivity")
+    }
+    widths = {
+        ratios: [len(layer.weight) for layer in weighted_layers(model).values()] for ratios, model in pruned.items()
+    }
+    assert sum(widths["uniform"]) == sum(widths["sensitivity"])
+    assert widths["uniform"] != widths["sensitivity"]
+    accuracy = {ratios: correct(model, context.dataset.validation) for ratios, model in pruned.items()}
+    assert accuracy["sensitivity"] > accuracy["uniform"]  # measured 98.4 against 96.4 %
+
+
+@pytest.mark.parametrize("ratios", ["uniform", "sensitivity"])
+def test_a_target_in_time_searches_by_measuring(ratios, context_of, monkeypatch):
+    """On a machine whose time is one part fixed and three parts operations."""
+    context = context_of("lenet5-mnist5k")
+    measured = []
+
+    def ratio(model, reference, seed, check_cancelled):
+        measured.append(0.25 + 0.75 * count_macs(model) / count_macs(reference))
+        return measured[-1]
+
+    monkeypatch.setattr(sys.modules[channel_pruning.__module__], "latency_ratio", ratio)
+    step = ChannelPruning(pruning_ratio=0.3, target="latency", ratios=ratios, recalibrate=False)
+    pruned = apply_step(context.teacher, step, context)
+    assert 0.25 + 0.75 * count_macs(pruned) / count_macs(context.teacher) == pytest.approx(0.7, abs=0.03)
+    assert len(measured) <= 8
+    assert len(set(measured)) > 3
+
+
+def test_a_target_in_time_measures_for_real(context_of):
+    context = context_of("mlp-digits")
+    pruned = apply_step(context.teacher, ChannelPruning(pruning_ratio=0.3, target="latency"), context)
+    assert count_macs(pruned) < count_macs(context.teacher)
+
+
+def test_layers_that_are_used_several_times_lose_the_same_channels(context_of):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.shared = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+            self.pool, self.flatten, self.head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10)
+
+        def forward(self, x):
+            y = torch.relu(self.shared(torch.relu(self.shared(torch.relu(self.first(x))))))
+            return self.head(self.flatten(self.pool(y)))
+
+    torch.manual_seed(0)
+    model, context = trace(Tied(), (1, 8, 8)), context_of("mlp-digits")
+    for settings in ({}, {"importance": "taylor"}, {"ratios": "sensitivity"}, {"target": "macs"}):
+        pruned = apply_step(model, ChannelPruning(pruning_ratio=0.5, **settings), context)
+        assert pruned.shared.in_channels == pruned.shared.out_channels == pruned.first.out_channels < 8
+        assert torch.isfinite(pruned(torch.randn(4, 1, 8, 8))).all()

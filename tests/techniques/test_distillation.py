@@ -196,3 +196,14 @@ def test_teachers_do_not_change(context_of):
     apply_step(context.teacher, Distillation(width_mult=0.25, epochs=1, match="hint"), context)
     assert all(torch.equal(before[name], value) for name, value in tensors(context.teacher).items())
     assert not context.teacher.training
+
+
+def test_untrained_students_take_longer_steps(context_of):
+    context = fast(context_of("lenet5-mnist5k"), 64)
+    step = Distillation(student="squeezenet", width_mult=0.25, depth_mult=0.3, resolution=14, epochs=1)
+    default, same, other = (
+        tensors(apply_step(context.teacher, step.model_copy(update={"learning_rate": rate}), context))
+        for rate in (None, 0.05, 0.01)
+    )
+    assert all(torch.equal(same[name], value) for name, value in default.items())
+    assert not all(torch.equal(other[name], value) for name, value in default.items())

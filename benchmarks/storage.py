@@ -1,0 +1,209 @@
+"""Stored bytes at equal accuracy: this program's file against zstd and against nncodec, on three sample models.
+
+    python -m benchmarks.storage [--nncodec PYTHON] [MODEL ...]
+
+zstd (level 19) packs the runtime .onnx and the plainly packed codes of the very same network; the smaller counts.
+nncodec is Fraunhofer's implementation of ISO/IEC 15938-17 (DeepCABAC and dependent quantization). It needs an
+older NumPy than this project, so it runs in a virtual environment of its own, named by --nncodec or
+COMPRESSION_NNCODEC_PYTHON:
+
+    python -m venv nncodec-venv && nncodec-venv/bin/pip install nncodec==2.1.3
+    COMPRESSION_NNCODEC_PYTHON=nncodec-venv/bin/python python -m benchmarks.storage
+
+It gets the float weights after folding batch norm, as quantization here does, and tries each of its step sizes
+with and without dependent quantization, with steps optimised for each tensor, and with coarse biases. Its decoded
+weights are evaluated by the same runtime on the same test images. Its bitstream does not hold the network's
+graph; the stored file does. Here weights are quantized to 5 bits without training and rounded for rate, for which
+512 training images serve; nncodec sees no images. Neither sees the test images, but for each accuracy the
+smallest file of each is chosen by them, on both sides alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from compression import storage
+from compression.data import Dataset, load_dataset
+from compression.evaluation import predict
+from compression.export import to_onnx
+from compression.network import clone
+from compression.primitives.batch_norm import fold_batch_norm
+from compression.recipe import EntropyCoding, Quantization
+from compression.run import load_network
+from compression.techniques import Context, apply_step
+from sample_models.catalogue import find_model
+
+MODELS = ("lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k")
+LOSSES = (0.0, 0.002, 0.005, 0.01, 0.02)
+"""Losses of test accuracy at which files are compared; 0.002 are two of the 1,000 images."""
+RATE_WEIGHTS = (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.85, 1)
+STEP_SIZES = range(-36, -3, 2)
+"""nncodec's qp: every 4 halve the step."""
+NNCODEC_OPTIONS = (
+    {"use_dq": True},
+    {"use_dq": True, "nonweight_qp": -40},
+    {"use_dq": True, "opt_qp": True, "nonweight_qp": -40},
+    {"use_dq": False, "nonweight_qp": -40},
+    {"use_dq": False, "opt_qp": True, "nonweight_qp": -40},
+)
+
+WORKER = """
+import contextlib, io, json, pathlib, sys
+import numpy as np
+from nncodec import nn
+folder = pathlib.Path(sys.argv[1])
+arrays = dict(np.load(folder / "weights.npz"))
+for number, options in enumerate(json.loads((folder / "options.json").read_text())):
+    options |= {"verbose": False, "results": str(folder)}
+    with contextlib.redirect_stdout(io.StringIO()):
+        stream = nn.encode({name: array.copy() for name, array in arrays.items()}, options)
+        decoded = nn.decode(stream, options)
+    np.savez(folder / f"{number}.npz", **decoded)
+    (folder / f"{number}.size").write_text(str(len(stream)))
+"""
+"""What runs in nncodec's own environment: weights in, for each set of options the decoded weights and bytes out."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A compressed network: bytes, accuracy on the test images, and how it was made."""
+
+    size: int
+    accuracy: float
+    how: str
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Stored bytes at equal accuracy, against zstd and nncodec.")
+    parser.add_argument("models", nargs="*", default=MODELS, metavar="MODEL")
+    parser.add_argument("--nncodec", default=os.environ.get("COMPRESSION_NNCODEC_PYTHON"), metavar="PYTHON")
+    options = parser.parse_args(arguments)
+    if options.nncodec is None:
+        print("nncodec: not installed. How to: python -m benchmarks.storage --help", file=sys.stderr)
+    for name in options.models:
+        compare(name, options.nncodec)
+
+
+def compare(name: str, nncodec: str | None) -> None:
+    """Print one model's table."""
+    dataset, model = load_dataset(find_model(name).dataset), load_network(name)
+    baseline = accuracy(model, dataset)
+    plain = storage.encode(to_onnx(model))
+    print(f"\n{name}: {100 * baseline:.1f} % of {len(dataset.test):,} images, {len(plain):,} bytes as stored floats")
+    ours = list(own_files(model, dataset))
+    theirs = [] if nncodec is None else list(nncodec_files(model, dataset, nncodec))
+    print(f"{'accuracy from':>14} {'stored file':>12} {'zstd -19':>12} {'nncodec':>12}  smaller by")
+    for loss in LOSSES:
+        stored, packed, other = (smallest(files, baseline - loss) for files in (ours, zstd_files(ours), theirs))
+        print(row(baseline - loss, stored, packed, other))
+
+
+def row(floor: float, stored: File | None, packed: File | None, other: File | None) -> str:
+    sizes = [f"{found.size:,}" if found else "-" for found in (stored, packed, other)]
+    less = f"{100 * (1 - stored.size / other.size):.0f} %" if stored and other else "-"
+    how = " ".join(f"[{found.how}: {100 * found.accuracy:.1f} %]" for found in (stored, other) if found)
+    return f"{100 * floor:>12.1f} % {sizes[0]:>12} {sizes[1]:>12} {sizes[2]:>12}  {less:>5}  {how}"
+
+
+def smallest(files: Sequence[File], floor: float) -> File | None:
+    """The smallest of the files that are at least so accurate."""
+    return min((file for file in files if file.accuracy >= floor - 1e-9), key=lambda file: file.size, default=None)
+
+
+def accuracy(model: fx.GraphModule, dataset: Dataset) -> float:
+    """Of the exported network on the test images."""
+    return _accuracy(to_onnx(model).SerializeToString(deterministic=True), dataset)
+
+
+def _accuracy(runtime_file: bytes, dataset: Dataset) -> float:
+    return float((predict(runtime_file, dataset.test) == dataset.test.y).mean())
+
+
+# --- this program's file, and zstd on the same networks ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnFile(File):
+    """With zstd's size for the same network."""
+
+    zstd: int
+
+
+def own_files(model: fx.GraphModule, dataset: Dataset) -> Iterator[OwnFile]:
+    """The network on a 5-bit grid, rounded for rate more and more."""
+    context = Context(dataset, model, lambda step: model, 0)
+    quantized = apply_step(model, Quantization(weight_bits=5), context)
+    for weight in RATE_WEIGHTS:
+        exported = to_onnx(apply_step(quantized, EntropyCoding(rate_weight=weight), context))
+        stored = storage.encode(exported)
+        runtime_file = storage.decode(stored).SerializeToString(deterministic=True)
+        packed = storage.encode(exported, "packed")
+        yield OwnFile(
+            len(stored), _accuracy(runtime_file, dataset), f"rate {weight}", zstd=min(map(zstd, (runtime_file, packed)))
+        )
+
+
+def zstd_files(files: Sequence[OwnFile]) -> list[File]:
+    return [File(file.zstd, file.accuracy, file.how) for file in files]
+
+
+def zstd(data: bytes) -> int:
+    """Bytes that zstd makes of some data at level 19."""
+    import zstandard
+
+    return len(zstandard.ZstdCompressor(level=19).compress(data))
+
+
+# --- nncodec -----------------------------------------------------------------------------------------------------
+
+
+def nncodec_files(model: fx.GraphModule, dataset: Dataset, python: str) -> Iterator[File]:
+    """What nncodec makes of the folded float weights, for each of its step sizes and options."""
+    folded = fold_batch_norm(model)
+    weights = {name: value.numpy() for name, value in folded.state_dict().items()}
+    tried = [{"qp": size, **options} for size in STEP_SIZES for options in NNCODEC_OPTIONS]
+    with tempfile.TemporaryDirectory() as folder:
+        run_nncodec(python, Path(folder), weights, tried)
+        for number, options in enumerate(tried):
+            size = int((Path(folder) / f"{number}.size").read_text())
+            decoded = dict(np.load(Path(folder) / f"{number}.npz"))
+            how = ", ".join(f"{name} {value}" for name, value in options.items())
+            yield File(size, accuracy(with_weights(folded, decoded), dataset), how)
+
+
+def run_nncodec(
+    python: str, folder: Path, weights: dict[str, NDArray[np.float32]], tried: list[dict[str, object]]
+) -> None:
+    """Leave `0.npz`, `0.size`, ... in the folder, one pair for each set of options."""
+    import json
+
+    np.savez(folder / "weights.npz", **weights)
+    (folder / "options.json").write_text(json.dumps(tried))
+    done = subprocess.run([python, "-c", WORKER, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"nncodec failed in {python}:\n{done.stderr[-2000:]}")
+
+
+def with_weights(model: fx.GraphModule, weights: dict[str, NDArray[np.float32]]) -> fx.GraphModule:
+    """The network with other weights."""
+    changed = clone(model)
+    with torch.no_grad():
+        for name, tensor in changed.state_dict().items():
+            tensor.copy_(torch.from_numpy(weights[name]).reshape(tensor.shape))
+    return changed
+
+
+if __name__ == "__main__":
+    main()
