@@ -18,7 +18,9 @@ _POINTWISE = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardsigmoid),
     *(nn.Identity, nn.Dropout, nn.Dropout2d, ActivationQuantizer),
 )
-_POINTWISE_FUNCTIONS = (torch.relu, nn.functional.relu, nn.functional.relu6)
+_UNARY: dict[object, Callable[[Tensor], Tensor]] = {
+    function: function for function in (torch.relu, nn.functional.relu, nn.functional.relu6)
+}
 _KEEPS_CONSTANTS = (nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _BINARY: dict[object, Callable[[Tensor, Tensor], Tensor]] = {
     operator.add: torch.add, torch.add: torch.add, operator.mul: torch.mul, torch.mul: torch.mul,
@@ -32,8 +34,8 @@ def remove_dead_units(model: fx.GraphModule) -> fx.GraphModule:
     with weights that are all zero, or gets the same number from it for every image and at every position: zero,
     or a constant that moves into the reader's bias (linear layers, and convolutions without padding; with padding
     the border sees zeros instead). That is so behind rows of zero weights, whatever bias, batch norm and
-    activation make of them. Every layer keeps one unit, since none can be empty. Removing units may kill others, so it goes on
-    until nothing is left to remove.
+    activation make of them. Every layer keeps one unit, since none can be empty. Removing units may kill others,
+    so it goes on until nothing is left to remove.
 
     Returns a new model; logits stay equal up to float rounding. Masks, grids and hidden weights are cut along. A
     network whose channels cannot be followed comes back as an unchanged copy.
@@ -104,26 +106,35 @@ def _readers(model: fx.GraphModule) -> dict[str, _Reader]:
 
 def _constants(model: fx.GraphModule, node: fx.Node, known: dict[fx.Node, Tensor]) -> Tensor:
     """For each channel of the node's value the number that it always is, or NaN."""
-    layer = module_of(model, node)
+    layer, channels = module_of(model, node), node.meta["shape"][1]
     sources = [known[source] for source in node.all_input_nodes]
-    channels = node.meta["shape"][1]
-    if isinstance(layer, WeightedLayer):
-        return _after_weights(layer, sources[0])
-    if isinstance(layer, BatchNorm):
-        return _after_batch_norm(layer, sources[0])
-    if isinstance(layer, _POINTWISE):
-        return layer(sources[0])  # type: ignore[no-any-return]
-    if isinstance(layer, _KEEPS_CONSTANTS) or (isinstance(layer, nn.AvgPool2d) and layer.padding == 0):
-        return sources[0]
     if isinstance(layer, nn.Flatten) or node.target is torch.flatten:
         return sources[0].repeat_interleave(channels // len(sources[0]))
-    if node.target in _POINTWISE_FUNCTIONS:
-        return torch.relu(sources[0]) if node.target is not nn.functional.relu6 else nn.functional.relu6(sources[0])
+    found = _after_function(node, sources) if layer is None else _after_layer(layer, sources[0])
+    return torch.full((channels,), torch.nan) if found is None or len(found) != channels else found
+
+
+def _after_layer(layer: nn.Module, inputs: Tensor) -> Tensor | None:
+    if isinstance(layer, WeightedLayer):
+        return _after_weights(layer, inputs)
+    if isinstance(layer, BatchNorm):
+        return _after_batch_norm(layer, inputs)
+    if isinstance(layer, _POINTWISE):
+        values: Tensor = layer(inputs)
+        return values
+    unpadded = isinstance(layer, nn.AvgPool2d) and layer.padding == 0
+    return inputs if unpadded or isinstance(layer, _KEEPS_CONSTANTS) else None
+
+
+def _after_function(node: fx.Node, sources: list[Tensor]) -> Tensor | None:
+    if node.target in _UNARY:
+        return _UNARY[node.target](sources[0])
+    if node.target is torch.cat:
+        joined: Tensor = torch.cat(sources)
+        return joined
     if node.target in _BINARY and len(sources) == 2 and len(sources[0]) == len(sources[1]):
         return _BINARY[node.target](*sources)
-    if node.target is torch.cat and sum(map(len, sources)) == channels:
-        return torch.cat(sources)
-    return torch.full((channels,), torch.nan)
+    return None
 
 
 def _after_weights(layer: WeightedLayer, inputs: Tensor) -> Tensor:
@@ -133,7 +144,7 @@ def _after_weights(layer: WeightedLayer, inputs: Tensor) -> Tensor:
     inputs = inputs.double().reshape(groups, -1).repeat_interleave(len(weight) // groups, 0)  # outputs x inputs
     if isinstance(layer, nn.Conv2d) and not _is_unpadded(layer):
         inputs = torch.where(inputs == 0, inputs, torch.nan)
-    total = torch.where((weight != 0).any(2), weight.sum(2) * inputs, 0).sum(1)
+    total: Tensor = torch.where((weight != 0).any(2), weight.sum(2) * inputs, 0).sum(1)
     return total.float() if layer.bias is None else (total + layer.bias.detach()).float()
 
 
@@ -153,4 +164,5 @@ def _after_batch_norm(norm: BatchNorm, inputs: Tensor) -> Tensor:
     gamma = torch.ones_like(mean) if norm.weight is None else norm.weight
     beta = torch.zeros_like(mean) if norm.bias is None else norm.bias
     scaled = (inputs - mean) * torch.rsqrt(variance + norm.eps) * gamma
-    return torch.where(gamma == 0, 0, scaled) + beta
+    constants: Tensor = torch.where(gamma == 0, 0, scaled) + beta
+    return constants

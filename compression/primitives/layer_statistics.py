@@ -11,7 +11,7 @@ from compression.network import WeightedLayer, module_of
 from compression.primitives.reconstruction import gram_matrix, is_plain
 
 SENSITIVITY_IMAGES = 128
-"""Enough for an average over images of squared gradients that differs by some percent from that of four times as many."""
+"""Enough for averages of squared gradients that differ by some percent from those of four times as many."""
 
 
 def layer_grams(
@@ -59,12 +59,12 @@ class _Watch(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> object:
         self.check_cancelled()
-        layer = module_of(self.model, n)
-        x = self.env[n.all_input_nodes[0]] if isinstance(layer, WeightedLayer) else None
+        layer, name = module_of(self.model, n), str(n.target)
+        if not isinstance(layer, WeightedLayer):
+            return super().run_node(n)
+        x = self.env[n.all_input_nodes[0]]  # the interpreter forgets it once nobody needs it
         value = super().run_node(n)
-        if isinstance(layer, WeightedLayer):
-            name = str(n.target)
-            self.grams[name] = self.grams.get(name, torch.zeros(())) + _gram(layer, x, value)
+        self.grams[name] = self.grams.get(name, torch.zeros(())) + _gram(layer, x, value)
         return value
 
 

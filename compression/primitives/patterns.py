@@ -27,10 +27,10 @@ KEPT_OF_FOUR: dict[Pattern, int] = {"2:4": 2, "1:4": 1}
 def pattern_masks(scores: Sequence[Tensor], sparsity: float, scope: Scope, pattern: Pattern) -> list[Tensor]:
     """Masks of the weights that stay: those with the largest `scores` (out x ..., one tensor a layer).
 
-    Scores are 0 or more; -1 stands for a weight that has gone already and stays away. `global` ranks all layers together,
-    `layer` each alone. A block's score is the root of its weights' mean square, and `sparsity` is then the fraction of blocks.
-    N:M patterns have the sparsity that their name says. Every layer keeps at least one weight or block, since a
-    layer of zeros passes nothing on.
+    Scores are 0 or more; -1 stands for a weight that has gone already and stays away. `global` ranks all layers
+    together, `layer` each alone. A block's score is the root of its weights' mean square, and `sparsity` is then
+    the fraction of blocks. N:M patterns have the sparsity that their name says. Every layer keeps at least one
+    weight or block, since a layer of zeros passes nothing on.
     """
     if pattern in KEPT_OF_FOUR:
         return [_n_of_four(score, KEPT_OF_FOUR[pattern]) & (score >= 0) for score in scores]
@@ -44,7 +44,7 @@ def pattern_masks(scores: Sequence[Tensor], sparsity: float, scope: Scope, patte
 def grouped(values: Tensor, fill: float) -> Tensor:
     """Out x ... as out x groups x 4, the last group filled up."""
     rows = values.flatten(1)
-    return functional.pad(rows, (0, -rows.shape[1] % GROUP), value=fill).unflatten(1, (-1, GROUP))
+    return functional.pad(rows, (0, -rows.shape[1] % GROUP), value=fill).reshape(len(rows), -1, GROUP)
 
 
 def ungrouped(groups: Tensor, like: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def _n_of_four(score: Tensor, n: int) -> Tensor:
 
 
 def block_scores(score: Tensor) -> Tensor:
-    """One score a block, out x blocks: the root of its weights' mean square; -1 where a whole block has gone already."""
+    """The root of each block's mean square, out x blocks; -1 where a whole block has gone already."""
     real = grouped(torch.ones_like(score), 0).sum(2)
     mean_square = grouped(score.clamp(min=0), 0).square().sum(2) / real
     return torch.where(grouped(score, -1).amax(2) < 0, -1, mean_square.sqrt())

@@ -5,7 +5,7 @@ is its magnitude at least 2, 4, 8, ..., then the bits below the highest one (Exp
 decision goes to a range coder with its own probability, as in DeepCABAC (Wiedemann et al., 2020). What is
 known of a code before it is read comes from codes that are earlier in the file:
 
-* how large codes are in its row and in its input channel, on average: their product is the scale;
+* how large codes are in its row and in its input channel, on average, and next to it: that gives the scale;
 * its neighbours to the left, above, and beside these, within a filter or an image (LOCO-I's; Weinberger et
   al., 2000): a linear prediction, whose four coefficients stand in the file, gives the mean.
 
@@ -65,6 +65,8 @@ _UNITS = 64
 """Coefficients and mean magnitude are stored in parts of this."""
 _PRIOR = 4
 """How many codes the average of the whole matrix stands for in the averages of rows and channels."""
+_NEIGHBOUR_SHARE = 0.1
+"""Of the scale, comes from each neighbour that there is; the rest from row and channel."""
 _GUESS_WEIGHT = 20.0
 """How many decisions the first guess stands for against the counts of similar guesses,"""
 _SIMILAR_WEIGHT = 50.0
@@ -390,28 +392,37 @@ def _prediction(known: Ints, neighbours: Ints, weights: tuple[int, ...]) -> Ints
 
 
 class _Sizes:
-    """Errors of prediction so far, in 64ths, summed over each row and each input channel."""
+    """Errors of prediction so far, in 64ths: of each element, and summed over each row and each input channel."""
 
     def __init__(self, layout: Layout, mean: int) -> None:
-        self._channel, self._mean = layout.channel, mean
+        self._layout, self._mean = layout, mean
+        rows, count = layout.rows, len(layout.columns)
         channels = int(layout.channel.max(initial=0)) + 1
-        self._row_sum, self._row_count = np.zeros((2, layout.rows), np.int64)
+        self._row_sum, self._row_count = np.zeros((2, rows), np.int64)
         self._channel_sum, self._channel_count = np.zeros((2, channels), np.int64)
+        self._errors = np.zeros((rows, count + 1), np.int64)
 
     def scale_levels(self, row: slice, column: slice) -> Ints:
         """The expected error as a level of the scale; rows x columns."""
-        channel = self._channel[column]
+        channel, neighbours = self._layout.channel[column], self._layout.neighbours[:, column]
         prior = _PRIOR * self._mean
         of_row = (self._row_sum[row] + prior) / (self._row_count[row] + _PRIOR)
         of_channel = (self._channel_sum[channel] + prior) / (self._channel_count[channel] + _PRIOR)
         expected = of_row[:, None] * (of_channel / (self._mean * _UNITS))
+        share = (neighbours < len(self._layout.columns)).sum(0) * _NEIGHBOUR_SHARE
+        if share.any():
+            errors = self._errors[row]
+            around = sum(errors[:, columns] for columns in neighbours) * (_NEIGHBOUR_SHARE / _UNITS)
+            expected = expected * (1 - share) + around
         return np.searchsorted(_scales()[1], expected)
 
     def learn(self, row: slice, column: slice, errors: Ints) -> None:
         self._row_sum[row] += errors.sum(1)
         self._row_count[row] += errors.shape[1]
-        np.add.at(self._channel_sum, self._channel[column], errors.sum(0))
-        np.add.at(self._channel_count, self._channel[column], len(errors))
+        channel = self._layout.channel[column]
+        np.add.at(self._channel_sum, channel, errors.sum(0))
+        np.add.at(self._channel_count, channel, len(errors))
+        self._errors[row, column] = errors
 
 
 class _Block:

@@ -31,7 +31,7 @@ def taylor_importance(
     """
     layers = weighted_layers(model)
     batches: dict[str, list[Tensor]] = {name: [] for name in layers}
-    for images, labels in zip(x.split(TAYLOR_BATCH), y.split(TAYLOR_BATCH), strict=True):
+    for images, labels in zip(torch.split(x, TAYLOR_BATCH), torch.split(y, TAYLOR_BATCH), strict=True):
         check_cancelled()
         with torch.enable_grad():
             loss = functional.cross_entropy(model(images), labels)

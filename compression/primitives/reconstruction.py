@@ -133,7 +133,8 @@ def _weight_change(layer: WeightedLayer, x: Tensor, error: Tensor) -> Tensor:
     gram, cross = _with_ridge(inputs.mT @ inputs), (inputs.mT @ errors).double()
     mask = weight_format(layer).mask
     if mask is None:
-        return torch.linalg.solve(gram, cross).mT.float()
+        change: Tensor = torch.linalg.solve(gram, cross).mT.float()
+        return change
     return masked_solve(gram, cross.mT, mask.reshape(len(gram), cross.shape[2], -1))
 
 

@@ -38,7 +38,7 @@ def removal_costs(
     per_four: int | None = None,
     check_cancelled: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """What it costs to remove each weight when it is its turn, rows x features; -1 where the mask has removed it already.
+    """What removing each weight costs when it is its turn, rows x features; -1 where the mask has removed it already.
 
     `weight` and `mask` (True where there is a weight) are rows x features, and `gram` (features x features) is the
     rows' common H. From each row one weight after another goes, always the one that costs least, and the
@@ -55,7 +55,7 @@ def removal_costs(
     costs = torch.where(mask, torch.inf, -1.0)
     mask = mask.clone()
     if len(weight) * weight.shape[1] ** 3 > EXACT_WORK:
-        weight = _screen(weight, gram, mask, costs, block, per_four)
+        weight = _screen(weight, gram, mask, costs, block=block, per_four=per_four)
     for rows in _chunks(mask):
         check_cancelled()
         state = _State(weight[rows], gram, mask[rows], block, per_four)
@@ -66,26 +66,28 @@ def removal_costs(
     return costs
 
 
-def _screen(weight: Tensor, gram: Tensor, mask: Tensor, costs: Tensor, block: int, per_four: int | None) -> Tensor:
-    """Remove the cheapest weights of a large layer at once, in place from `mask`, and write down what they cost alone.
+def _screen(weight: Tensor, gram: Tensor, mask: Tensor, costs: Tensor, *, block: int, per_four: int | None) -> Tensor:
+    """Remove the cheapest weights of a large layer at once: `mask` and `costs` change in place.
 
-    Returns the weights after the others have made up for it.
+    Each costs what it would cost alone. Returns the weights after the others have made up for the loss.
     """
     rows, features = weight.shape
-    limit = int((EXACT_WORK / rows) ** (1 / 3)) // GROUP * GROUP
-    alone = weight.square() / (2 * torch.linalg.inv(gram).diagonal()).float()
+    alone = torch.where(mask, weight.square() / (2 * torch.linalg.inv(gram).diagonal()).float(), -1)
     if per_four is not None:
-        groups = torch.where(mask, alone, -1).unflatten(1, (-1, GROUP))
-        gone = groups.argsort(dim=2).argsort(dim=2) < per_four
+        gone = _ranks(alone.reshape(rows, -1, GROUP)) < per_four
     else:
-        groups = torch.where(mask, alone, -1).unflatten(1, (-1, block)).sum(2, keepdim=True).expand(-1, -1, block)
-        ranks = groups[:, :, 0].argsort(dim=1).argsort(dim=1)
-        gone = (ranks < (features - limit) // block)[:, :, None].expand(-1, -1, block)
-    gone = gone.flatten(1) & mask
-    costs[gone] = groups.flatten(1)[gone]
+        limit = int((EXACT_WORK / rows) ** (1 / 3))
+        alone = alone.reshape(rows, -1, block).sum(2, keepdim=True).expand(-1, -1, block)
+        gone = (_ranks(alone[:, :, 0]) < (features - limit) // block)[:, :, None].expand(-1, -1, block)
+    gone = gone.reshape(rows, features) & mask
+    costs[gone] = alone.reshape(rows, features)[gone]
     mask &= ~gone
-    target = weight.double() @ gram
-    return masked_solve(gram[None], target[None], mask[None])[0]
+    return masked_solve(gram[None], (weight.double() @ gram)[None], mask[None])[0]
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Place of each value in the order of its row (the last dimension), from 0 for the smallest."""
+    return values.argsort(dim=-1, stable=True).argsort(dim=-1)
 
 
 def _chunks(mask: Tensor) -> list[Tensor]:
@@ -105,14 +107,14 @@ class _State:
 
     def __init__(self, weight: Tensor, gram: Tensor, mask: Tensor, block: int, per_four: int | None) -> None:
         self.block = block
-        alive = mask.unflatten(1, (-1, block)).any(2)
+        alive = mask.reshape(len(mask), -1, block).any(2)
         self.places = torch.argsort((~alive).to(torch.uint8), dim=1, stable=True)[:, : int(alive.sum(1).max())]
         self.free = alive.gather(1, self.places)
         members = self._members(self.places)
         real = mask.gather(1, members)
         self.weight = weight.gather(1, members).float() * real
         self.inverse = _inverses(gram, members, real)
-        self.quota = None if per_four is None else per_four - (~mask).unflatten(1, (-1, GROUP)).sum(2)
+        self.quota = None if per_four is None else per_four - (~mask).reshape(len(mask), -1, GROUP).sum(2)
         left = alive if self.quota is None else self.quota.clamp(min=0)
         self.steps_left = int(left.sum(1).max())
         self.found = torch.full(alive.shape, torch.inf)
@@ -138,7 +140,7 @@ class _State:
     def _remove_one(self, factor: Tensor, done: int, pivots: Tensor) -> None:
         """The cheapest place of each row; `factor` gets its columns, and rows that are through get zeros."""
         size = self.block
-        losses = _removal_losses(pivots, self.weight.unflatten(1, (-1, size)))
+        losses = _removal_losses(pivots, self.weight.reshape(len(self.weight), -1, size))
         losses[~self._allowed()] = torch.inf
         loss, best = losses.min(1, keepdim=True)
         members, known = self._members(best), factor[:, :done]
@@ -148,7 +150,7 @@ class _State:
         new = (half @ columns) * (loss < torch.inf)[:, :, None]
         factor[:, done : done + size] = new
         self.weight = self.weight - ((half @ self.weight.gather(1, members)[:, :, None]).mT @ new)[:, 0]
-        parts = new.unflatten(2, (-1, size))
+        parts = new.reshape(len(new), size, -1, size)
         pivots -= (parts[..., :, None] * parts[..., None, :]).sum(1)
         self._record(best, loss)
 
@@ -170,9 +172,9 @@ class _State:
 
     def _diagonal_blocks(self) -> Tensor:
         """Rows x places x block x block."""
-        count = self.places.shape[1]
-        blocks = self.inverse.unflatten(2, (count, self.block)).unflatten(1, (count, self.block))
-        return blocks.diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2).contiguous()
+        rows, count = self.places.shape
+        blocks: Tensor = self.inverse.reshape(rows, count, self.block, count, self.block).diagonal(dim1=1, dim2=3)
+        return blocks.permute(0, 3, 1, 2).contiguous()
 
     def _compact(self) -> None:
         """Forget removed places, once enough of them are gone."""
@@ -191,14 +193,16 @@ class _State:
 def _inverses(gram: Tensor, members: Tensor, real: Tensor) -> Tensor:
     """Inverse of each row's part of `gram`, rows x n x n, float32; the identity where a row has nothing."""
     if members.shape[1] == len(gram) and bool(real.all()):
-        return torch.linalg.inv(gram).float().expand(len(members), -1, -1)
+        common: Tensor = torch.linalg.inv(gram)
+        return common.float().expand(len(members), -1, -1)
     part = gram[members[:, :, None], members[:, None, :]] * (real[:, :, None] & real[:, None, :])
     part = part.float() + torch.diag_embed((~real).float())
-    return torch.cholesky_inverse(torch.linalg.cholesky(part))
+    inverses: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(part))
+    return inverses
 
 
 def _removal_losses(pivots: Tensor, weight: Tensor) -> Tensor:
-    """w P^-1 w / 2 for each block: pivots ... x n x n, weight ... x n, by forward substitution written out."""
+    """Half of w P^-1 w for each block: pivots ... x n x n, weight ... x n, by forward substitution written out."""
     size = weight.shape[-1]
     lower: dict[tuple[int, int], Tensor] = {}
     solved: list[Tensor] = []
@@ -221,4 +225,5 @@ def _inverse_factor(pivot: Tensor) -> Tensor:
     lower, failed = torch.linalg.cholesky_ex(pivot)
     diagonal = torch.diag_embed(pivot.diagonal(dim1=1, dim2=2).clamp(min=torch.finfo(pivot.dtype).tiny).sqrt())
     lower = torch.where((failed > 0)[:, None, None], diagonal, lower)
-    return torch.linalg.solve_triangular(lower, torch.eye(pivot.shape[-1]).expand_as(lower), upper=False)
+    factor: Tensor = torch.linalg.solve_triangular(lower, torch.eye(pivot.shape[-1]).expand_as(lower), upper=False)
+    return factor

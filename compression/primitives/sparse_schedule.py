@@ -27,7 +27,7 @@ SWAPPED = 0.3
 
 
 def cubic_sparsity(initial: float, final: float, fraction: float) -> float:
-    """Sparsity after `fraction` (0 to 1) of the schedule: fast at first, slower as less is left (Zhu and Gupta, 2017)."""
+    """Sparsity after `fraction` (0 to 1) of the schedule: fast at first, then slower (Zhu and Gupta, 2017)."""
     return final + (initial - final) * (1 - fraction) ** 3
 
 

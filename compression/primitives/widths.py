@@ -112,6 +112,7 @@ def distortion_curves(
     groups: Sequence[Sequence[Unit]],
     importances: Sequence[Tensor],
     x: Tensor,
+    *,
     seed: int,
     check_cancelled: Callable[[], None] = lambda: None,
 ) -> list[Tensor]:
@@ -151,4 +152,5 @@ def _reader_errors(
     factor = torch.linalg.cholesky(inverse[:, features[:, None], features])
     explained = torch.linalg.solve_triangular(factor, rows.mT, upper=False).square() / 2
     errors = (explained * sensitivity.double().reshape(groups, 1, -1)).sum((0, 2))
-    return errors.reshape(len(order), -1).sum(1).cumsum(0)
+    curve: Tensor = errors.reshape(len(order), -1).sum(1).cumsum(0)
+    return curve

@@ -26,17 +26,18 @@ _, LARGEST_RATIO = limits(ChannelPruning, "pruning_ratio")
 def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Context) -> fx.GraphModule:
     """Cut the least important channels out of every group of coupled channels (Li et al., 2017; Fang et al., 2023).
 
-    `step.pruning_ratio` is the fraction that goes of each group's channels, or with `target="macs"` of the network's
-    operations, met as nearly as whole channels allow. With `target="latency"` it is the fraction of the time that one image
-    takes in ONNX Runtime on this machine: the search measures some networks of other widths against the given
-    one and takes the nearest. That is no more exact than those short measurements, by some percent; small
-    networks take most of their time whatever their width, so that large fractions are out of reach; and
-    another machine, or a second run, may choose other channels.
+    `step.pruning_ratio` is the fraction that goes of each group's channels, or with `target="macs"` of the
+    network's operations, met as nearly as whole channels allow. With `target="latency"` it is the fraction of the
+    time that one image takes in ONNX Runtime on this machine: the search measures some networks of other widths
+    against the given one and takes the nearest. That is no more exact than those short measurements, by some
+    percent; small networks take most of their time whatever their width, so that large fractions may be out of
+    reach; and another machine, or a second run, may choose other channels.
 
     With `ratios="sensitivity"` as many channels go (or operations), but more of them where the logits move least:
-    see `distortion_curves`. Every group keeps at least one channel, and with `round_to` a multiple of it where it has
-    that many. With `recalibrate` the remaining weights are then fitted, layer by layer and without training, to what
-    the layers answered before. Raises `InvalidRecipe` where channels cannot be followed through the model.
+    see `distortion_curves`. Layers that are used several times lose the same channels each time. Every group keeps
+    at least one channel, and with `round_to` a multiple of it where it has that many. With `recalibrate` the
+    remaining weights are then fitted, layer by layer and without training, to what the layers answered before.
+    Raises `InvalidRecipe` where channels cannot be followed through the model.
     """
     context.check_cancelled()
     if step.pruning_ratio == 0:
@@ -94,9 +95,10 @@ def _widths(
     plan = _uniform(costs, step)
     if step.ratios == "sensitivity":
         x = fitting_images(context.dataset)
-        plan = _by_sensitivity(
-            costs, distortion_curves(model, groups, importances, x, context.seed, context.check_cancelled), step
+        curves = distortion_curves(
+            model, groups, importances, x, seed=context.seed, check_cancelled=context.check_cancelled
         )
+        plan = _by_sensitivity(costs, curves, step)
     if step.target != "latency":
         return plan(step.pruning_ratio)
 

@@ -110,7 +110,9 @@ def _costs(layer: WeightedLayer, gram: Tensor, factor: Tensor, step: SecondOrder
 
 def _padded(gram: Tensor, count: int) -> Tensor:
     """More features, which have nothing to do with the others."""
-    return torch.block_diag(gram, gram.diagonal().mean() * torch.eye(count, dtype=gram.dtype))
+    padded = functional.pad(gram, (0, count, 0, count))
+    padded.diagonal()[len(gram) :] = gram.diagonal().mean()
+    return padded
 
 
 def _compensate(layer: WeightedLayer, gram: Tensor, mask: Tensor) -> None:
