@@ -188,9 +188,10 @@ def structure() -> Iterator[Variant]:
     for blocks in (2, 3):
         yield Variant("layer_tying", f"{blocks} blocks", tuned(step("layer_tying", blocks=blocks)))
     low, thin = "low_rank", "depthwise_separable"
-    yield Variant(low, "50% Tucker", tuned(step(low, rank_ratio=0.5)))
-    yield Variant(low, "25% Tucker", tuned(step(low, rank_ratio=0.25)))
-    yield Variant(low, "50% rows and columns", tuned(step(low, rank_ratio=0.5, convolutions="spatial")))
+    yield Variant(low, "50% Tucker", tuned(step(low, rank_ratio=0.5, ranks="uniform")))
+    yield Variant(low, "25% Tucker", tuned(step(low, rank_ratio=0.25, ranks="uniform")))
+    rows = step(low, rank_ratio=0.5, ranks="uniform", convolutions="spatial")
+    yield Variant(low, "50% rows and columns", tuned(rows))
     yield Variant(low, "50% Tucker, by error", tuned(step(low, rank_ratio=0.5, ranks="error")))
     yield Variant(low, "25% Tucker, by error", tuned(step(low, rank_ratio=0.25, ranks="error")))
     yield Variant(

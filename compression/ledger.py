@@ -177,8 +177,8 @@ def _zero_bytes(tensor: onnx.TensorProto, is_zero: NDArray[np.bool_] | None) -> 
     count = math.prod(tensor.dims)
     if not count or len(tensor.raw_data) % count:
         return 0
-    zeros = int(np.count_nonzero(_numbers(tensor) == 0 if is_zero is None else is_zero))
-    return zeros * (len(tensor.raw_data) // count)
+    zeros = np.count_nonzero(_numbers(tensor) == 0 if is_zero is None else is_zero)
+    return int(zeros * (len(tensor.raw_data) // count))
 
 
 # --- why the sizes differ ----------------------------------------------------------------------------------------

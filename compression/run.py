@@ -25,6 +25,7 @@ from compression.keys import model_version
 from compression.ledger import runtime_ledger
 from compression.network import Costs, count_costs, trace
 from compression.primitives.batch_norm import fold_batch_norm
+from compression.primitives.dead_units import remove_dead_units
 from compression.process_peak import process_peak, start_helper
 from compression.recipe import Distillation, EntropyCoding, Recipe
 from compression.result import Measures, Result
@@ -112,7 +113,7 @@ def build_variant(
     report: Report = lambda fraction, words: None,
     check_cancelled: Check = lambda: None,
 ) -> fx.GraphModule:
-    """The compressed network before it is written to a file."""
+    """The compressed network before it is written to a file, without the channels that its zeros have killed."""
     model = load_network(entry.name)
     for number, step in enumerate(recipe.steps):
         check_cancelled()
@@ -131,7 +132,7 @@ def build_variant(
         )
         model = apply_step(model, step, context)
     check_cancelled()
-    return model
+    return remove_dead_units(model) if recipe.steps else model
 
 
 def build_student(entry: SampleModel, dataset: Dataset, step: Distillation) -> fx.GraphModule:

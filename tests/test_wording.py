@@ -107,7 +107,7 @@ OTHER = {
     "importance": "taylor", "ratios": "sensitivity", "target": "macs", "round_to": 8, "recalibrate": False,
     "scope": "layer", "pattern": "2:4", "epochs": 3, "regrowth": "gradient", "learning_rate": 0.1,
     "convolutions": "spatial", "ranks": "uniform", "share": 0.5, "weighting": "none", "activation_bits": 8,
-    "granularity": "tensor", "symmetric": False, "method": "gptq", "equalize": True, "mixed_precision": True,
+    "granularity": "tensor", "symmetric": False, "method": "mse", "equalize": True, "mixed_precision": True,
     "student": "squeezenet", "depth_mult": 0.5, "resolution": 16, "teachers": ["resnet8-mnist5k"], "loss": "dkd",
     "match": "hint", "match_weight": 10, "temperature": 2, "alpha": 0.5, "learn_scales": True, "entropy_penalty": 0.1,
     "coding": "huffman", "rate_weight": 0.1,

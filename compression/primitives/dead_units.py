@@ -120,8 +120,7 @@ def _after_layer(layer: nn.Module, inputs: Tensor) -> Tensor | None:
     if isinstance(layer, BatchNorm):
         return _after_batch_norm(layer, inputs)
     if isinstance(layer, _POINTWISE):
-        values: Tensor = layer(inputs)
-        return values
+        return torch.where(inputs.isnan(), inputs, layer(inputs))  # quantizers make numbers of NaN
     unpadded = isinstance(layer, nn.AvgPool2d) and layer.padding == 0
     return inputs if unpadded or isinstance(layer, _KEEPS_CONSTANTS) else None
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 TOLERANCE = 3e-3
-"""Residual, relative to the right side, at which solving stops: within 1e-4 of the best fit, far below its noise."""
+"""Residual, relative to the right side, at which solving stops: within a thousandth of the best fit."""
 
 MAX_ITERATIONS = 300
 """Where `TOLERANCE` is not reached by then, the answer is still the best of that many directions."""

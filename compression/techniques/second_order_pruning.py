@@ -18,8 +18,8 @@ from compression.recipe import SecondOrderPruning
 from compression.techniques.context import Context, fitting_images
 
 LEFT_BY_A_ROUND = 0.1
-"""The least share of the weights that one round leaves: then inputs and sensitivities are taken anew. ResNet-8 at 95 %
-gains half a point by the second round, and four rounds gain no more."""
+"""The least share of the weights that one round leaves; the next one takes inputs and sensitivities anew. ResNet-8 at
+95 % without training: 96.9 % right after one round, 98.3 % after two."""
 
 
 def second_order_pruning(model: fx.GraphModule, step: SecondOrderPruning, context: Context) -> fx.GraphModule:
@@ -105,7 +105,8 @@ def _costs(layer: WeightedLayer, gram: Tensor, factor: Tensor, step: SecondOrder
         for some, matrix, its_mask in zip(weight.chunk(len(gram)), gram, mask.chunk(len(gram)), strict=True)
     ]
     costs = torch.cat(rows)[:, : weight.shape[1]]
-    return torch.where(costs > 0, costs * factor[:, None], costs).reshape(layer.weight.shape)
+    finite = (costs > 0) & (costs < torch.inf)  # infinity stays infinite even where outputs do not matter
+    return torch.where(finite, costs * factor[:, None], costs).reshape(layer.weight.shape)
 
 
 def _padded(gram: Tensor, count: int) -> Tensor:

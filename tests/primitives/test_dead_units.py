@@ -4,6 +4,7 @@ from torch import nn
 
 from compression.network import restrict, weight_format, weighted_layers
 from compression.primitives.affine import fit_affine
+from compression.primitives.calibration import insert_quantizers
 from compression.primitives.channels import OUT, channel_groups
 from compression.primitives.dead_units import remove_dead_units
 from sample_models.catalogue import MODELS
@@ -167,6 +168,15 @@ def test_formats_are_cut_along(sample):
         assert torch.equal(weight_format(layer).project(layer.weight), layer.weight)
         assert layer.hidden_weight.shape == layer.weight.shape
     assert sizes(smaller)["layers.1"] == (200, 784)
+    same_answers(model, smaller, x)
+
+
+def test_constants_are_rounded_like_other_activations(sample):
+    model, x = sample("lenet5-mnist5k")
+    silence(model, "hidden", slice(0, 100))
+    insert_quantizers(model, x, 4, lambda: None)
+    smaller = remove_dead_units(model)
+    assert sizes(smaller) == {"conv1": (20, 1), "conv2": (50, 20), "hidden": (400, 800), "classifier": (10, 400)}
     same_answers(model, smaller, x)
 
 

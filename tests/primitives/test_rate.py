@@ -123,7 +123,7 @@ class TestRounding:
 
     def test_is_a_better_bargain_than_coarser_steps(self, problem):
         levels, codes = on_levels(problem)
-        price = 300
+        price = 30
         coarse_levels, coarse = on_levels(problem, 1.0)
         for other_levels, other in ((levels, codes), (coarse_levels, coarse)):
             cost = problem.error(other_levels.gather(2, other)).sum() + price * 600 * entropy(other)

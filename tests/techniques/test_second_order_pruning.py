@@ -55,8 +55,9 @@ def test_n_of_every_four_stay(pattern, kept, context_of):
     context = context_of("mlp-digits")
     pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=1 - kept / 4, pattern=pattern), context)
     for layer in weighted_layers(pruned).values():
-        full = layer.weight[:, : layer.weight.shape[1] // 4 * 4].reshape(-1, 4)
-        assert ((full != 0).sum(1) == kept).all()
+        mask = weight_format(layer).mask
+        assert (mask[:, : mask.shape[1] // 4 * 4].reshape(-1, 4).sum(1) == kept).all()
+        assert not layer.weight[~mask].any()
     assert correct(pruned, context.dataset.validation) >= 0.91
 
 
