@@ -18,8 +18,9 @@ from compression.recipe import SecondOrderPruning
 from compression.techniques.context import Context, fitting_images
 
 LEFT_BY_A_ROUND = 0.1
-"""The least share of the weights that one round leaves; the next one takes inputs and sensitivities anew. ResNet-8 at
-95 % without training: 96.9 % right after one round, 98.3 % after two."""
+"""The least share of the weights that one round leaves; the next one takes inputs and sensitivities anew. ResNet-8 on
+validation images: at 95 % 96.4 % right after one round, 97.6 after two, 96.6 after four; at 98 % 23.8, 66.6, and
+87.0 after five. Each round takes as long as the first; a tenth keeps 95 % sparsity at two."""
 
 
 def second_order_pruning(model: fx.GraphModule, step: SecondOrderPruning, context: Context) -> fx.GraphModule:
