@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from compression.recipe import MAX_STEPS, Distillation, FineTuning, MagnitudePruning, Recipe, Step
 from compression.settings import Budget, Settings, has_slimmable, recipe_of
@@ -25,18 +25,7 @@ Curve = Literal[
     "depthwise_separable",
 ]
 """One per technique with a slider, and `student_control`: the same students trained without a teacher."""
-CURVES: tuple[Curve, ...] = (
-    "channel_pruning",
-    "magnitude_pruning",
-    "second_order_pruning",
-    "quantization",
-    "weight_sharing",
-    "distillation",
-    "student_control",
-    "slimmable_student",
-    "low_rank",
-    "depthwise_separable",
-)
+CURVES: tuple[Curve, ...] = get_args(Curve)
 DEFAULT_CURVES: tuple[Curve, ...] = (
     "channel_pruning",
     "magnitude_pruning",

@@ -21,11 +21,11 @@ from compression.network import (
 )
 from compression.primitives.affine import fit_affine
 from compression.primitives.batch_norm import fold_batch_norm
+from compression.primitives.bias_correction import correct_biases
 from compression.primitives.bit_allocation import allocate_bits, bit_losses
 from compression.primitives.calibration import insert_dynamic_quantizers, insert_quantizers
 from compression.primitives.equalization import equalize
 from compression.primitives.layerwise import Visit, can_visit, layers_in_turn
-from compression.primitives.reconstruction import reconstruct
 from compression.primitives.rounding import layer_problem, round_layer
 from compression.recipe import Quantization
 from compression.techniques.context import Context, fitting_images
@@ -122,18 +122,9 @@ def _to_nearest(reference: fx.GraphModule, bits: Bits, step: Quantization, conte
         context.check_cancelled()
         restrict(layer, grid=_grid(layer, bits[name], step))
     if min(bits.values()) <= BIAS_CORRECTION_BITS:
-        return _correct_biases(reference, quantized, torch.from_numpy(context.dataset.calibration.x), context)
+        x = torch.from_numpy(context.dataset.calibration.x)
+        return correct_biases(reference, quantized, x, context.check_cancelled)
     return quantized
-
-
-def _correct_biases(folded: fx.GraphModule, quantized: fx.GraphModule, x: Tensor, context: Context) -> fx.GraphModule:
-    """Move biases so that layers answer the same on average (Nagel et al., 2019), where that helps."""
-    corrected = clone(quantized)
-    reconstruct(folded, corrected, {}, x, check_cancelled=context.check_cancelled)
-    with torch.no_grad():
-        expected = folded(x).argmax(1)
-        agreeing = [int((candidate(x).argmax(1) == expected).sum()) for candidate in (quantized, corrected)]
-    return corrected if agreeing[1] >= agreeing[0] else quantized
 
 
 def _in_turn(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> fx.GraphModule:
