@@ -224,9 +224,9 @@ def _sparse_sentence(timing: SparseTiming) -> str:
     zeros = f"With {wording.percent(timing.sparsity, 0)} % zeros, a product that skips them"
     if timing.sparse_ms < timing.dense_ms:
         times = wording.factor(timing.dense_ms / timing.sparse_ms)
-        return f"{zeros} would make {timing.layer}, the largest layer, {times} faster (measured apart, with SciPy)."
+        return f"{zeros} would make the largest layer ({timing.layer}) {times} faster (measured apart, with SciPy)."
     times = wording.factor(timing.sparse_ms / timing.dense_ms)
-    return f"{zeros} would even make {timing.layer}, the largest layer, {times} slower (measured apart, with SciPy)."
+    return f"{zeros} would even make the largest layer ({timing.layer}) {times} slower (measured apart, with SciPy)."
 
 
 def _number_reasons(recipe: Recipe, result: Result) -> list[str]:

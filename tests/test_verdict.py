@@ -193,7 +193,7 @@ def test_thin_layers_with_fewer_operations_are_explained_otherwise():
 
 @pytest.mark.parametrize(
     ("sparse_ms", "words"),
-    [(0.5, "2.0× faster (measured apart"), (2.0, "even make hidden, the largest layer, 2.0× slower")],
+    [(0.5, "2.0× faster (measured apart"), (2.0, "even make the largest layer (hidden) 2.0× slower")],
 )
 def test_what_skipping_zeros_would_be_worth_is_told_where_it_was_measured(sparse_ms, words):
     assert words in reasons(WEIGHTS, sparse=(timing(1.0, sparse_ms),))
