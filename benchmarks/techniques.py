@@ -30,13 +30,15 @@ from rich.table import Table
 from compression import ENGINE_VERSION, paths, wording
 from compression.errors import CompressionError, NotApplicable
 from compression.recipe import Recipe, make_recipe
-from compression.settings import schooling
+from compression.schooling import Budget, budget_epochs, student_epochs
 from sample_models.catalogue import MODELS, find_model
 
 Row = dict[str, Any]
 Steps = list[dict[str, Any]]
 
-BUDGETS = ("none", "quick")
+BUDGETS: tuple[Budget, ...] = ("none", "quick")
+STUDENT_SIZE = ("student", "width_mult", "depth_mult", "resolution")
+"""Settings of a student that decide how long one pass of training it takes."""
 WIDE = 220
 """Characters a line where no terminal says how wide it is."""
 COLUMNS = (
@@ -47,11 +49,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """For which model the steps are, and how many epochs a step may train: the network, or a student; 0 is none."""
+    """For which model the steps are, and how much they may train."""
 
     model: str
-    epochs: float
-    student_epochs: float
+    budget: Budget
+
+    @property
+    def epochs(self) -> float:
+        """Epochs of training the compressed network; 0 is none."""
+        return 0.0 if self.budget == "none" else budget_epochs(self.model, self.budget)
 
     @property
     def peers(self) -> list[str]:
@@ -226,7 +232,13 @@ def students() -> Iterator[Variant]:
 
 
 def _student(**settings: Any) -> Callable[[Plan], Steps]:  # noqa: ANN401
-    return lambda plan: [step("distillation", **({"width_mult": 0.5, "epochs": plan.student_epochs} | settings))]
+    size = {"width_mult": 0.5} | {name: settings[name] for name in STUDENT_SIZE if name in settings}
+
+    def build(plan: Plan) -> Steps:
+        epochs = student_epochs(plan.model, plan.budget, **size)
+        return [step("distillation", **({"width_mult": 0.5, "epochs": epochs} | settings))]
+
+    return build
 
 
 def _taught_by_many(plan: Plan) -> Steps:
@@ -316,19 +328,17 @@ VARIANTS: tuple[Variant, ...] = tuple(
 )  # fmt: skip
 
 
-def cells(models: Sequence[str], techniques: Sequence[str], budgets: Sequence[str], word: str = "") -> list[Cell]:
+def cells(models: Sequence[str], techniques: Sequence[str], budgets: Sequence[Budget], word: str = "") -> list[Cell]:
     """The places of the table that are asked for; `word` must occur in the variant's name."""
     chosen = [v for v in VARIANTS if v.technique in techniques and word.lower() in v.name.lower()]
     return [_cell(variant, model, budget) for model in models for variant in chosen for budget in budgets]
 
 
-def _cell(variant: Variant, model: str, budget: str) -> Cell:
+def _cell(variant: Variant, model: str, budget: Budget) -> Cell:
     if budget == "none" and variant.trains:
         return Cell(variant, model, budget, None, "trains by nature")
-    school = schooling(model)
-    epochs = (school.quick, school.quick_student) if budget == "quick" else (0.0, 0.0)
     try:
-        return Cell(variant, model, budget, make_recipe(model, variant.steps(Plan(model, *epochs))))
+        return Cell(variant, model, budget, make_recipe(model, variant.steps(Plan(model, budget))))
     except NotApplicable as error:
         return Cell(variant, model, budget, None, str(error))
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from compression.result import Result
-from compression.settings import FLOAT_BITS, INTEGER_BITS, Budget, Settings
+from compression.schooling import Budget
+from compression.settings import FLOAT_BITS, INTEGER_BITS, Settings
 from compression.sweeps import Curve
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from compression.errors import InvalidRecipe
 from compression.recipe import Recipe, parse_recipe
-from compression.settings import BUDGETS, Budget, Settings, nearest_settings, recipe_of, settings_of
+from compression.schooling import BUDGETS, Budget
+from compression.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
 from compression.sweeps import CURVES, DEFAULT_CURVES, Curve
 from sample_models.catalogue import find_model
 
@@ -30,7 +31,7 @@ class View:
     """
 
     model: str = DEFAULT_MODEL
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=lambda: neutral_settings(DEFAULT_MODEL))
     custom: Recipe | None = None
     curves: tuple[Curve, ...] = DEFAULT_CURVES
 

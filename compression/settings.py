@@ -29,11 +29,10 @@ from compression.recipe import (
     limits,
     make_recipe,
 )
+from compression.schooling import BUDGETS, Budget, budget_epochs, student_epochs, trains
 from sample_models import slimmable
 from sample_models.catalogue import MODELS
 
-Budget = Literal["none", "quick", "thorough"]
-BUDGETS: tuple[Budget, ...] = ("none", "quick", "thorough")
 FLOAT_BITS = 32
 """The bit width slider's neutral end: weights stay 32-bit floats, no quantization step."""
 
@@ -44,6 +43,7 @@ PRUNING_STEP = 5
 MAX_PRUNING = 95
 STUDENT_STEP = 5
 MIN_STUDENT = 10
+MIN_SLIMMABLE = round(100 * limits(SlimmableStudent, "width_mult")[0])
 MIN_DEPTH = 20
 RANK_STEP = 5
 MIN_RANK = 5
@@ -214,11 +214,6 @@ class Settings:
         return trains(recipe_of("any", self))
 
 
-def trains(recipe: Recipe) -> bool:
-    """Whether any step of a recipe trains."""
-    return any(getattr(step, "epochs", 0) > 0 for step in recipe.steps)
-
-
 def help_of(setting: str, step_type: type[Step]) -> str:
     """The sentence about a control that is a plain setting of a step."""
     return help_text(step_type, _FIELDS[step_type][setting])
@@ -229,73 +224,14 @@ def limits_of(setting: str, step_type: type[Step]) -> tuple[float, float]:
     return limits(step_type, _FIELDS[step_type][setting])
 
 
-@dataclass(frozen=True)
-class Schooling:
-    """Epochs of one model's two budgets, and how fast a worker trains it.
-
-    Quick is meant to take a few seconds on one slow core, thorough five to ten times as long.
-    `images_per_second` was seen on one core of a 2-core cloud machine, forward and backward.
-    """
-
-    quick: float
-    thorough: float
-    quick_student: float
-    thorough_student: float
-    images_per_second: float
-    train_images: int
-
-
-SCHOOLING = {
-    "mlp-digits": Schooling(20, 120, 40, 200, 30_000, 969),
-    "lenet300-mnist5k": Schooling(4, 30, 10, 60, 8_000, 3_244),
-    "lenet5-mnist5k": Schooling(3, 20, 8, 50, 3_000, 3_244),
-    "resnet8-mnist5k": Schooling(1, 8, 3, 20, 1_000, 3_244),
-    "resnet20-fashion": Schooling(0.05, 0.4, 0.08, 0.6, 330, 57_488),
-    "mobilenet-fashion": Schooling(0.05, 0.4, 0.1, 0.8, 400, 57_488),
-}
-_UNKNOWN_MODEL = Schooling(1, 8, 3, 20, 500, 10_000)
-
-
-def schooling(model: str) -> Schooling:
-    """The model's epochs and speed; cautious ones for a model not listed."""
-    return SCHOOLING.get(model, _UNKNOWN_MODEL)
-
-
 def epochs_of(model: str, settings: Settings, *, student: bool) -> float:
-    """Epochs of a training step. A student always trains: without a budget it gets the quick one."""
+    """Epochs of a training step: those that were asked for, or else the budget's."""
     if settings.epochs is not None:
         return settings.epochs
-    plan = schooling(model)
-    if settings.budget == "thorough":
-        return plan.thorough_student if student else plan.thorough
-    return plan.quick_student if student else plan.quick
-
-
-FAMILY_COST = {"mobilenet_v3_small": 4.0, "efficientnet_b0": 16.0, "squeezenet": 3.0}
-"""Rough time of one training pass of a full-size student of another family, in passes of the model's own."""
-
-TEACHER_COST = 0.33
-"""A teacher's forward pass against a pass of training, which also goes backward."""
-
-
-def training_seconds(recipe: Recipe) -> float:
-    """Rough seconds of training in a recipe; 0 without a training step.
-
-    A student costs its own width (about the square of `width_mult`) plus a third for each teacher's
-    forward pass; so does training with the original's help.
-    """
-    plan = schooling(recipe.model)
-    passes = sum(getattr(step, "epochs", 0.0) * _cost(step) for step in recipe.steps)
-    return passes * plan.train_images / plan.images_per_second
-
-
-def _cost(step: Step) -> float:
-    """One epoch of a training step, in epochs of plain training of the model itself."""
-    if isinstance(step, Distillation):
-        size = step.width_mult**2 * step.depth_mult * FAMILY_COST.get(step.student, 1.0)
-        return size + TEACHER_COST * max(1, len(step.teachers))
-    helped = isinstance(step, FineTuning) and step.alpha > 0
-    return 1 + TEACHER_COST if helped else 1.0
+    if not student:
+        return budget_epochs(model, settings.budget)
+    size = {"width_mult": settings.student_percent / 100, "depth_mult": settings.depth_percent / 100}
+    return student_epochs(model, settings.budget, student=settings.student, resolution=settings.resolution, **size)
 
 
 def recipe_of(model: str, settings: Settings) -> Recipe:
@@ -328,7 +264,7 @@ def _student_steps(model: str, settings: Settings) -> list[dict[str, Any]]:
     if not settings.has_student:
         return []
     if settings.student == "slimmable":
-        width = max(settings.student_percent / 100, limits(SlimmableStudent, "width_mult")[0])
+        width = max(settings.student_percent, MIN_SLIMMABLE) / 100
         return [_step(SlimmableStudent, settings, {"width_mult": width})]
     same = settings.student == "same"
     without = (*(["resolution"] if same else []), *(["match_weight"] if settings.match == "none" else []))
@@ -428,7 +364,7 @@ def settings_of(recipe: Recipe, budget: Budget = "none") -> Settings | None:
 
 def nearest_settings(recipe: Recipe) -> Settings:
     """The controls' position closest to a recipe, which may be one that they cannot express."""
-    settings = Settings(seed=recipe.seed)
+    settings = replace(neutral_settings(recipe.model), seed=recipe.seed)
     for step in recipe.steps:
         plain = {name: _typed(name, getattr(step, field)) for name, field in _FIELDS[type(step)].items()}
         settings = replace(settings, **(plain | _main_settings(step, settings)))
@@ -498,9 +434,18 @@ def has_slimmable(model: str) -> bool:
     return model in slimmable.slimmable_models()
 
 
-def fitted_to(settings: Settings, model: str) -> Settings:
-    """The settings without what does not exist for `model`: a slimmable network, teachers on other data."""
-    student = "same" if settings.student == "slimmable" and not has_slimmable(model) else settings.student
+def neutral_settings(model: str) -> Settings:
+    """Where the controls start. Students need no training where a slimmable network comes with the model."""
+    return Settings(student="slimmable" if has_slimmable(model) else "same")
+
+
+def fitted_to(settings: Settings, model: str, before: str) -> Settings:
+    """The settings taken over from the model `before`, with what exists for `model`.
+
+    Students are of the new model's usual kind if they were of the old one's, and teachers have seen its data.
+    """
+    usual = settings.student == neutral_settings(before).student
+    student = neutral_settings(model).student if usual or settings.student == "slimmable" else settings.student
     teachers = tuple(name for name in settings.teachers if name in teachers_for(model))
     return replace(settings, student=student, teachers=teachers)
 

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from compression.recipe import MAX_STEPS, Distillation, FineTuning, MagnitudePruning, Recipe, Step
-from compression.settings import Budget, Settings, has_slimmable, recipe_of
+from compression.schooling import Budget
+from compression.settings import Settings, has_slimmable, recipe_of
 
 Curve = Literal[
     "channel_pruning",
@@ -30,10 +31,12 @@ DEFAULT_CURVES: tuple[Curve, ...] = (
     "channel_pruning",
     "magnitude_pruning",
     "quantization",
+    "slimmable_student",
     "distillation",
     "student_control",
 )
-"""What is measured and drawn unless the person asks for more: the three sliders, and the fair control."""
+"""What is measured and drawn unless the person asks for more: the three sliders, students that need no training
+where the model has them, and the fair control of those that do."""
 TRAINED_CURVES: tuple[Curve, ...] = ("distillation", "student_control")
 """Curves whose points always train, whatever the budget."""
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
         View("mlp-digits", Settings(pruning_percent=90, remove="weights", seed=7)),
         View("mlp-digits", Settings(weight_bits=8, budget="quick")),
         View("mlp-digits", Settings(50, remove="weights", criterion="second_order", pattern="2:4")),
-        View("resnet8-mnist5k", Settings(rank_percent=50, separable_percent=25, coding="packed", rate_weight=0.25)),
+        View("resnet20-fashion", Settings(rank_percent=50, separable_percent=25, coding="packed", rate_weight=0.25)),
         View("resnet8-mnist5k", Settings(student="squeezenet", resolution=16, teachers=("lenet5-mnist5k",))),
         View(curves=("quantization", "low_rank")),
         View(curves=()),
@@ -38,8 +39,8 @@ def test_recipes_beyond_the_sliders_open_too():
 
 def test_a_link_may_be_incomplete():
     assert view_from({}) == View()
-    assert view_from({"model": "mlp-digits"}) == View("mlp-digits")
-    assert view_from({"recipe": PRUNED}) == View(DEFAULT_MODEL, Settings(pruning_percent=50))
+    assert view_from({"model": "mlp-digits"}) == View("mlp-digits", Settings())
+    assert view_from({"recipe": PRUNED}) == View(DEFAULT_MODEL, replace(View().settings, pruning_percent=50))
     assert view_from({"recipe": json.dumps({"model": "mlp-digits", "steps": []})}).model == "mlp-digits"
 
 

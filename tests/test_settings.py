@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compression import schooling
 from compression import settings as setting
 from compression.recipe import (
     ChannelPruning,
@@ -15,7 +16,8 @@ from compression.recipe import (
     limits,
     make_recipe,
 )
-from compression.settings import BUDGETS, Settings, nearest_settings, recipe_of, settings_of
+from compression.schooling import BUDGETS
+from compression.settings import Settings, nearest_settings, recipe_of, settings_of
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -45,7 +47,7 @@ def test_without_a_budget_nothing_but_the_student_trains():
     settings = Settings(pruning_percent=50, weight_bits=2, student_percent=50)
     recipe = recipe_of(MODEL, settings)
     assert techniques(recipe) == ["distillation", "channel_pruning", "quantization"]
-    assert recipe.steps[0].epochs == setting.schooling(MODEL).quick_student
+    assert recipe.steps[0].epochs == schooling.schooling(MODEL).quick_student
     assert settings.trains
     assert not replace(settings, student_percent=100).trains
 
@@ -120,21 +122,6 @@ def test_slider_ranges_lie_within_the_legal_ones():
     assert low == 0
     assert high == setting.MAX_PRUNING / 100
     assert limits(Distillation, "width_mult") == (setting.MIN_STUDENT / 100, 1)
-
-
-def test_quick_takes_seconds_and_thorough_several_times_as_long():
-    for model in MODELS:
-        quick, thorough = (
-            setting.training_seconds(recipe_of(model, Settings(pruning_percent=50, budget=budget)))
-            for budget in ("quick", "thorough")
-        )
-        assert 0 < quick <= 12
-        assert 4 * quick <= thorough <= 12 * quick
-
-
-def test_a_smaller_student_trains_faster():
-    half, full = (setting.training_seconds(recipe_of(MODEL, Settings(student_percent=p))) for p in (30, 90))
-    assert 0 < half < full
 
 
 EVERYTHING = Settings(
@@ -228,7 +215,7 @@ def test_a_pattern_fixes_the_zeros():
 def test_pruning_while_training_takes_the_place_of_fine_tuning():
     settings = Settings(pruning_percent=90, remove="weights", gradual=True, regrowth="gradient", budget="quick")
     (step,) = recipe_of(MODEL, settings).steps
-    assert (step.epochs, step.regrowth) == (setting.schooling(MODEL).quick, "gradient")
+    assert (step.epochs, step.regrowth) == (schooling.schooling(MODEL).quick, "gradient")
     assert settings.trains
     (step,) = recipe_of(MODEL, replace(settings, budget="none")).steps
     assert (step.epochs, step.regrowth) == (0, "none")
@@ -264,7 +251,7 @@ def test_another_family_is_a_student_at_every_size_and_a_slimmable_one_needs_no_
     assert recipe_of(MODEL, Settings(student="slimmable")).is_baseline
     narrow = recipe_of(MODEL, Settings(student="slimmable", student_percent=10))
     assert narrow.steps[0].width_mult == limits(SlimmableStudent, "width_mult")[0]
-    assert setting.training_seconds(narrow) == 0
+    assert schooling.training_seconds(narrow) == 0
 
 
 @pytest.mark.parametrize(
@@ -283,15 +270,29 @@ def test_help_from_the_original_is_in_every_fine_tuning():
     settings = Settings(50, 4, budget="quick", recover_alpha=0.7, recover_temperature=2.0)
     tuned = [step for step in recipe_of(MODEL, settings).steps if step.technique == "fine_tuning"]
     assert [(step.alpha, step.temperature) for step in tuned] == [(0.7, 2.0)] * 2
-    plain = setting.training_seconds(recipe_of(MODEL, replace(settings, recover_alpha=0.0)))
-    assert setting.training_seconds(recipe_of(MODEL, settings)) > plain
+    plain = schooling.training_seconds(recipe_of(MODEL, replace(settings, recover_alpha=0.0)))
+    assert schooling.training_seconds(recipe_of(MODEL, settings)) > plain
 
 
 def test_what_a_model_does_not_have_is_left_out():
     asked = Settings(student="slimmable", teachers=("lenet300-mnist5k", "resnet20-fashion"))
-    fitted = setting.fitted_to(asked, "lenet5-mnist5k")
-    assert fitted.teachers == ("lenet300-mnist5k",)
-    assert setting.fitted_to(asked, "mlp-digits").student == "same"
+    fitted = setting.fitted_to(asked, "lenet5-mnist5k", before="resnet8-mnist5k")
+    assert (fitted.student, fitted.teachers) == ("slimmable", ("lenet300-mnist5k",))
+    assert setting.fitted_to(asked, "mlp-digits", before="resnet8-mnist5k").student == "same"
+
+
+def test_students_need_no_training_where_the_model_brings_them_unless_it_is_asked_for():
+    asked = replace(setting.neutral_settings("lenet5-mnist5k"), student_percent=50)
+    assert techniques(recipe_of("lenet5-mnist5k", asked)) == ["slimmable_student"]
+    assert techniques(recipe_of("lenet5-mnist5k", replace(asked, student="same"))) == ["distillation"]
+    assert setting.neutral_settings("mlp-digits") == Settings()
+
+
+def test_another_model_brings_its_usual_students():
+    usual, chosen = Settings(), Settings(student="squeezenet")
+    assert setting.fitted_to(usual, "lenet5-mnist5k", before="mlp-digits").student == "slimmable"
+    assert setting.fitted_to(usual, "resnet8-mnist5k", before="lenet5-mnist5k").student == "same"
+    assert setting.fitted_to(chosen, "lenet5-mnist5k", before="mlp-digits").student == "squeezenet"
 
 
 def test_teachers_are_the_models_on_the_same_data():

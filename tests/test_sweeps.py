@@ -2,7 +2,8 @@ import pytest
 
 from compression import sweeps
 from compression.recipe import MAX_STEPS, make_recipe
-from compression.settings import BUDGETS, Settings, recipe_of
+from compression.schooling import BUDGETS
+from compression.settings import Settings, recipe_of
 from compression.sweeps import CURVES, DEFAULT_CURVES
 from sample_models.catalogue import MODELS
 

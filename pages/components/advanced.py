@@ -21,7 +21,6 @@ from compression.recipe import (
     MagnitudePruning,
     Quantization,
     SecondOrderPruning,
-    SlimmableStudent,
     WeightSharing,
     help_text,
     limits,
@@ -32,11 +31,13 @@ from compression.settings import (
     INTEGER_BITS,
     MIN_DEPTH,
     MIN_RANK,
+    MIN_SLIMMABLE,
     RANK_STEP,
     SHARE_STEP,
     STUDENT_STEP,
     Settings,
     has_slimmable,
+    neutral_settings,
     teachers_for,
 )
 from pages.components import state
@@ -79,8 +80,8 @@ _GRANULARITY = {"channel": "one a channel", "tensor": "one a layer"}
 _ACTIVATIONS = {"static": "fixed beforehand", "dynamic": "found for each image"}
 _FLOATS = {"float16": "float16", "bfloat16": "bfloat16"}
 _STUDENT = {
-    "same": "same family",
-    "slimmable": "slimmable: no training",
+    "same": "same family, trained for its size",
+    "slimmable": "same family, ready in all sizes (slimmable)",
     "mobilenet_v3_small": "MobileNetV3-small",
     "efficientnet_b0": "EfficientNet-B0",
     "squeezenet": "SqueezeNet",
@@ -120,27 +121,28 @@ def show(view: View) -> dict[str, Any]:
 
 
 def _reset(view: View) -> None:
-    changed = changed_settings(view.settings)
+    changed = changed_settings(view.model, view.settings)
     words = f"{len(changed)} advanced setting{'' if len(changed) == 1 else 's'} changed"
     st.button(
         "Back to defaults",
         icon=":material/restart_alt:",
         disabled=not changed,
         help=f"{words}. The three sliders and the budget stay.",
-        on_click=lambda: state.show(replace(view, settings=_only_basic(view.settings), custom=None)),
+        on_click=lambda: state.show(replace(view, settings=_only_basic(view), custom=None)),
         key="reset_advanced",
     )
 
 
-def changed_settings(settings: Settings) -> tuple[str, ...]:
-    """Names of the advanced settings that differ from their defaults."""
-    neutral = Settings()
+def changed_settings(model: str, settings: Settings) -> tuple[str, ...]:
+    """Names of the advanced settings that differ from where they start for the model."""
+    neutral = neutral_settings(model)
     names = (field.name for field in fields(settings) if field.name not in BASIC)
     return tuple(name for name in names if getattr(settings, name) != getattr(neutral, name))
 
 
-def _only_basic(settings: Settings) -> Settings:
-    return Settings(**{name: getattr(settings, name) for name in BASIC})
+def _only_basic(view: View) -> Settings:
+    basic = {name: getattr(view.settings, name) for name in BASIC}
+    return replace(neutral_settings(view.model), **basic)
 
 
 def _has_budget() -> bool:
@@ -246,8 +248,7 @@ def _activation_bits(off: bool) -> dict[str, Any]:
 def _student(view: View) -> dict[str, Any]:
     values = choice("Family", "student", _families(view), Distillation)
     if values["student"] == "slimmable":
-        low = 100 * limits(SlimmableStudent, "width_mult")[0]
-        st.caption(f"One network holds trained students of every width from {low:.0f} %: no training is needed.")
+        st.caption(f"One network holds trained students of every width from {MIN_SLIMMABLE} %: no training is needed.")
         return values
     if values["student"] == "same":
         return values | _lessons(view, off=value_of("student_percent") == 100)

@@ -10,26 +10,25 @@ import streamlit as st
 from compression import wording
 from compression.links import View
 from compression.recipe import ChannelPruning, Distillation, Quantization, help_text
+from compression.schooling import BUDGETS, schooling, training_seconds
 from compression.settings import (
     BIT_WIDTHS,
-    BUDGETS,
     FLOAT_BITS,
     MAX_PRUNING,
+    MIN_SLIMMABLE,
     MIN_STUDENT,
     PRUNING_STEP,
     STUDENT_STEP,
     Settings,
-    schooling,
-    training_seconds,
 )
 from pages.components import advanced, widgets
-from pages.components.widgets import common, percentage
+from pages.components.widgets import common, percentage, value_of
 
 
 def show(view: View) -> View:
     """Draw the controls at the view's position; returns the view they say now."""
     widgets.place(view.settings)
-    values = {**_sliders(), **_budget(view.model)}
+    values = {**_sliders(), **_student_size(), **_budget(view.model)}
     note = st.container()
     values |= advanced.show(view)
     now = current_view(view, replace(view.settings, **values))
@@ -56,11 +55,17 @@ def _sliders() -> dict[str, Any]:
             "Bit width", BIT_WIDTHS, format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
             **common("weight_bits", help_text(Quantization, "weight_bits") + " 32 is off."),
         ),
-        **percentage(
-            "Student size", "student_percent", (MIN_STUDENT, 100), STUDENT_STEP,
-            help_text(Distillation, "width_mult") + " 100 % is off; below it the student has to be trained.",
-        ),
     }  # fmt: skip
+
+
+def _student_size() -> dict[str, Any]:
+    """A slimmable network has no students below a certain width."""
+    slimmable = value_of("student") == "slimmable"
+    low = MIN_SLIMMABLE if slimmable else MIN_STUDENT
+    widgets.raise_to("student_percent", low)
+    effort = "Students of this model come trained" if slimmable else "below it the student has to be trained"
+    words = f"{help_text(Distillation, 'width_mult')} 100 % is off{'. ' if slimmable else '; '}{effort}."
+    return percentage("Student size", "student_percent", (low, 100), STUDENT_STEP, words)
 
 
 def _budget(model: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def choose(view: View) -> View:
     if name == view.model:
         return view
     widgets.forget(("student", "teachers", "curves"))
-    return replace(view, model=name, settings=fitted_to(view.settings, name), custom=None)
+    return replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None)
 
 
 def card_of(model: str) -> dict[str, Any] | None:

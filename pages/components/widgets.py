@@ -34,6 +34,12 @@ def value_of(field: str) -> Any:  # noqa: ANN401  (fields of Settings differ in 
     return st.session_state[key(field)]
 
 
+def raise_to(field: str, low: int) -> None:
+    """Move a control that is below a limit up to it; before the control is drawn."""
+    if value_of(field) < low:
+        st.session_state[key(field)] = low
+
+
 def forget(fields: Iterable[str]) -> None:
     """Let these controls take their position anew from the view."""
     for field in fields:

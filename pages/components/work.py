@@ -13,7 +13,7 @@ from compression import jobs
 from compression.links import View
 from compression.recipe import Recipe
 from compression.result import Result
-from compression.settings import training_seconds
+from compression.schooling import training_seconds
 from compression.store import Job, JobState
 from compression.sweeps import Curve, control_of, curve_recipes, curves_for, sweep_recipes
 from pages.components import state

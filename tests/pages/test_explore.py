@@ -8,7 +8,7 @@ from page_tools import checked, progress
 
 from compression.links import View, parameters_of
 from compression.recipe import make_recipe
-from compression.settings import Settings, recipe_of
+from compression.settings import Settings, neutral_settings, recipe_of
 from compression.sweeps import sweep_recipes
 from pages.components import charts, insight, state, table, work
 from sample_models.catalogue import MODELS
@@ -52,7 +52,7 @@ def test_every_model_opens(explore, model):
     [
         ("slider", "pruning_percent", 50, {"technique": "channel_pruning", "pruning_ratio": 0.5}),
         ("select_slider", "weight_bits", 4, {"technique": "quantization", "weight_bits": 4, "activation_bits": 8}),
-        ("slider", "student_percent", 50, {"technique": "distillation", "width_mult": 0.5, "epochs": 8.0}),
+        ("slider", "student_percent", 50, {"technique": "slimmable_student", "width_mult": 0.5}),
     ],
 )
 def test_moving_a_slider_measures_at_once_and_is_in_the_url(explore, engine, kind, field, value, step):
@@ -236,10 +236,11 @@ def test_a_click_on_a_point_moves_the_sliders(monkeypatch):
     session = {state.SETTING + "weight_bits": 8}
     monkeypatch.setattr("streamlit.session_state", session)
     charts._clicked(clicked.recipe_id, shown)
-    assert session["view"] == View(MODEL, Settings(weight_bits=2))
+    moved = View(MODEL, replace(neutral_settings(MODEL), weight_bits=2))
+    assert session["view"] == moved
     assert state.SETTING + "weight_bits" not in session
     charts._clicked("no such point", shown)
-    assert session["view"] == View(MODEL, Settings(weight_bits=2))
+    assert session["view"] == moved
 
 
 def test_both_charts_are_drawn_with_a_description(explore):
@@ -340,13 +341,13 @@ KIND = {field: kind for kind, fields in KINDS.items() for field in fields}
         (
             Settings(),
             {"student": "squeezenet"},
-            [{"technique": "distillation", "width_mult": 1.0, "student": "squeezenet", "epochs": 8.0}],
+            [{"technique": "distillation", "width_mult": 1.0, "student": "squeezenet", "epochs": 1.5}],
         ),
         (
             Settings(student="squeezenet"),
             {"depth_percent": 60, "resolution": 16},
             [{"technique": "distillation", "width_mult": 1.0, "student": "squeezenet", "depth_mult": 0.6,
-              "resolution": 16, "epochs": 8.0}],
+              "resolution": 16, "epochs": 4.0}],
         ),
         (
             Settings(student_percent=50, match="hint"),
@@ -400,7 +401,7 @@ def test_no_setting_is_without_a_control(explore):
     ],
 )
 def test_controls_without_effect_are_disabled(explore, settings, kind, names):
-    page = explore(**parameters_of(View(MODEL, settings)))
+    page = explore(**parameters_of(View("mlp-digits", settings)))
     for name in names:
         assert setting(page, kind, name).disabled, name
 
@@ -428,15 +429,31 @@ def test_a_codebook_says_how_many_values_a_bit_width_means(explore):
 
 
 def test_a_slimmable_student_is_offered_where_there_is_one(explore, monkeypatch):
-    assert "slimmable: no training" not in setting(explore(model="mlp-digits"), "selectbox", "student").options
+    offered = "same family, ready in all sizes (slimmable)"
+    assert offered not in setting(explore(model="mlp-digits"), "selectbox", "student").options
     monkeypatch.setattr("sample_models.slimmable.slimmable_models", lambda: ("mlp-digits",))
     page = explore(model="mlp-digits")
-    assert "slimmable: no training" in setting(page, "selectbox", "student").options
-    setting(page, "selectbox", "student").set_value("slimmable")
+    assert offered in setting(page, "selectbox", "student").options
+    assert setting(page, "selectbox", "student").value == "slimmable"
     setting(page, "slider", "student_percent").set_value(50)
     checked(page.run())
     assert url_recipe(page)["steps"] == [{"technique": "slimmable_student", "width_mult": 0.5}]
     assert "No training" in texts(page.caption)
+
+
+def test_the_student_slider_goes_as_low_as_there_are_students(explore):
+    page = explore()
+    slider = setting(page, "slider", "student_percent")
+    assert (slider.min, slider.max) == (25, 100)
+    setting(page, "selectbox", "student").set_value("same")
+    checked(page.run())
+    setting(page, "slider", "student_percent").set_value(10)
+    checked(page.run())
+    assert url_recipe(page)["steps"][0]["width_mult"] == 0.1
+    setting(page, "selectbox", "student").set_value("slimmable")
+    checked(page.run())
+    assert setting(page, "slider", "student_percent").value == 25
+    assert url_recipe(page)["steps"] == [{"technique": "slimmable_student", "width_mult": 0.25}]
 
 
 def test_another_model_drops_what_it_does_not_have(explore):
@@ -453,7 +470,7 @@ def test_back_to_defaults_keeps_the_sliders(explore):
     assert "2 advanced settings changed" in button.help
     button.click()
     checked(page.run())
-    assert page.session_state["view"].settings == Settings(50, 4)
+    assert page.session_state["view"].settings == replace(neutral_settings(MODEL), pruning_percent=50, weight_bits=4)
     assert setting(page, "selectbox", "coding").value == "context"
     assert page.button(key="reset_advanced").disabled
 
