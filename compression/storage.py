@@ -3,11 +3,11 @@
 Format (integers are LEB128 varints unless a size is given):
 
     4 bytes   magic: "CNN" and byte 0x1A
-    1 byte    version: 2
+    1 byte    version: 3
     4 bytes   CRC-32 of everything behind it, little-endian
     graph     the ModelProto without the numbers of its initializers (`raw_data`), see
               `compression.primitives.graph_coder`
-    stream    length and bytes: the arithmetic coder's decisions for all CONTEXT records, see
+    stream    length and bytes: the range coder's codes of all CONTEXT records, see
               `compression.primitives.range_coder`
     records   one for each initializer, in the graph's order, of one of these kinds:
               0 ABSENT    no raw_data: its numbers, if any, stand in the graph
@@ -22,10 +22,12 @@ positions, codebooks, scales, biases.
 
 `encode` writes down in one of three ways: `packed` uses as many bits for each code as the largest needs,
 `huffman` the Huffman codes, gaps and shared values of "Deep compression" (Han et al., 2016), and `context`
-adaptive arithmetic coding. All are decoded alike, on every machine to the same bits: see `range_coder` for why.
+adaptive arithmetic coding. All are decoded alike, on every machine to the same bits: see `range_coder` and
+`adaptive_model` for why.
 
 `decode` trusts nothing: every length is compared with the bytes that are left, everything decoded together
-may take up 64 MiB, or 1,000 times the stored file where that is more, and there is nothing to execute.
+may take up 64 MiB, or 1,000 times the stored file where that is more, what takes time without taking space is
+charged to the same account, and there is nothing to execute.
 """
 
 from __future__ import annotations
@@ -48,14 +50,14 @@ from onnx import TensorProto
 
 from compression.errors import CorruptFile
 from compression.ledger import proportional, roles
+from compression.primitives.byte_reader import Reader, varint
 from compression.primitives.coders import (
     Integers,
-    Reader,
     decode_vector,
     encode_vector,
     little_endian,
     packed_vector,
-    varint,
+    single_code_bytes,
 )
 from compression.primitives.context_coder import ContextDecoder, ContextEncoder
 from compression.primitives.graph_coder import compress_graph, decompress_graph
@@ -64,7 +66,7 @@ from compression.result import STORED_PARTS
 Coding = Literal["context", "huffman", "packed"]
 
 MAGIC = b"CNN\x1a"
-VERSION = 2
+VERSION = 3
 MIN_BUDGET = 64 << 20
 MAX_EXPANSION = 1000
 """A layer of zeros shrinks to a few bytes, a real network at most about a hundredfold."""
@@ -128,8 +130,8 @@ def decode(data: bytes) -> onnx.ModelProto:
 def ledger(data: bytes) -> dict[str, int]:
     """How many bytes of a stored file each of `STORED_PARTS` takes; they add up to the file.
 
-    Bytes are counted as they are read. Those of the arithmetic coder's stream, where decisions share bytes,
-    are divided by what each part's decisions cost (-log2 of their probabilities). Zero flags count as positions.
+    Bytes are counted as they are read. Those of the arithmetic coder's stream, where codes share bytes,
+    are divided by what each part's codes cost (-log2 of their probabilities). Zero flags count as positions.
     Raises `CorruptFile` like `decode`.
     """
     parsed = _parse(data, counts=True)
@@ -221,9 +223,13 @@ def _huffman(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> by
 
 
 def _smallest(contexts: ContextEncoder, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
-    plain = _huffman(values, shape, exponent_bits)
-    coded = contexts.encode(values, shape, exponent_bits, limit=len(plain) - 1)
-    return plain if coded is None else bytes([Record.CONTEXT]) + coded
+    """Arithmetic codes, or Huffman codes where these are smaller: not below the entropy of single codes."""
+    attempt = contexts.attempt(values, shape, exponent_bits)
+    if attempt is None or (values.itemsize > 1 or attempt.size > single_code_bytes(values)):
+        plain = _huffman(values, shape, exponent_bits)
+        if attempt is None or attempt.size >= len(plain) - 1:
+            return plain
+    return bytes([Record.CONTEXT]) + contexts.keep(attempt)
 
 
 def _elements(tensor: onnx.TensorProto) -> NDArray[Any]:

@@ -22,21 +22,20 @@ is vectorised. The decoder believes no length: it compares it with what is left 
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compression.errors import CorruptFile
+from compression.primitives.bit_packing import pack_bits, packed_bytes, unpack_bits
+from compression.primitives.byte_reader import Reader, inflate, varint
 
 Integers = NDArray[np.integer[Any]]
 
-_CHUNK = 1 << 16
-"""Elements whose bits are spread out at once: a multiple of 8, so that chunks end on whole bytes."""
 _SAMPLE = 2048
 _ENTROPY_SAMPLE = 1 << 14
 """Bytes: 64 of each value on average; random bytes then come out at 7.99 bits."""
@@ -45,7 +44,6 @@ _TINY = 64
 _MAX_GAP_WIDTH = 8
 _MAX_DEPTH = 5
 """ROWS of SPARSE of PALETTE of HUFFMAN indices is the deepest that the encoder makes, plus one."""
-_MAX_VARINT_BYTES = 10
 
 
 class Method(enum.IntEnum):
@@ -60,76 +58,6 @@ class Method(enum.IntEnum):
     SPARSE = 6
     ROWS = 7
     PLANES = 8
-
-
-class Reader:
-    """Reads bytes in order; raises `CorruptFile` rather than reading or allocating too much.
-
-    `budget` is the number of bytes that everything decoded from the file may take up together. `ledger`
-    counts the bytes read for each part of the file; `current` is the part that is being read.
-    """
-
-    def __init__(self, data: bytes | memoryview, budget: int) -> None:
-        self._data, self._position, self._budget = memoryview(data), 0, budget
-        self.ledger: dict[str, int] = {}
-        self.current = ""
-
-    @property
-    def left(self) -> int:
-        """Bytes not read yet."""
-        return len(self._data) - self._position
-
-    def take(self, size: int) -> memoryview:
-        """The next `size` bytes."""
-        if size > self.left:
-            raise CorruptFile(f"The stored file ends too early: {size} bytes expected, {self.left} left.")
-        taken = self._data[self._position : self._position + size]
-        self._position += size
-        self.ledger[self.current] = self.ledger.get(self.current, 0) + size
-        return taken
-
-    @contextlib.contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """What is read inside belongs to the part `name`."""
-        before, self.current = self.current, name
-        try:
-            yield
-        finally:
-            self.current = before
-
-    def detail(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """Like `part`, where the weights' codes are being read; other parts are not divided."""
-        return self.part(name if self.current == "codes" else self.current)
-
-    def byte(self) -> int:
-        """The next byte."""
-        return self.take(1)[0]
-
-    def varint(self) -> int:
-        """The next unsigned integer, seven bits a byte, lowest first (LEB128)."""
-        value = 0
-        for shift in range(0, 7 * _MAX_VARINT_BYTES, 7):
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise CorruptFile("The stored file holds a number of more than ten bytes.")
-
-    def spend(self, size: int) -> None:
-        """Take `size` bytes off the budget, before they are allocated."""
-        self._budget -= size
-        if self._budget < 0:
-            raise CorruptFile("The stored file claims to hold far more than a file of its size can.")
-
-
-def varint(value: int) -> bytes:
-    """The bytes that `Reader.varint` reads; `value` >= 0."""
-    written = bytearray()
-    while value >= 0x80:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
 
 
 # --- encoding ----------------------------------------------------------------------------------------------------
@@ -164,7 +92,7 @@ def _dense(values: Integers, is_float: bool = False) -> bytes:
     if is_float:
         candidates += [*_halves(values), _planes(values)]
     best = min(candidates, key=len, default=None)
-    packed_size = 4 + _packed_bytes(len(values), width)  # at least; packing takes longest, so it is last
+    packed_size = 4 + packed_bytes(len(values), width)  # at least; packing takes longest, so it is last
     if best is None or len(best) > packed_size:
         best = min([_packed(values), *candidates], key=len)
     return best if len(best) <= values.nbytes else _raw(values)
@@ -175,6 +103,13 @@ def packed_vector(values: Integers) -> bytes:
     if _width(values) == 8 * values.itemsize:
         return _raw(values)
     return min(_raw(values), _packed(values), key=len)
+
+
+def single_code_bytes(values: Integers) -> float:
+    """Bytes that any code of single bytes needs at least for bytes distributed like these (Shannon, 1948)."""
+    counts = np.bincount(_unsigned(values), minlength=256)
+    counts = counts[counts > 0]
+    return float((counts * np.log2(len(values) / counts)).sum()) / 8
 
 
 def _raw(values: Integers) -> bytes:
@@ -218,7 +153,7 @@ def _dense_without_palette(values: Integers) -> bytes:
     if values.itemsize > 1 or _width(values) <= 1:
         return _packed(values)
     huffman = _huffman(values)
-    return huffman if len(huffman) <= _packed_bytes(len(values), _width(values)) else _packed(values)
+    return huffman if len(huffman) <= packed_bytes(len(values), _width(values)) else _packed(values)
 
 
 def _huffman(values: Integers) -> bytes:
@@ -334,7 +269,7 @@ def _read_packed(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> In
     if width > bits:
         raise CorruptFile(f"The stored file packs {bits}-bit numbers into {width} bits.")
     unsigned = _unsigned_type(dtype)
-    shifted = unpack_bits(reader.take(_packed_bytes(n, width)), n, width, unsigned)
+    shifted = unpack_bits(reader.take(packed_bytes(n, width)), n, width, unsigned)
     shifted += unsigned.type(minimum % (1 << bits))
     return shifted.view(dtype)
 
@@ -437,49 +372,7 @@ _DECODERS: dict[Method, Callable[[Reader, int, np.dtype[Any], int], Integers]] =
 }
 
 
-def inflate(data: bytes | memoryview, size: int, dictionary: bytes = b"") -> bytes:
-    """Undo raw deflate, whose result must have exactly `size` bytes; never makes more than one byte more."""
-    decoder = zlib.decompressobj(-15, zdict=dictionary) if dictionary else zlib.decompressobj(-15)
-    try:
-        plain = decoder.decompress(data, size + 1)
-    except zlib.error as error:
-        raise CorruptFile(f"A compressed part of the stored file is damaged: {error}.") from error
-    if len(plain) != size or not decoder.eof or decoder.unused_data:
-        raise CorruptFile("A compressed part of the stored file has another length than the file says.")
-    return plain
-
-
-# --- bits --------------------------------------------------------------------------------------------------------
-
-
-def pack_bits(values: NDArray[np.unsignedinteger[Any]], width: int) -> bytes:
-    """The lowest `width` bits of each value, one after the other, highest bit first."""
-    if width == 0:
-        return b""
-    shifts = np.arange(width - 1, -1, -1).astype(values.dtype)
-    one = values.dtype.type(1)
-    chunks = (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
-    return b"".join(np.packbits(((chunk[:, None] >> shifts) & one).astype(np.uint8)).tobytes() for chunk in chunks)
-
-
-def unpack_bits(data: bytes | memoryview, n: int, width: int, dtype: np.dtype[Any]) -> NDArray[np.unsignedinteger[Any]]:
-    """The `n` values that `pack_bits` packed, as unsigned integers of type `dtype` (at least `width` bits)."""
-    values = np.zeros(n, dtype)
-    if width == 0:
-        return values
-    size, packed = dtype.itemsize, np.frombuffer(data, np.uint8)
-    for start in range(0, n, _CHUNK):
-        count = min(_CHUNK, n - start)
-        first = start // 8 * width
-        bits = np.unpackbits(packed[first : first + _packed_bytes(count, width)], count=count * width)
-        padded = np.zeros((count, 8 * size), np.uint8)
-        padded[:, 8 * size - width :] = bits.reshape(count, width)
-        values[start : start + count] = np.packbits(padded, axis=1).view(dtype.newbyteorder(">")).ravel()
-    return values
-
-
-def _packed_bytes(n: int, width: int) -> int:
-    return -(-n * width // 8)
+# --- integers -----------------------------------------------------------------------------------------------------
 
 
 def _width(values: Integers) -> int:

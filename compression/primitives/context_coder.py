@@ -1,6 +1,6 @@
 """Tensors of a network as matrices of small integers, for the adaptive arithmetic coder (`range_coder`).
 
-One stream of decisions serves all tensors of a file. Beside it each tensor keeps a few bytes (integers are
+One stream of codes serves all tensors of a file. Beside it each tensor keeps a few bytes (integers are
 LEB128 varints, *vector* as in `compression.primitives.coders`), first one that says what the matrix holds:
 
     0 CODES    8-bit integers minus an offset: number of offsets (1, or one a row), vector of them; settings
@@ -29,19 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression.errors import CorruptFile
-from compression.primitives.coders import Integers, Reader, decode_vector, pack_bits, packed_vector, unpack_bits, varint
-from compression.primitives.range_coder import (
-    MAX_MAGNITUDE,
-    MAX_WAVES,
-    Decoder,
-    Model,
-    Recorder,
-    Settings,
-    code_matrix,
-    fit_settings,
-    layout_of,
-    stream_of,
-)
+from compression.primitives.adaptive_model import MAX_MAGNITUDE, Model
+from compression.primitives.bit_packing import pack_bits, packed_bytes, unpack_bits
+from compression.primitives.byte_reader import Reader, varint
+from compression.primitives.coders import Integers, decode_vector, packed_vector
+from compression.primitives.range_coder import Decoder, Recorder, Settings, code_matrix, fit_settings, stream_of
+from compression.primitives.scan_order import MAX_WAVES, layout_of
 
 Matrix = NDArray[np.int64]
 
@@ -49,7 +42,8 @@ MAX_COLUMNS = 1 << 17
 """Longer rows are not coded this way: the order in which they are visited would take more memory than they do."""
 _WORKING_BYTES = 24
 """Memory for an element while it is decoded, beside the element: what is known of it, twice, and where it stands."""
-
+_WAVE_BYTES = 1 << 14
+"""Taken off the budget for each wave of places: a wave takes half a millisecond however small it is."""
 
 _SHARERS = 8
 """Elements that must share a value on average: fewer hardly save what the values take."""
@@ -67,13 +61,18 @@ class Kind(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class _Attempt:
+class Attempt:
     """A tensor as it would be written: `data` beside the stream, what would go into it, and the model after it."""
 
     kind: Kind
     data: bytes
     recorder: Recorder
     model: Model
+
+    @property
+    def size(self) -> float:
+        """Bytes, those in the stream included."""
+        return len(self.data) + self.recorder.bits / 8
 
 
 class ContextEncoder:
@@ -83,50 +82,44 @@ class ContextEncoder:
         self._recorders: list[Recorder] = []
         self._models = {False: Model(), True: Model()}
 
-    def encode(
-        self, values: Integers, shape: Sequence[int], exponent_bits: int = 0, limit: int | None = None
-    ) -> bytes | None:
-        """What to write beside the stream for a tensor's elements, or None where that cannot be below `limit` bytes.
+    def attempt(self, values: Integers, shape: Sequence[int], exponent_bits: int = 0) -> Attempt | None:
+        """How a tensor's elements would be written next, or None where they cannot be written this way.
 
         For bit patterns of floats `exponent_bits` is how many of each are its exponent, else 0.
         """
         rows = _rows(shape)
         if not len(values) or len(values) // rows > MAX_COLUMNS:
             return None
-        attempt = self._attempt(values, _planar(shape), exponent_bits)
-        if attempt is None:
-            return None
-        if limit is not None and len(attempt.data) + attempt.recorder.bits / 8 >= limit:
-            return None
+        if values.itemsize == 1:
+            return self._codes(values, _planar(shape))
+        if _may_share(values):
+            distinct, index = np.unique(values, return_inverse=True)
+            if len(distinct) <= min(MAX_MAGNITUDE, int(np.count_nonzero(values)) // _SHARERS):
+                return self._shared(distinct, index, _planar(shape))
+        return self._floats(values, _planar(shape), exponent_bits) if exponent_bits else None
+
+    def keep(self, attempt: Attempt) -> bytes:
+        """Write what was attempted last; returns what belongs beside the stream."""
         self._recorders.append(attempt.recorder)
         self._models[attempt.kind is Kind.FLOATS] = attempt.model
         return attempt.data
 
     def stream(self) -> bytes:
-        """The decisions of all tensors so far."""
+        """The codes of all tensors so far."""
         return stream_of(self._recorders)
 
-    def _attempt(self, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> _Attempt | None:
-        if values.itemsize == 1:
-            return self._codes(values, shape)
-        if _may_share(values):
-            distinct, index = np.unique(values, return_inverse=True)
-            if len(distinct) <= min(MAX_MAGNITUDE, int(np.count_nonzero(values)) // _SHARERS):
-                return self._shared(distinct, index, shape)
-        return self._floats(values, shape, exponent_bits) if exponent_bits else None
-
-    def _codes(self, values: Integers, shape: tuple[int, ...]) -> _Attempt:
+    def _codes(self, values: Integers, shape: tuple[int, ...]) -> Attempt:
         table = values.reshape(shape[0], -1).astype(np.int64)
         offsets = _offsets(table, is_signed=values.dtype.kind == "i")
         head = varint(len(offsets)) + packed_vector(offsets.astype(values.dtype))
         return self._matrix(Kind.CODES, head, table - offsets[:, None], shape)
 
-    def _shared(self, distinct: Integers, index: NDArray[np.intp], shape: tuple[int, ...]) -> _Attempt:
+    def _shared(self, distinct: Integers, index: NDArray[np.intp], shape: tuple[int, ...]) -> Attempt:
         offset = int(np.bincount(index).argmax())
         head = varint(len(distinct)) + packed_vector(distinct) + varint(offset)
         return self._matrix(Kind.SHARED, head, index.reshape(shape[0], -1) - offset, shape)
 
-    def _floats(self, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> _Attempt | None:
+    def _floats(self, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> Attempt | None:
         bits = 8 * values.itemsize
         patterns = values.view(f"u{values.itemsize}").astype(np.uint64)
         mantissa_bits = bits - 1 - exponent_bits
@@ -143,12 +136,12 @@ class ContextEncoder:
         tail = pack_bits(mantissas.astype(f"u{values.itemsize}"), mantissa_bits - low_zeros)
         return self._matrix(Kind.FLOATS, head, signed.reshape(shape[0], -1), shape, tail)
 
-    def _matrix(self, kind: Kind, head: bytes, matrix: Matrix, shape: tuple[int, ...], tail: bytes = b"") -> _Attempt:
+    def _matrix(self, kind: Kind, head: bytes, matrix: Matrix, shape: tuple[int, ...], tail: bytes = b"") -> Attempt:
         width, settings = fit_settings(matrix, shape)
         recorder, model = Recorder(), self._models[kind is Kind.FLOATS].copy()
         if settings.largest:
             code_matrix(recorder, model, layout_of(shape, width), settings, matrix)
-        return _Attempt(kind, bytes([kind]) + head + _written(width, settings) + tail, recorder, model)
+        return Attempt(kind, bytes([kind]) + head + _written(width, settings) + tail, recorder, model)
 
 
 def _rows(shape: Sequence[int]) -> int:
@@ -172,7 +165,8 @@ def _offsets(table: Matrix, *, is_signed: bool) -> Matrix:
 
     On grids without symmetry each row has its own code for zero: about the median, most of all in sparse rows.
     """
-    each = np.sort(table, axis=1)[:, table.shape[1] // 2]
+    middle = table.shape[1] // 2
+    each = np.partition(table, middle, axis=1)[:, middle]
     low = int(table.min())
     common = 0 if is_signed else low + int(np.bincount((table - low).ravel()).argmax())
     if np.abs(table - each[:, None]).sum() < 0.8 * np.abs(table - common).sum():
@@ -195,9 +189,9 @@ def _written(width: int, settings: Settings) -> bytes:
 
 
 class ContextDecoder:
-    """Reads what `ContextEncoder` wrote: a few bytes from the file's reader, decisions from the stream.
+    """Reads what `ContextEncoder` wrote: a few bytes from the file's reader, codes from the stream.
 
-    With `counts`, `bits` sums up what decisions of the reader's parts took of the stream; zero flags of
+    With `counts`, `bits` sums up what codes of the reader's parts took of the stream; zero flags of
     weights count as positions.
     """
 
@@ -253,7 +247,7 @@ class ContextDecoder:
         if int(exponents.min(initial=0)) < 0:
             raise CorruptFile("The stored file's floats have exponents that no float has.")
         width = mantissa_bits - low_zeros
-        mantissas = unpack_bits(self._reader.take(-(-len(kept) * width // 8)), len(kept), width, unsigned)
+        mantissas = unpack_bits(self._reader.take(packed_bytes(len(kept), width)), len(kept), width, unsigned)
         sign_and_exponent = (kept < 0).astype(np.int64) << exponent_bits | exponents
         patterns = np.zeros(len(signed), unsigned)
         patterns[signed != 0] = sign_and_exponent.astype(unsigned) << unsigned.type(mantissa_bits) | (
@@ -267,6 +261,7 @@ class ContextDecoder:
             return np.zeros((shape[0], math.prod(shape[1:])), np.int64)
         if width > math.prod(shape[1:]) or len(layout_of(shape, width).waves) > MAX_WAVES:
             raise CorruptFile(f"The stored file takes rows of a tensor of shape {list(shape)} for images.")
+        self._reader.spend(_WAVE_BYTES * len(layout_of(shape, width).waves))
         before = self._decoder.zero_bits, self._decoder.other_bits
         matrix = code_matrix(self._decoder, self._models[kind is Kind.FLOATS], layout_of(shape, width), settings, None)
         part = self._reader.current

@@ -20,7 +20,7 @@ import onnx
 from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
 
 from compression.errors import CorruptFile
-from compression.primitives.coders import Reader, inflate, varint
+from compression.primitives.byte_reader import Reader, inflate, varint
 from compression.primitives.graph_dictionary import DICTIONARY
 
 _DISTANCES, _LZMA = 1, 2

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from compression.errors import CorruptFile
-from compression.primitives.coders import Reader, encode_vector, varint
+from compression.primitives.byte_reader import Reader, varint
+from compression.primitives.coders import encode_vector
 from compression.primitives.context_coder import ContextDecoder, ContextEncoder, Kind
 
 EXPONENTS = {"f2": 5, "f4": 8}
@@ -19,7 +20,10 @@ def coded(values, exponent_bits=0):
     """What is written beside the stream, and the stream."""
     encoder = ContextEncoder()
     patterns = bits(values) if exponent_bits else values.ravel()
-    return encoder.encode(patterns, values.shape, exponent_bits), encoder.stream()
+    attempt = encoder.attempt(patterns, values.shape, exponent_bits)
+    data = encoder.keep(attempt)
+    assert len(data) + len(encoder.stream()) <= attempt.size + 8  # zeros at the end are not written
+    return data, encoder.stream()
 
 
 def back(data, stream, shape, dtype, exponent_bits=0, budget=1 << 24):
@@ -66,6 +70,12 @@ class TestRoundTrip:
 
 
 class TestSize:
+    def test_is_known_before_it_is_written(self):
+        values = np.random.default_rng(0).integers(-9, 10, (50, 100)).astype(np.int8)
+        encoder = ContextEncoder()
+        attempt = encoder.attempt(values.ravel(), values.shape)
+        assert len(encoder.keep(attempt)) + len(encoder.stream()) == pytest.approx(attempt.size, abs=8)
+
     def size(self, values, exponent_bits=0):
         data, stream = coded(values, exponent_bits)
         return len(data) + len(stream)
@@ -86,11 +96,13 @@ class TestSize:
         common = self.size((values - zero).astype(np.uint8))
         assert self.size(values.astype(np.uint8)) < common + 100
 
-    def test_what_is_not_below_the_limit_is_left_to_others(self):
+    def test_what_is_not_kept_leaves_no_trace(self):
         values = np.random.default_rng(0).integers(-128, 128, (10, 20)).astype(np.int8)
-        encoder = ContextEncoder()
-        assert encoder.encode(values.ravel(), values.shape, limit=200) is None
+        encoder, fresh = ContextEncoder(), ContextEncoder()
+        first = encoder.attempt(values.ravel(), values.shape)
+        again = encoder.attempt(values.ravel(), values.shape)
         assert encoder.stream() == b""
+        assert encoder.keep(again) == fresh.keep(first) and encoder.stream() == fresh.stream() != b""
 
 
 def settings_of(largest, mean=64, width=0):
@@ -111,6 +123,7 @@ class TestHostileInput:
             (bytes([Kind.CODES, 1, 0, 0]) + settings_of(3, 1 << 40), (2, 3), "i1", 0, "mean code"),
             (bytes([Kind.CODES, 1, 0, 0]) + settings_of(3, 1, 9) + bytes(4), (2, 3), "i1", 0, "for images"),
             (bytes([Kind.CODES, 1, 0, 0]) + settings_of(3, 1, 1) + bytes(4), (2, 9999), "i1", 0, "for images"),
+            (bytes([Kind.CODES, 1, 0, 0]) + settings_of(3, 1, 1020) + bytes(4), (4, 1020), "i1", 0, "far more"),
             (bytes([Kind.SHARED, 0]), (2, 3), "u4", 8, "shares 0 values"),
             (bytes([Kind.SHARED, 2, 1, 0, 1, 7, 9]) + settings_of(0), (2, 3), "u4", 8, "not among its 2"),
             (bytes([Kind.FLOATS, 24, 0]), (2, 3), "u4", 8, "bits that no float has"),

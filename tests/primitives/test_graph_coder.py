@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from compression import export
 from compression.errors import CorruptFile
-from compression.primitives.coders import Reader, varint
+from compression.primitives.byte_reader import Reader, varint
 from compression.primitives.graph_coder import _deflate, compress_graph, decompress_graph
 
 NAMES = st.one_of(
