@@ -7,7 +7,7 @@ import gc
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ WARM_UP_NS = 20_000_000
 """Before the first round, for a sleeping processor to raise its clock."""
 ROUNDS = 8
 """Enough for an interval that knows how much loading a network anew changes; each costs some 50 ms."""
+SEARCH_ROUNDS = 4
+"""Half of them, where a search loads tens of networks in each."""
 _LOCK_POLL_S = 0.05
 
 
@@ -88,6 +90,38 @@ def measure_latency(
     ratio, low, high = median_ratio_interval(times[0], times[1], seed)
     (p50, baseline_p50), (p95, baseline_p95) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
     return Latency(p50, p95, baseline_p50, baseline_p95, ratio, low, high)
+
+
+def measure_ratios(
+    files: Sequence[bytes],
+    baseline: bytes,
+    input_shape: tuple[int, int, int],
+    *,
+    runs: int = 40,
+    seed: int = 0,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> list[float]:
+    """Median time of each runtime file over that of the baseline, for a search: no intervals, and fewer runs.
+
+    Like `measure_latency` in all else, but that all files take turns, so that whatever slows the machine down for a
+    while slows them all down.
+    """
+    random = np.random.default_rng(seed)
+    image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
+    times: list[list[int]] = [[] for _ in (baseline, *files)]
+    with machine_lock(check_cancelled):
+        for _ in range(SEARCH_ROUNDS):
+            loaded = [prepare(data, image) for data in (baseline, *files)]
+            for run in loaded:
+                check_cancelled()
+                warm_up(run, 0)
+            with _no_garbage_collection():
+                for _ in range(-(-runs // SEARCH_ROUNDS)):
+                    check_cancelled()
+                    for which in random.permutation(len(loaded)):
+                        times[which].append(_time(loaded[which]))
+    medians = np.median(times, axis=1)
+    return [float(median / medians[0]) for median in medians[1:]]
 
 
 def _load(files: tuple[bytes, bytes], image: NDArray[np.float32], *, reverse: bool, warm_up_ns: int) -> list[Run]:

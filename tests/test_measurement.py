@@ -46,6 +46,26 @@ def fake_runs(monkeypatch):
     return log
 
 
+class TestRatios:
+    def test_each_file_against_the_baseline(self, fake_runs):
+        assert measurement.measure_ratios([b"a", b"b", b"a"], b"b", (1, 8, 8)) == [0.25, 1, 0.25]
+
+    def test_all_take_turns_as_often_and_in_changing_order(self, fake_runs):
+        measurement.measure_ratios([b"a"], b"b", (1, 8, 8), runs=40)
+        assert fake_runs.count("a") == fake_runs.count("b")
+        assert fake_runs.count("a") == 2 * 40 + measurement.SEARCH_ROUNDS * measurement.WARM_UP_RUNS
+        timed = "".join(entry for entry in fake_runs if len(entry) == 1)
+        assert timed.count("aabbaa") and timed.count("bbaabb")
+
+    def test_it_can_be_cancelled(self, fake_runs):
+        def check():
+            if len(fake_runs) > 60:
+                raise Cancelled("no longer wanted")
+
+        with pytest.raises(Cancelled):
+            measurement.measure_ratios([b"a"], b"b", (1, 8, 8), check_cancelled=check)
+
+
 class TestLatency:
     def test_times_in_milliseconds_and_their_ratio(self, fake_runs):
         found = measurement.measure_latency(b"a", b"b", (1, 8, 8), runs=20)

@@ -63,9 +63,10 @@ def recalibrate(model: nn.Module, x: Tensor, check_cancelled: Callable[[], None]
 def measure_statistics(norm: BatchNorm, x: Tensor) -> None:
     """Make the running statistics those of the input `x` (N x C, or N x C x H x W), in place."""
     if norm.running_mean is not None and norm.running_var is not None:
-        others = [dim for dim in range(x.dim()) if dim != 1]
-        norm.running_mean.copy_(x.mean(others))
-        norm.running_var.copy_(x.var(others))
+        mean, variance = torch.batch_norm_update_stats(x, None, None, 0)  # a quarter of the time of x.var
+        values = x.numel() // x.shape[1]
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance * (values / max(values - 1, 1)))
 
 
 def call_count(model: fx.GraphModule, node: fx.Node) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from compression.network import WeightedLayer, module_of
-from compression.primitives.reconstruction import evaluate_node
+from compression.primitives.execution import evaluate_node
 
 Curve = Mapping[int, float]
 """What a layer costs in quality at each number of bits."""

@@ -1,27 +1,26 @@
-"""How strongly the network's answers depend on each weight: the diagonal of the Gauss-Newton matrix."""
+"""How strongly the network's answers depend on what its layers do: the diagonal of the Gauss-Newton matrix.
+
+For each weight (`squared_derivatives`) or for each output channel (`output_sensitivities`). The latter times the second
+moments of a layer's inputs (`moments.layer_grams`) says how far any change of its weights moves the answers, not only
+a change of one weight, but takes inputs and derivatives as independent.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from compression.network import WeightedLayer, clone, weighted_layers
+from compression.network import WeightedLayer, module_of
+from compression.primitives.execution import Call
 
 CURVATURE_BATCH = 32
 """Images at once: the gradient of every image stays apart, and a layer has up to 400,000 weights."""
 
-
-class _Seen(NamedTuple):
-    """What one call of a layer took in, and what it answered."""
-
-    x: Tensor
-    y: Tensor
+SENSITIVITY_IMAGES = 128
+"""Enough for averages of squared gradients that differ by some percent from those of four times as many."""
 
 
 def squared_derivatives(
@@ -35,22 +34,60 @@ def squared_derivatives(
     rounding a weight changes the answers; the gradient of the loss itself nearly vanishes in a trained network.
     Calls of a layer that is used several times are taken as independent.
     """
-    model = clone(model)
-    names = {layer: name for name, layer in weighted_layers(model).items()}
-    calls: list[tuple[WeightedLayer, _Seen]] = []
-    for layer in names:
-        layer.register_forward_hook(lambda layer, inputs, y: calls.append((layer, _Seen(inputs[0].detach(), y))))
-    totals: dict[str, Tensor] = defaultdict(partial(torch.zeros, ()))
+    totals: dict[str, Tensor] = {}
+    for call, gradient in _derivatives(model, x, seed, check_cancelled):
+        squares = _squares(call.layer, call.x.detach(), gradient) / len(x)
+        totals[call.name] = totals.get(call.name, torch.zeros(())) + squares
+    return totals
+
+
+def output_sensitivities(
+    model: fx.GraphModule, x: Tensor, seed: int, check_cancelled: Callable[[], None] = lambda: None
+) -> dict[str, Tensor]:
+    """How much the logits move with each output channel of each weighted layer: name to channels, 0 or more.
+
+    The sum over positions, and the mean over the first `SENSITIVITY_IMAGES` of `x`, of the squared derivative of the
+    logits, summed over the logits in expectation, as in `squared_derivatives`.
+    """
+    x = x[:SENSITIVITY_IMAGES]
+    totals: dict[str, Tensor] = {}
+    for call, gradient in _derivatives(model, x, seed, check_cancelled):
+        per_channel = gradient.square().sum([dim for dim in range(gradient.dim()) if dim != 1])
+        totals[call.name] = totals.get(call.name, torch.zeros(())) + per_channel / len(x)
+    return totals
+
+
+def _derivatives(
+    model: fx.GraphModule, x: Tensor, seed: int, check_cancelled: Callable[[], None]
+) -> Iterator[tuple[Call, Tensor]]:
+    """Each layer's calls on some images at a time, with the derivative of the randomly signed logits by its output."""
     generator = torch.Generator().manual_seed(seed)
     for batch in torch.split(x, CURVATURE_BATCH):
-        check_cancelled()
-        calls.clear()
-        logits = model(batch)
-        signs = torch.randint(0, 2, logits.shape, generator=generator) * 2 - 1
-        gradients = torch.autograd.grad((logits * signs).sum(), [seen.y for _, seen in calls])
-        for (layer, seen), gradient in zip(calls, gradients, strict=True):
-            totals[names[layer]] = totals[names[layer]] + _squares(layer, seen.x, gradient) / len(x)
-    return dict(totals)
+        recorder = _Recorder(model, check_cancelled)
+        with torch.enable_grad():
+            logits = recorder.run(batch.detach().requires_grad_())
+            signs = torch.randint(0, 2, logits.shape, generator=generator) * 2 - 1
+            gradients = torch.autograd.grad((logits * signs).sum(), [call.y for call in recorder.calls])
+        yield from zip(recorder.calls, gradients, strict=True)
+
+
+class _Recorder(fx.Interpreter):
+    """Keeps every call of a weighted layer."""
+
+    def __init__(self, model: fx.GraphModule, check_cancelled: Callable[[], None]) -> None:
+        super().__init__(model)
+        self.model, self.check_cancelled = model, check_cancelled
+        self.calls: list[Call] = []
+
+    def run_node(self, n: fx.Node) -> object:
+        self.check_cancelled()
+        layer = module_of(self.model, n)
+        if not isinstance(layer, WeightedLayer):
+            return super().run_node(n)
+        x = self.env[n.all_input_nodes[0]]  # the interpreter forgets it once nobody needs it
+        y = super().run_node(n)
+        self.calls.append(Call(str(n.target), layer, x, y))
+        return y
 
 
 def _squares(layer: WeightedLayer, x: Tensor, gradient: Tensor) -> Tensor:

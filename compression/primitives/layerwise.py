@@ -10,7 +10,8 @@ from torch import Tensor, fx
 
 from compression.network import WeightedLayer, module_of, weighted_layers
 from compression.primitives.batch_norm import call_count
-from compression.primitives.reconstruction import evaluate_node, is_plain, sampled_rows
+from compression.primitives.execution import evaluate_node, last_reads, layer_calls
+from compression.primitives.moments import has_patches, sampled_rows
 
 MOST_FEATURES = 8192
 """Inputs of one output beyond which a layer is not visited: its matrix of products would fill half a gigabyte."""
@@ -30,8 +31,8 @@ class Visit:
 
 
 def can_visit(layer: WeightedLayer) -> bool:
-    """Whether `layers_in_turn` stops there: dilation, padding by other than zeros, and huge layers are left out."""
-    return is_plain(layer) and layer.weight[0].numel() <= MOST_FEATURES
+    """Whether `layers_in_turn` stops there: padding by other than zeros and huge layers are left out."""
+    return has_patches(layer) and layer.weight[0].numel() <= MOST_FEATURES
 
 
 def layers_in_turn(
@@ -47,7 +48,7 @@ def layers_in_turn(
     after: dict[str, Tensor] = {}
     tied = _rows_of_tied(original, x, check_cancelled)
     visited: set[str] = set()
-    last_user = {source: node for node in original.graph.nodes for source in node.all_input_nodes}
+    finished = last_reads(original)
     pairs = list(zip(original.graph.nodes, changed.graph.nodes, strict=True))[:-1]  # without the output
     for node, twin in pairs:
         check_cancelled()
@@ -60,9 +61,8 @@ def layers_in_turn(
             yield Visit(name, layer, *(tied.get(name) or sampled_rows(layer, inputs, before[node.name])))
         with torch.no_grad():
             after[node.name] = evaluate_node(changed, twin, after, x)
-        for source in node.all_input_nodes:
-            if last_user[source] is node:
-                del before[source.name], after[source.name]
+        for read in finished[node]:
+            del before[read], after[read]
 
 
 def _rows_of_tied(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None]) -> dict[str, Rows]:
@@ -72,15 +72,9 @@ def _rows_of_tied(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[]
     if not names:
         return {}
     found: dict[str, list[Rows]] = {name: [] for name in names}
-    values: dict[str, Tensor] = {}
-    with torch.no_grad():
-        for node in list(model.graph.nodes)[:-1]:
-            check_cancelled()
-            values[node.name] = evaluate_node(model, node, values, x)
-            layer = module_of(model, node)
-            if node.target in names and isinstance(layer, WeightedLayer) and can_visit(layer):
-                rows = sampled_rows(layer, values[node.all_input_nodes[0].name], values[node.name])
-                found[str(node.target)].append(rows)
+    for call in layer_calls(model, x, check_cancelled):
+        if call.name in names and can_visit(call.layer):
+            found[call.name].append(sampled_rows(call.layer, call.x, call.y))
     return {
         name: (torch.cat([r[0] for r in rows], 1), torch.cat([r[1] for r in rows], 1))
         for name, rows in found.items()

@@ -1,14 +1,19 @@
-"""Second moments of what a layer gets and what it should answer: all that a least-squares fit needs to know."""
+"""Second moments of what a layer gets and what it should answer: all that a least-squares fit needs to know.
+
+How its *answers* matter to the network is another question, and `curvature` has the other half of the answer to it.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor, fx, nn
 
 from compression.network import WeightedLayer
+from compression.primitives.execution import layer_calls
 
 RIDGE = 1e-2
 """Pull towards the weights that are there, relative to the inputs' mean square.
@@ -52,12 +57,12 @@ def second_moments(layer: WeightedLayer, x: Tensor, target: Tensor, *, centred: 
     layers that `is_plain` says yes to. `centred` is for layers whose output may be shifted: they have a bias,
     or a batch norm behind them.
     """
-    inputs, outputs = _rows(layer, x, target)
+    inputs, outputs = (rows[0] for rows in sampled_rows(layer, x, target))
     mean_x, mean_y = (rows.mean(0) if centred else torch.zeros_like(rows[0]) for rows in (inputs, outputs))
     inputs, outputs = inputs - mean_x, outputs - mean_y
     gram = (inputs.mT @ inputs).double() / len(inputs)
     cross = (outputs.mT @ inputs).double() / len(inputs)
-    ridge = RIDGE * gram.diagonal().mean().clamp(min=torch.finfo(torch.float32).tiny)
+    ridge = _ridge(gram)
     gram.diagonal().add_(ridge)
     cross += ridge * layer.weight.detach().flatten(1)
     return Moments(gram, cross, mean_x.double(), mean_y.double())
@@ -65,23 +70,102 @@ def second_moments(layer: WeightedLayer, x: Tensor, target: Tensor, *, centred: 
 
 def is_plain(layer: nn.Module) -> bool:
     """Whether every output of the layer sees all inputs in one patch that `second_moments` can cut out."""
-    if isinstance(layer, nn.Conv2d):
-        return layer.groups == 1 and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-    return isinstance(layer, nn.Linear)
+    return isinstance(layer, WeightedLayer) and has_patches(layer) and getattr(layer, "groups", 1) == 1
 
 
-def _rows(layer: WeightedLayer, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Inputs (rows x features) and outputs (rows x outputs), at evenly drawn positions of the images."""
+def has_patches(layer: WeightedLayer) -> bool:
+    """Whether `sampled_rows` can cut out what each output of the layer sees: padding must be a number of zeros."""
+    return isinstance(layer, nn.Linear) or (layer.padding_mode == "zeros" and not isinstance(layer.padding, str))
+
+
+def layer_grams(
+    model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None] = lambda: None
+) -> dict[str, Tensor]:
+    """`gram_matrix` of each weighted layer on images `x` (N x C x H x W).
+
+    The sum over its calls where a layer is used several times.
+    """
+    grams: dict[str, Tensor] = {}
+    for call in layer_calls(model, x, check_cancelled):
+        grams[call.name] = grams.get(call.name, torch.zeros(())) + gram_matrix(call.layer, call.x, call.y)
+    return grams
+
+
+def gram_matrix(layer: WeightedLayer, x: Tensor, y: Tensor) -> Tensor:
+    """Mean products of the inputs that reach the layer's weights, groups x features x features, float64, with ridge.
+
+    `x` are the layer's inputs and `y` its outputs, of which only the shape matters. The inputs are centred: the
+    bias or the batch norm behind the layer takes care of averages. Layers without patches get the identity: every
+    input counts alike.
+    """
+    if not has_patches(layer):
+        return torch.eye(layer.weight[0].numel(), dtype=torch.float64).expand(getattr(layer, "groups", 1), -1, -1)
+    return gram_of(centred(input_rows(layer, x, y.shape)))
+
+
+def gram_of(inputs: Tensor) -> Tensor:
+    """The same of rows that are centred already, groups x rows x features."""
+    gram = (inputs.mT @ inputs).double() / inputs.shape[1]
+    gram.diagonal(dim1=1, dim2=2).add_(_ridge(gram)[:, None])
+    return gram
+
+
+def _ridge(gram: Tensor) -> Tensor:
+    """What goes on the diagonal of `gram` (... x features x features): one number for each."""
+    return RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def centred(rows: Tensor) -> Tensor:
+    """Groups x rows x anything, less the mean of the rows."""
+    return rows - rows.mean(1, keepdim=True)
+
+
+def sampled_rows(layer: WeightedLayer, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs (groups x rows x features) and outputs (groups x rows x outputs) at the same drawn positions.
+
+    `x` goes into the layer, and `y` has the shape of what comes out. The features of a convolution are its patches,
+    in the order of its flattened weight.
+    """
+    inputs = input_rows(layer, x, y.shape)
+    return inputs, by_group(output_rows(layer, y), len(inputs))
+
+
+def input_rows(layer: WeightedLayer, x: Tensor, y_shape: Sequence[int]) -> Tensor:
+    """The first half of `sampled_rows`, for outputs of that shape: groups x rows x features."""
     if isinstance(layer, nn.Linear):
-        return x, target
-    assert not isinstance(layer.padding, str)
-    n, _, height, width = target.shape
-    picked = torch.randperm(n * height * width, generator=torch.Generator().manual_seed(0))[:ROWS]
-    image, row, column = picked // (height * width), picked // width % height, picked % width
-    (up, left), (down, right), (tall, wide) = layer.padding, layer.stride, layer.dilation
-    patch_height, patch_width = (
-        (size - 1) * gap + 1 for size, gap in zip(layer.kernel_size, (tall, wide), strict=True)
+        return x[None]
+    image, *corner = _positions(tuple(y_shape))
+    (row, row_there), (column, column_there) = (
+        _taps(layer, dim, start, x.shape[2 + dim]) for dim, start in enumerate(corner)
     )
-    padded = functional.pad(x, (left, left, up, up))
-    windows = padded.unfold(2, patch_height, down).unfold(3, patch_width, right)[..., ::tall, ::wide]
-    return windows[image, :, row, column].flatten(1), target[image, :, row, column]
+    patches = x.permute(0, 2, 3, 1)[image[:, None, None], row[:, :, None], column[:, None, :]]
+    patches = patches * (row_there[:, :, None] & column_there[:, None, :])[..., None]  # padding is zeros
+    return by_group(patches.permute(0, 3, 1, 2).flatten(1), layer.groups)
+
+
+def _taps(layer: nn.Conv2d, dim: int, position: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Where in the input the kernel reads for each output position (positions x kernel), and whether that is inside."""
+    offsets = torch.arange(layer.kernel_size[dim]) * layer.dilation[dim] - int(layer.padding[dim])
+    places = position[:, None] * layer.stride[dim] + offsets
+    return places.clamp(0, size - 1), (places >= 0) & (places < size)
+
+
+def output_rows(layer: WeightedLayer, y: Tensor) -> Tensor:
+    """The second half of `sampled_rows`, of all groups together: rows x outputs."""
+    if isinstance(layer, nn.Linear):
+        return y
+    image, row, column = _positions(tuple(y.shape))
+    return y[image, :, row, column]
+
+
+def by_group(rows: Tensor, groups: int) -> Tensor:
+    """Rows x (groups x anything) as groups x rows x anything."""
+    return rows.reshape(len(rows), groups, -1).transpose(0, 1)
+
+
+@functools.lru_cache(maxsize=16)  # layers of one network have few shapes, and drawing takes longer than reading
+def _positions(shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, row and column of up to `ROWS` positions of a convolution's output, always the same for a shape."""
+    n, _, height, width = shape
+    picked = torch.randperm(n * height * width, generator=torch.Generator().manual_seed(0))[:ROWS]
+    return picked // (height * width), picked // width % height, picked % width

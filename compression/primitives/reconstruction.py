@@ -6,24 +6,26 @@ computes from the inputs that are left is fitted by least squares to what it com
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
-from torch.fx.node import map_arg
-from torch.nn import functional
+from torch import Tensor, fx
 
 from compression.network import WeightedLayer, module_of, weight_format
-from compression.primitives.batch_norm import BatchNorm, call_count
+from compression.primitives.batch_norm import BatchNorm, call_count, measure_statistics
 from compression.primitives.channels import OUT, Kept
+from compression.primitives.execution import Call, Values, evaluate_node, last_reads, layer_calls
 from compression.primitives.least_squares import masked_solve
+from compression.primitives.moments import by_group, centred, gram_of, has_patches, input_rows, output_rows
 
-RIDGE = 1e-2
-"""Pull towards the weights that are there, relative to the inputs' mean square; 1e-4 to 1e-1 measured alike."""
 
-ROWS = 8192
-"""Positions in the images that one convolution's fit looks at: many more than its at most 1,000 unknowns an output."""
+@dataclass(frozen=True)
+class Answers:
+    """What a layer gave: at drawn positions (rows x outputs), and on average over all (outputs)."""
+
+    rows: Tensor
+    mean: Tensor
 
 
 def reconstruct(
@@ -37,131 +39,91 @@ def reconstruct(
 ) -> None:
     """Fit weights, biases and batch-norm statistics of `changed`, in place, on images `x` (N x C x H x W).
 
-    Both models have the same graph; `kept` says which channels of `original` are left in `changed`. Both
-    are run side by side, and each layer is fitted on the inputs that it gets from the layers fitted before
-    it, so that it makes up for their errors too. Masked weights stay zero and the others are fitted; layers on
-    a grid keep their weights, and only their biases move. Layers that are used several times stay as they are.
-    Batch-norm statistics become those of `x`.
+    Both models have the same graph; `kept` says which channels of `original` are left in `changed`. See `fit_layers`.
     """
-    before: dict[str, Tensor] = {}
-    after: dict[str, Tensor] = {}
-    last_user = {source: node for node in original.graph.nodes for source in node.all_input_nodes}
-    pairs = list(zip(original.graph.nodes, changed.graph.nodes, strict=True))[:-1]  # without the output
-    with torch.no_grad():
-        for number, (node, twin) in enumerate(pairs):
-            check_cancelled()
-            before[node.name] = evaluate_node(original, node, before, x)
-            _fit(changed, twin, after, _left(before[node.name], kept.get((str(node.target), OUT))))
-            after[node.name] = evaluate_node(changed, twin, after, x)
-            for source in node.all_input_nodes:
-                if last_user[source] is node:
-                    del before[source.name], after[source.name]
-            report((number + 1) / len(pairs), f"fitting {node.name}")
+    answers = {
+        call.name: answers_of(call, kept.get((call.name, OUT))) for call in layer_calls(original, x, check_cancelled)
+    }
+    fit_layers(changed, answers, x, report=report, check_cancelled=check_cancelled)
 
 
-def _left(value: Tensor, kept: Tensor | None) -> Tensor:
-    return value if kept is None else value[:, kept]
+def answers_of(call: Call, kept: Tensor | None = None) -> Answers:
+    """What a fit needs of a layer's output; with `kept` (indices) only of these channels."""
+    rows, mean = output_rows(call.layer, call.y), _channel_means(call.y)
+    return Answers(rows, mean) if kept is None else Answers(rows[:, kept], mean[kept])
 
 
-def evaluate_node(model: fx.GraphModule, node: fx.Node, values: dict[str, Tensor], x: Tensor) -> Tensor:
-    """The value of one node."""
-    if node.op == "placeholder":
-        return x
-    args = map_arg(node.args, lambda source: values[source.name])
-    kwargs = map_arg(node.kwargs, lambda source: values[source.name])
-    if node.op == "get_attr":
-        constant: Tensor = operator.attrgetter(str(node.target))(model)
-        return constant
-    if node.op == "call_method":
-        method: Callable[..., Tensor] = getattr(args[0], str(node.target))
-        return method(*args[1:], **kwargs)
-    layer = module_of(model, node)
-    function: Callable[..., Tensor] = node.target if layer is None else layer  # type: ignore[assignment]
-    return function(*args, **kwargs)
+def fit_layers(
+    model: fx.GraphModule,
+    answers: dict[str, Answers],
+    x: Tensor,
+    *,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> dict[str, Tensor]:
+    """Fit the model, in place, to what its layers should answer on images `x` (N x C x H x W).
+
+    Each layer is fitted on the inputs that it gets from the layers fitted before it, so that it makes up for their
+    errors too. Masked weights stay zero and the others are fitted; layers on a grid keep their weights, and only
+    their biases move. Layers that are used several times stay as they are. Batch-norm statistics become those
+    of `x`.
+
+    Returns, for each layer whose weights were fitted, the products of its inputs, as `layer_grams` would now.
+    """
+    grams: dict[str, Tensor] = {}
+    values: Values = {}
+    finished = last_reads(model)
+    nodes = list(model.graph.nodes)[:-1]  # without the output
+    for number, node in enumerate(nodes):
+        check_cancelled()
+        with torch.no_grad():
+            grams |= _fit_before(model, node, values, answers)
+            values[node.name] = evaluate_node(model, node, values, x)
+            _fit_bias(model, node, values[node.name], answers)
+        for name in finished[node]:
+            del values[name]
+        report((number + 1) / len(nodes), f"fitting {node.name}")
+    return grams
 
 
-def _fit(model: fx.GraphModule, node: fx.Node, values: dict[str, Tensor], target: Tensor) -> None:
-    """Fit the layer that this node calls, unless it is also used elsewhere."""
+def _fit_before(model: fx.GraphModule, node: fx.Node, values: Values, answers: dict[str, Answers]) -> dict[str, Tensor]:
+    """Fit what this node's layer multiplies with, unless it is also used elsewhere. Returns its gram, if it has one."""
     layer = module_of(model, node)
     if not isinstance(layer, WeightedLayer | BatchNorm) or call_count(model, node) > 1:
-        return
-    x = values[node.all_input_nodes[0].name]
+        return {}
+    x, name = values[node.all_input_nodes[0].name], str(node.target)
     if isinstance(layer, BatchNorm):
-        _fit_statistics(layer, x)
-    else:
-        _fit_layer(layer, x, target)
+        measure_statistics(layer, x)
+    elif weight_format(layer).grid is None and has_patches(layer):
+        inputs = input_rows(layer, x, (len(x), *node.meta["shape"][1:]))
+        return {name: _fit_weight(layer, centred(inputs), answers[name].rows)}
+    return {}
 
 
-def _fit_statistics(norm: BatchNorm, x: Tensor) -> None:
-    if norm.running_mean is not None and norm.running_var is not None:
-        norm.running_mean.copy_(x.mean(_all_but_channels(x)))
-        norm.running_var.copy_(x.var(_all_but_channels(x)))
-
-
-def _fit_layer(layer: WeightedLayer, x: Tensor, target: Tensor) -> None:
-    if weight_format(layer).grid is None and is_plain(layer):
-        layer.weight.add_(_weight_change(layer, x, target - layer(x)).reshape(layer.weight.shape))
-    if layer.bias is not None:
-        error = target - layer(x)
-        layer.bias.add_(error.mean(_all_but_channels(error)))
-
-
-def _all_but_channels(x: Tensor) -> list[int]:
-    return [dim for dim in range(x.dim()) if dim != 1]
-
-
-def is_plain(layer: WeightedLayer) -> bool:
-    """Whether `gram_matrix` knows which inputs each output saw."""
-    if isinstance(layer, nn.Linear):
-        return True
-    return layer.dilation == (1, 1) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-
-
-def gram_matrix(layer: WeightedLayer, x: Tensor, y: Tensor) -> Tensor:
-    """Mean products of the inputs that reach the layer's weights, groups x features x features, float64, with ridge.
-
-    `x` are the layer's inputs and `y` its outputs, of which only the shape matters. The inputs are centred: the
-    bias or the batch norm behind the layer takes care of averages.
-    """
-    inputs, _ = _centred_rows(layer, x, y)
-    return _with_ridge(inputs.mT @ inputs) / inputs.shape[1]
-
-
-def _weight_change(layer: WeightedLayer, x: Tensor, error: Tensor) -> Tensor:
-    """Ridge regression of the error on the inputs, both centred: groups x outputs x features; zero where masked."""
-    inputs, errors = _centred_rows(layer, x, error)
-    gram, cross = _with_ridge(inputs.mT @ inputs), (inputs.mT @ errors).double()
+def _fit_weight(layer: WeightedLayer, inputs: Tensor, answers: Tensor) -> Tensor:
+    """Ridge regression of what the answers lack on the centred inputs; masked weights stay zero. Returns the gram."""
+    groups = len(inputs)
+    weight = layer.weight.reshape(groups, -1, inputs.shape[2])
+    lacking = centred(by_group(answers, groups)) - inputs @ weight.mT
+    gram, cross = gram_of(inputs), (lacking.mT @ inputs).double() / inputs.shape[1]
     mask = weight_format(layer).mask
     if mask is None:
-        change: Tensor = torch.linalg.solve(gram, cross).mT.float()
-        return change
-    return masked_solve(gram, cross.mT, mask.reshape(len(gram), cross.shape[2], -1))
-
-
-def _with_ridge(gram: Tensor) -> Tensor:
-    gram = gram.double()
-    diagonal = gram.diagonal(dim1=1, dim2=2)
-    diagonal += RIDGE * diagonal.mean(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+        change = torch.linalg.solve(gram, cross.mT).mT.float()
+    else:
+        change = masked_solve(gram, cross, mask.reshape(weight.shape))
+    layer.weight.add_(change.reshape(layer.weight.shape))
     return gram
 
 
-def _centred_rows(layer: WeightedLayer, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
-    inputs, errors = sampled_rows(layer, x, error)
-    return inputs - inputs.mean(1, keepdim=True), errors - errors.mean(1, keepdim=True)
+def _fit_bias(model: fx.GraphModule, node: fx.Node, y: Tensor, answers: dict[str, Answers]) -> None:
+    """Make the layer right on average: its bias and, in place, what it has just answered."""
+    layer = module_of(model, node)
+    if isinstance(layer, WeightedLayer) and layer.bias is not None and call_count(model, node) == 1:
+        change = answers[str(node.target)].mean - _channel_means(y)
+        layer.bias.add_(change)
+        y.add_(change.reshape(-1, *[1] * (y.dim() - 2)))
 
 
-def sampled_rows(layer: WeightedLayer, x: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
-    """Inputs (groups x rows x features) and errors (groups x rows x outputs) at evenly drawn positions."""
-    if isinstance(layer, nn.Linear):
-        return x[None], error[None]
-    n, _, height, width = error.shape
-    total = n * height * width
-    picked = torch.randperm(total, generator=torch.Generator().manual_seed(0))[:ROWS]
-    image, row, column = picked // (height * width), picked // width % height, picked % width
-    assert not isinstance(layer.padding, str)
-    (up, left), (kernel_height, kernel_width), (down, right) = layer.padding, layer.kernel_size, layer.stride
-    padded = functional.pad(x, (left, left, up, up)).permute(0, 2, 3, 1).contiguous()  # whole pixels lie together
-    windows = padded.unfold(1, kernel_height, down).unfold(2, kernel_width, right)
-    inputs = windows[image, row, column].reshape(len(picked), layer.groups, -1)
-    errors = error.permute(0, 2, 3, 1)[image, row, column].reshape(len(picked), layer.groups, -1)
-    return inputs.transpose(0, 1), errors.transpose(0, 1)
+def _channel_means(y: Tensor) -> Tensor:
+    """Of N x C x ..., shape C."""
+    return y.mean([dim for dim in range(y.dim()) if dim != 1])

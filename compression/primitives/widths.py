@@ -10,7 +10,8 @@ from torch import Tensor, fx, nn
 
 from compression.network import WeightedLayer, module_of, weighted_layers
 from compression.primitives.channels import IN, Unit
-from compression.primitives.layer_statistics import layer_grams, output_sensitivities
+from compression.primitives.curvature import output_sensitivities
+from compression.primitives.moments import layer_grams
 
 Widths = list[int]
 """How many units of each group stay, in the order of the groups."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, fx
 
-from compression.network import clone
+from compression.export import to_onnx
+from compression.measurement import measure_ratios
+from compression.network import clone, input_shape
 from compression.primitives.channels import Unit, channel_groups, remove_units
 from compression.primitives.importance import least_of, unit_importance
-from compression.primitives.latency import latency_ratio
 from compression.primitives.readings import activation_importance, taylor_importance
 from compression.primitives.reconstruction import reconstruct
+from compression.primitives.width_search import Plan, widths_for_time
 from compression.primitives.widths import WidthCosts, Widths, distortion_curves, greedy_widths
-from compression.recipe import ChannelPruning, limits
+from compression.recipe import ChannelPruning
 from compression.techniques.context import FITTING_IMAGES, Context, fitting_images
-
-LATENCY_TRIALS = 7
-"""Halvings of the range of ratios: afterwards one step is less than a channel in a hundred."""
-
-_, LARGEST_RATIO = limits(ChannelPruning, "pruning_ratio")
 
 
 def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Context) -> fx.GraphModule:
@@ -28,10 +25,11 @@ def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Contex
 
     `step.pruning_ratio` is the fraction that goes of each group's channels, or with `target="macs"` of the
     network's operations, met as nearly as whole channels allow. With `target="latency"` it is the fraction of the
-    time that one image takes in ONNX Runtime on this machine: the search measures some networks of other widths
-    against the given one and takes the nearest. That is no more exact than those short measurements, by some
-    percent; small networks take most of their time whatever their width, so that large fractions may be out of
-    reach; and another machine, or a second run, may choose other channels.
+    time that one image takes in ONNX Runtime on this machine: some networks of other widths are measured side by
+    side with the given one, and of those that save that much the one with the most operations is taken. Time does
+    not follow width smoothly: kernels work on blocks of channels, so that the nearest network may save much more
+    (see `widths_for_time`). Small networks take most of their time whatever their width, so that large fractions may
+    be out of reach, where the fastest is taken; and another machine may choose other channels.
 
     With `ratios="sensitivity"` as many channels go (or operations), but more of them where the logits move least:
     see `distortion_curves`. Layers that are used several times lose the same channels each time. Every group keeps
@@ -100,38 +98,38 @@ def _widths(
         )
         plan = _by_sensitivity(costs, curves, step)
     if step.target != "latency":
-        return plan(step.pruning_ratio)
+        return plan(step.pruning_ratio, step.round_to)
 
-    def measured(widths: Widths) -> float:
-        smaller, _ = remove_units(model, _doomed(groups, importances, widths))
-        return 1 - latency_ratio(smaller, model, context.seed, context.check_cancelled)
+    def savings(candidates: Sequence[Widths]) -> list[float]:
+        smaller = [remove_units(model, _doomed(groups, importances, widths))[0] for widths in candidates]
+        return _time_savings(smaller, model, context)
 
-    return _nearest(plan, measured, step.pruning_ratio)
-
-
-def _uniform(costs: WidthCosts, step: ChannelPruning) -> Callable[[float], Widths]:
-    """From the fraction that goes (of channels or operations) to widths, the same ratio in each group."""
-    if step.target == "macs":
-        return lambda fraction: costs.uniform_macs(fraction, step.round_to)
-    return lambda fraction: costs.uniform(fraction, step.round_to)
+    return widths_for_time(
+        plan, step.round_to, step.pruning_ratio, sizes=costs.sizes, operations=costs.macs, savings=savings
+    )
 
 
-def _by_sensitivity(costs: WidthCosts, curves: list[Tensor], step: ChannelPruning) -> Callable[[float], Widths]:
-    """From the fraction that goes (of channels, else of operations) to widths, more where it matters less."""
+def _uniform(costs: WidthCosts, step: ChannelPruning) -> Plan:
+    """The same ratio in each group; the plan's fraction counts channels, or operations."""
+    return costs.uniform_macs if step.target == "macs" else costs.uniform
+
+
+def _by_sensitivity(costs: WidthCosts, curves: list[Tensor], step: ChannelPruning) -> Plan:
+    """More where it matters less; the plan's fraction counts channels, else operations."""
     if step.target == "channels":
-        return lambda fraction: greedy_widths(curves, sum, sum(costs.uniform(fraction, step.round_to)), step.round_to)
+        return lambda fraction, round_to: greedy_widths(curves, sum, sum(costs.uniform(fraction, round_to)), round_to)
     whole = costs.macs(costs.sizes)
-    return lambda fraction: greedy_widths(curves, costs.macs, (1 - fraction) * whole, step.round_to)
+    return lambda fraction, round_to: greedy_widths(curves, costs.macs, (1 - fraction) * whole, round_to)
 
 
-def _nearest(plan: Callable[[float], Widths], measured: Callable[[Widths], float], wanted: float) -> Widths:
-    """Of the widths tried while halving the range of the plan's fraction, those that saved most nearly `wanted`."""
-    low, high = 0.0, LARGEST_RATIO
-    tried: list[tuple[float, Widths]] = []
-    for _ in range(LATENCY_TRIALS):
-        middle = (low + high) / 2
-        widths = plan(middle)
-        saved = measured(widths)
-        tried.append((abs(saved - wanted), widths))
-        low, high = (middle, high) if saved < wanted else (low, middle)
-    return min(tried)[1]
+def _time_savings(networks: Sequence[fx.GraphModule], reference: fx.GraphModule, context: Context) -> list[float]:
+    """Fraction of the reference's time for one image that each network saves in ONNX Runtime on this machine."""
+    files = []
+    for network in networks:
+        context.check_cancelled()
+        files.append(to_onnx(network).SerializeToString())
+    ratios = measure_ratios(
+        files, to_onnx(reference).SerializeToString(), input_shape(reference),
+        seed=context.seed, check_cancelled=context.check_cancelled,
+    )  # fmt: skip
+    return [1 - ratio for ratio in ratios]

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from compression.network import trace, weighted_layers
-from compression.primitives.curvature import squared_derivatives
+from compression.primitives.curvature import output_sensitivities, squared_derivatives
 
 
 class Small(nn.Module):
@@ -62,3 +62,21 @@ def test_can_be_cancelled():
 
     with pytest.raises(RuntimeError, match="enough"):
         squared_derivatives(trace(Small(), (2, 8, 8)), torch.zeros(2, 2, 8, 8), 0, give_up)
+
+
+def test_sensitivities_are_the_squared_derivatives_of_the_logits(graph):
+    model = graph(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(27, 4)), (1, 5, 5))
+    x = torch.randn(128, 1, 5, 5)
+    found = output_sensitivities(model, x, 0)
+    torch.testing.assert_close(found["3"], torch.ones(4))
+    y = model.get_submodule("0")(x).detach()
+    active = (y > 0).flatten(1).float()
+    squares = (active[:, None, :] * model.get_submodule("3").weight.detach()).square().sum(1)  # images x features
+    expected = squares.reshape(128, 3, 9).sum(2).mean(0)
+    torch.testing.assert_close(found["0"], expected, rtol=0.25, atol=0)  # the signs are random
+
+
+def test_every_layer_is_seen_and_nothing_is_left_behind(sample):
+    model, x = sample("mobilenet-fashion")
+    assert set(output_sensitivities(model, x, 0)) == set(weighted_layers(model))
+    assert all(parameter.grad is None for parameter in model.parameters())

@@ -45,5 +45,5 @@ def test_a_tied_layer_is_visited_once_with_the_rows_of_all_its_calls(graph):
 
 
 def test_layers_that_it_cannot_follow_are_left_out(graph):
-    model = graph(nn.Sequential(nn.Conv2d(1, 2, 3, dilation=2), nn.ReLU(), nn.Conv2d(2, 2, 1)), (1, 8, 8))
+    model = graph(nn.Sequential(nn.Conv2d(1, 2, 3, padding="same"), nn.ReLU(), nn.Conv2d(2, 2, 1)), (1, 8, 8))
     assert [visit.name for visit in layers_in_turn(model, clone(model), torch.randn(2, 1, 8, 8))] == ["2"]

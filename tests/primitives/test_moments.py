@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from compression.primitives.moments import RIDGE, is_plain, second_moments
+from compression.primitives.moments import RIDGE, has_patches, is_plain, layer_grams, sampled_rows, second_moments
 
 
 def _random(*shape, seed=0):
@@ -78,3 +78,47 @@ def test_uncentred_moments_leave_the_mean_to_the_weight():
 )
 def test_layers_whose_patches_cannot_be_cut_out_are_told(layer):
     assert not is_plain(layer)
+
+
+def test_layers_in_groups_have_patches_but_not_one_for_all_outputs():
+    layer = nn.Conv2d(4, 6, 3, groups=2, dilation=2, padding=1)
+    assert has_patches(layer)
+    assert not is_plain(layer)
+
+
+def test_weights_times_sampled_inputs_are_the_sampled_outputs():
+    layer = nn.Conv2d(4, 6, (3, 2), stride=(1, 2), groups=2, dilation=(2, 1), padding=(2, 1), bias=False)
+    x = _random(5, 4, 9, 8)
+    inputs, outputs = sampled_rows(layer, x, layer(x).detach())
+    weight = layer.weight.detach().reshape(2, 3, -1)
+    torch.testing.assert_close(inputs @ weight.mT, outputs, atol=1e-5, rtol=1e-5)
+
+
+def test_grams_of_a_convolution_by_hand(graph):
+    model = graph(nn.Sequential(nn.Conv2d(2, 3, 3, stride=2, padding=1), nn.Flatten(), nn.Linear(27, 2)), (2, 5, 5))
+    x = torch.randn(20, 2, 5, 5)
+    grams = layer_grams(model, x)
+    patches = nn.functional.unfold(x, 3, stride=2, padding=1).transpose(1, 2).reshape(-1, 18).double()
+    centred = patches - patches.mean(0)
+    expected = centred.T @ centred / len(centred)
+    expected += RIDGE * expected.diagonal().mean() * torch.eye(18)
+    torch.testing.assert_close(grams["0"], expected[None], rtol=1e-4, atol=1e-4)
+    assert grams["2"].shape == (1, 27, 27)
+
+
+def test_a_layer_used_twice_has_the_sum_and_one_padded_otherwise_the_identity(graph):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shared, self.wide = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 3, padding="same")
+
+        def forward(self, x):
+            return self.wide(self.shared(self.shared(x)))
+
+    model = graph(Twice(), (2, 6, 6))
+    x = torch.randn(30, 2, 6, 6)
+    grams = layer_grams(model, x)
+    once = graph(nn.Sequential(nn.Conv2d(2, 2, 1)), (2, 6, 6))
+    parts = [layer_grams(once, images)["0"] for images in (x, model.shared(x).detach())]
+    torch.testing.assert_close(grams["shared"], parts[0] + parts[1])
+    assert torch.equal(grams["wide"][0], torch.eye(18, dtype=torch.float64))

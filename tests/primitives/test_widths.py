@@ -5,7 +5,7 @@ from torch import nn
 from compression.network import count_macs
 from compression.primitives.channels import channel_groups, remove_units
 from compression.primitives.importance import unit_importance
-from compression.primitives.reconstruction import gram_matrix
+from compression.primitives.moments import gram_matrix
 from compression.primitives.widths import WidthCosts, distortion_curves, greedy_widths, kept_count
 from sample_models.catalogue import MODELS
 

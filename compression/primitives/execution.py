@@ -1,0 +1,66 @@
+"""Run a network node by node, to look at its layers on the way."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+from torch.fx.node import map_arg
+
+from compression.network import WeightedLayer, module_of
+
+Values = dict[str, Tensor]
+"""What nodes gave, by the name of the node."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A layer that runs: its name, and its input and output there."""
+
+    name: str
+    layer: WeightedLayer
+    x: Tensor
+    y: Tensor
+
+
+def layer_calls(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None] = lambda: None) -> Iterator[Call]:
+    """Run the network once on images `x` (N x C x H x W), and stop at each call of a weighted layer."""
+    values: Values = {}
+    finished = last_reads(model)
+    for node in list(model.graph.nodes)[:-1]:  # without the output
+        check_cancelled()
+        with torch.no_grad():
+            values[node.name] = evaluate_node(model, node, values, x)
+        layer = module_of(model, node)
+        if isinstance(layer, WeightedLayer):
+            yield Call(str(node.target), layer, values[node.all_input_nodes[0].name], values[node.name])
+        for name in finished[node]:
+            del values[name]
+
+
+def last_reads(model: fx.GraphModule) -> dict[fx.Node, list[str]]:
+    """For each node, the names of the values that nobody reads after it."""
+    last = {source: node for node in model.graph.nodes for source in node.all_input_nodes}
+    return {
+        node: [source.name for source in node.all_input_nodes if last[source] is node] for node in model.graph.nodes
+    }
+
+
+def evaluate_node(model: fx.GraphModule, node: fx.Node, values: dict[str, Tensor], x: Tensor) -> Tensor:
+    """The value of one node."""
+    if node.op == "placeholder":
+        return x
+    args = map_arg(node.args, lambda source: values[source.name])
+    kwargs = map_arg(node.kwargs, lambda source: values[source.name])
+    if node.op == "get_attr":
+        constant: Tensor = operator.attrgetter(str(node.target))(model)
+        return constant
+    if node.op == "call_method":
+        method: Callable[..., Tensor] = getattr(args[0], str(node.target))
+        return method(*args[1:], **kwargs)
+    layer = module_of(model, node)
+    function: Callable[..., Tensor] = node.target if layer is None else layer  # type: ignore[assignment]
+    return function(*args, **kwargs)
