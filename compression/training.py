@@ -79,6 +79,7 @@ def train(
     learning_rate: float,
     seed: int,
     loss: Loss = cross_entropy,
+    penalty: Callable[[], Tensor] | None = None,
     batch_size: int = 64,
     weight_decay: float = 5e-4,
     learn_scales: bool = False,
@@ -90,9 +91,11 @@ def train(
     """Train `model` in place on `dataset.train`, keeping every layer's `WeightFormat`.
 
     SGD with Nesterov momentum and a one-cycle cosine schedule (Smith and Topin, 2019) over `epochs` passes; a
-    fraction of an epoch is allowed. Gradients longer than `max_gradient_norm` are shortened. With `learn_scales`
-    the scales of quantized weights and activations are trained too (LSQ; Esser et al., 2020). `on_step(step,
-    steps)` is called after each step of the optimizer, from 1 to `steps`, while the gradients are still there.
+    fraction of an epoch is allowed. Gradients of `loss` longer than `max_gradient_norm` are shortened; those of
+    `penalty`, a scalar that depends on the weights alone, are added as they are, so that neither cuts the other
+    short. With `learn_scales` the scales of quantized weights and activations are trained too (LSQ; Esser et al.,
+    2020). `on_step(step, steps)` is called after each step of the optimizer, from 1 to `steps`, while the
+    gradients are still there.
     Raises `Diverged` when the loss is no longer finite.
     """
     split, augment = dataset.train, AUGMENTATIONS.get(dataset.name, Augmentation())
@@ -120,6 +123,8 @@ def train(
                     )
                 value.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm)
+                if penalty is not None:
+                    penalty().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 on_step(step + 1, steps)

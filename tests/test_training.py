@@ -72,6 +72,29 @@ def test_long_gradients_are_shortened():
     assert not torch.allclose(one, other)
 
 
+def one_step(factor, strength):
+    """Parameters after one step on `factor` x cross entropy, with a penalty on the first layer's weight alone."""
+    torch.manual_seed(1)
+    model, data = mlp_digits(), load_dataset("digits")
+    weight = next(model.parameters())
+    train(
+        model, data, epochs=64 / len(data.train), learning_rate=0.05, seed=0,
+        loss=lambda logits, x, y: factor * nn.functional.cross_entropy(logits, y),
+        penalty=(lambda: strength * weight.sum()) if strength else None,
+    )  # fmt: skip
+    return [p.detach() for p in model.parameters()]
+
+
+def test_neither_the_loss_nor_a_penalty_cuts_the_other_short():
+    plain, penalized, steep, steep_penalized = (one_step(*case) for case in ((1, 0), (1, 100), (1e5, 0), (1e5, 100)))
+    for before, after in zip(plain[1:], penalized[1:], strict=True):
+        assert torch.equal(before, after)
+    moved = plain[0] - penalized[0]
+    assert moved.min() > 0
+    torch.testing.assert_close(moved, moved.mean().expand_as(moved))
+    torch.testing.assert_close(steep[0] - steep_penalized[0], moved)
+
+
 def test_divergence_is_an_error_that_names_the_learning_rate():
     with pytest.raises(Diverged, match="learning rate below 1e\\+20"):
         train(mlp_digits(), load_dataset("digits"), epochs=2, learning_rate=1e20, seed=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, fx
 
@@ -29,23 +31,19 @@ def fine_tuning(model: fx.GraphModule, step: FineTuning, context: Context) -> fx
     tuned = clone(model)
     train(
         tuned, context.dataset, epochs=step.epochs, learning_rate=step.learning_rate, seed=context.seed,
-        loss=_loss(tuned, step, context), learn_scales=step.learn_scales,
+        loss=_taught(step, context) if step.alpha > 0 else cross_entropy,
+        penalty=_penalty(tuned, step, context), learn_scales=step.learn_scales,
         report=context.report, check_cancelled=context.check_cancelled,
     )  # fmt: skip
     return tuned
 
 
-def _loss(model: fx.GraphModule, step: FineTuning, context: Context) -> Loss:
-    """Labels, and as far as they are asked for, the original network's predictions and the weights' code."""
-    taught = _taught(step, context) if step.alpha > 0 else cross_entropy
+def _penalty(model: fx.GraphModule, step: FineTuning, context: Context) -> Callable[[], Tensor] | None:
+    """The length of the weights' code, if it is to count."""
     if step.entropy_penalty == 0:
-        return taught
+        return None
     n_images = len(context.dataset.train)
-
-    def penalized(logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return taught(logits, x, y) + step.entropy_penalty * description_length(model, n_images)
-
-    return penalized
+    return lambda: step.entropy_penalty * description_length(model, n_images)
 
 
 def _taught(step: FineTuning, context: Context) -> Loss:

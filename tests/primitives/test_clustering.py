@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -33,6 +34,33 @@ def test_values_are_the_best_there_are(seed, clusters):
     values = shared_values(weights, importance, clusters)
     assert len(values) == clusters
     assert error(weights, importance, values) <= best_error(weights, importance, clusters) + 1e-4
+
+
+def least_error(weights, importance, clusters):
+    """By dynamic programming over all cuts: best[j] is the least error of the first j of the sorted weights."""
+    order = np.argsort(weights.numpy())
+    x, mass = weights.double().numpy()[order], importance.double().numpy()[order]
+    zero, first, second = (np.concatenate([[0], part.cumsum()]) for part in (mass, mass * x, mass * x**2))
+    masses = np.maximum(zero[None] - zero[:, None], 1e-30)
+    costs = second[None] - second[:, None] - (first[None] - first[:, None]) ** 2 / masses
+    costs[np.tril_indices(len(costs), -1)] = np.inf
+    best = costs[0]
+    for _ in range(clusters - 1):
+        best = (best[:, None] + costs).min(0)
+    return best[-1]
+
+
+@pytest.mark.parametrize("clusters", [3, 16, 64])
+@pytest.mark.parametrize("is_skewed", [False, True])
+def test_hundreds_of_weights_are_met_as_well_as_by_the_full_search(clusters, is_skewed):
+    """Skewed: one interval has to span most of the weights, for they hardly matter."""
+    generator = torch.Generator().manual_seed(clusters)
+    weights = torch.randn(400, generator=generator)
+    importance = torch.rand(400, generator=generator) ** 4 + 1e-3
+    if is_skewed:
+        importance = torch.where(weights > 0.8, importance, 1e-7)
+    found = error(weights, importance, shared_values(weights, importance, clusters))
+    assert found <= 1.02 * least_error(weights, importance, clusters) + 1e-5
 
 
 def test_many_weights_come_close_to_the_best_quantizer_of_a_normal_distribution():

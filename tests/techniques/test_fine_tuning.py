@@ -122,6 +122,18 @@ def test_entropy_penalty_gathers_weights_on_few_codes(context_of):
     assert loss(gathered, context.dataset.train) < 0.5
 
 
+def test_the_stronger_the_penalty_the_fewer_bits(context_of):
+    """On steep slopes too, where gradients are cut short: those of the penalty are not."""
+    context = context_of("mlp-digits")
+    model = apply_step(context.teacher, Quantization(weight_bits=4), context)
+    entropies = [
+        codes_entropy(apply_step(model, FineTuning(epochs=3, learning_rate=0.03, entropy_penalty=penalty), context))
+        for penalty in (0, 0.03, 0.1, 0.3, 1)
+    ]
+    assert entropies == sorted(entropies, reverse=True)
+    assert entropies[-1] < entropies[0] - 0.5
+
+
 def test_scales_are_trained_only_when_asked(context_of):
     context = context_of("mlp-digits")
     model = apply_step(context.teacher, Quantization(weight_bits=2, activation_bits=8), context)
