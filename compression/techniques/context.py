@@ -58,8 +58,8 @@ FITTING_IMAGES = 512
 """Twice as many change accuracy by less than the validation split can show, and take twice the time."""
 
 
-def fitting_images(dataset: Dataset) -> Tensor:
+def fitting_images(dataset: Dataset, count: int = FITTING_IMAGES) -> Tensor:
     """Preprocessed images to fit layers and statistics on: calibration images, filled up with training images."""
-    calibration = dataset.calibration.head(FITTING_IMAGES)
-    train = dataset.train.head(FITTING_IMAGES - len(calibration))
+    calibration = dataset.calibration.head(count)
+    train = dataset.train.head(count - len(calibration))
     return torch.from_numpy(np.concatenate([calibration.x, train.x]))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from compression.data import Dataset
 from compression.errors import NotApplicable
 from compression.network import (
     Affine,
@@ -27,7 +25,7 @@ from compression.primitives.layerwise import Visit, layers_in_turn
 from compression.primitives.rate import best_step, round_for_rate
 from compression.primitives.rounding import Problem, best_scale, layer_problem, levels_of
 from compression.recipe import EntropyCoding
-from compression.techniques.context import Context
+from compression.techniques.context import Context, fitting_images
 
 IMAGES = 1024
 """Whose answers are kept: with half as many, files are 5 % larger where predictions on other images move as much."""
@@ -68,13 +66,6 @@ def entropy_coding(model: fx.GraphModule, step: EntropyCoding, context: Context)
     return rounded
 
 
-def _images(dataset: Dataset) -> Tensor:
-    """Calibration images, filled up with training images."""
-    calibration = dataset.calibration.head(IMAGES)
-    train = dataset.train.head(IMAGES - len(calibration))
-    return torch.from_numpy(np.concatenate([calibration.x, train.x]))
-
-
 def _has_rate(layer: WeightedLayer) -> bool:
     """Whether some codes can be cheaper than others."""
     grid = weight_format(layer).grid
@@ -106,7 +97,7 @@ def _reference(model: fx.GraphModule, context: Context) -> fx.GraphModule:
 
 
 def _round_layers(original: fx.GraphModule, rounded: fx.GraphModule, price: float, context: Context) -> None:
-    x = _images(context.dataset)
+    x = fitting_images(context.dataset, IMAGES)
     total = len(weighted_layers(rounded))
     for done, visit in enumerate(layers_in_turn(original, rounded, x, context.check_cancelled)):
         if _has_rate(visit.layer):
