@@ -234,7 +234,13 @@ class FineTuning(_Data):
 
     technique: Literal["fine_tuning"] = "fine_tuning"
     epochs: float = Field(ge=0, le=200, description="Passes over the training images; fractions are allowed.")
-    learning_rate: float = Field(0.01, gt=0, le=1, description="Largest step size of the optimizer.")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Largest step size of the optimizer; none: 0.003 where nearly all predictions are still the "
+        "original network's, 0.01 elsewhere.",
+    )
     alpha: float = Field(
         0,
         ge=0,
@@ -244,7 +250,11 @@ class FineTuning(_Data):
     temperature: float = Field(4, ge=1, le=20, description="Softens the original network's predictions.")
     learn_scales: bool = Field(False, description="Train the scales of quantized layers too (LSQ).")
     entropy_penalty: float = Field(
-        0, ge=0, le=1, description="How hard training pushes towards weights that need few bits in the stored file."
+        0,
+        ge=0,
+        le=1,
+        description="How hard training pushes towards weights that need few bits in the stored file; "
+        "above 0.3 accuracy pays for it.",
     )
 
 

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -6,6 +8,9 @@ from compression.errors import Diverged
 from compression.network import ActivationQuantizer, weight_format, weighted_layers
 from compression.recipe import ChannelPruning, FineTuning, MagnitudePruning, Quantization
 from compression.techniques import apply_step
+from compression.techniques.fine_tuning import GENTLE_LEARNING_RATE, LEARNING_RATE, fine_tuning
+
+MODULE = sys.modules[fine_tuning.__module__]
 
 
 def loss(model, split):
@@ -19,7 +24,7 @@ START = {
     "one bit": (Quantization(weight_bits=1),),
     "half": (MagnitudePruning(sparsity=0.97), Quantization(weight_bits=16)),
     "rounded activations": (Quantization(weight_bits=2, activation_bits=8),),
-    "masked and quantized": (MagnitudePruning(sparsity=0.9), Quantization(weight_bits=2, symmetric=False)),
+    "masked and quantized": (MagnitudePruning(sparsity=0.97), Quantization(weight_bits=2, symmetric=False)),
     "narrow": (ChannelPruning(pruning_ratio=0.7),),
 }
 
@@ -30,7 +35,7 @@ def test_formats_stay_and_the_network_learns(start, context_of):
     model = context.teacher
     for step in START[start]:
         model = apply_step(model, step, context)
-    tuned = apply_step(model, FineTuning(epochs=3), context)
+    tuned = apply_step(model, FineTuning(epochs=3, learning_rate=0.01), context)
     for before, after in zip(weighted_layers(model).values(), weighted_layers(tuned).values(), strict=True):
         assert not torch.equal(before.weight, after.weight)
         assert after.weight.shape == before.weight.shape
@@ -67,6 +72,23 @@ def test_divergence_is_reported(context_of):
         apply_step(model, FineTuning(epochs=5, learning_rate=1), context)
 
 
+@pytest.mark.parametrize(
+    ("start", "asked", "expected"),
+    [
+        (Quantization(weight_bits=4), {}, GENTLE_LEARNING_RATE),
+        (MagnitudePruning(sparsity=0.99, recalibrate=False), {}, LEARNING_RATE),
+        (Quantization(weight_bits=4), {"entropy_penalty": 0.1}, LEARNING_RATE),
+        (Quantization(weight_bits=4), {"learning_rate": 0.05}, 0.05),
+    ],
+)
+def test_steps_are_small_where_little_was_lost(start, asked, expected, context_of, monkeypatch):
+    used = []
+    monkeypatch.setattr(MODULE, "train", lambda *_, learning_rate, **__: used.append(learning_rate))
+    context = context_of("mlp-digits")
+    fine_tuning(apply_step(context.teacher, start, context), FineTuning(epochs=1, **asked), context)
+    assert used == [expected]
+
+
 def test_training_goes_on_from_the_weights_before_rounding(context_of):
     """From the middles of their codes hardly any weight would reach another code."""
     context = context_of("mlp-digits")
@@ -100,7 +122,7 @@ def test_alpha_brings_a_quantized_network_closer_to_the_original(context_of):
     expected = context.teacher(x).softmax(1)
     distances = []
     for alpha in (0.0, 0.9):
-        tuned = apply_step(model, FineTuning(epochs=5, alpha=alpha), context)
+        tuned = apply_step(model, FineTuning(epochs=5, alpha=alpha, learning_rate=0.01), context)
         distances.append((tuned(x).softmax(1) - expected).abs().mean().item())
     assert distances[1] < 0.9 * distances[0]
 
