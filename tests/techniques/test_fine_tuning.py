@@ -47,7 +47,7 @@ def test_formats_stay_and_the_network_learns(start, context_of):
         if hasattr(given.grid, "scale"):
             assert torch.equal(found.grid.scale, given.grid.scale)
         assert isinstance(after.weight, nn.Parameter)
-    assert loss(tuned, context.dataset.train) < 0.9 * loss(model, context.dataset.train)
+    assert loss(tuned, context.dataset.train) < 0.95 * loss(model, context.dataset.train)
 
 
 def test_activation_ranges_stay(context_of):
