@@ -149,6 +149,7 @@ def channel_pruning() -> Iterator[Variant]:
         name = f"50% by {wording.IMPORTANCE[importance]}"
         yield Variant(one, name, tuned(step(one, pruning_ratio=0.5, importance=importance)))
     yield Variant(one, "30%", tuned(step(one, pruning_ratio=0.3)))
+    yield Variant(one, "30%, any width", tuned(step(one, pruning_ratio=0.3, round_to=1)))
     yield Variant(one, "50%, not recalibrated", tuned(step(one, pruning_ratio=0.5, recalibrate=False)))
     yield Variant(one, "50%, multiples of 8", tuned(step(one, pruning_ratio=0.5, round_to=8)))
     yield Variant(one, "50% by sensitivity", tuned(step(one, pruning_ratio=0.5, ratios="sensitivity")))

@@ -27,7 +27,7 @@ from compression.network import Costs, count_costs, trace
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.primitives.dead_units import remove_dead_units
 from compression.process_peak import process_peak, start_helper
-from compression.recipe import Distillation, EntropyCoding, Recipe
+from compression.recipe import KERNEL_CHANNELS, Distillation, EntropyCoding, Recipe
 from compression.result import Measures, Result
 from compression.sparse_inference import measure_sparse
 from compression.storage import Coding
@@ -132,7 +132,7 @@ def build_variant(
         )
         model = apply_step(model, step, context)
     check_cancelled()
-    return remove_dead_units(model) if recipe.steps else model
+    return remove_dead_units(model, KERNEL_CHANNELS) if recipe.steps else model
 
 
 def build_student(entry: SampleModel, dataset: Dataset, step: Distillation) -> fx.GraphModule:

@@ -27,7 +27,7 @@ _BINARY: dict[object, Callable[[Tensor, Tensor], Tensor]] = {
 }  # fmt: skip
 
 
-def remove_dead_units(model: fx.GraphModule) -> fx.GraphModule:
+def remove_dead_units(model: fx.GraphModule, round_to: int = 1) -> fx.GraphModule:
     """The same function with fewer channels and neurons: meant for pruned networks, right before they are written down.
 
     A unit (channels that can only go together, see `channels`) is dead where each layer that reads it does so
@@ -35,7 +35,8 @@ def remove_dead_units(model: fx.GraphModule) -> fx.GraphModule:
     or a constant that moves into the reader's bias (linear layers, and convolutions without padding; with padding
     the border sees zeros instead). That is so behind rows of zero weights, whatever bias, batch norm and
     activation make of them. Every layer keeps one unit, since none can be empty. Removing units may kill others,
-    so it goes on until nothing is left to remove.
+    so it goes on until nothing is left to remove. Convolutions keep as many dead channels as fill a multiple of
+    `round_to`: they take next to no bytes, and without them fast kernels may be out of reach.
 
     Returns a new model; logits stay equal up to float rounding. Masks, grids and hidden weights are cut along. A
     network whose channels cannot be followed comes back as an unchanged copy.
@@ -47,7 +48,7 @@ def remove_dead_units(model: fx.GraphModule) -> fx.GraphModule:
         except InvalidRecipe:
             return smaller
         readers = _readers(smaller)
-        dead = [unit for group in groups for unit in _dead(group, readers)]
+        dead = [unit for group in groups for unit in _dead(group, readers, round_to)]
         if not dead:
             return smaller
         for part in (part for unit in dead for part in unit if part.dim == IN):
@@ -83,10 +84,13 @@ class _Reader:
         return isinstance(self.layer, nn.Linear) or _is_unpadded(self.layer)
 
 
-def _dead(group: list[Unit], readers: dict[str, _Reader]) -> list[Unit]:
+def _dead(group: list[Unit], readers: dict[str, _Reader], round_to: int) -> list[Unit]:
     """The units of a group that can go; one stays even where all could."""
     dead = [unit for unit in group if all(readers[p.layer].is_deaf(p.position) for p in unit if p.dim == IN)]
-    return dead if len(dead) < len(group) else dead[1:]
+    alive = max(1, len(group) - len(dead))
+    if any(isinstance(readers[part.layer].layer, nn.Conv2d) for part in group[0] if part.layer in readers):
+        alive = min(len(group), -(-alive // round_to) * round_to)
+    return dead[len(dead) - (len(group) - alive) :]
 
 
 def _readers(model: fx.GraphModule) -> dict[str, _Reader]:

@@ -21,9 +21,9 @@ GRID = 1000
 
 
 def kept_count(n: int, pruning_ratio: float, round_to: int) -> int:
-    """How many of `n` channels stay: the nearest multiple of `round_to`, as far as there is one in 1..n."""
+    """How many of `n` channels stay: the nearest multiple of `round_to`, as far as there is one in 1..n, or all."""
     kept = n - round(pruning_ratio * n)
-    if n < round_to:
+    if kept == n or n < round_to:
         return n
     nearest = round_to * round(kept / round_to)
     return max(min(nearest, n // round_to * round_to), round_to)

@@ -148,7 +148,7 @@ class TestFilling:
 
 class TestTable:
     def test_shows_accuracy_sizes_ratio_and_seconds(self, engine, tmp_path):
-        wanted = benchmark.cells(("mlp-digits",), ("channel_pruning",), ("none",), "30%")
+        wanted = benchmark.cells(("mlp-digits",), ("channel_pruning",), ("none",), "30%, any")
         baseline, line = benchmark.table_of(benchmark.fill(wanted, tmp_path / "rows.jsonl"))
         assert baseline[:3] == ("baseline", "", "mlp-digits")
         assert len(line) == len(baseline) == len(benchmark.COLUMNS)

@@ -48,6 +48,19 @@ def test_one_removal_leads_to_the_next(sample):
     same_answers(model, smaller, x)
 
 
+@pytest.mark.parametrize(("silent", "left"), [(2, 20), (6, 16), (8, 12), (17, 4)])
+def test_convolutions_keep_what_fills_a_block(silent, left, sample):
+    model, x = sample("lenet5-mnist5k")
+    silence(model, "conv1", slice(0, silent))
+    with torch.no_grad():
+        model.get_submodule("conv1").bias[:] = 0  # what is silent is then zero, which padding does not change
+    silence(model, "hidden", slice(0, 3))
+    smaller = remove_dead_units(model, round_to=4)
+    assert sizes(smaller)["conv1"] == (left, 1)
+    assert sizes(smaller)["hidden"][0] == 497  # products of matrices take any size
+    same_answers(model, smaller, x)
+
+
 def test_through_pooling_and_flattening(sample):
     model, x = sample("lenet5-mnist5k")
     silence(model, "conv1", [0, 3])
