@@ -59,7 +59,7 @@ def test_training_moves_values_and_keeps_codes(context_of):
     """Han et al. (2016): centroids are trained."""
     context = context_of("mlp-digits")
     shared = share(context, WeightSharing(clusters=4))
-    tuned = apply_step(shared, FineTuning(epochs=5), context)
+    tuned = apply_step(shared, FineTuning(epochs=5, learning_rate=0.01), context)
     for before, after in zip(books(shared), books(tuned), strict=True):
         assert torch.equal(before.codes, after.codes)
         assert not torch.equal(before.values, after.values)
