@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from compression.errors import InvalidRecipe
+from compression.multiples import KERNEL_CHANNELS
 
 T = TypeVar("T")
 
@@ -28,10 +29,6 @@ MAX_STEPS = 20
 
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 7, 8, 16)
 Pattern = Literal["weights", "2:4", "1:4", "blocks"]
-
-KERNEL_CHANNELS: Literal[4] = 4
-"""ONNX Runtime's fast convolutions take channels in fours. With a tenth of its channels gone ResNet-8 (14 of 16 left)
-takes 1.6 and MobileNet (58 of 64) 4.4 times as long as whole; with multiples of four 1.0 and 1.2 times."""
 
 
 class _Data(BaseModel):

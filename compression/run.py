@@ -23,11 +23,12 @@ from compression.data import Dataset, data_version, load_dataset
 from compression.errors import NotApplicable
 from compression.keys import model_version
 from compression.ledger import runtime_ledger
+from compression.multiples import KERNEL_CHANNELS
 from compression.network import Costs, count_costs, trace
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.primitives.dead_units import remove_dead_units
 from compression.process_peak import process_peak, start_helper
-from compression.recipe import KERNEL_CHANNELS, Distillation, EntropyCoding, Recipe
+from compression.recipe import Distillation, EntropyCoding, Recipe
 from compression.result import Measures, Result
 from compression.sparse_inference import measure_sparse
 from compression.storage import Coding

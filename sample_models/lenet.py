@@ -6,7 +6,7 @@ recognition" (1998), which Han et al. (2016) and their successors compress.
 
 from torch import Tensor, nn
 
-from sample_models.widths import scaled
+from compression.multiples import nearest_multiple
 
 
 class LeNet5(nn.Module):
@@ -14,7 +14,7 @@ class LeNet5(nn.Module):
 
     def __init__(self, classes: int = 10, width_mult: float = 1.0) -> None:
         super().__init__()
-        first, second, hidden = (scaled(size, width_mult) for size in (20, 50, 500))
+        first, second, hidden = (nearest_multiple(size, width_mult) for size in (20, 50, 500))
         self.conv1 = nn.Conv2d(1, first, 5)
         self.relu1 = nn.ReLU()
         self.pool1 = nn.MaxPool2d(2)

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sample_models.widths import scaled
+from compression.multiples import nearest_multiple
 
 
 class MLP(nn.Module):
@@ -15,7 +15,7 @@ class MLP(nn.Module):
 
     def __init__(self, inputs: int, hidden: tuple[int, ...], classes: int = 10, width_mult: float = 1.0) -> None:
         super().__init__()
-        sizes = [inputs, *(scaled(size, width_mult) for size in hidden)]
+        sizes = [inputs, *(nearest_multiple(size, width_mult) for size in hidden)]
         layers: list[nn.Module] = [nn.Flatten()]
         for size_in, size_out in pairwise(sizes):
             layers += [nn.Linear(size_in, size_out), nn.ReLU()]

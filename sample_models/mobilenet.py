@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from sample_models.widths import scaled
+from compression.multiples import nearest_multiple
 
 # expansion, channels, blocks, stride of the first block; strides are smaller than for 224 x 224 images
 _STAGES = ((1, 16, 1, 1), (4, 24, 2, 2), (4, 32, 2, 2), (4, 64, 2, 1))
@@ -19,10 +19,9 @@ def _conv_bn_relu(
 class InvertedResidual(nn.Module):
     """Expand with 1 x 1, filter each channel with 3 x 3, project with 1 x 1; a shortcut where shapes agree."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, expansion: int) -> None:
+    def __init__(self, channels_in: int, hidden: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        hidden = channels_in * expansion
-        layers = _conv_bn_relu(channels_in, hidden, 1) if expansion != 1 else []
+        layers = _conv_bn_relu(channels_in, hidden, 1) if hidden != channels_in else []
         layers += _conv_bn_relu(hidden, hidden, 3, stride, groups=hidden)
         layers += [nn.Conv2d(hidden, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out)]
         self.layers = nn.Sequential(*layers)
@@ -39,15 +38,19 @@ class MobileNet(nn.Module):
 
     def __init__(self, classes: int = 10, channels_in: int = 1, width_mult: float = 1.0) -> None:
         super().__init__()
-        before = scaled(_STEM, width_mult)
-        layers = _conv_bn_relu(channels_in, before, 3)
+
+        def scaled(channels: int) -> int:
+            return nearest_multiple(channels, width_mult)
+
+        before = _STEM
+        layers = _conv_bn_relu(channels_in, scaled(before), 3)
         for expansion, channels, blocks, stride in _STAGES:
-            width = scaled(channels, width_mult)
             for block in range(blocks):
-                layers.append(InvertedResidual(before, width, stride if block == 0 else 1, expansion))
-                before = width
-        head = scaled(_HEAD, width_mult)
-        layers += _conv_bn_relu(before, head, 1)
+                widths = scaled(before), scaled(before * expansion), scaled(channels)
+                layers.append(InvertedResidual(*widths, stride if block == 0 else 1))
+                before = channels
+        head = scaled(_HEAD)
+        layers += _conv_bn_relu(scaled(before), head, 1)
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()

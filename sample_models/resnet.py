@@ -6,7 +6,7 @@ convolution with batch norm ("option B"), which keeps every channel visible to p
 
 from torch import Tensor, nn
 
-from sample_models.widths import scaled
+from compression.multiples import nearest_multiple
 
 
 class BasicBlock(nn.Module):
@@ -38,7 +38,7 @@ class ResNet(nn.Module):
 
     def __init__(self, blocks: int, classes: int = 10, channels_in: int = 1, width_mult: float = 1.0) -> None:
         super().__init__()
-        widths = [scaled(size, width_mult) for size in (16, 32, 64)]
+        widths = [nearest_multiple(size, width_mult) for size in (16, 32, 64)]
         self.stem = nn.Conv2d(channels_in, widths[0], 3, 1, 1, bias=False)
         self.bn = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()

@@ -6,9 +6,9 @@ import math
 
 from torch import nn
 
+from compression.multiples import nearest_multiple
 from compression.vision import squeezenet as torchvision_squeezenet
 from sample_models.small_inputs import strides
-from sample_models.widths import scaled
 
 # each stage begins with pooling; squeezed channels, and channels of each of the two expansions
 _STAGES = (
@@ -27,14 +27,14 @@ def squeezenet(*, width_mult: float, depth_mult: float, side: int, channels_in: 
     about unlikely classes.
     """
     stem, *pools = strides(1 + len(_STAGES), side)
-    before = scaled(_STEM, width_mult)
+    before = nearest_multiple(_STEM, width_mult)
     layers = [nn.Conv2d(channels_in, before, 3, stem, 1, bias=False), nn.BatchNorm2d(before), nn.ReLU()]
     for stride, stage in zip(pools, _STAGES, strict=True):
         if stride > 1:
             layers.append(nn.MaxPool2d(3, stride, 1))
         for squeezed, expanded in stage[: math.ceil(len(stage) * depth_mult)]:
-            width = scaled(expanded, width_mult)
-            layers.append(_fire(before, scaled(squeezed, width_mult), width))
+            width = nearest_multiple(expanded, width_mult)
+            layers.append(_fire(before, nearest_multiple(squeezed, width_mult), width))
             before = 2 * width
     return nn.Sequential(*layers, nn.Conv2d(before, classes, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 

@@ -14,6 +14,7 @@ from torch import Tensor, fx
 from torch.func import functional_call
 from torch.nn import functional
 
+from compression.multiples import nearest_multiple
 from compression.network import clone
 from compression.primitives.batch_norm import recalibrate
 from compression.primitives.channels import OUT, Kept, channel_groups, remove_units, reorder_units
@@ -38,11 +39,11 @@ def order_channels(model: fx.GraphModule) -> fx.GraphModule:
 
 
 def first_channels(model: fx.GraphModule, width_mult: float) -> tuple[fx.GraphModule, Kept]:
-    """A new model of the first `width_mult` (0 to 1) of each group's channels, at least one, and which those are.
+    """A new model of the first `width_mult` (0 to 1) of each group's channels, in fours, and which those are.
 
     Batch-norm statistics are those of the full network, and wrong: see `recalibrate`.
     """
-    surplus = [unit for group in channel_groups(model) for unit in group[max(1, round(len(group) * width_mult)) :]]
+    surplus = [unit for group in channel_groups(model) for unit in group[nearest_multiple(len(group), width_mult) :]]
     return remove_units(model, surplus)
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, fx, nn
 
+from compression.multiples import nearest_multiple
 from compression.network import WeightedLayer, module_of
 from compression.primitives.factorization import (
     balanced,
@@ -85,20 +86,14 @@ class ThinForm(ABC):
 
     def ranks_at(self, ratio: float, round_to: int) -> Ranks:
         """Ranks at this share of the full ones, to the nearest multiple of `round_to` that there is."""
-        return tuple(_rounded(full, ratio, round_to) for full in self.full)
+        return tuple(nearest_multiple(full, ratio, round_to) for full in self.full)
 
     def candidates(self, round_to: int) -> Iterator[Ranks]:
         """Ranks for an error table: multiples of `round_to`, and full."""
         levels = LEVELS if len(self.full) > 1 else max(self.full)
         ratios = [(level + 1) / levels for level in range(levels)]
-        sides = [sorted({_rounded(full, ratio, round_to) for ratio in ratios} | {full}) for full in self.full]
+        sides = [sorted({nearest_multiple(full, ratio, round_to) for ratio in ratios} | {full}) for full in self.full]
         return itertools.product(*sides)
-
-
-def _rounded(full: int, ratio: float, round_to: int) -> int:
-    if full < round_to:
-        return full
-    return max(round_to, min(round_to * round(ratio * full / round_to), full // round_to * round_to))
 
 
 class MatrixForm(ThinForm):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, fx, nn
 
+from compression.multiples import nearest_multiple
 from compression.network import WeightedLayer, module_of, weighted_layers
 from compression.primitives.channels import IN, Unit
 from compression.primitives.curvature import output_sensitivities
@@ -18,15 +19,6 @@ Widths = list[int]
 
 GRID = 1000
 """Ratios that are looked at between 0 and 1: steps of a tenth of a percent, finer than channels are."""
-
-
-def kept_count(n: int, pruning_ratio: float, round_to: int) -> int:
-    """How many of `n` channels stay: the nearest multiple of `round_to`, as far as there is one in 1..n, or all."""
-    kept = n - round(pruning_ratio * n)
-    if kept == n or n < round_to:
-        return n
-    nearest = round_to * round(kept / round_to)
-    return max(min(nearest, n // round_to * round_to), round_to)
 
 
 class WidthCosts:
@@ -61,7 +53,7 @@ class WidthCosts:
 
     def uniform(self, pruning_ratio: float, round_to: int) -> Widths:
         """Each group without the same fraction of its units."""
-        return [kept_count(size, pruning_ratio, round_to) for size in self.sizes]
+        return [nearest_multiple(size, 1 - pruning_ratio, round_to) for size in self.sizes]
 
     def uniform_macs(self, fraction: float, round_to: int) -> Widths:
         """The same ratio for each group, such that as nearly as possible `fraction` of the operations go."""

@@ -6,37 +6,8 @@ from compression.network import count_macs
 from compression.primitives.channels import channel_groups, remove_units
 from compression.primitives.importance import unit_importance
 from compression.primitives.moments import gram_matrix
-from compression.primitives.widths import WidthCosts, distortion_curves, greedy_widths, kept_count
+from compression.primitives.widths import WidthCosts, distortion_curves, greedy_widths
 from sample_models.catalogue import MODELS
-
-
-@pytest.mark.parametrize(
-    ("n", "ratio", "round_to", "expected"),
-    [
-        (16, 0.5, 1, 8),
-        (16, 0.1, 1, 14),
-        (16, 0.95, 1, 1),
-        (2, 0.95, 1, 1),
-        (1, 0.95, 1, 1),
-        (16, 0.3, 4, 12),
-        (16, 0.95, 4, 4),
-        (20, 0.1, 8, 16),  # 18 is as near to 16 as to 24, which is more than there are
-        (50, 0.1, 8, 48),
-        (6, 0.5, 8, 6),  # cannot be a multiple of 8
-        (16, 0.01, 16, 16),
-        (40, 0.9, 16, 16),
-    ],
-)
-def test_kept_count(n, ratio, round_to, expected):
-    assert kept_count(n, ratio, round_to) == expected
-
-
-@pytest.mark.parametrize("round_to", [1, 2, 4, 8, 16])
-def test_kept_count_never_rises_with_the_ratio(round_to):
-    for n in range(1, 70):
-        counts = [kept_count(n, percent / 100, round_to) for percent in range(0, 96)]
-        assert counts == sorted(counts, reverse=True)
-        assert min(counts) >= 1 and max(counts) <= n
 
 
 @pytest.mark.parametrize("name", MODELS)
