@@ -31,6 +31,7 @@ ROUNDS = 8
 SEARCH_ROUNDS = 4
 """Half of them, where a search loads tens of networks in each."""
 _LOCK_POLL_S = 0.05
+_PID_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,28 @@ def machine_lock(
     try:
         while not _try_lock(descriptor):
             check_cancelled()
-            report(0.0, "waiting for another measurement on this machine")
+            report(0.0, f"waiting for another measurement on this machine{_holder(descriptor)}")
             time.sleep(_LOCK_POLL_S)
+        _sign(descriptor)
         yield
     finally:
         os.close(descriptor)  # which also unlocks
+
+
+def _sign(descriptor: int) -> None:
+    """Whoever waits can name the process to wait for, or to end should it hang."""
+    with contextlib.suppress(OSError):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.truncate(descriptor, os.write(descriptor, str(os.getpid()).encode()))
+
+
+def _holder(descriptor: int) -> str:
+    """', by process 1234', or nothing where the file does not say."""
+    try:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return f", by process {int(os.read(descriptor, _PID_DIGITS))}"
+    except (OSError, ValueError):  # Windows lets nobody read what is locked
+        return ""
 
 
 def _open_lock() -> int:

@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import os
 import stat
@@ -144,6 +145,28 @@ class TestLock:
             order.append("first")
         thread.join(10)
         assert order == ["first", "second"]
+
+    def test_who_waits_is_told_for_whom(self, own_lock):
+        said = []
+
+        def listen(fraction, words):
+            said.append(words)
+            raise Cancelled("heard enough")
+
+        with measurement.machine_lock(), pytest.raises(Cancelled), measurement.machine_lock(report=listen):
+            pass
+        (path,) = own_lock.iterdir()
+        path.write_text("no number, and from another user")
+        with self.held_silently(path), pytest.raises(Cancelled), measurement.machine_lock(report=listen):
+            pass
+        waiting = "waiting for another measurement on this machine"
+        assert said == [f"{waiting}, by process {os.getpid()}", waiting]
+
+    @contextlib.contextmanager
+    def held_silently(self, path):
+        with open(path, "r+b") as file:
+            assert measurement._try_lock(file.fileno())
+            yield
 
     def test_another_process_holds_it_until_it_dies(self, own_lock):
         code = (
