@@ -169,8 +169,20 @@ class TestTable:
         report = tmp_path / "table.md"
         assert benchmark.main([*given, "--techniques", "low_rank", "--markdown", str(report)]) == 0
         lines = report.read_text().splitlines()
-        assert {line.count("|") for line in lines} == {len(benchmark.COLUMNS) + 1}
-        assert lines[2].startswith("| baseline |")
+        assert lines[0] == "## mlp-digits"
+        table = [line for line in lines if line.startswith("|")]
+        assert {line.count("|") for line in table} == {len(benchmark.COLUMNS)}
+        assert table[2].startswith("| baseline |")
+        assert all(line.startswith("| low_rank |") for line in table[3:]) and len(table) > 5
+
+    def test_reasons_stand_below_the_table_once(self, engine, tmp_path):
+        wanted = benchmark.cells(("mlp-digits",), ("low_rank", "layer_tying", "distillation"), ("none",))
+        engine.pointless = "layer_tying"
+        lines = benchmark.markdown(benchmark.fill(wanted, tmp_path / "rows.jsonl")).splitlines()
+        (said,) = [line for line in lines if line.startswith("- ")]
+        assert said == (
+            "- Not applicable: layer_tying, 2 blocks (none); layer_tying, 3 blocks (none). there is nothing to do"
+        )
 
     def test_listing_measures_nothing(self, engine, tmp_path, capsys):
         assert benchmark.main(["--list", "--models", "mlp-digits", "--json", str(tmp_path / "rows.jsonl")]) == 0
