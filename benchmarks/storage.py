@@ -51,8 +51,8 @@ from compression.export import to_onnx
 from compression.network import clone
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.recipe import EntropyCoding, Quantization
-from compression.run import load_network
 from compression.techniques import Context, apply_step
+from compression.variants import load_network
 from sample_models.catalogue import find_model
 
 MODELS = ("lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k")

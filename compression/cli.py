@@ -167,8 +167,8 @@ def _print_failure(recipe: Recipe, error: CompressionError, as_json: bool) -> No
 
 
 def _sparse(options: argparse.Namespace) -> int:
-    from compression.run import load_network
     from compression.sparse_inference import sparsity_curve
+    from compression.variants import load_network
 
     with _progress() as report:
         timings = sparsity_curve(load_network(options.model), options.seconds, report=report)

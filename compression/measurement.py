@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import tempfile
 import time
@@ -16,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from compression.errors import StorageFailed
-from compression.evaluation import open_session
+from compression.evaluation import open_session, optimized
 from compression.machine import BATCH_SIZE, THREADS
 from compression.statistics import median_ratio_interval
 
@@ -28,6 +29,8 @@ WARM_UP_NS = 20_000_000
 """Before the first round, for a sleeping processor to raise its clock."""
 ROUNDS = 8
 """Enough for an interval that knows how much loading a network anew changes; each costs some 50 ms."""
+IN_A_ROW = 5
+"""Neighbouring runs of one file: a millisecond or two, so that both files see the same slow moments."""
 SEARCH_ROUNDS = 4
 """Half of them, where a search loads tens of networks in each."""
 _LOCK_POLL_S = 0.05
@@ -66,14 +69,14 @@ def measure_latency(
 
     The runs are spread over `ROUNDS` rounds, each with newly loaded networks, in alternating order: where in
     memory a network happens to lie changes its speed by some percent (up to 8 % seen between two sessions of
-    the same file). Within a round the order of each pair is random but seeded. Each timed run comes right
-    after an untimed one of the same file: the other file has just filled the processor's caches.
+    the same file). Within a round the files take turns, in an order that is random but seeded: each runs
+    `IN_A_ROW` times, after an untimed run, as the other one has just filled the processor's caches.
     """
     if runs < 1:
         raise ValueError(f"runs must be positive, but got runs={runs}.")
     random = np.random.default_rng(seed)
     image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
-    files = (onnx_bytes, baseline_onnx_bytes)
+    files = (optimized(onnx_bytes), optimized(baseline_onnx_bytes))
     rounds = min(ROUNDS, runs)
     pairs = -(-runs // rounds)
 
@@ -109,10 +112,11 @@ def measure_ratios(
     """
     random = np.random.default_rng(seed)
     image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
-    times: list[list[int]] = [[] for _ in (baseline, *files)]
+    prepared = [optimized(data) for data in (baseline, *files)]
+    times: list[list[int]] = [[] for _ in prepared]
     with machine_lock(check_cancelled):
         for _ in range(SEARCH_ROUNDS):
-            loaded = [prepare(data, image) for data in (baseline, *files)]
+            loaded = [prepare(data, image) for data in prepared]
             for run in loaded:
                 check_cancelled()
                 warm_up(run, 0)
@@ -120,7 +124,7 @@ def measure_ratios(
                 for _ in range(-(-runs // SEARCH_ROUNDS)):
                     check_cancelled()
                     for which in random.permutation(len(loaded)):
-                        times[which].append(_time(loaded[which]))
+                        times[which] += _time(loaded[which], 1)
     medians = np.median(times, axis=1)
     return [float(median / medians[0]) for median in medians[1:]]
 
@@ -134,9 +138,9 @@ def _load(files: tuple[bytes, bytes], image: NDArray[np.float32], *, reverse: bo
     return [loaded[0], loaded[1]]
 
 
-def prepare(onnx_bytes: bytes, image: NDArray[np.float32]) -> Run:
-    """A call that runs the file on this image, with as little Python around it as there can be."""
-    session = open_session(onnx_bytes, THREADS)
+def prepare(optimized_bytes: bytes, image: NDArray[np.float32]) -> Run:
+    """A call that runs an `optimized` file on this image, with as little Python around it as there can be."""
+    session = open_session(optimized_bytes, THREADS, optimize=False)
     binding = session.io_binding()
     binding.bind_ortvalue_input(session.get_inputs()[0].name, onnxruntime.OrtValue.ortvalue_from_numpy(image))
     binding.bind_output(session.get_outputs()[0].name)
@@ -155,17 +159,21 @@ def _interleave(loaded: list[Run], pairs: int, random: np.random.Generator) -> N
     """Nanoseconds of each run, 2 x pairs. Garbage collection waits, for it would hit one file by chance."""
     times = np.empty((2, pairs))
     with _no_garbage_collection():
-        for number, swap in enumerate(random.random(pairs) < 0.5):
-            for which in (1, 0) if swap else (0, 1):
-                times[which, number] = _time(loaded[which])
+        for first in range(0, pairs, IN_A_ROW):
+            turn = slice(first, first + IN_A_ROW)
+            for which in random.permutation(2):
+                times[which, turn] = _time(loaded[which], min(IN_A_ROW, pairs - first))
     return times
 
 
-def _time(run: Run) -> int:
+def _time(run: Run, count: int) -> list[int]:
+    """Nanoseconds of `count` runs, after one that fills the caches."""
     run()
-    started = time.perf_counter_ns()
-    run()
-    return time.perf_counter_ns() - started
+    ends = [time.perf_counter_ns()]
+    for _ in range(count):
+        run()
+        ends.append(time.perf_counter_ns())
+    return [end - start for start, end in itertools.pairwise(ends)]
 
 
 @contextlib.contextmanager

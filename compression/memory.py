@@ -8,17 +8,15 @@ byte where an integer kernel takes them, and four where the runtime turns them i
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from compression.evaluation import open_session
+from compression.evaluation import open_session, optimized
 from compression.machine import BATCH_SIZE, THREADS
 
 INTEGER_KERNELS = {
@@ -73,10 +71,7 @@ def runtime_costs(onnx_bytes: bytes) -> RuntimeCosts:
 
 def run_graph(onnx_bytes: bytes) -> tuple[onnx.GraphProto, dict[str, NDArray[Any]]]:
     """The graph that the runtime runs, in order of execution, and every activation of one image in it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
-        open_session(onnx_bytes, THREADS, save_as=path)
-        model = onnx.load(path)
+    model = onnx.load_from_string(optimized(onnx_bytes))
     (source,) = model.graph.input
     shape = [BATCH_SIZE, *(size.dim_value for size in source.type.tensor_type.shape.dim[1:])]
     image = np.zeros(shape, np.float32)

@@ -127,8 +127,8 @@ def decode(data: bytes) -> onnx.ModelProto:
     return _parse(data).model
 
 
-def ledger(data: bytes) -> dict[str, int]:
-    """How many bytes of a stored file each of `STORED_PARTS` takes; they add up to the file.
+def decode_with_ledger(data: bytes) -> tuple[onnx.ModelProto, dict[str, int]]:
+    """The model, and how many bytes of the stored file each of `STORED_PARTS` takes; they add up to the file.
 
     Bytes are counted as they are read. Those of the arithmetic coder's stream, where codes share bytes,
     are divided by what each part's codes cost (-log2 of their probabilities). Zero flags count as positions.
@@ -137,7 +137,7 @@ def ledger(data: bytes) -> dict[str, int]:
     parsed = _parse(data, counts=True)
     counted = {**parsed.reader.ledger, "header": parsed.reader.ledger.get("header", 0) + _HEADER}
     shares = proportional(parsed.contexts.bits, counted.pop("stream", 0))
-    return {part: counted.get(part, 0) + shares.get(part, 0) for part in STORED_PARTS}
+    return parsed.model, {part: counted.get(part, 0) + shares.get(part, 0) for part in STORED_PARTS}
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def measures(variant="codes", **changes):
     return Measures(**{
         **numbers, "params": 77_418, "theoretical_bytes": 20_000, "stored_bytes": len(stored),
         "onnx_bytes": len(onnx_bytes), "zipped_bytes": storage.zipped_size(onnx_bytes),
-        "ledger": storage.ledger(stored), "runtime_ledger": runtime_ledger(onnx_bytes), **changes,
+        "ledger": storage.decode_with_ledger(stored)[1], "runtime_ledger": runtime_ledger(onnx_bytes), **changes,
     })  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from compression.memory import runtime_costs
 from compression.network import count_costs
 from compression.recipe import make_recipe
 from compression.result import RUNTIME_PARTS, STORED_PARTS
-from compression.run import load_network, run_recipe
+from compression.run import run_recipe
+from compression.variants import load_network
 
 MODEL = "mlp-digits"
 PRUNE_AND_QUANTIZE = [

@@ -25,7 +25,7 @@ from compression.errors import UnsupportedModel
 from compression.export.operators import FUNCTIONS, LAYERS
 from compression.export.writer import Writer, array_of
 from compression.network import input_shape, module_of
-from compression.primitives.batch_norm import fold_batch_norm
+from compression.primitives.batch_norm import BatchNorm, fold_batch_norm
 
 OPSET = 17
 """Has every operator needed here, and has been read by every ONNX Runtime since 1.12 (2022)."""
@@ -40,7 +40,7 @@ def to_onnx(model: fx.GraphModule) -> onnx.ModelProto:
     Batch norm is folded into the layer before it wherever there is one. N is free. The same network
     always gives the same bytes. Raises `UnsupportedModel` for a layer that has no ONNX form here.
     """
-    folded = fold_batch_norm(model)
+    folded = fold_batch_norm(model) if any(isinstance(layer, BatchNorm) for layer in model.modules()) else model
     writer = Writer(folded)
     for node in folded.graph.nodes:
         if node.op == "output":

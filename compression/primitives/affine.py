@@ -16,6 +16,9 @@ Method = Literal["nearest", "mse"]
 CLIP_RATIOS = torch.arange(50, 4, -1) / 50
 """What `mse` tries, from the full range down to a tenth of it: ternary weights with outliers end up there."""
 
+AT_ONCE = 1 << 18
+"""Values that clipping is tried on together: many small rows cost one call, and large ones stay in the cache."""
+
 
 def fit_affine(
     weight: Tensor,
@@ -37,28 +40,15 @@ def fit_affine(
     rows = weight.detach().flatten(1) if per_channel else weight.detach().reshape(1, -1)
     if bits == 1:
         return _binary(rows, None if mask is None else mask.reshape(rows.shape))
-    best = _full_range(rows, bits, symmetric, 1.0)
+    smallest, largest = rows.amin(1).clamp(max=0), rows.amax(1).clamp(min=0)
     if method == "nearest":
-        return best
-    best_error = _squared_error(best, rows)
-    for ratio in CLIP_RATIOS[1:].tolist():
-        clipped = _full_range(rows, bits, symmetric, ratio)
-        error = _squared_error(clipped, rows)
-        better = error < best_error
-        best = Affine(
-            bits,
-            torch.where(better, clipped.scale, best.scale),
-            torch.where(better, clipped.zero_point, best.zero_point),
-            best.low,
-            best.high,
-        )
-        best_error = torch.where(better, error, best_error)
-    return best
+        return _covering(smallest, largest, bits, symmetric)
+    ratio = _best_ratio(rows, smallest, largest, bits, symmetric)
+    return _covering(ratio * smallest, ratio * largest, bits, symmetric)
 
 
-def _full_range(rows: Tensor, bits: int, symmetric: bool, ratio: float) -> Affine:
-    """A grid over the given share of each row's range; the range always includes zero."""
-    smallest, largest = rows.amin(1).clamp(max=0) * ratio, rows.amax(1).clamp(min=0) * ratio
+def _covering(smallest: Tensor, largest: Tensor, bits: int, symmetric: bool) -> Affine:
+    """One grid for each row, from `smallest` (0 or less) to `largest` (0 or more)."""
     if symmetric:
         high = 2 ** (bits - 1) - 1
         scale = storable_scale(torch.maximum(-smallest, largest) / high)
@@ -69,12 +59,27 @@ def _full_range(rows: Tensor, bits: int, symmetric: bool, ratio: float) -> Affin
     return Affine(bits, scale, zero_point, 0, high)
 
 
+def _best_ratio(rows: Tensor, smallest: Tensor, largest: Tensor, bits: int, symmetric: bool) -> Tensor:
+    """Which of `CLIP_RATIOS` gives each row the least squared error; the largest of those that do."""
+    errors = []
+    for ratios in torch.split(CLIP_RATIOS, max(1, AT_ONCE // rows.numel())):
+        low, high = ((ratios[:, None] * end).flatten() for end in (smallest, largest))
+        errors.append(_squared_errors(_covering(low, high, bits, symmetric), rows))
+    return CLIP_RATIOS[torch.cat(errors).argmin(0)]
+
+
+def _squared_errors(grids: Affine, rows: Tensor) -> Tensor:
+    """Of `rows` (n x values) on several grids a row (grids x n of them, flattened): grids x n.
+
+    Codes are whole numbers that float32 holds exactly, so that this is the error of `grids.project`.
+    """
+    scale, zero_point = grids.scale.reshape(-1, len(rows), 1), grids.zero_point.reshape(-1, len(rows), 1)
+    codes = (rows / scale).round_().clamp_(grids.low - zero_point, grids.high - zero_point)
+    return codes.mul_(scale).sub_(rows).square_().sum(2)
+
+
 def _binary(rows: Tensor, mask: Tensor | None) -> Affine:
     kept = torch.ones_like(rows) if mask is None else mask.to(rows.dtype)
     mean = (rows.abs() * kept).sum(1) / kept.sum(1).clamp(min=1)
     scale = storable_scale(mean)
     return Affine(1, scale, torch.zeros_like(scale, dtype=torch.int32), -1, 1)
-
-
-def _squared_error(grid: Affine, rows: Tensor) -> Tensor:
-    return (grid.project(rows) - rows).square().sum(1)

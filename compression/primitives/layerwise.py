@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
 
 from compression.network import WeightedLayer, module_of, weighted_layers
+from compression.primitives.answers import answers_in_turn
 from compression.primitives.batch_norm import call_count
-from compression.primitives.execution import evaluate_node, last_reads, layer_calls
-from compression.primitives.moments import has_patches, sampled_rows
+from compression.primitives.execution import Values, evaluate_node, last_reads, layer_calls
+from compression.primitives.moments import by_group, has_patches, input_rows, sampled_rows
 
 MOST_FEATURES = 8192
 """Inputs of one output beyond which a layer is not visited: its matrix of products would fill half a gigabyte."""
@@ -44,25 +45,30 @@ def layers_in_turn(
     answers from the original network. A layer that is called several times is visited once, with the inputs
     that it gets in the original.
     """
-    before: dict[str, Tensor] = {}
-    after: dict[str, Tensor] = {}
+    values: Values = {}
     tied = _rows_of_tied(original, x, check_cancelled)
+    answers = answers_in_turn(original, x, check_cancelled)
     visited: set[str] = set()
-    finished = last_reads(original)
-    pairs = list(zip(original.graph.nodes, changed.graph.nodes, strict=True))[:-1]  # without the output
-    for node, twin in pairs:
+    finished = last_reads(changed)
+    for node in list(changed.graph.nodes)[:-1]:  # without the output
         check_cancelled()
+        layer, name = module_of(changed, node), str(node.target)
+        if isinstance(layer, WeightedLayer):
+            wanted = next(answers)[1].rows
+            if can_visit(layer) and name not in visited:
+                visited.add(name)
+                inputs = values[node.all_input_nodes[0].name]
+                yield Visit(name, layer, *(tied.get(name) or _rows(layer, inputs, wanted, node.meta["shape"])))
         with torch.no_grad():
-            before[node.name] = evaluate_node(original, node, before, x)
-        layer, name = module_of(changed, twin), str(node.target)
-        if isinstance(layer, WeightedLayer) and can_visit(layer) and name not in visited:
-            visited.add(name)
-            inputs = after[twin.all_input_nodes[0].name]
-            yield Visit(name, layer, *(tied.get(name) or sampled_rows(layer, inputs, before[node.name])))
-        with torch.no_grad():
-            after[node.name] = evaluate_node(changed, twin, after, x)
+            values[node.name] = evaluate_node(changed, node, values, x)
         for read in finished[node]:
-            del before[read], after[read]
+            del values[read]
+
+
+def _rows(layer: WeightedLayer, inputs: Tensor, answers: Tensor, shape: Sequence[int]) -> Rows:
+    """`sampled_rows` where the answers' rows are known; `shape` is that of the layer's output for one image."""
+    rows = input_rows(layer, inputs, (len(inputs), *shape[1:]))
+    return rows, by_group(answers, len(rows))
 
 
 def _rows_of_tied(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None]) -> dict[str, Rows]:

@@ -7,25 +7,17 @@ computes from the inputs that are left is fitted by least squares to what it com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
 
 from compression.network import WeightedLayer, module_of, weight_format
+from compression.primitives.answers import Answers, answers_in_turn, channel_means
 from compression.primitives.batch_norm import BatchNorm, call_count, measure_statistics
 from compression.primitives.channels import OUT, Kept
-from compression.primitives.execution import Call, Values, evaluate_node, last_reads, layer_calls
+from compression.primitives.execution import Values, evaluate_node, last_reads
 from compression.primitives.least_squares import masked_solve
-from compression.primitives.moments import by_group, centred, gram_of, has_patches, input_rows, output_rows
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a layer gave: at drawn positions (rows x outputs), and on average over all (outputs)."""
-
-    rows: Tensor
-    mean: Tensor
+from compression.primitives.moments import by_group, centred, gram_of, has_patches, input_rows
 
 
 def reconstruct(
@@ -42,15 +34,10 @@ def reconstruct(
     Both models have the same graph; `kept` says which channels of `original` are left in `changed`. See `fit_layers`.
     """
     answers = {
-        call.name: answers_of(call, kept.get((call.name, OUT))) for call in layer_calls(original, x, check_cancelled)
+        name: found.of_channels(kept[name, OUT]) if (name, OUT) in kept else found
+        for name, found in answers_in_turn(original, x, check_cancelled)
     }
     fit_layers(changed, answers, x, report=report, check_cancelled=check_cancelled)
-
-
-def answers_of(call: Call, kept: Tensor | None = None) -> Answers:
-    """What a fit needs of a layer's output; with `kept` (indices) only of these channels."""
-    rows, mean = output_rows(call.layer, call.y), _channel_means(call.y)
-    return Answers(rows, mean) if kept is None else Answers(rows[:, kept], mean[kept])
 
 
 def fit_layers(
@@ -119,11 +106,6 @@ def _fit_bias(model: fx.GraphModule, node: fx.Node, y: Tensor, answers: dict[str
     """Make the layer right on average: its bias and, in place, what it has just answered."""
     layer = module_of(model, node)
     if isinstance(layer, WeightedLayer) and layer.bias is not None and call_count(model, node) == 1:
-        change = answers[str(node.target)].mean - _channel_means(y)
+        change = answers[str(node.target)].mean - channel_means(y)
         layer.bias.add_(change)
         y.add_(change.reshape(-1, *[1] * (y.dim() - 2)))
-
-
-def _channel_means(y: Tensor) -> Tensor:
-    """Of N x C x ..., shape C."""
-    return y.mean([dim for dim in range(y.dim()) if dim != 1])

@@ -9,12 +9,13 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from compression.network import WeightedLayer, clone, restrict, weight_format, weighted_layers
+from compression.primitives.answers import Answers, answers_of
 from compression.primitives.curvature import output_sensitivities
 from compression.primitives.execution import layer_calls
 from compression.primitives.least_squares import masked_solve
 from compression.primitives.moments import gram_matrix, layer_grams
 from compression.primitives.patterns import GROUP, KEPT_OF_FOUR, pattern_masks
-from compression.primitives.reconstruction import Answers, answers_of, fit_layers
+from compression.primitives.reconstruction import fit_layers
 from compression.primitives.second_order import removal_costs
 from compression.recipe import SecondOrderPruning
 from compression.techniques.context import Context, fitting_images

@@ -87,7 +87,7 @@ def test_steps_only_get_wider(context_of):
 def test_biases_get_fewer_digits(context_of):
     context = context_of("mlp-digits")
     model = prepared(context, Quantization(weight_bits=4))
-    parts = [storage.ledger(storage.encode(to_onnx(found))) for found in (
+    parts = [storage.decode_with_ledger(storage.encode(to_onnx(found)))[1] for found in (
         model, apply_step(model, EntropyCoding(rate_weight=0.3), context)
     )]  # fmt: skip
     assert parts[1]["biases"] < 0.7 * parts[0]["biases"]
