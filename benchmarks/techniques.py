@@ -189,10 +189,10 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _section(model: str, rows: Sequence[Row]) -> list[str]:
     columns = [number for number, name in enumerate(COLUMNS) if name != "model"]
-    without: dict[str, list[str]] = {}
+    without: dict[str, dict[str, None]] = {}
     for row in rows:
         if row["status"] == "not applicable" and row["reason"] != TRAINS:
-            without.setdefault(row["reason"], []).append(f"{row['technique']}, {row['variant']} ({row['budget']})")
+            without.setdefault(row["reason"], {})[f"{row['technique']}, {row['variant']}"] = None
     told = [row for row in rows if row["status"] != "not applicable"]
     lines = (COLUMNS, ("---",) * len(COLUMNS), *table_of(told))
     return [

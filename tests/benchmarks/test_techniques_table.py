@@ -176,13 +176,11 @@ class TestTable:
         assert all(line.startswith("| low_rank |") for line in table[3:]) and len(table) > 5
 
     def test_reasons_stand_below_the_table_once(self, engine, tmp_path):
-        wanted = benchmark.cells(("mlp-digits",), ("low_rank", "layer_tying", "distillation"), ("none",))
+        wanted = benchmark.cells(("mlp-digits",), ("low_rank", "layer_tying", "distillation"), ("none", "quick"))
         engine.pointless = "layer_tying"
         lines = benchmark.markdown(benchmark.fill(wanted, tmp_path / "rows.jsonl")).splitlines()
         (said,) = [line for line in lines if line.startswith("- ")]
-        assert said == (
-            "- Not applicable: layer_tying, 2 blocks (none); layer_tying, 3 blocks (none). there is nothing to do"
-        )
+        assert said == "- Not applicable: layer_tying, 2 blocks; layer_tying, 3 blocks. there is nothing to do"
 
     def test_listing_measures_nothing(self, engine, tmp_path, capsys):
         assert benchmark.main(["--list", "--models", "mlp-digits", "--json", str(tmp_path / "rows.jsonl")]) == 0
