@@ -176,7 +176,7 @@ class TestTable:
         assert all(line.startswith("| low_rank |") for line in table[3:]) and len(table) > 5
 
     def test_reasons_stand_below_the_table_once(self, engine, tmp_path):
-        wanted = benchmark.cells(("mlp-digits",), ("low_rank", "layer_tying", "distillation"), ("none", "quick"))
+        wanted = benchmark.cells(("mlp-digits",), ("low_rank", "layer_tying"), ("none", "quick"))
         engine.pointless = "layer_tying"
         lines = benchmark.markdown(benchmark.fill(wanted, tmp_path / "rows.jsonl")).splitlines()
         (said,) = [line for line in lines if line.startswith("- ")]
