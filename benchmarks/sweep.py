@@ -1,0 +1,527 @@
+"""A sweep of 19 points without training: this program against a notebook, and against the bare runtime.
+
+    python -m benchmarks.sweep [--rounds 3] [--one-process] [--json OUT.json]
+
+The points are those of `benchmarks.notebook`: pruning ratios 0, 10, ..., 90 %, each as float and with weights and
+activations in 8 bits, but for the unchanged network. Each round measures three things, in changing order:
+
+    notebook  what people do today, see `benchmarks.notebook`
+    ours      the dashboard's own path: an engine with its worker processes is given all points at once. Its store is
+              new and its workers are warm: they have measured the baseline, and one other point each
+    floor     for the very runtime files that ours made, in sessions that are open: ONNX Runtime's time for all test
+              images, and for 200 runs of the point and of the baseline, in turns that begin with an untimed run
+              as `compression.measurement` has it
+
+and then ours again in a single new process, point after point, with a stopwatch on its stages: what they take beyond
+the floor is the overhead. --one-process leaves the engine with its worker processes out altogether.
+
+Notebook and ours measure the same: accuracy on all test images, file sizes, and the median of 200 runs of the point
+and of the baseline. Ours also writes, decodes and takes apart its stored file, repeats the timing in eight newly
+loaded sessions, and measures the memory of a process of its own. `torch-pruning` and `onnxscript` are in the extra
+`bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import importlib
+import json
+import multiprocessing
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+from unittest import mock
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.notebook import MODEL, PERCENTS, RUNS, Notebook, Point
+from compression import evaluation, measurement, paths, worker
+from compression.data import Dataset, load_dataset
+from compression.host import worker_count
+from compression.jobs import Engine
+from compression.machine import BATCH_SIZE, describe_machine
+from compression.recipe import Recipe, make_recipe
+from compression.result import Result
+from compression.store import Job, JobState, Store
+from sample_models.catalogue import MODELS, find_model
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WIDE = 180
+"""Characters a line where no terminal says how wide it is."""
+POLL_S = 0.1
+"""How often the store is asked whether all points are there; when each was finished is in the store."""
+FLOAT_BITS = 32
+
+
+class Setting(NamedTuple):
+    """A point of the sweep: percent of the channels removed, bits of weights and activations."""
+
+    percent: int
+    bits: int
+
+
+def settings_of(percents: Sequence[int]) -> list[Setting]:
+    """Float and 8 bits for each ratio, without the unchanged network."""
+    every = (Setting(percent, bits) for percent in percents for bits in (FLOAT_BITS, 8))
+    return [setting for setting in every if setting != (0, FLOAT_BITS)]
+
+
+def recipe_of(model: str, setting: Setting) -> Recipe:
+    """The recipe of a point."""
+    pruning = {"technique": "channel_pruning", "pruning_ratio": setting.percent / 100}
+    rounding = {"technique": "quantization", "weight_bits": setting.bits, "activation_bits": setting.bits}
+    return make_recipe(model, [*([pruning] if setting.percent else []), *([rounding] if setting.bits < 32 else [])])
+
+
+def warm_up_recipes(model: str, count: int) -> list[Recipe]:
+    """Points that use the same techniques, none with a network that the sweep has."""
+    pruning = {"technique": "channel_pruning", "pruning_ratio": 0.95}
+    return [
+        make_recipe(model, [pruning, {"technique": "quantization", "weight_bits": 6, "activation_bits": 8}], seed)
+        for seed in range(count)
+    ]
+
+
+# --- ours --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What one sweep of this program gave. Times in seconds; `stages` by point, empty where workers measured."""
+
+    results: Mapping[Setting, Result]
+    files: Mapping[Setting, bytes]
+    baseline_file: bytes
+    seconds: Mapping[Setting, float]
+    total: float
+    stages: Mapping[Setting, Mapping[str, float]] = field(default_factory=dict)
+
+
+def by_engine(model: str, settings: Sequence[Setting], home: Path, *, background: bool = True) -> Sweep:
+    """All points at once, measured by an engine's worker processes."""
+    with home_at(home):
+        engine = Engine()
+        try:
+            completed(engine, [Recipe(model=model)], "baseline", background)
+            completed(engine, warm_up_recipes(model, worker_count()), "warm-up", background)
+            started = time.time()
+            jobs = completed(engine, [recipe_of(model, setting) for setting in settings], "sweep", background)
+            return _collect(model, settings, jobs, engine.store, started)
+        finally:
+            engine.close()
+
+
+def completed(engine: Engine, recipes: Sequence[Recipe], group: str, background: bool) -> list[Job]:
+    """Submit, wait, and return the finished jobs in this order.
+
+    Raises `RuntimeError` when one has no result, or there are no worker processes.
+    """
+    engine.submit(recipes, group=group, background=background)
+    while not all(job.state.is_final for job in engine.jobs(group)):
+        if engine.problem and not engine.is_ready:
+            raise RuntimeError(engine.problem)
+        time.sleep(POLL_S)
+    jobs = engine.jobs(group)
+    for job in jobs:
+        if job.state is not JobState.COMPLETE:
+            raise RuntimeError(f"{job.recipe.to_short_json()} is {job.state}: {job.error}")
+    return jobs
+
+
+def _collect(model: str, settings: Sequence[Setting], jobs: Sequence[Job], store: Store, started: float) -> Sweep:
+    times = [(job.started_at, job.finished_at) for job in jobs]
+    spans = [(begin.timestamp(), end.timestamp()) for begin, end in times if begin and end]
+    results = {setting: _result(store, recipe_of(model, setting)) for setting in settings}
+    return Sweep(
+        results,
+        {setting: _file(store, result) for setting, result in results.items()},
+        _file(store, _result(store, Recipe(model=model))),
+        {setting: end - begin for setting, (begin, end) in zip(settings, spans, strict=True)},
+        max(end for _, end in spans) - started,
+    )
+
+
+def _result(store: Store, recipe: Recipe) -> Result:
+    found = store.result(recipe)
+    if found is None:
+        raise RuntimeError(f"{recipe.to_short_json()} has no result")
+    return found
+
+
+def _file(store: Store, result: Result) -> bytes:
+    content = store.artifact(result.artifacts["onnx"])
+    if content is None:
+        raise RuntimeError(f"the runtime file of {result.recipe_id} is gone")
+    return content
+
+
+def by_one_process(model: str, settings: Sequence[Setting], home: Path) -> Sweep:
+    """`in_process` in a process of its own, which remembers nothing of an earlier round."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(in_process, model, settings, home).result()
+
+
+def in_process(model: str, settings: Sequence[Setting], home: Path) -> Sweep:
+    """One point after another in this process, as a worker measures them, with their stages."""
+    with home_at(home), torch_threads(1):
+        store = Store()
+        for recipe in (Recipe(model=model), *warm_up_recipes(model, 1)):
+            worker.measure(recipe, store)
+        files, results, seconds, stages = {}, {}, {}, {}
+        for setting in settings:
+            recipe = recipe_of(model, setting)
+            with stopwatch() as stages[setting]:
+                started = time.perf_counter()
+                results[setting], contents = worker.measure(recipe, store)
+                seconds[setting] = time.perf_counter() - started
+            files[setting] = contents["onnx"]
+        baseline_file = _file(store, _result(store, Recipe(model=model)))
+        return Sweep(results, files, baseline_file, seconds, sum(seconds.values()), stages)
+
+
+@contextlib.contextmanager
+def home_at(folder: Path) -> Iterator[None]:
+    """Results and files go into this folder; data sets stay where they are cached."""
+    data = paths.data_folder()
+    data.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
+    (folder / "data").symlink_to(data)
+    with mock.patch.dict(os.environ, {"COMPRESSION_HOME": str(folder)}):
+        os.environ.pop("COMPRESSION_DATABASE", None)
+        yield
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Torch computes with so many threads inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# --- its stages --------------------------------------------------------------------------------------------------
+
+STAGES = {
+    "build": ("compression.run:build_variant",),
+    "export": ("compression.export:to_onnx",),
+    "encode": ("compression.storage:encode",),
+    "decode": ("compression.storage:decode_with_ledger",),
+    "evaluate": ("compression.evaluation:predict",),
+    "latency": ("compression.measurement:measure_latency",),
+    "sparse products": ("compression.run:measure_sparse",),
+    "process peak": ("compression.run:process_peak",),
+    "runtime ledger": ("compression.run:runtime_ledger",),
+    "zip": ("compression.storage:zipped_size",),
+    "operations and memory": ("compression.run:count_costs", "compression.memory:runtime_costs"),
+    "store": ("compression.store:Store.add_result", "compression.worker:_stored"),
+}
+"""Functions that `run_recipe` and the worker around it call, by what they are for."""
+
+
+@contextlib.contextmanager
+def stopwatch(stages: Mapping[str, Sequence[str]] = STAGES) -> Iterator[dict[str, float]]:
+    """Seconds that this thread spends in each stage. A stage inside another counts for the outer one."""
+    seconds = dict.fromkeys(stages, 0.0)
+    running: list[str] = []
+    thread = threading.get_ident()
+
+    def timed(stage: str, function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def run(*arguments: P.args, **options: P.kwargs) -> T:
+            if running or threading.get_ident() != thread:
+                return function(*arguments, **options)
+            running.append(stage)
+            started = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                seconds[stage] += time.perf_counter() - started
+                running.pop()
+
+        return run
+
+    with contextlib.ExitStack() as stack:
+        for stage, places in stages.items():
+            for place in places:
+                owner, name = _owner(place)
+                stack.enter_context(mock.patch.object(owner, name, timed(stage, getattr(owner, name))))
+        yield seconds
+
+
+def _owner(place: str) -> tuple[Any, str]:
+    """What has the attribute that `module:attribute` or `module:Class.attribute` names, and its name."""
+    module, _, path = place.partition(":")
+    *owners, name = path.split(".")
+    return functools.reduce(getattr, owners, importlib.import_module(module)), name
+
+
+# --- the floor ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Seconds that ONNX Runtime itself takes for a point: for all test images, and for the runs that time it."""
+
+    evaluate: float
+    latency: float
+
+    @property
+    def seconds(self) -> float:
+        """Both."""
+        return self.evaluate + self.latency
+
+
+def floor_of(file: bytes, baseline_file: bytes, dataset: Dataset, runs: int = RUNS) -> Floor:
+    """The floor of one runtime file; nobody else measures on this machine meanwhile."""
+    with measurement.machine_lock():
+        return Floor(_bare_evaluation(file, dataset), _bare_timing(file, baseline_file, dataset, runs))
+
+
+def _bare_evaluation(file: bytes, dataset: Dataset) -> float:
+    session = evaluation.open_session(file)
+    name = session.get_inputs()[0].name
+    batches = [x for x, _ in dataset.test.batches(evaluation.BATCH)]
+    session.run(None, {name: batches[0]})
+    started = time.perf_counter()
+    for batch in batches:
+        session.run(None, {name: batch})
+    return time.perf_counter() - started
+
+
+def _bare_timing(file: bytes, baseline_file: bytes, dataset: Dataset, runs: int) -> float:
+    image = np.zeros((BATCH_SIZE, *dataset.input_shape), np.float32)
+    loaded = [measurement.prepare(evaluation.optimized(content), image) for content in (file, baseline_file)]
+    for run in loaded:
+        measurement.warm_up(run)
+    started = time.perf_counter()
+    for first in range(0, runs, measurement.IN_A_ROW):
+        for run in loaded:
+            for _ in range(1 + min(measurement.IN_A_ROW, runs - first)):
+                run()
+    return time.perf_counter() - started
+
+
+# --- rounds ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Round:
+    """All that was measured in one round. `ours` is None where worker processes were left out."""
+
+    notebook: Mapping[Setting, Point]
+    ours: Sweep | None
+    alone: Sweep
+    floor: Mapping[Setting, Floor]
+
+    @property
+    def best(self) -> Sweep:
+        """The one that people see: the worker processes', if they took part."""
+        return self.ours or self.alone
+
+
+def measure_round(number: int, model: str, percents: Sequence[int], folder: Path, options: argparse.Namespace) -> Round:
+    """One round; every second one begins with this program."""
+    settings = settings_of(percents)
+
+    def theirs() -> dict[Setting, Point]:
+        (folder / "notebook").mkdir(parents=True)
+        notebook = Notebook(model, folder / "notebook", round_to=options.round_to)
+        return {Setting(point.percent, point.bits): point for percent in percents for point in notebook.points(percent)}
+
+    points = theirs() if number % 2 == 0 else None
+    ours = None
+    if not options.one_process:
+        ours = by_engine(model, settings, folder / "engine", background=not options.interactive)
+    alone = by_one_process(model, settings, folder / "alone")
+    floor = floors(model, ours or alone)
+    return Round(points or theirs(), ours, alone, floor)
+
+
+def floors(model: str, sweep: Sweep) -> dict[Setting, Floor]:
+    """The floor of every point."""
+    dataset = load_dataset(find_model(model).dataset)
+    return {setting: floor_of(file, sweep.baseline_file, dataset) for setting, file in sweep.files.items()}
+
+
+# --- showing it --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds a point: the median point, and the whole sweep divided by its points; medians over rounds."""
+
+    name: str
+    typical: float
+    average: float
+    to_notebook: float
+    to_floor: float
+
+
+def paces(rounds: Sequence[Round]) -> list[Pace]:
+    """Every side's pace, with its ratios to the notebook and to the floor by whole sweeps, paired by round."""
+    sides: dict[str, list[tuple[float, float]]] = {"notebook": [], "ours": [], "ours, one process": [], "floor": []}
+    for measured in rounds:
+        for name, seconds, total in _sides(measured):
+            sides[name].append((median(seconds), total / len(seconds)))
+    return [_pace(name, sides) for name, found in sides.items() if found]
+
+
+def _sides(measured: Round) -> Iterator[tuple[str, list[float], float]]:
+    """Name, seconds of each point, and of the whole sweep."""
+    notebook = [point.seconds for point in measured.notebook.values()]
+    yield "notebook", notebook, sum(notebook)
+    if measured.ours:
+        yield "ours", list(measured.ours.seconds.values()), measured.ours.total
+    yield "ours, one process", list(measured.alone.seconds.values()), measured.alone.total
+    floor = [point.seconds for point in measured.floor.values()]
+    yield "floor", floor, sum(floor)
+
+
+def _pace(name: str, sides: Mapping[str, Sequence[tuple[float, float]]]) -> Pace:
+    def ratio(above: str, below: str) -> float:
+        return median(a / b for (_, a), (_, b) in zip(sides[above], sides[below], strict=True))
+
+    typical, average = (median(values) for values in zip(*sides[name], strict=True))
+    return Pace(name, typical, average, ratio("notebook", name), ratio(name, "floor"))
+
+
+def overhead(rounds: Sequence[Round]) -> list[tuple[str, float, float]]:
+    """(stage, seconds a point, those of them that are bare compute); medians over all points of all rounds."""
+    points = [(measured, setting) for measured in rounds for setting in measured.alone.stages]
+    bare = {
+        stage: median(getattr(measured.floor[setting], stage) for measured, setting in points)
+        for stage in ("evaluate", "latency")
+    }
+    taken = {stage: median(measured.alone.stages[setting][stage] for measured, setting in points) for stage in STAGES}
+    rest = median(
+        measured.alone.seconds[setting] - sum(measured.alone.stages[setting].values()) for measured, setting in points
+    )
+    return [*((stage, seconds, bare.get(stage, 0.0)) for stage, seconds in taken.items()), ("the rest", rest, 0.0)]
+
+
+def _show(rounds: Sequence[Round], model: str) -> None:
+    console = Console(width=None if Console().is_terminal else WIDE)
+    machine = describe_machine()
+    console.print(
+        f"{model}, {len(rounds[0].notebook)} points, {len(rounds)} rounds, {datetime.now(UTC):%Y-%m-%d}; "
+        f"{machine.cpu}, {os.cpu_count()} cores, {worker_count()} worker processes, load {os.getloadavg()[0]:.1f}",
+        soft_wrap=True,
+    )
+    for table in (pace_table(rounds), point_table(rounds), overhead_table(rounds)):
+        console.print(table)
+
+
+def pace_table(rounds: Sequence[Round]) -> Table:
+    table = Table("", "s a point, median", "s a point, average", "notebook / this", "this / floor", box=None)
+    for pace in paces(rounds):
+        numbers = (pace.typical, pace.average, pace.to_notebook, pace.to_floor)
+        table.add_row(pace.name, *(f"{number:.3f}" for number in numbers[:2]), *(f"{n:.2f}" for n in numbers[2:]))
+    return table
+
+
+def point_table(rounds: Sequence[Round]) -> Table:
+    """Each point as notebook / ours: accuracy and sizes of the first round, medians of ratios and seconds."""
+    columns = ("pruned", "bits", "accuracy %", "stored", ".onnx", "zipped", "latency ratio", "seconds", "floor s")
+    table = Table(*columns, box=None)
+    for setting, theirs in rounds[0].notebook.items():
+        ours = rounds[0].best.results[setting]
+        ratios = [(r.notebook[setting].latency_ratio, r.best.results[setting].latency_ratio) for r in rounds]
+        seconds = [(r.notebook[setting].seconds, r.best.seconds[setting]) for r in rounds]
+        table.add_row(
+            f"{setting.percent} %",
+            str(setting.bits),
+            f"{100 * theirs.accuracy:.1f} / {100 * ours.accuracy:.1f}",
+            f"- / {ours.stored_bytes:,}",
+            f"{theirs.onnx_bytes:,} / {ours.onnx_bytes:,}",
+            f"{theirs.zipped_bytes:,} / {ours.zipped_bytes:,}",
+            _pair(ratios),
+            _pair(seconds),
+            f"{median(r.floor[setting].seconds for r in rounds):.3f}",
+        )
+    return table
+
+
+def _pair(numbers: Sequence[tuple[float, float]]) -> str:
+    return " / ".join(f"{median(side):.2f}" for side in zip(*numbers, strict=True))
+
+
+def overhead_table(rounds: Sequence[Round]) -> Table:
+    table = Table("stage, one process", "ms a point", "bare compute", "overhead", box=None)
+    rows = overhead(rounds)
+    whole = ("all", sum(seconds for _, seconds, _ in rows), sum(bare for _, _, bare in rows))
+    for stage, seconds, bare in (*rows, whole):
+        table.add_row(stage, *(f"{1000 * number:.1f}" for number in (seconds, bare, seconds - bare)))
+    return table
+
+
+def as_json(rounds: Sequence[Round]) -> list[dict[str, Any]]:
+    """Everything but the files, one entry a round."""
+    return [
+        {
+            "notebook": [asdict(point) for point in measured.notebook.values()],
+            "ours": measured.ours and _sweep_json(measured.ours),
+            "one_process": _sweep_json(measured.alone),
+            "floor": [[*setting, found.evaluate, found.latency] for setting, found in measured.floor.items()],
+        }
+        for measured in rounds
+    ]
+
+
+def _sweep_json(sweep: Sweep) -> dict[str, Any]:
+    points = [
+        {
+            "percent": setting.percent,
+            "bits": setting.bits,
+            "seconds": sweep.seconds[setting],
+            "stages": sweep.stages.get(setting, {}),
+            "result": result.model_dump(mode="json"),
+        }
+        for setting, result in sweep.results.items()
+    ]
+    return {"total_seconds": sweep.total, "points": points}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", choices=tuple(MODELS), default=MODEL, metavar="MODEL")
+    parser.add_argument("--ratios", nargs="+", type=int, choices=range(0, 95), default=PERCENTS, metavar="PERCENT")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one-process", action="store_true", help="no engine and no worker processes")
+    parser.add_argument(
+        "--interactive",
+        action="store_true",
+        help="submit the points as if a person waited for each: also to the worker that sweeps leave free",
+    )
+    parser.add_argument("--round-to", type=int, metavar="CHANNELS", help="see `benchmarks.notebook`")
+    parser.add_argument("--json", type=Path, metavar="OUT.json", help="write all numbers here too")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="compression-sweep-") as folder:
+        rounds = [
+            measure_round(number, options.model, options.ratios, Path(folder) / str(number), options)
+            for number in range(options.rounds)
+        ]
+    _show(rounds, options.model)
+    if options.json:
+        options.json.write_text(json.dumps(as_json(rounds), indent=1))
+
+
+if __name__ == "__main__":
+    main()
