@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy import exc
@@ -14,7 +15,8 @@ from sqlalchemy import exc
 from compression.errors import StorageFailed
 
 SCHEMA = 1
-"""Raise it when a table changes in a way that older programs cannot read."""
+"""Raise it when a table changes in a way that older programs cannot read. A column that may be empty does not: it is
+added to a database that lacks it, and who does not know it leaves it empty."""
 
 BUSY_TIMEOUT_S = 30
 """How long a writer waits for another one; a write takes milliseconds."""
@@ -64,6 +66,7 @@ JOBS = sql.Table(
     sql.Column("state", sql.String(16), nullable=False),
     sql.Column("progress", sql.Double, nullable=False),
     sql.Column("message", sql.Text, nullable=False),
+    sql.Column("preview", sql.Text),  # of a running job: the `Preview` as JSON, once it is known
     sql.Column("error", sql.Text),
     sql.Column("attempts", sql.Integer, nullable=False),
     sql.Column("claim", sql.String(32)),
@@ -174,6 +177,7 @@ class Database:
                 f"The database {self.place} was made by another version of this program (format {found}, not {SCHEMA})."
                 " Use that version, or set COMPRESSION_HOME or COMPRESSION_DATABASE to another place."
             )
+        self._add_missing_columns()
         self._is_ready = True
 
     def _schema(self) -> int | None:
@@ -197,6 +201,16 @@ class Database:
             if self._schema() is None:  # otherwise another process made them in the same moment
                 raise
 
+    def _add_missing_columns(self) -> None:
+        """What an earlier version of this program did not know."""
+        with self._engine().connect() as connection:
+            if not _missing_columns(connection):
+                return
+        with self._transaction() as connection:
+            for column in _missing_columns(connection):  # fewer, if another process is at it
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
+
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -207,6 +221,14 @@ class Database:
             raise StorageFailed(_explain(str(error.orig), self.place)) from error
         except (OSError, exc.TimeoutError) as error:
             raise StorageFailed(_explain(str(error), self.place)) from error
+
+
+def _missing_columns(connection: sql.Connection) -> list[sql.Column[Any]]:
+    inspector = sql.inspect(connection)
+    there = {table: {column["name"] for column in inspector.get_columns(table)} for table in METADATA.tables}
+    return [
+        column for name, table in METADATA.tables.items() for column in table.columns if column.name not in there[name]
+    ]
 
 
 def _make_engine(url: str) -> sql.Engine:

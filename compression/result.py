@@ -48,20 +48,10 @@ class SparseTiming(BaseModel):
     sparse_ms: float
 
 
-class Measures(BaseModel):
-    """The numbers of one network; for a result and, under the same conditions, for its baseline.
+class Preview(BaseModel):
+    """What is known of a network before it is timed: accuracy and sizes, measured like all else.
 
-    Fractions lie in 0..1, times in milliseconds, sizes in bytes. `accuracy_low` and `accuracy_high` are
-    the Wilson 95 % interval; the latency ratio is to the interleaved baseline (below 1 is faster) with
-    its 95 % bootstrap interval.
-
-    `ledger` says where the bytes of the stored file go (`STORED_PARTS`; sums to `stored_bytes`),
-    `runtime_ledger` where those of the runtime file go (`RUNTIME_PARTS`; sums to `onnx_bytes`).
-    `integer_macs` of the `macs` are carried out by integer kernels. `peak_memory_bytes` is computed: the
-    weights as the runtime holds them (`weight_bytes`) and the most activations that live at one time for
-    one image (`activation_bytes`); `activation_traffic_bytes` are all that are written or read meanwhile.
-    `process_peak_bytes` is measured: what a process with nothing but ONNX Runtime grows by at most while it
-    loads the runtime file and runs one image; None where the system cannot say.
+    Fractions lie in 0..1, sizes in bytes. `accuracy_low` and `accuracy_high` are the Wilson 95 % interval.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,14 +64,31 @@ class Measures(BaseModel):
     stored_bytes: int
     onnx_bytes: int
     zipped_bytes: int
+    params: int
+    nonzero_params: int
+    macs: int
+
+
+class Measures(Preview):
+    """The numbers of one network; for a result and, under the same conditions, for its baseline.
+
+    Times are in milliseconds. The latency ratio is to the interleaved baseline (below 1 is faster) with its 95 %
+    bootstrap interval.
+
+    `ledger` says where the bytes of the stored file go (`STORED_PARTS`; sums to `stored_bytes`),
+    `runtime_ledger` where those of the runtime file go (`RUNTIME_PARTS`; sums to `onnx_bytes`).
+    `integer_macs` of the `macs` are carried out by integer kernels. `peak_memory_bytes` is computed: the
+    weights as the runtime holds them (`weight_bytes`) and the most activations that live at one time for
+    one image (`activation_bytes`); `activation_traffic_bytes` are all that are written or read meanwhile.
+    `process_peak_bytes` is measured: what a process with nothing but ONNX Runtime grows by at most while it
+    loads the runtime file and runs one image; None where the system cannot say.
+    """
+
     latency_p50_ms: float
     latency_p95_ms: float
     latency_ratio: float
     latency_ratio_low: float
     latency_ratio_high: float
-    params: int
-    nonzero_params: int
-    macs: int
     integer_macs: int = 0
     weight_bytes: int = 0
     activation_bytes: int = 0

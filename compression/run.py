@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,7 @@ from compression.network import Costs, count_costs
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.process_peak import process_peak, start_helper
 from compression.recipe import EntropyCoding, Recipe
-from compression.result import Measures, Result
+from compression.result import Measures, Preview, Result
 from compression.sparse_inference import measure_sparse
 from compression.storage import Coding
 from compression.variants import Check, Report, build_variant, part
@@ -54,12 +55,13 @@ def run_recipe(
     baseline: RunOutput | None = None,
     report: Report = lambda fraction, words: None,
     check_cancelled: Check = lambda: None,
+    preview: Callable[[Preview], None] = lambda found: None,
 ) -> RunOutput:
     """Carry out `recipe` and measure the file it leads to.
 
-    `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. Raises
-    `CompressionError` children for whatever a person can do something about, `Cancelled` when
-    `check_cancelled` says so.
+    `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. `preview` is told
+    accuracy and sizes as soon as they are known, before the latency is measured. Raises `CompressionError`
+    children for whatever a person can do something about, `Cancelled` when `check_cancelled` says so.
     """
     started = time.monotonic()
     start_helper()
@@ -78,6 +80,8 @@ def run_recipe(
     predictions = evaluation.predict(
         onnx, dataset.test, report=part(report, 0.75, 0.85), check_cancelled=check_cancelled
     )
+    known = _preview(predictions == dataset.test.y, count_costs(folded), ledger, onnx)
+    preview(known)
     latency = measurement.measure_latency(
         onnx, baseline.onnx if baseline else onnx, dataset.input_shape,
         report=part(report, 0.85, 0.97), check_cancelled=check_cancelled,
@@ -85,7 +89,7 @@ def run_recipe(
     report(0.97, "measuring memory and sparse products")
     sparse = measure_sparse(model, check_cancelled=check_cancelled)
 
-    measures = _measures(predictions == dataset.test.y, count_costs(folded), ledger, onnx, latency)
+    measures = _measures(known, ledger, onnx, latency)
     artifacts = _artifacts(stored, onnx, predictions)
     result = Result(
         **measures.model_dump(),
@@ -104,17 +108,22 @@ def _coding(recipe: Recipe) -> Coding:
     return last.coding if isinstance(last, EntropyCoding) else "context"
 
 
-def _measures(
-    right: NDArray[np.bool_], costs: Costs, ledger: dict[str, int], onnx: bytes, latency: measurement.Latency
-) -> Measures:
+def _preview(right: NDArray[np.bool_], costs: Costs, ledger: dict[str, int], onnx: bytes) -> Preview:
     correct, n_test = int(right.sum()), len(right)
     low, high = statistics.wilson_interval(correct, n_test)
-    return Measures(
+    return Preview(
         accuracy=correct / n_test, accuracy_low=low, accuracy_high=high, n_test=n_test,
         stored_bytes=sum(ledger.values()), onnx_bytes=len(onnx), zipped_bytes=storage.zipped_size(onnx),
+        **dataclasses.asdict(costs),
+    )  # fmt: skip
+
+
+def _measures(known: Preview, ledger: dict[str, int], onnx: bytes, latency: measurement.Latency) -> Measures:
+    return Measures(
+        **known.model_dump(),
         latency_p50_ms=latency.p50_ms, latency_p95_ms=latency.p95_ms,
         latency_ratio=latency.ratio, latency_ratio_low=latency.ratio_low, latency_ratio_high=latency.ratio_high,
-        **dataclasses.asdict(costs), **dataclasses.asdict(memory.runtime_costs(onnx)),
+        **dataclasses.asdict(memory.runtime_costs(onnx)),
         process_peak_bytes=process_peak(onnx),
         ledger=ledger, runtime_ledger=runtime_ledger(onnx),
     )  # fmt: skip

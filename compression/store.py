@@ -19,7 +19,7 @@ from compression import artifacts, keys, machine, paths
 from compression.database import ENGINES, JOBS, RESULTS, Database
 from compression.errors import CorruptFile
 from compression.recipe import Recipe, parse_recipe
-from compression.result import Result
+from compression.result import Preview, Result
 
 MAX_ATTEMPTS = 3
 """A job whose worker process died this often is given up: it will most likely kill the next one too."""
@@ -61,7 +61,7 @@ class Job:
     """One recipe to be measured for one group (a page, a sweep). `progress` is 0 to 1, times are UTC.
 
     `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
-    it was started.
+    it was started. `preview` is what a running job has measured so far.
     """
 
     job_id: str
@@ -77,6 +77,7 @@ class Job:
     finished_at: datetime | None
     attempts: int = 0
     is_cancel_requested: bool = False
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,9 @@ class Store:
         A claim starts a job once. When its worker dies, the owner lets the job wait again, under a new claim.
         """
         startable = (JOBS.c.job_id == job_id) & (JOBS.c.owner == owner) & (JOBS.c.state == JobState.WAITING.value)
-        running = {"state": JobState.RUNNING.value, "claim": claim, "started_at": time.time(), "progress": 0.0}
+        running = {
+            "state": JobState.RUNNING.value, "claim": claim, "started_at": time.time(), "progress": 0.0, "preview": None
+        }  # fmt: skip
         with self.database.write() as connection:
             query = JOBS.update().where(startable).values(running | {"attempts": JOBS.c.attempts + 1})
             if connection.execute(query).rowcount == 0:
@@ -274,6 +277,15 @@ class Store:
                 JOBS.update()
                 .where(JOBS.c.job_id == job_id, JOBS.c.claim == claim, JOBS.c.state == JobState.RUNNING.value)
                 .values(progress=min(max(progress, 0.0), 1.0), message=message)
+            )
+
+    def set_preview(self, job_id: str, claim: str, preview: Preview) -> None:
+        """Show what a running job knows already; without effect when it is not this claim's any more."""
+        with self.database.write() as connection:
+            connection.execute(
+                JOBS.update()
+                .where(JOBS.c.job_id == job_id, JOBS.c.claim == claim, JOBS.c.state == JobState.RUNNING.value)
+                .values(preview=preview.model_dump_json())
             )
 
     def is_wanted(self, job_id: str, claim: str) -> bool:
@@ -474,9 +486,11 @@ def _job(row: Row) -> Job:
         finished_at=_time(row["finished_at"]),
         attempts=row["attempts"],
         is_cancel_requested=row["cancel_requested_at"] is not None,
+        preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == JobState.RUNNING.value else None,
     )
 
 
+_parse_preview = functools.lru_cache(maxsize=64)(Preview.model_validate_json)
 _parse_recipe = functools.lru_cache(maxsize=4096)(parse_recipe)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from compression import keys, paths
 from compression.errors import Cancelled, CompressionError, CorruptFile, StorageFailed
 from compression.recipe import Recipe
-from compression.result import Result
+from compression.result import Preview, Result
 from compression.store import JobState, Place, Store
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[float, str], None]
 Check = Callable[[], None]
+Tell = Callable[[Preview], None]
 
 RUN = "compression.run:run_recipe"
 """What carries a recipe out, as module:function; the module also has the `RunOutput` that it returns."""
@@ -44,7 +45,13 @@ class Runner(Protocol):
     """The signature of `compression.run.run_recipe`."""
 
     def __call__(
-        self, recipe: Recipe, *, baseline: RunOutput | None = None, report: Report, check_cancelled: Check
+        self,
+        recipe: Recipe,
+        *,
+        baseline: RunOutput | None = None,
+        report: Report,
+        check_cancelled: Check,
+        preview: Tell = ...,
     ) -> RunOutput:
         """Measure `recipe`."""
         ...
@@ -89,7 +96,10 @@ def execute(order: Order) -> None:
     watch = Watch(store, order.job_id, order.claim)
 
     def work() -> None:
-        measure(job.recipe, store, report=watch.report, check_cancelled=watch.check, run=order.run)
+        measure(
+            job.recipe, store,
+            report=watch.report, check_cancelled=watch.check, preview=watch.tell, run=order.run,
+        )  # fmt: skip
 
     store.finish_job(order.job_id, order.claim, *_outcome(work))
 
@@ -130,6 +140,10 @@ class Watch:
             self._store.set_progress(self._job_id, self._claim, fraction, message)
             self._reported_at = time.monotonic()
 
+    def tell(self, preview: Preview) -> None:
+        """Show what is known before the job is through."""
+        self._store.set_preview(self._job_id, self._claim, preview)
+
     def check(self) -> None:
         """Raise `Cancelled` when the job is no longer wanted, or no longer this process's."""
         if time.monotonic() - self._checked_at >= POLL_S:
@@ -144,6 +158,7 @@ def measure(
     *,
     report: Report = lambda fraction, words: None,
     check_cancelled: Check = lambda: None,
+    preview: Tell = lambda found: None,
     fresh: bool = False,
     run: str = RUN,
 ) -> tuple[Result, dict[str, bytes]]:
@@ -151,6 +166,7 @@ def measure(
 
     What is measured is stored, and so is the baseline where that had to be measured first. When another
     process on this machine measures the same recipe already, this one waits and takes its result.
+    `preview` is told what is known before the measurement is through.
     `fresh` neither reads nor writes the store. Raises what `run_recipe` raises, `StorageFailed`, and
     `Cancelled` when `check_cancelled` does.
     """
@@ -167,7 +183,9 @@ def measure(
         baseline = None
         if not recipe.is_baseline:
             baseline, report = _baseline(recipe.baseline(), store, report, check_cancelled, run)
-        output = _resolve(run)[0](recipe, baseline=baseline, report=report, check_cancelled=check_cancelled)
+        output = _resolve(run)[0](
+            recipe, baseline=baseline, report=report, check_cancelled=check_cancelled, preview=preview
+        )
         contents = output.artifacts()
         store.add_result(output.result, contents)
         return output.result, contents

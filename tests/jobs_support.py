@@ -15,7 +15,7 @@ import numpy as np
 from compression import ENGINE_VERSION, keys, machine
 from compression.errors import Diverged
 from compression.recipe import FineTuning, Recipe
-from compression.result import Measures, Result
+from compression.result import Measures, Preview, Result
 
 MODEL = "mlp-digits"
 RUN = "jobs_support:run_recipe"
@@ -37,13 +37,17 @@ def recipe(order: int = QUICK, seed: int = 0) -> Recipe:
     return Recipe(model=MODEL, steps=(FineTuning(epochs=order),), seed=seed)
 
 
-def run_recipe(recipe, *, baseline=None, report=lambda f, w: None, check_cancelled=lambda: None):
+def run_recipe(
+    recipe, *, baseline=None, report=lambda f, w: None, check_cancelled=lambda: None, preview=lambda found: None
+):
     order = int(recipe.steps[0].epochs) if recipe.steps else QUICK
     _count(recipe)
     report(0.5, "half way")
     BEHAVIOUR[order](report, check_cancelled)
     assert recipe.is_baseline or baseline.result.recipe_id == recipe.baseline().recipe_id
-    return output(recipe)
+    done = output(recipe)
+    preview(Preview(**done.result.model_dump(include=set(Preview.model_fields))))
+    return done
 
 
 def runs_of(recipe) -> int:

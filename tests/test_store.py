@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 
 from compression import artifacts, database, machine, paths
 from compression.errors import CorruptFile, StorageFailed
+from compression.result import Preview
 from compression.store import JobState, Owner, Store
 
 POSTGRES = os.environ.get("COMPRESSION_TEST_POSTGRES")
@@ -53,6 +54,9 @@ def start(store, **options):
     claim = uuid.uuid4().hex
     assert store.start_job(job.job_id, claim, ME.engine_id).state is JobState.RUNNING
     return job.job_id, claim
+
+
+KNOWN = Preview(**output(recipe()).result.model_dump(include=set(Preview.model_fields)))
 
 
 class TestResults:
@@ -167,6 +171,24 @@ class TestJobs:
         job = store.job(job_id)
         assert (job.state, job.progress) == (JobState.COMPLETE, 1)
         assert job.finished_at >= job.started_at
+
+    def test_a_running_job_shows_what_it_knows(self, store):
+        job_id, claim = start(store)
+        store.set_preview(job_id, "another claim", KNOWN)
+        assert store.job(job_id).preview is None
+        before = store.revision()
+        store.set_preview(job_id, claim, KNOWN)
+        assert store.job(job_id).preview == KNOWN
+        assert store.revision() > before
+        store.finish_job(job_id, claim, JobState.FAILED, "why")
+        assert store.job(job_id).preview is None
+
+    def test_a_job_that_starts_again_knows_nothing_yet(self, store):
+        job_id, claim = start(store)
+        store.set_preview(job_id, claim, KNOWN)
+        store.requeue(ME, [job_id])
+        assert store.job(job_id).preview is None
+        assert store.start_job(job_id, "second", ME.engine_id).preview is None
 
     @pytest.mark.parametrize("state", [JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED])
     def test_a_final_state_never_changes(self, store, state):
@@ -413,6 +435,16 @@ class TestTrouble:
         assert sqlite_store.results(MODEL) == []
         add(sqlite_store, output(recipe()))
         assert len(sqlite_store.results(MODEL)) == 1
+
+    def test_a_database_without_the_newest_column_gets_it_and_keeps_its_rows(self, sqlite_store):
+        add(sqlite_store, output(recipe()))
+        with sqlite_store.database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN preview")
+        later = Store()
+        job_id, claim = start(later, seed=1)
+        later.set_preview(job_id, claim, KNOWN)
+        assert later.job(job_id).preview == KNOWN
+        assert len(later.results(MODEL)) == 1
 
     def test_a_database_of_another_format(self, sqlite_store):
         sqlite_store.revision()

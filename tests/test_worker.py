@@ -182,7 +182,7 @@ def test_the_baseline_is_handed_on_as_it_was_stored(store):
     measure(recipe().baseline(), store, run=RUN)
     seen = []
 
-    def look(recipe, *, baseline=None, report, check_cancelled):
+    def look(recipe, *, baseline=None, report, check_cancelled, preview):
         seen.append(baseline)
         return output(recipe)
 
