@@ -1,6 +1,6 @@
 """The trade-off charts: first the numbers, then the picture. Torch-free.
 
-`tradeoff` turns results into points; `draw` turns points into a plotly figure. Latency on the chart is the
+`tradeoff` turns results into points; `draw` turns points into a figure for plotly.js. Latency on the chart is the
 ratio to the interleaved baseline times the baseline's own median, so that points measured in busy and in
 quiet moments stand in the right order; what the clock said is in the hover.
 """
@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import plotly.graph_objects as go
+from typing import Any, Literal
 
 from compression import wording
 from compression.estimate import Estimate
@@ -231,74 +229,86 @@ def size_ticks(span: Range) -> tuple[list[float], list[str]]:
 # The picture.
 
 HEIGHT = 380
+MARK = "mark"
+"""`meta` of the current setting's trace: the page draws it apart from the others, so that it moves at once."""
+Trace = dict[str, Any]
+Figure = dict[str, Any]
+"""What plotly.js takes, as plain data: plotly's own classes check each number and take 25 ms for a chart."""
+
+_NOTHING_YET = {
+    "text": "Measuring the baseline: the first point comes in a few seconds",
+    "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False, "font": {"color": NEUTRAL, "size": 14},
+}  # fmt: skip
 _AXIS_TITLES = {"size": "stored file, KB (log scale)", "latency": "latency of one image, ms"}
 
 
 def draw(
     data: Tradeoff, axis: Axis, ranges: Ranges, *, accuracy_range: Range | None = None, height: int = HEIGHT
-) -> go.Figure:
+) -> Figure:
     """Accuracy against size or latency. Every point's `customdata` is its recipe_id."""
-    figure = go.Figure()
-    figure.add_trace(_front_trace(data, axis))
-    figure.add_trace(_points_trace("other settings", data.others, axis, {"size": 6, "color": NEUTRAL, "opacity": 0.55}))
-    for curve in data.curves:
-        figure.add_trace(_curve_trace(curve, data, axis))
     baseline = (data.baseline,) if data.baseline else ()
-    figure.add_trace(_points_trace("baseline", baseline, axis, {"size": 14, "color": NEUTRAL, "symbol": "star"}))
-    figure.add_trace(_current_trace(data, axis, ranges))
-    _lay_out(figure, data, axis, ranges=ranges, accuracy=accuracy_range or ranges.accuracy, height=height)
-    return figure
+    others = {"size": 6, "color": NEUTRAL, "opacity": 0.55}
+    traces = [
+        _front_trace(data, axis),
+        _points_trace("other settings", data.others, axis, others),
+        *(_curve_trace(curve, data, axis) for curve in data.curves),
+        _points_trace("baseline", baseline, axis, {"size": 14, "color": NEUTRAL, "symbol": "star"}),
+        {**_current_trace(data, axis, ranges), "meta": MARK},
+    ]
+    return {"data": traces, "layout": _layout(data, axis, ranges, accuracy_range or ranges.accuracy, height)}
 
 
 def _x(point: Point, axis: Axis) -> float:
     return point.stored_bytes / 1000 if axis == "size" else point.latency_ms
 
 
-def _front_trace(data: Tradeoff, axis: Axis) -> go.Scatter:
+def _front_trace(data: Tradeoff, axis: Axis) -> Trace:
     points = data.points
     front = pareto_front([_x(point, axis) for point in points], [point.accuracy for point in points])
-    return go.Scatter(
-        name="Pareto front",
-        x=[_x(points[index], axis) for index in front],
-        y=[100 * points[index].accuracy for index in front],
-        mode="lines",
-        line={"color": NEUTRAL, "width": 1, "dash": "dot", "shape": "hv"},
-        hoverinfo="skip",
-    )
+    return {
+        "type": "scatter",
+        "name": "Pareto front",
+        "x": [_x(points[index], axis) for index in front],
+        "y": [100 * points[index].accuracy for index in front],
+        "mode": "lines",
+        "line": {"color": NEUTRAL, "width": 1, "dash": "dot", "shape": "hv"},
+        "hoverinfo": "skip",
+    }
 
 
-def _curve_trace(curve: Curve, data: Tradeoff, axis: Axis) -> go.Scatter:
+def _curve_trace(curve: Curve, data: Tradeoff, axis: Axis) -> Trace:
     """The curve's points on a thin line that starts at the baseline."""
     look, points = LOOKS[curve], data.curves.get(curve, ())
-    with_start = (data.baseline, *points) if data.baseline and points else points
-    trace = _points_trace(look.title, with_start, axis, {"size": 9, "color": look.colour, "symbol": look.symbol})
+    marker: dict[str, Any] = {"size": 9, "color": look.colour, "symbol": look.symbol}
     if data.baseline and points:
-        trace.marker.size = [0] + [9] * len(points)
-    return trace.update(mode="lines+markers", line={"color": look.colour, "width": 1.5, "dash": look.dash})
+        points, marker["size"] = (data.baseline, *points), [0] + [9] * len(points)
+    line = {"color": look.colour, "width": 1.5, "dash": look.dash}
+    return {**_points_trace(look.title, points, axis, marker), "mode": "lines+markers", "line": line}
 
 
-def _points_trace(name: str, points: Sequence[Point], axis: Axis, marker: dict[str, object]) -> go.Scatter:
+def _points_trace(name: str, points: Sequence[Point], axis: Axis, marker: dict[str, Any]) -> Trace:
     marker = {"line": {"width": 0}, **marker}
-    trace = go.Scatter(
-        name=name,
-        x=[_x(point, axis) for point in points],
-        y=[100 * point.accuracy for point in points],
-        customdata=[point.recipe_id for point in points],
-        hovertext=[point.hover for point in points],
-        hoverinfo="text",
-        mode="markers",
-        marker=marker,
-        error_y=_error_bars(points, "accuracy", str(marker["color"])),
-        # a click must not fade the others
-        selected={"marker": {"opacity": marker.get("opacity", 1)}},
-        unselected={"marker": {"opacity": marker.get("opacity", 1)}},
-    )
+    unfaded = {"marker": {"opacity": marker.get("opacity", 1)}}  # a click must not fade the others
+    trace = {
+        "type": "scatter",
+        "name": name,
+        "x": [_x(point, axis) for point in points],
+        "y": [100 * point.accuracy for point in points],
+        "customdata": [point.recipe_id for point in points],
+        "hovertext": [point.hover for point in points],
+        "hoverinfo": "text",
+        "mode": "markers",
+        "marker": marker,
+        "error_y": _error_bars(points, "accuracy", str(marker["color"])),
+        "selected": unfaded,
+        "unselected": unfaded,
+    }
     if axis == "latency":
-        trace.error_x = _error_bars(points, "latency", str(marker["color"]))
+        trace["error_x"] = _error_bars(points, "latency", str(marker["color"]))
     return trace
 
 
-def _error_bars(points: Sequence[Point], kind: Literal["accuracy", "latency"], colour: str) -> dict[str, object]:
+def _error_bars(points: Sequence[Point], kind: Literal["accuracy", "latency"], colour: str) -> dict[str, Any]:
     if kind == "accuracy":
         plus = [100 * (point.accuracy_high - point.accuracy) for point in points]
         minus = [100 * (point.accuracy - point.accuracy_low) for point in points]
@@ -316,26 +326,20 @@ def _error_bars(points: Sequence[Point], kind: Literal["accuracy", "latency"], c
     }
 
 
-def _current_trace(data: Tradeoff, axis: Axis, ranges: Ranges) -> go.Scatter:
+def _current_trace(data: Tradeoff, axis: Axis, ranges: Ranges) -> Trace:
     """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
     if data.current and data.current == data.baseline:
         return _points_trace("this setting", (data.current,), axis, {"size": 16, "color": ACCENT, "symbol": "star"})
     if data.current:
         trace = _points_trace("this setting", (data.current,), axis, {"size": 15, "color": ACCENT, "symbol": "circle"})
         return _labelled(trace, "measured", axis, ranges)
-    x = _guessed_x(data.guess, axis)
     marker = {"size": 15, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
+    trace = {"type": "scatter", "name": "this setting", "x": [], "y": [], "mode": "markers+text", "marker": marker}
+    x = _guessed_x(data.guess, axis)
     if data.guess is None or data.guess.accuracy is None or x is None:
-        return go.Scatter(name="this setting", x=[], y=[], mode="markers+text", marker=marker)
-    trace = go.Scatter(
-        name="this setting",
-        x=[x],
-        y=[100 * data.guess.accuracy],
-        marker=marker,
-        hovertext=["this setting, estimated: being measured"],
-        hoverinfo="text",
-    )
-    return _labelled(trace, "estimated", axis, ranges)
+        return trace
+    hover = {"hovertext": ["this setting, estimated: being measured"], "hoverinfo": "text"}
+    return _labelled({**trace, "x": [x], "y": [100 * data.guess.accuracy], **hover}, "estimated", axis, ranges)
 
 
 def _guessed_x(guess: Estimate | None, axis: Axis) -> float | None:
@@ -346,42 +350,42 @@ def _guessed_x(guess: Estimate | None, axis: Axis) -> float | None:
     return guess.stored_bytes / 1000 if guess.stored_bytes else None
 
 
-def _labelled(trace: go.Scatter, label: str, axis: Axis, ranges: Ranges) -> go.Scatter:
+def _labelled(trace: Trace, label: str, axis: Axis, ranges: Ranges) -> Trace:
     """Write the label beside the marker, on the side where there is room."""
     low, high = ranges.size if axis == "size" else ranges.latency
-    x, accuracy = trace.x[0], trace.y[0]
+    x, accuracy = trace["x"][0], trace["y"][0]
     across = ((math.log10(x) if axis == "size" else x) - low) / (high - low)
     vertical = "top" if accuracy < 10 + ranges.accuracy[0] else "bottom"
     side = "left" if across > 0.75 else "right"
-    return trace.update(
-        mode="markers+text",
-        text=[label],
-        textposition=f"{vertical} {side}",
-        textfont={"color": ACCENT, "size": 13},
-        cliponaxis=False,
-    )
+    return {
+        **trace,
+        "mode": "markers+text",
+        "text": [label],
+        "textposition": f"{vertical} {side}",
+        "textfont": {"color": ACCENT, "size": 13},
+        "cliponaxis": False,
+    }
 
 
-def _lay_out(figure: go.Figure, data: Tradeoff, axis: Axis, *, ranges: Ranges, accuracy: Range, height: int) -> None:
+def _layout(data: Tradeoff, axis: Axis, ranges: Ranges, accuracy: Range, height: int) -> dict[str, Any]:
+    """Axes and margins; colours and fonts are the page's."""
     images = f" on {data.n_test:,} test images" if data.n_test else ""
-    figure.update_layout(
-        template="none",  # colours and fonts are the page's
-        height=height,
-        margin={"l": 8, "r": 12, "t": 10, "b": 8},
-        showlegend=False,
-        hovermode="closest",
-        dragmode="pan",
-        uirevision=f"{axis} {accuracy == ranges.accuracy}",
-        yaxis={"title": f"accuracy{images}, %", "range": accuracy, "automargin": True, "zeroline": False},
-        xaxis={"title": _AXIS_TITLES[axis], "automargin": True, "zeroline": False},
-    )
-    if axis == "size":
-        ticks, texts = size_ticks(ranges.size)
-        figure.update_xaxes(type="log", range=ranges.size, tickvals=ticks, ticktext=texts)
-    else:
-        figure.update_xaxes(range=ranges.latency, showticklabels=data.baseline is not None)
-    if not data.points:
-        figure.add_annotation(
-            text="Measuring the baseline: the first point comes in a few seconds",
-            x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"color": NEUTRAL, "size": 14},
-        )  # fmt: skip
+    common = {"automargin": True, "zeroline": False}
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 10, "b": 8},
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": "pan",
+        "uirevision": f"{axis} {accuracy == ranges.accuracy}",
+        "yaxis": {"title": {"text": f"accuracy{images}, %"}, "range": accuracy, **common},
+        "xaxis": {"title": {"text": _AXIS_TITLES[axis]}, **_x_axis(data, axis, ranges), **common},
+        "annotations": [] if data.points else [_NOTHING_YET],
+    }
+
+
+def _x_axis(data: Tradeoff, axis: Axis, ranges: Ranges) -> dict[str, Any]:
+    if axis == "latency":
+        return {"range": ranges.latency, "showticklabels": data.baseline is not None}
+    ticks, texts = size_ticks(ranges.size)
+    return {"type": "log", "range": ranges.size, "tickvals": ticks, "ticktext": texts}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from compression.allocator import reused_memory
 from compression.data import Dataset, Split
+from compression.device import CPU, resident, training_device
 from compression.errors import Diverged
 from compression.network import restricted
+from compression.training_speed import PLAIN, Mode, training_mode
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits N x classes, images, labels) to a scalar."""
@@ -38,6 +43,8 @@ class Augmentation:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """N x C x H x W to the same shape."""
+        if self == Augmentation():
+            return x
         n = len(x)
 
         def uniform(limit: float) -> Tensor:
@@ -84,6 +91,7 @@ def train(
     weight_decay: float = 5e-4,
     learn_scales: bool = False,
     max_gradient_norm: float = MAX_GRADIENT_NORM,
+    device: torch.device | None = None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
     report: Callable[[float, str], None] = lambda fraction, words: None,
     check_cancelled: Callable[[], None] = lambda: None,
@@ -96,6 +104,10 @@ def train(
     short. With `learn_scales` the scales of quantized weights and activations are trained too (LSQ; Esser et al.,
     2020). `on_step(step, steps)` is called after each step of the optimizer, from 1 to `steps`, while the
     gradients are still there.
+
+    Trains on `device`, by default the machine's accelerator if it has one, and gives the model back on the CPU. Images
+    and labels that `loss` gets are there, the logits are float32. On the CPU a step is computed in the
+    mode that `training_mode` chose for such networks on this machine; what is restricted to a grid is float32 in each.
     Raises `Diverged` when the loss is no longer finite.
     """
     split, augment = dataset.train, AUGMENTATIONS.get(dataset.name, Augmentation())
@@ -103,35 +115,49 @@ def train(
     steps = round(epochs * len(split) / batch_size)
     if steps < 1:
         return
+    device = device or training_device()
     generator = torch.Generator().manual_seed(seed)
-    with restricted(model, learn_scales):
+    with resident(model, device), restricted(model, learn_scales), reused_memory(), _training(model):
+        mode = training_mode(model, *_tensors(split.head(batch_size)), steps) if device == CPU else PLAIN
         optimizer = torch.optim.SGD(
-            _decay_groups(model, weight_decay), lr=learning_rate, momentum=0.9, nesterov=True, foreach=True
+            _decay_groups(model, weight_decay), lr=learning_rate, momentum=0.9, nesterov=True, fused=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle((step + 1) / steps))
-        model.train()
-        try:
-            for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator)):
-                check_cancelled()
-                seen = augment(x, generator)
-                optimizer.zero_grad()
-                value = loss(model(seen), seen, y)
-                if not torch.isfinite(value):
-                    raise Diverged(
-                        f"Training diverged at step {step + 1} of {steps} (loss {value.item()}). "
-                        f"Try a learning rate below {learning_rate:g}, or milder compression."
-                    )
-                value.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm)
-                if penalty is not None:
-                    penalty().backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                on_step(step + 1, steps)
-                if step % 10 == 9 or step + 1 == steps:
-                    report((step + 1) / steps, f"training: step {step + 1} of {steps}")
-        finally:
-            model.eval()
+        for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator)):
+            check_cancelled()
+            optimizer.zero_grad()
+            value = _loss(model, loss, augment(x, generator).to(device), y.to(device), mode)
+            if not torch.isfinite(value):
+                raise Diverged(
+                    f"Training diverged at step {step + 1} of {steps} (loss {value.item()}). "
+                    f"Try a learning rate below {learning_rate:g}, or milder compression."
+                )
+            value.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm)
+            if penalty is not None:
+                penalty().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            on_step(step + 1, steps)
+            if step % 10 == 9 or step + 1 == steps:
+                report((step + 1) / steps, f"training: step {step + 1} of {steps}")
+
+
+@contextlib.contextmanager
+def _training(model: nn.Module) -> Iterator[None]:
+    """Inside, batch norms use each batch's statistics."""
+    model.train()
+    try:
+        yield
+    finally:
+        model.eval()
+
+
+def _loss(model: nn.Module, loss: Loss, x: Tensor, y: Tensor, mode: Mode) -> Tensor:
+    """The loss of one batch; teachers that `loss` asks compute in the same mode."""
+    x = mode.images(x)
+    with mode.arithmetic():
+        return loss(model(x).float(), x, y)
 
 
 def _one_cycle(fraction: float, warm_up: float = 0.2, floor: float = 0.002) -> float:
@@ -158,5 +184,10 @@ def _batches(split: Split, size: int, steps: int, generator: torch.Generator) ->
         if len(order) < size:
             order = torch.cat([order, torch.randperm(len(split), generator=generator)])
         index, order = order[:size].numpy(), order[size:]
-        images = np.asarray(split.images[index])
-        yield torch.from_numpy(split.preprocess(images)), torch.from_numpy(np.asarray(split.y[index]))
+        yield _tensors(split, index)
+
+
+def _tensors(split: Split, index: slice | NDArray[np.int64] = slice(None)) -> tuple[Tensor, Tensor]:
+    """Preprocessed images (N x C x H x W) and labels (N)."""
+    images, labels = np.asarray(split.images[index]), np.array(split.y[index])
+    return torch.from_numpy(split.preprocess(images)), torch.from_numpy(labels)

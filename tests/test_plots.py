@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import plotly.graph_objects as go
 import pytest
 from fake_engine import BYTES, MS, fabricate
 
@@ -35,7 +36,8 @@ def trace(figure, name):
 
 
 def draw(data, axis="size", **more):
-    return plots.draw(data, axis, plots.ranges_for(data, BYTES), **more)
+    """The figure in plotly's own classes, which check every name and value."""
+    return go.Figure(plots.draw(data, axis, plots.ranges_for(data, BYTES), **more))
 
 
 def test_every_result_is_sorted_into_its_place(full):
@@ -207,3 +209,9 @@ def test_custom_recipes_are_points_too():
     custom = make_recipe(MODEL, [{"technique": "fine_tuning", "epochs": 1}])
     data = plots.tradeoff([fabricate(custom)], curves(), custom)
     assert data.current.recipe_id == custom.recipe_id
+
+
+def test_the_current_setting_alone_is_marked_for_the_page(full):
+    waiting = plots.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1))
+    for data in (full, waiting, plots.Tradeoff()):
+        assert [trace.name for trace in draw(data).data if trace.meta == plots.MARK] == ["this setting"]

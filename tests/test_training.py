@@ -4,9 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from compression import training
 from compression.data import load_dataset
 from compression.errors import Cancelled, Diverged
+from compression.grids import Affine, Codebook
+from compression.network import WeightFormat, restrict, trace, weight_format
 from compression.training import Augmentation, train
+from compression.training_speed import CHANNELS_LAST, FASTEST, PLAIN, always
 from sample_models.mlp import mlp_digits
 
 
@@ -93,6 +97,108 @@ def test_neither_the_loss_nor_a_penalty_cuts_the_other_short():
     assert moved.min() > 0
     torch.testing.assert_close(moved, moved.mean().expand_as(moved))
     torch.testing.assert_close(steep[0] - steep_penalized[0], moved)
+
+
+def convolutions():
+    """An untrained network with batch norm and strides, for 8 x 8 images."""
+    torch.manual_seed(1)
+    layers = [nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2)]
+    return trace(nn.Sequential(*layers, nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)), (1, 8, 8))
+
+
+def steps_in(mode, model, steps=5, **settings):
+    """The model after some steps, trained in a mode."""
+    data = load_dataset("digits")
+    with always(mode):
+        train(model, data, epochs=steps * 64 / len(data.train), **{"learning_rate": 0.05, "seed": 0} | settings)
+    return model
+
+
+def test_layouts_give_the_same_network_and_bfloat16_nearly():
+    plain, channels_last, rough = (steps_in(mode, convolutions()) for mode in (PLAIN, CHANNELS_LAST, FASTEST))
+    start = convolutions()
+    for a, b, c, d in zip(*(model.parameters() for model in (plain, channels_last, rough, start)), strict=True):
+        assert b.is_contiguous()
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        assert (a - c).norm() < 0.2 * (a - d).norm()
+    assert any(not torch.equal(a, c) for a, c in zip(plain.parameters(), rough.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("mode", [PLAIN, CHANNELS_LAST, FASTEST])
+def test_a_step_is_that_of_a_plain_loop(mode):
+    """Whatever the layout of gradients, the fused optimizer does what the written-out formula says."""
+    model, before, gradients = convolutions(), list(convolutions().parameters()), []
+
+    def on_step(step, steps):
+        gradients.extend(parameter.grad for parameter in model.parameters())
+
+    steps_in(mode, model, steps=1, learning_rate=25, on_step=on_step)  # the schedule ends with 0.002 of that
+    for parameter, old, gradient in zip(model.parameters(), before, gradients, strict=True):
+        decayed = gradient + (5e-4 if old.dim() > 1 else 0) * old
+        torch.testing.assert_close(parameter, old - 0.05 * 1.9 * decayed, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("learn_scales", [False, True])
+def test_formats_hold_exactly_in_bfloat16(learn_scales):
+    model = convolutions()
+    first, second, last = (model.get_submodule(name) for name in ("0", "3", "6"))
+    mask = torch.rand(first.weight.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    restrict(first, mask=mask)
+    restrict(second, grid=Affine(4, torch.full((16,), 0.03125), torch.zeros(16, dtype=torch.int32), -8, 7))
+    codes = torch.randint(0, 4, last.weight.shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    restrict(last, grid=Codebook(torch.tensor([-0.1, -0.01, 0.02, 0.1]).half().float(), codes))
+    before = [layer.weight.clone() for layer in (first, second, last)]
+    steps_in(FASTEST, model, steps=20, learn_scales=learn_scales)
+    for layer, old in zip((first, second, last), before, strict=True):
+        assert not torch.equal(layer.weight, old)
+        assert torch.equal(layer.weight, weight_format(layer).project(layer.weight))
+    assert torch.equal(first.weight != 0, mask)
+    assert weight_format(first) == WeightFormat(mask=weight_format(first).mask)
+    assert torch.equal(weight_format(last).grid.codes, codes)
+
+
+def test_losses_get_exact_logits_and_images_in_either_precision():
+    seen = []
+
+    def loss(logits, x, y):
+        seen.append((logits.dtype, x.dtype))
+        return nn.functional.cross_entropy(logits, y)
+
+    for mode in (PLAIN, FASTEST):
+        steps_in(mode, convolutions(), steps=1, loss=loss)
+    assert seen == [(torch.float32, torch.float32)] * 2
+
+
+def test_the_first_training_of_its_kind_is_like_all_others(fresh_home):
+    """The test of what is fastest leaves no trace in what is trained."""
+    data = load_dataset("digits")
+
+    def weights():
+        model = convolutions()
+        train(model, data, epochs=2, learning_rate=0.05, seed=0)
+        return model.state_dict()
+
+    first, second = weights(), weights()
+    assert len(list((fresh_home / "training").iterdir())) == 1
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_accelerator_is_used_unless_another_device_is_named(monkeypatch):
+    asked = []
+
+    class Stop(Exception):
+        pass
+
+    def resident(model, device):
+        asked.append(device)
+        raise Stop
+
+    monkeypatch.setattr(training, "training_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(training, "resident", resident)
+    for settings in ({}, {"device": torch.device("cpu")}):
+        with pytest.raises(Stop):
+            train(mlp_digits(), load_dataset("digits"), epochs=1, learning_rate=0.05, seed=0, **settings)
+    assert asked == [torch.device("cuda"), torch.device("cpu")]
 
 
 def test_divergence_is_an_error_that_names_the_learning_rate():

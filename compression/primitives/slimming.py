@@ -67,15 +67,16 @@ def sandwich_loss(model: fx.GraphModule, seed: int) -> Callable[[Tensor, Tensor,
     """
     generator = torch.Generator().manual_seed(seed)
     lowest = round(SMALLEST_WIDTH * WIDTHS_PER_UNIT)
-    network_at = functools.cache(lambda width: first_channels(model, width / WIDTHS_PER_UNIT))
+    whole = clone(model)  # stays on the CPU, where channels are found
+    network_at = functools.cache(lambda width: first_channels(whole, width / WIDTHS_PER_UNIT))
 
     def loss(logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
         drawn = torch.randint(lowest + 1, WIDTHS_PER_UNIT, (RANDOM_WIDTHS,), generator=generator)
         total = functional.cross_entropy(logits, y)
         for width in (lowest, *drawn.tolist()):
             narrow, kept = network_at(width)
-            found = functional_call(narrow.train(), _shared_parameters(model, kept), (x,))
-            total = total + soft_target_divergence(found, logits.detach(), temperature=1)
+            found = functional_call(narrow.to(x.device).train(), _shared_parameters(model, kept), (x,))
+            total = total + soft_target_divergence(found.float(), logits.detach(), temperature=1)
         return total
 
     return loss
@@ -87,5 +88,5 @@ def _shared_parameters(model: fx.GraphModule, kept: Kept) -> dict[str, Tensor]:
     for (layer, dim), indices in kept.items():
         for name in (f"{layer}.weight", f"{layer}.bias") if dim == OUT else (f"{layer}.weight",):
             if name in shared:
-                shared[name] = shared[name].index_select(dim, indices)
+                shared[name] = shared[name].index_select(dim, indices.to(shared[name].device))
     return shared

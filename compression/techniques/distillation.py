@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, fx, nn
 
+from compression.device import following
 from compression.errors import NotApplicable
 from compression.network import clone
 from compression.primitives.channels import OUT, Unit, channel_groups, remove_units
@@ -118,13 +119,16 @@ class _Lesson(nn.Module):
             widths = [(width_of(student, a), width_of(teachers[0], b)) for a, b in zip(own, others, strict=True)]
             skip_init: Callable[..., nn.Module] = nn.utils.skip_init  # `fit_regressors` sets them
             self.regressors.extend(skip_init(nn.Conv2d, *width, 1) for width in widths)
-        self._teachers = (with_features(teachers[0], others), *(with_features(teacher, []) for teacher in teachers[1:]))
+        first, *rest = teachers
+        watched = (with_features(first, others), *(with_features(teacher, []) for teacher in rest))
+        self._teachers = tuple(map(following, watched))
         self._features: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         """Images to the student's logits; its features are kept for the loss."""
         logits: Tensor
-        logits, self._features = self.watched(x)
+        logits, features = self.watched(x)
+        self._features = _exact(features)
         return logits
 
     def fit_regressors(self, x: Tensor) -> None:
@@ -141,13 +145,13 @@ class _Lesson(nn.Module):
         step = self.step
         with torch.no_grad():
             answers = [teacher(x) for teacher in self._teachers]
-        taught = ensemble_logits([answer for answer, _ in answers], step.temperature)
+        taught = ensemble_logits(_exact([answer for answer, _ in answers]), step.temperature)
         total = distillation_loss(
             logits, taught, y, temperature=step.temperature, alpha=step.alpha, kind=step.loss
         )  # fmt: skip
         if step.match == "none" or step.match_weight == 0:
             return total
-        return total + step.match_weight * self._mismatch(answers[0][1])
+        return total + step.match_weight * self._mismatch(_exact(answers[0][1]))
 
     def _mismatch(self, wanted: list[Tensor]) -> Tensor:
         """The mean over all positions."""
@@ -162,6 +166,11 @@ class _Lesson(nn.Module):
                 for regressor, (own, other) in zip(self.regressors, pairs, strict=True)
             ]
         return torch.stack(losses).mean()
+
+
+def _exact(values: Sequence[Tensor]) -> list[Tensor]:
+    """In float32, whatever the layers computed in: losses take small differences."""
+    return [value.float() for value in values]
 
 
 def _matched(student: fx.GraphModule, teacher: fx.GraphModule, step: Distillation) -> tuple[list[str], list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, fx
 
+from compression.device import following
 from compression.network import clone
 from compression.primitives.distillation_losses import distillation_loss
 from compression.primitives.rate import description_length
@@ -68,9 +69,11 @@ def _penalty(model: fx.GraphModule, step: FineTuning, context: Context) -> Calla
 
 
 def _taught(step: FineTuning, context: Context) -> Loss:
+    teacher = following(context.teacher)
+
     def loss(logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
         with torch.no_grad():
-            original = context.teacher(x)
+            original = teacher(x).float()
         return distillation_loss(logits, original, y, temperature=step.temperature, alpha=step.alpha)
 
     return loss

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx
 
+from compression.device import CPU
 from compression.network import WeightedLayer, clone, restrict, weight_format, weighted_layers
 from compression.primitives.patterns import pattern_masks
 from compression.primitives.reconstruction import reconstruct
@@ -47,12 +48,12 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
 
 
 def _train(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> None:
-    """Train in place while the sparsity rises."""
+    """Train in place while the sparsity rises; the schedule holds on to tensors on the CPU."""
     layers = list(weighted_layers(model).values())
     schedule = SparseSchedule(layers, step.sparsity, step.scope, step.pattern, step.regrowth)
     train(
         model, context.dataset, epochs=step.epochs, learning_rate=step.learning_rate, seed=context.seed,
-        on_step=schedule.on_step, report=context.report, check_cancelled=context.check_cancelled,
+        on_step=schedule.on_step, device=CPU, report=context.report, check_cancelled=context.check_cancelled,
     )  # fmt: skip
 
 

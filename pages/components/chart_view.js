@@ -1,5 +1,9 @@
 // Draws a plotly figure and keeps drawing into the same chart: new points move in, and what the person
 // zoomed stays. (Streamlit's own chart element is replaced whenever its figure changes.)
+//
+// A trace with meta "mark" is the point that the person moves. Plotly lays out a whole chart for any change of a
+// point, so the mark is a drawing of our own above it that moves at once. Plotly draws the rest when the browser
+// has time, and keeps an invisible trace under the mark that answers the mouse.
 
 const loading = {};
 
@@ -35,33 +39,130 @@ function themed(layout, element) {
   };
 }
 
+// The mark.
+
+const isMark = (trace) => trace.meta === "mark";
+
+function node(name, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function symbol({ symbol, size, color, line }) {
+  if (symbol === "star") {
+    const corner = (_, n) => {
+      const [reach, angle] = [(n % 2 ? 0.267 : 0.7) * size, (n * Math.PI) / 5]; // plotly's star of this size
+      return `${reach * Math.sin(angle)},${-reach * Math.cos(angle)}`;
+    };
+    return node("polygon", { points: Array.from({ length: 10 }, corner).join(" "), fill: color });
+  }
+  const open = symbol.endsWith("-open");
+  const paint = open ? { fill: "none", stroke: color, "stroke-width": line.width } : { fill: color };
+  return node("circle", { r: size / 2, ...paint });
+}
+
+function bars({ error_x, error_y }, x, y, axes) {
+  const line = (bar, ends) => node("line", { ...ends, stroke: bar.color, "stroke-width": bar.thickness });
+  const across = (by) => axes.xaxis.d2p(x + by) - axes.xaxis.d2p(x);
+  const up = (by) => axes.yaxis.d2p(y + by) - axes.yaxis.d2p(y);
+  return [
+    ...(error_x?.array ? [line(error_x, { x1: across(-error_x.arrayminus[0]), x2: across(error_x.array[0]) })] : []),
+    ...(error_y?.array ? [line(error_y, { y1: up(-error_y.arrayminus[0]), y2: up(error_y.array[0]) })] : []),
+  ];
+}
+
+function label({ text, textposition, textfont, marker }) {
+  const [vertical, side] = textposition.split(" ");
+  const reach = marker.size / 2 + 3;
+  const place = { x: side === "left" ? -reach : reach, y: vertical === "top" ? -reach : reach + textfont.size * 0.75 };
+  const look = { fill: textfont.color, "font-size": textfont.size, "text-anchor": side === "left" ? "end" : "start" };
+  return node("text", { ...place, ...look }, text[0]);
+}
+
+// Places the mark where the axes are now, also while the person drags them.
+function mark(element) {
+  const above = element.querySelector(".chart-mark") ?? element.appendChild(node("svg", { class: "chart-mark" }));
+  const axes = element._fullLayout;
+  const trace = element.marked;
+  if (!trace?.x?.length || !axes) return above.replaceChildren();
+  const [x, y] = [trace.x[0], trace.y[0]];
+  const [left, top] = [axes.xaxis.d2p(x), axes.yaxis.d2p(y)];
+  const isInside = left >= 0 && left <= axes.xaxis._length && top >= 0 && top <= axes.yaxis._length;
+  if (!isInside) return above.replaceChildren();
+  const place = `translate(${axes.xaxis._offset + left},${axes.yaxis._offset + top})`;
+  const parts = [...bars(trace, x, y, axes), symbol(trace.marker), ...(trace.text ? [label(trace)] : [])];
+  above.replaceChildren(node("g", { transform: place }, ...parts));
+}
+
+const unseen = (trace) => ({
+  ...trace,
+  mode: "markers",
+  marker: { ...trace.marker, opacity: 0 },
+  selected: undefined,
+  unselected: undefined,
+  error_x: undefined,
+  error_y: undefined,
+});
+
+// Drawing.
+
+// Whether the axes stay as they are, so that the mark may move before the rest is drawn.
+const sameAxes = (one, other) =>
+  ["xaxis", "yaxis"].every((axis) => JSON.stringify(one[axis].range) === JSON.stringify(other[axis].range)) &&
+  one.uirevision === other.uirevision;
+
+const idle = () =>
+  new Promise((resolve) =>
+    window.requestIdleCallback ? requestIdleCallback(resolve, { timeout: 400 }) : setTimeout(resolve, 60),
+  );
+
 async function draw(element) {
-  const { data, clicked } = element.asked;
+  const { data } = element.asked;
+  const overtaken = () => data.figure !== element.asked.data.figure || !element.isConnected;
   const Plotly = await library(data.library);
-  if (data !== element.asked.data || !element.isConnected) return; // overtaken by newer data
+  if (overtaken()) return;
   const { data: traces, layout } = JSON.parse(data.figure);
+  element.marked = traces.find(isMark);
   const first = !element.classList.contains("js-plotly-plot");
-  await Plotly.react(element, traces, themed(layout, element), data.config);
-  if (!first) return;
+  if (!first && sameAxes(layout, element.drawn)) {
+    mark(element);
+    await idle();
+    if (overtaken()) return;
+  }
+  element.drawn = layout;
+  const shown = traces.map((trace) => (isMark(trace) ? unseen(trace) : trace));
+  await Plotly.react(element, shown, themed(layout, element), data.config);
+  mark(element);
+  if (first) listen(element, Plotly);
+}
+
+function listen(element, Plotly) {
   element.on("plotly_click", (event) => {
     const point = event.points.find((point) => point.customdata);
     if (point) element.asked.clicked(point.customdata);
   });
+  element.on("plotly_relayouting", () => mark(element));
+  element.on("plotly_afterplot", () => mark(element));
   element.resizing = new ResizeObserver(() => element.offsetWidth && Plotly.Plots.resize(element));
   element.resizing.observe(element);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const element = parentElement.querySelector(".chart-view");
+  const isNews = element.asked?.data.figure !== data.figure;
   element.asked = { data, clicked: (recipeId) => setTriggerValue("clicked", recipeId) };
   element.style.height = `${data.height}px`;
   element.setAttribute("role", "figure");
   element.setAttribute("aria-label", data.alt);
-  draw(element).catch((error) => {
-    element.textContent = `The chart cannot be drawn: ${error.message}. Reload the page.`;
-  });
+  const redraw = () =>
+    draw(element).catch((error) => {
+      element.textContent = `The chart cannot be drawn: ${error.message}. Reload the page.`;
+    });
+  if (isNews) redraw();
   const scheme = matchMedia("(prefers-color-scheme: dark)");
-  const repaint = () => setTimeout(() => draw(element), 200); // after the page has taken on its new colours
+  const repaint = () => setTimeout(redraw, 200); // after the page has taken on its new colours
   scheme.addEventListener("change", repaint);
   return () => scheme.removeEventListener("change", repaint);
 }

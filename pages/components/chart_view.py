@@ -6,35 +6,46 @@ takes a second.
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable
+from importlib import util
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import plotly
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.components.v1 import declare_component
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 _CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset", "responsive": False}
 _LIBRARY = "plotly.min.js"
 _chart = st.components.v2.component(
     "chart_view",
     html='<div class="chart-view"></div>',
-    css=".chart-view { width: 100%; overflow: hidden; } .chart-view .nsewdrag { cursor: default; }",
+    css=".chart-view { width: 100%; overflow: hidden; position: relative; } .chart-view .nsewdrag { cursor: default; }"
+    " .chart-mark { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }",
     js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
     isolate_styles=False,  # plotly puts its own style sheet into the page
 )
 
 
-def show(figure: go.Figure, *, key: str, alt: str, on_click: Callable[[str], None] | None = None) -> None:
-    """Draw `figure`; a click on a point calls `on_click` with its customdata, before the page runs again."""
+def show(
+    figure: go.Figure | dict[str, Any], *, key: str, alt: str, on_click: Callable[[str], None] | None = None
+) -> None:
+    """Draw `figure`; a click on a point calls `on_click` with its customdata, before the page runs again.
+
+    A trace whose `meta` is "mark" moves at once, before plotly draws the rest. It has one point, or none.
+    """
 
     def clicked() -> None:
         if on_click and (identity := st.session_state[key].get("clicked")):
             on_click(str(identity))
 
     data = {
-        "figure": figure.to_json(),
-        "height": figure.layout.height,
+        "figure": json.dumps(figure) if isinstance(figure, dict) else figure.to_json(),
+        "height": figure["layout"]["height"],
         "config": _CONFIG,
         "library": _library(),
         "alt": alt,
@@ -44,7 +55,14 @@ def show(figure: go.Figure, *, key: str, alt: str, on_click: Callable[[str], Non
 
 def _library() -> str:
     """Where the browser finds plotly.js: the copy that the plotly package brings, so it works offline."""
-    folder = Path(plotly.__file__).parent / "package_data"
-    component = declare_component("plotly", path=str(folder))
+    component = declare_component("plotly", path=str(_package() / "package_data"))
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"{'/' + base if base else ''}/component/{component.name}/{_LIBRARY}"
+
+
+@functools.cache
+def _package() -> Path:
+    """Where the plotly package lies, without importing it."""
+    found = util.find_spec("plotly")
+    assert found is not None and found.origin is not None  # a dependency of this project
+    return Path(found.origin).parent

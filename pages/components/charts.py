@@ -15,6 +15,7 @@ from pages.components.work import Snapshot
 
 _RANGES = "chart_ranges"
 _ZOOM = "chart_zoom"
+_ALL = "all"
 _CLICKED = "chart_clicked"
 _CURVES = state.SETTING + "curves"
 _GLYPHS = {
@@ -46,25 +47,32 @@ def numbers(seen: Snapshot) -> Tradeoff:
 def show_pair(seen: Snapshot) -> None:
     """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
     data = numbers(seen)
-    with st.container(key="legend"):
-        legend, choice = st.columns([3, 1.7], vertical_alignment="center")
+    above = st.container(key="legend")
+    near = st.session_state.get(_ZOOM, _ALL) != _ALL  # the charts are drawn before the control above them
+    left, right = st.columns(2, gap="small")
+    with left:
+        show(seen, data, "size", near_baseline=near)
+    with right:
+        show(seen, data, "latency", near_baseline=near)
+    with above:
+        _show_head(seen)
+
+
+def _show_head(seen: Snapshot) -> None:
+    """What the symbols mean, and the choice of curves and of the accuracy axis."""
+    legend, choice = st.columns([3, 1.7], vertical_alignment="center")
     with legend:
         show_legend(seen)
     with choice, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
         _choose_curves(seen)
-        zoom = st.segmented_control(
+        st.segmented_control(
             "Accuracy axis",
-            ("all", "near the baseline"),
-            default="all",
+            (_ALL, "near the baseline"),
+            default=_ALL,
             required=True,
             key=_ZOOM,
             label_visibility="collapsed",
         )
-    left, right = st.columns(2, gap="small")
-    with left:
-        show(seen, data, "size", near_baseline=zoom != "all")
-    with right:
-        show(seen, data, "latency", near_baseline=zoom != "all")
 
 
 def show(

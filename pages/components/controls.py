@@ -21,8 +21,11 @@ from compression.settings import (
     STUDENT_STEP,
     Settings,
 )
-from pages.components import advanced, widgets
+from pages.components import advanced, model_card, widgets
 from pages.components.widgets import common, percentage, value_of
+
+SLIDERS = ("pruning_percent", "weight_bits", "student_percent")
+"""Fields of the three sliders."""
 
 
 def show(view: View) -> View:
@@ -35,6 +38,21 @@ def show(view: View) -> View:
     with note:
         _training_note(now)
     return now
+
+
+def foreseen(view: View) -> View | None:
+    """What `show` is about to return, known before anything is drawn; None where that is not so sure.
+
+    The three sliders change no other control, so that the charts need not wait for the controls to be drawn.
+    """
+    field = widgets.moved_field()
+    if not model_card.is_chosen(view.model):
+        return None
+    if field is None:
+        return view
+    if field not in SLIDERS:
+        return None
+    return replace(view, settings=replace(view.settings, **{field: value_of(field)}), custom=None)
 
 
 def current_view(view: View, settings: Settings) -> View:

@@ -38,6 +38,11 @@ def choose(view: View) -> View:
     return replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None)
 
 
+def is_chosen(model: str) -> bool:
+    """Whether the model select says so already, in the run that is about to be drawn."""
+    return bool(st.session_state.get(_KEY) == model)
+
+
 def card_of(model: str) -> dict[str, Any] | None:
     """The model's card, or None where it is missing or damaged."""
     try:

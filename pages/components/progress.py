@@ -12,8 +12,9 @@ from compression.store import Job, JobState
 from pages.components import notices, work
 from pages.components.work import Snapshot
 
-POLL_SECONDS = 0.6
-"""How often the page asks whether anything changed: one small query each time."""
+POLL_SECONDS, SETTING_POLL_SECONDS = 0.6, 0.12
+"""How often the page asks whether anything changed, and while the person waits for the current setting: one small
+query each time."""
 
 _LAST = "progress_seen"
 
@@ -21,8 +22,14 @@ _LAST = "progress_seen"
 def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
     """Progress of the current setting (if wanted) and of the curves; polls while jobs are unfinished."""
     st.session_state[_LAST] = (work.revision(), drawn)
-    every = POLL_SECONDS if drawn.unfinished else None
-    st.fragment(run_every=every)(_progress)(drawn, [drawn], with_setting)
+    st.fragment(run_every=_poll_seconds(drawn, with_setting))(_progress)(drawn, [drawn], with_setting)
+
+
+def _poll_seconds(drawn: Snapshot, with_setting: bool) -> float | None:
+    """None where nothing changes by itself any more."""
+    if with_setting and drawn.result is None and drawn.job is not None and not drawn.job.state.is_final:
+        return SETTING_POLL_SECONDS
+    return POLL_SECONDS if drawn.unfinished else None
 
 
 def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> None:

@@ -58,15 +58,20 @@ def was_moved() -> bool:
     return bool(st.session_state.pop(_MOVED, False))
 
 
-def _note_move() -> None:
-    st.session_state[_MOVED] = True
+def moved_field() -> str | None:
+    """Which control was moved just now, until `was_moved` is asked."""
+    return st.session_state.get(_MOVED)
+
+
+def _note_move(field: str) -> None:
+    st.session_state[_MOVED] = field
     state.dismiss_problem()
 
 
 def common(field: str, help_words: str, *, default: str = "value", **others: object) -> dict[str, Any]:
     """Arguments of every control; `default` is what the control calls its default, empty where it has its own."""
     position = {default: value_of(field)} if default else {}
-    return {"key": key(field), "help": help_words, "on_change": _note_move, **position, **others}
+    return {"key": key(field), "help": help_words, "on_change": _note_move, "args": (field,), **position, **others}
 
 
 def choice(

@@ -157,6 +157,29 @@ def test_each_slider_leads_to_a_measured_point(page, server):
     assert techniques == ["distillation", "channel_pruning", "quantization"]
 
 
+MARKS_FIT = """() => {
+  const plots = [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => plot.querySelector(".chart-mark g"));
+  return plots.length === 2 && plots.every((plot) => {
+    const { xaxis, yaxis } = plot._fullLayout, point = plot.data.find((trace) => trace.meta === "mark");
+    const { e, f } = plot.querySelector(".chart-mark g").transform.baseVal[0].matrix;
+    const [x, y] = [xaxis._offset + xaxis.d2p(point.x[0]), yaxis._offset + yaxis.d2p(point.y[0])];
+    return plot.querySelector(".chart-mark").textContent === "measured" && Math.hypot(e - x, f - y) < 1;
+  });
+}"""
+
+
+def test_the_mark_of_the_setting_stands_where_its_point_is(page, server):
+    """It is drawn apart from the chart, so it has to follow the axes by itself."""
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    wait_until_measured(page)
+    press(page, "weight_bits", "ArrowRight", times=3)
+    page.wait_for_function(MARKS_FIT)
+    page.get_by_text("near the baseline").click()
+    page.wait_for_function(MARKS_FIT)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function(MARKS_FIT)
+
+
 def test_opening_tabs_while_points_arrive_moves_no_control(page, server):
     """Runs of the page that follow each other closely once made controls start at their defaults."""
     recipe = {"steps": [{"technique": "second_order_pruning", "sparsity": 0.8}]}

@@ -1,0 +1,229 @@
+"""From a slider's key press to the changed chart, in real Chromium, in floors.
+
+    python -m benchmarks.slider [--moves 30]
+
+The floor is a bare Streamlit page with one slider and one line of text, timed in the same run, one move of it
+after each move on the dashboard. All times are taken inside the page: from the key press to the second animation
+frame after the chart's (or the text's) document nodes changed, when the change has been painted.
+
+The dashboard is the real one, with an engine of its own in a fresh folder, on ResNet-8. Before the first move the
+background curves that need no training are finished, so the charts hold their usual thirty points and the engine
+is warm and idle; those that train students for minutes are left out of the view, since nobody waits for them in
+one run and they would only load the processors at times of their own.
+
+    estimate   the marker of the new setting is at its new place, hollow or solid
+    measured   it is solid on the chart of sizes: accuracy and sizes are measured
+    latency    it is solid on the chart of latencies as well
+    seen       solid on both charts, for a setting that was measured before
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import statistics
+import tempfile
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.dashboard import bare_page, chromium, dashboard
+from compression.settings import BIT_WIDTHS as BITS_ON_SLIDER
+from compression.settings import MAX_PRUNING, PRUNING_STEP
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+MODEL = "resnet8-mnist5k"
+CURVES = "channel_pruning,magnitude_pruning,quantization,slimmable_student"
+GOALS = {"estimate": 2.0, "measured": 3.0, "latency": 4.0, "seen": 2.0}
+"""In floors."""
+
+MOVES = 30
+WARM_UP = 3
+"""First moves of each kind that are not counted: the browser compiles what it runs."""
+
+REST_MS = 500
+"""Between moves, so that nothing of the last one is still under way."""
+
+PATIENCE_MS = 240_000
+"""For one point on a busy machine; an idle one needs about a second."""
+
+BIT_WIDTHS = (6, 5, 3, 2)
+"""Bit widths beside which the pruning slider moves: no curve has such pairs, so each is measured for the first time."""
+
+STEPS = MAX_PRUNING // PRUNING_STEP
+"""Moves of the pruning slider from one end to the other."""
+
+WATCH = """
+() => {
+  const marker = (chart) => {
+    const mark = document.querySelector(`.st-key-chart_${chart} .chart-mark g`);
+    return { label: mark?.textContent ?? "", place: mark?.getAttribute("transform") ?? "" };
+  };
+  const words = () => [...document.querySelectorAll("p")].map((p) => p.textContent).find((t) => /^The value/.test(t));
+  const look = () => ({ size: marker("size"), latency: marker("latency"), words: words() });
+  const solid = (now, old) => now.label === "measured" && now.place !== old.place;
+  const stages = {
+    estimate: (now, old) => now.size.place !== "" && now.size.place !== old.size.place,
+    measured: (now, old) => solid(now.size, old.size),
+    latency: (now, old) => solid(now.latency, old.latency),
+    seen: (now, old) => solid(now.size, old.size) && solid(now.latency, old.latency),
+    floor: (now, old) => now.words !== old.words,
+  };
+  const move = (window.move = { times: {}, wanted: [], pressed: null });
+  const painted = (stage, pressed) =>
+    requestAnimationFrame(() => requestAnimationFrame(() => (move.times[stage] = performance.now() - pressed)));
+  document.addEventListener("keydown", () => Object.assign(move, { old: look(), pressed: performance.now() }), true);
+  new MutationObserver(() => {
+    if (!move.wanted.length || move.pressed === null) return;
+    const now = look();
+    const reached = move.wanted.filter((stage) => stages[stage](now, move.old));
+    move.wanted = move.wanted.filter((stage) => !reached.includes(stage));
+    for (const stage of reached) painted(stage, move.pressed);
+  }).observe(document.body, { subtree: true, childList: true, characterData: true, attributeFilter: ["transform"] });
+}
+"""
+"""Put into a page once: after a key press it notes when each wanted stage was painted."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: medians in ms and in floors, and the goal in floors."""
+
+    stage: str
+    median_ms: float
+    floors: float
+    goal: float
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the median is within its goal."""
+        return self.floors <= self.goal
+
+
+@dataclass(frozen=True)
+class Press:
+    """One key press on a control of the dashboard."""
+
+    field: str
+    key: str
+
+
+def lines(times: dict[str, list[float]]) -> list[Line]:
+    """The table of `times` in ms by stage, of which `floor` is the unit."""
+    unit = statistics.median(times["floor"])
+    medians = {stage: statistics.median(times[stage]) for stage in GOALS}
+    return [Line(stage, median, median / unit, GOALS[stage]) for stage, median in medians.items()]
+
+
+def table(times: dict[str, list[float]]) -> str:
+    """The lines in words, under the floor with its quartiles."""
+    low, middle, high = statistics.quantiles(times["floor"], n=4)
+    rows = [f"floor      {middle:7.0f} ms    1.00 floors   quartiles {low:.0f} and {high:.0f} ms"]
+    for line in lines(times):
+        verdict = f"goal {line.goal:g}: {'reached' if line.is_reached else 'missed'}"
+        rows.append(f"{line.stage:<10} {line.median_ms:7.0f} ms   {line.floors:5.2f} floors   {verdict}")
+    return "\n".join(rows)
+
+
+def route() -> Iterator[list[Press]]:
+    """Presses to settings that were never measured: along the pruning slider, a bit width further, and back.
+
+    The last press of each list is the one to time.
+    """
+    for run, bits in enumerate(BIT_WIDTHS):
+        on = Press("pruning_percent", "ArrowLeft" if run % 2 else "ArrowRight")
+        turn = BITS_ON_SLIDER.index(bits) - BITS_ON_SLIDER.index(BIT_WIDTHS[run - 1]) if run else 0
+        yield [*[Press("weight_bits", "ArrowRight")] * turn, on]
+        yield from [[on]] * (STEPS - (2 if run else 1))  # the way back ends before 0: curves have that
+
+
+def there_and_back(presses: Sequence[Press]) -> Iterator[Press]:
+    """The way back over `presses` of one slider, then forth and back over the same settings for ever."""
+    turned = {"ArrowLeft": "ArrowRight", "ArrowRight": "ArrowLeft"}
+    while True:
+        presses = [Press(press.field, turned[press.key]) for press in reversed(presses)]
+        yield from presses
+
+
+def address_of(server: str) -> str:
+    """The dashboard's page: nothing pruned, the first of `BIT_WIDTHS`."""
+    steps = [{"technique": "quantization", "weight_bits": BIT_WIDTHS[0], "activation_bits": 8}]
+    asked = {"model": MODEL, "budget": "none", "curves": CURVES, "recipe": json.dumps({"steps": steps})}
+    return f"{server}/explore?{urllib.parse.urlencode(asked)}"
+
+
+def measure(browser: Browser, server: str, bare: str, moves: int) -> dict[str, list[float]]:
+    """Times in ms by stage."""
+    page, floor = _open(browser, address_of(server)), _open(browser, bare)
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 points measured")).wait_for()
+    page.get_by_text("This setting: measured in").wait_for()
+    times: dict[str, list[float]] = {stage: [] for stage in (*GOALS, "floor")}
+    last_run: list[Press] = []
+    for *before, press in itertools.islice(route(), moves + WARM_UP):
+        _turn(page, before)
+        last_run = [*([] if before else last_run), press]
+        _note(times, _move(page, press, ("estimate", "measured", "latency")))
+        _note(times, _move(floor, Press("", "ArrowRight"), ("floor",)))
+    for press in itertools.islice(there_and_back(last_run), moves + WARM_UP):
+        _note(times, _move(page, press, ("seen",)))
+    return {stage: found[WARM_UP:] for stage, found in times.items()}
+
+
+def _open(browser: Browser, address: str) -> Page:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(address)
+    page.locator("input[type=range]").first.wait_for()
+    page.evaluate(WATCH)
+    return page
+
+
+def _turn(page: Page, presses: Sequence[Press]) -> None:
+    """Press without timing, and wait for the measurement."""
+    for press in presses:
+        _slider(page, press.field).press(press.key)
+        page.wait_for_timeout(REST_MS)
+    page.get_by_text("This setting: measured in").wait_for()
+
+
+def _move(page: Page, press: Press, stages: tuple[str, ...]) -> dict[str, float]:
+    """Press a key; returns when each stage was painted, in ms after the press."""
+    page.bring_to_front()
+    slider = _slider(page, press.field)
+    slider.focus()
+    page.wait_for_timeout(REST_MS)
+    page.evaluate("(wanted) => Object.assign(window.move, { times: {}, wanted, pressed: null })", list(stages))
+    slider.press(press.key)
+    page.wait_for_function("(n) => Object.keys(window.move.times).length === n", arg=len(stages))
+    times: dict[str, float] = page.evaluate("() => window.move.times")
+    return times
+
+
+def _slider(page: Page, field: str) -> Locator:
+    return page.locator(f".st-key-setting_{field} input[type=range]" if field else "input[type=range]")
+
+
+def _note(times: dict[str, list[float]], found: dict[str, float]) -> None:
+    for stage, milliseconds in found.items():
+        times[stage].append(milliseconds)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.slider", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--moves", type=int, default=MOVES, help="how many moves of each kind (default: %(default)s)")
+    moves = parser.parse_args(arguments).moves
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        home, other = Path(folder, "dashboard"), Path(folder, "bare")
+        with dashboard(home) as server, bare_page(other) as bare:
+            print(table(measure(browser, server.address, bare.address, moves)))
+
+
+if __name__ == "__main__":
+    main()
