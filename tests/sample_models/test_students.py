@@ -15,8 +15,8 @@ from compression.primitives.batch_norm import BatchNorm
 from compression.primitives.calibration import insert_quantizers, quantization_points
 from compression.primitives.channels import channel_groups, remove_units
 from compression.recipe import Distillation
-from compression.variants import build_student as build_for_step
 from compression.training import train
+from compression.variants import build_student as build_for_step
 from sample_models.catalogue import find_model
 from sample_models.small_inputs import SMALLEST_MAP, Resize, strides
 from sample_models.students import FAMILIES, build_student

@@ -9,9 +9,9 @@ from torch import fx, nn
 
 from compression.data import load_dataset
 from compression.network import trace
-from compression.variants import build_student, load_slimmable, load_teacher
 from compression.techniques import Context, apply_step
 from compression.training import train
+from compression.variants import build_student, load_slimmable, load_teacher
 from sample_models.catalogue import find_model
 from sample_models.resnet import BasicBlock
 
