@@ -16,7 +16,7 @@ from compression import wording
 from compression.estimate import Estimate
 from compression.pareto import pareto_front
 from compression.recipe import Recipe
-from compression.result import Result
+from compression.result import Preview, Result
 from compression.sweeps import Curve
 
 Axis = Literal["size", "latency"]
@@ -73,13 +73,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """Everything a chart shows. `guess` is where the current setting is expected until it is measured."""
+    """Everything a chart shows.
+
+    `guess` is where the current setting is expected until it is measured, and `preview` what is measured of it
+    before its latency is.
+    """
 
     baseline: Point | None = None
     curves: Mapping[Curve, tuple[Point, ...]] = field(default_factory=dict)
     others: tuple[Point, ...] = ()
     current: Point | None = None
     guess: Estimate | None = None
+    preview: Preview | None = None
     n_test: int | None = None
 
     @property
@@ -94,6 +99,7 @@ def tradeoff(
     curves: Mapping[Curve, Iterable[Recipe]],
     current: Recipe,
     guess: Estimate | None = None,
+    preview: Preview | None = None,
 ) -> Tradeoff:
     """Sort a model's results into baseline, curves, the current setting and other points."""
     measured = {result.recipe_id: result for result in results}
@@ -112,6 +118,7 @@ def tradeoff(
         others=tuple(point for recipe_id, point in points.items() if recipe_id not in special),
         current=points.get(current.recipe_id),
         guess=guess if current.recipe_id not in points else None,
+        preview=preview if current.recipe_id not in points else None,
         n_test=results[0].n_test if results else None,
     )
 
@@ -189,9 +196,10 @@ def ranges_for(data: Tradeoff, baseline_bytes: float, previous: Ranges | None = 
     if previous:
         size, latency = _union(size, previous.size), _union(latency, previous.latency)
         accuracy = _union(accuracy, previous.accuracy)
-    for point in data.points:
-        position = math.log10(point.stored_bytes / 1000)
+    for found in (*data.points, *([data.preview] if data.preview else [])):
+        position = math.log10(found.stored_bytes / 1000)
         size = _union(size, (position - 0.1, position + 0.1)) if not size[0] <= position <= size[1] else size
+    for point in data.points:
         if point.latency_high_ms > latency[1]:
             latency = (0.0, 1.15 * point.latency_high_ms)
     return Ranges(size, latency, accuracy)
@@ -200,8 +208,9 @@ def ranges_for(data: Tradeoff, baseline_bytes: float, previous: Ranges | None = 
 def _accuracy_range(data: Tradeoff) -> Range:
     """Down to the first of `FLOORS` below every point; a bit of room above 100 % for markers."""
     lowest = min((100 * point.accuracy_low for point in data.points), default=100.0)
-    if data.guess and data.guess.accuracy is not None:
-        lowest = min(lowest, 100 * data.guess.accuracy)
+    for foreseen in (data.guess, data.preview):
+        if foreseen and foreseen.accuracy is not None:
+            lowest = min(lowest, 100 * foreseen.accuracy)
     floor = next((floor for floor in FLOORS if floor < lowest), 0)
     return float(floor), 100 + 0.03 * (100 - floor)
 
@@ -333,13 +342,28 @@ def _current_trace(data: Tradeoff, axis: Axis, ranges: Ranges) -> Trace:
     if data.current:
         trace = _points_trace("this setting", (data.current,), axis, {"size": 15, "color": ACCENT, "symbol": "circle"})
         return _labelled(trace, "measured", axis, ranges)
+    if data.preview and axis == "size":
+        return _half_measured_trace(data.preview, ranges)
+    return _expected_trace(data, axis, ranges)
+
+
+def _half_measured_trace(preview: Preview, ranges: Ranges) -> Trace:
+    """Accuracy and size are measured, latency is not: nothing that this chart shows is a guess."""
+    accuracies = preview.accuracy, preview.accuracy_low, preview.accuracy_high
+    point = Point("", *accuracies, preview.stored_bytes, 0, 0, 0, "this setting: its latency is being measured")
+    trace = _points_trace("this setting", (point,), "size", {"size": 15, "color": ACCENT, "symbol": "circle"})
+    return _labelled(trace, "measured", "size", ranges)
+
+
+def _expected_trace(data: Tradeoff, axis: Axis, ranges: Ranges) -> Trace:
+    """A hollow marker where the setting is expected, or none; its accuracy may be measured already."""
     marker = {"size": 15, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
     trace = {"type": "scatter", "name": "this setting", "x": [], "y": [], "mode": "markers+text", "marker": marker}
-    x = _guessed_x(data.guess, axis)
-    if data.guess is None or data.guess.accuracy is None or x is None:
+    x, accuracy = _guessed_x(data.guess, axis), (data.preview or data.guess or Estimate(None, None, None)).accuracy
+    if accuracy is None or x is None:
         return trace
     hover = {"hovertext": ["this setting, estimated: being measured"], "hoverinfo": "text"}
-    return _labelled({**trace, "x": [x], "y": [100 * data.guess.accuracy], **hover}, "estimated", axis, ranges)
+    return _labelled({**trace, "x": [x], "y": [100 * accuracy], **hover}, "estimated", axis, ranges)
 
 
 def _guessed_x(guess: Estimate | None, axis: Axis) -> float | None:

@@ -23,7 +23,7 @@ from compression.recipe import (
     SecondOrderPruning,
     WeightSharing,
 )
-from compression.result import Result, SparseTiming
+from compression.result import Measures, Preview, Result, SparseTiming
 
 Tone = Literal["neutral", "good", "mixed", "bad"]
 
@@ -60,6 +60,15 @@ def judge(result: Result) -> Verdict:
     if has_collapsed(result):
         return Verdict("bad", f"{accuracy[0].upper()}{accuracy[1:]} ({gains}).", reasons)
     return Verdict(_tone(result), f"{gains[0].upper()}{gains[1:]}, {accuracy}.", reasons)
+
+
+def so_far(preview: Preview, baseline: Measures) -> str:
+    """Before the latency is known: '6.1× smaller, accuracy 97.2 → 96.9 % on 1,000 images', and that it comes."""
+    decimals = wording.decimals_for(preview.n_test)
+    size = wording.size_change(baseline.stored_bytes, preview.stored_bytes)
+    before, after = (wording.percent(found.accuracy, decimals) for found in (baseline, preview))
+    accuracy = f"accuracy {before} → {after} % on {preview.n_test:,} images"
+    return f"{size[0].upper()}{size[1:]}, {accuracy}. Its latency is being measured."
 
 
 def has_collapsed(result: Result) -> bool:

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 
 from compression.recipe import Recipe, Step
-from compression.result import Machine, Measures, Result, SparseTiming
+from compression.result import Machine, Measures, Preview, Result, SparseTiming
 from compression.store import Job, JobState
 
 MACHINE = Machine(cpu="Test CPU", instruction_sets=("avx2",), threads=1, batch_size=1, versions={"onnxruntime": "1"})
@@ -153,6 +153,11 @@ def fabricate(recipe: Recipe, **changes: object) -> Result:
     )
 
 
+def preview(recipe: Recipe) -> Preview:
+    """What is known of `fabricate(recipe)` before its latency is."""
+    return Preview(**fabricate(recipe).model_dump(include=set(Preview.model_fields)))
+
+
 class FakeStore:
     """Results and jobs in two dictionaries."""
 
@@ -215,11 +220,20 @@ class FakeEngine:
         self.store.all_jobs[job.job_id] = replace(job, state=state, error=error)
         return self.store.all_jobs[job.job_id]
 
+    def half_measure(self) -> None:
+        """Let everything that waits be at its latency."""
+        from dataclasses import replace
+
+        for job in list(self.store.all_jobs.values()):
+            if job.state is JobState.WAITING:
+                running = self._add(job, JobState.RUNNING)
+                self.store.all_jobs[job.job_id] = replace(running, preview=preview(job.recipe))
+
     def release(self) -> None:
         """Measure everything that waits."""
         self.held = False
         for job in list(self.store.all_jobs.values()):
-            if job.state is JobState.WAITING:
+            if not job.state.is_final:
                 self.store.by_id[job.recipe.recipe_id] = fabricate(job.recipe)
                 self._add(job, JobState.COMPLETE)
 

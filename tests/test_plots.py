@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import plotly.graph_objects as go
 import pytest
-from fake_engine import BYTES, MS, fabricate
+from fake_engine import BYTES, MS, fabricate, preview
 
 from compression import plots
 from compression.estimate import Estimate
@@ -91,6 +91,23 @@ def test_the_current_setting_is_hollow_and_called_estimated_until_it_is_measured
     assert (hollow.marker.symbol, list(hollow.text)) == ("circle-open", ["estimated"])
     assert (solid.marker.symbol, list(solid.text)) == ("circle", ["measured"])
     assert (hollow.x[0], hollow.y[0]) == pytest.approx((100, 90))
+
+
+def test_accuracy_and_size_are_drawn_as_measured_while_latency_is_still_estimated():
+    known = preview(CURRENT)
+    data = plots.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1), known)
+    solid, hollow = (trace(draw(data, axis), "this setting") for axis in ("size", "latency"))
+    assert (solid.marker.symbol, list(solid.text)) == ("circle", ["measured"])
+    assert (hollow.marker.symbol, list(hollow.text)) == ("circle-open", ["estimated"])
+    assert (solid.x[0], solid.y[0]) == pytest.approx((known.stored_bytes / 1000, 100 * known.accuracy))
+    assert (hollow.x[0], hollow.y[0]) == pytest.approx((0.1, 100 * known.accuracy))
+    assert plots.tradeoff(results(CURRENT), curves(), CURRENT, preview=known).preview is None
+
+
+def test_axes_hold_a_point_that_is_half_measured():
+    small = preview(CURRENT).model_copy(update={"stored_bytes": 10, "accuracy": 0.1})
+    ranges = plots.ranges_for(plots.tradeoff(results(), curves(), CURRENT, preview=small), BYTES, None)
+    assert ranges.size[0] < math.log10(10 / 1000) and ranges.accuracy[0] == 0
 
 
 def test_an_unknown_guess_is_not_drawn():

@@ -1,5 +1,5 @@
 import pytest
-from fake_engine import fabricate
+from fake_engine import fabricate, preview
 
 from compression import verdict
 from compression.estimate import Estimate, Known
@@ -119,6 +119,16 @@ def test_the_baseline_is_no_achievement():
 def test_an_estimate_says_that_it_is_one():
     guess = verdict.guess("4-bit weights", Estimate(0.95, 100_000, 0.1), Known(0.99, 800_000, 0.2))
     assert guess.text == "Estimated: about 8.0× smaller, accuracy near 95 %. Measuring 4-bit weights now …"
+
+
+def test_what_is_known_before_the_latency_is_said_without_judging():
+    known, baseline = preview(recipe(CHANNELS)), fabricate(recipe(CHANNELS)).baseline
+    words = verdict.so_far(known, baseline)
+    assert words.endswith(
+        f"accuracy {100 * baseline.accuracy:.1f} → {100 * known.accuracy:.1f} % on 1,000 images. "
+        "Its latency is being measured."
+    )
+    assert words.startswith(f"{baseline.stored_bytes / known.stored_bytes:.1f}× smaller")
 
 
 def test_an_estimate_without_numbers_says_so():

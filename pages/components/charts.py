@@ -41,7 +41,9 @@ def guess_of(seen: Snapshot) -> Estimate:
 def numbers(seen: Snapshot) -> Tradeoff:
     """What the charts show."""
     curves = {curve: recipes.values() for curve, recipes in seen.curves.items()}
-    return plots.tradeoff(list(seen.results.values()), curves, seen.view.recipe, guess_of(seen))
+    return plots.tradeoff(
+        list(seen.results.values()), curves, seen.view.recipe, guess=guess_of(seen), preview=seen.preview
+    )
 
 
 def show_pair(seen: Snapshot) -> None:

@@ -7,7 +7,6 @@ from typing import Literal
 import streamlit as st
 
 from compression import verdict, wording
-from compression.result import Result
 from compression.store import JobState
 from pages.components import charts, model_card, work
 from pages.components.work import Snapshot
@@ -39,6 +38,8 @@ def show_verdict(seen: Snapshot) -> None:
             st.warning(
                 "**Not measured: you cancelled it.** Measure it again, or move a slider.", icon=":material/cancel:"
             )
+        elif seen.preview is not None and seen.baseline is not None:
+            st.info(f"**{verdict.so_far(seen.preview, seen.baseline)}**", icon=":material/hourglass_bottom:")
         else:
             known = model_card.known_of(seen.view.model, seen.baseline)
             words = verdict.guess(wording.recipe_in_words(seen.view.recipe), charts.guess_of(seen), known)
@@ -50,14 +51,16 @@ def show_sizes(seen: Snapshot) -> None:
     with st.container(key="sizes"):
         for column, (field, label, explanation) in zip(st.columns(4), _SIZES, strict=True):
             with column:
-                _show_size(seen.result, field, label, explanation)
+                _show_size(seen, field, label, explanation)
 
 
-def _show_size(result: Result | None, field: str, label: str, explanation: str) -> None:
-    if result is None:
+def _show_size(seen: Snapshot, field: str, label: str, explanation: str) -> None:
+    known = seen.result or seen.preview
+    baseline = seen.result.baseline if seen.result else seen.baseline
+    if known is None or baseline is None:
         st.metric(label, "–", delta="not measured yet", delta_color="off", delta_arrow="off", help=explanation)
         return
-    new, old = getattr(result, field), getattr(result.baseline, field)
+    new, old = getattr(known, field), getattr(baseline, field)
     change = wording.size_change(old, new)
     colour: Literal["green", "red", "gray"] = (
         "green" if "smaller" in change else "red" if "larger" in change else "gray"

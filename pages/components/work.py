@@ -12,7 +12,7 @@ import streamlit as st
 from compression import jobs
 from compression.links import View
 from compression.recipe import Recipe
-from compression.result import Result
+from compression.result import Preview, Result
 from compression.schooling import training_seconds
 from compression.store import Job, JobState
 from compression.sweeps import Curve, control_of, curve_recipes, curves_for, sweep_recipes
@@ -57,6 +57,11 @@ class Snapshot:
         mine = [job for job in self.jobs if job.recipe == self.view.recipe]
         return max(mine, key=lambda job: (_liveliness(job), job.created_at), default=None)
 
+    @property
+    def preview(self) -> Preview | None:
+        """Accuracy and sizes of the current setting while its latency is still being measured."""
+        return self.job.preview if self.job is not None and self.result is None else None
+
     @functools.cached_property
     def missing(self) -> tuple[Recipe, ...]:
         """Points of the curves that are not measured."""
@@ -86,7 +91,7 @@ class Snapshot:
     def signature(self) -> object:
         """Changes when the page has to be drawn anew, but not with mere progress."""
         over = frozenset(job.job_id for job in self.jobs if job.state.is_final)
-        return frozenset(self.results), over, self.problem
+        return frozenset(self.results), over, self.problem, self.preview
 
     @property
     def curves(self) -> dict[Curve, dict[int, Recipe]]:

@@ -100,6 +100,24 @@ def test_until_it_is_measured_it_is_an_estimate_and_then_not(explore, engine):
     assert all(metric.value.endswith("B") for metric in page.metric)
 
 
+def test_accuracy_and_sizes_are_shown_before_the_latency_is_measured(explore, engine):
+    page = explore()
+    engine.held = True
+    setting(page, "slider", "pruning_percent").set_value(45)
+    setting(page, "select_slider", "weight_bits").set_value(4)
+    checked(page.run())
+    before = page.session_state["progress_seen"][1].signature
+    engine.half_measure()
+    checked(page.run())
+    assert page.session_state["progress_seen"][1].signature != before
+    assert "Its latency is being measured" in texts(page.info)
+    assert all(metric.value.endswith("B") for metric in page.metric)
+    engine.held = False
+    engine.release()
+    checked(page.run())
+    assert "being measured" not in texts(page.info)
+
+
 def test_the_four_sizes_have_names_factors_and_help(explore):
     page = explore(**parameters_of(View(MODEL, Settings(weight_bits=4))))
     assert [metric.label for metric in page.metric] == ["Theoretical", "Stored file", "Runtime .onnx", "Zipped .onnx"]
