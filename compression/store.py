@@ -30,6 +30,9 @@ STALE_AFTER_S = 15
 KEEP_JOBS_DAYS = 30
 """Finished jobs are history: their results are kept for ever, they are not."""
 
+MODELS_REMEMBERED = 4
+"""Whose results stay in memory, about 10 KB each."""
+
 Row = sql.RowMapping
 
 
@@ -116,6 +119,7 @@ class Store:
         default = f"sqlite:///{paths.home() / 'results.sqlite'}"
         self.database = Database(url or os.environ.get("COMPRESSION_DATABASE") or default)
         self.machine_ids: tuple[str, ...] = ()
+        self._remembered: dict[tuple[keys.Conditions, tuple[str, ...]], dict[int, Result]] = {}
 
     @property
     def place(self) -> Place:
@@ -141,21 +145,25 @@ class Store:
         return {result.recipe_id: result for result in reversed(found)}
 
     def results(self, model: str) -> list[Result]:
-        """All results of `model` that are comparable here and now, oldest first."""
-        now = keys.conditions(model)
-        query = (
-            sql.select(RESULTS.c.document)
-            .where(
-                RESULTS.c.model == model,
-                RESULTS.c.model_version == now.model_version,
-                RESULTS.c.data_version == now.data_version,
-                RESULTS.c.engine_version == now.engine_version,
-                RESULTS.c.machine_id.in_(self._machines()),
-            )
-            .order_by(RESULTS.c.sequence)
+        """All results of `model` that are comparable here and now, oldest first.
+
+        A page asks for them with every change, so those of `MODELS_REMEMBERED` are kept, and only later ones are read.
+        """
+        now, machines = keys.conditions(model), self._machines()
+        comparable = sql.and_(
+            RESULTS.c.model == model,
+            RESULTS.c.model_version == now.model_version,
+            RESULTS.c.data_version == now.data_version,
+            RESULTS.c.engine_version == now.engine_version,
+            RESULTS.c.machine_id.in_(machines),
         )
+        known = self._remembered.pop((now, machines), {})
         with self.database.read() as connection:
-            return [_parse_result(document) for document in connection.scalars(query)]
+            known = _with_later(connection, comparable, known)
+        self._remembered[now, machines] = known
+        for forgotten in list(self._remembered)[:-MODELS_REMEMBERED]:
+            self._remembered.pop(forgotten, None)
+        return list(known.values())
 
     def add_result(self, result: Result, contents: dict[str, bytes]) -> None:
         """Keep a result and the files it names (`stored`, `onnx`, `predictions` to bytes).
@@ -391,10 +399,30 @@ class Store:
             connection.execute(JOBS.delete().where(JOBS.c.state.not_in(_UNFINISHED), JOBS.c.finished_at < before))
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def _parse_result(document: str) -> Result:
-    """Results never change, so one parse is enough; a page asks for all of them again and again."""
+    """Results never change, so one parse is enough; workers and pages ask for the same ones again and again."""
     return Result.model_validate_json(document)
+
+
+def _with_later(
+    connection: sql.Connection, comparable: sql.ColumnElement[bool], known: dict[int, Result]
+) -> dict[int, Result]:
+    """The results by their sequence, with what came since; all anew where others than the latest have changed.
+
+    (The database was replaced, or a row became visible after one with a higher number.)
+    """
+    last = max(known, default=-1)
+    later = known | _read(connection, comparable & (RESULTS.c.sequence > last))
+    count = connection.scalar(sql.select(sql.func.count()).select_from(RESULTS).where(comparable))
+    recipe_id = connection.scalar(sql.select(RESULTS.c.recipe_id).where(RESULTS.c.sequence == last))
+    is_same = not known or recipe_id == known[last].recipe_id
+    return later if is_same and len(later) == count else _read(connection, comparable)
+
+
+def _read(connection: sql.Connection, which: sql.ColumnElement[bool]) -> dict[int, Result]:
+    query = sql.select(RESULTS.c.sequence, RESULTS.c.document).where(which).order_by(RESULTS.c.sequence)
+    return {row.sequence: _parse_result(row.document) for row in connection.execute(query)}
 
 
 def _register(connection: sql.Connection, owner: Owner) -> None:

@@ -15,9 +15,12 @@ from jobs_support import MODEL, contents, output, recipe
 from sqlalchemy.dialects import postgresql
 
 from compression import artifacts, database, machine, paths
+from compression import store as store_module
 from compression.errors import CorruptFile, StorageFailed
 from compression.result import Preview
 from compression.store import JobState, Owner, Store
+
+parse_result = store_module._parse_result
 
 POSTGRES = os.environ.get("COMPRESSION_TEST_POSTGRES")
 ME = Owner("me", "here", 1, 0.0)
@@ -84,6 +87,34 @@ class TestResults:
         assert store.result(recipe()) is None
         assert store.results(MODEL) == []
         add(store, output(recipe()))
+        assert len(store.results(MODEL)) == 1
+
+    def test_later_results_are_seen_and_only_they_are_read(self, store, monkeypatch):
+        add(store, output(recipe(seed=1)))
+        (first,) = store.results(MODEL)
+        parsed = []
+        monkeypatch.setattr(store_module, "_parse_result", lambda document: parsed.append(1) or parse_result(document))
+        add(store, output(recipe(seed=2)))
+        again = store.results(MODEL)
+        assert [result.recipe["seed"] for result in again] == [1, 2]
+        assert again[0] is first and len(parsed) == 1
+        assert store.results(MODEL) == again and len(parsed) == 1
+
+    def test_a_result_that_becomes_visible_late_is_seen(self, store):
+        for seed in (1, 2):
+            add(store, output(recipe(seed=seed)))
+        with store.database.read() as connection:
+            (row,) = connection.execute(sql.select(database.RESULTS).where(database.RESULTS.c.sequence == 1)).mappings()
+        with store.database.write() as connection:
+            connection.execute(database.RESULTS.delete().where(database.RESULTS.c.sequence == 1))
+        assert [result.recipe["seed"] for result in store.results(MODEL)] == [2]
+        with store.database.write() as connection:
+            connection.execute(database.RESULTS.insert().values(dict(row)))
+        assert [result.recipe["seed"] for result in store.results(MODEL)] == [1, 2]
+
+    def test_what_is_remembered_is_not_the_callers(self, store):
+        add(store, output(recipe()))
+        store.results(MODEL).clear()
         assert len(store.results(MODEL)) == 1
 
     def test_results_of_the_workers_machines_are_shown(self, store):
@@ -435,6 +466,13 @@ class TestTrouble:
         assert sqlite_store.results(MODEL) == []
         add(sqlite_store, output(recipe()))
         assert len(sqlite_store.results(MODEL)) == 1
+
+    def test_a_database_that_is_replaced_brings_its_own_results(self, sqlite_store):
+        add(sqlite_store, output(recipe(seed=1)))
+        sqlite_store.results(MODEL)
+        (paths.home() / "results.sqlite").unlink()
+        add(sqlite_store, output(recipe(seed=2)))
+        assert [result.recipe["seed"] for result in sqlite_store.results(MODEL)] == [2]
 
     def test_a_database_without_the_newest_column_gets_it_and_keeps_its_rows(self, sqlite_store):
         add(sqlite_store, output(recipe()))
