@@ -40,7 +40,7 @@ def to_onnx(model: fx.GraphModule) -> onnx.ModelProto:
     Batch norm is folded into the layer before it wherever there is one. N is free. The same network
     always gives the same bytes. Raises `UnsupportedModel` for a layer that has no ONNX form here.
     """
-    folded = fold_batch_norm(model) if any(isinstance(layer, BatchNorm) for layer in model.modules()) else model
+    folded = model if _is_ready(model) else fold_batch_norm(model)
     writer = Writer(folded)
     for node in folded.graph.nodes:
         if node.op == "output":
@@ -55,6 +55,12 @@ def to_onnx(model: fx.GraphModule) -> onnx.ModelProto:
         writer.initializers,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _is_ready(model: fx.GraphModule) -> bool:
+    """Whether there is no batch norm to fold, and every value's shape is known."""
+    shaped = all("shape" in node.meta for node in model.graph.nodes if node.op != "output")
+    return shaped and not any(isinstance(layer, BatchNorm) for layer in model.modules())
 
 
 def _written(writer: Writer, node: fx.Node) -> str:

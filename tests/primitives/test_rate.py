@@ -34,7 +34,7 @@ class TestEntropyPenalty:
 
     def test_estimates_the_stored_file(self):
         model = quantized(network("lenet300-mnist5k"), 4)
-        parts = storage.ledger(storage.encode(export.to_onnx(model)))
+        parts = storage.decode_with_ledger(storage.encode(export.to_onnx(model)))[1]
         bits = 8 * (parts["codes"] + parts["positions"]) / 266_200
         assert entropy_penalty(model).item() == pytest.approx(bits, rel=0.03)
 
