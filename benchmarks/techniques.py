@@ -18,6 +18,7 @@ import argparse
 import json
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,27 @@ def markdown(rows: Sequence[Row]) -> str:
     by_model: dict[str, list[Row]] = {}
     for row in rows:
         by_model.setdefault(row["model"], []).append(row)
-    return "\n".join(line for model, found in by_model.items() for line in _section(model, found))
+    sections = [line for model, found in by_model.items() for line in _section(model, found)]
+    return "\n".join([*_heading(rows), *sections])
+
+
+def _heading(rows: Sequence[Row]) -> list[str]:
+    """What was measured, when and with what."""
+    results = [row["result"] for row in rows if row["status"] == "measured"]
+    days = sorted(result["created_at"][:10] for result in results)
+    machines = sorted({result["machine"]["cpu"] for result in results})
+    versions = sorted({" ".join(pair) for found in results for pair in found["machine"]["versions"].items()})
+    states = Counter(row["status"] for row in rows)
+    return [
+        "# Every technique on every sample model, without training and with a little",
+        "",
+        f"`python -m benchmarks.techniques`: {states['measured']:,} cells measured, {states['not applicable']} not "
+        f"applicable, {states['failed']} failed. {' to '.join(dict.fromkeys([days[0], days[-1]])) if days else ''}, "
+        f"{', '.join(machines)}; {', '.join(versions)}.",
+        "Accuracy is that of the test images, with its 95 % interval; the latency ratio is to the uncompressed model, "
+        "measured in turns. Seconds are those of one cell from recipe to numbers.",
+        "",
+    ]
 
 
 def _section(model: str, rows: Sequence[Row]) -> list[str]:

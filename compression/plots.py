@@ -196,8 +196,9 @@ def ranges_for(data: Tradeoff, baseline_bytes: float, previous: Ranges | None = 
     if previous:
         size, latency = _union(size, previous.size), _union(latency, previous.latency)
         accuracy = _union(accuracy, previous.accuracy)
-    for found in (*data.points, *([data.preview] if data.preview else [])):
-        position = math.log10(found.stored_bytes / 1000)
+    sizes = [point.stored_bytes for point in data.points] + ([data.preview.stored_bytes] if data.preview else [])
+    for stored_bytes in sizes:
+        position = math.log10(stored_bytes / 1000)
         size = _union(size, (position - 0.1, position + 0.1)) if not size[0] <= position <= size[1] else size
     for point in data.points:
         if point.latency_high_ms > latency[1]:
