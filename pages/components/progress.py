@@ -12,24 +12,18 @@ from compression.store import Job, JobState
 from pages.components import notices, work
 from pages.components.work import Snapshot
 
-POLL_SECONDS, SETTING_POLL_SECONDS = 0.6, 0.12
-"""How often the page asks whether anything changed, and while the person waits for the current setting: one small
-query each time."""
+POLL_SECONDS = 0.6
+"""How often the page asks whether anything changed: one small query each time. Twice as often is no sooner: what is
+drawn on the way takes time from the workers."""
 
 _LAST = "progress_seen"
 
 
 def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
     """Progress of the current setting (if wanted) and of the curves; polls while jobs are unfinished."""
-    st.session_state[_LAST] = (work.revision(), drawn)
-    st.fragment(run_every=_poll_seconds(drawn, with_setting))(_progress)(drawn, [drawn], with_setting)
-
-
-def _poll_seconds(drawn: Snapshot, with_setting: bool) -> float | None:
-    """None where nothing changes by itself any more."""
-    if with_setting and drawn.result is None and drawn.job is not None and not drawn.job.state.is_final:
-        return SETTING_POLL_SECONDS
-    return POLL_SECONDS if drawn.unfinished else None
+    st.session_state[_LAST] = drawn
+    every = POLL_SECONDS if drawn.unfinished else None
+    st.fragment(run_every=every)(_progress)(drawn, [drawn], with_setting)
 
 
 def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> None:
@@ -49,13 +43,10 @@ def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> Non
 
 def _look(drawn: Snapshot) -> Snapshot:
     """A new snapshot, or the last one where the store says that nothing changed."""
-    revision = work.revision()
-    kept_revision, kept = st.session_state.get(_LAST, (None, drawn))
-    if revision == kept_revision and kept.view == drawn.view:
-        last: Snapshot = kept
+    last: Snapshot = st.session_state.get(_LAST, drawn)
+    if last.view == drawn.view and last.revision == work.revision():
         return last
-    seen = work.snapshot(drawn.view)
-    st.session_state[_LAST] = (revision, seen)
+    st.session_state[_LAST] = seen = work.snapshot(drawn.view)
     return seen
 
 

@@ -26,8 +26,12 @@ MEASURING_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything a page draws, at one moment: nothing on the page is newer or older than the rest."""
+    """Everything a page draws, at one moment: nothing on the page is newer or older than the rest.
 
+    `revision` was the store's just before: where it is another one now, something may have changed since.
+    """
+
+    revision: int
     view: View
     results: dict[str, Result]
     jobs: tuple[Job, ...]
@@ -136,11 +140,11 @@ def want(view: View) -> None:
 
 def snapshot(view: View) -> Snapshot:
     """Look at the store once."""
-    engine = jobs.get_engine()
+    engine, now = jobs.get_engine(), revision()
     found = [job for group in groups() for job in engine.jobs(group)]
     results = {result.recipe_id: result for result in engine.store.results(view.model)}
     sweep = sweep_recipes(view.model, view.settings.budget, view.curves)
-    return Snapshot(view, results, tuple(found), sweep, engine.problem, is_paused())
+    return Snapshot(now, view, results, tuple(found), sweep, engine.problem, is_paused())
 
 
 def revision() -> int:
