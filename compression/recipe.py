@@ -173,10 +173,10 @@ class Quantization(_Data):
         "channel", description="One scale for each output channel, or one for the whole layer."
     )
     symmetric: bool = Field(True, description="Zero in the middle of the grid, or a grid fitted to both ends.")
-    method: Literal["nearest", "mse", "gptq", "adaround"] = Field(
-        "gptq",
+    method: Literal["auto", "nearest", "mse", "gptq", "adaround"] = Field(
+        "auto",
         description="How weights are rounded: over their full range, clipped where that lowers the squared error, or "
-        "so that each layer's answers change least (GPTQ, AdaRound).",
+        "so that each layer's answers change least (GPTQ, AdaRound). auto: the nearest where steps are fine, else GPTQ.",
     )
     float_format: Literal["float16", "bfloat16"] = Field(
         "float16", description="The kind of 16-bit number: finer (float16) or with a wider range (bfloat16)."

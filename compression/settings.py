@@ -152,7 +152,7 @@ class Settings:
     activations: Literal["static", "dynamic"] = _DEFAULTS["activations"]
     granularity: Literal["channel", "tensor"] = _DEFAULTS["granularity"]
     symmetric: bool = _DEFAULTS["symmetric"]
-    method: Literal["nearest", "mse", "gptq", "adaround"] = _DEFAULTS["method"]
+    method: Literal["auto", "nearest", "mse", "gptq", "adaround"] = _DEFAULTS["method"]
     float_format: Literal["float16", "bfloat16"] = _DEFAULTS["float_format"]
     equalize: bool = _DEFAULTS["equalize"]
     mixed_precision: bool = _DEFAULTS["mixed_precision"]

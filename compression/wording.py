@@ -122,7 +122,13 @@ STUDENTS = {
 }
 """Families of students by their published names."""
 
-METHODS = {"nearest": "nearest code", "mse": "least squared error", "gptq": "GPTQ", "adaround": "AdaRound"}
+METHODS = {
+    "auto": "what suits the bits",
+    "nearest": "nearest code",
+    "mse": "least squared error",
+    "gptq": "GPTQ",
+    "adaround": "AdaRound",
+}
 """Ways to round weights."""
 
 _PATTERNS = {"2:4": "2 of every 4 weights", "1:4": "3 of every 4 weights"}

@@ -28,6 +28,7 @@ def fit_affine(
     symmetric: bool = True,
     method: Method = "mse",
     mask: Tensor | None = None,
+    counts: Tensor | None = None,
 ) -> Affine:
     """Choose scale and zero point for `weight` (out x ...), with 1 to 8 bits.
 
@@ -36,6 +37,7 @@ def fit_affine(
     point among them, so that zero is always on the grid. `nearest` covers the full range of the weights;
     `mse` clips it where that lowers the squared error (Banner et al., 2019). One bit means sign times mean
     magnitude over the positions in `mask` (Rastegari et al., 2016). Scales are exact in half precision.
+    `counts`, for `mse` on one row, says how often each value is there.
     """
     rows = weight.detach().flatten(1) if per_channel else weight.detach().reshape(1, -1)
     if bits == 1:
@@ -43,7 +45,7 @@ def fit_affine(
     smallest, largest = rows.amin(1).clamp(max=0), rows.amax(1).clamp(min=0)
     if method == "nearest":
         return _covering(smallest, largest, bits, symmetric)
-    ratio = _best_ratio(rows, smallest, largest, bits, symmetric)
+    ratio = _best_ratio(rows, smallest, largest, bits, symmetric, counts)
     return _covering(ratio * smallest, ratio * largest, bits, symmetric)
 
 
@@ -59,23 +61,26 @@ def _covering(smallest: Tensor, largest: Tensor, bits: int, symmetric: bool) -> 
     return Affine(bits, scale, zero_point, 0, high)
 
 
-def _best_ratio(rows: Tensor, smallest: Tensor, largest: Tensor, bits: int, symmetric: bool) -> Tensor:
+def _best_ratio(
+    rows: Tensor, smallest: Tensor, largest: Tensor, bits: int, symmetric: bool, counts: Tensor | None
+) -> Tensor:
     """Which of `CLIP_RATIOS` gives each row the least squared error; the largest of those that do."""
     errors = []
     for ratios in torch.split(CLIP_RATIOS, max(1, AT_ONCE // rows.numel())):
         low, high = ((ratios[:, None] * end).flatten() for end in (smallest, largest))
-        errors.append(_squared_errors(_covering(low, high, bits, symmetric), rows))
+        errors.append(_squared_errors(_covering(low, high, bits, symmetric), rows, counts))
     return CLIP_RATIOS[torch.cat(errors).argmin(0)]
 
 
-def _squared_errors(grids: Affine, rows: Tensor) -> Tensor:
+def _squared_errors(grids: Affine, rows: Tensor, counts: Tensor | None) -> Tensor:
     """Of `rows` (n x values) on several grids a row (grids x n of them, flattened): grids x n.
 
     Codes are whole numbers that float32 holds exactly, so that this is the error of `grids.project`.
     """
     scale, zero_point = grids.scale.reshape(-1, len(rows), 1), grids.zero_point.reshape(-1, len(rows), 1)
     codes = (rows / scale).round_().clamp_(grids.low - zero_point, grids.high - zero_point)
-    return codes.mul_(scale).sub_(rows).square_().sum(2)
+    squares = codes.mul_(scale).sub_(rows).square_()
+    return squares.sum(2) if counts is None else squares @ counts
 
 
 def _binary(rows: Tensor, mask: Tensor | None) -> Affine:

@@ -63,9 +63,9 @@ def _rerun(
 
 
 def _divergence(expected: Tensor, found: Tensor) -> float:
-    """Mean KL(expected || found) of two sets of logits (N x classes)."""
+    """Mean KL(expected || found) of two sets of logits (N x classes); not below 0, where float rounding may put it."""
     logs = functional.log_softmax(expected, 1), functional.log_softmax(found, 1)
-    return functional.kl_div(logs[1], logs[0], reduction="batchmean", log_target=True).item()
+    return max(0.0, functional.kl_div(logs[1], logs[0], reduction="batchmean", log_target=True).item())
 
 
 def allocate_bits(losses: Sequence[Curve], sizes: Sequence[int], average: float) -> list[int]:

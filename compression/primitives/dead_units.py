@@ -38,22 +38,26 @@ def remove_dead_units(model: fx.GraphModule, round_to: int = 1) -> fx.GraphModul
     so it goes on until nothing is left to remove. Convolutions keep as many dead channels as fill a multiple of
     `round_to`: they take next to no bytes, and without them fast kernels may be out of reach.
 
-    Returns a new model; logits stay equal up to float rounding. Masks, grids and hidden weights are cut along. A
-    network whose channels cannot be followed comes back as an unchanged copy.
+    Returns a new model, or the given one itself where nothing is dead or its channels cannot be followed; logits stay
+    equal up to float rounding. Masks, grids and hidden weights are cut along.
     """
-    smaller = clone(model)
-    while True:
-        try:
-            groups = channel_groups(smaller)
-        except InvalidRecipe:
-            return smaller
-        readers = _readers(smaller)
-        dead = [unit for group in groups for unit in _dead(group, readers, round_to)]
-        if not dead:
-            return smaller
+    while dead := _dead_units(model, round_to):
+        whole = clone(model)
+        readers = _readers(whole)
         for part in (part for unit in dead for part in unit if part.dim == IN):
             readers[part.layer].take_over(part.position)
-        smaller, _ = remove_units(smaller, dead)
+        model, _ = remove_units(whole, dead)
+    return model
+
+
+def _dead_units(model: fx.GraphModule, round_to: int) -> list[Unit]:
+    """All units that can go now; none where channels cannot be followed."""
+    try:
+        groups = channel_groups(model)
+    except InvalidRecipe:
+        return []
+    readers = _readers(model)
+    return [unit for group in groups for unit in _dead(group, readers, round_to)]
 
 
 @dataclass(frozen=True)

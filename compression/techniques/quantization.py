@@ -36,6 +36,11 @@ BIAS_CORRECTION_BITS = 4
 INTEGER_BITS = (1, 2, 3, 4, 5, 6, 7, 8)
 """What a layer may get with mixed precision."""
 
+FINE_BITS = 8
+"""Bits from which, with a scale for each channel, the nearest code is as good as one fitted to the layer's answers:
+no sample model, whole or pruned, with float or 8-bit activations, then differs by more than its validation images can
+show. Fitting takes three to twenty times as long."""
+
 SENSITIVITY_IMAGES = 64
 """Divergences of predictions are smooth: 128 images give the same bits to the layers of the sample models."""
 
@@ -47,7 +52,8 @@ def quantization(model: fx.GraphModule, step: Quantization, context: Context) ->
     """Move all weights onto grids of `step.weight_bits` bits, after folding batch norm (Jacob et al., 2018).
 
     Every convolution and linear layer gets an `Affine` grid (1 to 8 bits), `Half` or `BrainFloat` (16); masked
-    weights stay zero and biases stay float. `nearest` and `mse` look at the weights alone; up to four bits,
+    weights stay zero and biases stay float. `auto` is `nearest` where codes are fine enough for that (`FINE_BITS`),
+    and `gptq` below. `nearest` and `mse` look at the weights alone; up to four bits,
     biases then make up for what rounding shifts on average (Nagel et al., 2019), unless fewer calibration images
     get the class they got before. `gptq` (Frantar et al., 2023) and `adaround` (Nagel et al., 2020, its objective
     minimised by coordinate descent) fit each layer's codes, scales and biases to what the layer answered before,
@@ -68,11 +74,21 @@ def quantization(model: fx.GraphModule, step: Quantization, context: Context) ->
         raise NotApplicable("No two layers of this network are neighbours with only a ReLU between. Set equalize off.")
     bits = _bits_of_layers(reference, step, x, context)
     context.report(0.1, "rounding weights")
-    quantized = _ROUNDERS[step.method if step.weight_bits < 16 else "16-bit"](reference, bits, step, context)
+    quantized = _ROUNDERS[_method(step)](reference, bits, step, context)
     context.report(0.9, "rounding activations")
     _quantize_activations(quantized, step, x, context)
     context.report(1, "quantized")
     return quantized
+
+
+def _method(step: Quantization) -> str:
+    """The name of what rounds the weights."""
+    if step.weight_bits == 16:
+        return "16-bit"
+    if step.method != "auto":
+        return step.method
+    is_fine = step.weight_bits >= FINE_BITS and step.granularity == "channel" and not step.mixed_precision
+    return "nearest" if is_fine else "gptq"
 
 
 def _check_applicable(model: fx.GraphModule, step: Quantization) -> None:
@@ -166,7 +182,7 @@ def _grid(layer: WeightedLayer, bits: int, step: Quantization) -> Affine:
         bits,
         per_channel=step.granularity == "channel",
         symmetric=step.symmetric,
-        method="nearest" if step.method == "nearest" else "mse",
+        method="nearest" if _method(step) == "nearest" else "mse",
         mask=weight_format(layer).mask,
     )
 

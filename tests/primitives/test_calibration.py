@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
 from compression.network import ActivationQuantizer
+from compression.primitives.affine import fit_affine
 from compression.primitives.calibration import (
     fit_quantizer,
     insert_quantizers,
@@ -57,6 +59,29 @@ def test_every_value_lands_within_half_a_step():
     quantizer = fit_quantizer(values, 8)
     assert (quantizer(values) - values).abs().mean() <= quantizer.scale / 2
     assert quantizer.scale < 4.1 / 255
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", [lambda x: x.relu(), lambda x: x, lambda x: x**5 - 3])
+def test_counting_in_bins_chooses_the_scale_that_all_values_choose(bits, shape):
+    values = shape(torch.randn(30_000, generator=torch.Generator().manual_seed(0)))
+    quantizer = fit_quantizer(values, bits)
+    grid = fit_affine(values[None], bits, per_channel=False, symmetric=False)
+    errors = [
+        (ActivationQuantizer(scale, zero_point, bits)(values) - values).square().mean().item()
+        for scale, zero_point in (
+            (quantizer.scale, quantizer.zero_point),
+            (grid.scale.item(), int(grid.zero_point)),
+        )
+    ]
+    assert errors[0] <= 1.001 * errors[1]
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e-30, float("inf"), float("nan")])
+def test_values_that_are_all_the_same_have_a_scale(value):
+    quantizer = fit_quantizer(torch.full((100,), value), 8)
+    assert 0 < quantizer.scale < 1
+    assert 0 <= quantizer.zero_point <= 255
 
 
 def test_samples_contain_the_extremes(graph):

@@ -19,7 +19,7 @@ from compression.network import (
 from compression.recipe import WEIGHT_BITS, FineTuning, MagnitudePruning, Quantization
 from compression.techniques import apply_step
 
-METHODS = ("nearest", "mse", "gptq", "adaround")
+METHODS = ("auto", "nearest", "mse", "gptq", "adaround")
 
 
 def agreement(model, context):
@@ -95,6 +95,26 @@ def test_eight_bits_cost_hardly_any_accuracy(name, context_of):
         x = torch.from_numpy(split.x)
         same = (quantized(x).argmax(1) == context.teacher(x).argmax(1)).float().mean()
     assert same >= 0.985
+
+
+@pytest.mark.parametrize(
+    ("settings", "same_as"),
+    [
+        ({"weight_bits": 8}, "nearest"),
+        ({"weight_bits": 7}, "gptq"),
+        ({"weight_bits": 3}, "gptq"),
+        ({"weight_bits": 8, "granularity": "tensor"}, "gptq"),
+        ({"weight_bits": 8, "mixed_precision": True}, "gptq"),
+    ],
+)
+def test_the_automatic_method_fits_layers_only_where_codes_are_coarse(settings, same_as, context_of):
+    context = context_of("lenet5-mnist5k")
+    weights = [
+        [layer.weight for layer in weighted_layers(apply_step(context.teacher, step, context)).values()]
+        for step in (Quantization(method=method, **settings) for method in ("auto", same_as, "mse"))
+    ]
+    assert all(map(torch.equal, weights[0], weights[1]))
+    assert not all(map(torch.equal, weights[0], weights[2]))
 
 
 def test_biases_make_up_for_coarse_rounding_and_stay_otherwise(context_of):
