@@ -176,7 +176,7 @@ class Quantization(_Data):
     method: Literal["auto", "nearest", "mse", "gptq", "adaround"] = Field(
         "auto",
         description="How weights are rounded: over their full range, clipped where that lowers the squared error, or "
-        "so that each layer's answers change least (GPTQ, AdaRound). auto: the nearest where steps are fine, else GPTQ.",
+        "so that each layer's answers change least (GPTQ, AdaRound). auto: the nearest for fine grids, else GPTQ.",
     )
     float_format: Literal["float16", "bfloat16"] = Field(
         "float16", description="The kind of 16-bit number: finer (float16) or with a wider range (bfloat16)."

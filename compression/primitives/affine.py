@@ -42,11 +42,16 @@ def fit_affine(
     rows = weight.detach().flatten(1) if per_channel else weight.detach().reshape(1, -1)
     if bits == 1:
         return _binary(rows, None if mask is None else mask.reshape(rows.shape))
-    smallest, largest = rows.amin(1).clamp(max=0), rows.amax(1).clamp(min=0)
+    smallest, largest = _ends(rows)
     if method == "nearest":
         return _covering(smallest, largest, bits, symmetric)
-    ratio = _best_ratio(rows, smallest, largest, bits, symmetric, counts)
+    ratio = _best_ratio(rows, bits, symmetric, counts)
     return _covering(ratio * smallest, ratio * largest, bits, symmetric)
+
+
+def _ends(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the largest value of each row, zero among them."""
+    return rows.amin(1).clamp(max=0), rows.amax(1).clamp(min=0)
 
 
 def _covering(smallest: Tensor, largest: Tensor, bits: int, symmetric: bool) -> Affine:
@@ -61,10 +66,9 @@ def _covering(smallest: Tensor, largest: Tensor, bits: int, symmetric: bool) -> 
     return Affine(bits, scale, zero_point, 0, high)
 
 
-def _best_ratio(
-    rows: Tensor, smallest: Tensor, largest: Tensor, bits: int, symmetric: bool, counts: Tensor | None
-) -> Tensor:
+def _best_ratio(rows: Tensor, bits: int, symmetric: bool, counts: Tensor | None) -> Tensor:
     """Which of `CLIP_RATIOS` gives each row the least squared error; the largest of those that do."""
+    smallest, largest = _ends(rows)
     errors = []
     for ratios in torch.split(CLIP_RATIOS, max(1, AT_ONCE // rows.numel())):
         low, high = ((ratios[:, None] * end).flatten() for end in (smallest, largest))

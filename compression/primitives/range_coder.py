@@ -289,8 +289,13 @@ def _mean_size(values: NDArray[Any]) -> int:
 
 
 def _image_width(codes: NDArray[Any]) -> int:
-    """The distance, over 2, at which elements of a row are most alike, if they are at distance 1; else 0."""
+    """The distance, over 2, at which elements of a row are most alike, if they are at distance 1; else 0.
+
+    A single row, such as biases, looks at no image.
+    """
     count = codes.shape[1]
+    if len(codes) < 2:
+        return 0
     spectrum = np.abs(np.fft.rfft(codes.astype(np.float64), 2 * count)) ** 2
     alike = np.fft.irfft(spectrum.sum(0), 2 * count)[: count // 2]
     if len(alike) < 6 or alike[1] < 0.05 * alike[0]:
