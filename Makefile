@@ -1,4 +1,5 @@
 # make run: install and start the dashboard.  make test: lint, types and all tests.
+# make bench: how fast everything is, in one table (a quarter of an hour; close other programs first).
 # PYTHON=/path/to/python3.12 chooses another interpreter; ADDRESS and PORT where the dashboard listens.
 
 VENV := .venv
@@ -9,7 +10,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3 python; do \
 	if $$p -c '$(FITS)' 2>/dev/null; then echo $$p; break; fi; done)
 
-.PHONY: run test check format clean
+.PHONY: run test check format bench clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.installed
@@ -27,6 +28,9 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/.installed-bench $(VENV)/.browser
+	$(BIN)/python -m benchmarks
+
 $(BIN)/python:
 	@$(PYTHON) -c '$(FITS)' 2>/dev/null || { echo "This needs Python 3.11, 3.12 or 3.13 (3.14 brings a standard \
 	library package named 'compression', which ours would hide). Install one and run: make PYTHON=python3.12" >&2; exit 1; }
@@ -39,6 +43,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e ".[test]"
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[test,bench]"
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 # Browser tests use an installed Chromium or Chrome, else one we may install; without any they are skipped.
 $(VENV)/.browser: $(VENV)/.installed-test

@@ -47,6 +47,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.goals import Goal
 from benchmarks.notebook import MODEL, PERCENTS, RUNS, Notebook, Point
 from compression import evaluation, measurement, paths, worker
 from compression.data import Dataset, load_dataset
@@ -118,7 +119,8 @@ def by_engine(model: str, settings: Sequence[Setting], home: Path, *, background
         engine = Engine()
         try:
             completed(engine, [Recipe(model=model)], "baseline", background)
-            completed(engine, warm_up_recipes(model, worker_count()), "warm-up", background)
+            workers = worker_count() + (not background)  # the one for people takes no background jobs
+            completed(engine, warm_up_recipes(model, workers), "warm-up", background)
             started = time.time()
             jobs = completed(engine, [recipe_of(model, setting) for setting in settings], "sweep", background)
             return _collect(model, settings, jobs, engine.store, started)
@@ -422,7 +424,7 @@ def _show(rounds: Sequence[Round], model: str) -> None:
     machine = describe_machine()
     console.print(
         f"{model}, {len(rounds[0].notebook)} points, {len(rounds)} rounds, {datetime.now(UTC):%Y-%m-%d}; "
-        f"{machine.cpu}, {os.cpu_count()} cores, {worker_count()} worker processes, load {os.getloadavg()[0]:.1f}",
+        f"{machine.cpu}, {os.cpu_count()} cores, {worker_count()} workers for sweeps, load {os.getloadavg()[0]:.1f}",
         soft_wrap=True,
     )
     for table in (pace_table(rounds), point_table(rounds), overhead_table(rounds)):
@@ -472,6 +474,32 @@ def overhead_table(rounds: Sequence[Round]) -> Table:
     return table
 
 
+MIN_TIMES, MAX_FLOORS = 20.0, 1.25
+"""What is to be reached: times as fast as the notebook, and times the floor."""
+
+
+def goals(rounds: Sequence[Round]) -> list[Goal]:
+    """The pace of the whole sweep, and the points where the notebook's accuracy is better."""
+    pace = next(pace for pace in paces(rounds) if pace.name.startswith("ours"))
+    notebook = next(pace for pace in paces(rounds) if pace.name == "notebook")
+    worse = sum(
+        rounds[0].best.results[setting].accuracy < point.accuracy for setting, point in rounds[0].notebook.items()
+    )
+    seconds = f"{pace.average:.2f} s a point, notebook {notebook.average:.2f} s"
+    return [
+        Goal("sweep", "times as fast as the notebook", pace.to_notebook, MIN_TIMES, "×", True, seconds),
+        Goal("sweep", "time over that of the bare runtime (the floor)", pace.to_floor, MAX_FLOORS, "×"),
+        Goal("sweep", "points whose accuracy is below the notebook's", worse, 0, f"of {len(rounds[0].notebook)}"),
+    ]
+
+
+def bench() -> list[Goal]:
+    """Measure and print what the table of all benchmarks needs, in two minutes."""
+    rounds = _measure(MODEL, PERCENTS, _parser().parse_args(["--rounds", "1"]))
+    _show(rounds, MODEL)
+    return goals(rounds)
+
+
 def as_json(rounds: Sequence[Round]) -> list[dict[str, Any]]:
     """Everything but the files, one entry a round."""
     return [
@@ -499,7 +527,7 @@ def _sweep_json(sweep: Sweep) -> dict[str, Any]:
     return {"total_seconds": sweep.total, "points": points}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--model", choices=tuple(MODELS), default=MODEL, metavar="MODEL")
     parser.add_argument("--ratios", nargs="+", type=int, choices=range(0, 95), default=PERCENTS, metavar="PERCENT")
@@ -512,12 +540,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--round-to", type=int, metavar="CHANNELS", help="see `benchmarks.notebook`")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write all numbers here too")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _measure(model: str, percents: Sequence[int], options: argparse.Namespace) -> list[Round]:
     with tempfile.TemporaryDirectory(prefix="compression-sweep-") as folder:
-        rounds = [
-            measure_round(number, options.model, options.ratios, Path(folder) / str(number), options)
+        return [
+            measure_round(number, model, percents, Path(folder) / str(number), options)
             for number in range(options.rounds)
         ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the tables."""
+    options = _parser().parse_args(arguments)
+    rounds = _measure(options.model, options.ratios, options)
     _show(rounds, options.model)
     if options.json:
         options.json.write_text(json.dumps(as_json(rounds), indent=1))

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.goals import Goal
 from compression.data import is_local, load_dataset
 from compression.machine import describe_machine
 from compression.recipe import Recipe
@@ -242,6 +243,49 @@ def accuracy_table(rows: Iterable[Accuracies]) -> Table:
 def _spread(values: Sequence[float]) -> str:
     deviation = statistics.stdev(values) if len(values) > 1 else math.nan
     return f"{statistics.mean(values):.2f} ± {deviation:.2f}"
+
+
+# --- goals -------------------------------------------------------------------------------------------------------
+
+MIN_TIMES = 2.0
+"""As fast as the plain loop, where the processor has units for bfloat16,"""
+NEVER_SLOWER = 1.0
+"""and elsewhere."""
+MAX_ERRORS = 2.0
+"""Standard errors of the difference of two means, beyond which accuracies differ by more than noise."""
+
+BFLOAT16_UNITS = {"amx_bf16", "avx512_bf16", "bf16"}
+
+
+def goals(speeds: Sequence[Speed], rows: Sequence[Accuracies], instruction_sets: Iterable[str]) -> list[Goal]:
+    """Each model's speed-up, and how far from plain training each accuracy is."""
+    goal = MIN_TIMES if BFLOAT16_UNITS & set(instruction_sets) else NEVER_SLOWER
+    faster = [
+        Goal("training", f"fine-tuning {speed.model}, times a plain float32 loop", speed.ratio, goal, "×", True,
+             f"{statistics.median(speed.ours):,.0f} images a second")
+        for speed in speeds
+    ]  # fmt: skip
+    return faster + [
+        Goal("training", f"{row.model}, {row.cut}: accuracy off plain training's, in standard errors",
+             off_in_errors(row.after["plain"], row.after["chosen"]), MAX_ERRORS, note=_spread(row.after["chosen"]))
+        for row in rows
+    ]  # fmt: skip
+
+
+def off_in_errors(a: Sequence[float], b: Sequence[float]) -> float:
+    """The distance of two means in standard errors of their difference; 0 where both are constant and the same."""
+    distance = abs(statistics.mean(a) - statistics.mean(b))
+    error = math.sqrt(statistics.variance(a) / len(a) + statistics.variance(b) / len(b))
+    return distance / error if error else math.inf if distance else 0.0
+
+
+def bench() -> list[Goal]:
+    """Measure and print what the table of all benchmarks needs, in three minutes."""
+    console = Console()
+    speeds = list(compare_speed([name for name in SPEED_MODELS if is_local(find_model(name).dataset)], rounds=3))
+    rows = list(compare_accuracy(CUTS, SEEDS))
+    console.print(speed_table(speeds), accuracy_table(rows))
+    return goals(speeds, rows, describe_machine().instruction_sets)
 
 
 # --- command line ------------------------------------------------------------------------------------------------

@@ -20,11 +20,13 @@ from compression.worker import Order
 if TYPE_CHECKING:
     import distributed
 
+    from compression.host import SetUp
+
 START_TIMEOUT_S = 180
 """Four seconds on an idle machine, over a minute on one that is far too busy."""
 
 BACKGROUND = "background"
-"""The Dask resource that background jobs need, where any worker has it."""
+"""The Dask resource of workers that take background jobs; the one without it is for people alone."""
 
 
 class ClusterFailed(CompressionError):
@@ -35,7 +37,8 @@ class ClusterFailed(CompressionError):
 class Slot:
     """A worker, how many more jobs it can take now, and whether background jobs may go there.
 
-    They may go to workers with the resource `BACKGROUND`, or to all where none has it.
+    They may go to workers with the resource `BACKGROUND`, or to all of a cluster elsewhere where none has it.
+    Embedded workers with it run at low priority, see `compression.worker.give_way`.
     """
 
     address: str
@@ -71,8 +74,9 @@ class Cluster:
             Slot(address, entry["nthreads"] - len(busy.get(address, ())), BACKGROUND in entry["resources"])
             for address, entry in workers.items()
         ]
-        for slot in slots:
-            slot.takes_background = slot.has_resource or not any(other.has_resource for other in slots)
+        for slot in slots:  # embedded ones without it are for people, also while the others still start
+            is_for_all = self._host is None and not any(other.has_resource for other in slots)
+            slot.takes_background = slot.has_resource or is_for_all
         return sorted(slots, key=lambda slot: slot.takes_background)
 
     def submit(self, slot: Slot, job: Job, order: Order) -> distributed.Future:
@@ -103,38 +107,44 @@ class Cluster:
         self._seen = addresses
 
 
-def connect(run: str = worker.RUN) -> Cluster:
+def connect(run: str = worker.RUN, background_workers: int | None = None) -> Cluster:
     """Start an embedded cluster, or connect to COMPRESSION_SCHEDULER (`tcp://…` or `tls://…`).
 
-    That cluster's scheduler and workers need this package installed, and the workers one thread each and
+    An embedded one has a worker for people and `background_workers` others (by default one for each processor
+    up to four), which take sweeps too and have low priority: so sweeps use every processor, and lose them to a
+    person's setting, to the server and to the browser whenever those want them.
+
+    The scheduler and workers of a cluster elsewhere need this package installed, and the workers one thread each and
     access to COMPRESSION_DATABASE (say, PostgreSQL) and to the COMPRESSION_HOME folder under the same path;
     certificates for `tls://` come from Dask's own configuration (`distributed.comm.tls`). Clocks must agree
-    within seconds. Give all workers but one `--resources background=1` to keep one free for people.
+    within seconds. Give all workers but one `--resources background=1` to keep one free for people. Their
+    priority is left as it is: on machines that do nothing else there is nobody to give way to.
 
     Raises `ClusterFailed` with what to do.
     """
     address = os.environ.get("COMPRESSION_SCHEDULER")
     if address:
-        return Cluster(_client(address, None, run), None)
-    host = _start_host()
+        from compression.host import SetUp
+
+        return Cluster(_client(address, None, SetUp(run, gives_way=False)), None)
+    host = _start_host(background_workers)
     try:
-        from compression.host import security  # takes a second to import, while the host does the same
+        from compression.host import SetUp, security  # takes a second to import, while the host does the same
 
         greeting = _greeting(host)
-        return Cluster(_client(greeting["address"], security(greeting["credentials"]), run), host)
+        client = _client(greeting["address"], security(greeting["credentials"]), SetUp(run, gives_way=True))
+        return Cluster(client, host)
     except BaseException:
         _end(host)
         raise
 
 
-def _client(address: str, security: distributed.Security | None, run: str) -> distributed.Client:
+def _client(address: str, security: distributed.Security | None, set_up: SetUp) -> distributed.Client:
     import distributed
-
-    from compression.host import SetUp
 
     try:
         client = distributed.Client(address, security=security, set_as_default=False, timeout=15, name="compression")
-        client.register_plugin(SetUp(run))
+        client.register_plugin(set_up)
     except Exception as error:
         raise ClusterFailed(
             f"The worker processes at {address} cannot be used: {error}. Check that the cluster runs, has this "
@@ -143,12 +153,13 @@ def _client(address: str, security: distributed.Security | None, run: str) -> di
     return client
 
 
-def _start_host() -> subprocess.Popen[bytes]:
+def _start_host(background_workers: int | None) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    count = () if background_workers is None else (str(background_workers),)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "compression.host"],
+            [sys.executable, "-m", "compression.host", *count],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"DASK_LOGGING__DISTRIBUTED": "warning"} | os.environ | {"PYTHONPATH": path},

@@ -1,8 +1,10 @@
-"""The embedded cluster's own process, `python -m compression.host`: a Dask scheduler that starts its workers.
+"""The embedded cluster's own process, `python -m compression.host [COUNT]`: a Dask scheduler that starts its workers.
 
-It prints one line of JSON when all is there, and ends, with all workers, as soon as its standard input
-closes: when the server stops, or is killed. It is neither forked from the server, which has threads, nor
-does it import the server's main script.
+One worker is for people; beside it, COUNT (by default one for each processor up to four) take background jobs
+too, and give way to whatever else wants a processor. The host prints one line of JSON when the first worker is
+there, since somebody may be waiting, and then starts the others. It ends, with all workers, as soon as its
+standard input closes: when the server stops, or is killed. It is neither forked from the server, which has
+threads, nor does it import the server's main script.
 
 It listens on 127.0.0.1 only. Where the `openssl` program is there (nearly everywhere), connections need a
 certificate that exists only in memory, so other users of the machine can neither use nor read them; without
@@ -18,7 +20,8 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dask
@@ -34,6 +37,12 @@ CLOSE_TIMEOUT_S = 4
 
 SUPERVISE_S = 2
 """How often it looks whether all workers are there."""
+
+MOST_WORKERS = 4
+"""For background jobs; each takes up to 700 MB."""
+
+PEOPLES = 0
+"""Number of the worker that takes no background jobs."""
 
 _LOOPBACK = "127.0.0.1"
 _SETTINGS = {
@@ -54,21 +63,26 @@ _log = logging.getLogger(__name__)
 
 
 class SetUp(distributed.WorkerPlugin):  # type: ignore[misc]
-    """Prepares each worker before it takes work, also one that was restarted."""
+    """Prepares each worker before it takes work, also one that was restarted.
+
+    With `gives_way`, workers for background jobs lower their priority.
+    """
 
     name = "compression-set-up"
 
-    def __init__(self, run: str) -> None:
-        self.run = run
+    def __init__(self, run: str, *, gives_way: bool) -> None:
+        self.run, self.gives_way = run, gives_way
 
-    def setup(self, worker: object) -> None:
+    def setup(self, worker: distributed.Worker) -> None:
         """Called by Dask in the worker."""
+        if self.gives_way and BACKGROUND in worker.state.total_resources:
+            work.give_way()  # first of all: what is loaded next takes seconds
         work.set_up(self.run)
 
 
 def worker_count(processors: int = CPU_COUNT) -> int:
-    """One for each processor up to four; at least two, so that a person never waits for a sweep."""
-    return max(2, min(processors, 4))
+    """Workers that take background jobs: one for each processor up to `MOST_WORKERS`. People have one more."""
+    return max(1, min(processors, MOST_WORKERS))
 
 
 def make_credentials() -> str | None:
@@ -106,19 +120,23 @@ def _common(credentials: str | None) -> dict[str, Any]:
 
 
 class Workers:
-    """The worker processes, each started anew when it died (by its Dask nanny, or with a new nanny)."""
+    """The worker processes, each started anew when it died (by its Dask nanny, or with a new nanny).
 
-    def __init__(self, scheduler_address: str, credentials: str | None) -> None:
+    Number `PEOPLES` takes no background jobs, the `background` others do.
+    """
+
+    def __init__(self, scheduler_address: str, credentials: str | None, background: int) -> None:
         self._address = scheduler_address
         self._common = _common(credentials)
+        self._numbers = range(1 + background)
         self._nannies: dict[int, distributed.Nanny] = {}
 
-    async def start(self) -> None:
-        """Start those that are missing."""
+    async def start(self, numbers: Iterable[int] | None = None) -> None:
+        """Start those of `numbers` (by default, of all) that are missing."""
         gone = (distributed.Status.failed, distributed.Status.closed)
         missing = [
             number
-            for number in range(worker_count())
+            for number in (self._numbers if numbers is None else numbers)
             if number not in self._nannies or self._nannies[number].status in gone
         ]
         started = await asyncio.gather(*(self._nanny(number) for number in missing))
@@ -129,8 +147,8 @@ class Workers:
             self._address,
             name=str(number),
             nthreads=1,
-            memory_limit=max(2**30, int(MEMORY_LIMIT * 0.9 / worker_count())),
-            resources={BACKGROUND: 1} if number else {},  # the first one is always there for a person
+            memory_limit=max(2**30, int(MEMORY_LIMIT * 0.9 / len(self._numbers))),
+            resources={} if number == PEOPLES else {BACKGROUND: 1},
             **self._common,
         )
 
@@ -143,15 +161,15 @@ class Workers:
         await asyncio.gather(*(nanny.close() for nanny in self._nannies.values()))
 
 
-async def serve(tell: Callable[[dict[str, Any]], None]) -> None:
-    """Run until standard input closes."""
+async def serve(tell: Callable[[dict[str, Any]], None], background: int) -> None:
+    """Run until standard input closes, with so many workers for background jobs beside the one for people."""
     closed = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 4096) else closed.set())
     credentials = make_credentials()
     scheduler = await distributed.Scheduler(port=0, **_common(credentials))
-    workers = Workers(scheduler.address, credentials)
+    workers = Workers(scheduler.address, credentials, background)
     try:
-        await workers.start()
+        await workers.start([PEOPLES])
         tell({"address": scheduler.address, "credentials": credentials})
         while not closed.is_set():
             await workers.start()
@@ -175,7 +193,7 @@ def main() -> None:
             print(json.dumps(message), file=pipe, flush=True)
 
     dask.config.set(_SETTINGS)
-    asyncio.run(serve(tell))
+    asyncio.run(serve(tell, int(sys.argv[1]) if len(sys.argv) > 1 else worker_count()))
     os._exit(0)  # threads of libraries must not keep this process alive
 
 

@@ -13,11 +13,13 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
 from compression.errors import CompressionError
+from compression.placement import next_job
 from compression.progress import GroupProgress, group_progress
 from compression.recipe import Recipe
 from compression.store import STALE_AFTER_S, Job, JobState, Owner, Store, died
@@ -48,10 +50,29 @@ CLOSE_TIMEOUT_S = 20
 LOOK_S = 0.02
 """How often it looks whether a worker is through (a look in memory): what a free worker waits at most."""
 
+HEAD_START_S = 2.0
+"""So long after a person's job began nothing new is begun in the background: a setting that does not train is
+measured by then, without waiting again and again for others to leave the machine-wide lock of measurements."""
+
 LOOK_AHEAD = 64
 """Jobs of a kind handed out in one round at most: more than a small cluster has workers."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A job in a worker's hands: Dask's future, the worker's address, the job, since when."""
+
+    future: distributed.Future
+    address: str
+    job: Job
+    since: float
+
+    @property
+    def has_head_start(self) -> bool:
+        """Whether a person's job began just now."""
+        return not self.job.background and time.monotonic() - self.since < HEAD_START_S
 
 
 class Engine:
@@ -60,16 +81,27 @@ class Engine:
     Making one returns at once; the workers start in the background. `problem` says what keeps jobs from
     running, in words for people, or is None. Jobs outlive the engine: the next one on the same store goes
     on with what was waiting or running. All methods may be called from any thread.
+
+    `background_workers` is how many embedded workers there are beside the one for people, by default one for each
+    processor up to four.
     """
 
-    def __init__(self, store: Store | None = None, *, run: str = RUN, force_after_s: float = FORCE_AFTER_S) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        run: str = RUN,
+        force_after_s: float = FORCE_AFTER_S,
+        background_workers: int | None = None,
+    ) -> None:
         self.store = store or Store()
         self.problem: str | None = None
         self._place = self.store.place
-        self._run, self._force_after_s = run, force_after_s
+        self._run, self._force_after_s, self._background_workers = run, force_after_s, background_workers
         self._owner = _this_process()
         self._cluster: Cluster | None = None
-        self._flights: dict[str, tuple[distributed.Future, str]] = {}  # job_id to its future and worker
+        self._flights: dict[str, _Flight] = {}  # by job_id
+        self._given_last: dict[str, Recipe] = {}  # by worker's address: what it was given last
         self._housekept_at = 0.0
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._threads = [
@@ -169,7 +201,7 @@ class Engine:
         """Sleep until woken, or until a worker is through with its job."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self._wake.wait(LOOK_S if self._flights else seconds):
-            if any(future.done() for future, _ in self._flights.values()):
+            if any(flight.future.done() for flight in self._flights.values()):
                 return
 
     def _step(self) -> None:
@@ -189,7 +221,7 @@ class Engine:
         if self._cluster is None:
             self.store.requeue(self._owner, self._flights)
             self._flights.clear()
-            self._cluster = _connect(self._run)
+            self._cluster = _connect(self._run, self._background_workers)
             self.store.machine_ids = self._cluster.machine_ids
         return self._cluster
 
@@ -201,10 +233,11 @@ class Engine:
         if not self._flights:
             return
         addresses = {slot.address for slot in cluster.slots()}
-        for job_id, (future, address) in list(self._flights.items()):
+        for job_id, flight in list(self._flights.items()):
+            future = flight.future
             if future.status == "error":
                 self.store.fail_job(self._owner.engine_id, job_id, self._reason(job_id, future.exception()))
-            elif future.done() or address not in addresses:
+            elif future.done() or flight.address not in addresses:
                 future.cancel()
                 self.store.requeue(self._owner, [job_id])
             else:
@@ -225,7 +258,8 @@ class Engine:
             self.store.finish_job(job_id, claim, JobState.CANCELLED)
             if job_id in self._flights:
                 _log.warning("Job %s did not stop; restarting its worker.", job_id)
-                cluster.stop_by_force(*self._flights.pop(job_id))
+                flight = self._flights.pop(job_id)
+                cluster.stop_by_force(flight.future, flight.address)
 
     def _keep_house(self) -> None:
         """Take over the jobs of engines that are gone."""
@@ -239,17 +273,26 @@ class Engine:
         self._housekept_at = time.monotonic()
 
     def _hand_out(self, cluster: Cluster) -> None:
-        """Give waiting jobs to free workers, interactive ones first."""
-        waiting = self._waiting(background=False) + self._waiting(background=True)
+        """Give waiting jobs to free workers: interactive ones first, the others not while a person's has just begun."""
+        waiting = self._waiting(background=False)
+        if not waiting and not any(flight.has_head_start for flight in self._flights.values()):
+            waiting = self._waiting(background=True)
         if not waiting:
             return
         slots = cluster.slots()
         self.store.machine_ids = cluster.machine_ids
-        for job in waiting:
-            free = (slot for slot in slots if slot.free > 0 and (slot.takes_background or not job.background))
-            slot = next(free, None)
-            if slot is not None:
+        for slot in slots:
+            while slot.free > 0 and (job := self._next_for(slot, waiting)):
+                waiting.remove(job)
                 self._launch(cluster, job, slot)
+
+    def _next_for(self, slot: Slot, waiting: Sequence[Job]) -> Job | None:
+        return next_job(
+            waiting,
+            background=slot.takes_background,
+            last=self._given_last.get(slot.address),
+            running=(flight.job.recipe for flight in self._flights.values()),
+        )
 
     def _waiting(self, *, background: bool) -> list[Job]:
         """The next jobs that are in no worker's hands."""
@@ -261,13 +304,14 @@ class Engine:
         order = Order(job.job_id, uuid.uuid4().hex, self._owner.engine_id, self._place, self._run)
         future = cluster.submit(slot, job, order)
         slot.free -= 1
-        self._flights[job.job_id] = future, slot.address
+        self._flights[job.job_id] = _Flight(future, slot.address, job, time.monotonic())
+        self._given_last[slot.address] = job.recipe
 
 
-def _connect(run: str) -> Cluster:
+def _connect(run: str, background_workers: int | None) -> Cluster:
     from compression.cluster import connect  # Dask takes most of a second to import: not in a page's thread
 
-    return connect(run)
+    return connect(run, background_workers)
 
 
 def _this_process() -> Owner:

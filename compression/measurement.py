@@ -34,7 +34,7 @@ IN_A_ROW = 5
 """Neighbouring runs of one file: a millisecond or two, so that both files see the same slow moments."""
 SEARCH_ROUNDS = 4
 """Half of them, where a search loads tens of networks in each."""
-_LOCK_POLL_S = 0.05
+_LOCK_POLL_S = 0.01
 _PID_DIGITS = 20
 
 

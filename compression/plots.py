@@ -7,8 +7,9 @@ quiet moments stand in the right order; what the clock said is in the hover.
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,7 +77,7 @@ class Tradeoff:
     """Everything a chart shows.
 
     `guess` is where the current setting is expected until it is measured, and `preview` what is measured of it
-    before its latency is.
+    before its latency is. `others` may be a sample of all; `n_results` counts the measured settings, drawn or not.
     """
 
     baseline: Point | None = None
@@ -86,6 +87,7 @@ class Tradeoff:
     guess: Estimate | None = None
     preview: Preview | None = None
     n_test: int | None = None
+    n_results: int = 0
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -101,26 +103,54 @@ def tradeoff(
     guess: Estimate | None = None,
     preview: Preview | None = None,
 ) -> Tradeoff:
-    """Sort a model's results into baseline, curves, the current setting and other points."""
+    """Sort a model's results into baseline, curves, the current setting and other points.
+
+    Of very many others a fair sample is kept, and with it all that are on a Pareto front.
+    """
     measured = {result.recipe_id: result for result in results}
     baseline = measured.get(current.baseline().recipe_id)
     reference_ms = baseline.latency_p50_ms if baseline else None
-    points = {recipe_id: point_of(result, reference_ms) for recipe_id, result in measured.items()}
-    drawn = {
-        curve: tuple(points[recipe.recipe_id] for recipe in recipes if recipe.recipe_id in points)
+    on_curves = {
+        curve: [recipe.recipe_id for recipe in recipes if recipe.recipe_id in measured]
         for curve, recipes in curves.items()
     }
-    on_curves = {point.recipe_id for curve in drawn.values() for point in curve}
-    special = on_curves | {current.recipe_id, current.baseline().recipe_id}
+    special = {current.recipe_id, current.baseline().recipe_id}.union(*on_curves.values())
+    others = _sample(measured, special)
+    drawn = [recipe_id for recipe_id in measured if recipe_id in special or recipe_id in others]
+    points = {recipe_id: point_of(measured[recipe_id], reference_ms) for recipe_id in drawn}
     return Tradeoff(
         baseline=points.get(current.baseline().recipe_id),
-        curves=drawn,
-        others=tuple(point for recipe_id, point in points.items() if recipe_id not in special),
+        curves={curve: tuple(points[recipe_id] for recipe_id in ids) for curve, ids in on_curves.items()},
+        others=tuple(points[recipe_id] for recipe_id in drawn if recipe_id not in special),
         current=points.get(current.recipe_id),
         guess=guess if current.recipe_id not in points else None,
         preview=preview if current.recipe_id not in points else None,
         n_test=results[0].n_test if results else None,
+        n_results=len(measured),
     )
+
+
+MAX_OTHERS = 300
+"""Points beside the curves, the fronts and the current setting: more hide each other, and each costs the browser a
+third of a millisecond with its error bars."""
+
+
+def _sample(measured: Mapping[str, Result], special: Collection[str]) -> set[str]:
+    """Which other points are drawn: the fronts, and of the rest those with the smallest ids, which are hashes.
+
+    So the sample is fair, and stays as it is when points are added, but for those that take another's place.
+    """
+    others = measured.keys() - special
+    if len(others) <= MAX_OTHERS:
+        return others
+    return {*_fronts(list(measured.values())), *heapq.nsmallest(MAX_OTHERS, others)} - set(special)
+
+
+def _fronts(results: Sequence[Result]) -> set[str]:
+    """Ids on the Pareto front of either chart."""
+    accuracies = [result.accuracy for result in results]
+    costs = ([result.stored_bytes for result in results], [result.latency_ratio for result in results])
+    return {results[index].recipe_id for cost in costs for index in pareto_front(cost, accuracies)}
 
 
 def point_of(result: Result, reference_ms: float | None = None) -> Point:
@@ -139,6 +169,21 @@ def point_of(result: Result, reference_ms: float | None = None) -> Point:
     )
 
 
+_words: dict[str, str] = {}
+MAX_WORDS = 100_000
+"""Settings whose words are kept, about 100 bytes each."""
+
+
+def setting_in_words(result: Result) -> str:
+    """The recipe of a result in words, found once: a recipe's id is the hash of its content."""
+    words = _words.get(result.recipe_id)
+    if words is None:
+        if len(_words) >= MAX_WORDS:
+            _words.clear()
+        words = _words[result.recipe_id] = wording.recipe_in_words(Recipe.model_validate(result.recipe))
+    return words
+
+
 def hover_text(result: Result) -> str:
     """All numbers of a result with their units, one line each (HTML)."""
     decimals = wording.decimals_for(result.n_test)
@@ -148,7 +193,7 @@ def hover_text(result: Result) -> str:
 
     difference = wording.points(result.accuracy_difference, decimals)
     lines = (
-        f"<b>{wording.recipe_in_words(Recipe.model_validate(result.recipe))}</b>",
+        f"<b>{setting_in_words(result)}</b>",
         f"accuracy {percent(result.accuracy)} % "
         f"({percent(result.accuracy_low)}–{percent(result.accuracy_high)}, n = {result.n_test:,})",
         f"{difference} points, {'a measurable difference' if result.is_different else 'no measurable difference'}",
@@ -248,6 +293,10 @@ Figure = dict[str, Any]
 _NOTHING_YET = {
     "text": "Measuring the baseline: the first point comes in a few seconds",
     "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False, "font": {"color": NEUTRAL, "size": 14},
+}  # fmt: skip
+_NOTE = {
+    "x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False,
+    "align": "right", "font": {"color": NEUTRAL, "size": 12},
 }  # fmt: skip
 _AXIS_TITLES = {"size": "stored file, KB (log scale)", "latency": "latency of one image, ms"}
 
@@ -405,8 +454,19 @@ def _layout(data: Tradeoff, axis: Axis, ranges: Ranges, accuracy: Range, height:
         "uirevision": f"{axis} {accuracy == ranges.accuracy}",
         "yaxis": {"title": {"text": f"accuracy{images}, %"}, "range": accuracy, **common},
         "xaxis": {"title": {"text": _AXIS_TITLES[axis]}, **_x_axis(data, axis, ranges), **common},
-        "annotations": [] if data.points else [_NOTHING_YET],
+        "annotations": _annotations(data),
     }
+
+
+def _annotations(data: Tradeoff) -> list[dict[str, Any]]:
+    """What a person must know of what is not drawn."""
+    shown = len(data.points)
+    if not shown:
+        return [_NOTHING_YET]
+    if shown >= data.n_results:
+        return []
+    words = f"{shown:,} of {data.n_results:,} settings drawn:<br>the curves, the front, and a sample of the rest"
+    return [{**_NOTE, "text": words}]
 
 
 def _x_axis(data: Tradeoff, axis: Axis, ranges: Ranges) -> dict[str, Any]:

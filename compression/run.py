@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression import ENGINE_VERSION, evaluation, export, machine, measurement, memory, statistics, storage
+from compression.allocator import reused_memory
 from compression.data import data_version, load_dataset
 from compression.keys import model_version
 from compression.ledger import runtime_ledger
@@ -70,7 +71,8 @@ def run_recipe(
         baseline = run_recipe(recipe.baseline(), report=part(report, 0, 0.2), check_cancelled=check_cancelled)
         report = part(report, 0.2, 1)
     dataset = load_dataset(entry.dataset, progress=part(report, 0, 0.1))
-    model = build_variant(recipe, entry, dataset, part(report, 0.1, 0.7), check_cancelled)
+    with reused_memory():  # the steps run whole sets of images through layers
+        model = build_variant(recipe, entry, dataset, part(report, 0.1, 0.7), check_cancelled)
 
     report(0.7, "writing the stored file")
     folded = fold_batch_norm(model)

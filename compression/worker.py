@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -32,8 +33,21 @@ Tell = Callable[[Preview], None]
 RUN = "compression.run:run_recipe"
 """What carries a recipe out, as module:function; the module also has the `RunOutput` that it returns."""
 
-POLL_S = 0.2
-"""A job looks for its cancellation, and shows its progress, at most this often."""
+REPORT_S = 0.2
+"""A job shows its progress at most this often: each time is a write that all pages notice."""
+
+CHECK_S = 0.05
+"""A job looks for its cancellation at most this often: a read of less than a millisecond. It may hold what a
+person waits for, a worker or the machine-wide lock of measurements."""
+
+TURN_S = 0.01
+"""How often a job looks whether another one that measures the same recipe is through: one system call."""
+
+NICENESS = 10
+"""Of workers for background jobs: a tenth of a processor where something else wants all of it."""
+
+AUTOGROUP_TRIES, AUTOGROUP_PAUSE_S = 20, 0.1
+"""Linux lets people change an autogroup's niceness only every tenth of a second, all of them together."""
 
 BASELINE_SHARE = 0.3
 """Share of the progress bar for the baseline, where it has to be measured first."""
@@ -69,6 +83,34 @@ def set_up(run: str = RUN) -> None:
         torch.set_num_threads(1)
         with contextlib.suppress(RuntimeError):  # it has worked in this process already
             torch.set_num_interop_threads(1)
+
+
+def give_way() -> None:
+    """Lower this process's priority, that of all its threads and of the processes it starts from now on. Unix only.
+
+    Linux schedules each session as one group where it makes autogroups (man 7 sched, usual on desktops): niceness
+    then only counts within a session, and a session's own among sessions. So the process gets a session of its
+    own, and both are lowered. Nobody but an administrator can raise either again.
+    """
+    if not hasattr(os, "setsid"):  # Windows
+        return
+    with contextlib.suppress(PermissionError):  # it leads its process group already
+        os.setsid()
+    os.setpriority(os.PRIO_PGRP, 0, max(NICENESS, os.getpriority(os.PRIO_PGRP, 0)))
+    _lower_autogroup()
+
+
+def _lower_autogroup() -> None:
+    """The niceness of this process's session, where there is such a thing."""
+    for _ in range(AUTOGROUP_TRIES):
+        try:
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
+        except BlockingIOError:  # somebody else's was changed just now
+            time.sleep(AUTOGROUP_PAUSE_S)
+        except OSError:  # not on this system
+            return
+        else:
+            return
 
 
 @dataclass(frozen=True)
@@ -128,7 +170,7 @@ def _open(place: Place) -> Store:
 
 
 class Watch:
-    """Shows a job's progress and notices that it was given up, each at most `1 / POLL_S` times a second."""
+    """Shows a job's progress every `REPORT_S` at most, and notices within `CHECK_S` that it was given up."""
 
     def __init__(self, store: Store, job_id: str, claim: str) -> None:
         self._store, self._job_id, self._claim = store, job_id, claim
@@ -136,7 +178,7 @@ class Watch:
 
     def report(self, fraction: float, message: str) -> None:
         """Show the progress, unless that was done just now."""
-        if time.monotonic() - self._reported_at >= POLL_S:
+        if time.monotonic() - self._reported_at >= REPORT_S:
             self._store.set_progress(self._job_id, self._claim, fraction, message)
             self._reported_at = time.monotonic()
 
@@ -146,7 +188,7 @@ class Watch:
 
     def check(self) -> None:
         """Raise `Cancelled` when the job is no longer wanted, or no longer this process's."""
-        if time.monotonic() - self._checked_at >= POLL_S:
+        if time.monotonic() - self._checked_at >= CHECK_S:
             if not self._store.is_wanted(self._job_id, self._claim):
                 raise Cancelled("The job was cancelled.")
             self._checked_at = time.monotonic()
@@ -247,7 +289,7 @@ def _alone(key: str, report: Report, check_cancelled: Check) -> Iterator[None]:
         while not _lock(file.fileno()):
             report(0, "waiting for the same recipe in another job")
             check_cancelled()
-            time.sleep(POLL_S / 2)
+            time.sleep(TURN_S)
         yield
 
 

@@ -4,51 +4,48 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression.errors import CompressionError
-from compression.links import View
-from pages.components import charts, controls, insight, menu, model_card, notices, outcome, progress, state, work
-from pages.components.work import Snapshot
+from pages.components import charts, controls, insight, menu, model_card, notices, outcome, parts, progress, state
 
 menu.frame("Explore")
 left, right = st.columns([1, 3], gap="medium")
 with left:
     side = st.container(key="controls")
 with right:
-    head, pair, below = st.container(), st.container(), st.container()
+    head, legend, pair, below = (st.container() for _ in range(4))
 
 
-def measured(view: View) -> Snapshot:
-    """Ask for the view's measurement, and draw in the charts what is known by now."""
-    with pair:
-        try:
-            work.want(view)
-            seen = work.snapshot(view)
-        except CompressionError as error:
-            notices.show_error(error)
-            st.stop()
+@st.fragment(key=parts.CHARTS)
+def draw_charts() -> None:
+    """What is known by now."""
+    seen = parts.look(state.current())
+    if seen is not None:
         charts.show_pair(seen)
-    return seen
 
 
-# The charts are sent first wherever it is known what the controls will say: they are what the person waits for.
-view = state.current()
-expected = controls.foreseen(view)
-seen = measured(expected) if expected else None
-
-with side:
-    view = model_card.choose(view)
-    card = st.container()
-    view = controls.show(view)
-state.keep(view)
-if seen is not None and seen.view != view:
-    st.rerun()
-
-seen = seen or measured(view)
-with head:
+@st.fragment(key=parts.VERDICT)
+def draw_verdict() -> None:
+    """Ask for the view's measurement; what the setting is, in words and in the address, and what it brings."""
+    view = state.current()
+    state.write_link(view)
+    seen = parts.ask(view)
     notices.show_link(view)
-    notices.show_engine(seen)
-    outcome.show_verdict(seen)
-with below:
+    if seen is not None:
+        notices.show_engine(seen)
+        outcome.show_verdict(seen)
+
+
+@st.fragment(key=parts.CONTROLS)
+def draw_controls() -> None:
+    """Everything that can be moved, where the view says."""
+    controls.show(state.current())
+
+
+@st.fragment(key=parts.OUTCOME)
+def draw_outcome() -> None:
+    """The setting's numbers, and what is still being measured."""
+    seen = parts.seen()
+    if seen is None:
+        return
     sizes, live = st.columns([3, 2], gap="medium")
     with sizes:
         outcome.show_sizes(seen)
@@ -56,6 +53,30 @@ with below:
         progress.show(seen)
     outcome.show_details(seen)
     outcome.show_failures(seen)
-    insight.show(seen)
+
+
+@st.fragment(key=parts.INSIGHT)
+def draw_insight() -> None:
+    """All points, and where bytes, energy and zeros go."""
+    seen = parts.seen()
+    if seen is not None:
+        insight.show(seen)
+
+
+view = state.current()
+with pair:
+    draw_charts()
+with side:
+    model_card.choose(view)
+    card = st.container()
+    draw_controls()
+with head:
+    draw_verdict()
+with legend:
+    charts.show_head(view)
+with below:
+    draw_outcome()
+    draw_insight()
 with card:
-    model_card.show(view.model, seen.baseline)
+    seen = parts.seen()
+    model_card.show(view.model, seen.baseline if seen else None)

@@ -178,8 +178,8 @@ class FakeStore:
     def artifact(self, sha256: str) -> bytes | None:
         return b"content of " + sha256.encode()
 
-    def jobs(self, group: str | None = None) -> list[Job]:
-        return [job for job in self.all_jobs.values() if group in (None, job.group)]
+    def jobs(self, group: str | None = None, states=tuple(JobState)) -> list[Job]:
+        return [job for job in self.all_jobs.values() if group in (None, job.group) and job.state in states]
 
 
 class FakeEngine:

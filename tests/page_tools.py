@@ -14,3 +14,12 @@ def checked(page):
     """The page, after making sure that it did not fail."""
     assert not page.exception, [error.message for error in page.exception]
     return page
+
+
+def rerun(page):
+    """The whole page after what was done to it.
+
+    A moved control draws only parts of it, and AppTest knows nothing but what was drawn last: hence the second run.
+    """
+    checked(page.run())
+    return checked(page.run())

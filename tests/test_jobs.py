@@ -13,7 +13,7 @@ import psutil
 import pytest
 from jobs_support import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW, STUBBORN, recipe, runs_of
 
-from compression import cluster, host, jobs, machine, store
+from compression import cluster, host, jobs, machine, store, worker
 from compression.errors import StorageFailed
 from compression.jobs import Engine, JobState
 from compression.progress import current_batch, group_progress
@@ -81,6 +81,23 @@ def running(engine, submitted):
     wait_for(lambda: all(engine.store.job(job.job_id).message == "working" for job in submitted), "running jobs")
 
 
+def all_workers(engine):
+    """Wait until all workers are there; how many they are."""
+    expected = 1 + host.worker_count()
+    wait_for(lambda: engine.is_ready and len(engine._cluster.slots()) == expected, "all workers")
+    return expected
+
+
+def nicenesses(engine):
+    """Of the thread that works on jobs, by the worker's address."""
+    client = engine._cluster._client
+    futures = {
+        slot.address: client.submit(os.getpriority, os.PRIO_PROCESS, 0, workers=[slot.address], pure=False)
+        for slot in engine._cluster.slots()
+    }
+    return {address: future.result(PATIENCE_S) for address, future in futures.items()}
+
+
 class TestEngine:
     def test_jobs_run_to_the_end(self, engine, group):
         recipes = [new() for _ in range(3)]
@@ -116,8 +133,9 @@ class TestEngine:
         assert engine.progress(group).failed == 2
 
     def test_cancelling_waiting_and_running_jobs(self, engine, group):
-        submitted = engine.submit([new(SLOW) for _ in range(host.worker_count() + 2)], group=group)
-        running(engine, submitted[: host.worker_count()])
+        workers = all_workers(engine)
+        submitted = engine.submit([new(SLOW) for _ in range(workers + 2)], group=group)
+        running(engine, submitted[:workers])
         engine.cancel(group)
         assert [state(engine, job) for job in submitted[-2:]] == [JobState.CANCELLED] * 2
         assert {job.state for job in finished(engine, submitted)} == {JobState.CANCELLED}
@@ -134,10 +152,72 @@ class TestEngine:
 
     def test_interactive_jobs_overtake_a_full_background_queue(self, engine, group):
         sweep = engine.submit([new(SLOW) for _ in range(10)], group="sweep", background=True)
-        running(engine, sweep[: host.worker_count() - 1])
+        all_workers(engine)
+        running(engine, sweep[: host.worker_count()])
         (mine,) = engine.submit([new()], group=group)
         assert finished(engine, [mine])[0].state is JobState.COMPLETE
         assert not any(state(engine, job).is_final for job in sweep)
+        assert len([job for job in sweep if state(engine, job) is JobState.RUNNING]) == host.worker_count()
+
+    def test_what_is_measured_ahead_comes_before_the_sweep(self, engine, group):
+        all_workers(engine)
+        sweep = engine.submit([new(SLOW) for _ in range(host.worker_count())], group="sweep", background=True)
+        running(engine, sweep)
+        later = engine.submit([new()], group="sweep", background=True)
+        ahead = engine.submit([new(SLOW)], group=group, background=True)
+        engine.cancel_jobs([sweep[0].job_id])
+        running(engine, ahead)
+        assert state(engine, later[0]) is JobState.WAITING
+
+    def test_a_job_begun_ahead_is_not_begun_again_when_a_person_wants_it(self, engine, group, home):
+        all_workers(engine)
+        wanted = new(SLOW)
+        running(engine, engine.submit([wanted], group="ahead", background=True))
+        (mine,) = engine.submit([wanted], group=group)
+        wait_for(lambda: "same recipe in another job" in engine.store.job(mine.job_id).message, "the second job")
+        (home / "go").touch()
+        assert finished(engine, [mine])[0].state is JobState.COMPLETE
+        assert runs_of(wanted) == 1
+
+    def test_a_person_takes_over_what_was_begun_ahead_and_given_up(self, engine, group, home):
+        all_workers(engine)
+        wanted = new(SLOW)
+        ahead = engine.submit([wanted], group="ahead", background=True)
+        running(engine, ahead)
+        (mine,) = engine.submit([wanted], group=group)
+        engine.cancel("ahead")
+        running(engine, [mine])
+        (home / "go").touch()
+        assert [job.state for job in finished(engine, [mine, *ahead])] == [JobState.COMPLETE, JobState.CANCELLED]
+
+    def test_nothing_is_begun_in_the_background_while_a_persons_job_has_just_begun(self, engine, group, monkeypatch):
+        all_workers(engine)
+        monkeypatch.setattr(jobs, "HEAD_START_S", 1e9)
+        running(engine, engine.submit([new(SLOW)], group=group))
+        (swept,) = engine.submit([new()], group="sweep", background=True)
+        finished(engine, engine.submit([new()], group=group))
+        assert state(engine, swept) is JobState.WAITING
+        monkeypatch.setattr(jobs, "HEAD_START_S", 0)
+        assert finished(engine, [swept])[0].state is JobState.COMPLETE
+
+    def test_workers_for_background_jobs_give_way(self, engine, group):
+        all_workers(engine)
+        slots = engine._cluster.slots()
+        assert [slot.takes_background for slot in slots] == [False] + [True] * host.worker_count()
+        mine = os.getpriority(os.PRIO_PROCESS, 0)
+        expected = {slot.address: max(mine, worker.NICENESS) if slot.has_resource else mine for slot in slots}
+        wait_for(lambda: nicenesses(engine) == expected, f"{expected}")
+
+    def test_a_worker_that_was_started_again_gives_way_too(self, engine, group):
+        all_workers(engine)
+        before = set(nicenesses(engine))
+        killer = new(KILLER)
+        assert finished(engine, engine.submit([killer], group=group, background=True))[0].state is JobState.FAILED
+        all_workers(engine)
+        started = {slot.address for slot in engine._cluster.slots()} - before
+        assert started
+        mine = os.getpriority(os.PRIO_PROCESS, 0)
+        wait_for(lambda: all(nicenesses(engine)[address] == max(mine, worker.NICENESS) for address in started))
 
     def test_a_killed_worker_costs_one_attempt(self, engine, group, home):
         (job,) = finished(engine, engine.submit([new(KILLER_ONCE)], group=group))
@@ -301,9 +381,18 @@ def test_an_existing_cluster_can_be_used(home, tmp_path, monkeypatch):
     remote.wait(PATIENCE_S)
 
 
-@pytest.mark.parametrize(("processors", "expected"), [(1, 2), (2, 2), (3, 3), (64, 4)])
-def test_number_of_workers(processors, expected):
+@pytest.mark.parametrize(("processors", "expected"), [(0, 1), (1, 1), (2, 2), (3, 3), (64, 4)])
+def test_number_of_workers_for_background_jobs(processors, expected):
     assert host.worker_count(processors) == expected
+
+
+def test_the_number_of_workers_can_be_chosen(fresh_home, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    engine = Engine(run=RUN, background_workers=1)
+    submitted = engine.submit([new(SLOW)], group="sweep", background=True)
+    running(engine, submitted)
+    assert [slot.has_resource for slot in engine._cluster.slots()] == [False, True]
+    engine.close()
 
 
 class TestProgress:

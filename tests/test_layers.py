@@ -12,7 +12,7 @@ HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "keys", "machine", "statistics",
     "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "verdict",
-    "schooling", "settings", "sweeps", "links", "wording",
+    "schooling", "settings", "neighbours", "sweeps", "links", "wording",
 )  # fmt: skip
 
 

@@ -7,9 +7,11 @@ from fake_engine import BYTES, MS, fabricate, preview
 
 from compression import plots
 from compression.estimate import Estimate
+from compression.pareto import pareto_front
 from compression.recipe import Recipe, make_recipe
 from compression.settings import Settings, recipe_of
 from compression.sweeps import CURVES, DEFAULT_CURVES, curve_recipes
+from compression.wording import recipe_in_words
 
 MODEL = "lenet5-mnist5k"
 CURRENT = recipe_of(MODEL, Settings(pruning_percent=45, weight_bits=4))
@@ -49,6 +51,53 @@ def test_every_result_is_sorted_into_its_place(full):
     }
     assert len(full.points) == len(results()) + 2
     assert full.guess is None
+
+
+def many(count):
+    """Results of one recipe under many seeds, each a bit smaller and faster but less accurate, or simply worse."""
+    found = []
+    for seed in range(count):
+        step = {"technique": "magnitude_pruning", "sparsity": 0.5}
+        like = fabricate(make_recipe(MODEL, [step], seed + 1))
+        good = seed % 100 == 0
+        accuracy, stored = (0.98 - seed / count / 2, 300_000 - 10 * seed) if good else (0.3, 400_000 + seed)
+        found.append(like.model_copy(update={"accuracy": accuracy, "stored_bytes": stored}))
+    return found
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return [*results(CURRENT), *many(1500)]
+
+
+def test_of_very_many_settings_the_front_the_curves_and_the_current_one_are_all_drawn(crowd):
+    data = plots.tradeoff(crowd, curves(), CURRENT)
+    drawn = {point.recipe_id for point in data.points}
+    costs = ([result.stored_bytes for result in crowd], [result.latency_ratio for result in crowd])
+    fronts = [pareto_front(cost, [result.accuracy for result in crowd]) for cost in costs]
+    assert {crowd[index].recipe_id for front in fronts for index in front} <= drawn
+    assert {result.recipe_id for result in results(CURRENT)} <= drawn
+    assert data.current is not None
+    assert data.baseline is not None
+    assert plots.MAX_OTHERS <= len(data.others) < plots.MAX_OTHERS + 100
+
+
+def test_a_sample_is_said_on_the_chart_and_a_whole_is_not(crowd, full):
+    data = plots.tradeoff(crowd, curves(), CURRENT)
+    (note,) = draw(data).layout.annotations
+    assert note.text.startswith(f"{len(data.points):,} of {len(crowd):,} settings drawn")
+    assert draw(full).layout.annotations == ()
+
+
+def test_a_sample_hardly_changes_when_a_point_is_added(crowd):
+    before = {point.recipe_id for point in plots.tradeoff(crowd[:-1], curves(), CURRENT).others}
+    after = {point.recipe_id for point in plots.tradeoff(crowd, curves(), CURRENT).others}
+    assert len(before ^ after) <= 2
+
+
+def test_words_of_a_setting_are_those_of_its_recipe():
+    for recipe in (CURRENT, Recipe(model=MODEL), CURRENT):
+        assert plots.setting_in_words(fabricate(recipe)) == recipe_in_words(recipe)
 
 
 def test_the_guess_is_kept_only_until_the_measurement():

@@ -1,5 +1,6 @@
 """What happens to a job inside a worker process."""
 
+import os
 import re
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def test_an_unforeseen_error_leaves_its_trace_in_the_log(store, caplog):
 
 
 def test_a_cancelled_job_stops_at_its_next_check(store, monkeypatch):
-    monkeypatch.setattr(worker, "POLL_S", 0)
+    monkeypatch.setattr(worker, "CHECK_S", 0)
     measure(recipe().baseline(), store, run=RUN)
     job_id = submit(store, SLOW)
     thread = threading.Thread(target=work_on, args=(store, job_id))
@@ -93,7 +94,7 @@ def test_a_job_that_was_given_up_is_not_started(store):
 
 
 def test_a_job_taken_over_by_another_engine_stops(store, monkeypatch):
-    monkeypatch.setattr(worker, "POLL_S", 0)
+    monkeypatch.setattr(worker, "CHECK_S", 0)
     job_id = submit(store)
     store.start_job(job_id, "claim", ME.engine_id)
     watch = worker.Watch(store, job_id, "claim")
@@ -216,6 +217,47 @@ def test_a_home_without_room_for_locks(store):
     (home / "locks").write_text("in the way")
     with pytest.raises(StorageFailed, match="COMPRESSION_HOME"):
         measure(recipe(), store, run=RUN)
+
+
+def test_giving_way_lowers_all_threads_of_the_process_and_gives_it_a_session():
+    code = (
+        "import os, threading; from compression import worker;"
+        "here, there, said = threading.Event(), threading.Event(), [];"
+        "nice = lambda: os.getpriority(os.PRIO_PROCESS, 0);"
+        "older = threading.Thread(target=lambda: (here.set(), there.wait(), said.append(nice())));"
+        "older.start(); here.wait(); worker.give_way(); worker.give_way(); there.set(); older.join();"
+        "newer = threading.Thread(target=lambda: said.append(nice())); newer.start(); newer.join();"
+        "print(nice(), *said, os.getsid(0) == os.getpid())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = str(max(worker.NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    assert done.stdout.split() == [expected] * 3 + ["True"]
+
+
+def test_a_sessions_niceness_is_lowered_where_there_is_such_a_thing(monkeypatch):
+    written = []
+
+    def write(path, text):
+        written.append((str(path), text))
+        if len(written) == 1:
+            raise BlockingIOError
+
+    monkeypatch.setattr(worker.Path, "write_text", write)
+    monkeypatch.setattr(worker, "AUTOGROUP_PAUSE_S", 0)
+    worker._lower_autogroup()
+    assert written == [("/proc/self/autogroup", str(worker.NICENESS))] * 2
+
+
+def test_a_system_without_autogroups_is_no_trouble(monkeypatch):
+    tried = []
+
+    def missing(path, text):
+        tried.append(text)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(worker.Path, "write_text", missing)
+    worker._lower_autogroup()
+    assert len(tried) == 1
 
 
 def test_set_up_loads_the_engine_with_one_thread():

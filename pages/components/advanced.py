@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
 
 import streamlit as st
 
@@ -40,9 +39,12 @@ from compression.settings import (
     neutral_settings,
     teachers_for,
 )
-from pages.components import state
+from pages.components import parts, state
 from pages.components.widgets import amount, choice, common, either, multiple, one_of, percentage, toggle, value_of
 from sample_models.catalogue import MODELS
+
+KEY = "advanced"
+"""The session-state key that says whether any of this is open."""
 
 BASIC = ("pruning_percent", "weight_bits", "student_percent", "budget")
 """Settings that stand above the advanced ones, always in sight."""
@@ -71,6 +73,7 @@ _CODES = {"grid": "a grid", "codebook": "a codebook"}
 _WEIGHTING = {"hessian": "where weights matter most", "none": "for all weights alike"}
 _BOOKS = {"layer": "one a layer", "global": "one for all layers"}
 _METHOD = {
+    "auto": "what suits the bits",
     "nearest": "nearest, full range",
     "mse": "nearest, range of least error",
     "gptq": "GPTQ: correct as you go",
@@ -101,23 +104,21 @@ MAX_TEACHERS = 4
 _NEEDS_BUDGET = "Needs a training budget."
 
 
-def show(view: View) -> dict[str, Any]:
-    """Draw the groups; returns what the controls in sight say."""
-    groups: tuple[tuple[str, str, Callable[[View], dict[str, Any]]], ...] = (
-        ("Pruning", ":material/content_cut:", _pruning),
-        ("Bits and codes", ":material/memory:", _codes),
-        ("Student", ":material/school:", _student),
-        ("Structure", ":material/account_tree:", _structure),
-        ("Training", ":material/model_training:", _training),
-        ("File", ":material/folder_zip:", _file),
-    )
-    values: dict[str, Any] = {}
-    with st.expander("Advanced", icon=":material/settings:", key="advanced"):
-        for title, icon, group in groups:
-            with st.expander(title, icon=icon):
-                values |= group(view)
+def show(view: View) -> None:
+    """Draw the groups that are open. A closed one sends nothing to the browser, and its settings stay in the view."""
+    with st.expander("Advanced", icon=":material/settings:", key=KEY, on_change="rerun") as advanced:
+        if not advanced.open:
+            return
+        for title, (icon, group) in GROUPS.items():
+            with st.expander(title, icon=icon, key=key_of(title), on_change="rerun") as opened:
+                if opened.open:
+                    group(view)
         _reset(view)
-    return values
+
+
+def key_of(title: str) -> str:
+    """The session-state key that says whether a group is open."""
+    return f"{KEY}_{title.split(maxsplit=1)[0].lower()}"
 
 
 def _reset(view: View) -> None:
@@ -128,9 +129,14 @@ def _reset(view: View) -> None:
         icon=":material/restart_alt:",
         disabled=not changed,
         help=f"{words}. The three sliders and the budget stay.",
-        on_click=lambda: state.show(replace(view, settings=_only_basic(view), custom=None)),
+        on_click=lambda: _back_to_defaults(view),
         key="reset_advanced",
     )
+
+
+def _back_to_defaults(view: View) -> None:
+    state.show(replace(view, settings=_only_basic(view), custom=None))
+    parts.redraw()
 
 
 def changed_settings(model: str, settings: Settings) -> tuple[str, ...]:
@@ -149,111 +155,106 @@ def _has_budget() -> bool:
     return bool(value_of("budget") != "none")
 
 
-def _pruning(_: View) -> dict[str, Any]:
-    remove = either(
+def _pruning(_: View) -> None:
+    either(
         "What to remove", "remove", _REMOVE,
         "Whole channels make the network really smaller; single weights only become zeros.",
     )  # fmt: skip
-    return remove | (_channel_pruning() if remove["remove"] == "channels" else _weight_pruning())
+    if value_of("remove") == "channels":
+        _channel_pruning()
+    else:
+        _weight_pruning()
 
 
-def _channel_pruning() -> dict[str, Any]:
-    return {
-        **choice("Which channels go first", "importance", _IMPORTANCE, ChannelPruning),
-        **choice("How much of each layer", "ratios", _RATIOS, ChannelPruning),
-        **choice("What the ratio counts", "target", _TARGET, ChannelPruning),
-        **multiple("Round channels to multiples of", "round_to", ChannelPruning),
-        **toggle("Recalibrate after pruning", "recalibrate", ChannelPruning),
-    }
+def _channel_pruning() -> None:
+    choice("Which channels go first", "importance", _IMPORTANCE, ChannelPruning)
+    choice("How much of each layer", "ratios", _RATIOS, ChannelPruning)
+    choice("What the ratio counts", "target", _TARGET, ChannelPruning)
+    multiple("Round channels to multiples of", "round_to", ChannelPruning)
+    toggle("Recalibrate after pruning", "recalibrate", ChannelPruning)
 
 
-def _weight_pruning() -> dict[str, Any]:
-    values: dict[str, Any] = {
-        **one_of(
-            "Which weights go first", "criterion", _CRITERION,
-            "The smallest, or those whose loss the others can best make up for.",
-        ),
-        **choice("Where zeros may be", "pattern", _PATTERN, MagnitudePruning),
-    }  # fmt: skip
-    if values["pattern"] in PATTERN_SPARSITY:
-        share = 100 * PATTERN_SPARSITY[values["pattern"]]
+def _weight_pruning() -> None:
+    one_of(
+        "Which weights go first", "criterion", _CRITERION,
+        "The smallest, or those whose loss the others can best make up for.",
+    )  # fmt: skip
+    choice("Where zeros may be", "pattern", _PATTERN, MagnitudePruning)
+    if value_of("pattern") in PATTERN_SPARSITY:
+        share = 100 * PATTERN_SPARSITY[value_of("pattern")]
         st.caption(f"This pattern fixes the zeros at {share:.0f} %: any pruning ratio above 0 switches it on.")
-    second_order = values["criterion"] == "second_order"
+    second_order = value_of("criterion") == "second_order"
     step = SecondOrderPruning if second_order else MagnitudePruning
-    values |= choice("Compare weights across", "scope", _SCOPE, step)
-    if second_order:
-        return values
-    return values | _gradual() | toggle("Recalibrate after pruning", "recalibrate", MagnitudePruning)
+    choice("Compare weights across", "scope", _SCOPE, step)
+    if not second_order:
+        _gradual()
+        toggle("Recalibrate after pruning", "recalibrate", MagnitudePruning)
 
 
-def _gradual() -> dict[str, Any]:
+def _gradual() -> None:
     words = "Zeros come little by little while training, instead of all at once before it."
-    gradual = st.toggle(
-        "Prune while training", **common("gradual", f"{words} {_NEEDS_BUDGET}", disabled=not _has_budget())
-    )
-    off = not (gradual and _has_budget())
-    return {
-        "gradual": gradual,
-        **choice("Zeros may come back for", "regrowth", _REGROWTH, MagnitudePruning, disabled=off),
-    }
+    st.toggle("Prune while training", **common("gradual", f"{words} {_NEEDS_BUDGET}", disabled=not _has_budget()))
+    off = not (value_of("gradual") and _has_budget())
+    choice("Zeros may come back for", "regrowth", _REGROWTH, MagnitudePruning, disabled=off)
 
 
-def _codes(_: View) -> dict[str, Any]:
+def _codes(_: View) -> None:
     bits = value_of("weight_bits")
-    values = either(
+    either(
         "Weights take values from", "codes", _CODES,
         "A grid has even steps and runs on integers; a codebook holds the values that fit the weights best, "
         "but the runtime turns them back into floats.",
     )  # fmt: skip
     off = bits > INTEGER_BITS
-    values |= _codebook(bits, off) if values["codes"] == "codebook" else _grid(off)
-    floats = choice("Kind of 16-bit number", "float_format", _FLOATS, Quantization, disabled=bits != 16)
-    return values | floats
+    if value_of("codes") == "codebook":
+        _codebook(bits, off)
+    else:
+        _grid(off)
+    choice("Kind of 16-bit number", "float_format", _FLOATS, Quantization, disabled=bits != 16)
 
 
-def _codebook(bits: int, off: bool) -> dict[str, Any]:
+def _codebook(bits: int, off: bool) -> None:
     if not off:
         st.caption(f"A bit width of {bits} means {2**bits} shared values.")
-    return {
-        **choice("Values are placed", "weighting", _WEIGHTING, WeightSharing, disabled=off),
-        **choice("Codebooks", "codebook_scope", _BOOKS, WeightSharing, disabled=off),
-    }
+    choice("Values are placed", "weighting", _WEIGHTING, WeightSharing, disabled=off)
+    choice("Codebooks", "codebook_scope", _BOOKS, WeightSharing, disabled=off)
 
 
-def _grid(off: bool) -> dict[str, Any]:
-    values = choice("Rounding", "method", _METHOD, Quantization, disabled=off) | _activation_bits(off)
-    floats = off or values["activation_bits"] is None
+def _grid(off: bool) -> None:
+    choice("Rounding", "method", _METHOD, Quantization, disabled=off)
+    _activation_bits(off)
+    floats = off or value_of("activation_bits") == FLOAT_BITS
     untrained = off or not _has_budget()
-    return {
-        **values,
-        **choice("Ranges of activations", "activations", _ACTIVATIONS, Quantization, disabled=floats),
-        **choice("Scales", "granularity", _GRANULARITY, Quantization, disabled=off),
-        **toggle("Symmetric grid", "symmetric", Quantization, disabled=off),
-        **toggle("Balance neighbouring layers first", "equalize", Quantization, disabled=off),
-        **toggle("Bits by sensitivity of layers", "mixed_precision", Quantization, disabled=off),
-        **toggle("Train scales too", "learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained),
-    }
+    choice("Ranges of activations", "activations", _ACTIVATIONS, Quantization, disabled=floats)
+    choice("Scales", "granularity", _GRANULARITY, Quantization, disabled=off)
+    toggle("Symmetric grid", "symmetric", Quantization, disabled=off)
+    toggle("Balance neighbouring layers first", "equalize", Quantization, disabled=off)
+    toggle("Bits by sensitivity of layers", "mixed_precision", Quantization, disabled=off)
+    toggle("Train scales too", "learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained)
 
 
-def _activation_bits(off: bool) -> dict[str, Any]:
-    bits = st.select_slider(
+def _activation_bits(off: bool) -> None:
+    st.select_slider(
         "Activation bits",
         ACTIVATION_BITS,
         format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
         **common("activation_bits", help_text(Quantization, "activation_bits"), disabled=off),
     )
-    return {"activation_bits": None if bits == FLOAT_BITS else bits}
 
 
-def _student(view: View) -> dict[str, Any]:
-    values = choice("Family", "student", _families(view), Distillation)
-    if values["student"] == "slimmable":
-        st.caption(f"One network holds trained students of every width from {MIN_SLIMMABLE} %: no training is needed.")
-        return values
-    if values["student"] == "same":
-        return values | _lessons(view, off=value_of("student_percent") == 100)
-    st.caption("Another family is another network: it is trained at every size, also at 100 %.")
-    return values | _other_family() | _lessons(view, off=False)
+def _student(view: View) -> None:
+    choice("Family", "student", _families(view), Distillation)
+    match value_of("student"):
+        case "slimmable":
+            st.caption(
+                f"One network holds trained students of every width from {MIN_SLIMMABLE} %: no training is needed."
+            )
+        case "same":
+            _lessons(view, off=value_of("student_percent") == 100)
+        case _:
+            st.caption("Another family is another network: it is trained at every size, also at 100 %.")
+            _other_family()
+            _lessons(view, off=False)
 
 
 def _families(view: View) -> dict[str, str]:
@@ -262,37 +263,31 @@ def _families(view: View) -> dict[str, str]:
     return {name: words for name, words in _STUDENT.items() if name != "slimmable" or offered}
 
 
-def _other_family() -> dict[str, Any]:
+def _other_family() -> None:
     low, high = limits(Distillation, "resolution")
-    return {
-        **percentage(
-            "Depth", "depth_percent", (MIN_DEPTH, 100), STUDENT_STEP, help_text(Distillation, "depth_mult")
-        ),
-        "resolution": st.number_input(
-            "Resolution", int(low), int(high), value=None, step=1, placeholder="that of the images",
-            **common("resolution", help_text(Distillation, "resolution"), default=""),
-        ),
-    }  # fmt: skip
+    percentage("Depth", "depth_percent", (MIN_DEPTH, 100), STUDENT_STEP, help_text(Distillation, "depth_mult"))
+    st.number_input(
+        "Resolution", int(low), int(high), value=None, step=1, placeholder="that of the images",
+        **common("resolution", help_text(Distillation, "resolution"), default=""),
+    )  # fmt: skip
 
 
-def _lessons(view: View, *, off: bool) -> dict[str, Any]:
+def _lessons(view: View, *, off: bool) -> None:
+    _teachers(view, off)
+    choice("Loss", "loss", _LOSS, Distillation, disabled=off)
+    choice("Also match", "match", _MATCH, Distillation, disabled=off)
     weight, unmatched = limits(Distillation, "match_weight"), value_of("match") == "none"
-    return {
-        "teachers": _teachers(view, off),
-        **choice("Loss", "loss", _LOSS, Distillation, disabled=off),
-        **choice("Also match", "match", _MATCH, Distillation, disabled=off),
-        "match_weight": st.number_input(
-            "Weight of that match", *weight, step=0.5,
-            **common("match_weight", help_text(Distillation, "match_weight"), disabled=off or unmatched),
-        ),
-        **amount("Temperature", "temperature", Distillation, step=0.5, disabled=off),
-        **amount("Alpha", "alpha", Distillation, step=0.05, disabled=off),
-    }  # fmt: skip
+    st.number_input(
+        "Weight of that match", *weight, step=0.5,
+        **common("match_weight", help_text(Distillation, "match_weight"), disabled=off or unmatched),
+    )  # fmt: skip
+    amount("Temperature", "temperature", Distillation, step=0.5, disabled=off)
+    amount("Alpha", "alpha", Distillation, step=0.05, disabled=off)
 
 
-def _teachers(view: View, off: bool) -> tuple[str, ...]:
+def _teachers(view: View, off: bool) -> None:
     offered = dict.fromkeys((*teachers_for(view.model), *view.settings.teachers))
-    chosen = st.multiselect(
+    st.multiselect(
         "Teachers",
         tuple(offered),
         format_func=lambda name: MODELS[name].title if name in MODELS else name,
@@ -300,58 +295,55 @@ def _teachers(view: View, off: bool) -> tuple[str, ...]:
         max_selections=MAX_TEACHERS,
         **common("teachers", help_text(Distillation, "teachers"), default="default", disabled=off),
     )
-    return tuple(chosen)
 
 
-def _structure(_: View) -> dict[str, Any]:
-    low_rank = percentage(
+def _structure(_: View) -> None:
+    percentage(
         "Rank kept", "rank_percent", (MIN_RANK, 100), RANK_STEP, help_text(LowRank, "rank_ratio") + " 100 % is off."
     )
-    off = low_rank["rank_percent"] == 100
-    return {
-        **low_rank,
-        **choice("Convolutions become", "convolutions", _CONVOLUTIONS, LowRank, disabled=off),
-        **choice("Ranks", "ranks", _RANKS, LowRank, disabled=off),
-        **multiple("Round ranks to multiples of", "rank_multiple", LowRank, disabled=off),
-        **percentage(
-            "Depthwise-separable share", "separable_percent", (0, 100), SHARE_STEP,
-            help_text(DepthwiseSeparable, "share") + " 0 is off; without a training budget little is left.",
-        ),
-        "tied_blocks": st.slider(
-            "Blocks that share weights", 1, int(limits(LayerTying, "blocks")[1]),
-            **common("tied_blocks", help_text(LayerTying, "blocks") + " 1 is off."),
-        ),
-    }  # fmt: skip
+    off = value_of("rank_percent") == 100
+    choice("Convolutions become", "convolutions", _CONVOLUTIONS, LowRank, disabled=off)
+    choice("Ranks", "ranks", _RANKS, LowRank, disabled=off)
+    multiple("Round ranks to multiples of", "rank_multiple", LowRank, disabled=off)
+    percentage(
+        "Depthwise-separable share", "separable_percent", (0, 100), SHARE_STEP,
+        help_text(DepthwiseSeparable, "share") + " 0 is off; without a training budget little is left.",
+    )  # fmt: skip
+    st.slider(
+        "Blocks that share weights", 1, int(limits(LayerTying, "blocks")[1]),
+        **common("tied_blocks", help_text(LayerTying, "blocks") + " 1 is off."),
+    )  # fmt: skip
 
 
-def _training(view: View) -> dict[str, Any]:
+def _training(view: View) -> None:
     budget, trains = _has_budget(), view.settings.trains or _has_budget()
-    recover = amount(
-        "Help from the original", "recover_alpha", FineTuning, step=0.05, note=_NEEDS_BUDGET, disabled=not budget
-    )
-    helped = budget and recover["recover_alpha"] > 0
-    return {
-        "epochs": st.number_input(
-            "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
-            **common(
-                "epochs", "Passes over the training images instead of the budget's.", default="", disabled=not trains
-            ),
-        ),
-        **recover,
-        **amount("Temperature of that help", "recover_temperature", FineTuning, step=0.5, disabled=not helped),
-        **amount(
-            "Push towards cheap weights", "entropy_penalty", FineTuning,
-            step=0.05, note=_NEEDS_BUDGET, disabled=not budget,
-        ),
-        "seed": st.number_input(
-            "Seed", 0, 2**31 - 1, step=1, **common("seed", "Everything random starts from this number.")
-        ),
-    }  # fmt: skip
+    epochs_help = "Passes over the training images instead of the budget's."
+    st.number_input(
+        "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
+        **common("epochs", epochs_help, default="", disabled=not trains),
+    )  # fmt: skip
+    amount("Help from the original", "recover_alpha", FineTuning, step=0.05, note=_NEEDS_BUDGET, disabled=not budget)
+    helped = budget and value_of("recover_alpha") > 0
+    amount("Temperature of that help", "recover_temperature", FineTuning, step=0.5, disabled=not helped)
+    amount(
+        "Push towards cheap weights", "entropy_penalty", FineTuning,
+        step=0.05, note=_NEEDS_BUDGET, disabled=not budget,
+    )  # fmt: skip
+    st.number_input("Seed", 0, 2**31 - 1, step=1, **common("seed", "Everything random starts from this number."))
 
 
-def _file(_: View) -> dict[str, Any]:
+def _file(_: View) -> None:
     coarse = value_of("weight_bits") <= INTEGER_BITS
-    return {
-        **choice("How weights are written", "coding", _CODING, EntropyCoding),
-        **amount("Round to cheaper codes", "rate_weight", EntropyCoding, step=0.05, disabled=not coarse),
-    }
+    choice("How weights are written", "coding", _CODING, EntropyCoding)
+    amount("Round to cheaper codes", "rate_weight", EntropyCoding, step=0.05, disabled=not coarse)
+
+
+GROUPS: dict[str, tuple[str, Callable[[View], None]]] = {
+    "Pruning": (":material/content_cut:", _pruning),
+    "Bits and codes": (":material/memory:", _codes),
+    "Student": (":material/school:", _student),
+    "Structure": (":material/account_tree:", _structure),
+    "Training": (":material/model_training:", _training),
+    "File": (":material/folder_zip:", _file),
+}
+"""The groups by their titles, each with its icon and what draws it."""

@@ -6,11 +6,11 @@ import streamlit as st
 
 from compression import plots
 from compression.estimate import Estimate, estimate
-from compression.links import view_of
+from compression.links import View, view_of
 from compression.plots import Axis, Ranges, Tradeoff
 from compression.recipe import Recipe
 from compression.sweeps import CURVES, Curve, curves_for
-from pages.components import chart_view, model_card, state
+from pages.components import chart_view, model_card, parts, state
 from pages.components.work import Snapshot
 
 _RANGES = "chart_ranges"
@@ -49,24 +49,22 @@ def numbers(seen: Snapshot) -> Tradeoff:
 def show_pair(seen: Snapshot) -> None:
     """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
     data = numbers(seen)
-    above = st.container(key="legend")
     near = st.session_state.get(_ZOOM, _ALL) != _ALL  # the charts are drawn before the control above them
     left, right = st.columns(2, gap="small")
     with left:
         show(seen, data, "size", near_baseline=near)
     with right:
         show(seen, data, "latency", near_baseline=near)
-    with above:
-        _show_head(seen)
 
 
-def _show_head(seen: Snapshot) -> None:
+def show_head(view: View) -> None:
     """What the symbols mean, and the choice of curves and of the accuracy axis."""
-    legend, choice = st.columns([3, 1.7], vertical_alignment="center")
+    with st.container(key="legend"):
+        legend, choice = st.columns([3, 1.7], vertical_alignment="center")
     with legend:
-        show_legend(seen)
+        show_legend(view)
     with choice, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
-        _choose_curves(seen)
+        _choose_curves(view)
         st.segmented_control(
             "Accuracy axis",
             (_ALL, "near the baseline"),
@@ -96,11 +94,11 @@ def show(
     )
 
 
-def _choose_curves(seen: Snapshot) -> None:
+def _choose_curves(view: View) -> None:
     """Which curves are measured and drawn."""
-    offered = curves_for(seen.view.model)
+    offered = curves_for(view.model)
     with st.popover("Curves", icon=":material/show_chart:"):
-        shown = [curve for curve in offered if curve in seen.view.curves]
+        shown = [curve for curve in offered if curve in view.curves]
         st.session_state.setdefault(_CURVES, shown)
         st.pills(
             "Curves",
@@ -124,9 +122,9 @@ def _curves_chosen() -> None:
     )
 
 
-def show_legend(seen: Snapshot, *, with_setting: bool = True) -> None:
+def show_legend(view: View, *, with_setting: bool = True) -> None:
     """Symbols and colours; those of the current setting only where there is one."""
-    st.html(_legend(tuple(seen.curves), with_setting))
+    st.html(_legend(tuple(curve for curve in curves_for(view.model) if curve in view.curves), with_setting))
 
 
 def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
@@ -143,11 +141,12 @@ def _clicked(recipe_id: str, seen: Snapshot) -> None:
     if result is not None:
         shown = seen.view
         state.show(view_of(Recipe.model_validate(result.recipe), shown.settings.budget, shown.curves))
-        st.session_state[_CLICKED] = True
+        st.session_state[_CLICKED] = not state.is_on_explore()
+        parts.redraw()
 
 
 def was_clicked() -> bool:
-    """Whether a point was clicked just now (asked once)."""
+    """Whether a point was clicked just now on another page than Explore (asked once)."""
     return bool(st.session_state.pop(_CLICKED, False))
 
 

@@ -15,32 +15,29 @@ from compression.links import View
 from compression.result import Result
 from compression.settings import fitted_to
 from compression.statistics import wilson_interval
-from pages.components import state, widgets
+from pages.components import state
 from sample_models.catalogue import MODELS, SampleModel
 
 _KEY = state.SETTING + "model"
 
 
-def choose(view: View) -> View:
-    """The model select; settings stay when the model changes."""
+def choose(view: View) -> None:
+    """The model select."""
     st.session_state.setdefault(_KEY, view.model)
-    name = st.selectbox(
+    st.selectbox(
         "Model",
         tuple(MODELS),
         format_func=lambda name: MODELS[name].title,
         key=_KEY,
         help="A trained sample network; everything on this page is about it.",
-        on_change=state.dismiss_problem,
+        on_change=_chosen,
     )
-    if name == view.model:
-        return view
-    widgets.forget(("student", "teachers", "curves"))
-    return replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None)
 
 
-def is_chosen(model: str) -> bool:
-    """Whether the model select says so already, in the run that is about to be drawn."""
-    return bool(st.session_state.get(_KEY) == model)
+def _chosen() -> None:
+    """Settings stay when the model changes, but for what the new one does not have."""
+    view, name = state.current(), st.session_state[_KEY]
+    state.show(replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None))
 
 
 def card_of(model: str) -> dict[str, Any] | None:

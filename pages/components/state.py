@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -22,6 +23,11 @@ def note_page(page: str) -> None:
     """Note that a page without a view of its own is shown: the next view then comes from its link."""
     if page != EXPLORE:
         st.session_state[_PAGE] = page
+
+
+def is_on_explore() -> bool:
+    """Whether the page with the controls is shown."""
+    return st.session_state.get(_PAGE) == EXPLORE
 
 
 def session_id() -> str:
@@ -72,9 +78,15 @@ def choose_curves(curves: tuple[Curve, ...]) -> None:
     st.session_state[_VIEW] = replace(current(), curves=curves)
 
 
-def keep(view: View) -> None:
-    """Remember what the controls say now, and write it into the URL."""
-    st.session_state[_VIEW] = view
+def move(field: str, value: Any) -> None:  # noqa: ANN401  (fields of Settings differ in type)
+    """Show another value of one setting; a custom recipe stays only until then. In a control's callback."""
+    view = current()
+    st.session_state[_VIEW] = replace(view, settings=replace(view.settings, **{field: value}), custom=None)
+    st.session_state.pop(_PROBLEM, None)  # a link's problem is no longer news
+
+
+def write_link(view: View) -> None:
+    """Write the view into the URL."""
     parameters = parameters_of(view)
     if st.query_params.to_dict() != parameters:
         st.query_params.from_dict(parameters)
@@ -83,8 +95,3 @@ def keep(view: View) -> None:
 def problem() -> str | None:
     """What was wrong with the link, until something else is shown."""
     return st.session_state.get(_PROBLEM)
-
-
-def dismiss_problem() -> None:
-    """A control was moved: the link's problem is no longer news."""
-    st.session_state.pop(_PROBLEM, None)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
-from compression import jobs, wording
+from compression import jobs
 from compression.errors import CompressionError
-from compression.recipe import Recipe
+from compression.plots import setting_in_words
 from compression.result import STORED_SUFFIX, Result
 from pages.components.work import Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = {
     "setting": st.column_config.TextColumn("Setting", width="large"),
@@ -39,7 +45,7 @@ _COLUMNS = {
 def row_of(result: Result) -> dict[str, object]:
     """One row with the units that people read."""
     return {
-        "setting": wording.recipe_in_words(Recipe.model_validate(result.recipe)),
+        "setting": setting_in_words(result),
         "accuracy": 100 * result.accuracy,
         "interval": f"{100 * result.accuracy_low:.1f}–{100 * result.accuracy_high:.1f}",
         "difference": 100 * result.accuracy_difference,
@@ -60,21 +66,41 @@ def row_of(result: Result) -> dict[str, object]:
     }
 
 
-def csv_of(results: list[Result]) -> str:
+def csv_of(results: Sequence[Result]) -> str:
     """All results with every number, one a line; the recipe as JSON."""
     rows = [{**result.flat(), "recipe": json.dumps(result.recipe, separators=(",", ":"))} for result in results]
-    return pd.DataFrame(rows).to_csv(index=False)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+_last: list[tuple[list[Result], pd.DataFrame]] = []
+"""What `rows_of` was asked last in any browser session, and what it answered."""
+
+
+def rows_of(results: list[Result]) -> pd.DataFrame:
+    """`row_of` each as a table; the last one again where it is of the very same results, as after most moves."""
+    import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
+
+    for known, frame in _last:
+        if len(results) == len(known) and all(map(operator.is_, results, known)):
+            return frame
+    frame = pd.DataFrame([row_of(result) for result in results])
+    _last[:] = [(results, frame)]
+    return frame
 
 
 def show(seen: Snapshot) -> None:
     """All measured settings of the model, smallest file first."""
     results = sorted(seen.results.values(), key=lambda result: result.stored_bytes)
-    st.markdown(f"**All measured settings** ({len(results)})")
+    st.markdown(f"**All measured settings** ({len(results):,})")
     if not results:
         st.caption("Nothing is measured yet: the first row comes with the baseline, in a few seconds.")
         return
     st.dataframe(
-        pd.DataFrame([row_of(result) for result in results]),
+        rows_of(results),
         column_config=_COLUMNS,
         hide_index=True,
         height=330,

@@ -40,7 +40,7 @@ def live() -> None:
     if seen.problem:
         st.error(seen.problem, icon=":material/error:")
     st.subheader(f"Live: {MODELS[view.model].title}", anchor=False)
-    charts.show_legend(seen, with_setting=False)
+    charts.show_legend(view, with_setting=False)
     data = replace(charts.numbers(seen), current=None, guess=None)
     left, right = st.columns(2, gap="small")
     with left:

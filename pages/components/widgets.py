@@ -1,4 +1,4 @@
-"""Controls that stand for one setting each: their key, their one-sentence help, and the note that one was moved.
+"""Controls that stand for one setting each: their key, their one-sentence help, and the view that follows a move.
 
 Each is told its position twice, in session state and as its default: when two runs of the page follow each
 other closely, a browser may miss the first and would start a control at its default.
@@ -6,16 +6,13 @@ other closely, a browser may miss the first and would start a control at its def
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
 
 from compression.recipe import Step
 from compression.settings import FLOAT_BITS, Settings, help_of, limits_of
-from pages.components import state
-
-_MOVED = "controls_moved"
+from pages.components import parts, state
 
 
 def key(field: str) -> str:
@@ -40,12 +37,6 @@ def raise_to(field: str, low: int) -> None:
         st.session_state[key(field)] = low
 
 
-def forget(fields: Iterable[str]) -> None:
-    """Let these controls take their position anew from the view."""
-    for field in fields:
-        st.session_state.pop(key(field), None)
-
-
 def _to_widget(field: str, value: object) -> object:
     """Widgets know lists and no None among their options."""
     if field == "activation_bits" and value is None:
@@ -53,73 +44,71 @@ def _to_widget(field: str, value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def was_moved() -> bool:
-    """Whether a control was moved just now (asked once)."""
-    return bool(st.session_state.pop(_MOVED, False))
+def _from_widget(field: str, value: object) -> object:
+    """What `_to_widget` did, undone."""
+    if field == "activation_bits" and value == FLOAT_BITS:
+        return None
+    return tuple(value) if isinstance(value, list) else value
 
 
-def moved_field() -> str | None:
-    """Which control was moved just now, until `was_moved` is asked."""
-    return st.session_state.get(_MOVED)
-
-
-def _note_move(field: str) -> None:
-    st.session_state[_MOVED] = field
-    state.dismiss_problem()
+def _moved(field: str) -> None:
+    """The view follows at once, so that everything is drawn from it in any order."""
+    state.move(field, _from_widget(field, value_of(field)))
+    parts.redraw()
 
 
 def common(field: str, help_words: str, *, default: str = "value", **others: object) -> dict[str, Any]:
     """Arguments of every control; `default` is what the control calls its default, empty where it has its own."""
     position = {default: value_of(field)} if default else {}
-    return {"key": key(field), "help": help_words, "on_change": _note_move, "args": (field,), **position, **others}
+    return {"key": key(field), "help": help_words, "on_change": _moved, "args": (field,), **position, **others}
 
 
 def choice(
     label: str, field: str, words: dict[Any, str], step: type[Step], *, note: str = "", disabled: bool = False
-) -> dict[str, Any]:
+) -> None:
     """One of several words."""
-    return one_of(label, field, words, _help(field, step, note), disabled=disabled)
+    one_of(label, field, words, _help(field, step, note), disabled=disabled)
 
 
-def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, disabled: bool = False) -> dict[str, Any]:
+def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, disabled: bool = False) -> None:
     """One of several words, with a sentence of its own."""
     options, position = tuple(words), value_of(field)
     index = options.index(position) if position in options else 0
     arguments = common(field, help_words, default="", index=index, disabled=disabled)
-    return {field: st.selectbox(label, options, format_func=words.__getitem__, **arguments)}
+    st.selectbox(label, options, format_func=words.__getitem__, **arguments)
 
 
-def toggle(label: str, field: str, step: type[Step], *, note: str = "", disabled: bool = False) -> dict[str, Any]:
+def toggle(label: str, field: str, step: type[Step], *, note: str = "", disabled: bool = False) -> None:
     """On or off."""
-    return {field: st.toggle(label, **common(field, _help(field, step, note), disabled=disabled))}
+    st.toggle(label, **common(field, _help(field, step, note), disabled=disabled))
 
 
-def multiple(label: str, field: str, step: type[Step], *, disabled: bool = False) -> dict[str, Any]:
+def multiple(label: str, field: str, step: type[Step], *, disabled: bool = False) -> None:
     """Counts that fast kernels like."""
     arguments = common(field, _help(field, step), disabled=disabled)
-    return {field: st.select_slider(label, (1, 2, 4, 8, 16), **arguments)}
+    st.select_slider(label, (1, 2, 4, 8, 16), **arguments)
 
 
 def amount(
     label: str, field: str, step_type: type[Step], *, step: float, note: str = "", disabled: bool = False
-) -> dict[str, Any]:
+) -> None:
     """A number between its legal limits."""
     arguments = common(field, _help(field, step_type, note), disabled=disabled)
-    return {field: st.slider(label, *limits_of(field, step_type), step=step, **arguments)}
+    st.slider(label, *limits_of(field, step_type), step=step, **arguments)
 
 
 def percentage(
     label: str, field: str, span: tuple[int, int], step: int, help_words: str, *, disabled: bool = False
-) -> dict[str, Any]:
+) -> None:
     """A share in whole percent."""
     arguments = common(field, help_words, disabled=disabled)
-    return {field: st.slider(label, *span, step=step, format="%d %%", **arguments)}
+    st.slider(label, *span, step=step, format="%d %%", **arguments)
 
 
-def either(label: str, field: str, words: dict[Any, str], help_words: str) -> dict[str, Any]:
+def either(label: str, field: str, words: dict[Any, str], help_words: str) -> None:
     """Two ways side by side; which one decides what else is shown."""
     arguments = common(field, help_words, default="default", required=True, width="stretch")
-    return {field: st.segmented_control(label, tuple(words), format_func=words.__getitem__, **arguments)}
+    st.segmented_control(label, tuple(words), format_func=words.__getitem__, **arguments)
 
 
 def _help(field: str, step: type[Step], note: str = "") -> str:

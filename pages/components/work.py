@@ -5,23 +5,32 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 
 import streamlit as st
 
 from compression import jobs
 from compression.links import View
+from compression.neighbours import Move, move_between, neighbours
 from compression.recipe import Recipe
 from compression.result import Preview, Result
 from compression.schooling import training_seconds
-from compression.store import Job, JobState
+from compression.store import UNFINISHED, Job, JobState
 from compression.sweeps import Curve, control_of, curve_recipes, curves_for, sweep_recipes
 from pages.components import state
 
-_ASKED, _PAUSED = "work_asked", "work_paused"
+_ASKED, _SWEPT, _PAUSED = "work_asked", "work_swept", "work_paused"
+_SHOWN, _MOVE, _AHEAD, _UNASKED = "work_shown", "work_move", "work_ahead", "work_unasked"
 
 MEASURING_SECONDS = 2.0
 """Guess of what a point costs besides training, until one was measured."""
+
+MAX_AHEAD = 4
+"""Settings measured ahead: one slider's two neighbours and another's. Most are given up unseen."""
+
+MAX_AHEAD_SECONDS = 10.0
+"""A setting that took longer than this has neighbours that cost more than the chance of being wanted is worth."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,9 @@ class Snapshot:
     """Everything a page draws, at one moment: nothing on the page is newer or older than the rest.
 
     `revision` was the store's just before: where it is another one now, something may have changed since.
+    `ahead` are the unfinished jobs that measure settings before anybody asks for them. They are none of `jobs`, for
+    nobody waits for them; but one that came to measure the current setting is its `job` too. `unasked` has the
+    recipe_ids of all that this browser session had measured that way.
     """
 
     revision: int
@@ -38,6 +50,8 @@ class Snapshot:
     sweep: tuple[Recipe, ...]
     problem: str | None
     paused: bool
+    ahead: tuple[Job, ...] = ()
+    unasked: frozenset[str] = frozenset()
 
     @property
     def result(self) -> Result | None:
@@ -57,9 +71,12 @@ class Snapshot:
 
     @property
     def job(self) -> Job | None:
-        """The current setting's job: the one furthest on, or else the latest. The curves may want it too."""
-        mine = [job for job in self.jobs if job.recipe == self.view.recipe]
-        return max(mine, key=lambda job: (_liveliness(job), job.created_at), default=None)
+        """The current setting's job: the one furthest on, or else the latest.
+
+        The curves may want it too, or it was begun ahead; of jobs that run one measures, and the others wait for it.
+        """
+        mine = [job for job in (*self.jobs, *self.ahead) if job.recipe == self.view.recipe]
+        return max(mine, key=_how_far, default=None)
 
     @property
     def preview(self) -> Preview | None:
@@ -93,9 +110,10 @@ class Snapshot:
 
     @property
     def signature(self) -> object:
-        """Changes when the page has to be drawn anew, but not with mere progress."""
+        """Changes when the page has to be drawn anew, but not with mere progress, nor with neighbours' results."""
         over = frozenset(job.job_id for job in self.jobs if job.state.is_final)
-        return frozenset(self.results), over, self.problem, self.preview
+        asked = {recipe.recipe_id for recipe in (*self.sweep, self.view.recipe)}
+        return frozenset(self.results) - (self.unasked - asked), over, self.problem, self.preview
 
     @property
     def curves(self) -> dict[Curve, dict[int, Recipe]]:
@@ -118,33 +136,77 @@ def _liveliness(job: Job) -> int:
     return 2 if job.state is JobState.RUNNING else 1
 
 
-def groups() -> tuple[str, str]:
-    """Names of this browser session's interactive and background work."""
+def _how_far(job: Job) -> tuple[int, bool, float, datetime]:
+    """The larger the further on; of those that are over the latest is the largest."""
+    alive = _liveliness(job)
+    return alive, job.preview is not None, job.progress if alive else 0.0, job.created_at
+
+
+def groups() -> tuple[str, str, str]:
+    """Names of this browser session's work: what is shown, the curves, and what may be wanted next."""
     name = state.session_id()
-    return f"explore-{name}", f"sweep-{name}"
+    return f"explore-{name}", f"sweep-{name}", f"ahead-{name}"
 
 
 def want(view: View) -> None:
     """Ask for the view's measurement and its curves; what was asked before and is not wanted is given up."""
-    asked = (view.recipe, view.model, view.settings.budget, view.curves, is_paused())
-    if st.session_state.get(_ASKED) == asked:
-        return
-    engine, (interactive, background) = jobs.get_engine(), groups()
-    control = control_of(view.recipe)
-    wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
-    engine.replace(wanted, group=interactive)
-    sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget, view.curves)
-    engine.replace(sweep, group=background, background=True)
-    st.session_state[_ASKED] = asked
+    engine, (interactive, background, _) = jobs.get_engine(), groups()
+    if st.session_state.get(_ASKED) != view.recipe:
+        control = control_of(view.recipe)
+        wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
+        engine.replace(wanted, group=interactive)
+        _turn_to(view)
+        st.session_state[_ASKED] = view.recipe
+    swept = (view.model, view.settings.budget, view.curves, is_paused())
+    if st.session_state.get(_SWEPT) != swept:
+        sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget, view.curves)
+        engine.replace(sweep, group=background, background=True)
+        st.session_state[_SWEPT] = swept
+
+
+def _turn_to(view: View) -> None:
+    """Note where the person goes, and give up what was begun ahead, unless it is measured now what they go to.
+
+    The job of the current setting then waits for that one and takes its result.
+    """
+    before: View = st.session_state.get(_SHOWN, view)
+    st.session_state[_SHOWN] = view
+    if before != view:
+        goes_on = before.model == view.model and not before.custom and not view.custom
+        st.session_state[_MOVE] = move_between(before.settings, view.settings) if goes_on else None
+    st.session_state.pop(_AHEAD, None)
+    engine, (*_, ahead) = jobs.get_engine(), groups()
+    begun = engine.store.jobs(ahead, UNFINISHED)
+    engine.cancel_jobs([j.job_id for j in begun if j.state is JobState.WAITING or j.recipe != view.recipe])
 
 
 def snapshot(view: View) -> Snapshot:
-    """Look at the store once."""
+    """Look at the store once. Where the current setting is measured, its neighbours are then measured ahead."""
     engine, now = jobs.get_engine(), revision()
-    found = [job for group in groups() for job in engine.jobs(group)]
+    interactive, background, ahead = groups()
+    found = [job for group in (interactive, background) for job in engine.jobs(group)]
+    begun = engine.store.jobs(ahead, UNFINISHED)
     results = {result.recipe_id: result for result in engine.store.results(view.model)}
     sweep = sweep_recipes(view.model, view.settings.budget, view.curves)
-    return Snapshot(now, view, results, tuple(found), sweep, engine.problem, is_paused())
+    unasked = frozenset(st.session_state.get(_UNASKED, ()))
+    seen = Snapshot(now, view, results, tuple(found), sweep, engine.problem, is_paused(), tuple(begun), unasked)
+    _work_ahead(seen)
+    return seen
+
+
+def _work_ahead(seen: Snapshot) -> None:
+    """Have the neighbours of the current setting measured, once it is measured itself and as long as it is shown."""
+    view, result = seen.view, seen.result
+    if result is None or view.custom or seen.paused or result.seconds > MAX_AHEAD_SECONDS:
+        return
+    if st.session_state.get(_AHEAD) == view.recipe:
+        return
+    st.session_state[_AHEAD] = view.recipe
+    last: Move | None = st.session_state.get(_MOVE)
+    near = [recipe for recipe in neighbours(view.model, view.settings, last) if recipe.recipe_id not in seen.results]
+    if near:
+        st.session_state[_UNASKED] = seen.unasked | {recipe.recipe_id for recipe in near[:MAX_AHEAD]}
+        jobs.get_engine().submit(near[:MAX_AHEAD], group=groups()[2], background=True)
 
 
 def revision() -> int:
@@ -158,20 +220,23 @@ def is_paused() -> bool:
 
 
 def pause() -> None:
-    """Stop the sweep; what was measured stays."""
+    """Stop the sweep and what is measured ahead; what was measured stays."""
     st.session_state[_PAUSED] = True
-    jobs.get_engine().cancel(groups()[1])
+    for group in groups()[1:]:
+        jobs.get_engine().cancel(group)
 
 
 def resume() -> None:
     """Measure the rest of the sweep, and try failed points again."""
     st.session_state[_PAUSED] = False
-    st.session_state.pop(_ASKED, None)
+    for asked in (_ASKED, _SWEPT):
+        st.session_state.pop(asked, None)
 
 
 def give_up(seen: Snapshot) -> None:
-    """Cancel the current setting's measurement, also where it is a point of a curve."""
-    jobs.get_engine().cancel_jobs([job.job_id for job in seen.jobs if job.recipe == seen.view.recipe])
+    """Cancel the current setting's measurement, also where it is a point of a curve or was begun ahead."""
+    every = (*seen.jobs, *seen.ahead)
+    jobs.get_engine().cancel_jobs([job.job_id for job in every if job.recipe == seen.view.recipe])
 
 
 def retry() -> None:

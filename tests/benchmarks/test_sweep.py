@@ -193,6 +193,12 @@ class TestTables:
         assert cells[4][1] == f"2,000 / {ours.onnx_bytes:,}"
         assert cells[7] == ["15.00 / 1.00"] * 2
 
+    def test_goals(self, rounds):
+        faster, floors, worse = benchmark.goals(rounds)
+        assert (faster.found, floors.found) == (15, 2) and not faster.is_reached and not floors.is_reached
+        below = sum(result.accuracy < 0.5 for result in rounds[0].ours.results.values())
+        assert worse.found == below and worse.is_reached == (below == 0)
+
     def test_json_has_everything_but_the_files(self, rounds):
         first = json.loads(json.dumps(benchmark.as_json(rounds)))[0]
         assert [point["stages"] for point in first["notebook"]] == [{"export": 10.0}] * 2

@@ -7,6 +7,8 @@ from fake_engine import FakeEngine
 from page_tools import ROOT, checked
 from streamlit.testing.v1 import AppTest
 
+from pages.components import advanced
+
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
 
 
@@ -30,11 +32,13 @@ def home(engine):
 
 @pytest.fixture
 def explore(engine):
-    """Opens the Explore page as a link with these query parameters does."""
+    """Opens the Explore page as a link with these query parameters does, with all groups of controls open or closed."""
 
-    def open_explore(**parameters):
+    def open_explore(*, groups_open=True, **parameters):
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         page.switch_page("pages/explore.py")
+        for group in (advanced.KEY, *map(advanced.key_of, advanced.GROUPS)):
+            page.session_state[group] = groups_open
         for key, value in parameters.items():
             page.query_params[key] = value
         return checked(page.run())

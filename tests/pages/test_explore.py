@@ -4,13 +4,13 @@ from dataclasses import fields, replace
 import pandas as pd
 import pytest
 from fake_engine import fabricate
-from page_tools import checked, progress
+from page_tools import checked, progress, rerun
 
 from compression.links import View, parameters_of
 from compression.recipe import make_recipe
 from compression.settings import Settings, neutral_settings, recipe_of
 from compression.sweeps import sweep_recipes
-from pages.components import charts, insight, state, table, work
+from pages.components import advanced, charts, insight, parts, state, table, work
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -58,7 +58,7 @@ def test_every_model_opens(explore, model):
 def test_moving_a_slider_measures_at_once_and_is_in_the_url(explore, engine, kind, field, value, step):
     page = explore()
     setting(page, kind, field).set_value(value)
-    checked(page.run())
+    rerun(page)
     assert url_recipe(page) == {"seed": 0, "steps": [step]}
     assert make_recipe(MODEL, [step]) in asked(engine)
     assert "accuracy" in texts([*page.success, *page.warning, *page.error])
@@ -68,9 +68,9 @@ def test_what_is_no_longer_wanted_is_given_up(explore, engine):
     engine.held = True
     page = explore()
     setting(page, "slider", "pruning_percent").set_value(50)
-    checked(page.run())
+    rerun(page)
     setting(page, "slider", "pruning_percent").set_value(60)
-    checked(page.run())
+    rerun(page)
     states = {
         job.recipe.steps[0].pruning_ratio: job.state.value
         for job in engine.store.jobs()
@@ -83,7 +83,7 @@ def test_the_curves_of_the_chosen_model_and_budget_are_measured_in_the_backgroun
     page = explore(model="mlp-digits")
     assert asked(engine, "sweep-") == list(sweep_recipes("mlp-digits", "none"))
     setting(page, "segmented_control", "budget").set_value("quick")
-    checked(page.run())
+    rerun(page)
     assert asked(engine, "sweep-")[-1] == sweep_recipes("mlp-digits", "quick")[-1]
 
 
@@ -91,11 +91,11 @@ def test_until_it_is_measured_it_is_an_estimate_and_then_not(explore, engine):
     engine.held = True
     page = explore()
     setting(page, "select_slider", "weight_bits").set_value(4)
-    checked(page.run())
+    rerun(page)
     assert "Estimated: about" in texts(page.info)
     assert [metric.value for metric in page.metric] == ["–"] * 4
     engine.release()
-    checked(page.run())
+    rerun(page)
     assert "Estimated" not in texts(page.info)
     assert all(metric.value.endswith("B") for metric in page.metric)
 
@@ -105,16 +105,16 @@ def test_accuracy_and_sizes_are_shown_before_the_latency_is_measured(explore, en
     engine.held = True
     setting(page, "slider", "pruning_percent").set_value(45)
     setting(page, "select_slider", "weight_bits").set_value(4)
-    checked(page.run())
+    rerun(page)
     before = page.session_state["progress_seen"].signature
     engine.half_measure()
-    checked(page.run())
+    rerun(page)
     assert page.session_state["progress_seen"].signature != before
     assert "Its latency is being measured" in texts(page.info)
     assert all(metric.value.endswith("B") for metric in page.metric)
     engine.held = False
     engine.release()
-    checked(page.run())
+    rerun(page)
     assert "being measured" not in texts(page.info)
 
 
@@ -133,7 +133,7 @@ def test_what_is_measured_while_the_page_is_drawn_is_not_missed(explore, engine,
 
     monkeypatch.setattr("pages.components.outcome.show_failures", measured_meanwhile)
     monkeypatch.setattr("pages.components.outcome.show_details", measured_meanwhile)
-    checked(page.run())
+    rerun(page)
     seen = page.session_state["progress_seen"]
     assert seen.result is not None or seen.revision != engine.store.revision()
 
@@ -161,10 +161,10 @@ def test_a_browsers_outdated_address_does_not_move_the_sliders_back(explore):
     page = explore(model=MODEL)
     old = dict(page.query_params)
     setting(page, "slider", "pruning_percent").set_value(50)
-    checked(page.run())
+    rerun(page)
     for key, value in old.items():
         page.query_params[key] = value
-    checked(page.run())
+    rerun(page)
     assert setting(page, "slider", "pruning_percent").value == 50
     assert url_recipe(page)["steps"]
 
@@ -174,7 +174,7 @@ def test_a_link_from_another_page_is_followed(explore):
     checked(page.switch_page("app.py").run())
     page.switch_page("pages/explore.py")
     page.query_params["model"] = "mlp-digits"
-    checked(page.run())
+    rerun(page)
     assert setting(page, "selectbox", "model").value == "mlp-digits"
 
 
@@ -184,7 +184,7 @@ def test_a_custom_recipe_is_measured_until_a_control_is_moved(explore, engine):
     assert "custom recipe" in texts(page.caption)
     assert make_recipe(MODEL, steps) in asked(engine)
     setting(page, "slider", "student_percent").set_value(50)
-    checked(page.run())
+    rerun(page)
     assert "custom recipe" not in texts(page.caption)
     assert len(url_recipe(page)["steps"]) == 2
 
@@ -203,7 +203,7 @@ def test_a_bad_link_says_what_is_wrong_and_opens_the_default(explore, parameters
     assert words in texts(page.error)
     assert setting(page, "selectbox", "model").value == MODEL
     setting(page, "slider", "pruning_percent").set_value(50)
-    checked(page.run())
+    rerun(page)
     assert words not in texts(page.error)
 
 
@@ -211,7 +211,7 @@ def test_a_failed_setting_says_why(explore, engine):
     engine.failing = "quantization"
     page = explore()
     setting(page, "select_slider", "weight_bits").set_value(4)
-    checked(page.run())
+    rerun(page)
     assert "quantization went wrong: choose something milder" in texts(page.error)
     assert "7 points failed" in [expander.label for expander in page.expander]
     assert "channels" in str(page.dataframe[0].value["setting"].tolist())
@@ -233,12 +233,12 @@ def test_the_sweep_can_be_cancelled_and_resumed(explore, engine):
     total = len(sweep_recipes(MODEL, "none"))
     assert any(f"0 of {total} points" in words for words in progress(page))
     page.button(key="progress_pause").click()
-    checked(page.run())
+    rerun(page)
     assert not [job for job in engine.store.jobs() if job.background and not job.state.is_final]
     assert any("stopped" in words for words in progress(page))
     engine.held = False
     page.button(key="progress_resume").click()
-    checked(page.run())
+    rerun(page)
     assert f"Curves: {total} of {total} points measured" in progress(page)
 
 
@@ -246,13 +246,13 @@ def test_the_current_measurement_can_be_cancelled_and_asked_again(explore, engin
     engine.held = True
     page = explore()
     setting(page, "select_slider", "weight_bits").set_value(4)
-    checked(page.run())
+    rerun(page)
     page.button(key="progress_give_up").click()
-    checked(page.run())
+    rerun(page)
     assert "you cancelled it" in texts(page.warning)
     engine.held = False
     page.button(key="progress_retry").click()
-    checked(page.run())
+    rerun(page)
     assert "Estimated" not in texts(page.info)
     assert recipe_of(MODEL, Settings(weight_bits=4)).recipe_id in engine.store.by_id
 
@@ -410,7 +410,7 @@ def test_every_advanced_control_is_measured_and_in_the_url(explore, engine, star
         control = setting(page, KIND.get(field, "selectbox"), field)
         assert not control.disabled, field
         control.set_value(value)
-    checked(page.run())
+    rerun(page)
     wanted = make_recipe(MODEL, steps, moves.get("seed", 0))
     assert make_recipe(MODEL, url_recipe(page)["steps"], url_recipe(page)["seed"]) == wanted
     assert wanted in asked(engine)
@@ -451,9 +451,112 @@ def test_only_controls_of_the_chosen_way_are_shown_and_the_others_keep_their_pos
     assert state.SETTING + "pattern" not in shown
     for remove in ("weights", "channels"):
         setting(page, "segmented_control", "remove").set_value(remove)
-        checked(page.run())
+        rerun(page)
     assert setting(page, "selectbox", "importance").value == "l1"
     assert url_recipe(page)["steps"] == [{"technique": "channel_pruning", "pruning_ratio": 0.5, "importance": "l1"}]
+
+
+HIDDEN = Settings(50, importance="l1", coding="huffman", activation_bits=None, epochs=2.0)
+
+
+def test_closed_groups_draw_nothing_and_keep_their_settings(explore, engine):
+    page = explore(groups_open=False, **parameters_of(View(MODEL, HIDDEN)))
+    drawn = {control.key for kind in (*KINDS, "selectbox") for control in getattr(page, kind)}
+    fields_drawn = {key.removeprefix(state.SETTING) for key in drawn if key and key.startswith(state.SETTING)}
+    assert fields_drawn == {"model", "pruning_percent", "weight_bits", "student_percent", "budget"}
+    setting(page, "slider", "pruning_percent").set_value(60)
+    rerun(page)
+    moved = replace(page.session_state["view"].settings, pruning_percent=50)
+    assert recipe_of(MODEL, moved) == recipe_of(MODEL, HIDDEN)
+    assert recipe_of(MODEL, replace(HIDDEN, pruning_percent=60)) in asked(engine)
+
+
+def test_a_group_that_is_opened_shows_what_the_view_says(explore):
+    page = explore(groups_open=False, **parameters_of(View(MODEL, HIDDEN)))
+    page.session_state[advanced.KEY] = True
+    page.session_state[advanced.key_of("File")] = True
+    rerun(page)
+    assert setting(page, "selectbox", "coding").value == "huffman"
+    assert not [control for control in page.selectbox if control.key == state.SETTING + "importance"]
+    page.session_state[advanced.key_of("File")] = False
+    rerun(page)
+    assert page.session_state["view"].settings.coding == "huffman"
+    assert {"technique": "entropy_coding", "coding": "huffman"} in url_recipe(page)["steps"]
+
+
+def test_a_move_does_not_draw_what_it_cannot_change(explore, engine):
+    page = explore(groups_open=False)
+    engine.held = True
+    whole = {"html", "page_link", "popover"}
+    assert all(page.get(kind) for kind in whole)
+    setting(page, "slider", "pruning_percent").set_value(45)
+    checked(page.run())
+    assert not any(page.get(kind) for kind in whole)
+    assert not [control for control in page.selectbox if control.key == state.SETTING + "model"]
+    assert len(page.get("bidi_component")) == 2
+    parts_alone = (texts(page.info), texts(page.caption), [metric.value for metric in page.metric], progress(page))
+    assert "Estimated: about" in parts_alone[0]
+    assert "45 % of channels" in parts_alone[1]
+    checked(page.run())
+    assert texts(page.info) == parts_alone[0]
+    assert set(parts_alone[1].split(" | ")) <= set(texts(page.caption).split(" | "))
+    assert [metric.value for metric in page.metric] == parts_alone[2]
+    assert set(parts_alone[3]) <= set(progress(page))
+
+
+def test_a_move_draws_the_charts_before_it_asks_for_the_measurement(explore, monkeypatch):
+    page = explore()
+    calls = []
+    show_pair, want = charts.show_pair, work.want
+    monkeypatch.setattr("pages.components.charts.show_pair", lambda seen: (calls.append("charts"), show_pair(seen)))
+    monkeypatch.setattr("pages.components.work.want", lambda view: (calls.append("want"), want(view)))
+    setting(page, "slider", "pruning_percent").set_value(45)
+    checked(page.run())
+    assert calls[:2] == ["charts", "want"]
+    assert calls[2:] == ["charts", "want"], "it was measured at once, so the charts are drawn with it"
+
+
+def test_a_point_that_lands_while_the_charts_are_drawn_is_on_them(explore, engine, monkeypatch):
+    page = explore()
+    engine.held = True
+    drawn, show_pair = [], charts.show_pair
+
+    def meanwhile(seen):
+        show_pair(seen)
+        drawn.append(seen.result)
+        engine.held = False
+        engine.release()
+
+    setting(page, "slider", "pruning_percent").set_value(45)
+    setting(page, "select_slider", "weight_bits").set_value(4)
+    monkeypatch.setattr("pages.components.charts.show_pair", meanwhile)
+    checked(page.run())
+    assert drawn[0] is None
+    assert drawn[-1] is not None
+
+
+def test_the_table_is_made_anew_only_for_other_results():
+    results = [fabricate(recipe_of(MODEL, Settings(weight_bits=bits))) for bits in (4, 5, 6)]
+    frame = table.rows_of(results)
+    assert table.rows_of(list(results)) is frame
+    assert len(table.rows_of(results[:2])) == 2
+    other = [*results[:2], fabricate(recipe_of(MODEL, Settings(weight_bits=6)), stored_bytes=7)]
+    assert table.rows_of(other)["stored_kb"].tolist()[-1] == 0.007
+
+
+def test_a_click_on_explore_does_not_lead_back_from_another_page(explore, engine):
+    page = explore()
+    seen = page.session_state["parts_seen"]
+    session = {"page": state.EXPLORE}
+    clicked = recipe_of(MODEL, Settings(weight_bits=4)).recipe_id
+    assert clicked in seen.results
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamlit.session_state", session)
+        patch.setattr("streamlit.rerun", lambda parts: session.update(redrawn=parts))
+        charts._clicked(clicked, seen)
+    assert session["redrawn"] == list(parts.PARTS)
+    assert not session["chart_clicked"]
+    assert session["view"].settings.weight_bits == 4
 
 
 def test_a_pattern_says_that_it_fixes_the_zeros(explore):
@@ -474,7 +577,7 @@ def test_a_slimmable_student_is_offered_where_there_is_one(explore, monkeypatch)
     assert offered in setting(page, "selectbox", "student").options
     assert setting(page, "selectbox", "student").value == "slimmable"
     setting(page, "slider", "student_percent").set_value(50)
-    checked(page.run())
+    rerun(page)
     assert url_recipe(page)["steps"] == [{"technique": "slimmable_student", "width_mult": 0.5}]
     assert "No training" in texts(page.caption)
 
@@ -484,12 +587,12 @@ def test_the_student_slider_goes_as_low_as_there_are_students(explore):
     slider = setting(page, "slider", "student_percent")
     assert (slider.min, slider.max) == (25, 100)
     setting(page, "selectbox", "student").set_value("same")
-    checked(page.run())
+    rerun(page)
     setting(page, "slider", "student_percent").set_value(10)
-    checked(page.run())
+    rerun(page)
     assert url_recipe(page)["steps"][0]["width_mult"] == 0.1
     setting(page, "selectbox", "student").set_value("slimmable")
-    checked(page.run())
+    rerun(page)
     assert setting(page, "slider", "student_percent").value == 25
     assert url_recipe(page)["steps"] == [{"technique": "slimmable_student", "width_mult": 0.25}]
 
@@ -497,7 +600,7 @@ def test_the_student_slider_goes_as_low_as_there_are_students(explore):
 def test_another_model_drops_what_it_does_not_have(explore):
     page = explore(**parameters_of(View(MODEL, Settings(student_percent=50, teachers=("resnet8-mnist5k",)))))
     setting(page, "selectbox", "model").set_value("mlp-digits")
-    checked(page.run())
+    rerun(page)
     assert setting(page, "multiselect", "teachers").value == []
     assert "teachers" not in url_recipe(page)["steps"][0]
 
@@ -507,7 +610,7 @@ def test_back_to_defaults_keeps_the_sliders(explore):
     button = page.button(key="reset_advanced")
     assert "2 advanced settings changed" in button.help
     button.click()
-    checked(page.run())
+    rerun(page)
     assert page.session_state["view"].settings == replace(neutral_settings(MODEL), pruning_percent=50, weight_bits=4)
     assert setting(page, "selectbox", "coding").value == "context"
     assert page.button(key="reset_advanced").disabled
@@ -516,7 +619,7 @@ def test_back_to_defaults_keeps_the_sliders(explore):
 def test_chosen_curves_are_measured_and_in_the_link(explore, engine):
     page = explore()
     page.pills(key=state.SETTING + "curves").set_value(["quantization", "low_rank"])
-    checked(page.run())
+    rerun(page)
     assert page.query_params["curves"] in ("quantization,low_rank", ["quantization,low_rank"])
     recipes = sweep_recipes(MODEL, "none", ("quantization", "low_rank"))
     assert asked(engine, "sweep-")[-len(recipes) :] == list(recipes)
@@ -527,13 +630,13 @@ def test_a_link_opens_its_curves(explore):
     page = explore(model=MODEL, curves="weight_sharing")
     assert page.pills(key=state.SETTING + "curves").value == ["weight_sharing"]
     setting(page, "slider", "pruning_percent").set_value(50)
-    checked(page.run())
+    rerun(page)
     assert page.session_state["view"].curves == ("weight_sharing",)
 
 
 def opened(page, part):
     page.session_state[insight.KEY] = part
-    return checked(page.run())
+    return rerun(page)
 
 
 def shown_html(page):
@@ -560,7 +663,7 @@ def test_what_it_costs_to_run_is_a_model_with_visible_assumptions(explore):
     assert "model, not a measurement" in texts(page.caption)
     page.segmented_control(key="costs_memory").set_value("dram")
     page.number_input(key="costs_intensity").set_value(0.0)
-    checked(page.run())
+    rerun(page)
     now = {metric.label: metric.value for metric in page.metric}
     assert now["Energy an image"] != costs["Energy an image"].value
     assert now["Carbon a million images"] == "0 ng"
@@ -596,7 +699,7 @@ def test_a_student_says_how_long_it_trains(explore):
 def test_changing_the_model_keeps_the_sliders(explore):
     page = explore(**parameters_of(View(MODEL, Settings(pruning_percent=50))))
     setting(page, "selectbox", "model").set_value("mlp-digits")
-    checked(page.run())
+    rerun(page)
     assert setting(page, "slider", "pruning_percent").value == 50
     assert page.session_state["view"] == View("mlp-digits", Settings(pruning_percent=50))
 

@@ -1,0 +1,94 @@
+"""All speed benchmarks one after the other, and one table of what they are to reach.
+
+    python -m benchmarks [PART ...] [--markdown OUT.md]
+
+Each part runs in a process of its own, prints its own tables, and is shorter here than when it is run alone: fewer
+rounds of the same things. All together take a quarter of an hour on two cores. Close other programs first: the
+ratios are paired, but nothing is quick on a machine that is busy. A part that fails is named, and the others go on.
+
+    sweep      19 points of pruning and quantization: against a notebook, and against the bare runtime
+    slider     from a key press to the changed chart, in Chromium
+    start      from the command to a usable page and a measured point; memory
+    training   fine-tuning against a plain PyTorch loop
+    parallel   two workers against one; latencies while others train
+    growth     with parameters, points, images and stored results
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.goals import Goal, markdown_of, table_of
+from compression.machine import describe_machine
+
+PARTS = ("sweep", "slider", "start", "training", "parallel", "growth")
+
+WIDE = 200
+"""Characters a line where no terminal says how wide it is."""
+
+
+def bench(part: str) -> list[Goal]:
+    """Run one part in this process."""
+    found: list[Goal] = importlib.import_module(f"benchmarks.{part}").bench()
+    return found
+
+
+def bench_alone(part: str) -> list[Goal]:
+    """Run one part in a process of its own, which inherits neither threads nor memory."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(bench, part).result()
+
+
+def conditions() -> str:
+    """Machine, versions and date, in a line."""
+    machine = describe_machine()
+    versions = ", ".join(f"{name} {machine.versions[name]}" for name in ("torch", "onnxruntime"))
+    return f"{machine.cpu}, {os.cpu_count()} cores; {versions}; {datetime.now(UTC):%Y-%m-%d}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 1 where a part failed; goals that are not reached are no failure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("--markdown", type=Path, metavar="OUT.md", help="write the table here too")
+    options = parser.parse_args(arguments)
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    goals, failed = _run(options.parts or PARTS, console)
+    console.print(f"\n{conditions()}", table_of(goals), sep="\n", soft_wrap=True)
+    if options.markdown:
+        options.markdown.write_text(f"{conditions()}\n\n{markdown_of(goals)}")
+    return 1 if failed else 0
+
+
+def _run(parts: Sequence[str], console: Console) -> tuple[list[Goal], list[str]]:
+    """What all parts found, and the names of those that failed."""
+    goals: list[Goal] = []
+    failed = []
+    for part in parts:
+        console.rule(part)
+        started = time.monotonic()
+        try:
+            goals += bench_alone(part)
+        except Exception as error:  # one part's trouble is no reason to lose the others' numbers
+            console.print(f"{part} failed: {type(error).__name__}: {error}", soft_wrap=True)
+            failed.append(part)
+        console.print(f"({time.monotonic() - started:.0f} s)")
+    return goals, failed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

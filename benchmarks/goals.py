@@ -1,0 +1,53 @@
+"""What each benchmark is to reach, and what it found: lines of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A number that was found, and the one that it should not exceed (or fall below, where more is better).
+
+    `note` says what the bare number does not: the absolute time behind a ratio, say.
+    """
+
+    part: str
+    what: str
+    found: float
+    goal: float
+    unit: str = ""
+    more_is_better: bool = False
+    note: str = ""
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the number found is as good as the goal, or better."""
+        return self.found >= self.goal if self.more_is_better else self.found <= self.goal
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The line in words: part, what, found, goal, whether it is reached, note."""
+        bound = "≥" if self.more_is_better else "≤"
+        found, goal = (f"{number:.3g} {self.unit}".rstrip() for number in (self.found, self.goal))
+        return self.part, self.what, found, f"{bound} {goal}", "yes" if self.is_reached else "no", self.note
+
+
+COLUMNS = ("part", "what", "found", "goal", "reached", "")
+
+
+def table_of(goals: Iterable[Goal]) -> Table:
+    """For a terminal."""
+    table = Table(*COLUMNS, box=None)
+    for goal in goals:
+        table.add_row(*goal.cells)
+    return table
+
+
+def markdown_of(goals: Sequence[Goal]) -> str:
+    """For a document."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *(goal.cells for goal in goals)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
