@@ -135,12 +135,18 @@ def input_rows(layer: WeightedLayer, x: Tensor, y_shape: Sequence[int]) -> Tenso
     if isinstance(layer, nn.Linear):
         return x[None]
     image, *corner = _positions(tuple(y_shape))
+    _, channels, height, width = x.shape
     (row, row_there), (column, column_there) = (
-        _taps(layer, dim, start, x.shape[2 + dim]) for dim, start in enumerate(corner)
+        _taps(layer, dim, start, size) for dim, (start, size) in enumerate(zip(corner, (height, width), strict=True))
     )
-    patches = x.permute(0, 2, 3, 1)[image[:, None, None], row[:, :, None], column[:, None, :]]
-    patches = patches * (row_there[:, :, None] & column_there[:, None, :])[..., None]  # padding is zeros
-    return by_group(patches.permute(0, 3, 1, 2).flatten(1), layer.groups)
+    pixels = image[:, None, None] * (height * width) + row[:, :, None] * width + column[:, None, :]
+    there = (row_there[:, :, None] & column_there[:, None, :]).flatten(1)
+    rows = x.permute(0, 2, 3, 1).reshape(-1, channels)  # of memory, where a pixel's channels lie together
+    found = rows.index_select(0, pixels.flatten())
+    patches = found.reshape(len(image), -1, channels).transpose(1, 2)
+    if not there.all():
+        patches = patches * there[:, None]  # padding is zeros
+    return by_group(patches.reshape(len(image), -1), layer.groups)
 
 
 def _taps(layer: nn.Conv2d, dim: int, position: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -36,10 +36,10 @@ BIAS_CORRECTION_BITS = 4
 INTEGER_BITS = (1, 2, 3, 4, 5, 6, 7, 8)
 """What a layer may get with mixed precision."""
 
-FINE_BITS = 8
+FINE_BITS = 7
 """Bits from which, with a scale for each channel, the nearest code is as good as one fitted to the layer's answers:
-no sample model, whole or pruned, with float or 8-bit activations, then differs by more than its validation images can
-show. Fitting takes three to twenty times as long."""
+no sample model, whole, without half of its channels or with 80 % zeros, then differs by more than its validation images
+can show. With 6 bits a pruned ResNet-20 loses 0.9 %. Fitting takes three to twenty times as long."""
 
 SENSITIVITY_IMAGES = 64
 """Divergences of predictions are smooth: 128 images give the same bits to the layers of the sample models."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,8 +27,9 @@ _SHOWN, _MOVE, _AHEAD, _UNASKED = "work_shown", "work_move", "work_ahead", "work
 MEASURING_SECONDS = 2.0
 """Guess of what a point costs besides training, until one was measured."""
 
-MAX_AHEAD = 4
-"""Settings measured ahead: one slider's two neighbours and another's. Most are given up unseen."""
+MAX_AHEAD = max(1, min(4, (os.cpu_count() or 1) - 1))
+"""Settings measured ahead: as many as there are processors beside the one that a person's next setting needs, so that
+the likeliest is not held up by the others. Most are given up unseen."""
 
 MAX_AHEAD_SECONDS = 10.0
 """A setting that took longer than this has neighbours that cost more than the chance of being wanted is worth."""

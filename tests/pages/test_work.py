@@ -71,6 +71,12 @@ def measured_but_for_its_neighbours(engine, view):
     return work.snapshot(view)
 
 
+@pytest.fixture(autouse=True)
+def five_processors(monkeypatch):
+    """The number of settings measured ahead depends on the machine."""
+    monkeypatch.setattr(work, "MAX_AHEAD", 4)
+
+
 class TestAhead:
     def test_neighbours_are_asked_for_when_the_setting_is_measured(self, engine):
         engine.held = True
@@ -81,6 +87,13 @@ class TestAhead:
         expected = ({"pruning_percent": 50}, {"pruning_percent": 40}, {"weight_bits": 4}, {"weight_bits": 6})
         assert ahead(engine) == [recipe_at(**change) for change in expected]
         assert all(job.background for job in engine.store.jobs() if job.group.startswith("ahead-"))
+
+    def test_only_the_likeliest_where_there_is_no_room_for_more(self, engine, monkeypatch):
+        monkeypatch.setattr(work, "MAX_AHEAD", 1)
+        shown(at(pruning_percent=40))
+        engine.submitted.clear()
+        shown(at())
+        assert ahead(engine) == [recipe_at(pruning_percent=50)]
 
     def test_they_are_asked_for_once(self, engine):
         measured_but_for_its_neighbours(engine, at())

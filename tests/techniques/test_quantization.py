@@ -101,7 +101,8 @@ def test_eight_bits_cost_hardly_any_accuracy(name, context_of):
     ("settings", "same_as"),
     [
         ({"weight_bits": 8}, "nearest"),
-        ({"weight_bits": 7}, "gptq"),
+        ({"weight_bits": 7}, "nearest"),
+        ({"weight_bits": 6}, "gptq"),
         ({"weight_bits": 3}, "gptq"),
         ({"weight_bits": 8, "granularity": "tensor"}, "gptq"),
         ({"weight_bits": 8, "mixed_precision": True}, "gptq"),
