@@ -8,6 +8,7 @@ from torch import fx, nn
 
 from compression.network import ActivationQuantizer, Affine, Half, clone, module_of, restrict, trace, weighted_layers
 from compression.primitives.batch_norm import fold_batch_norm
+from compression.primitives.calibration import quantization_points, sample_activations
 from sample_models.catalogue import find_model
 
 torch.set_num_threads(1)  # many small tensors: threads would only wait for each other
@@ -116,3 +117,8 @@ class _Ranges(fx.Interpreter):
 
     def __call__(self, x: torch.Tensor) -> object:
         return self.run(x)
+
+
+def samples_of(model: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, torch.Tensor]:
+    """What activations are on images `x`, wherever they would be rounded."""
+    return sample_activations(model, quantization_points(model), x, lambda: None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor, fx, nn
@@ -12,7 +12,10 @@ from compression.primitives.affine import fit_affine
 
 CALIBRATION_BATCH = 64
 SAMPLES_PER_BATCH = 16384
-"""Values of one activation that are looked at in each batch; the extremes are always among them."""
+"""Values of one activation that are looked at for so many images; the extremes are always among them."""
+
+Samples = dict[fx.Node, Tensor]
+"""Values that a node took on some images: the two extremes, and up to `SAMPLES_PER_BATCH` for `CALIBRATION_BATCH`."""
 
 BINS = 4096
 """Bins in which those values are counted before scales are tried on them: sixteen for each step of eight bits."""
@@ -31,22 +34,26 @@ def quantization_points(model: fx.GraphModule) -> list[fx.Node]:
     return [node for node in model.graph.nodes if node not in logits and _needs_quantizer(model, node)]
 
 
-def insert_quantizers(model: fx.GraphModule, x: Tensor, bits: int, check_cancelled: Callable[[], None]) -> None:
-    """Put an `ActivationQuantizer`, fitted on images `x` (N x C x H x W), behind each of those nodes, in place."""
-    points = quantization_points(model)
-    samples = sample_activations(model, points, x, check_cancelled)
-    for number, node in enumerate(points):
+def linear_inputs(model: fx.GraphModule) -> list[fx.Node]:
+    """The nodes whose output linear layers read, where ranges are found for each image."""
+    return list({n.all_input_nodes[0]: None for n in model.graph.nodes if isinstance(module_of(model, n), nn.Linear)})
+
+
+def insert_quantizers(model: fx.GraphModule, samples: Samples, bits: int, check_cancelled: Callable[[], None]) -> None:
+    """Put an `ActivationQuantizer`, fitted on samples of its values, behind each of these nodes, in place."""
+    for number, (node, values) in enumerate(samples.items()):
         check_cancelled()
-        _insert_after(model, node, f"quantizer_{number}", fit_quantizer(samples[node], bits), list(node.users))
+        _insert_after(model, node, f"quantizer_{number}", fit_quantizer(values, bits), list(node.users))
     model.recompile()
 
 
-def insert_dynamic_quantizers(model: fx.GraphModule, x: Tensor, bits: int, check_cancelled: Callable[[], None]) -> None:
-    """Put a `DynamicQuantizer` before each linear layer, in place, its zero point fitted on images `x`."""
-    points = list({n.all_input_nodes[0]: None for n in model.graph.nodes if isinstance(module_of(model, n), nn.Linear)})
-    samples = sample_activations(model, points, x, check_cancelled)
-    for number, node in enumerate(points):
-        quantizer = DynamicQuantizer(fit_quantizer(samples[node], bits).zero_point, bits)
+def insert_dynamic_quantizers(model: fx.GraphModule, samples: Samples, bits: int) -> None:
+    """Put a `DynamicQuantizer` between each of these nodes and the linear layers that read it, in place.
+
+    Its zero point is fitted on samples of the node's values.
+    """
+    for number, (node, values) in enumerate(samples.items()):
+        quantizer = DynamicQuantizer(fit_quantizer(values, bits).zero_point, bits)
         readers = [user for user in node.users if isinstance(module_of(model, user), nn.Linear)]
         _insert_after(model, node, f"quantizer_{number}", quantizer, readers)
     model.recompile()
@@ -78,30 +85,53 @@ def _counted(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sample_activations(
-    model: fx.GraphModule, nodes: Collection[fx.Node], x: Tensor, check_cancelled: Callable[[], None]
-) -> dict[fx.Node, Tensor]:
-    """Run images `x` through the model; returns up to `SAMPLES_PER_BATCH` values a batch for each node."""
-    sampler = _Sampler(model, nodes)
+    model: fx.GraphModule, nodes: Sequence[fx.Node], x: Tensor, check_cancelled: Callable[[], None]
+) -> Samples:
+    """Run images `x` (N x C x H x W) through the model, and look at these nodes."""
+    sampler = Sampler(nodes)
+    interpreter = _Interpreter(model, sampler)
     with torch.no_grad():
         for batch in torch.split(x, CALIBRATION_BATCH):
             check_cancelled()
-            sampler.run(batch)
-    return {node: torch.cat(parts) for node, parts in sampler.samples.items()}
+            interpreter.run(batch)
+    return sampler.samples()
 
 
-class _Sampler(fx.Interpreter):
-    """Keeps evenly spaced values and the two extremes of each watched node."""
+class Sampler:
+    """Keeps evenly spaced values and the two extremes of some nodes; of the first `images` where that is given."""
 
-    def __init__(self, model: fx.GraphModule, nodes: Collection[fx.Node]) -> None:
+    def __init__(self, nodes: Sequence[fx.Node], images: int | None = None) -> None:
+        self._parts: dict[fx.Node, list[Tensor]] = {node: [] for node in nodes}
+        self._images = images
+
+    def see(self, node: fx.Node, value: Tensor) -> None:
+        """Look at the node's value for some images (N x ...), if it is one of those."""
+        if node not in self._parts:
+            return
+        seen = value[: self._images]
+        if seen.dim() == 4 and seen.is_contiguous(memory_format=torch.channels_last):
+            seen = seen.permute(0, 2, 3, 1)  # as it lies in memory: the order does not matter
+        flat = seen.flatten()
+        wanted = SAMPLES_PER_BATCH * -(-len(seen) // CALIBRATION_BATCH)
+        self._parts[node] += [flat[:: max(1, len(flat) // wanted)].clone(), torch.stack(flat.aminmax())]
+
+    def samples(self) -> Samples:
+        """What was seen, by node."""
+        return {node: torch.cat(parts) for node, parts in self._parts.items()}
+
+
+class _Interpreter(fx.Interpreter):
+    """Shows every value to a sampler."""
+
+    def __init__(self, model: fx.GraphModule, sampler: Sampler) -> None:
         super().__init__(model)
-        self.samples: dict[fx.Node, list[Tensor]] = {node: [] for node in nodes}
+        self._sampler = sampler
 
     def run_node(self, n: fx.Node) -> object:
         """Compute one node and look at its value."""
         value = super().run_node(n)
-        if n in self.samples:
-            flat = value.flatten()
-            self.samples[n] += [flat[:: max(1, len(flat) // SAMPLES_PER_BATCH)], torch.stack(flat.aminmax())]
+        if isinstance(value, Tensor):
+            self._sampler.see(n, value)
         return value
 
 

@@ -17,6 +17,9 @@ from compression.primitives.moments import by_group, has_patches, input_rows, sa
 MOST_FEATURES = 8192
 """Inputs of one output beyond which a layer is not visited: its matrix of products would fill half a gigabyte."""
 
+Watch = Callable[[fx.Node, Tensor], None]
+"""Is shown the value of each node of the changed network."""
+
 Rows = tuple[Tensor, Tensor]
 """Inputs (groups x rows x features) and answers (groups x rows x outputs) at the same positions."""
 
@@ -37,13 +40,17 @@ def can_visit(layer: WeightedLayer) -> bool:
 
 
 def layers_in_turn(
-    original: fx.GraphModule, changed: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None] = lambda: None
+    original: fx.GraphModule,
+    changed: fx.GraphModule,
+    x: Tensor,
+    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = lambda node, value: None,
 ) -> Iterator[Visit]:
     """Run both networks (same graph) on images `x` (N x C x H x W), stopping at every layer that can be visited.
 
     Whoever takes a visit changes its layer in place; inputs of the next layer come from the changed one, and
     answers from the original network. A layer that is called several times is visited once, with the inputs
-    that it gets in the original.
+    that it gets in the original. `watch` sees all values, those behind a layer when it has been changed.
     """
     values: Values = {}
     tied = _rows_of_tied(original, x, check_cancelled)
@@ -61,6 +68,7 @@ def layers_in_turn(
                 yield Visit(name, layer, *(tied.get(name) or _rows(layer, inputs, wanted, node.meta["shape"])))
         with torch.no_grad():
             values[node.name] = evaluate_node(changed, node, values, x)
+        watch(node, values[node.name])
         for read in finished[node]:
             del values[read]
 

@@ -23,7 +23,15 @@ from compression.primitives.affine import fit_affine
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.primitives.bias_correction import correct_biases
 from compression.primitives.bit_allocation import allocate_bits, bit_losses
-from compression.primitives.calibration import insert_dynamic_quantizers, insert_quantizers
+from compression.primitives.calibration import (
+    Sampler,
+    Samples,
+    insert_dynamic_quantizers,
+    insert_quantizers,
+    linear_inputs,
+    quantization_points,
+    sample_activations,
+)
 from compression.primitives.equalization import equalize
 from compression.primitives.layerwise import Visit, can_visit, layers_in_turn
 from compression.primitives.rounding import layer_problem, round_layer
@@ -46,6 +54,9 @@ SENSITIVITY_IMAGES = 64
 
 Bits = dict[str, int]
 """Bits a weight, by layer."""
+
+Rounded = tuple[fx.GraphModule, Samples | None]
+"""The network with rounded weights, and what its activations are on calibration images where that is known."""
 
 
 def quantization(model: fx.GraphModule, step: Quantization, context: Context) -> fx.GraphModule:
@@ -74,9 +85,9 @@ def quantization(model: fx.GraphModule, step: Quantization, context: Context) ->
         raise NotApplicable("No two layers of this network are neighbours with only a ReLU between. Set equalize off.")
     bits = _bits_of_layers(reference, step, x, context)
     context.report(0.1, "rounding weights")
-    quantized = _ROUNDERS[_method(step)](reference, bits, step, context)
+    quantized, samples = _ROUNDERS[_method(step)](reference, bits, step, context)
     context.report(0.9, "rounding activations")
-    _quantize_activations(quantized, step, x, context)
+    _quantize_activations(quantized, samples, step, context)
     context.report(1, "quantized")
     return quantized
 
@@ -123,15 +134,15 @@ def _bits_of_layers(model: fx.GraphModule, step: Quantization, x: Tensor, contex
 # --- weights -----------------------------------------------------------------------------------------------------
 
 
-def _to_sixteen_bits(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> fx.GraphModule:
+def _to_sixteen_bits(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> Rounded:
     quantized = clone(reference)
     for layer in weighted_layers(quantized).values():
         context.check_cancelled()
         restrict(layer, grid=Half() if step.float_format == "float16" else BrainFloat())
-    return quantized
+    return quantized, None
 
 
-def _to_nearest(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> fx.GraphModule:
+def _to_nearest(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> Rounded:
     """Each weight to its nearest code; then biases make up for the shift, where that helps."""
     quantized = clone(reference)
     for name, layer in weighted_layers(quantized).items():
@@ -139,22 +150,27 @@ def _to_nearest(reference: fx.GraphModule, bits: Bits, step: Quantization, conte
         restrict(layer, grid=_grid(layer, bits[name], step))
     if min(bits.values()) <= BIAS_CORRECTION_BITS:
         x = torch.from_numpy(context.dataset.calibration.x)
-        return correct_biases(reference, quantized, x, context.check_cancelled)
-    return quantized
+        return correct_biases(reference, quantized, x, context.check_cancelled), None
+    return quantized, None
 
 
-def _in_turn(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> fx.GraphModule:
-    """Layer after layer, each fitted to what it answered before; layers that cannot be fitted: to the nearest."""
+def _in_turn(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> Rounded:
+    """Layer after layer, each fitted to what it answered before; layers that cannot be fitted: to the nearest.
+
+    The images begin with those for calibration, so that activations are seen on the way.
+    """
     quantized = clone(reference)
     layers = weighted_layers(quantized)
     for name, layer in layers.items():
         if not can_visit(layer):
             restrict(layer, grid=_grid(layer, bits[name], step))
-    visits = layers_in_turn(reference, quantized, fitting_images(context.dataset), context.check_cancelled)
+    sampler = Sampler(_activations(quantized, step), len(context.dataset.calibration))
+    x = fitting_images(context.dataset)
+    visits = layers_in_turn(reference, quantized, x, context.check_cancelled, sampler.see)
     for done, visit in enumerate(visits, 1):
         _fit(visit, bits[visit.name], step, context)
         context.report((1 + 8 * done / len(layers)) / 10, f"rounded {visit.name}")
-    return quantized
+    return quantized, sampler.samples()
 
 
 def _fit(visit: Visit, bits: int, step: Quantization, context: Context) -> None:
@@ -187,7 +203,7 @@ def _grid(layer: WeightedLayer, bits: int, step: Quantization) -> Affine:
     )
 
 
-_ROUNDERS: dict[str, Callable[[fx.GraphModule, Bits, Quantization, Context], fx.GraphModule]] = {
+_ROUNDERS: dict[str, Callable[[fx.GraphModule, Bits, Quantization, Context], Rounded]] = {
     "16-bit": _to_sixteen_bits,
     "nearest": _to_nearest,
     "mse": _to_nearest,
@@ -199,8 +215,20 @@ _ROUNDERS: dict[str, Callable[[fx.GraphModule, Bits, Quantization, Context], fx.
 # --- activations -------------------------------------------------------------------------------------------------
 
 
-def _quantize_activations(model: fx.GraphModule, step: Quantization, x: Tensor, context: Context) -> None:
+def _activations(model: fx.GraphModule, step: Quantization) -> list[fx.Node]:
+    """The nodes whose values are to be rounded."""
+    if step.activation_bits is None:
+        return []
+    return quantization_points(model) if step.activations == "static" else linear_inputs(model)
+
+
+def _quantize_activations(model: fx.GraphModule, samples: Samples | None, step: Quantization, context: Context) -> None:
     if step.activation_bits is None:
         return
-    insert = insert_quantizers if step.activations == "static" else insert_dynamic_quantizers
-    insert(model, x, step.activation_bits, context.check_cancelled)
+    if samples is None:
+        x = torch.from_numpy(context.dataset.calibration.x)
+        samples = sample_activations(model, _activations(model, step), x, context.check_cancelled)
+    if step.activations == "static":
+        insert_quantizers(model, samples, step.activation_bits, context.check_cancelled)
+    else:
+        insert_dynamic_quantizers(model, samples, step.activation_bits)

@@ -1,15 +1,18 @@
 import pytest
 import torch
+from networks import samples_of
 from torch import nn
 
 from compression.network import ActivationQuantizer
 from compression.primitives.affine import fit_affine
 from compression.primitives.calibration import (
+    Sampler,
     fit_quantizer,
     insert_quantizers,
     quantization_points,
     sample_activations,
 )
+from compression.primitives.execution import evaluate_node
 
 
 def test_points_of_a_residual_network(sample):
@@ -34,7 +37,7 @@ def test_rectified_values_are_quantized_once_and_pooling_passes_them_on(sample):
 def test_quantizers_stand_behind_their_points(sample):
     model, x = sample("lenet5-mnist5k")
     expected = model(x)
-    insert_quantizers(model, x, 8, lambda: None)
+    insert_quantizers(model, samples_of(model, x), 8, lambda: None)
     quantizers = [layer for layer in model.modules() if isinstance(layer, ActivationQuantizer)]
     assert len(quantizers) == 4
     assert all(quantizer.zero_point == 0 for quantizer in quantizers[1:])  # behind a ReLU
@@ -43,6 +46,21 @@ def test_quantizers_stand_behind_their_points(sample):
     assert all("shape" in node.meta for node in model.graph.nodes if node.op != "output")
     error = (model(x) - expected).abs().max() / expected.abs().max()
     assert 0 < error < 0.05
+
+
+def test_images_seen_on_the_way_count_as_those_that_were_run_alone(sample):
+    model, x = sample("resnet8-mnist5k")
+    points = quantization_points(model)
+    sampler, values = Sampler(points, images=6), {}
+    with torch.no_grad():
+        for node in list(model.graph.nodes)[:-1]:
+            values[node.name] = evaluate_node(model, node, values, x[:8])
+            sampler.see(node, values[node.name])
+    alone = samples_of(model, x[:6])
+    for node, found in sampler.samples().items():
+        one, other = fit_quantizer(found, 8), fit_quantizer(alone[node], 8)
+        assert one.scale == pytest.approx(other.scale, rel=0.05)
+        torch.testing.assert_close(torch.stack(found.aminmax()), torch.stack(alone[node].aminmax()))
 
 
 def test_range_always_includes_zero():

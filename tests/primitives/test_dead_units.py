@@ -1,5 +1,6 @@
 import pytest
 import torch
+from networks import samples_of
 from torch import nn
 
 from compression.network import restrict, weight_format, weighted_layers
@@ -187,7 +188,7 @@ def test_formats_are_cut_along(sample):
 def test_constants_are_rounded_like_other_activations(sample):
     model, x = sample("lenet5-mnist5k")
     silence(model, "hidden", slice(0, 100))
-    insert_quantizers(model, x, 4, lambda: None)
+    insert_quantizers(model, samples_of(model, x), 4, lambda: None)
     smaller = remove_dead_units(model)
     assert sizes(smaller) == {"conv1": (20, 1), "conv2": (50, 20), "hidden": (400, 800), "classifier": (10, 400)}
     same_answers(model, smaller, x)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from networks import samples_of
 from torch import nn
 from torch.nn import functional
 
@@ -114,7 +115,7 @@ class TestFamilies:
         model, x = _graph(family, (1, 8, 8), width_mult=0.25, depth_mult=0.2), _images((1, 8, 8), 40)
         with torch.no_grad():
             before = model(x)
-        insert_quantizers(model, x, 8, lambda: None)
+        insert_quantizers(model, samples_of(model, x), 8, lambda: None)
         with torch.no_grad():
             expected = model(x)
         found = torch.from_numpy(_runtime(model, x))

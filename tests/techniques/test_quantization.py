@@ -1,5 +1,6 @@
 import pytest
 import torch
+from networks import samples_of
 from torch import nn
 
 from compression.errors import NotApplicable
@@ -16,6 +17,7 @@ from compression.network import (
     weight_format,
     weighted_layers,
 )
+from compression.primitives.calibration import fit_quantizer
 from compression.recipe import WEIGHT_BITS, FineTuning, MagnitudePruning, Quantization
 from compression.techniques import apply_step
 
@@ -45,6 +47,23 @@ def test_masked_weights_stay_exactly_zero(bits, symmetric, context_of):
         assert (after.weight[~mask] == 0).all()
         if bits == 1:
             assert (after.weight[mask] != 0).all()
+
+
+@pytest.mark.parametrize("activations", ["static", "dynamic"])
+def test_activations_seen_while_layers_are_fitted_are_those_of_the_fitted_network(activations, context_of):
+    context = context_of("lenet5-mnist5k")
+    step = Quantization(weight_bits=4, method="gptq", activation_bits=8, activations=activations)
+    quantized = apply_step(context.teacher, step, context)
+    floats = apply_step(context.teacher, step.model_copy(update={"activation_bits": None, "activations": "static"}), context)
+    for one, other in zip(weighted_layers(quantized).values(), weighted_layers(floats).values(), strict=True):
+        assert torch.equal(one.weight, other.weight)
+    x = torch.from_numpy(context.dataset.calibration.x)
+    if activations == "static":
+        expected = [fit_quantizer(values, 8).scale for values in samples_of(floats, x).values()]
+        found = [layer.scale for layer in quantized.modules() if isinstance(layer, ActivationQuantizer)]
+        assert found == pytest.approx(expected, rel=0.05)
+    else:
+        assert {layer.zero_point for layer in quantized.modules() if isinstance(layer, DynamicQuantizer)} == {0}
 
 
 @pytest.mark.parametrize("bits", [bits for bits in WEIGHT_BITS if bits < 16])
