@@ -16,7 +16,7 @@ from compression.primitives.dead_units import remove_dead_units
 from compression.recipe import Distillation, Recipe
 from compression.shelf import Shelf
 from compression.techniques import Context, apply_step
-from sample_models import slimmable, students
+from sample_models import slimmable
 from sample_models.catalogue import MODELS, SampleModel, find_model
 
 Report = Callable[[float, str], None]
@@ -76,6 +76,8 @@ def build_student(entry: SampleModel, dataset: Dataset, step: Distillation) -> f
     """The untrained student that `step` asks for: of the model's own family, or of another one."""
     if step.student == "same":
         return trace(entry.build(step.width_mult), dataset.input_shape)
+    from sample_models import students  # with torchvision: a second and 90 MB that few recipes need
+
     network = students.build_student(
         step.student,
         width_mult=step.width_mult,

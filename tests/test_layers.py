@@ -77,3 +77,10 @@ def test_importing_the_page_side_loads_nothing_heavy(modules):
     code = f"import sys, {', '.join(modules)}; print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_worker_that_starts_does_not_wait_for_torchvision():
+    """It takes longer to import than torch itself, and only students of other families need it."""
+    code = "import sys, compression.run; print(sorted({'torch', 'torchvision', 'torch._dynamo'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['torch']"
