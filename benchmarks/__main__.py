@@ -2,9 +2,11 @@
 
     python -m benchmarks [PART ...] [--markdown OUT.md]
 
-Each part runs in a process of its own, prints its own tables, and is shorter here than when it is run alone: fewer
-rounds of the same things. All together take a quarter of an hour on two cores. Close other programs first: the
-ratios are paired, but nothing is quick on a machine that is busy. A part that fails is named, and the others go on.
+Each part runs in a process of its own and is shorter here than when it is run alone: fewer rounds of the same things.
+Its own tables come first, among them the profile of a point by stages, and growth with its exponents. All together
+take a quarter of an hour on two cores. Close other programs first: the ratios are paired, but nothing is quick on a
+machine that is busy. A part that fails is named, and the others go on. `benchmarks/speed.md` was written by
+`--markdown`.
 
     sweep      19 points of pruning and quantization: against a notebook, and against the bare runtime
     slider     from a key press to the changed chart, in Chromium
@@ -17,12 +19,14 @@ ratios are paired, but nothing is quick on a machine that is busy. A part that f
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,14 +41,19 @@ PARTS = ("sweep", "slider", "start", "training", "parallel", "growth")
 WIDE = 200
 """Characters a line where no terminal says how wide it is."""
 
+Found = tuple[list[Goal], str]
+"""What a part found, and the tables that it printed."""
 
-def bench(part: str) -> list[Goal]:
+
+def bench(part: str) -> Found:
     """Run one part in this process."""
-    found: list[Goal] = importlib.import_module(f"benchmarks.{part}").bench()
-    return found
+    os.environ["COLUMNS"] = str(WIDE)  # for the tables of `rich`
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        goals: list[Goal] = importlib.import_module(f"benchmarks.{part}").bench()
+    return goals, "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
 
 
-def bench_alone(part: str) -> list[Goal]:
+def bench_alone(part: str) -> Found:
     """Run one part in a process of its own, which inherits neither threads nor memory."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(bench, part).result()
@@ -67,27 +76,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
     console = Console(width=None if sys.stdout.isatty() else WIDE)
-    goals, failed = _run(options.parts or PARTS, console)
+    parts = options.parts or PARTS
+    found = _run(parts, console)
+    goals = [goal for some, _ in found.values() for goal in some]
     console.print(f"\n{conditions()}", table_of(goals), sep="\n", soft_wrap=True)
     if options.markdown:
-        options.markdown.write_text(f"{conditions()}\n\n{markdown_of(goals)}")
-    return 1 if failed else 0
+        options.markdown.write_text(_document(goals, {part: printed for part, (_, printed) in found.items()}))
+    return 0 if len(found) == len(parts) else 1
 
 
-def _run(parts: Sequence[str], console: Console) -> tuple[list[Goal], list[str]]:
-    """What all parts found, and the names of those that failed."""
-    goals: list[Goal] = []
-    failed = []
+def _run(parts: Sequence[str], console: Console) -> dict[str, Found]:
+    """What was found by part, without those that failed."""
+    found: dict[str, Found] = {}
     for part in parts:
         console.rule(part)
         started = time.monotonic()
         try:
-            goals += bench_alone(part)
+            found[part] = bench_alone(part)
+            console.print(found[part][1], soft_wrap=True, markup=False, highlight=False)
         except Exception as error:  # one part's trouble is no reason to lose the others' numbers
             console.print(f"{part} failed: {type(error).__name__}: {error}", soft_wrap=True)
-            failed.append(part)
         console.print(f"({time.monotonic() - started:.0f} s)")
-    return goals, failed
+    return found
+
+
+def _document(goals: Sequence[Goal], printed: Mapping[str, str]) -> str:
+    tables = "".join(f"\n## {part}\n\n```text\n{text}\n```\n" for part, text in printed.items())
+    return f"# Speed\n\nBy `python -m benchmarks`: {conditions()}.\n\n{markdown_of(goals)}{tables}"
 
 
 if __name__ == "__main__":

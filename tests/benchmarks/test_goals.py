@@ -34,7 +34,7 @@ class TestAllTogether:
         def found(part):
             if part == "slider":
                 raise TimeoutError("no browser")
-            return [Goal(part, "something", 1, 2)]
+            return [Goal(part, "something", 1, 2)], f"the table of {part}"
 
         monkeypatch.setattr(program, "bench_alone", found)
         out = tmp_path / "table.md"
@@ -43,9 +43,21 @@ class TestAllTogether:
         assert "slider failed: TimeoutError: no browser" in printed
         assert "| start | something | 1 | ≤ 2 | yes |  |" in out.read_text()
         assert program.conditions() in out.read_text()
+        for text in (printed, out.read_text()):
+            assert "the table of sweep" in text and "the table of start" in text
+
+    def test_what_a_part_prints_is_kept(self, monkeypatch):
+        def measure():
+            print("a table   ")
+            return [Goal("sweep", "something", 1, 2)]
+
+        monkeypatch.setattr("benchmarks.training.bench", measure)
+        monkeypatch.setenv("COLUMNS", "80")
+        (goal,), printed = program.bench("training")
+        assert goal.part == "sweep" and printed == "a table"
 
     def test_goals_that_are_missed_are_no_failure(self, monkeypatch):
-        monkeypatch.setattr(program, "bench_alone", lambda part: [Goal(part, "something", 3, 2)])
+        monkeypatch.setattr(program, "bench_alone", lambda part: ([Goal(part, "something", 3, 2)], ""))
         assert program.main(["sweep"]) == 0
 
     def test_unknown_parts_are_refused_with_the_known_ones(self, capsys):
