@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compression import ENGINE_VERSION, keys, machine
+from compression import keys, machine
 from compression.errors import Diverged
 from compression.recipe import FineTuning, Recipe
 from compression.result import Measures, Preview, Result
@@ -124,7 +124,7 @@ def output(recipe: Recipe, **changes) -> RunOutput:
         **measures.model_dump(), baseline=measures, recipe_id=recipe.recipe_id, recipe=recipe.model_dump(mode="json"),
         accuracy_difference=0.0, accuracy_difference_low=-0.01, accuracy_difference_high=0.01, p_value=1.0,
         changed_predictions=0, seconds=1.0, machine=machine.describe_machine(), machine_id=now.machine_id,
-        engine_version=ENGINE_VERSION, data_version=now.data_version, model_version=now.model_version,
+        engine_version=now.engine_version, data_version=now.data_version, model_version=now.model_version,
         created_at="2026-01-01T00:00:00+00:00",
         artifacts={role: hashlib.sha256(content).hexdigest() for role, content in contents.items()},
     )  # fmt: skip

@@ -126,6 +126,26 @@ def test_a_measured_recipe_is_not_run_again(store):
     assert runs_of(recipe()) == 0
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("compression.keys.ENGINE_VERSION", "changed techniques"),
+        ("compression.keys.model_version", lambda model: "trained again"),
+        ("compression.keys.data_version", lambda dataset: "other images"),
+        ("compression.keys.machine.machine_id", lambda: "another machine"),
+    ],
+)
+def test_under_other_conditions_everything_is_measured_anew(store, monkeypatch, place, value):
+    measure(recipe(), store, run=RUN)
+    before = store.result(recipe())
+    monkeypatch.setattr(place, value)
+    assert store.result(recipe()) is None and store.results(MODEL) == []
+    measure(recipe(), store, run=RUN)
+    assert runs_of(recipe()) == runs_of(recipe().baseline()) == 2
+    monkeypatch.undo()
+    assert store.result(recipe()) == before
+
+
 def test_measured_in_the_meantime_by_another_group(store):
     job_id = submit(store)
     measure(recipe(), store, run=RUN)
