@@ -32,7 +32,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sweep import completed, home_at
+from benchmarks.points import completed, home_at
 from compression.jobs import Engine
 from compression.machine import describe_machine
 from compression.recipe import Recipe, make_recipe

@@ -8,9 +8,12 @@ import pytest
 pytest.importorskip("torch_pruning")
 pytest.importorskip("onnxscript")
 
+from benchmarks import points, stages
 from benchmarks import sweep as benchmark
 from benchmarks.notebook import Point
-from benchmarks.sweep import Floor, Round, Setting, Sweep
+from benchmarks.points import Setting, Sweep
+from benchmarks.stages import Floor
+from benchmarks.sweep import Round
 from compression import paths
 from compression.data import load_dataset
 
@@ -20,24 +23,24 @@ SETTINGS = [Setting(50, 32), Setting(50, 8)]
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    return benchmark.in_process(MODEL, SETTINGS, tmp_path_factory.mktemp("sweep") / "home")
+    return points.in_process(MODEL, SETTINGS, tmp_path_factory.mktemp("sweep") / "home")
 
 
 class TestPoints:
     def test_nineteen(self):
-        settings = benchmark.settings_of(benchmark.PERCENTS)
+        settings = points.settings_of(benchmark.PERCENTS)
         assert len(set(settings)) == 19
         assert (0, 32) not in settings and (0, 8) in settings
 
     def test_recipes_are_what_the_settings_say(self):
-        steps = benchmark.recipe_of(MODEL, Setting(30, 8)).steps
+        steps = points.recipe_of(MODEL, Setting(30, 8)).steps
         assert [step.technique for step in steps] == ["channel_pruning", "quantization"]
         assert (steps[0].pruning_ratio, steps[1].weight_bits, steps[1].activation_bits) == (0.3, 8, 8)
-        assert [step.technique for step in benchmark.recipe_of(MODEL, Setting(0, 8)).steps] == ["quantization"]
+        assert [step.technique for step in points.recipe_of(MODEL, Setting(0, 8)).steps] == ["quantization"]
 
     def test_warming_up_measures_no_point_of_the_sweep(self):
-        sweep = {benchmark.recipe_of(MODEL, setting).steps for setting in benchmark.settings_of(benchmark.PERCENTS)}
-        warm = benchmark.warm_up_recipes(MODEL, 3)
+        sweep = {points.recipe_of(MODEL, setting).steps for setting in points.settings_of(benchmark.PERCENTS)}
+        warm = points.warm_up_recipes(MODEL, 3)
         assert len({recipe.recipe_id for recipe in warm}) == 3
         assert not sweep & {recipe.steps for recipe in warm}
 
@@ -46,13 +49,13 @@ class TestInProcess:
     def test_every_point_has_a_result_and_its_runtime_file(self, alone):
         assert list(alone.results) == SETTINGS
         for setting, result in alone.results.items():
-            assert result.recipe_id == benchmark.recipe_of(MODEL, setting).recipe_id
+            assert result.recipe_id == points.recipe_of(MODEL, setting).recipe_id
             assert len(alone.files[setting]) == result.onnx_bytes
         assert alone.files[50, 8] != alone.files[50, 32] != alone.baseline_file
 
     def test_no_point_was_in_the_store_before(self, alone):
-        for stages in alone.stages.values():
-            assert all(stages[stage] > 0 for stage in ("build", "export", "encode", "decode", "evaluate", "latency"))
+        for taken in alone.stages.values():
+            assert all(taken[stage] > 0 for stage in ("build", "export", "encode", "decode", "evaluate", "latency"))
 
     def test_stages_fit_into_the_point(self, alone):
         for setting in SETTINGS:
@@ -65,9 +68,9 @@ class TestInProcess:
 
 @pytest.mark.timeout(200)
 def test_by_engine(tmp_path):
-    sweep = benchmark.by_engine(MODEL, SETTINGS, tmp_path / "home")
+    sweep = points.by_engine(MODEL, SETTINGS, tmp_path / "home")
     assert [sweep.results[setting].recipe_id for setting in SETTINGS] == [
-        benchmark.recipe_of(MODEL, setting).recipe_id for setting in SETTINGS
+        points.recipe_of(MODEL, setting).recipe_id for setting in SETTINGS
     ]
     assert all(len(sweep.files[setting]) == sweep.results[setting].onnx_bytes for setting in SETTINGS)
     assert 0 < max(sweep.seconds.values()) <= sweep.total
@@ -77,13 +80,13 @@ def test_by_engine(tmp_path):
     ("state", "problem", "words"), [("failed", None, "no memory"), ("waiting", "no workers", "no workers")]
 )
 def test_what_cannot_be_measured_ends_the_benchmark(state, problem, words):
-    recipe = benchmark.recipe_of(MODEL, SETTINGS[0])
-    job = SimpleNamespace(recipe=recipe, state=benchmark.JobState(state), error="no memory")
+    recipe = points.recipe_of(MODEL, SETTINGS[0])
+    job = SimpleNamespace(recipe=recipe, state=points.JobState(state), error="no memory")
     engine = SimpleNamespace(
         submit=lambda recipes, **options: None, jobs=lambda group: [job], problem=problem, is_ready=False
     )
     with pytest.raises(RuntimeError, match=words):
-        benchmark.completed(engine, [recipe], "sweep", True)
+        points.completed(engine, [recipe], "sweep", True)
 
 
 class TestStopwatch:
@@ -102,26 +105,26 @@ class TestStopwatch:
 
         module.inner, module.outer = inner, outer
         monkeypatch.setitem(sys.modules, "timed_module", module)
-        monkeypatch.setattr(benchmark.time, "perf_counter", lambda: module.now)
+        monkeypatch.setattr(points.time, "perf_counter", lambda: module.now)
         return module
 
     def test_the_outer_stage_counts(self, module):
-        with benchmark.stopwatch({"a": ["timed_module:outer"], "b": ["timed_module:inner"]}) as seconds:
+        with stages.stopwatch({"a": ["timed_module:outer"], "b": ["timed_module:inner"]}) as seconds:
             assert module.outer() == "out in"
             module.inner()
         assert seconds == {"a": 5, "b": 2}
 
     def test_everything_is_as_before_afterwards(self, module):
         before = module.outer
-        with benchmark.stopwatch({"a": ["timed_module:outer"]}) as seconds:
+        with stages.stopwatch({"a": ["timed_module:outer"]}) as seconds:
             assert module.outer is not before
         module.outer()
         assert module.outer is before and seconds == {"a": 0}
 
     def test_its_stages_are_functions_that_exist(self):
-        for places in benchmark.STAGES.values():
+        for places in stages.STAGES.values():
             for place in places:
-                owner, name = benchmark._owner(place)
+                owner, name = stages._owner(place)
                 assert callable(getattr(owner, name))
 
 
@@ -136,12 +139,12 @@ def test_the_floor_runs_every_image_and_every_timed_run(alone, monkeypatch):
             images.append(len(feeds["x"]))
 
     dataset = load_dataset("digits")
-    monkeypatch.setattr(benchmark.evaluation, "open_session", lambda file: Session())
-    monkeypatch.setattr(benchmark.measurement, "prepare", lambda file, image: lambda: runs.append(file))
-    monkeypatch.setattr(benchmark.measurement, "warm_up", lambda run: None)
-    floor = benchmark.floor_of(alone.files[50, 8], alone.baseline_file, dataset, runs=20)
+    monkeypatch.setattr(stages.evaluation, "open_session", lambda file: Session())
+    monkeypatch.setattr(stages.measurement, "prepare", lambda file, image: lambda: runs.append(file))
+    monkeypatch.setattr(stages.measurement, "warm_up", lambda run: None)
+    floor = stages.floor_of(alone.files[50, 8], alone.baseline_file, dataset, runs=20)
     assert sum(images[1:]) == len(dataset.test)
-    a_turn = benchmark.measurement.IN_A_ROW
+    a_turn = stages.measurement.IN_A_ROW
     assert [runs.count(file) for file in set(runs)] == [20 + 20 // a_turn] * 2
     assert floor.seconds == floor.evaluate + floor.latency
 
@@ -151,10 +154,10 @@ def rounds(alone):
     """Two rounds with made-up times: the notebook 10 and 20 s a point, ours 1 s, the floor half a second."""
 
     def sweep(seconds):
-        stages = dict.fromkeys(benchmark.STAGES, 0.0) | {"evaluate": 0.3, "latency": 0.4, "encode": 0.1}
+        taken = dict.fromkeys(stages.STAGES, 0.0) | {"evaluate": 0.3, "latency": 0.4, "encode": 0.1}
         return Sweep(
             alone.results, alone.files, alone.baseline_file, dict.fromkeys(SETTINGS, seconds), 2 * seconds,
-            dict.fromkeys(SETTINGS, stages),
+            dict.fromkeys(SETTINGS, taken),
         )  # fmt: skip
 
     def point(setting, seconds):
