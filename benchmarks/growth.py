@@ -12,6 +12,9 @@ marked when its exponent there is more than `TOLERANCE` above that of n log n ov
     points    10 to 1,000 measured points on the two charts and in the table, as Explore draws them
     images    100 to 60,000 test images, through ResNet-8 and the statistics
     results   10 to 100,000 rows in a store on SQLite, all of the model that Explore shows; its queries, and one redraw
+
+`python -m benchmarks` leaves out the largest store. It keeps the largest network: small ones are stored without
+entropy coding, and between them and one that is coded decoding jumps, which a slope would take for growth.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from benchmarks.goals import Goal
 from compression import evaluation, export, measurement, plots, statistics, storage
 from compression.data import Split
 from compression.database import RESULTS
@@ -64,6 +68,8 @@ POINTS = (10, 30, 100, 300, 1000)
 IMAGES = (100, 1_000, 10_000, 60_000)
 """Up to a larger test split than any data set here has."""
 ROWS = (10, 100, 1_000, 10_000, 100_000)
+REDRAWN, MAX_REDRAW_S = 10_000, 1.0
+"""So many results are to be drawn anew in so many seconds."""
 ROWS_AT_ONCE = 1_000
 """Written to the store together, so that making them takes little memory."""
 INPUT = (1, 28, 28)
@@ -76,6 +82,8 @@ REPEATS, ENOUGH_S = 3, 2.0
 TOLERANCE = 0.1
 """What noise and steps of the memory hierarchy do to an exponent."""
 MB = 1e6
+WIDE = 200
+"""Characters a line where no terminal says how wide it is."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +243,7 @@ def _with_csv(model: str, results: list[Result]) -> dict[str, Cost]:
 
 def _draw(model: str, results: Sequence[Result]) -> dict[str, Cost]:
     """What Explore does in Python with the results of a model."""
-    from pages.components.table import row_of
+    from pages.components.table import frame_of
 
     meter = Meter()
     recipes = curve_recipes(model, "none", DEFAULT_CURVES)
@@ -251,7 +259,7 @@ def _draw(model: str, results: Sequence[Result]) -> dict[str, Cost]:
     ranges = meter("ranges", lambda: plots.ranges_for(data, results[0].stored_bytes))
     meter("size chart", lambda: json.dumps(plots.draw(data, "size", ranges)))
     meter("latency chart", lambda: json.dumps(plots.draw(data, "latency", ranges)))
-    meter("table", lambda: [row_of(result) for result in results])
+    meter("table", lambda: frame_of(sorted(results, key=lambda result: result.stored_bytes)))
     return meter.costs
 
 
@@ -327,6 +335,33 @@ def growth_of(rows: Rows, step: str) -> Growth:
     return Growth(slope(sizes, seconds), end, end > allowed + TOLERANCE)
 
 
+# --- goals -------------------------------------------------------------------------------------------------------
+
+
+def goals(found: Mapping[str, Rows]) -> list[Goal]:
+    """No step of any part grows faster than n log n, and a redraw with `REDRAWN` results is quick; `found` by part."""
+    growths = [
+        (growth_of(rows, step), f"{part}: {step}") for part, rows in found.items() for step in next(iter(rows.values()))
+    ]
+    steepest, where = max(growths, key=lambda growth: growth[0].at_the_end)
+    worse = sum(growth.is_worse for growth, _ in growths)
+    worst = f"steepest: {where}, n^{steepest.at_the_end:.2f}"
+    redraw = found["results"][REDRAWN]["redraw"].seconds
+    return [
+        Goal("growth", f"steps of {len(growths)} that grow faster than n log n", worse, 0, note=worst),
+        Goal("growth", f"Explore drawn anew with {REDRAWN:,} results", redraw, MAX_REDRAW_S, "s"),
+    ]
+
+
+def bench() -> list[Goal]:
+    """Measure and print what the table of all benchmarks needs, in two and a half minutes."""
+    few = {"models": grow_models(), "points": grow_points(), "images": grow_images()}
+    found = few | {"results": grow_results(ROWS[:-1])}
+    for part, rows in found.items():
+        _console().print(table_of(PARTS[part][0], rows))
+    return goals(found)
+
+
 # --- showing it --------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, tuple[str, Callable[[], Rows]]] = {
@@ -362,6 +397,10 @@ def as_json(rows: Rows) -> dict[str, Any]:
     return {str(size): {step: asdict(cost) for step, cost in costs.items()} for size, costs in rows.items()}
 
 
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDE)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
@@ -370,7 +409,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = _console()
     found = {}
     for part in options.parts or PARTS:
         unit, grow = PARTS[part]

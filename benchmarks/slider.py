@@ -1,6 +1,6 @@
 """From a slider's key press to the changed chart, in real Chromium, in floors.
 
-    python -m benchmarks.slider [--moves 30]
+    python -m benchmarks.slider [--moves 30] [--rest SECONDS [SECONDS ...]]
 
 The floor is a bare Streamlit page with one slider and one line of text, timed in the same run, one move of it
 after each move on the dashboard. All times are taken inside the page: from the key press to the second animation
@@ -15,6 +15,12 @@ one run and they would only load the processors at times of their own.
     measured   it is solid on the chart of sizes: accuracy and sizes are measured
     latency    it is solid on the chart of latencies as well
     seen       solid on both charts, for a setting that was measured before
+
+Once a setting is measured, its neighbours are measured ahead, the one that the person is moving to first. How much of
+that is ready depends on how long the person rests between moves, so moves are timed at two paces, along one route:
+0.5 s "at once", as when somebody goes through settings, and 3 s "reading", as when somebody looks at what each move
+brought. The floor's own move in between adds about 0.6 s to every rest. Settings that were seen are timed last, at the
+first pace: nothing is measured for them.
 """
 
 from __future__ import annotations
@@ -26,12 +32,14 @@ import re
 import statistics
 import tempfile
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.dashboard import bare_page, chromium, dashboard
+from benchmarks.goals import Goal
 from compression.settings import BIT_WIDTHS as BITS_ON_SLIDER
 from compression.settings import MAX_PRUNING, PRUNING_STEP
 
@@ -43,12 +51,15 @@ CURVES = "channel_pruning,magnitude_pruning,quantization,slimmable_student"
 GOALS = {"estimate": 2.0, "measured": 3.0, "latency": 4.0, "seen": 2.0}
 """In floors."""
 
-MOVES = 30
+MOVES, BENCH_MOVES = 30, 12
 WARM_UP = 3
 """First moves of each kind that are not counted: the browser compiles what it runs."""
 
-REST_MS = 500
-"""Between moves, so that nothing of the last one is still under way."""
+AT_ONCE_S, READING_S = 0.5, 3.0
+"""Rests before a move: so that nothing of the last one's drawing is under way, and so that its numbers can be read."""
+
+REST_MS = 1000 * AT_ONCE_S
+"""Before moves of the floor, and those that are not timed."""
 
 PATIENCE_MS = 240_000
 """For one point on a busy machine; an idle one needs about a second."""
@@ -58,6 +69,9 @@ BIT_WIDTHS = (6, 5, 3, 2)
 
 STEPS = MAX_PRUNING // PRUNING_STEP
 """Moves of the pruning slider from one end to the other."""
+
+ROUTE_MOVES = len(BIT_WIDTHS) * (STEPS - 1) + 1
+"""Timed moves that `route` has: one fewer after each turn, for the way back ends before 0."""
 
 WATCH = """
 () => {
@@ -106,6 +120,10 @@ class Line:
         return self.floors <= self.goal
 
 
+Times = dict[str, list[float]]
+"""In ms by stage, with those of the floor."""
+
+
 @dataclass(frozen=True)
 class Press:
     """One key press on a control of the dashboard."""
@@ -114,14 +132,14 @@ class Press:
     key: str
 
 
-def lines(times: dict[str, list[float]]) -> list[Line]:
-    """The table of `times` in ms by stage, of which `floor` is the unit."""
+def lines(times: Times) -> list[Line]:
+    """The table of the stages that were timed, of which `floor` is the unit."""
     unit = statistics.median(times["floor"])
-    medians = {stage: statistics.median(times[stage]) for stage in GOALS}
+    medians = {stage: statistics.median(times[stage]) for stage in GOALS if stage in times}
     return [Line(stage, median, median / unit, GOALS[stage]) for stage, median in medians.items()]
 
 
-def table(times: dict[str, list[float]]) -> str:
+def table(times: Times) -> str:
     """The lines in words, under the floor with its quartiles."""
     low, middle, high = statistics.quantiles(times["floor"], n=4)
     rows = [f"floor      {middle:7.0f} ms    1.00 floors   quartiles {low:.0f} and {high:.0f} ms"]
@@ -129,6 +147,23 @@ def table(times: dict[str, list[float]]) -> str:
         verdict = f"goal {line.goal:g}: {'reached' if line.is_reached else 'missed'}"
         rows.append(f"{line.stage:<10} {line.median_ms:7.0f} ms   {line.floors:5.2f} floors   {verdict}")
     return "\n".join(rows)
+
+
+def goals(found: Mapping[float, Times]) -> list[Goal]:
+    """What each stage reached at each pace, in floors of the same pace; by seconds of rest."""
+    return [
+        Goal("slider", _named(line, rest), line.floors, line.goal, "floors", note=f"{line.median_ms:.0f} ms")
+        for rest, times in found.items()
+        for line in lines(times)
+    ]
+
+
+def _named(line: Line, rest: float) -> str:
+    return f"{line.stage}, {_pace(rest)}"
+
+
+def _pace(rest: float) -> str:
+    return f"{rest:g} s after the last move"
 
 
 def route() -> Iterator[list[Press]]:
@@ -158,21 +193,26 @@ def address_of(server: str) -> str:
     return f"{server}/explore?{urllib.parse.urlencode(asked)}"
 
 
-def measure(browser: Browser, server: str, bare: str, moves: int) -> dict[str, list[float]]:
-    """Times in ms by stage."""
+def measure(browser: Browser, server: str, bare: str, moves: int, rests: Sequence[float]) -> dict[float, Times]:
+    """Times of `moves` new settings at each pace, by seconds of rest; those of seen settings are with the first."""
     page, floor = _open(browser, address_of(server)), _open(browser, bare)
     page.get_by_text(re.compile(r"Curves: (\d+) of \1 points measured")).wait_for()
     page.get_by_text("This setting: measured in").wait_for()
-    times: dict[str, list[float]] = {stage: [] for stage in (*GOALS, "floor")}
+    found: dict[float, Times] = {rest: defaultdict(list) for rest in rests}
     last_run: list[Press] = []
-    for *before, press in itertools.islice(route(), moves + WARM_UP):
+    for rest, (*before, press) in zip(_paces(rests, moves), route(), strict=False):
         _turn(page, before)
         last_run = [*([] if before else last_run), press]
-        _note(times, _move(page, press, ("estimate", "measured", "latency")))
-        _note(times, _move(floor, Press("", "ArrowRight"), ("floor",)))
+        _note(found[rest], _move(page, press, ("estimate", "measured", "latency"), 1000 * rest))
+        _note(found[rest], _move(floor, Press("", "ArrowRight"), ("floor",)))
     for press in itertools.islice(there_and_back(last_run), moves + WARM_UP):
-        _note(times, _move(page, press, ("seen",)))
-    return {stage: found[WARM_UP:] for stage, found in times.items()}
+        _note(found[rests[0]], _move(page, press, ("seen",), 1000 * rests[0]))
+    return {rest: {stage: all_of[-moves:] for stage, all_of in times.items()} for rest, times in found.items()}
+
+
+def _paces(rests: Sequence[float], moves: int) -> list[float]:
+    """The rest before each move of the route; a warm-up at the first pace only."""
+    return [*[rests[0]] * WARM_UP, *(rest for rest in rests for _ in range(moves))]
 
 
 def _open(browser: Browser, address: str) -> Page:
@@ -192,12 +232,12 @@ def _turn(page: Page, presses: Sequence[Press]) -> None:
     page.get_by_text("This setting: measured in").wait_for()
 
 
-def _move(page: Page, press: Press, stages: tuple[str, ...]) -> dict[str, float]:
-    """Press a key; returns when each stage was painted, in ms after the press."""
+def _move(page: Page, press: Press, stages: tuple[str, ...], rest_ms: float = REST_MS) -> dict[str, float]:
+    """Rest, then press a key; returns when each stage was painted, in ms after the press."""
     page.bring_to_front()
     slider = _slider(page, press.field)
     slider.focus()
-    page.wait_for_timeout(REST_MS)
+    page.wait_for_timeout(rest_ms)
     page.evaluate("(wanted) => Object.assign(window.move, { times: {}, wanted, pressed: null })", list(stages))
     slider.press(press.key)
     page.wait_for_function("(n) => Object.keys(window.move.times).length === n", arg=len(stages))
@@ -209,20 +249,50 @@ def _slider(page: Page, field: str) -> Locator:
     return page.locator(f".st-key-setting_{field} input[type=range]" if field else "input[type=range]")
 
 
-def _note(times: dict[str, list[float]], found: dict[str, float]) -> None:
+def _note(times: Times, found: dict[str, float]) -> None:
     for stage, milliseconds in found.items():
         times[stage].append(milliseconds)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(prog="benchmarks.slider", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--moves", type=int, default=MOVES, help="how many moves of each kind (default: %(default)s)")
-    moves = parser.parse_args(arguments).moves
+def bench() -> list[Goal]:
+    """Measure and print what the table of all benchmarks needs, in four minutes where a point takes two seconds."""
+    found = _measure_here(BENCH_MOVES, (AT_ONCE_S, READING_S))
+    _show(found)
+    return goals(found)
+
+
+def _measure_here(moves: int, rests: Sequence[float]) -> dict[float, Times]:
+    """With servers and a browser of their own."""
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         home, other = Path(folder, "dashboard"), Path(folder, "bare")
         with dashboard(home) as server, bare_page(other) as bare:
-            print(table(measure(browser, server.address, bare.address, moves)))
+            return measure(browser, server.address, bare.address, moves, rests)
+
+
+def _show(found: Mapping[float, Times]) -> None:
+    for rest, times in found.items():
+        print(f"{_pace(rest)}:", table(times), sep="\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(prog="benchmarks.slider", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--moves", type=int, default=MOVES, help="how many moves of each kind (default: %(default)s)")
+    parser.add_argument(
+        "--rest",
+        type=float,
+        nargs="+",
+        default=[AT_ONCE_S, READING_S],
+        metavar="SECONDS",
+        help="how long to rest before each move; several are timed one after the other (default: %(default)s)",
+    )
+    options = parser.parse_args(arguments)
+    if len(set(options.rest)) < len(options.rest):
+        parser.error("each rest can be timed once")
+    most = (ROUTE_MOVES - WARM_UP) // len(options.rest)
+    if not 2 <= options.moves <= most:
+        parser.error(f"--moves can be 2 to {most} at {len(options.rest)} paces")
+    _show(_measure_here(options.moves, options.rest))
 
 
 if __name__ == "__main__":

@@ -76,18 +76,23 @@ def csv_of(results: Sequence[Result]) -> str:
     return text.getvalue()
 
 
+def frame_of(results: Sequence[Result]) -> pd.DataFrame:
+    """`row_of` each as a table."""
+    import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
+
+    return pd.DataFrame([row_of(result) for result in results])
+
+
 _last: list[tuple[list[Result], pd.DataFrame]] = []
 """What `rows_of` was asked last in any browser session, and what it answered."""
 
 
 def rows_of(results: list[Result]) -> pd.DataFrame:
     """`row_of` each as a table; the last one again where it is of the very same results, as after most moves."""
-    import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
-
     for known, frame in _last:
         if len(results) == len(known) and all(map(operator.is_, results, known)):
             return frame
-    frame = pd.DataFrame([row_of(result) for result in results])
+    frame = frame_of(results)
     _last[:] = [(results, frame)]
     return frame
 

@@ -100,6 +100,24 @@ class TestResults:
         assert {"revision", "a sweep's results", "all results, again", "redraw"} <= set(rows[5])
 
 
+class TestGoals:
+    @staticmethod
+    def found(law, redraw_s=0.5):
+        points = {size: {"step": Cost(law(size), None)} for size in (10, 100, 1000)}
+        results = {size: {"redraw": Cost(redraw_s, None)} for size in (100, 1000, benchmark.REDRAWN)}
+        return {"points": points, "results": results}
+
+    def test_steps_that_grow_too_fast_are_counted_and_the_steepest_is_named(self):
+        steps, _ = benchmark.goals(self.found(lambda n: n**2))
+        assert (steps.found, steps.is_reached) == (1, False)
+        assert "points: step, n^2.00" in steps.note
+        assert benchmark.goals(self.found(lambda n: n))[0].is_reached
+
+    @pytest.mark.parametrize(("seconds", "is_reached"), [(0.9, True), (1.1, False)])
+    def test_a_redraw_with_many_results_is_quick(self, seconds, is_reached):
+        assert benchmark.goals(self.found(lambda n: n, seconds))[1].is_reached is is_reached
+
+
 def test_an_unknown_part_is_refused(capsys):
     with pytest.raises(SystemExit):
         benchmark.main(["weather"])

@@ -42,6 +42,14 @@ def test_every_point_of_the_sweep_trains():
     assert all(trains(recipe) for recipe in recipes)
 
 
+def test_goals_are_about_the_speedup_and_how_far_latencies_are_off():
+    faster, persons, background = benchmark.goals([round_of(19, 10)])
+    assert faster.found == 1.9 and faster.is_reached
+    for goal, condition in ((persons, "person's"), (background, "background")):
+        found = benchmark.medians([round_of(19, 10)])
+        assert goal.found == pytest.approx(100 * abs(found[condition] / found["quiet"] - 1))
+
+
 def test_the_speedup_is_the_median_of_pairs():
     assert benchmark.speedup([round_of(20, 10), round_of(30, 10), round_of(10, 10)]) == 2
 

@@ -44,7 +44,7 @@ def test_the_route_meets_no_setting_twice_and_none_that_a_curve_measures():
         recipe = recipe_of(slider.MODEL, Settings(pruning, bits))
         assert recipe not in seen | swept
         seen.add(recipe)
-    assert len(seen) >= slider.MOVES + slider.WARM_UP
+    assert len(list(slider.route())) == slider.ROUTE_MOVES >= 2 * slider.MOVES + slider.WARM_UP
 
 
 def test_there_and_back_stays_on_what_was_measured():
@@ -59,6 +59,35 @@ def test_the_page_that_is_timed_is_a_valid_link():
     assert view.settings.weight_bits == BIT_WIDTHS[0]
     assert view.settings.pruning_percent == 0
     assert ",".join(view.curves) == slider.CURVES
+
+
+def test_each_pace_is_told_in_its_own_floors_and_stages_that_were_not_timed_are_left_out():
+    at_once = times(floor=100, estimate=190, measured=301, latency=390, seen=1)
+    reading = times(floor=200, estimate=190, measured=301, latency=1000)
+    found = {goal.what: goal for goal in slider.goals({0.5: at_once, 3.0: reading})}
+    assert len(found) == len(at_once) + len(reading) - 2
+    at_once_measured, measured = (found[f"measured, {rest} s after the last move"] for rest in ("0.5", "3"))
+    assert (at_once_measured.is_reached, measured.is_reached) == (False, True)
+    assert measured.found == pytest.approx(301 / 200) and measured.note == "301 ms"
+    assert not found["latency, 3 s after the last move"].is_reached
+
+
+def test_paces_follow_one_another_and_only_the_first_is_warmed_up():
+    assert slider._paces([0.5, 3.0], 2) == [0.5] * (slider.WARM_UP + 2) + [3.0] * 2
+
+
+@pytest.mark.parametrize("arguments", [["--moves", "1"], ["--moves", "40"], ["--rest", "1", "1"]])
+def test_more_moves_than_there_are_settings_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        slider.main(arguments)
+    assert "error" in capsys.readouterr().err
+
+
+def test_goals_of_a_start_are_medians_and_the_largest_process():
+    starts = [Start(3, 8, Memory(200, 1), (Memory(500, 1), Memory(701, 300))), Start(5, 14, Memory(251, 1), ())]
+    found = start.goals([2.0, 2.0], starts)
+    assert [goal.found for goal in found] == [2.0, 11.0, 251, 701]
+    assert [goal.is_reached for goal in found] == [True, False, False, False]
 
 
 def test_a_start_is_told_in_bare_starts_with_the_largest_worker():
