@@ -19,9 +19,6 @@ machine that is busy. A part that fails is named, and the others go on. `benchma
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib
-import io
 import multiprocessing
 import os
 import sys
@@ -33,24 +30,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.goals import Goal, markdown_of, table_of
+from benchmarks.goals import WIDE, Found, Goal, bench, markdown_of, table_of
 from compression.machine import describe_machine
 
 PARTS = ("sweep", "slider", "start", "training", "parallel", "growth")
-
-WIDE = 200
-"""Characters a line where no terminal says how wide it is."""
-
-Found = tuple[list[Goal], str]
-"""What a part found, and the tables that it printed."""
-
-
-def bench(part: str) -> Found:
-    """Run one part in this process."""
-    os.environ["COLUMNS"] = str(WIDE)  # for the tables of `rich`
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        goals: list[Goal] = importlib.import_module(f"benchmarks.{part}").bench()
-    return goals, "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
 
 
 def bench_alone(part: str) -> Found:

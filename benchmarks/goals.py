@@ -1,7 +1,11 @@
-"""What each benchmark is to reach, and what it found: lines of one table."""
+"""What each benchmark is to reach, and what it found: lines of one table; and running one of them."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -51,3 +55,20 @@ def markdown_of(goals: Sequence[Goal]) -> str:
     """For a document."""
     rows = [COLUMNS, ("---",) * len(COLUMNS), *(goal.cells for goal in goals)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+# --- running a benchmark -----------------------------------------------------------------------------------------
+
+WIDE = 200
+"""Characters a line where no terminal says how wide it is."""
+
+Found = tuple[list[Goal], str]
+"""What a part found, and the tables that it printed."""
+
+
+def bench(part: str) -> Found:
+    """Run one part in this process."""
+    os.environ["COLUMNS"] = str(WIDE)  # for the tables of `rich`
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        goals: list[Goal] = importlib.import_module(f"benchmarks.{part}").bench()
+    return goals, "\n".join(line.rstrip() for line in printed.getvalue().splitlines())

@@ -11,7 +11,7 @@ background curves that need no training are finished, so the charts hold their u
 is warm and idle; those that train students for minutes are left out of the view, since nobody waits for them in
 one run and they would only load the processors at times of their own.
 
-    estimate   the marker of the new setting is at its new place, hollow or solid
+    estimate   the marker stands for the new setting, hollow or solid, at the place that this has
     measured   it is solid on the chart of sizes: accuracy and sizes are measured
     latency    it is solid on the chart of latencies as well
     seen       solid on both charts, for a setting that was measured before
@@ -77,13 +77,13 @@ WATCH = """
 () => {
   const marker = (chart) => {
     const mark = document.querySelector(`.st-key-chart_${chart} .chart-mark g`);
-    return { label: mark?.textContent ?? "", place: mark?.getAttribute("transform") ?? "" };
+    return { label: mark?.textContent ?? "", setting: mark?.dataset.setting ?? "" };
   };
   const words = () => [...document.querySelectorAll("p")].map((p) => p.textContent).find((t) => /^The value/.test(t));
   const look = () => ({ size: marker("size"), latency: marker("latency"), words: words() });
-  const solid = (now, old) => now.label === "measured" && now.place !== old.place;
+  const solid = (now, old) => now.label === "measured" && now.setting !== old.setting;
   const stages = {
-    estimate: (now, old) => now.size.place !== "" && now.size.place !== old.size.place,
+    estimate: (now, old) => now.size.setting !== "" && now.size.setting !== old.size.setting,
     measured: (now, old) => solid(now.size, old.size),
     latency: (now, old) => solid(now.latency, old.latency),
     seen: (now, old) => solid(now.size, old.size) && solid(now.latency, old.latency),
@@ -99,7 +99,7 @@ WATCH = """
     const reached = move.wanted.filter((stage) => stages[stage](now, move.old));
     move.wanted = move.wanted.filter((stage) => !reached.includes(stage));
     for (const stage of reached) painted(stage, move.pressed);
-  }).observe(document.body, { subtree: true, childList: true, characterData: true, attributeFilter: ["transform"] });
+  }).observe(document.body, { subtree: true, childList: true, characterData: true, attributeFilter: ["data-setting"] });
 }
 """
 """Put into a page once: after a key press it notes when each wanted stage was painted."""

@@ -93,7 +93,7 @@ function mark(element) {
   if (!isInside) return above.replaceChildren();
   const place = `translate(${axes.xaxis._offset + left},${axes.yaxis._offset + top})`;
   const parts = [...bars(trace, x, y, axes), symbol(trace.marker), ...(trace.text ? [label(trace)] : [])];
-  above.replaceChildren(node("g", { transform: place }, ...parts));
+  above.replaceChildren(node("g", { transform: place, "data-setting": element.setting }, ...parts));
 }
 
 const unseen = (trace) => ({
@@ -125,6 +125,7 @@ async function draw(element) {
   if (overtaken()) return;
   const { data: traces, layout } = JSON.parse(data.figure);
   element.marked = traces.find(isMark);
+  element.setting = data.marked;
   const first = !element.classList.contains("js-plotly-plot");
   if (!first && sameAxes(layout, element.drawn)) {
     mark(element);
@@ -151,7 +152,8 @@ function listen(element, Plotly) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const element = parentElement.querySelector(".chart-view");
-  const isNews = element.asked?.data.figure !== data.figure;
+  const before = element.asked?.data;
+  const isNews = before?.figure !== data.figure || before.marked !== data.marked;
   element.asked = { data, clicked: (recipeId) => setTriggerValue("clicked", recipeId) };
   element.style.height = `${data.height}px`;
   element.setAttribute("role", "figure");

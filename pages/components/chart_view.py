@@ -32,11 +32,17 @@ _chart = st.components.v2.component(
 
 
 def show(
-    figure: go.Figure | dict[str, Any], *, key: str, alt: str, on_click: Callable[[str], None] | None = None
+    figure: go.Figure | dict[str, Any],
+    *,
+    key: str,
+    alt: str,
+    on_click: Callable[[str], None] | None = None,
+    marked: str = "",
 ) -> None:
     """Draw `figure`; a click on a point calls `on_click` with its customdata, before the page runs again.
 
-    A trace whose `meta` is "mark" moves at once, before plotly draws the rest. It has one point, or none.
+    A trace whose `meta` is "mark" moves at once, before plotly draws the rest. It has one point, or none; `marked`
+    names what it stands for, as two neighbours may lie in the same place.
     """
 
     def clicked() -> None:
@@ -49,6 +55,7 @@ def show(
         "config": _CONFIG,
         "library": _library(),
         "alt": alt,
+        "marked": marked,
     }
     _chart(key=key, data=data, on_clicked_change=clicked)
 

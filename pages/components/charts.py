@@ -91,6 +91,7 @@ def show(
         key=f"chart_{axis}",
         alt=f"Accuracy against {axis}: {len(data.points)} measured settings of {seen.view.model}",
         on_click=lambda recipe_id: _clicked(recipe_id, seen),
+        marked=seen.view.recipe.recipe_id,
     )
 
 

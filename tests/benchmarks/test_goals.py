@@ -1,9 +1,11 @@
+import importlib
+
 import pytest
 from rich.console import Console
 
 import benchmarks.__main__ as program
 from benchmarks import training
-from benchmarks.goals import Goal, markdown_of, table_of
+from benchmarks.goals import Goal, bench, markdown_of, table_of
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,7 @@ def test_tables_say_what_was_found_and_what_for():
 class TestAllTogether:
     def test_every_part_can_be_benched(self):
         for part in program.PARTS:
-            module = program.importlib.import_module(f"benchmarks.{part}")
+            module = importlib.import_module(f"benchmarks.{part}")
             assert callable(module.bench), part
 
     def test_a_part_that_fails_does_not_lose_the_others(self, monkeypatch, tmp_path, capsys):
@@ -46,6 +48,10 @@ class TestAllTogether:
         for text in (printed, out.read_text()):
             assert "the table of sweep" in text and "the table of start" in text
 
+    def test_each_part_has_a_process_of_its_own(self):
+        with pytest.raises(AttributeError, match="benchmarks.dashboard. has no attribute .bench."):
+            program.bench_alone("dashboard")
+
     def test_what_a_part_prints_is_kept(self, monkeypatch):
         def measure():
             print("a table   ")
@@ -53,7 +59,7 @@ class TestAllTogether:
 
         monkeypatch.setattr("benchmarks.training.bench", measure)
         monkeypatch.setenv("COLUMNS", "80")
-        (goal,), printed = program.bench("training")
+        (goal,), printed = bench("training")
         assert goal.part == "sweep" and printed == "a table"
 
     def test_goals_that_are_missed_are_no_failure(self, monkeypatch):
