@@ -54,7 +54,8 @@ def test_activations_seen_while_layers_are_fitted_are_those_of_the_fitted_networ
     context = context_of("lenet5-mnist5k")
     step = Quantization(weight_bits=4, method="gptq", activation_bits=8, activations=activations)
     quantized = apply_step(context.teacher, step, context)
-    floats = apply_step(context.teacher, step.model_copy(update={"activation_bits": None, "activations": "static"}), context)
+    weights_only = step.model_copy(update={"activation_bits": None, "activations": "static"})
+    floats = apply_step(context.teacher, weights_only, context)
     for one, other in zip(weighted_layers(quantized).values(), weighted_layers(floats).values(), strict=True):
         assert torch.equal(one.weight, other.weight)
     x = torch.from_numpy(context.dataset.calibration.x)
