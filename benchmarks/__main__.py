@@ -23,14 +23,14 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.goals import WIDE, Found, Goal, bench, markdown_of, table_of
+from benchmarks.goals import WIDE, Found, Goal, add_parts, bench, chosen_parts, markdown_of, table_of
 from compression.machine import describe_machine
 
 PARTS = ("sweep", "slider", "start", "training", "parallel", "growth")
@@ -52,14 +52,11 @@ def conditions() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 1 where a part failed; goals that are not reached are no failure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
+    add_parts(parser, PARTS)
     parser.add_argument("--markdown", type=Path, metavar="OUT.md", help="write the table here too")
     options = parser.parse_args(arguments)
-    unknown = set(options.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
+    parts = chosen_parts(parser, options, PARTS)
     console = Console(width=None if sys.stdout.isatty() else WIDE)
-    parts = options.parts or PARTS
     found = _run(parts, console)
     goals = [goal for some, _ in found.values() for goal in some]
     console.print(f"\n{conditions()}", table_of(goals), sep="\n", soft_wrap=True)
@@ -68,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if len(found) == len(parts) else 1
 
 
-def _run(parts: Sequence[str], console: Console) -> dict[str, Found]:
+def _run(parts: Collection[str], console: Console) -> dict[str, Found]:
     """What was found by part, without those that failed."""
     found: dict[str, Found] = {}
     for part in parts:

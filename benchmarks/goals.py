@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -64,6 +65,21 @@ WIDE = 200
 
 Found = tuple[list[Goal], str]
 """What a part found, and the tables that it printed."""
+
+
+def add_parts(parser: argparse.ArgumentParser, parts: Iterable[str]) -> None:
+    """Let the command line name some of the parts."""
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(parts)}; all by default")
+
+
+def chosen_parts(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, parts: Collection[str]
+) -> Collection[str]:
+    """Those that were named, or all; ends the program where there is no such part, and says which there are."""
+    unknown = set(options.parts) - set(parts)
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
+    return options.parts or parts
 
 
 def bench(part: str) -> Found:

@@ -42,7 +42,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from benchmarks.goals import Goal
+from benchmarks.goals import Goal, add_parts, chosen_parts
 from compression import evaluation, export, measurement, plots, statistics, storage
 from compression.data import Split
 from compression.database import RESULTS
@@ -403,15 +403,13 @@ def _console() -> Console:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
+    add_parts(parser, PARTS)
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write all numbers here too")
     options = parser.parse_args(arguments)
-    unknown = set(options.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
+    parts = chosen_parts(parser, options, PARTS)
     console = _console()
     found = {}
-    for part in options.parts or PARTS:
+    for part in parts:
         unit, grow = PARTS[part]
         rows = grow()
         console.print(table_of(unit, rows))
