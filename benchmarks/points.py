@@ -17,8 +17,8 @@ import torch
 
 from benchmarks.stages import stopwatch
 from compression import paths, worker
-from compression.host import worker_count
 from compression.jobs import Engine
+from compression.nannies import worker_count
 from compression.recipe import Recipe, make_recipe
 from compression.result import Result
 from compression.store import Job, JobState, Store

@@ -38,7 +38,7 @@ MAX_FIRST_POINT_S = 10.0
 MAX_SERVER_MB, MAX_WORKER_MB = 250.0, 700.0
 """Goals for resident memory."""
 
-WORKER = "multiprocessing.spawn"
+WORKER = "multiprocessing.forkserver"
 """Part of the command line of Dask's worker processes, descendants of the server's."""
 
 USABLE = "() => document.querySelector('input[type=range]:enabled')"

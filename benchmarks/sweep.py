@@ -42,8 +42,8 @@ from benchmarks.notebook import MODEL, PERCENTS, Notebook, Point
 from benchmarks.points import Setting, Sweep, by_engine, by_one_process, settings_of
 from benchmarks.stages import STAGES, Floor, floor_of
 from compression.data import load_dataset
-from compression.host import worker_count
 from compression.machine import describe_machine
+from compression.nannies import worker_count
 from sample_models.catalogue import MODELS, find_model
 
 WIDE = 180

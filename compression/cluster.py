@@ -20,7 +20,7 @@ from compression.worker import Order
 if TYPE_CHECKING:
     import distributed
 
-    from compression.host import SetUp
+    from compression.nannies import SetUp
 
 START_TIMEOUT_S = 180
 """Four seconds on an idle machine, over a minute on one that is far too busy."""
@@ -124,15 +124,16 @@ def connect(run: str = worker.RUN, background_workers: int | None = None) -> Clu
     """
     address = os.environ.get("COMPRESSION_SCHEDULER")
     if address:
-        from compression.host import SetUp
+        from compression.nannies import SetUp
 
         return Cluster(_client(address, None, SetUp(run, gives_way=False)), None)
-    host = _start_host(background_workers)
+    host = _start_host(run, background_workers)
     try:
-        from compression.host import SetUp, security  # takes a second to import, while the host does the same
+        greeting = _told(host)
+        from compression.nannies import SetUp, security  # a second of work beside a page's: not before it is needed
 
-        greeting = _greeting(host)
         client = _client(greeting["address"], security(greeting["credentials"]), SetUp(run, gives_way=True))
+        _told(host)  # a worker is there
         return Cluster(client, host)
     except BaseException:
         _end(host)
@@ -153,15 +154,16 @@ def _client(address: str, security: distributed.Security | None, set_up: SetUp) 
     return client
 
 
-def _start_host(background_workers: int | None) -> subprocess.Popen[bytes]:
+def _start_host(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     count = () if background_workers is None else (str(background_workers),)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "compression.host", *count],
+            [sys.executable, "-m", "compression.host", run, *count],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # what is not read yet is still to be seen by `select`
             env={"DASK_LOGGING__DISTRIBUTED": "warning"} | os.environ | {"PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends this
         )
@@ -169,16 +171,16 @@ def _start_host(background_workers: int | None) -> subprocess.Popen[bytes]:
         raise ClusterFailed(f"The worker processes could not be started: {error}. Free some memory.") from error
 
 
-def _greeting(host: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """The line that the host prints when its workers are there."""
+def _told(host: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """The next line that the host prints. Raises `ClusterFailed` where it has a problem, or ends, or is silent."""
     assert host.stdout is not None
     ready, _, _ = select.select([host.stdout], [], [], START_TIMEOUT_S)
     line = host.stdout.readline() if ready else b""
     if line:
-        greeting: dict[str, Any] = json.loads(line)
-        if "problem" not in greeting:
-            return greeting
-        reason = greeting["problem"]
+        message: dict[str, Any] = json.loads(line)
+        if "problem" not in message:
+            return message
+        reason = message["problem"]
     else:
         reason = "they ended at once" if ready else f"they were not there after {START_TIMEOUT_S} s"
     raise ClusterFailed(

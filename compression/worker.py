@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -83,6 +84,9 @@ def set_up(run: str = RUN) -> None:
         torch.set_num_threads(1)
         with contextlib.suppress(RuntimeError):  # it has worked in this process already
             torch.set_num_interop_threads(1)
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is not None:  # torch.fx uses it where it is installed; its own lock is one that killed workers leave behind
+        tqdm.tqdm.set_lock(threading.RLock())
 
 
 def give_way() -> None:

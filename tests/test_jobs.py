@@ -13,7 +13,7 @@ import psutil
 import pytest
 from jobs_support import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW, STUBBORN, recipe, runs_of
 
-from compression import cluster, host, jobs, machine, store, worker
+from compression import cluster, jobs, machine, nannies, store, worker
 from compression.errors import StorageFailed
 from compression.jobs import Engine, JobState
 from compression.progress import current_batch, group_progress
@@ -83,7 +83,7 @@ def running(engine, submitted):
 
 def all_workers(engine):
     """Wait until all workers are there; how many they are."""
-    expected = 1 + host.worker_count()
+    expected = 1 + nannies.worker_count()
     wait_for(lambda: engine.is_ready and len(engine._cluster.slots()) == expected, "all workers")
     return expected
 
@@ -153,15 +153,15 @@ class TestEngine:
     def test_interactive_jobs_overtake_a_full_background_queue(self, engine, group):
         sweep = engine.submit([new(SLOW) for _ in range(10)], group="sweep", background=True)
         all_workers(engine)
-        running(engine, sweep[: host.worker_count()])
+        running(engine, sweep[: nannies.worker_count()])
         (mine,) = engine.submit([new()], group=group)
         assert finished(engine, [mine])[0].state is JobState.COMPLETE
         assert not any(state(engine, job).is_final for job in sweep)
-        assert len([job for job in sweep if state(engine, job) is JobState.RUNNING]) == host.worker_count()
+        assert len([job for job in sweep if state(engine, job) is JobState.RUNNING]) == nannies.worker_count()
 
     def test_what_is_measured_ahead_comes_before_the_sweep(self, engine, group):
         all_workers(engine)
-        sweep = engine.submit([new(SLOW) for _ in range(host.worker_count())], group="sweep", background=True)
+        sweep = engine.submit([new(SLOW) for _ in range(nannies.worker_count())], group="sweep", background=True)
         running(engine, sweep)
         later = engine.submit([new()], group="sweep", background=True)
         ahead = engine.submit([new(SLOW)], group=group, background=True)
@@ -203,7 +203,7 @@ class TestEngine:
     def test_workers_for_background_jobs_give_way(self, engine, group):
         all_workers(engine)
         slots = engine._cluster.slots()
-        assert [slot.takes_background for slot in slots] == [False] + [True] * host.worker_count()
+        assert [slot.takes_background for slot in slots] == [False] + [True] * nannies.worker_count()
         mine = os.getpriority(os.PRIO_PROCESS, 0)
         expected = {slot.address: max(mine, worker.NICENESS) if slot.has_resource else mine for slot in slots}
         wait_for(lambda: nicenesses(engine) == expected, f"{expected}")
@@ -312,7 +312,7 @@ class TestEndOfTheServer:
         server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
         assert server.stdout.readline() == b"running\n"
         children = psutil.Process(server.pid).children(recursive=True)
-        assert len([child for child in children if "spawn_main" in str(child.cmdline())]) >= 2
+        assert len([child for child in children if "forkserver" in str(child.cmdline())]) >= 2
         server.send_signal(how)
         server.wait(PATIENCE_S)
         wait_for(lambda: not any(_is_alive(child) for child in children), "the end of the workers")
@@ -345,14 +345,14 @@ class TestTrouble:
         finished(engine, engine.submit([new()], group=group))
         address = engine._cluster._client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
-        stranger = host.security(host.make_credentials())
+        stranger = nannies.security(nannies.make_credentials())
         with pytest.raises(OSError, match="(?i)certificate|timed out|handshake|closed"):
             distributed.Client(address, security=stranger, timeout=3, set_as_default=False)
 
     def test_without_openssl_it_warns(self, monkeypatch, caplog):
         monkeypatch.setenv("PATH", "")
-        assert host.make_credentials() is None
-        assert host.security(None) is None
+        assert nannies.make_credentials() is None
+        assert nannies.security(None) is None
         assert "other users" in caplog.text
 
 
@@ -383,7 +383,7 @@ def test_an_existing_cluster_can_be_used(home, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("processors", "expected"), [(0, 1), (1, 1), (2, 2), (3, 3), (64, 4)])
 def test_number_of_workers_for_background_jobs(processors, expected):
-    assert host.worker_count(processors) == expected
+    assert nannies.worker_count(processors) == expected
 
 
 def test_the_number_of_workers_can_be_chosen(fresh_home, monkeypatch):
