@@ -36,7 +36,7 @@ class Move:
 def move_between(before: Settings, after: Settings) -> Move | None:
     """The move that led from one position of the controls to another; None unless just one slider was moved."""
     moved = [slider for slider in SLIDERS if getattr(before, slider) != getattr(after, slider)]
-    if len(moved) != 1 or _at(before, moved[0], getattr(after, moved[0])) != after:
+    if len(moved) != 1 or placed(before, moved[0], getattr(after, moved[0])) != after:
         return None
     places = positions(moved[0], after)
     was, at = getattr(before, moved[0]), getattr(after, moved[0])
@@ -66,6 +66,12 @@ def positions(slider: Slider, settings: Settings) -> Sequence[int]:
     return range(low, 100 + 1, STUDENT_STEP)
 
 
+def placed(settings: Settings, slider: Slider, place: int) -> Settings:
+    """The settings with one slider somewhere else."""
+    change: dict[str, Any] = {slider: place}
+    return replace(settings, **change)
+
+
 def _steps(settings: Settings, last: Move | None) -> Iterator[Settings]:
     used = [slider for slider in SLIDERS if _is_used(slider, settings) and not (last and slider == last.slider)]
     moves = [(last.slider, last.direction), (last.slider, -last.direction)] if last else []
@@ -74,12 +80,7 @@ def _steps(settings: Settings, last: Move | None) -> Iterator[Settings]:
         at = getattr(settings, slider)
         to = places.index(at) + direction if at in places else -1
         if 0 <= to < len(places):
-            yield _at(settings, slider, places[to])
-
-
-def _at(settings: Settings, slider: Slider, place: int) -> Settings:
-    change: dict[str, Any] = {slider: place}
-    return replace(settings, **change)
+            yield placed(settings, slider, places[to])
 
 
 def _is_used(slider: Slider, settings: Settings) -> bool:

@@ -312,9 +312,14 @@ def draw(
         _points_trace("other settings", data.others, axis, others),
         *(_curve_trace(curve, data, axis) for curve in data.curves),
         _points_trace("baseline", baseline, axis, {"size": 14, "color": NEUTRAL, "symbol": "star"}),
-        {**_current_trace(data, axis, ranges), "meta": MARK},
+        mark(data, axis, ranges),
     ]
     return {"data": traces, "layout": _layout(data, axis, ranges, accuracy_range or ranges.accuracy, height)}
+
+
+def mark(data: Tradeoff, axis: Axis, ranges: Ranges) -> Trace:
+    """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
+    return {**_current_trace(data, axis, ranges), "meta": MARK}
 
 
 def _x(point: Point, axis: Axis) -> float:
@@ -386,7 +391,6 @@ def _error_bars(points: Sequence[Point], kind: Literal["accuracy", "latency"], c
 
 
 def _current_trace(data: Tradeoff, axis: Axis, ranges: Ranges) -> Trace:
-    """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
     if data.current and data.current == data.baseline:
         return _points_trace("this setting", (data.current,), axis, {"size": 16, "color": ACCENT, "symbol": "star"})
     if data.current:

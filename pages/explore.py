@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import charts, controls, insight, menu, model_card, notices, outcome, parts, progress, state
+from pages.components import (
+    charts,
+    controls,
+    foresight,
+    insight,
+    menu,
+    model_card,
+    notices,
+    outcome,
+    parts,
+    progress,
+    state,
+)  # fmt: skip
 
 menu.frame("Explore")
 left, right = st.columns([1, 3], gap="medium")
@@ -63,6 +75,14 @@ def draw_insight() -> None:
         insight.show(seen)
 
 
+@st.fragment(key=parts.FORESIGHT)
+def draw_foresight() -> None:
+    """What the charts show when a slider moves, before the server knows of it."""
+    seen = parts.look(state.current())
+    if seen is not None:
+        foresight.show(seen)
+
+
 view = state.current()
 with pair:
     draw_charts()
@@ -77,6 +97,8 @@ with legend:
 with below:
     draw_outcome()
     draw_insight()
+with st.container(key="foresight_hidden"):
+    draw_foresight()
 with card:
     seen = parts.seen()
     model_card.show(view.model, seen.baseline if seen else None)

@@ -85,7 +85,7 @@ function label({ text, textposition, textfont, marker }) {
 function mark(element) {
   const above = element.querySelector(".chart-mark") ?? element.appendChild(node("svg", { class: "chart-mark" }));
   const axes = element._fullLayout;
-  const trace = element.marked;
+  const { trace, setting } = element.foreseen ?? { trace: element.marked, setting: element.setting };
   if (!trace?.x?.length || !axes) return above.replaceChildren();
   const [x, y] = [trace.x[0], trace.y[0]];
   const [left, top] = [axes.xaxis.d2p(x), axes.yaxis.d2p(y)];
@@ -93,7 +93,14 @@ function mark(element) {
   if (!isInside) return above.replaceChildren();
   const place = `translate(${axes.xaxis._offset + left},${axes.yaxis._offset + top})`;
   const parts = [...bars(trace, x, y, axes), symbol(trace.marker), ...(trace.text ? [label(trace)] : [])];
-  above.replaceChildren(node("g", { transform: place, "data-setting": element.setting }, ...parts));
+  above.replaceChildren(node("g", { transform: place, "data-setting": setting }, ...parts));
+}
+
+// Shows the mark of another setting, { trace, setting }, until the server answers for that one; null takes it back.
+function foresee(element, other) {
+  if (!other && !element.foreseen) return;
+  element.foreseen = other;
+  mark(element);
 }
 
 const unseen = (trace) => ({
@@ -126,6 +133,7 @@ async function draw(element) {
   const { data: traces, layout } = JSON.parse(data.figure);
   element.marked = traces.find(isMark);
   element.setting = data.marked;
+  if (element.foreseen?.setting === data.marked) element.foreseen = null;
   const first = !element.classList.contains("js-plotly-plot");
   if (!first && sameAxes(layout, element.drawn)) {
     mark(element);
@@ -154,6 +162,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const element = parentElement.querySelector(".chart-view");
   const before = element.asked?.data;
   const isNews = before?.figure !== data.figure || before.marked !== data.marked;
+  element.foresee = (mark) => foresee(element, mark);
   element.asked = { data, clicked: (recipeId) => setTriggerValue("clicked", recipeId) };
   element.style.height = `${data.height}px`;
   element.setAttribute("role", "figure");

@@ -136,6 +136,11 @@ def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
     return kept[seen.view.model]
 
 
+def ranges_of(model: str) -> Ranges:
+    """What the charts of a model that were drawn before show."""
+    return st.session_state[_RANGES][model]  # type: ignore[no-any-return]
+
+
 def _clicked(recipe_id: str, seen: Snapshot) -> None:
     """Show the settings of the clicked point."""
     result = seen.results.get(recipe_id)

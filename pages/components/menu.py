@@ -38,6 +38,7 @@ _STYLE = """
 @media (max-width: 640px) {
   .block-container { padding: 2.2rem 1rem 3rem; }
 }
+.st-key-foresight_hidden { display: none; }
 img { image-rendering: pixelated; }
 </style>
 """

@@ -17,7 +17,9 @@ from compression.result import Preview
 from pages.components import notices, state, work
 from pages.components.work import Snapshot
 
-CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT = PARTS = ("charts", "verdict", "controls", "outcome", "insight")
+CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS = (
+    "charts", "verdict", "controls", "outcome", "insight", "foresight",
+)  # fmt: skip
 """In the order in which they are sent to the browser after a move."""
 
 _SEEN = "parts_seen"
@@ -48,6 +50,8 @@ def ask(view: View) -> Snapshot | None:
         notices.show_error(error)
         return None
     found = look(view)
+    if found is not None:
+        work.go_ahead(found)
     if found is not None and _on_charts(found) != _on_charts(drawn):
         st.rerun()
     return found

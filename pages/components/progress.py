@@ -47,6 +47,7 @@ def _look(drawn: Snapshot) -> Snapshot:
     if last.view == drawn.view and last.revision == work.revision():
         return last
     st.session_state[_LAST] = seen = work.snapshot(drawn.view)
+    work.go_ahead(seen)
     return seen
 
 

@@ -177,26 +177,28 @@ def _turn_to(view: View) -> None:
         goes_on = before.model == view.model and not before.custom and not view.custom
         st.session_state[_MOVE] = move_between(before.settings, view.settings) if goes_on else None
     st.session_state.pop(_AHEAD, None)
-    engine, (*_, ahead) = jobs.get_engine(), groups()
-    begun = engine.store.jobs(ahead, UNFINISHED)
-    engine.cancel_jobs([j.job_id for j in begun if j.state is JobState.WAITING or j.recipe != view.recipe])
+    begun = begun_ahead()
+    jobs.get_engine().cancel_jobs([j.job_id for j in begun if j.state is JobState.WAITING or j.recipe != view.recipe])
 
 
 def snapshot(view: View) -> Snapshot:
-    """Look at the store once. Where the current setting is measured, its neighbours are then measured ahead."""
+    """Look at the store once."""
     engine, now = jobs.get_engine(), revision()
-    interactive, background, ahead = groups()
+    interactive, background, _ = groups()
     found = [job for group in (interactive, background) for job in engine.jobs(group)]
-    begun = engine.store.jobs(ahead, UNFINISHED)
+    begun = begun_ahead()
     results = {result.recipe_id: result for result in engine.store.results(view.model)}
     sweep = sweep_recipes(view.model, view.settings.budget, view.curves)
     unasked = frozenset(st.session_state.get(_UNASKED, ()))
-    seen = Snapshot(now, view, results, tuple(found), sweep, engine.problem, is_paused(), tuple(begun), unasked)
-    _work_ahead(seen)
-    return seen
+    return Snapshot(now, view, results, tuple(found), sweep, engine.problem, is_paused(), begun, unasked)
 
 
-def _work_ahead(seen: Snapshot) -> None:
+def begun_ahead() -> tuple[Job, ...]:
+    """The unfinished jobs that measure settings before anybody asks for them."""
+    return tuple(jobs.get_engine().store.jobs(groups()[2], UNFINISHED))
+
+
+def go_ahead(seen: Snapshot) -> None:
     """Have the neighbours of the current setting measured, once it is measured itself and as long as it is shown."""
     view, result = seen.view, seen.result
     if result is None or view.custom or seen.paused or result.seconds > MAX_AHEAD_SECONDS:

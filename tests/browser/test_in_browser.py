@@ -4,15 +4,19 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.parse
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from compression.settings import BIT_WIDTHS, neutral_settings, recipe_of
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -35,7 +39,7 @@ EXPECTED_PROBES = ("/explore/_stcore/",)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A fresh dashboard on a free port; yields its address and its log."""
+    """A fresh dashboard on a free port; yields its address, its log and its process."""
     home = tmp_path_factory.mktemp("dashboard")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -48,7 +52,7 @@ def server(tmp_path_factory):
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield f"http://127.0.0.1:{port}", log
+        yield f"http://127.0.0.1:{port}", log, process
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -177,6 +181,35 @@ def test_the_mark_of_the_setting_stands_where_its_point_is(page, server):
     page.get_by_text("near the baseline").click()
     page.wait_for_function(MARKS_FIT)
     page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function(MARKS_FIT)
+
+
+MARKED = """() => [...document.querySelectorAll(".chart-mark g")].map((mark) => mark.dataset.setting)"""
+MARKED_IS = f"(wanted) => JSON.stringify(({MARKED})()) === JSON.stringify(wanted)"
+
+
+def recipe_id_at(**settings):
+    return recipe_of("mlp-digits", replace(neutral_settings("mlp-digits"), **settings)).recipe_id
+
+
+def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    wait_until_measured(page)
+    here, there = recipe_id_at(), recipe_id_at(pruning_percent=10)
+    page.wait_for_function(MARKED_IS, arg=[here, here])
+    os.kill(server[2].pid, signal.SIGSTOP)
+    try:
+        press(page, "pruning_percent", "ArrowRight", times=2)
+        page.wait_for_function(MARKED_IS, arg=[there, there])
+        press(page, "pruning_percent", "ArrowLeft", times=2)
+        page.wait_for_function(MARKED_IS, arg=[here, here])
+        press(page, "pruning_percent", "ArrowRight", times=2)
+        press(page, "weight_bits", "ArrowRight")  # nobody has foreseen both
+        page.wait_for_function(MARKED_IS, arg=[here, here])
+    finally:
+        os.kill(server[2].pid, signal.SIGCONT)
+    both = recipe_id_at(pruning_percent=10, weight_bits=BIT_WIDTHS[1])
+    page.wait_for_function(MARKED_IS, arg=[both, both])
     page.wait_for_function(MARKS_FIT)
 
 

@@ -8,9 +8,9 @@ from page_tools import checked, progress, rerun
 
 from compression.links import View, parameters_of
 from compression.recipe import make_recipe
-from compression.settings import Settings, neutral_settings, recipe_of
+from compression.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
 from compression.sweeps import sweep_recipes
-from pages.components import advanced, charts, insight, parts, state, table, work
+from pages.components import advanced, charts, foresight, insight, parts, state, table, work
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -282,8 +282,51 @@ def test_a_click_on_a_point_moves_the_sliders(monkeypatch):
 
 
 def test_both_charts_are_drawn_with_a_description(explore):
-    charts_drawn = [chart.proto for chart in explore().get("bidi_component")]
-    assert len(charts_drawn) == 2
+    drawn = components(explore())
+    assert all("Accuracy against" in drawn[chart]["alt"] for chart in CHARTS)
+
+
+def components(page):
+    """What was sent to the browser for it to draw by itself, by key."""
+    return {component.key: json.loads(component.proto.json) for component in page.get("bidi_component")}
+
+
+CHARTS = ("chart_size", "chart_latency")
+
+
+def mark_on(page, chart):
+    (mark,) = [trace for trace in json.loads(components(page)[chart]["figure"])["data"] if trace.get("meta") == "mark"]
+    return mark
+
+
+@pytest.mark.parametrize(("position", "measured"), [(45, False), (50, True)])
+def test_a_browser_knows_before_a_move_what_the_charts_will_show(explore, engine, position, measured):
+    page = explore()
+    engine.held = True
+    row = components(page)["foresight"]["rows"]["setting_pruning_percent"]
+    foreseen = row["marks"][position // PRUNING_STEP]
+    setting(page, "slider", "pruning_percent").set_value(position)
+    checked(page.run())
+    for chart in CHARTS:
+        assert foreseen[chart.removeprefix("chart_")] == mark_on(page, chart)
+        assert foreseen["setting"] == components(page)[chart]["marked"]
+        assert mark_on(page, chart)["text"] == ["measured" if measured else "estimated"]
+    assert components(page)["foresight"]["rows"]["setting_pruning_percent"]["at"] == position // PRUNING_STEP
+
+
+def test_a_browser_asks_again_while_settings_are_measured_ahead(explore, engine):
+    page = explore(**parameters_of(View(MODEL, Settings(pruning_percent=45, student="slimmable"))))
+    assert components(page)["foresight"]["again_ms"] is None
+    engine.held = True
+    setting(page, "slider", "pruning_percent").set_value(50)
+    checked(page.run())
+    assert components(page)["foresight"]["again_ms"] == foresight.LOOK_MS
+
+
+def test_what_no_slider_leads_to_has_no_neighbours(explore):
+    custom = make_recipe(MODEL, [{"technique": "magnitude_pruning", "sparsity": 0.123}])
+    page = explore(**parameters_of(View(MODEL, custom=custom)))
+    assert components(page)["foresight"]["rows"] == {}
 
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
@@ -493,7 +536,7 @@ def test_a_move_does_not_draw_what_it_cannot_change(explore, engine):
     checked(page.run())
     assert not any(page.get(kind) for kind in whole)
     assert not [control for control in page.selectbox if control.key == state.SETTING + "model"]
-    assert len(page.get("bidi_component")) == 2
+    assert components(page).keys() == {*CHARTS, "foresight"}
     parts_alone = (texts(page.info), texts(page.caption), [metric.value for metric in page.metric], progress(page))
     assert "Estimated: about" in parts_alone[0]
     assert "45 % of channels" in parts_alone[1]
@@ -651,7 +694,7 @@ def test_where_the_bytes_go_sums_to_the_file(explore):
         assert f"{total:,} bytes" in shown_html(page)
     assert "zeros that are written out" in shown_html(page)
     assert "what you would ship" in shown_html(page)
-    assert len(page.get("bidi_component")) == 4
+    assert components(page).keys() >= {"chart_bytes", "chart_waterfall"}
 
 
 def test_what_it_costs_to_run_is_a_model_with_visible_assumptions(explore):

@@ -44,7 +44,14 @@ def recipe_at(**changes):
 def shown(view):
     """A run of a page at this view."""
     work.want(view)
-    return work.snapshot(view)
+    return looked_at(view)
+
+
+def looked_at(view):
+    """What a page sees, and what it has measured ahead of the person then."""
+    seen = work.snapshot(view)
+    work.go_ahead(seen)
+    return seen
 
 
 def ahead(engine):
@@ -68,7 +75,7 @@ def measured_but_for_its_neighbours(engine, view):
     """The page at a view that is measured, while nothing new is."""
     work.want(view)
     engine.held = True
-    return work.snapshot(view)
+    return looked_at(view)
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +105,7 @@ class TestAhead:
     def test_they_are_asked_for_once(self, engine):
         measured_but_for_its_neighbours(engine, at())
         asked = len(ahead(engine))
-        work.snapshot(at())
+        looked_at(at())
         shown(at())
         assert len(ahead(engine)) == asked == work.MAX_AHEAD
 
@@ -208,7 +215,7 @@ class TestAhead:
         engine.held = False
         work.want(at())
         engine.failing = "channel_pruning"
-        seen = work.snapshot(at())
+        seen = looked_at(at())
         assert JobState.FAILED in states(engine).values()
         assert work.snapshot(at()).failed == seen.failed == ()
         assert [job.recipe for job in shown(at(pruning_percent=50)).failed] == [recipe_at(pruning_percent=50)]

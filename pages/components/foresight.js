@@ -1,0 +1,33 @@
+// Moves the mark on the charts together with a slider, to where the server said beforehand that each of the slider's
+// positions is measured or expected. Its answer to the move says the same, a third of a second later.
+
+const slider = (key) => document.querySelector(`.st-key-${key} input[type=range]`);
+const position = (input) => Math.round((input.value - input.min) / input.step);
+
+// Only what a person moves: sliders that follow a click elsewhere may do so before or after the rest of the page.
+function foreseen(rows) {
+  const moved = Object.entries(rows).filter(([key, row]) => slider(key) && position(slider(key)) !== row.at);
+  if (moved.length !== 1) return null; // with two sliders away from where the server saw them, it knows no better
+  const [key, row] = moved[0];
+  return slider(key) === document.activeElement ? row.marks[position(slider(key))] : null;
+}
+
+function show(rows) {
+  const mark = foreseen(rows);
+  for (const axis of ["size", "latency"]) {
+    document.querySelector(`.st-key-chart_${axis} .chart-view`)?.foresee?.(mark && { ...mark, trace: mark[axis] });
+  }
+}
+
+export default function ({ data, setTriggerValue }) {
+  show(data.rows);
+  const again = data.again_ms && setTimeout(() => setTriggerValue("again", true), data.again_ms);
+  const observer = new MutationObserver((changes) => {
+    if (changes.some(({ target }) => target === document.activeElement)) show(data.rows);
+  });
+  observer.observe(document.body, { subtree: true, attributeFilter: ["aria-valuetext"] });
+  return () => {
+    observer.disconnect();
+    clearTimeout(again);
+  };
+}

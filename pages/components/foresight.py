@@ -1,0 +1,58 @@
+"""The charts answer a slider at once: the browser is told beforehand where the mark is at each of its positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from compression import plots
+from compression.foresight import Place, foresee
+from compression.plots import Ranges, Tradeoff
+from pages.components import charts, model_card, parts, widgets
+from pages.components.work import Snapshot
+
+LOOK_MS = 600
+"""How often the browser asks for more while settings are being measured ahead."""
+
+_marks = st.components.v2.component("foresight", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"))
+
+
+def show(seen: Snapshot) -> None:
+    """Send what is known of all settings that one slider away."""
+    rows = {} if seen.view.custom else _rows(seen)
+    data = {"rows": rows, "again_ms": LOOK_MS if seen.ahead else None}
+    _marks(key="foresight", data=data, on_again_change=_look_again)
+
+
+def _look_again() -> None:
+    """Some of what is measured ahead may be measured by now."""
+    st.rerun([parts.FORESIGHT])
+
+
+def _rows(seen: Snapshot) -> dict[str, Any]:
+    """For each slider where it stands, and the marks of both charts at all its positions."""
+    view = seen.view
+    known = model_card.known_of(view.model, seen.baseline)
+    rows = foresee(view.model, view.settings, seen.results, known, seen.measured_curves())
+    ranges = charts.ranges_of(view.model)
+    return {
+        widgets.key(slider): {"at": row.at, "marks": [_mark(place, seen, ranges) for place in row.places]}
+        for slider, row in rows.items()
+    }
+
+
+def _mark(place: Place, seen: Snapshot, ranges: Ranges) -> dict[str, Any]:
+    baseline = seen.baseline
+    reference = baseline.latency_p50_ms if baseline else None
+    data = Tradeoff(
+        baseline=plots.point_of(baseline, reference) if baseline else None,
+        current=plots.point_of(place.result, reference) if place.result else None,
+        guess=place.guess,
+    )
+    return {
+        "setting": place.recipe_id,
+        "size": plots.mark(data, "size", ranges),
+        "latency": plots.mark(data, "latency", ranges),
+    }
