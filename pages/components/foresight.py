@@ -10,7 +10,7 @@ import streamlit as st
 from compression import plots
 from compression.foresight import Place, foresee
 from compression.plots import Ranges, Tradeoff
-from pages.components import charts, model_card, parts, widgets
+from pages.components import charts, model_card, widgets
 from pages.components.work import Snapshot
 
 LOOK_MS = 600
@@ -27,8 +27,10 @@ def show(seen: Snapshot) -> None:
 
 
 def _look_again() -> None:
-    """Some of what is measured ahead may be measured by now."""
-    st.rerun([parts.FORESIGHT])
+    """Some of what is measured ahead may be measured by now: this part alone runs again, after what runs already.
+
+    (Asking for it by its key would cut short what is being drawn after a move.)
+    """
 
 
 def _rows(seen: Snapshot) -> dict[str, Any]:
