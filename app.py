@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pages.components import gallery, menu, welcome
+from pages.components import menu
 
 menu.frame("Home")
+
+from pages.components import gallery, welcome  # noqa: E402  (only now, see `menu`)
+
 welcome.introduction()
 welcome.live()
 welcome.resume()

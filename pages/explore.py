@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import (
+from pages.components import menu
+
+menu.frame(menu.EXPLORE)
+
+from pages.components import (  # noqa: E402  (only now, see `menu`)
     charts,
     controls,
     foresight,
     insight,
-    menu,
     model_card,
     notices,
     outcome,
@@ -18,7 +21,6 @@ from pages.components import (
     state,
 )  # fmt: skip
 
-menu.frame("Explore")
 left, right = st.columns([1, 3], gap="medium")
 with left:
     side = st.container(key="controls")

@@ -5,16 +5,18 @@
 // point, so the mark is a drawing of our own above it that moves at once. Plotly draws the rest when the browser
 // has time, and keeps an invisible trace under the mark that answers the mouse.
 
+const CONFIG = { displayModeBar: false, scrollZoom: false, doubleClick: "reset", responsive: false };
+
 const loading = {};
 
 function library(address) {
   loading[address] ??= new Promise((resolve, reject) => {
     if (window.Plotly) return resolve(window.Plotly);
-    const script = document.createElement("script");
-    script.src = address;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error(`${address} could not be loaded`));
-    document.head.append(script);
+    const begun = document.querySelector(`script[src="${address}"]`); // see `preload` in chart_view.py
+    const script = begun ?? Object.assign(document.createElement("script"), { src: address });
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () => reject(new Error(`${address} could not be loaded`)));
+    if (!begun) document.head.append(script);
   });
   return loading[address];
 }
@@ -142,7 +144,7 @@ async function draw(element) {
   }
   element.drawn = layout;
   const shown = traces.map((trace) => (isMark(trace) ? unseen(trace) : trace));
-  await Plotly.react(element, shown, themed(layout, element), data.config);
+  await Plotly.react(element, shown, themed(layout, element), CONFIG);
   mark(element);
   if (first) listen(element, Plotly);
 }

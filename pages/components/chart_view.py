@@ -19,7 +19,6 @@ from streamlit.components.v1 import declare_component
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset", "responsive": False}
 _LIBRARY = "plotly.min.js"
 _chart = st.components.v2.component(
     "chart_view",
@@ -52,12 +51,26 @@ def show(
     data = {
         "figure": json.dumps(figure) if isinstance(figure, dict) else figure.to_json(),
         "height": figure["layout"]["height"],
-        "config": _CONFIG,
         "library": _library(),
         "alt": alt,
         "marked": marked,
     }
     _chart(key=key, data=data, on_clicked_change=clicked)
+
+
+def preload() -> None:
+    """Have the browser load plotly.js: it is 4.5 MB, and reading it takes half a second."""
+    st.html(f"<script>{_PRELOAD % json.dumps(_library())}</script>", unsafe_allow_javascript=True)
+
+
+_PRELOAD = """(() => {
+  const address = %s;
+  if (window.Plotly || document.querySelector(`script[src="${address}"]`)) return;
+  const script = document.createElement("script");
+  script.src = address;
+  script.onerror = () => script.remove(); // a chart then tries again, and says so where it fails
+  document.head.append(script);
+})()"""
 
 
 def _library() -> str:

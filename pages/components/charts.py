@@ -10,7 +10,7 @@ from compression.links import View, view_of
 from compression.plots import Axis, Ranges, Tradeoff
 from compression.recipe import Recipe
 from compression.sweeps import CURVES, Curve, curves_for
-from pages.components import chart_view, model_card, parts, state
+from pages.components import chart_view, menu, model_card, parts, state
 from pages.components.work import Snapshot
 
 _RANGES = "chart_ranges"
@@ -147,7 +147,7 @@ def _clicked(recipe_id: str, seen: Snapshot) -> None:
     if result is not None:
         shown = seen.view
         state.show(view_of(Recipe.model_validate(result.recipe), shown.settings.budget, shown.curves))
-        st.session_state[_CLICKED] = not state.is_on_explore()
+        st.session_state[_CLICKED] = not menu.is_on_explore()
         parts.redraw()
 
 

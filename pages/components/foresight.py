@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ _marks = st.components.v2.component("foresight", js=Path(__file__).with_suffix("
 def show(seen: Snapshot) -> None:
     """Send what is known of all settings that one slider away."""
     rows = {} if seen.view.custom else _rows(seen)
-    data = {"rows": rows, "again_ms": LOOK_MS if seen.ahead else None}
+    data = {"rows": json.dumps(rows), "again_ms": LOOK_MS if seen.ahead else None}
     _marks(key="foresight", data=data, on_again_change=_look_again)
 
 

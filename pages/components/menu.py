@@ -1,4 +1,8 @@
-"""The frame of every page: title, style, and links to the other pages."""
+"""The frame of every page: title, style, and links to the other pages.
+
+Pages show it before they import anything else, which takes most of a second the first time: the browser meanwhile
+loads what it needs for charts.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from pages.components import state
+from pages.components import chart_view
+
+EXPLORE = "Explore"
+_PAGE = "page"
 
 PAGES = (
     ("app.py", "Home", ":material/home:"),
-    ("pages/explore.py", "Explore", ":material/tune:"),
+    ("pages/explore.py", EXPLORE, ":material/tune:"),
 )
 """Streamlit finds the pages by itself; its own menu would name them after their files."""
 
@@ -38,7 +45,7 @@ _STYLE = """
 @media (max-width: 640px) {
   .block-container { padding: 2.2rem 1rem 3rem; }
 }
-.st-key-foresight_hidden { display: none; }
+.st-key-preload, .st-key-foresight_hidden { display: none; }
 img { image-rendering: pixelated; }
 </style>
 """
@@ -60,8 +67,21 @@ def frame(title: str) -> None:
         layout="wide",
         initial_sidebar_state="collapsed",
     )
-    state.note_page(title)
+    if title != EXPLORE:  # that one looks first whether it was shown before
+        st.session_state[_PAGE] = title
     st.html(_STYLE)
+    with st.container(key="preload"):
+        chart_view.preload()
     with st.container(horizontal=True, gap="small", key="menu"):
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon)
+
+
+def is_on_explore() -> bool:
+    """Whether the page with the controls is shown."""
+    return st.session_state.get(_PAGE) == EXPLORE
+
+
+def arrive_on_explore() -> None:
+    """Note that it is shown: it has looked at its link."""
+    st.session_state[_PAGE] = EXPLORE

@@ -14,7 +14,7 @@ import streamlit as st
 from compression.errors import CompressionError
 from compression.links import View
 from compression.result import Preview
-from pages.components import notices, state, work
+from pages.components import menu, notices, work
 from pages.components.work import Snapshot
 
 CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS = (
@@ -69,5 +69,5 @@ def seen() -> Snapshot | None:
 
 def redraw() -> None:
     """In a control's callback: draw all parts anew, and nothing else. Another page than Explore is drawn whole."""
-    if state.is_on_explore():
+    if menu.is_on_explore():
         st.rerun(list(PARTS))

@@ -11,23 +11,11 @@ import streamlit as st
 from compression.errors import CompressionError
 from compression.links import View, parameters_of, view_from
 from compression.sweeps import Curve
+from pages.components import menu
 
 _VIEW, _PROBLEM, _SESSION = "view", "view_problem", "session_id"
-_PAGE = "page"
-EXPLORE = "Explore"
 SETTING = "setting_"
 """Prefix of the controls' widget keys: `setting_` plus the name of a field of `Settings`."""
-
-
-def note_page(page: str) -> None:
-    """Note that a page without a view of its own is shown: the next view then comes from its link."""
-    if page != EXPLORE:
-        st.session_state[_PAGE] = page
-
-
-def is_on_explore() -> bool:
-    """Whether the page with the controls is shown."""
-    return st.session_state.get(_PAGE) == EXPLORE
 
 
 def session_id() -> str:
@@ -43,9 +31,9 @@ def current() -> View:
     reading that would move a slider back under the person's hand.
     """
     asked = {key: st.query_params[key] for key in ("model", "recipe", "budget", "curves") if key in st.query_params}
-    if asked and st.session_state.get(_PAGE) != EXPLORE:
+    if asked and not menu.is_on_explore():
         _open_link(asked)
-    st.session_state[_PAGE] = EXPLORE
+    menu.arrive_on_explore()
     view: View = st.session_state.setdefault(_VIEW, View())
     return view
 

@@ -10,7 +10,7 @@ from compression.links import View, parameters_of
 from compression.recipe import make_recipe
 from compression.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
 from compression.sweeps import sweep_recipes
-from pages.components import advanced, charts, foresight, insight, parts, state, table, work
+from pages.components import advanced, charts, foresight, insight, menu, parts, state, table, work
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -294,6 +294,10 @@ def components(page):
 CHARTS = ("chart_size", "chart_latency")
 
 
+def foreseen_rows(page):
+    return json.loads(components(page)["foresight"]["rows"])
+
+
 def mark_on(page, chart):
     (mark,) = [trace for trace in json.loads(components(page)[chart]["figure"])["data"] if trace.get("meta") == "mark"]
     return mark
@@ -303,7 +307,7 @@ def mark_on(page, chart):
 def test_a_browser_knows_before_a_move_what_the_charts_will_show(explore, engine, position, measured):
     page = explore()
     engine.held = True
-    row = components(page)["foresight"]["rows"]["setting_pruning_percent"]
+    row = foreseen_rows(page)["setting_pruning_percent"]
     foreseen = row["marks"][position // PRUNING_STEP]
     setting(page, "slider", "pruning_percent").set_value(position)
     checked(page.run())
@@ -311,7 +315,7 @@ def test_a_browser_knows_before_a_move_what_the_charts_will_show(explore, engine
         assert foreseen[chart.removeprefix("chart_")] == mark_on(page, chart)
         assert foreseen["setting"] == components(page)[chart]["marked"]
         assert mark_on(page, chart)["text"] == ["measured" if measured else "estimated"]
-    assert components(page)["foresight"]["rows"]["setting_pruning_percent"]["at"] == position // PRUNING_STEP
+    assert foreseen_rows(page)["setting_pruning_percent"]["at"] == position // PRUNING_STEP
 
 
 def test_a_browser_asks_again_while_settings_are_measured_ahead(explore, engine):
@@ -326,7 +330,7 @@ def test_a_browser_asks_again_while_settings_are_measured_ahead(explore, engine)
 def test_what_no_slider_leads_to_has_no_neighbours(explore):
     custom = make_recipe(MODEL, [{"technique": "magnitude_pruning", "sparsity": 0.123}])
     page = explore(**parameters_of(View(MODEL, custom=custom)))
-    assert components(page)["foresight"]["rows"] == {}
+    assert foreseen_rows(page) == {}
 
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
@@ -590,7 +594,7 @@ def test_the_table_is_made_anew_only_for_other_results():
 def test_a_click_on_explore_does_not_lead_back_from_another_page(explore, engine):
     page = explore()
     seen = page.session_state["parts_seen"]
-    session = {"page": state.EXPLORE}
+    session = {"page": menu.EXPLORE}
     clicked = recipe_of(MODEL, Settings(weight_bits=4)).recipe_id
     assert clicked in seen.results
     with pytest.MonkeyPatch.context() as patch:
