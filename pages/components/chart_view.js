@@ -12,7 +12,7 @@ const loading = {};
 function library(address) {
   loading[address] ??= new Promise((resolve, reject) => {
     if (window.Plotly) return resolve(window.Plotly);
-    const begun = document.querySelector(`script[src="${address}"]`); // see `preload` in chart_view.py
+    const begun = document.querySelector(`script[src="${address}"]`); // see preload.js
     const script = begun ?? Object.assign(document.createElement("script"), { src: address });
     script.addEventListener("load", () => resolve(window.Plotly));
     script.addEventListener("error", () => reject(new Error(`${address} could not be loaded`)));

@@ -51,33 +51,23 @@ def show(
     data = {
         "figure": json.dumps(figure) if isinstance(figure, dict) else figure.to_json(),
         "height": figure["layout"]["height"],
-        "library": _library(),
+        "library": library(),
         "alt": alt,
         "marked": marked,
     }
     _chart(key=key, data=data, on_clicked_change=clicked)
 
 
-def preload() -> None:
-    """Have the browser load plotly.js: it is 4.5 MB, and reading it takes half a second."""
-    st.html(f"<script>{_PRELOAD % json.dumps(_library())}</script>", unsafe_allow_javascript=True)
-
-
-_PRELOAD = """(() => {
-  const address = %s;
-  if (window.Plotly || document.querySelector(`script[src="${address}"]`)) return;
-  const script = document.createElement("script");
-  script.src = address;
-  script.onerror = () => script.remove(); // a chart then tries again, and says so where it fails
-  document.head.append(script);
-})()"""
-
-
-def _library() -> str:
+def library() -> str:
     """Where the browser finds plotly.js: the copy that the plotly package brings, so it works offline."""
     component = declare_component("plotly", path=str(_package() / "package_data"))
+    return f"{base_path()}/component/{component.name}/{_LIBRARY}"
+
+
+def base_path() -> str:
+    """What comes before every address of this server, without a slash at its end."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"{'/' + base if base else ''}/component/{component.name}/{_LIBRARY}"
+    return f"/{base}" if base else ""
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from pages.components import chart_view
+from pages.components import preload
 
 EXPLORE = "Explore"
 _PAGE = "page"
@@ -61,6 +61,7 @@ def _icon() -> Image.Image:
 
 def frame(title: str) -> None:
     """Set up the page and draw the menu; call it first."""
+    preload.show()
     st.set_page_config(
         page_title=f"{title} · Compression dashboard",
         page_icon=_icon(),
@@ -70,8 +71,6 @@ def frame(title: str) -> None:
     if title != EXPLORE:  # that one looks first whether it was shown before
         st.session_state[_PAGE] = title
     st.html(_STYLE)
-    with st.container(key="preload"):
-        chart_view.preload()
     with st.container(horizontal=True, gap="small", key="menu"):
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon)
