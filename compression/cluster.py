@@ -7,12 +7,10 @@ import json
 import os
 import select
 import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compression import machine, worker
+from compression import host, machine, worker
 from compression.errors import CompressionError
 from compression.store import Job
 from compression.worker import Order
@@ -107,7 +105,7 @@ class Cluster:
         self._seen = addresses
 
 
-def connect(run: str = worker.RUN, background_workers: int | None = None) -> Cluster:
+def connect(run: str = host.RUN, background_workers: int | None = None) -> Cluster:
     """Start an embedded cluster, or connect to COMPRESSION_SCHEDULER (`tcp://…` or `tls://…`).
 
     An embedded one has a worker for people and `background_workers` others (by default one for each processor
@@ -127,16 +125,16 @@ def connect(run: str = worker.RUN, background_workers: int | None = None) -> Clu
         from compression.nannies import SetUp
 
         return Cluster(_client(address, None, SetUp(run, gives_way=False)), None)
-    host = _start_host(run, background_workers)
+    hosting = _begun(run, background_workers)
     try:
-        greeting = _told(host)
+        greeting = _told(hosting)
         from compression.nannies import SetUp, security  # a second of work beside a page's: not before it is needed
 
         client = _client(greeting["address"], security(greeting["credentials"]), SetUp(run, gives_way=True))
-        _told(host)  # a worker is there
-        return Cluster(client, host)
+        _told(hosting)  # a worker is there
+        return Cluster(client, hosting)
     except BaseException:
-        _end(host)
+        _end(hosting)
         raise
 
 
@@ -154,28 +152,18 @@ def _client(address: str, security: distributed.Security | None, set_up: SetUp) 
     return client
 
 
-def _start_host(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    count = () if background_workers is None else (str(background_workers),)
+def _begun(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "compression.host", run, *count],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,  # what is not read yet is still to be seen by `select`
-            env={"DASK_LOGGING__DISTRIBUTED": "warning"} | os.environ | {"PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends this
-        )
+        return host.take(run, background_workers)
     except OSError as error:
         raise ClusterFailed(f"The worker processes could not be started: {error}. Free some memory.") from error
 
 
-def _told(host: subprocess.Popen[bytes]) -> dict[str, Any]:
+def _told(hosting: subprocess.Popen[bytes]) -> dict[str, Any]:
     """The next line that the host prints. Raises `ClusterFailed` where it has a problem, or ends, or is silent."""
-    assert host.stdout is not None
-    ready, _, _ = select.select([host.stdout], [], [], START_TIMEOUT_S)
-    line = host.stdout.readline() if ready else b""
+    assert hosting.stdout is not None
+    ready, _, _ = select.select([hosting.stdout], [], [], START_TIMEOUT_S)
+    line = hosting.stdout.readline() if ready else b""
     if line:
         message: dict[str, Any] = json.loads(line)
         if "problem" not in message:
@@ -189,13 +177,13 @@ def _told(host: subprocess.Popen[bytes]) -> dict[str, Any]:
     )
 
 
-def _end(host: subprocess.Popen[bytes]) -> None:
-    assert host.stdin is not None and host.stdout is not None
+def _end(hosting: subprocess.Popen[bytes]) -> None:
+    assert hosting.stdin is not None and hosting.stdout is not None
     with contextlib.suppress(OSError):
-        host.stdin.close()
+        hosting.stdin.close()
     try:
-        host.wait(10)
+        hosting.wait(10)
     except subprocess.TimeoutExpired:
-        host.kill()
-        host.wait()
-    host.stdout.close()
+        hosting.kill()
+        hosting.wait()
+    hosting.stdout.close()

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 import psutil
 
 from compression.errors import CompressionError
+from compression.host import RUN
 from compression.placement import next_job
 from compression.progress import GroupProgress, group_progress
 from compression.recipe import Recipe
 from compression.store import STALE_AFTER_S, Job, JobState, Owner, Store, died
-from compression.worker import RUN, Order
+from compression.worker import Order
 
 if TYPE_CHECKING:
     import distributed

@@ -20,6 +20,7 @@ import numpy as np
 
 from compression import keys, paths
 from compression.errors import Cancelled, CompressionError, CorruptFile, StorageFailed
+from compression.host import RUN
 from compression.recipe import Recipe
 from compression.result import Preview, Result
 from compression.store import JobState, Place, Store
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 Report = Callable[[float, str], None]
 Check = Callable[[], None]
 Tell = Callable[[Preview], None]
-
-RUN = "compression.run:run_recipe"
-"""What carries a recipe out, as module:function; the module also has the `RunOutput` that it returns."""
 
 REPORT_S = 0.2
 """A job shows its progress at most this often: each time is a write that all pages notice."""

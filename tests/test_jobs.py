@@ -326,7 +326,7 @@ def _is_alive(process):
 
 class TestTrouble:
     def test_workers_that_cannot_start_are_told(self, fresh_home, monkeypatch):
-        monkeypatch.setattr(cluster.sys, "executable", "/bin/false")
+        monkeypatch.setattr(sys, "executable", "/bin/false")
         engine = Engine(run=RUN)
         wait_for(lambda: engine.problem, "the problem")
         assert "could not be started: they ended at once" in engine.problem

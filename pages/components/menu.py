@@ -1,7 +1,7 @@
 """The frame of every page: title, style, and links to the other pages.
 
-Pages show it before they import anything else, which takes most of a second the first time: the browser meanwhile
-loads what it needs for charts.
+Pages show it before they import anything else, which takes most of a second the first time: meanwhile the browser
+loads what it needs for charts, and the workers' processes what they need to measure.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from compression import host
 from pages.components import preload
 
 EXPLORE = "Explore"
@@ -61,6 +62,7 @@ def _icon() -> Image.Image:
 
 def frame(title: str) -> None:
     """Set up the page and draw the menu; call it first."""
+    host.begin_early()
     preload.show()
     st.set_page_config(
         page_title=f"{title} · Compression dashboard",

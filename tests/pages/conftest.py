@@ -17,6 +17,7 @@ def engine(monkeypatch):
     """The engine that pages get; a test may set `held`, `failing` or `problem` before it opens a page."""
     fake = FakeEngine()
     monkeypatch.setattr("compression.jobs.get_engine", lambda: fake)
+    monkeypatch.setattr("compression.host.begin_early", lambda: None)
     return fake
 
 
