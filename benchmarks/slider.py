@@ -16,6 +16,9 @@ one run and they would only load the processors at times of their own.
     latency    it is solid on the chart of latencies as well
     seen       solid on both charts, for a setting that was measured before
 
+The browser knows beforehand what is known, or else expected, at each position of the sliders: it moves the marker by
+itself, and the server's answer says the same. Whatever is timed here is painted at the place where that puts it.
+
 Once a setting is measured, its neighbours are measured ahead, the one that the person is moving to first. How much of
 that is ready depends on how long the person rests between moves, so moves are timed at two paces, along one route:
 0.5 s "at once", as when somebody goes through settings, and 3 s "reading", as when somebody looks at what each move

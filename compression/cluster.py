@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compression import host, machine, worker
+from compression import RUN, host, machine, worker
 from compression.errors import CompressionError
 from compression.store import Job
 from compression.worker import Order
@@ -105,7 +105,7 @@ class Cluster:
         self._seen = addresses
 
 
-def connect(run: str = host.RUN, background_workers: int | None = None) -> Cluster:
+def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
     """Start an embedded cluster, or connect to COMPRESSION_SCHEDULER (`tcp://…` or `tls://…`).
 
     An embedded one has a worker for people and `background_workers` others (by default one for each processor

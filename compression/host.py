@@ -1,6 +1,6 @@
 """The embedded cluster's own process: `python -m compression.host RUN [COUNT]`.
 
-RUN is what workers carry recipes out with (see `RUN`), COUNT how many take background jobs beside
+RUN is what workers carry recipes out with (see `compression.RUN`), COUNT how many take background jobs beside
 the one for people; by default one for each processor up to four.
 
 It prints lines of JSON for the process that started it, see `compression.nannies.serve`, and ends, with all workers,
@@ -28,8 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-RUN = "compression.run:run_recipe"
-"""What carries a recipe out, as module:function; the module also has the `RunOutput` that it returns."""
+from compression import RUN
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """There are about as many workers as processors."""

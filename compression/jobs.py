@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from compression import RUN
 from compression.errors import CompressionError
-from compression.host import RUN
 from compression.placement import next_job
 from compression.progress import GroupProgress, group_progress
 from compression.recipe import Recipe

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from compression import keys, paths
+from compression import RUN, keys, paths
 from compression.errors import Cancelled, CompressionError, CorruptFile, StorageFailed
-from compression.host import RUN
 from compression.recipe import Recipe
 from compression.result import Preview, Result
 from compression.store import JobState, Place, Store

@@ -5,6 +5,7 @@ import select
 import psutil
 import pytest
 
+import compression
 from compression import host
 
 PATIENCE_S = 90
@@ -25,23 +26,23 @@ def test_what_was_begun_early_is_taken_once(started):
     host.begin_early()
     host.begin_early()
     early = host._early._process
-    assert started == [(host.RUN, None)]
-    assert host.take(host.RUN, None) is early
-    assert host.take(host.RUN, None) is not early
-    assert started == [(host.RUN, None)] * 2
+    assert started == [(compression.RUN, None)]
+    assert host.take(compression.RUN, None) is early
+    assert host.take(compression.RUN, None) is not early
+    assert started == [(compression.RUN, None)] * 2
 
 
 def test_nothing_is_begun_early_when_there_is_one_already(started):
-    host.take(host.RUN, None)
+    host.take(compression.RUN, None)
     host.begin_early()
-    assert started == [(host.RUN, None)]
+    assert started == [(compression.RUN, None)]
 
 
-@pytest.mark.parametrize("kind", [(RUN, None), (host.RUN, 1)])
+@pytest.mark.parametrize("kind", [(RUN, None), (compression.RUN, 1)])
 def test_other_kinds_are_started_when_they_are_wanted(started, kind):
     host.begin_early()
     assert host.take(*kind) is not host._early._process
-    assert started == [(host.RUN, None), kind]
+    assert started == [(compression.RUN, None), kind]
 
 
 def test_nothing_is_begun_early_where_a_cluster_is_elsewhere(started, monkeypatch):
@@ -57,7 +58,7 @@ def test_what_cannot_be_started_early_is_told_to_who_wants_it(started, monkeypat
     monkeypatch.setattr(host, "start", fails)
     host.begin_early()
     with pytest.raises(OSError, match="no memory"):
-        host.take(host.RUN, None)
+        host.take(compression.RUN, None)
 
 
 def told(process):
