@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
-    "recipe", "result", "store", "jobs", "keys", "machine", "statistics",
-    "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "verdict",
+    "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
+    "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "wording",
 )  # fmt: skip
 

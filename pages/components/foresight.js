@@ -22,13 +22,13 @@ function show(rows) {
 export default function ({ data, setTriggerValue }) {
   const rows = JSON.parse(data.rows);
   show(rows);
-  const again = data.again_ms && setTimeout(() => setTriggerValue("again", true), data.again_ms);
+  const again = data.again_ms && setInterval(() => setTriggerValue("again", true), data.again_ms);
   const observer = new MutationObserver((changes) => {
     if (changes.some(({ target }) => target === document.activeElement)) show(rows);
   });
   observer.observe(document.body, { subtree: true, attributeFilter: ["aria-valuetext"] });
   return () => {
     observer.disconnect();
-    clearTimeout(again);
+    clearInterval(again);
   };
 }

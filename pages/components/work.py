@@ -16,13 +16,14 @@ from compression.links import View
 from compression.neighbours import Move, move_between, neighbours
 from compression.recipe import Recipe
 from compression.result import Preview, Result
-from compression.schooling import training_seconds
+from compression.schooling import training_seconds, trains
 from compression.store import UNFINISHED, Job, JobState
 from compression.sweeps import Curve, control_of, curve_recipes, curves_for, sweep_recipes
 from pages.components import state
 
 _ASKED, _SWEPT, _PAUSED = "work_asked", "work_swept", "work_paused"
-_SHOWN, _MOVE, _AHEAD, _UNASKED = "work_shown", "work_move", "work_ahead", "work_unasked"
+_SHOWN, _BEFORE, _MOVE = "work_shown", "work_before", "work_move"
+_AHEAD, _UNASKED = "work_ahead", "work_unasked"
 
 MEASURING_SECONDS = 2.0
 """Guess of what a point costs besides training, until one was measured."""
@@ -176,6 +177,7 @@ def _turn_to(view: View) -> None:
     if before != view:
         goes_on = before.model == view.model and not before.custom and not view.custom
         st.session_state[_MOVE] = move_between(before.settings, view.settings) if goes_on else None
+        st.session_state[_BEFORE] = before.recipe.recipe_id
     st.session_state.pop(_AHEAD, None)
     begun = begun_ahead()
     jobs.get_engine().cancel_jobs([j.job_id for j in begun if j.state is JobState.WAITING or j.recipe != view.recipe])
@@ -199,18 +201,28 @@ def begun_ahead() -> tuple[Job, ...]:
 
 
 def go_ahead(seen: Snapshot) -> None:
-    """Have the neighbours of the current setting measured, once it is measured itself and as long as it is shown."""
-    view, result = seen.view, seen.result
-    if result is None or view.custom or seen.paused or result.seconds > MAX_AHEAD_SECONDS:
+    """Have settings measured that the person may want next.
+
+    Once where the last move goes on to, while the current setting is still being measured: the engine begins with it
+    as soon as that one is through. Then the neighbours on all sides.
+    """
+    view = seen.view
+    reached = seen.result or seen.results.get(st.session_state.get(_BEFORE, ""))
+    if reached is None or reached.seconds > MAX_AHEAD_SECONDS or trains(view.recipe) or view.custom or seen.paused:
         return
-    if st.session_state.get(_AHEAD) == view.recipe:
+    asked_for = (view.recipe, seen.result is not None)
+    if st.session_state.get(_AHEAD) == asked_for:
         return
-    st.session_state[_AHEAD] = view.recipe
-    last: Move | None = st.session_state.get(_MOVE)
-    near = [recipe for recipe in neighbours(view.model, view.settings, last) if recipe.recipe_id not in seen.results]
-    if near:
-        st.session_state[_UNASKED] = seen.unasked | {recipe.recipe_id for recipe in near[:MAX_AHEAD]}
-        jobs.get_engine().submit(near[:MAX_AHEAD], group=groups()[2], background=True)
+    st.session_state[_AHEAD] = asked_for
+    move: Move | None = st.session_state.get(_MOVE)
+    likely = neighbours(view.model, view.settings, move)
+    if seen.result is None:
+        likely = likely[:1] if move else ()
+    begun = {job.recipe for job in seen.ahead}
+    near = [recipe for recipe in likely if recipe.recipe_id not in seen.results][:MAX_AHEAD]
+    if wanted := [recipe for recipe in near if recipe not in begun]:
+        st.session_state[_UNASKED] = seen.unasked | {recipe.recipe_id for recipe in wanted}
+        jobs.get_engine().submit(wanted, group=groups()[2], background=True)
 
 
 def revision() -> int:

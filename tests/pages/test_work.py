@@ -125,8 +125,29 @@ class TestAhead:
     def test_it_is_given_up_when_the_person_goes_elsewhere(self, engine):
         measured_but_for_its_neighbours(engine, at())
         run_first(engine, recipe_at(pruning_percent=50))
+        before = states(engine)
         shown(at(pruning_percent=90))
-        assert set(states(engine).values()) == {JobState.CANCELLED}
+        assert {states(engine)[recipe] for recipe in before} == {JobState.CANCELLED}
+
+    def test_where_a_move_goes_on_to_is_asked_for_before_the_setting_is_measured(self, engine):
+        shown(at(pruning_percent=60))
+        engine.held = True
+        engine.submitted.clear()
+        shown(at())
+        assert ahead(engine) == [recipe_at(pruning_percent=40)]
+        engine.release()
+        engine.held = True
+        shown(at())
+        assert recipe_at(weight_bits=6) in ahead(engine)
+        assert len(ahead(engine)) == len(set(ahead(engine)))
+
+    def test_who_passes_by_settings_that_are_not_measured_is_not_followed(self, engine):
+        shown(at(pruning_percent=60))
+        engine.held = True
+        shown(at())
+        engine.submitted.clear()
+        shown(at(pruning_percent=30))
+        assert ahead(engine) == []
 
     def test_what_runs_is_kept_when_the_person_goes_there(self, engine):
         measured_but_for_its_neighbours(engine, at())
