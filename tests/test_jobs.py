@@ -300,7 +300,7 @@ class TestEndOfTheServer:
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
     def test_no_process_is_left(self, tmp_path, how):
         code = (
-            "import time;"
+            "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler);"  # else as it was inherited
             "from compression.jobs import get_engine;"
             "import compression.jobs as j; j.Engine.__init__.__kwdefaults__['run'] = 'jobs_support:run_recipe';"
             "import jobs_support as s; e = get_engine(); assert get_engine() is e;"
