@@ -14,7 +14,7 @@ from compression.plots import Ranges, Tradeoff
 from pages.components import charts, model_card, widgets
 from pages.components.work import Snapshot
 
-LOOK_MS = 600
+LOOK_MS = 800
 """How often the browser asks for more while settings are being measured ahead."""
 
 _marks = st.components.v2.component("foresight", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"))
@@ -23,7 +23,8 @@ _marks = st.components.v2.component("foresight", js=Path(__file__).with_suffix("
 def show(seen: Snapshot) -> None:
     """Send what is known of all settings that one slider away."""
     rows = {} if seen.view.custom else _rows(seen)
-    data = {"rows": json.dumps(rows), "again_ms": LOOK_MS if seen.ahead else None}
+    waits = seen.result is not None and bool(seen.ahead)  # until then the page looks for its own measurement anyway
+    data = {"rows": json.dumps(rows), "again_ms": LOOK_MS if waits else None}
     _marks(key="foresight", data=data, on_again_change=_look_again)
 
 
