@@ -47,6 +47,7 @@ _STYLE = """
   .block-container { padding: 2.2rem 1rem 3rem; }
 }
 .st-key-preload, .st-key-foresight_hidden { display: none; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-preload, > .st-key-foresight_hidden) { display: none; }
 img { image-rendering: pixelated; }
 </style>
 """
