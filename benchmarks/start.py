@@ -38,8 +38,9 @@ MAX_FIRST_POINT_S = 10.0
 MAX_SERVER_MB, MAX_WORKER_MB = 250.0, 700.0
 """Goals for resident memory."""
 
-WORKER = "multiprocessing.forkserver"
-"""Part of the command line of Dask's worker processes, descendants of the server's."""
+WORKERS = ("multiprocessing.forkserver", "multiprocessing.spawn")
+"""Parts of the command line of Dask's worker processes, descendants of the server's: copies of a fork server, which
+counts too, or started one by one where copying is not safe."""
 
 USABLE = "() => document.querySelector('input[type=range]:enabled')"
 DRAWN = "() => document.querySelectorAll('.js-plotly-plot .xy').length >= 2"
@@ -118,7 +119,8 @@ def memory_of(process: psutil.Process) -> Memory:
 def workers_of(pid: int) -> list[psutil.Process]:
     """The worker processes below the server's."""
     below = psutil.Process(pid).children(recursive=True)
-    return [process for process in below if WORKER in " ".join(process.cmdline())]
+    commands = {process: " ".join(process.cmdline()) for process in below}
+    return [process for process, command in commands.items() if any(name in command for name in WORKERS)]
 
 
 def start_bare(browser: Browser, folder: Path) -> float:

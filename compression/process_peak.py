@@ -6,11 +6,15 @@ by says little. Instead a helper process, started once, imports ONNX Runtime alo
 one image twice. The first time touches the program's own pages; then it gives all free memory back, resets
 the system's peak, and the second time counts:
 
-    peak of resident memory (VmHWM) during loading and running, minus resident memory (VmRSS) before
+    peak of resident memory (VmHWM) during loading and running, minus resident memory (VmRSS) before,
+    minus what the pages of program files (RssFile) grew by meanwhile
 
 So this holds the runtime's copies of the weights while it loads them, its rearranged weights, activations and
-scratch space, in whole pages; not ONNX Runtime's code, nor the file's bytes that were there before. The same
-file gives the same number within some 20 KB. Linux only.
+scratch space, in whole pages; not ONNX Runtime's code, nor the file's bytes that were there before. Code does
+come back during the second time: a machine short of memory takes such pages away at any moment, and the next
+touch maps them again. Large blocks always come from the system and go back to it (glibc's threshold for that
+is held at its first value: left alone it follows what was freed before, and the number with it). The same file
+gives the same number within some 5 %. Linux only.
 
 `python -m compression.process_peak` is the helper: it reads frames (8 bytes of length, then a runtime file)
 from standard input and answers each with a line of JSON, the bytes or null. It ends when its input does.
@@ -116,7 +120,7 @@ def _start() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | threads | {"PYTHONPATH": path},
+        env=os.environ | threads | {"PYTHONPATH": path, "MALLOC_MMAP_THRESHOLD_": "131072"},
     )
 
 
@@ -150,9 +154,10 @@ def _peak(onnx_bytes: bytes) -> int:
     _load_and_run(onnx_bytes)
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
-    before = _status("VmRSS")
+    before, code_before = _status("VmRSS"), _status("RssFile")
     _load_and_run(onnx_bytes)
-    return _status("VmHWM") - before
+    code_growth = max(0, _status("RssFile") - code_before)
+    return _status("VmHWM") - before - code_growth
 
 
 def _load_and_run(onnx_bytes: bytes) -> None:

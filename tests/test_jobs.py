@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -312,7 +313,7 @@ class TestEndOfTheServer:
         server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
         assert server.stdout.readline() == b"running\n"
         children = psutil.Process(server.pid).children(recursive=True)
-        assert len([child for child in children if "forkserver" in str(child.cmdline())]) >= 2
+        assert len([child for child in children if re.search("forkserver|spawn_main", str(child.cmdline()))]) >= 2
         server.send_signal(how)
         server.wait(PATIENCE_S)
         wait_for(lambda: not any(_is_alive(child) for child in children), "the end of the workers")

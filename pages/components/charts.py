@@ -100,7 +100,7 @@ def _choose_curves(view: View) -> None:
     offered = curves_for(view.model)
     with st.popover("Curves", icon=":material/show_chart:"):
         shown = [curve for curve in offered if curve in view.curves]
-        st.session_state.setdefault(_CURVES, shown)
+        state.place(_CURVES, shown)
         st.pills(
             "Curves",
             offered,

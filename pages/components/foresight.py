@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
 from compression import plots
 from compression.foresight import Place, foresee
-from compression.plots import Ranges, Tradeoff
+from compression.plots import Axis, Tradeoff
 from pages.components import charts, model_card, widgets
 from pages.components.work import Snapshot
 
 LOOK_MS = 800
 """How often the browser asks for more while settings are being measured ahead."""
+
+AXES: tuple[Axis, ...] = get_args(Axis)
 
 _marks = st.components.v2.component("foresight", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"))
 
@@ -41,22 +43,15 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     known = model_card.known_of(view.model, seen.baseline)
     rows = foresee(view.model, view.settings, seen.results, known, seen.measured_curves())
     ranges = charts.ranges_of(view.model)
+    reference = seen.baseline.latency_p50_ms if seen.baseline else None
+    baseline = plots.point_of(seen.baseline, reference) if seen.baseline else None
+
+    def mark(place: Place) -> dict[str, Any]:
+        current = plots.point_of(place.result, reference) if place.result else None
+        there = Tradeoff(baseline=baseline, current=current, guess=place.guess)
+        return {"setting": place.recipe_id} | {axis: plots.mark(there, axis, ranges) for axis in AXES}
+
     return {
-        widgets.key(slider): {"at": row.at, "marks": [_mark(place, seen, ranges) for place in row.places]}
+        widgets.key(slider): {"at": row.at, "marks": [mark(place) for place in row.places]}
         for slider, row in rows.items()
-    }
-
-
-def _mark(place: Place, seen: Snapshot, ranges: Ranges) -> dict[str, Any]:
-    baseline = seen.baseline
-    reference = baseline.latency_p50_ms if baseline else None
-    data = Tradeoff(
-        baseline=plots.point_of(baseline, reference) if baseline else None,
-        current=plots.point_of(place.result, reference) if place.result else None,
-        guess=place.guess,
-    )
-    return {
-        "setting": place.recipe_id,
-        "size": plots.mark(data, "size", ranges),
-        "latency": plots.mark(data, "latency", ranges),
     }

@@ -23,7 +23,7 @@ _KEY = state.SETTING + "model"
 
 def choose(view: View) -> None:
     """The model select."""
-    st.session_state.setdefault(_KEY, view.model)
+    state.place(_KEY, view.model)
     st.selectbox(
         "Model",
         tuple(MODELS),
@@ -37,6 +37,8 @@ def choose(view: View) -> None:
 def _chosen() -> None:
     """Settings stay when the model changes, but for what the new one does not have."""
     view, name = state.current(), st.session_state[_KEY]
+    if name == view.model:
+        return
     state.show(replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None))
 
 

@@ -13,7 +13,7 @@ from compression.links import View, parameters_of, view_from
 from compression.sweeps import Curve
 from pages.components import menu
 
-_VIEW, _PROBLEM, _SESSION = "view", "view_problem", "session_id"
+_VIEW, _PROBLEM, _SESSION, _BEHIND = "view", "view_problem", "session_id", "controls_behind"
 SETTING = "setting_"
 """Prefix of the controls' widget keys: `setting_` plus the name of a field of `Settings`."""
 
@@ -54,11 +54,22 @@ def _open_link(asked: dict[str, str]) -> None:
 
 
 def show(view: View) -> None:
-    """Show another view: all controls move to it. Only before the controls are drawn, or in a callback."""
+    """Show another view: all controls move to it. Only before the controls are drawn, or in a callback.
+
+    Their keys stay until they do: a click that follows at once reaches a control's callback before the page
+    has drawn it again, and the callback reads its key.
+    """
     st.session_state[_VIEW] = view
     st.session_state.pop(_PROBLEM, None)
-    for key in [key for key in st.session_state if str(key).startswith(SETTING)]:
-        del st.session_state[key]
+    st.session_state[_BEHIND] = {key for key in st.session_state if str(key).startswith(SETTING)}
+
+
+def place(key: str, value: Any) -> None:  # noqa: ANN401  (as many types as there are controls)
+    """Put a control where the view says, if it has no position yet or the view is another. Before it is drawn."""
+    behind: set[str] = st.session_state.get(_BEHIND, set())
+    if key in behind or key not in st.session_state:
+        st.session_state[key] = value
+        behind.discard(key)
 
 
 def choose_curves(curves: tuple[Curve, ...]) -> None:

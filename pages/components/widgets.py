@@ -23,7 +23,7 @@ def key(field: str) -> str:
 def place(settings: Settings) -> None:
     """Put every control that has no position yet where `settings` say; hidden ones keep theirs."""
     for field in settings.__dataclass_fields__:
-        st.session_state.setdefault(key(field), _to_widget(field, getattr(settings, field)))
+        state.place(key(field), _to_widget(field, getattr(settings, field)))
 
 
 def value_of(field: str) -> Any:  # noqa: ANN401  (fields of Settings differ in type)

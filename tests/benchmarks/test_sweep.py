@@ -22,8 +22,19 @@ SETTINGS = [Setting(50, 32), Setting(50, 8)]
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def untouched():
+    """What the tests' own home folder holds before."""
+    return files_at_home()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, untouched):
     return points.in_process(MODEL, SETTINGS, tmp_path_factory.mktemp("sweep") / "home")
+
+
+def files_at_home():
+    """Name, size and time of change of every file of results."""
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in paths.home().glob("results*")}
 
 
 class TestPoints:
@@ -61,9 +72,9 @@ class TestInProcess:
         for setting in SETTINGS:
             assert 0 < sum(alone.stages[setting].values()) <= alone.seconds[setting]
 
-    def test_leaves_no_trace_in_the_home_folder(self, alone):
+    def test_leaves_no_trace_in_the_home_folder(self, alone, untouched):
         assert os.environ["COMPRESSION_HOME"] == str(paths.home())
-        assert not (paths.home() / "results.sqlite").exists()
+        assert files_at_home() == untouched
 
 
 @pytest.mark.timeout(200)

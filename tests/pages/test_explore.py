@@ -10,7 +10,7 @@ from compression.links import View, parameters_of
 from compression.recipe import make_recipe
 from compression.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
 from compression.sweeps import sweep_recipes
-from pages.components import advanced, charts, foresight, insight, menu, parts, state, table, work
+from pages.components import advanced, charts, foresight, insight, menu, model_card, parts, state, table, work
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -268,6 +268,20 @@ def test_the_table_holds_every_point_and_the_csv_every_number(explore, engine):
     assert json.loads(csv["recipe"][0])["model"] == MODEL
 
 
+@pytest.mark.parametrize("chosen", ["mlp-digits", "resnet8-mnist5k"])
+def test_a_model_chosen_again_before_the_page_is_drawn_is_the_one_that_counts(monkeypatch, chosen):
+    key = state.SETTING + "model"
+    session = {key: "mlp-digits", "menu_on_explore": True}
+    monkeypatch.setattr("streamlit.session_state", session)
+    monkeypatch.setattr("streamlit.query_params", {})
+    model_card._chosen()
+    session[key] = chosen  # what the browser says when two choices follow each other closely
+    model_card._chosen()
+    assert session["view"].model == chosen
+    state.place(key, session["view"].model)
+    assert session[key] == chosen
+
+
 def test_a_click_on_a_point_moves_the_sliders(monkeypatch):
     clicked = recipe_of(MODEL, Settings(weight_bits=2))
     shown = work.Snapshot(0, View(), {clicked.recipe_id: fabricate(clicked)}, (), (), None, False)
@@ -276,7 +290,8 @@ def test_a_click_on_a_point_moves_the_sliders(monkeypatch):
     charts._clicked(clicked.recipe_id, shown)
     moved = View(MODEL, replace(neutral_settings(MODEL), weight_bits=2))
     assert session["view"] == moved
-    assert state.SETTING + "weight_bits" not in session
+    state.place(state.SETTING + "weight_bits", 2)
+    assert session[state.SETTING + "weight_bits"] == 2
     charts._clicked("no such point", shown)
     assert session["view"] == moved
 
