@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pages.components import menu
 
-menu.frame("Home")
+menu.frame(menu.HOME)
 
 from pages.components import gallery, welcome  # noqa: E402  (only now, see `menu`)
 

@@ -15,8 +15,8 @@ from sqlalchemy import exc
 from compression.errors import StorageFailed
 
 SCHEMA = 1
-"""Raise it when a table changes in a way that older programs cannot read. A column that may be empty does not: it is
-added to a database that lacks it, and who does not know it leaves it empty."""
+"""Raise it when a table changes in a way that older programs cannot read. A new table does not, nor a column that may
+be empty: both are added to a database that lacks them, and who does not know them leaves them empty."""
 
 BUSY_TIMEOUT_S = 30
 """How long a writer waits for another one; a write takes milliseconds."""
@@ -45,6 +45,15 @@ RESULTS = sql.Table(
     sql.Column("machine_id", sql.String(64), nullable=False),
     sql.Column("document", sql.Text, nullable=False),  # the `Result` as JSON
 )
+ANSWERS = sql.Table(
+    "answers",
+    METADATA,
+    sql.Column("sequence", sql.Integer, primary_key=True),
+    sql.Column("answer_key", sql.String(64), nullable=False, unique=True),
+    sql.Column("result_key", sql.String(64), nullable=False, index=True),
+    sql.Column("kind", sql.String(40), nullable=False),
+    sql.Column("artifact", sql.String(64), nullable=False),  # the `Answer` as JSON, a content-addressed file
+)
 ENGINES = sql.Table(
     "engines",
     METADATA,
@@ -61,6 +70,7 @@ JOBS = sql.Table(
     sql.Column("job_id", sql.String(32), nullable=False, unique=True),
     sql.Column("recipe", sql.Text, nullable=False),
     sql.Column("recipe_id", sql.String(16), nullable=False),
+    sql.Column("study", sql.Text),  # the `Study` as JSON; empty where the recipe is to be measured
     sql.Column("job_group", sql.String(200), nullable=False),
     sql.Column("background", sql.Boolean, nullable=False),
     sql.Column("state", sql.String(16), nullable=False),
@@ -177,7 +187,7 @@ class Database:
                 f"The database {self.place} was made by another version of this program (format {found}, not {SCHEMA})."
                 " Use that version, or set COMPRESSION_HOME or COMPRESSION_DATABASE to another place."
             )
-        self._add_missing_columns()
+        self._add_what_is_missing()
         self._is_ready = True
 
     def _schema(self) -> int | None:
@@ -201,12 +211,13 @@ class Database:
             if self._schema() is None:  # otherwise another process made them in the same moment
                 raise
 
-    def _add_missing_columns(self) -> None:
+    def _add_what_is_missing(self) -> None:
         """What an earlier version of this program did not know."""
         with self._engine().connect() as connection:
-            if not _missing_columns(connection):
+            if not _missing_tables(connection) and not _missing_columns(connection):
                 return
         with self._transaction() as connection:
+            METADATA.create_all(connection)
             for column in _missing_columns(connection):  # fewer, if another process is at it
                 kind = column.type.compile(connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
@@ -223,11 +234,19 @@ class Database:
             raise StorageFailed(_explain(str(error), self.place)) from error
 
 
+def _missing_tables(connection: sql.Connection) -> set[str]:
+    return set(METADATA.tables) - set(sql.inspect(connection).get_table_names())
+
+
 def _missing_columns(connection: sql.Connection) -> list[sql.Column[Any]]:
+    """Of the tables that are there."""
     inspector = sql.inspect(connection)
-    there = {table: {column["name"] for column in inspector.get_columns(table)} for table in METADATA.tables}
+    there = {
+        table: {column["name"] for column in inspector.get_columns(table)}
+        for table in set(METADATA.tables) & set(inspector.get_table_names())
+    }
     return [
-        column for name, table in METADATA.tables.items() for column in table.columns if column.name not in there[name]
+        column for name, known in there.items() for column in METADATA.tables[name].columns if column.name not in known
     ]
 
 

@@ -91,15 +91,29 @@ def predict(
 
     Raises `CorruptFile` when the file cannot be run and `Diverged` when a logit is not finite.
     """
+    found = logits_of(onnx_bytes, split, threads=threads, report=report, check_cancelled=check_cancelled)
+    classes: NDArray[np.uint8] = found.argmax(axis=1).astype(np.uint8)
+    return classes
+
+
+def logits_of(
+    onnx_bytes: bytes,
+    split: Split,
+    *,
+    threads: int | None = None,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """Logits (N x classes) of the images of `split`. Raises what `predict` does."""
     session = open_session(optimized(onnx_bytes), threads, optimize=False)
-    classes = np.empty(len(split), dtype=np.uint8)
+    found: list[NDArray[np.float32]] = []
     done = 0
     for x, _ in split.batches(BATCH):
         check_cancelled()
-        classes[done : done + len(x)] = _run(session, x).argmax(axis=1)
+        found.append(_run(session, x))
         done += len(x)
         report(done / len(split), f"evaluating: {done:,} of {len(split):,} images")
-    return classes
+    return np.concatenate(found)
 
 
 def _run(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from compression.placement import next_job
 from compression.progress import GroupProgress, group_progress
 from compression.recipe import Recipe
 from compression.store import STALE_AFTER_S, Job, JobState, Owner, Store, died
+from compression.studies import Study
 from compression.worker import Order
 
 if TYPE_CHECKING:
@@ -133,6 +134,13 @@ class Engine:
         """Like `submit`, and give up whatever else is unfinished in `group`: the slider has moved on."""
         return self._submit(recipes, group, background, replace=True)
 
+    def inquire(self, studies: Sequence[Study], *, group: str) -> list[Job]:
+        """Have `studies` made, measuring their recipes first where that was not done; jobs as `submit` gives them.
+
+        Studies are interactive: somebody waits for what they find.
+        """
+        return self._submit(studies, group, background=False, replace=False)
+
     def cancel(self, group: str) -> None:
         """Give up all unfinished jobs of `group`."""
         self.store.request_cancel_group(group)
@@ -164,8 +172,8 @@ class Engine:
         except CompressionError as error:
             _log.warning("%s", error)
 
-    def _submit(self, recipes: Sequence[Recipe], group: str, background: bool, replace: bool) -> list[Job]:
-        jobs = self.store.add_jobs(recipes, group=group, background=background, owner=self._owner, replace=replace)
+    def _submit(self, works: Sequence[Recipe | Study], group: str, background: bool, replace: bool) -> list[Job]:
+        jobs = self.store.add_jobs(works, group=group, background=background, owner=self._owner, replace=replace)
         self._wake.set()
         return jobs
 

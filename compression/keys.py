@@ -12,6 +12,7 @@ from compression.data import data_version
 from compression.errors import CorruptFile
 from compression.recipe import Recipe
 from compression.result import Result
+from compression.studies import Study
 from sample_models import slimmable
 from sample_models.catalogue import find_model
 
@@ -58,6 +59,11 @@ def key(recipe_id: str, measured_under: Conditions) -> str:
 def result_key(recipe: Recipe, machine_id: str | None = None) -> str:
     """Key of `recipe` under the present conditions, on this machine or the one named."""
     return key(recipe.recipe_id, conditions(recipe.model, machine_id))
+
+
+def answer_key(study: Study, result_key: str) -> str:
+    """64 hexadecimal digits: one study of one result."""
+    return hashlib.sha256(json.dumps([study.study_id, result_key]).encode()).hexdigest()
 
 
 def model_version(model: str) -> str:

@@ -66,16 +66,21 @@ def view_from(parameters: Mapping[str, str]) -> View:
 
     Raises `UnknownModel` or `InvalidRecipe`, naming the value and what to do.
     """
-    content = _recipe_content(parameters.get("recipe", '{"steps":[]}'))
-    model = parameters.get("model") or content.get("model") or DEFAULT_MODEL
+    recipe = recipe_from(parameters.get("recipe", '{"steps":[]}'), parameters.get("model"))
+    curves = _curves(parameters["curves"]) if "curves" in parameters else DEFAULT_CURVES
+    return view_of(recipe, _budget(parameters.get("budget", "none")), curves)
+
+
+def recipe_from(text: str, model: str | None = None) -> Recipe:
+    """Read a recipe's JSON in a link, which may leave the model to the link. Raises what `view_from` does."""
+    content = _recipe_content(text)
+    model = model or content.get("model") or DEFAULT_MODEL
     find_model(str(model))
     if content.get("model", model) != model:
         raise InvalidRecipe(
             f"The link names two models, {model!r} and in its recipe {content['model']!r}. Remove one of them."
         )
-    recipe = parse_recipe(json.dumps({**content, "model": model}))
-    curves = _curves(parameters["curves"]) if "curves" in parameters else DEFAULT_CURVES
-    return view_of(recipe, _budget(parameters.get("budget", "none")), curves)
+    return parse_recipe(json.dumps({**content, "model": model}))
 
 
 def _recipe_content(text: str) -> dict[str, Any]:

@@ -16,10 +16,11 @@ import sqlalchemy as sql
 from sqlalchemy import exc
 
 from compression import artifacts, keys, machine, paths
-from compression.database import ENGINES, JOBS, RESULTS, Database
+from compression.database import ANSWERS, ENGINES, JOBS, RESULTS, Database
 from compression.errors import CorruptFile
 from compression.recipe import Recipe, parse_recipe
 from compression.result import Preview, Result
+from compression.studies import Study, parse_study
 
 MAX_ATTEMPTS = 3
 """A job whose worker process died this often is given up: it will most likely kill the next one too."""
@@ -61,8 +62,9 @@ _UNFINISHED = tuple(state.value for state in UNFINISHED)
 
 @dataclass(frozen=True)
 class Job:
-    """One recipe to be measured for one group (a page, a sweep). `progress` is 0 to 1, times are UTC.
+    """One recipe to be measured, or a `study` of it to be made, for one group (a page, a sweep).
 
+    `progress` is 0 to 1, times are UTC.
     `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
     it was started. `preview` is what a running job has measured so far.
     """
@@ -81,6 +83,16 @@ class Job:
     attempts: int = 0
     is_cancel_requested: bool = False
     preview: Preview | None = None
+    study: Study | None = None
+
+    @property
+    def work_id(self) -> str:
+        """The same for jobs that lead to the same."""
+        return _work_id(self.recipe if self.study is None else self.study)
+
+
+def _work_id(work: Recipe | Study) -> str:
+    return work.recipe_id if isinstance(work, Recipe) else work.study_id
 
 
 @dataclass(frozen=True)
@@ -187,6 +199,40 @@ class Store:
         except exc.IntegrityError:
             return  # measured before, or by somebody else in the meantime
 
+    def answer_name(self, study: Study) -> str | None:
+        """The name of the file that answers `study`, if that was found out under the present conditions."""
+        return self._answer_names([study]).get(study.study_id)
+
+    def answer(self, study: Study) -> bytes | None:
+        """The `Answer` to `study` as JSON, if there is one; None also where its file is gone."""
+        name = self.answer_name(study)
+        return artifacts.read(name) if name else None
+
+    def add_answer(self, study: Study, result: Result, content: bytes) -> None:
+        """Keep what was found out about `result`. The first answer stays; one whose file is gone is replaced."""
+        name = artifacts.write(content)
+        result_key = keys.key(result.recipe_id, keys.conditions_of(result))
+        key = keys.answer_key(study, result_key)
+        row = {"answer_key": key, "result_key": result_key, "kind": study.kind, "artifact": name}
+        with self.database.write() as connection:
+            known = connection.scalar(sql.select(ANSWERS.c.artifact).where(ANSWERS.c.answer_key == key))
+            if known is None:
+                connection.execute(ANSWERS.insert().values(row))
+            elif not artifacts.path_of(known).is_file():
+                connection.execute(ANSWERS.update().where(ANSWERS.c.answer_key == key).values(row))
+
+    def _answer_names(self, studies: Sequence[Study]) -> dict[str, str]:
+        """Names of the files of those that were answered, by study_id. A lost file is no answer."""
+        by_key = {
+            keys.answer_key(study, keys.result_key(study.recipe, machine_id)): study.study_id
+            for study in studies
+            for machine_id in self._machines()
+        }
+        query = sql.select(ANSWERS.c.answer_key, ANSWERS.c.artifact).where(ANSWERS.c.answer_key.in_(by_key))
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return {by_key[key]: name for key, name in rows if artifacts.path_of(name).is_file()}
+
     def artifact(self, sha256: str) -> bytes | None:
         """The file of that name, checked; None when it is not there. Raises `CorruptFile` when damaged."""
         return artifacts.read(sha256)
@@ -214,28 +260,30 @@ class Store:
 
     def add_jobs(
         self,
-        recipes: Sequence[Recipe],
+        works: Sequence[Recipe | Study],
         *,
         group: str,
         background: bool = False,
         owner: Owner | None = None,
         replace: bool = False,
     ) -> list[Job]:
-        """Submit recipes; returns one job for each different recipe, in the given order.
+        """Submit recipes to be measured or studies to be made; returns one job for each different one, in order.
 
-        A recipe that waits or runs in this group already gives that job. One that was measured gives a
-        COMPLETE job that is not stored: there is nothing to do. With `replace` the group's other
-        unfinished jobs are cancelled. All in one transaction.
+        What waits or runs in this group already gives that job. What was done before gives a COMPLETE job
+        that is not stored: there is nothing to do. With `replace` the group's other unfinished jobs are
+        cancelled. All in one transaction.
         """
-        wanted = {recipe.recipe_id: recipe for recipe in recipes}
-        measured = self.results_of(list(wanted.values()))
+        wanted = {_work_id(work): work for work in works}
+        done = {*self.results_of([work for work in works if isinstance(work, Recipe)])}
+        done |= {*self._answer_names([work for work in works if isinstance(work, Study)])}
         with self.database.write() as connection:
-            unfinished = {row["recipe_id"]: _job(row) for row in connection.execute(_unfinished(group)).mappings()}
+            found = [_job(row) for row in connection.execute(_unfinished(group)).mappings()]
+            unfinished = {job.work_id: job for job in found}
             if replace:
                 _cancel(connection, [job.job_id for name, job in unfinished.items() if name not in wanted])
             new = {
-                name: _new_job(recipe, group, background, name in measured)
-                for name, recipe in wanted.items()
+                name: _new_job(work, group, background, name in done)
+                for name, work in wanted.items()
                 if name not in unfinished
             }
             rows = [_row(job, owner) for job in new.values() if job.state is JobState.WAITING]
@@ -472,14 +520,15 @@ def died(message: str) -> str:
     )
 
 
-def _new_job(recipe: Recipe, group: str, background: bool, is_measured: bool) -> Job:
+def _new_job(work: Recipe | Study, group: str, background: bool, is_done: bool) -> Job:
+    recipe, study = (work, None) if isinstance(work, Recipe) else (work.recipe, work)
     now = datetime.now(UTC)
-    done = now if is_measured else None
-    state = JobState.COMPLETE if is_measured else JobState.WAITING
-    message = "measured before" if is_measured else ""
+    done = now if is_done else None
+    state = JobState.COMPLETE if is_done else JobState.WAITING
+    message = "measured before" if is_done else ""
     return Job(
-        uuid.uuid4().hex, recipe, group, background, state, float(is_measured), message, None,
-        created_at=now, started_at=done, finished_at=done,
+        uuid.uuid4().hex, recipe, group, background, state, float(is_done), message, None,
+        created_at=now, started_at=done, finished_at=done, study=study,
     )  # fmt: skip
 
 
@@ -488,6 +537,7 @@ def _row(job: Job, owner: Owner | None) -> dict[str, Any]:
         "job_id": job.job_id,
         "recipe": job.recipe.to_json(),
         "recipe_id": job.recipe.recipe_id,
+        "study": job.study.to_json() if job.study else None,
         "job_group": job.group,
         "background": job.background,
         "state": job.state.value,
@@ -515,10 +565,12 @@ def _job(row: Row) -> Job:
         attempts=row["attempts"],
         is_cancel_requested=row["cancel_requested_at"] is not None,
         preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == JobState.RUNNING.value else None,
+        study=_parse_study(row["study"]) if row["study"] else None,
     )
 
 
 _parse_preview = functools.lru_cache(maxsize=64)(Preview.model_validate_json)
+_parse_study = functools.lru_cache(maxsize=256)(parse_study)
 _parse_recipe = functools.lru_cache(maxsize=4096)(parse_recipe)
 
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compression import RUN, keys, paths
 from compression.errors import Cancelled, CompressionError, CorruptFile, StorageFailed
 from compression.recipe import Recipe
 from compression.result import Preview, Result
 from compression.store import JobState, Place, Store
+from compression.studies import Answer, Study
 
 if TYPE_CHECKING:
     from compression.run import RunOutput
@@ -49,6 +51,9 @@ AUTOGROUP_TRIES, AUTOGROUP_PAUSE_S = 20, 0.1
 
 BASELINE_SHARE = 0.3
 """Share of the progress bar for the baseline, where it has to be measured first."""
+
+MEASURING_SHARE = 0.3
+"""Share of a study's progress bar for measuring its recipe; mostly that was done before."""
 
 _log = logging.getLogger(__name__)
 
@@ -139,6 +144,9 @@ def execute(order: Order) -> None:
     watch = Watch(store, order.job_id, order.claim)
 
     def work() -> None:
+        if job.study is not None:
+            inquire(job.study, store, report=watch.report, check_cancelled=watch.check, run=order.run)
+            return
         measure(
             job.recipe, store,
             report=watch.report, check_cancelled=watch.check, preview=watch.tell, run=order.run,
@@ -234,6 +242,45 @@ def measure(
         return output.result, contents
 
 
+def inquire(
+    study: Study,
+    store: Store,
+    *,
+    report: Report = lambda fraction, words: None,
+    check_cancelled: Check = lambda: None,
+    run: str = RUN,
+) -> Answer:
+    """The answer to `study`, from the store or found out now; its recipe is measured first where that was not done.
+
+    When another process on this machine makes the same study already, this one waits and takes its answer.
+    Raises what `measure` raises, and whatever the laboratory cannot do.
+    """
+    from compression import laboratory  # like the engine itself: not in the process of pages
+
+    content = store.answer(study)
+    if content is None:
+        with _alone(keys.answer_key(study, keys.result_key(study.recipe)), report, check_cancelled):
+            content = store.answer(study)
+            if content is None:
+                half = _part(report, 0, MEASURING_SHARE, "measuring first: ")
+                subject, baseline = (
+                    laboratory.Subject(result, contents["stored"], contents["onnx"], _classes(contents))
+                    for result, contents in (
+                        measure(recipe, store, report=half, check_cancelled=check_cancelled, run=run)
+                        for recipe in (study.recipe, study.recipe.baseline())
+                    )
+                )
+                bench = laboratory.Bench(subject, baseline, _part(report, MEASURING_SHARE, 1), check_cancelled)
+                found = laboratory.answer(study, bench)
+                store.add_answer(study, subject.result, found.model_dump_json().encode())
+                return found
+    return study.ANSWER.model_validate_json(content)
+
+
+def _classes(contents: dict[str, bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(contents["predictions"], dtype=np.uint8)
+
+
 def _baseline(
     recipe: Recipe, store: Store, report: Report, check_cancelled: Check, run: str
 ) -> tuple[RunOutput, Report]:
@@ -244,9 +291,8 @@ def _baseline(
         found = measure(recipe, store, report=first, check_cancelled=check_cancelled, run=run)
         report = _part(report, BASELINE_SHARE, 1)
     result, contents = found
-    predictions = np.frombuffer(contents["predictions"], dtype=np.uint8)
     make = _resolve(run)[1]
-    return make(result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=predictions), report
+    return make(result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(contents)), report
 
 
 def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | None:

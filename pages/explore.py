@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components import menu
 
-menu.frame(menu.EXPLORE)
+menu.frame(menu.EXPLORE, reads_link=True)
 
 from pages.components import (  # noqa: E402  (only now, see `menu`)
     charts,

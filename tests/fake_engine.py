@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime
 
@@ -165,6 +166,8 @@ class FakeStore:
         self.by_id: dict[str, Result] = {}
         self.all_jobs: dict[str, Job] = {}
         self.changes = 0
+        self.answers: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}
 
     def revision(self) -> int:
         return self.changes
@@ -176,7 +179,14 @@ class FakeStore:
         return [result for result in self.by_id.values() if result.recipe["model"] == model]
 
     def artifact(self, sha256: str) -> bytes | None:
-        return b"content of " + sha256.encode()
+        return self.contents.get(sha256, b"content of " + sha256.encode())
+
+    def answer_name(self, study) -> str | None:
+        return self.answers.get(study.study_id)
+
+    def add_answer(self, study, content: bytes) -> None:
+        name = self.answers[study.study_id] = hashlib.sha256(content).hexdigest()
+        self.contents[name] = content
 
     def jobs(self, group: str | None = None, states=tuple(JobState)) -> list[Job]:
         return [job for job in self.all_jobs.values() if group in (None, job.group) and job.state in states]
@@ -190,6 +200,8 @@ class FakeEngine:
         self.held, self.failing = held, failing
         self.problem: str | None = None
         self.submitted: list[tuple[str, Recipe]] = []
+        self.inquired: list[object] = []
+        self.answers = None
 
     def replace(self, recipes, *, group: str, background: bool = False) -> list[Job]:
         wanted = {recipe.recipe_id for recipe in recipes}
@@ -234,8 +246,30 @@ class FakeEngine:
         self.held = False
         for job in list(self.store.all_jobs.values()):
             if not job.state.is_final:
-                self.store.by_id[job.recipe.recipe_id] = fabricate(job.recipe)
+                if job.study is None:
+                    self.store.by_id[job.recipe.recipe_id] = fabricate(job.recipe)
+                else:
+                    self.answer(job.study)
                 self._add(job, JobState.COMPLETE)
+
+    def inquire(self, studies, *, group: str) -> list[Job]:
+        return [self._inquire(study, group) for study in studies]
+
+    def _inquire(self, study, group: str) -> Job:
+        self.inquired.append(study)
+        now = datetime.now(UTC)
+        job = Job(
+            uuid.uuid4().hex, study.recipe, group, False, JobState.WAITING, 0.0, "", None, now, None, None, study=study
+        )  # fmt: skip
+        if self.failing and study.kind == self.failing:
+            return self._add(job, JobState.FAILED, error=f"{self.failing} went wrong: choose something milder.")
+        if not self.held:
+            self.answer(study)
+        return self._add(job, JobState.WAITING if self.held else JobState.COMPLETE)
+
+    def answer(self, study) -> None:
+        """What `answers` (a function of the study) makes up."""
+        self.store.add_answer(study, self.answers(study).model_dump_json().encode())
 
     def cancel(self, group: str) -> None:
         for job in self.jobs(group):

@@ -12,7 +12,7 @@ HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
     "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
-    "schooling", "settings", "neighbours", "sweeps", "links", "wording",
+    "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
 )  # fmt: skip
 
 
@@ -45,7 +45,9 @@ def test_the_engine_never_imports_streamlit():
 
 
 def test_techniques_know_nothing_of_jobs_files_or_pages():
-    ours = tuple(f"compression.{name}" for name in ("jobs", "store", "worker", "run", "variants"))
+    ours = tuple(
+        f"compression.{name}" for name in ("jobs", "store", "worker", "run", "variants", "studies", "laboratory")
+    )
     forbidden = (*ours, "streamlit", "pages")
     assert offenders(files("compression/techniques", "compression/primitives"), forbidden) == []
 

@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 import sqlalchemy as sql
-from jobs_support import MODEL, contents, output, recipe
+from jobs_support import MODEL, SLOW, contents, output, recipe
 from sqlalchemy.dialects import postgresql
 
 from compression import artifacts, database, machine, paths
@@ -19,6 +19,7 @@ from compression import store as store_module
 from compression.errors import CorruptFile, StorageFailed
 from compression.result import Preview
 from compression.store import JobState, Owner, Store
+from compression.studies.outcomes import PictureStudy
 
 parse_result = store_module._parse_result
 
@@ -150,6 +151,46 @@ class TestResults:
         for thread in threads:
             thread.join()
         assert len(store.results(MODEL)) == 3
+
+
+class TestAnswers:
+    STUDY = PictureStudy(recipe=recipe(), indices=(1, 2))
+
+    def test_an_answer_comes_back_and_the_first_one_stays(self, store):
+        assert store.answer(self.STUDY) is None
+        store.add_answer(self.STUDY, output(recipe()).result, b"first")
+        store.add_answer(self.STUDY, output(recipe()).result, b"second")
+        assert store.answer(self.STUDY) == b"first"
+
+    def test_other_questions_are_not_answered(self, store, monkeypatch):
+        store.add_answer(self.STUDY, output(recipe()).result, b"found")
+        assert store.answer(self.STUDY.model_copy(update={"indices": (1, 3)})) is None
+        assert store.answer(self.STUDY.model_copy(update={"recipe": recipe(SLOW)})) is None
+        monkeypatch.setattr(PictureStudy, "VERSION", 99)
+        assert store.answer(self.STUDY) is None
+
+    def test_an_answer_about_another_engines_result_is_not_shown(self, store):
+        store.add_answer(self.STUDY, output(recipe(), engine_version="older").result, b"found")
+        assert store.answer(self.STUDY) is None
+
+    def test_a_lost_answer_is_found_out_again(self, store):
+        result = output(recipe()).result
+        store.add_answer(self.STUDY, result, b"found")
+        artifacts.path_of(store.answer_name(self.STUDY)).unlink()
+        assert store.answer(self.STUDY) is None
+        (job,) = store.add_jobs([self.STUDY], group="g")
+        assert job.state is JobState.WAITING
+        store.add_answer(self.STUDY, result, b"found again")
+        assert store.answer(self.STUDY) == b"found again"
+
+    def test_a_study_is_a_job_of_its_own(self, store):
+        studied, measured = store.add_jobs([self.STUDY, recipe()], group="g")
+        assert store.jobs("g") == [studied, measured]
+        assert (studied.study, studied.recipe, measured.study) == (self.STUDY, recipe(), None)
+        assert store.add_jobs([self.STUDY], group="g") == [studied]
+        store.add_answer(self.STUDY, output(recipe()).result, b"found")
+        (done,) = store.add_jobs([self.STUDY], group="another")
+        assert done.state is JobState.COMPLETE
 
 
 class TestJobs:
@@ -483,6 +524,14 @@ class TestTrouble:
         later.set_preview(job_id, claim, KNOWN)
         assert later.job(job_id).preview == KNOWN
         assert len(later.results(MODEL)) == 1
+
+    def test_a_database_without_the_newest_table_gets_it(self, sqlite_store):
+        add(sqlite_store, output(recipe()))
+        with sqlite_store.database.write() as connection:
+            connection.exec_driver_sql("DROP TABLE answers")
+        again = Store()
+        assert again.result(recipe()) is not None
+        assert again.answer_name(TestAnswers.STUDY) is None
 
     def test_a_database_of_another_format(self, sqlite_store):
         sqlite_store.revision()

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from jobs_support import BROKEN, FAILING, HUNGRY, MODEL, QUICK, RUN, SLOW, contents, output, recipe, runs_of
 
-from compression import artifacts, keys, worker
+from compression import artifacts, keys, laboratory, worker
 from compression.errors import Cancelled, StorageFailed
+from compression.recipe import make_recipe
 from compression.store import JobState, Owner, Store
+from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
 from compression.worker import Order, execute, measure
 
 ME = Owner("me", "here", 1, 0.0)
@@ -287,3 +289,34 @@ def test_set_up_loads_the_engine_with_one_thread():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "True"]
+
+
+class TestStudies:
+    STUDY = OutcomeStudy(recipe=make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 8}]))
+
+    def test_the_recipe_is_measured_first_and_the_answer_kept(self, store):
+        said = []
+        found = worker.inquire(self.STUDY, store, report=lambda fraction, words: said.append((fraction, words)))
+        assert found.probabilities.shape == (500, 10)
+        assert store.result(self.STUDY.recipe) is not None
+        assert said[0][1].startswith("measuring first: ")
+        assert said[-1][0] == pytest.approx(1)
+        assert Outcomes.model_validate_json(store.answer(self.STUDY)).labels.tolist() == found.labels.tolist()
+
+    def test_what_was_found_out_is_not_asked_again(self, store, monkeypatch):
+        first = worker.inquire(self.STUDY, store)
+        monkeypatch.setattr(laboratory, "answer", lambda study, bench: pytest.fail("asked again"))
+        assert worker.inquire(self.STUDY, store).labels.tolist() == first.labels.tolist()
+
+    def test_as_a_job(self, store):
+        (job,) = store.add_jobs([self.STUDY], group="g", owner=ME)
+        execute(Order(job.job_id, "claim", ME.engine_id, store.place))
+        assert store.job(job.job_id).state is JobState.COMPLETE
+        assert store.answer(self.STUDY) is not None
+
+    def test_a_question_that_cannot_be_answered_fails_with_its_reason(self, store):
+        study = PictureStudy(recipe=self.STUDY.recipe, indices=(9999,))
+        (job,) = store.add_jobs([study], group="g", owner=ME)
+        execute(Order(job.job_id, "claim", ME.engine_id, store.place))
+        failed = store.job(job.job_id)
+        assert (failed.state, failed.error) == (JobState.FAILED, "There is no test image 9999; choose from 0 to 499.")

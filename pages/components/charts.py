@@ -147,7 +147,7 @@ def _clicked(recipe_id: str, seen: Snapshot) -> None:
     if result is not None:
         shown = seen.view
         state.show(view_of(Recipe.model_validate(result.recipe), shown.settings.budget, shown.curves))
-        st.session_state[_CLICKED] = not menu.is_on_explore()
+        st.session_state[_CLICKED] = not menu.is_on(menu.EXPLORE)
         parts.redraw()
 
 

@@ -13,11 +13,11 @@ from PIL import Image
 from compression import host
 from pages.components import preload
 
-EXPLORE = "Explore"
-_PAGE = "page"
+HOME, EXPLORE = "Home", "Explore"
+_SHOWN, _DRAWN = "page_shown", "page_drawn"
 
 PAGES = (
-    ("app.py", "Home", ":material/home:"),
+    ("app.py", HOME, ":material/home:"),
     ("pages/explore.py", EXPLORE, ":material/tune:"),
 )
 """Streamlit finds the pages by itself; its own menu would name them after their files."""
@@ -61,8 +61,8 @@ def _icon() -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def frame(title: str) -> None:
-    """Set up the page and draw the menu; call it first."""
+def frame(title: str, *, reads_link: bool = False) -> None:
+    """Set up the page and draw the menu; call it first. A page that `reads_link` calls `arrive` when it has."""
     host.begin_early()
     preload.show()
     st.set_page_config(
@@ -71,19 +71,25 @@ def frame(title: str) -> None:
         layout="wide",
         initial_sidebar_state="collapsed",
     )
-    if title != EXPLORE:  # that one looks first whether it was shown before
-        st.session_state[_PAGE] = title
+    st.session_state[_DRAWN] = title
+    if not reads_link:
+        arrive()
     st.html(_STYLE)
     with st.container(horizontal=True, gap="small", key="menu"):
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon)
 
 
-def is_on_explore() -> bool:
-    """Whether the page with the controls is shown."""
-    return st.session_state.get(_PAGE) == EXPLORE
+def is_on(title: str) -> bool:
+    """Whether this page is shown, and has looked at its link."""
+    return bool(st.session_state.get(_SHOWN) == title)
 
 
-def arrive_on_explore() -> None:
-    """Note that it is shown: it has looked at its link."""
-    st.session_state[_PAGE] = EXPLORE
+def has_arrived() -> bool:
+    """Whether the page that is being drawn was shown before, and not another one since."""
+    return is_on(st.session_state.get(_DRAWN, HOME))
+
+
+def arrive() -> None:
+    """Note that the page that is being drawn is shown: it has looked at its link."""
+    st.session_state[_SHOWN] = st.session_state.get(_DRAWN, HOME)

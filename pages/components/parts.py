@@ -69,5 +69,5 @@ def seen() -> Snapshot | None:
 
 def redraw() -> None:
     """In a control's callback: draw all parts anew, and nothing else. Another page than Explore is drawn whole."""
-    if menu.is_on_explore():
+    if menu.is_on(menu.EXPLORE):
         st.rerun(list(PARTS))

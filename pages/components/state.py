@@ -31,9 +31,9 @@ def current() -> View:
     reading that would move a slider back under the person's hand.
     """
     asked = {key: st.query_params[key] for key in ("model", "recipe", "budget", "curves") if key in st.query_params}
-    if asked and not menu.is_on_explore():
+    if asked and not menu.has_arrived():
         _open_link(asked)
-    menu.arrive_on_explore()
+    menu.arrive()
     view: View = st.session_state.setdefault(_VIEW, View())
     return view
 
@@ -61,7 +61,16 @@ def show(view: View) -> None:
     """
     st.session_state[_VIEW] = view
     st.session_state.pop(_PROBLEM, None)
-    st.session_state[_BEHIND] = {key for key in st.session_state if str(key).startswith(SETTING)}
+    st.session_state.setdefault(_BEHIND, set()).update(key for key in list(st.session_state) if _is_setting(key))
+
+
+def _is_setting(key: object) -> bool:
+    return str(key).startswith(SETTING)
+
+
+def move_control(key: str) -> None:
+    """Have one control be put anew where the page says, like all of them by `show`."""
+    st.session_state.setdefault(_BEHIND, set()).add(key)
 
 
 def place(key: str, value: Any) -> None:  # noqa: ANN401  (as many types as there are controls)

@@ -271,7 +271,7 @@ def test_the_table_holds_every_point_and_the_csv_every_number(explore, engine):
 @pytest.mark.parametrize("chosen", ["mlp-digits", "resnet8-mnist5k"])
 def test_a_model_chosen_again_before_the_page_is_drawn_is_the_one_that_counts(monkeypatch, chosen):
     key = state.SETTING + "model"
-    session = {key: "mlp-digits", "menu_on_explore": True}
+    session = {key: "mlp-digits", "page_shown": menu.HOME}
     monkeypatch.setattr("streamlit.session_state", session)
     monkeypatch.setattr("streamlit.query_params", {})
     model_card._chosen()
@@ -609,7 +609,7 @@ def test_the_table_is_made_anew_only_for_other_results():
 def test_a_click_on_explore_does_not_lead_back_from_another_page(explore, engine):
     page = explore()
     seen = page.session_state["parts_seen"]
-    session = {"page": menu.EXPLORE}
+    session = {"page_shown": menu.EXPLORE}
     clicked = recipe_of(MODEL, Settings(weight_bits=4)).recipe_id
     assert clicked in seen.results
     with pytest.MonkeyPatch.context() as patch:

@@ -1,0 +1,23 @@
+"""The laboratory: answers studies of measured recipes. Runs in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from compression.laboratory import outcomes
+from compression.laboratory.bench import Bench, Subject
+from compression.studies import Answer, Study
+from compression.studies.outcomes import OutcomeStudy, PictureStudy
+
+ANSWERS: dict[type[Study], Callable[[Any, Bench], Answer]] = {
+    OutcomeStudy: outcomes.outcomes,
+    PictureStudy: outcomes.pictures,
+}
+
+__all__ = ["ANSWERS", "Bench", "Subject", "answer"]
+
+
+def answer(study: Study, bench: Bench) -> Answer:
+    """What `study` finds. Raises `CompressionError` children, and `Cancelled` when the bench's check does."""
+    return ANSWERS[type(study)](study, bench)

@@ -1,0 +1,24 @@
+"""Studies: questions about measured recipes, as data. Torch-free; `compression.laboratory` answers them.
+
+To add one: a `Study` and its `Answer` in a file here, a function in a file of the laboratory, a line in both tables.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from compression.studies.outcomes import OutcomeStudy, PictureStudy
+from compression.studies.study import Answer, Study
+
+AnyStudy = Annotated[OutcomeStudy | PictureStudy, Field(discriminator="kind")]
+
+_ADAPTER: TypeAdapter[Study] = TypeAdapter(AnyStudy)
+
+__all__ = ["Answer", "AnyStudy", "Study", "parse_study"]
+
+
+def parse_study(text: str) -> Study:
+    """The study that `Study.to_json` wrote."""
+    return _ADAPTER.validate_json(text)

@@ -1,0 +1,113 @@
+"""Studies on a page: the answer where it is known, else a bar while a worker finds it out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TypeVar
+
+import streamlit as st
+
+from compression import jobs
+from compression.errors import CompressionError
+from compression.store import Job, JobState
+from compression.studies import Answer, Study
+from pages.components import notices, state
+
+A = TypeVar("A", bound=Answer)
+
+POLL_SECONDS = 0.5
+"""How often the page asks how far the studies are."""
+
+
+def ask(study: Study, kind: type[A], *, key: str) -> A | None:
+    """The answer to one study; see `ask_all`."""
+    found = ask_all([study], kind, key=key)
+    return found[0] if found else None
+
+
+def ask_all(studies: Sequence[Study], kind: type[A], *, key: str) -> list[A] | None:
+    """The answers, all of the type `kind`; or None until they are there.
+
+    Then there is a progress bar in their place, or why there will be no answer, with a button to try again.
+    When the last one has come the page is drawn anew. `key` is a name for this place on the page.
+    """
+    try:
+        found = [_known(study) for study in studies]
+        missing = [study for study, answer in zip(studies, found, strict=True) if answer is None]
+        begun = [_job(study) for study in missing]
+    except CompressionError as error:
+        notices.show_error(error)
+        return None
+    if not missing:
+        return [answer for answer in found if isinstance(answer, kind)]
+    over = [job for job in begun if job.state in (JobState.FAILED, JobState.CANCELLED)]
+    if over:
+        _explain(over[0], missing, key)
+    else:
+        st.fragment(run_every=POLL_SECONDS)(_wait)(missing, len(studies), [True], key)
+    return None
+
+
+def group() -> str:
+    """The group of this browser session's studies."""
+    return f"study-{state.session_id()}"
+
+
+def _known(study: Study) -> Answer | None:
+    name = jobs.get_engine().store.answer_name(study)
+    return _read(name, type(study)) if name else None
+
+
+@functools.lru_cache(maxsize=24)
+def _read(name: str, study: type[Study]) -> Answer:
+    """Files are named after their content, so one parse is enough for all browser sessions."""
+    content = jobs.get_engine().store.artifact(name)
+    if content is None:
+        raise CompressionError("The answer's file was lost just now. Load the page again to have it made anew.")
+    return study.ANSWER.model_validate_json(content)
+
+
+def _job(study: Study) -> Job:
+    """The session's job of the study, begun now if there is none."""
+    engine = jobs.get_engine()
+    mine = [job for job in engine.jobs(group()) if job.work_id == study.study_id]
+    if mine and mine[-1].state is not JobState.COMPLETE:
+        return mine[-1]
+    return engine.inquire([study], group=group())[0]
+
+
+def _wait(missing: Sequence[Study], total: int, first: list[bool], key: str) -> None:
+    """`first` is empty but for the first time: a page that is just being drawn must not start anew."""
+    begun = {job.work_id: job for job in jobs.get_engine().jobs(group())}
+    mine = [begun[study.study_id] for study in missing if study.study_id in begun]
+    if not (first and first.pop()) and any(job.state.is_final for job in mine):
+        st.rerun()
+    now = next((job for job in mine if job.state is JobState.RUNNING), None)
+    words = (now.message if now else "waiting for a worker") or missing[0].WORDS
+    done = (total - len(missing) + sum(job.progress for job in mine)) / total
+    with st.container(horizontal=True, vertical_alignment="center", key=f"inquiry_{key}"):
+        st.progress(min(1.0, done), f"{missing[0].WORDS[0].upper()}{missing[0].WORDS[1:]}: {words}")
+        st.button("Cancel", key=f"inquiry_cancel_{key}", on_click=_cancel, args=([job.job_id for job in mine],))
+
+
+def _cancel(job_ids: list[str]) -> None:
+    jobs.get_engine().cancel_jobs(job_ids)
+
+
+def _explain(job: Job, missing: Sequence[Study], key: str) -> None:
+    """Why there is no answer, and the way to try again."""
+    if job.state is JobState.FAILED:
+        st.error(f"**This could not be found out.** {job.error}", icon=":material/error:")
+    else:
+        st.warning("**You cancelled this.**", icon=":material/cancel:")
+    st.button(
+        "Try again", icon=":material/refresh:", key=f"inquiry_retry_{key}", on_click=_retry, args=(tuple(missing),)
+    )
+
+
+def _retry(missing: Sequence[Study]) -> None:
+    try:
+        jobs.get_engine().inquire(missing, group=group())
+    except CompressionError:  # the page that is drawn next meets the same, and says it
+        return

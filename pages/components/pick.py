@@ -1,0 +1,228 @@
+"""Which measured settings a page is about: one, shared by all pages, or several side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from compression import jobs, wording
+from compression.errors import CompressionError, InvalidRecipe
+from compression.links import View, recipe_from, view_of
+from compression.pareto import pareto_front
+from compression.plots import setting_in_words
+from compression.recipe import Recipe
+from compression.result import Result
+from pages.components import menu, model_card, notices, state
+from sample_models.catalogue import MODELS
+
+MAX_OFFERED = 400
+"""Settings in a list of choices: those that nothing beats, and the latest. A browser gets slow with thousands."""
+
+_RESULT = state.SETTING + "result"
+_SEVERAL, _SEVERAL_KEY, _PROBLEM = "picked_several", "picked_several_widget", "picked_problem"
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The setting that is shown everywhere, and what is measured of its model."""
+
+    recipe: Recipe
+    results: Mapping[str, Result]
+
+    @property
+    def result(self) -> Result | None:
+        """The setting's measurement, if there is one."""
+        return self.results.get(self.recipe.recipe_id)
+
+
+def one() -> Picked | None:
+    """Choose a model and one of its measured settings; the address says which. None where the store fails (said).
+
+    The choice is the dashboard's one current setting: Explore shows it too, and what was chosen there is shown here.
+    The setting need not be measured, when it comes from a link or from Explore.
+    """
+    view = state.current()
+    try:
+        results = measured(view.model)
+    except CompressionError as error:
+        notices.show_error(error)
+        return None
+    state.write_link(view)
+    notices.show_link(view)
+    words = _words_of(view.recipe, results)
+    state.place(_RESULT, view.recipe.recipe_id)
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        model_card.choose(view)
+    with right:
+        st.selectbox(
+            "Setting",
+            list(words),
+            format_func=lambda name: words.get(name, name),
+            key=_RESULT,
+            help=f"Measured settings of this model, smallest stored file first.{_left_out(words, results)}",
+            on_change=_chosen,
+        )
+    return Picked(view.recipe, results)
+
+
+def _chosen() -> None:
+    """The view follows, here and on Explore."""
+    view = state.current()
+    result = measured(view.model).get(st.session_state[_RESULT])
+    if result is not None:
+        state.show(view_of(Recipe.model_validate(result.recipe), view.settings.budget, view.curves))
+
+
+def several(at_most: int = 4) -> tuple[Result, ...]:
+    """Choose measured settings, of one model or of several on the same data; the address says which.
+
+    Comes with the baseline and the current setting. Returns those that are measured, in the order chosen; what is not
+    is being measured, which is shown.
+    """
+    if "recipes" in st.query_params and not menu.has_arrived():
+        _open_link(st.query_params["recipes"], at_most)
+    menu.arrive()
+    if problem := st.session_state.get(_PROBLEM):
+        st.error(f"This link cannot be opened. {problem}", icon=":material/link_off:")
+    chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, _usual())
+    model = chosen[0].model if chosen else (state.last() or View()).model
+    try:
+        known = {name: result for other in _on_same_data(model) for name, result in measured(other).items()}
+        waiting = _measure([recipe for recipe in chosen if recipe.recipe_id not in known])
+    except CompressionError as error:
+        notices.show_error(error)
+        return ()
+    by_id = {recipe.recipe_id: recipe for recipe in chosen}
+    words = _words_of(None, known) | {
+        name: f"{MODELS[recipe.model].title}: {wording.recipe_in_words(recipe)}"
+        for name, recipe in by_id.items()
+        if name not in known
+    }
+    state.place(_SEVERAL_KEY, [name for name in by_id if name in words])
+    st.multiselect(
+        f"Settings to compare (up to {at_most})",
+        list(words),
+        format_func=lambda name: words.get(name, name),
+        key=_SEVERAL_KEY,
+        max_selections=at_most,
+        placeholder="Choose measured settings",
+        help=f"Measured settings of all models on the same images.{_left_out(words, known)}",
+        on_change=_several_chosen,
+        args=(by_id, known),
+    )
+    link = json.dumps([json.loads(recipe.to_short_json()) for recipe in chosen], separators=(",", ":"))
+    if chosen and st.query_params.to_dict() != {"recipes": link}:
+        st.query_params.from_dict({"recipes": link})
+    if waiting:
+        st.fragment(run_every=0.7)(_wait)(waiting)
+    return tuple(known[name] for name in by_id if name in known)
+
+
+def choose_several(recipes: Sequence[Recipe]) -> None:
+    """Put these settings side by side; only before `several` is drawn, or in a callback."""
+    st.session_state[_SEVERAL] = tuple(dict.fromkeys(recipes))
+    st.session_state.pop(_PROBLEM, None)
+    state.move_control(_SEVERAL_KEY)
+
+
+def measured(model: str) -> dict[str, Result]:
+    """All comparable results of a model by recipe_id."""
+    return {result.recipe_id: result for result in jobs.get_engine().store.results(model)}
+
+
+def _open_link(text: str, at_most: int) -> None:
+    st.session_state.pop(_PROBLEM, None)
+    try:
+        content = json.loads(text)
+        if not isinstance(content, list) or not 0 < len(content) <= at_most:
+            raise InvalidRecipe(f"Its `recipes` must be a list of one to {at_most} recipes.")
+        choose_several([recipe_from(json.dumps(part)) for part in content])
+    except (ValueError, RecursionError) as error:
+        st.session_state[_PROBLEM] = f"Its `recipes` cannot be read as JSON ({error}). Copy the whole link again."
+    except CompressionError as error:
+        st.session_state[_PROBLEM] = str(error)
+
+
+def _usual() -> tuple[Recipe, ...]:
+    recipe = (state.last() or View()).recipe
+    return tuple(dict.fromkeys((recipe.baseline(), recipe)))
+
+
+def _several_chosen(before: Mapping[str, Recipe], known: Mapping[str, Result]) -> None:
+    names = [name for name in st.session_state[_SEVERAL_KEY] if name in before or name in known]
+    st.session_state[_SEVERAL] = tuple(
+        before[name] if name in before else Recipe.model_validate(known[name].recipe) for name in names
+    )
+    st.session_state.pop(_PROBLEM, None)
+
+
+def _on_same_data(model: str) -> list[str]:
+    """Models on the same images, this one first."""
+    same = [name for name, entry in MODELS.items() if entry.dataset == MODELS[model].dataset]
+    return sorted(same, key=lambda name: name != model)
+
+
+def _words_of(recipe: Recipe | None, results: Mapping[str, Result]) -> dict[str, str]:
+    """What can be chosen, smallest stored file first, with sizes and accuracy; `recipe` is always among it."""
+    offered = sorted(_offered(results), key=lambda result: result.stored_bytes)
+    several_models = len({result.recipe["model"] for result in offered}) > 1
+    words = {result.recipe_id: _label(result, with_model=several_models) for result in offered}
+    if recipe is not None and recipe.recipe_id not in words:
+        result = results.get(recipe.recipe_id)
+        label = _label(result, with_model=False) if result else f"{wording.recipe_in_words(recipe)} · not measured"
+        words = {recipe.recipe_id: label} | words
+    return words
+
+
+def _offered(results: Mapping[str, Result]) -> list[Result]:
+    every = list(results.values())
+    if len(every) <= MAX_OFFERED:
+        return every
+    front = pareto_front([result.stored_bytes for result in every], [result.accuracy for result in every])
+    best = {every[index].recipe_id: every[index] for index in front}
+    baselines = {result.recipe_id: result for result in every if not result.recipe["steps"]}
+    latest = {result.recipe_id: result for result in every[-(MAX_OFFERED - len(best)) :]}
+    return list((best | baselines | latest).values())
+
+
+def _left_out(words: Mapping[str, str], results: Mapping[str, Result]) -> str:
+    if len(words) >= len(results):
+        return ""
+    return f" Of {len(results):,} you see the {len(words):,} that nothing beats or that came last."
+
+
+def _label(result: Result, *, with_model: bool) -> str:
+    decimals = wording.decimals_for(result.n_test)
+    model = f"{MODELS[str(result.recipe['model'])].title}: " if with_model else ""
+    accuracy = wording.percent(result.accuracy, decimals)
+    return f"{model}{setting_in_words(result)} · {wording.size(result.stored_bytes)} · {accuracy} %"
+
+
+def _group() -> str:
+    return f"picked-{state.session_id()}"
+
+
+def _measure(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
+    """Have what a link names measured; those that are not through, or failed."""
+    engine = jobs.get_engine()
+    begun = {job.work_id for job in engine.jobs(_group())}
+    engine.submit([recipe for recipe in recipes if recipe.recipe_id not in begun], group=_group())
+    return tuple(recipes)
+
+
+def _wait(recipes: Sequence[Recipe]) -> None:
+    """A line for each setting that is being measured, or why it has no numbers."""
+    begun = {job.work_id: job for job in jobs.get_engine().jobs(_group())}
+    for recipe in recipes:
+        job = begun.get(recipe.recipe_id)
+        words = wording.recipe_in_words(recipe)
+        if job is not None and job.error:
+            st.error(f"**{words} has no numbers.** {job.error}", icon=":material/error:")
+        elif job is not None and not job.state.is_final:
+            st.progress(job.progress, f"Measuring {words}: {job.message or 'waiting for a worker'}")
+        elif recipe.recipe_id in measured(recipe.model):
+            st.rerun()

@@ -1,0 +1,35 @@
+"""One compressed network and its baseline, measured once for all studies of the laboratory."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from compression.laboratory import Bench, Subject
+from compression.recipe import Recipe, make_recipe
+from compression.run import run_recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    recipe: Recipe
+    bench: Bench
+
+    def with_check(self, check):
+        return replace(self.bench, check_cancelled=check)
+
+
+def prepare(recipe):
+    """A bench with the measured recipe and its baseline."""
+    baseline = run_recipe(recipe.baseline())
+    output = run_recipe(recipe, baseline=baseline)
+    subjects = (Subject(found.result, found.stored, found.onnx, found.predictions) for found in (output, baseline))
+    return Prepared(recipe, Bench(*subjects))
+
+
+@pytest.fixture(scope="session")
+def bench():
+    steps = [
+        {"technique": "magnitude_pruning", "sparsity": 0.5},
+        {"technique": "quantization", "weight_bits": 4, "activation_bits": 8},
+    ]
+    return prepare(make_recipe("mlp-digits", steps))
