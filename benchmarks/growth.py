@@ -43,7 +43,7 @@ from rich.table import Table
 from torch import nn
 
 from benchmarks.goals import Goal, add_parts, chosen_parts
-from compression import evaluation, export, measurement, plots, statistics, storage
+from compression import drawing, evaluation, export, measurement, plots, statistics, storage
 from compression.data import Split
 from compression.database import RESULTS
 from compression.estimate import Known, estimate
@@ -257,8 +257,8 @@ def _draw(model: str, results: Sequence[Result]) -> dict[str, Cost]:
     curves = {curve: points.values() for curve, points in recipes.items()}
     data = meter("numbers", lambda: plots.tradeoff(results, curves, Recipe(model=model), guess))
     ranges = meter("ranges", lambda: plots.ranges_for(data, results[0].stored_bytes))
-    meter("size chart", lambda: json.dumps(plots.draw(data, "size", ranges)))
-    meter("latency chart", lambda: json.dumps(plots.draw(data, "latency", ranges)))
+    meter("size chart", lambda: json.dumps(drawing.draw(data, "stored", "accuracy", ranges)))
+    meter("latency chart", lambda: json.dumps(drawing.draw(data, "latency", "accuracy", ranges)))
     meter("table", lambda: frame_of(sorted(results, key=lambda result: result.stored_bytes)))
     return meter.costs
 

@@ -1,17 +1,21 @@
 """What the Explore page shows, and how a link says it. Torch-free.
 
-A link carries `model`, `recipe` (JSON without the model), `budget` where it is not `none`, and `curves`
-(names with commas between) where others than the default ones are shown.
+A link carries `model`, `recipe` (JSON without the model), `budget` where it is not `none`, and where others than the
+default ones are shown `curves` (names with commas between), `axes` (`left,right,up` by name) and limits (`max_kb`,
+`max_ms`, `max_drop`).
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from compression.axes import COSTS, DEFAULT_AXES, GAINS, Axes, parse_axes
 from compression.errors import InvalidRecipe
+from compression.limits import NO_LIMITS, Limits
 from compression.recipe import Recipe, parse_recipe
 from compression.schooling import BUDGETS, Budget
 from compression.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
@@ -25,7 +29,7 @@ DEFAULT_MODEL = "lenet5-mnist5k"
 
 @dataclass(frozen=True)
 class View:
-    """A model, the controls' position and the curves shown beside it.
+    """A model, the controls' position, and what the charts show beside it: curves, axes and limits.
 
     `custom` is a recipe that the controls cannot express.
     """
@@ -34,6 +38,8 @@ class View:
     settings: Settings = field(default_factory=lambda: neutral_settings(DEFAULT_MODEL))
     custom: Recipe | None = None
     curves: tuple[Curve, ...] = DEFAULT_CURVES
+    axes: Axes = DEFAULT_AXES
+    limits: Limits = NO_LIMITS
 
     @property
     def recipe(self) -> Recipe:
@@ -41,12 +47,12 @@ class View:
         return self.custom or recipe_of(self.model, self.settings)
 
 
-def view_of(recipe: Recipe, budget: Budget = "none", curves: tuple[Curve, ...] = DEFAULT_CURVES) -> View:
-    """The view that shows a recipe; `budget` decides where the recipe alone leaves it open."""
-    settings = settings_of(recipe, budget)
-    if settings is not None:
-        return View(recipe.model, settings, curves=curves)
-    return View(recipe.model, nearest_settings(recipe), custom=recipe, curves=curves)
+def view_of(recipe: Recipe, like: View | None = None) -> View:
+    """The view of a recipe that is otherwise like `like`, also in its budget where the recipe leaves it open."""
+    like = like or View()
+    settings = settings_of(recipe, like.settings.budget)
+    custom = None if settings else recipe
+    return replace(like, model=recipe.model, settings=settings or nearest_settings(recipe), custom=custom)
 
 
 def parameters_of(view: View) -> dict[str, str]:
@@ -58,7 +64,17 @@ def parameters_of(view: View) -> dict[str, str]:
         parameters["budget"] = view.settings.budget
     if view.curves != DEFAULT_CURVES:
         parameters["curves"] = ",".join(view.curves) or _NO_CURVES
-    return parameters
+    if view.axes != DEFAULT_AXES:
+        parameters["axes"] = ",".join((view.axes.left, view.axes.right, view.axes.gain))
+    limits = {name: getattr(view.limits, field) for name, field in _LIMITS.items()}
+    return parameters | {name: f"{limit:g}" for name, limit in limits.items() if limit is not None}
+
+
+_LIMITS = {"max_kb": "stored_kb", "max_ms": "latency_ms", "max_drop": "drop_points"}
+"""Limits by their names in links."""
+
+PARAMETERS = ("model", "recipe", "budget", "curves", "axes", *_LIMITS)
+"""All that a link may carry."""
 
 
 def view_from(parameters: Mapping[str, str]) -> View:
@@ -68,7 +84,10 @@ def view_from(parameters: Mapping[str, str]) -> View:
     """
     recipe = recipe_from(parameters.get("recipe", '{"steps":[]}'), parameters.get("model"))
     curves = _curves(parameters["curves"]) if "curves" in parameters else DEFAULT_CURVES
-    return view_of(recipe, _budget(parameters.get("budget", "none")), curves)
+    axes = _axes(parameters["axes"]) if "axes" in parameters else DEFAULT_AXES
+    limits = {field: _limit(name, parameters[name]) for name, field in _LIMITS.items() if name in parameters}
+    settings = replace(neutral_settings(recipe.model), budget=_budget(parameters.get("budget", "none")))
+    return view_of(recipe, View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits)))
 
 
 def recipe_from(text: str, model: str | None = None) -> Recipe:
@@ -111,3 +130,24 @@ def _curves(text: str) -> tuple[Curve, ...]:
     if unknown:
         raise InvalidRecipe(f"There is no curve {unknown[0][:80]!r}. Choose from: {', '.join(CURVES)}.")
     return tuple(curve for curve in CURVES if curve in names)
+
+
+def _axes(text: str) -> Axes:
+    """Two costs and a gain by name."""
+    axes = parse_axes(text)
+    if axes is None:
+        raise InvalidRecipe(
+            f"The link's axes {text[:80]!r} are not two of {', '.join(COSTS)} and one of {', '.join(GAINS)}."
+        )
+    return axes
+
+
+def _limit(name: str, text: str) -> float:
+    """A number from 0 on."""
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise InvalidRecipe(f"The link's {name} must be a number from 0 on, but is {text[:80]!r}.")
+    return limit

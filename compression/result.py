@@ -18,7 +18,7 @@ RUNTIME_PARTS = ("weights", "zeros", "codebooks", "scales", "biases", "rounding"
 for, grids, biases, the nodes that round activations, and the rest of the network's structure."""
 
 
-_TABLES = {"ledger", "runtime_ledger"}
+_TABLES = {"ledger", "runtime_ledger", "worst_class"}
 """Fields of `Measures` that are tables of their own."""
 
 
@@ -48,6 +48,21 @@ class SparseTiming(BaseModel):
     sparse_ms: float
 
 
+class WorstClass(BaseModel):
+    """The class with the smallest share of its test images right: `correct` of `n`; `index` counts classes from 0."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    correct: int
+    n: int
+
+    @property
+    def accuracy(self) -> float:
+        """0..1."""
+        return self.correct / self.n
+
+
 class Preview(BaseModel):
     """What is known of a network before it is timed: accuracy and sizes, measured like all else.
 
@@ -67,6 +82,7 @@ class Preview(BaseModel):
     params: int
     nonzero_params: int
     macs: int
+    worst_class: WorstClass | None = None
 
 
 class Measures(Preview):
@@ -147,6 +163,10 @@ class Result(Measures):
             if value is None or isinstance(value, str | int | float):
                 row[key] = value
         row |= {f"baseline_{key}": value for key, value in self.baseline.model_dump().items() if key not in _TABLES}
+        for prefix, measures in (("", self), ("baseline_", self.baseline)):
+            if measures.worst_class:
+                row[f"{prefix}worst_class"] = measures.worst_class.index
+                row[f"{prefix}worst_class_accuracy"] = measures.worst_class.accuracy
         row |= {"cpu": self.machine.cpu, "threads": self.machine.threads, "size_ratio": self.size_ratio}
         row["recipe"] = self.recipe
         return row

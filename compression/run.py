@@ -25,7 +25,7 @@ from compression.network import Costs, count_costs
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.process_peak import process_peak, start_helper
 from compression.recipe import EntropyCoding, Recipe
-from compression.result import Measures, Preview, Result
+from compression.result import Measures, Preview, Result, WorstClass
 from compression.sparse_inference import measure_sparse
 from compression.storage import Coding
 from compression.variants import Check, Report, build_variant, part
@@ -82,7 +82,7 @@ def run_recipe(
     predictions = evaluation.predict(
         onnx, dataset.test, report=part(report, 0.75, 0.85), check_cancelled=check_cancelled
     )
-    known = _preview(predictions == dataset.test.y, count_costs(folded), ledger, onnx)
+    known = _preview(predictions == dataset.test.y, dataset.test.y, count_costs(folded), ledger, onnx)
     preview(known)
     latency = measurement.measure_latency(
         onnx, baseline.onnx if baseline else onnx, dataset.input_shape,
@@ -110,13 +110,16 @@ def _coding(recipe: Recipe) -> Coding:
     return last.coding if isinstance(last, EntropyCoding) else "context"
 
 
-def _preview(right: NDArray[np.bool_], costs: Costs, ledger: dict[str, int], onnx: bytes) -> Preview:
+def _preview(
+    right: NDArray[np.bool_], labels: NDArray[np.int64], costs: Costs, ledger: dict[str, int], onnx: bytes
+) -> Preview:
     correct, n_test = int(right.sum()), len(right)
     low, high = statistics.wilson_interval(correct, n_test)
+    index, correct_there, n_there = statistics.worst_class(right, labels)
     return Preview(
         accuracy=correct / n_test, accuracy_low=low, accuracy_high=high, n_test=n_test,
         stored_bytes=sum(ledger.values()), onnx_bytes=len(onnx), zipped_bytes=storage.zipped_size(onnx),
-        **dataclasses.asdict(costs),
+        **dataclasses.asdict(costs), worst_class=WorstClass(index=index, correct=correct_there, n=n_there),
     )  # fmt: skip
 
 

@@ -41,6 +41,19 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     return low, high
 
 
+def worst_class(right: ArrayLike, labels: ArrayLike) -> tuple[int, int, int]:
+    """The class with the smallest share of images right: (class, right ones, images); of equals the first.
+
+    `right` (N, bool) tells which images were classified correctly, `labels` (N, int) their true classes.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    images = np.bincount(truth)
+    correct = np.bincount(truth[np.asarray(right, dtype=bool)], minlength=len(images))
+    share = np.where(images > 0, correct / np.maximum(images, 1), np.inf)
+    worst = int(share.argmin())
+    return worst, int(correct[worst]), int(images[worst])
+
+
 def paired_difference(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedDifference:
     """Compare two classifiers on the same images; each argument tells which images were classified correctly.
 

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
-    "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
+    "plots", "drawing", "axes", "limits",
+    "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
 )  # fmt: skip
 

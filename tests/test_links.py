@@ -3,7 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from compression.axes import Axes
 from compression.errors import InvalidRecipe, UnknownModel
+from compression.limits import Limits
 from compression.links import DEFAULT_MODEL, View, parameters_of, view_from
 from compression.recipe import make_recipe
 from compression.settings import Settings
@@ -24,6 +26,8 @@ PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
         View("resnet8-mnist5k", Settings(student="squeezenet", resolution=16, teachers=("lenet5-mnist5k",))),
         View(curves=("quantization", "low_rank")),
         View(curves=()),
+        View(axes=Axes("zipped", "macs", "flips")),
+        View("mlp-digits", Settings(weight_bits=4), limits=Limits(stored_kb=12.5, drop_points=0)),
     ],
 )
 def test_a_link_opens_the_same_view(view):
@@ -59,6 +63,10 @@ def test_defaults_are_left_out_of_links():
         ({"recipe": '[{"technique":"wishing"}]'}, "wishing"),
         ({"budget": "lots"}, "none, quick or thorough, but is 'lots'"),
         ({"curves": "quantization,magic"}, "no curve 'magic'.*channel_pruning"),
+        ({"axes": "stored,latency"}, "axes 'stored,latency' are not two of stored, .* and one of accuracy"),
+        ({"max_kb": "much"}, "max_kb must be a number from 0 on, but is 'much'"),
+        ({"max_drop": "-1"}, "max_drop must be a number"),
+        ({"max_ms": "inf"}, "max_ms must be a number"),
         ({"model": "mlp-digits", "recipe": '{"model":"resnet8-mnist5k","steps":[]}'}, "two models"),
     ],
 )

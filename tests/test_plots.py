@@ -5,7 +5,8 @@ import plotly.graph_objects as go
 import pytest
 from fake_engine import BYTES, MS, fabricate, preview
 
-from compression import plots
+from compression import drawing, plots
+from compression.axes import Axes, scale_of
 from compression.estimate import Estimate
 from compression.pareto import pareto_front
 from compression.recipe import Recipe, make_recipe
@@ -37,9 +38,14 @@ def trace(figure, name):
     return found
 
 
-def draw(data, axis="size", **more):
+def draw(data, cost="stored", gain="accuracy", **more):
     """The figure in plotly's own classes, which check every name and value."""
-    return go.Figure(plots.draw(data, axis, plots.ranges_for(data, BYTES), **more))
+    ranges = plots.ranges_for(data, BYTES, axes=Axes(cost, cost, gain))
+    return go.Figure(drawing.draw(data, cost, gain, ranges, **more))
+
+
+def at(point, axis):
+    return scale_of(axis).of(point)
 
 
 def test_every_result_is_sorted_into_its_place(full):
@@ -109,12 +115,13 @@ def test_the_guess_is_kept_only_until_the_measurement():
 def test_latency_is_the_paired_ratio_times_the_baselines_median():
     busy = fabricate(CURRENT, latency_p50_ms=99.0)
     data = plots.tradeoff([fabricate(Recipe(model=MODEL)), busy], curves(), CURRENT)
-    assert data.current.latency_ms == pytest.approx(MS * busy.latency_ratio)
-    assert data.current.latency_low_ms < data.current.latency_ms < data.current.latency_high_ms
+    latency = at(data.current, "latency")
+    assert latency.at == pytest.approx(MS * busy.latency_ratio)
+    assert latency.low < latency.at < latency.high
 
 
 def test_every_point_can_be_clicked_to_its_recipe(full):
-    for axis in ("size", "latency"):
+    for axis in ("stored", "latency"):
         ids = {identity for trace in draw(full, axis).data for identity in trace.customdata or ()}
         assert ids == {point.recipe_id for point in full.points}
 
@@ -126,12 +133,12 @@ def test_size_is_in_kilobytes_and_accuracy_in_percent(full):
 
 
 def test_error_bars_are_the_intervals(full):
-    point = full.curves["quantization"][0]
+    accuracy, latency = (at(full.curves["quantization"][0], axis) for axis in ("accuracy", "latency"))
     drawn = trace(draw(full, "latency"), "Quantization")
-    assert drawn.error_y.array[1] == pytest.approx(100 * (point.accuracy_high - point.accuracy))
-    assert drawn.error_y.arrayminus[1] == pytest.approx(100 * (point.accuracy - point.accuracy_low))
-    assert drawn.error_x.array[1] == pytest.approx(point.latency_high_ms - point.latency_ms)
-    assert trace(draw(full, "size"), "Quantization").error_x.array is None
+    assert drawn.error_y.array[1] == pytest.approx(accuracy.high - accuracy.at)
+    assert drawn.error_y.arrayminus[1] == pytest.approx(accuracy.at - accuracy.low)
+    assert drawn.error_x.array[1] == pytest.approx(latency.high - latency.at)
+    assert trace(draw(full, "stored"), "Quantization").error_x.array is None
 
 
 def test_the_current_setting_is_hollow_and_called_estimated_until_it_is_measured(full):
@@ -144,8 +151,8 @@ def test_the_current_setting_is_hollow_and_called_estimated_until_it_is_measured
 
 def test_accuracy_and_size_are_drawn_as_measured_while_latency_is_still_estimated():
     known = preview(CURRENT)
-    data = plots.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1), known)
-    solid, hollow = (trace(draw(data, axis), "this setting") for axis in ("size", "latency"))
+    data = plots.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1), preview=known)
+    solid, hollow = (trace(draw(data, axis), "this setting") for axis in ("stored", "latency"))
     assert (solid.marker.symbol, list(solid.text)) == ("circle", ["measured"])
     assert (hollow.marker.symbol, list(hollow.text)) == ("circle-open", ["estimated"])
     assert (solid.x[0], solid.y[0]) == pytest.approx((known.stored_bytes / 1000, 100 * known.accuracy))
@@ -156,7 +163,7 @@ def test_accuracy_and_size_are_drawn_as_measured_while_latency_is_still_estimate
 def test_axes_hold_a_point_that_is_half_measured():
     small = preview(CURRENT).model_copy(update={"stored_bytes": 10, "accuracy": 0.1})
     ranges = plots.ranges_for(plots.tradeoff(results(), curves(), CURRENT, preview=small), BYTES, None)
-    assert ranges.size[0] < math.log10(10 / 1000) and ranges.accuracy[0] == 0
+    assert ranges["stored"][0] < math.log10(10 / 1000) and ranges["accuracy"][0] == 0
 
 
 def test_an_unknown_guess_is_not_drawn():
@@ -169,7 +176,7 @@ def test_curves_look_the_same_on_both_axes_and_differ_from_each_other():
     assert len(every.curves) > len(DEFAULT_CURVES)
     for curve in every.curves:
         title = plots.LOOKS[curve].title
-        left, right = (trace(draw(every, axis), title) for axis in ("size", "latency"))
+        left, right = (trace(draw(every, axis), title) for axis in ("stored", "latency"))
         assert left.marker.color == right.marker.color
         assert left.marker.symbol == right.marker.symbol
     assert len({look.symbol for look in plots.LOOKS.values()}) == len(CURVES)
@@ -218,28 +225,31 @@ def test_without_results_the_chart_says_what_is_coming():
 def test_ranges_hold_every_point_and_only_grow(full):
     first = plots.ranges_for(plots.Tradeoff(), BYTES)
     later = plots.ranges_for(full, BYTES, first)
-    assert later.size[0] <= first.size[0]
-    assert later.size[1] >= first.size[1]
+    assert later["stored"][0] <= first["stored"][0]
+    assert later["stored"][1] >= first["stored"][1]
     for point in full.points:
-        assert later.size[0] <= math.log10(point.stored_bytes / 1000) <= later.size[1]
-        assert point.latency_high_ms <= later.latency[1]
+        assert later["stored"][0] <= math.log10(at(point, "stored").at) <= later["stored"][1]
+        assert at(point, "latency").high <= later["latency"][1]
     assert plots.ranges_for(plots.Tradeoff(), BYTES, later) == later
 
 
 def test_a_point_beyond_the_range_widens_it(full):
-    slow = replace(full, current=replace(full.current, latency_ms=5, latency_high_ms=6, stored_bytes=90_000_000))
+    known = full.current.known.model_copy(
+        update={"latency_ratio": 25.0, "latency_ratio_high": 30.0, "stored_bytes": 90_000_000}
+    )
+    slow = replace(full, current=replace(full.current, known=known))
     ranges = plots.ranges_for(slow, BYTES)
-    assert ranges.latency[1] > 6
-    assert ranges.size[1] > math.log10(90_000)
+    assert ranges["latency"][1] > 30 * MS
+    assert ranges["stored"][1] > math.log10(90_000)
 
 
 def test_the_accuracy_axis_starts_high_and_grows_down_only_where_a_point_needs_it(full):
     mild = plots.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
     first = plots.ranges_for(mild, BYTES)
-    assert first.accuracy[0] == 80
-    assert plots.ranges_for(full, BYTES, first).accuracy[0] == 0
-    assert plots.ranges_for(replace(mild, guess=Estimate(0.7, 1, 1)), BYTES).accuracy[0] == 60
-    assert plots.ranges_for(mild, BYTES, plots.ranges_for(full, BYTES)).accuracy[0] == 0
+    assert first["accuracy"][0] == 80
+    assert plots.ranges_for(full, BYTES, first)["accuracy"][0] == 0
+    assert plots.ranges_for(replace(mild, guess=Estimate(0.7, 1, 1)), BYTES)["accuracy"][0] == 60
+    assert plots.ranges_for(mild, BYTES, plots.ranges_for(full, BYTES))["accuracy"][0] == 0
 
 
 def test_at_the_baseline_the_current_marker_is_a_star_without_words():
@@ -253,7 +263,7 @@ def test_near_the_baseline_shows_ten_points(full):
     low, high = plots.near_baseline(full)
     assert low == 89
     assert high > 99
-    assert draw(full, accuracy_range=(low, high)).layout.yaxis.range == (low, high)
+    assert draw(full, gain_range=(low, high)).layout.yaxis.range == (low, high)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +271,7 @@ def test_near_the_baseline_shows_ten_points(full):
     [((1.2, 3.1), [20, 50, 100, 200, 500, 1000]), ((-1.0, 3.0), [0.1, 1, 10, 100, 1000])],
 )
 def test_ticks_are_round_kilobytes(span, ticks):
-    positions, texts = plots.size_ticks(span)
+    positions, texts = drawing.size_ticks(span)
     assert positions == pytest.approx(ticks)
     assert texts[-1] == "1,000"
 
@@ -280,4 +290,4 @@ def test_custom_recipes_are_points_too():
 def test_the_current_setting_alone_is_marked_for_the_page(full):
     waiting = plots.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1))
     for data in (full, waiting, plots.Tradeoff()):
-        assert [trace.name for trace in draw(data).data if trace.meta == plots.MARK] == ["this setting"]
+        assert [trace.name for trace in draw(data).data if trace.meta == drawing.MARK] == ["this setting"]

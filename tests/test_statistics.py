@@ -134,3 +134,16 @@ class TestMedianRatio:
 def test_torch_is_not_needed():
     code = "import sys, compression.statistics, compression.machine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "labels", "expected"),
+    [
+        ([1, 1, 0, 1], [0, 0, 1, 1], (1, 1, 2)),
+        ([1, 0, 1, 0], [0, 0, 1, 1], (0, 1, 2)),
+        ([1, 1], [0, 2], (0, 1, 1)),  # a class without images is not the worst
+        ([0, 0], [3, 3], (3, 0, 2)),
+    ],
+)
+def test_worst_class(right, labels, expected):
+    assert statistics.worst_class(np.array(right, bool), np.array(labels)) == expected

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
-from compression import plots
+from compression import drawing, plots
+from compression.axes import COSTS, GAINS, Axes
 from compression.estimate import Estimate, estimate
 from compression.links import View, view_of
-from compression.plots import Axis, Ranges, Tradeoff
+from compression.plots import Ranges, Tradeoff
 from compression.recipe import Recipe
 from compression.sweeps import CURVES, Curve, curves_for
 from pages.components import chart_view, menu, model_card, parts, state
@@ -18,6 +21,9 @@ _ZOOM = "chart_zoom"
 _ALL = "all"
 _CLICKED = "chart_clicked"
 _CURVES = state.SETTING + "curves"
+_AXES = state.SETTING + "axis_"
+Side = Literal["left", "right"]
+SIDES: tuple[Side, ...] = ("left", "right")
 _GLYPHS = {
     "circle": "●",
     "square": "■",
@@ -42,29 +48,29 @@ def numbers(seen: Snapshot) -> Tradeoff:
     """What the charts show."""
     curves = {curve: recipes.values() for curve, recipes in seen.curves.items()}
     return plots.tradeoff(
-        list(seen.results.values()), curves, seen.view.recipe, guess=guess_of(seen), preview=seen.preview
-    )
+        list(seen.results.values()), curves, seen.view.recipe,
+        guess=guess_of(seen), preview=seen.preview, limits=seen.view.limits, axes=seen.view.axes,
+    )  # fmt: skip
 
 
 def show_pair(seen: Snapshot) -> None:
-    """Accuracy against size and accuracy against latency, side by side, stacked on narrow screens."""
+    """What a setting gains against two of its costs, side by side, stacked on narrow screens."""
     data = numbers(seen)
     near = st.session_state.get(_ZOOM, _ALL) != _ALL  # the charts are drawn before the control above them
-    left, right = st.columns(2, gap="small")
-    with left:
-        show(seen, data, "size", near_baseline=near)
-    with right:
-        show(seen, data, "latency", near_baseline=near)
+    for side, column in zip(SIDES, st.columns(2, gap="small"), strict=True):
+        with column:
+            show(seen, data, side, near_baseline=near)
 
 
 def show_head(view: View) -> None:
-    """What the symbols mean, and the choice of curves and of the accuracy axis."""
+    """What the symbols mean, and the choice of curves and axes."""
     with st.container(key="legend"):
-        legend, choice = st.columns([3, 1.7], vertical_alignment="center")
+        legend, choice = st.columns([3, 2.1], vertical_alignment="center")
     with legend:
         show_legend(view)
     with choice, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
         _choose_curves(view)
+        _choose_axes(view)
         st.segmented_control(
             "Accuracy axis",
             (_ALL, "near the baseline"),
@@ -76,20 +82,24 @@ def show_head(view: View) -> None:
 
 
 def show(
-    seen: Snapshot, data: Tradeoff, axis: Axis, *, near_baseline: bool = False, height: int = plots.HEIGHT
+    seen: Snapshot, data: Tradeoff, side: Side, *, near_baseline: bool = False, height: int = drawing.HEIGHT
 ) -> None:
     """One chart. Its key is stable and its ranges only grow, so that it is changed, never replaced."""
-    figure = plots.draw(
+    axes = seen.view.axes
+    cost = axes.left if side == "left" else axes.right
+    figure = drawing.draw(
         data,
-        axis,
+        cost,
+        axes.gain,
         _ranges(seen, data),
-        accuracy_range=plots.near_baseline(data) if near_baseline else None,
+        gain_range=plots.near_baseline(data, axes.gain) if near_baseline else None,
         height=height,
     )
+    what = f"{GAINS[axes.gain].choice} against {COSTS[cost].words}"
     chart_view.show(
         figure,
-        key=f"chart_{axis}",
-        alt=f"Accuracy against {axis}: {len(data.points)} measured settings of {seen.view.model}",
+        key=f"chart_{side}",
+        alt=f"{what}: {len(data.points)} measured settings of {seen.view.model}",
         on_click=lambda recipe_id: _clicked(recipe_id, seen),
         marked=seen.view.recipe.recipe_id,
     )
@@ -123,6 +133,34 @@ def _curves_chosen() -> None:
     )
 
 
+def _choose_axes(view: View) -> None:
+    """What each chart shows."""
+    with st.popover("Axes", icon=":material/swap_vert:"):
+        left, right = st.columns(2)
+        with left:
+            _choose_axis("Left chart, across", "left", view)
+        with right:
+            _choose_axis("Right chart, across", "right", view)
+        _choose_axis("Both charts, up", "gain", view)
+
+
+def _choose_axis(label: str, field: str, view: View) -> None:
+    scales = GAINS if field == "gain" else COSTS
+    state.place(_AXES + field, getattr(view.axes, field))
+    st.selectbox(
+        label,
+        list(scales),
+        format_func=lambda axis: scales[axis].choice,
+        key=_AXES + field,
+        help="  \n".join(f"**{scale.choice}:** {scale.about}" for scale in scales.values()),
+        on_change=_axes_chosen,
+    )
+
+
+def _axes_chosen() -> None:
+    state.choose_axes(Axes(**{field: st.session_state[_AXES + field] for field in ("left", "right", "gain")}))
+
+
 def show_legend(view: View, *, with_setting: bool = True) -> None:
     """Symbols and colours; those of the current setting only where there is one."""
     st.html(_legend(tuple(curve for curve in curves_for(view.model) if curve in view.curves), with_setting))
@@ -132,7 +170,7 @@ def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
     """The session's ranges of this model's axes."""
     kept: dict[str, Ranges] = st.session_state.setdefault(_RANGES, {})
     expected = model_card.known_of(seen.view.model, seen.baseline).stored_bytes or 100_000.0
-    kept[seen.view.model] = plots.ranges_for(data, expected, kept.get(seen.view.model))
+    kept[seen.view.model] = plots.ranges_for(data, expected, kept.get(seen.view.model), seen.view.axes)
     return kept[seen.view.model]
 
 
@@ -145,8 +183,7 @@ def _clicked(recipe_id: str, seen: Snapshot) -> None:
     """Show the settings of the clicked point."""
     result = seen.results.get(recipe_id)
     if result is not None:
-        shown = seen.view
-        state.show(view_of(Recipe.model_validate(result.recipe), shown.settings.budget, shown.curves))
+        state.show(view_of(Recipe.model_validate(result.recipe), seen.view))
         st.session_state[_CLICKED] = not menu.is_on(menu.EXPLORE)
         parts.redraw()
 

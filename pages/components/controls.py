@@ -17,7 +17,7 @@ from compression.settings import (
     PRUNING_STEP,
     STUDENT_STEP,
 )
-from pages.components import advanced, widgets
+from pages.components import advanced, boxes, parts, widgets
 from pages.components.widgets import common, percentage, value_of
 
 
@@ -28,6 +28,7 @@ def show(view: View) -> None:
     _student_size()
     _budget(view.model)
     _training_note(view)
+    boxes.show(parts.seen(), view)
     advanced.show(view)
 
 

@@ -14,8 +14,8 @@ function foreseen(rows) {
 
 function show(rows) {
   const mark = foreseen(rows);
-  for (const axis of ["size", "latency"]) {
-    document.querySelector(`.st-key-chart_${axis} .chart-view`)?.foresee?.(mark && { ...mark, trace: mark[axis] });
+  for (const side of ["left", "right"]) {
+    document.querySelector(`.st-key-chart_${side} .chart-view`)?.foresee?.(mark && { ...mark, trace: mark[side] });
   }
 }
 

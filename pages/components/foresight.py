@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
-from compression import plots
+from compression import drawing, plots
 from compression.foresight import Place, foresee
-from compression.plots import Axis, Tradeoff
+from compression.plots import Tradeoff
 from pages.components import charts, model_card, widgets
 from pages.components.work import Snapshot
 
 LOOK_MS = 800
 """How often the browser asks for more while settings are being measured ahead."""
-
-AXES: tuple[Axis, ...] = get_args(Axis)
 
 _marks = st.components.v2.component("foresight", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"))
 
@@ -49,7 +47,9 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     def mark(place: Place) -> dict[str, Any]:
         current = plots.point_of(place.result, reference) if place.result else None
         there = Tradeoff(baseline=baseline, current=current, guess=place.guess)
-        return {"setting": place.recipe_id} | {axis: plots.mark(there, axis, ranges) for axis in AXES}
+        sides = zip(charts.SIDES, (view.axes.left, view.axes.right), strict=True)
+        marks: dict[str, Any] = {side: drawing.mark(there, cost, view.axes.gain, ranges) for side, cost in sides}
+        return {"setting": place.recipe_id} | marks
 
     return {
         widgets.key(slider): {"at": row.at, "marks": [mark(place) for place in row.places]}

@@ -11,6 +11,7 @@ from compression import wording
 from compression.data import is_local
 from compression.errors import CompressionError
 from compression.estimate import Known
+from compression.limits import NO_LIMITS
 from compression.links import View
 from compression.result import Result
 from compression.settings import fitted_to
@@ -39,7 +40,9 @@ def _chosen() -> None:
     view, name = state.current(), st.session_state[_KEY]
     if name == view.model:
         return
-    state.show(replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None))
+    state.show(
+        replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None, limits=NO_LIMITS)
+    )
 
 
 def card_of(model: str) -> dict[str, Any] | None:

@@ -74,7 +74,7 @@ def _chosen() -> None:
     view = state.current()
     result = measured(view.model).get(st.session_state[_RESULT])
     if result is not None:
-        state.show(view_of(Recipe.model_validate(result.recipe), view.settings.budget, view.curves))
+        state.show(view_of(Recipe.model_validate(result.recipe), view))
 
 
 def several(at_most: int = 4) -> tuple[Result, ...]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from compression.axes import Axes
 from compression.errors import CompressionError
-from compression.links import View, parameters_of, view_from
+from compression.limits import Limits
+from compression.links import PARAMETERS, View, parameters_of, view_from
 from compression.sweeps import Curve
 from pages.components import menu
 
@@ -30,7 +32,7 @@ def current() -> View:
     Later the URL only follows: what a browser sends along may lag behind what was written into it, and
     reading that would move a slider back under the person's hand.
     """
-    asked = {key: st.query_params[key] for key in ("model", "recipe", "budget", "curves") if key in st.query_params}
+    asked = {key: st.query_params[key] for key in PARAMETERS if key in st.query_params}
     if asked and not menu.has_arrived():
         _open_link(asked)
     menu.arrive()
@@ -84,6 +86,16 @@ def place(key: str, value: Any) -> None:  # noqa: ANN401  (as many types as ther
 def choose_curves(curves: tuple[Curve, ...]) -> None:
     """Show other curves; the controls stay where they are."""
     st.session_state[_VIEW] = replace(current(), curves=curves)
+
+
+def choose_axes(axes: Axes) -> None:
+    """Let the charts show something else."""
+    st.session_state[_VIEW] = replace(current(), axes=axes)
+
+
+def choose_limits(limits: Limits) -> None:
+    """Set what a setting may cost."""
+    st.session_state[_VIEW] = replace(current(), limits=limits)
 
 
 def move(field: str, value: Any) -> None:  # noqa: ANN401  (fields of Settings differ in type)

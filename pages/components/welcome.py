@@ -44,9 +44,9 @@ def live() -> None:
     data = replace(charts.numbers(seen), current=None, guess=None)
     left, right = st.columns(2, gap="small")
     with left:
-        charts.show(seen, data, "size", height=CHART_HEIGHT)
+        charts.show(seen, data, "left", height=CHART_HEIGHT)
     with right:
-        charts.show(seen, data, "latency", height=CHART_HEIGHT)
+        charts.show(seen, data, "right", height=CHART_HEIGHT)
     progress.show(seen, with_setting=False)
 
 

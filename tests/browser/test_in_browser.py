@@ -235,7 +235,7 @@ def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(page, c
     page.goto(f"{server[0]}/explore?model=mlp-digits")
     seen = wait_until_measured(page)
     find = (
-        "() => { const plot = document.querySelector('.st-key-chart_size .js-plotly-plot');"
+        "() => { const plot = document.querySelector('.st-key-chart_left .js-plotly-plot');"
         " const trace = plot && plot.data.find(trace => trace.name === 'Quantization');"
         " if (!trace || !trace.x || trace.x.length < 3) return null;"
         " const at = trace.x.length - 1, axes = plot._fullLayout, box = plot.getBoundingClientRect();"

@@ -7,7 +7,7 @@ from fake_engine import FakeEngine
 from page_tools import ROOT, checked
 from streamlit.testing.v1 import AppTest
 
-from pages.components import advanced
+from pages.components import advanced, boxes
 
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
 
@@ -38,7 +38,7 @@ def explore(engine):
     def open_explore(*, groups_open=True, **parameters):
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         page.switch_page("pages/explore.py")
-        for group in (advanced.KEY, *map(advanced.key_of, advanced.GROUPS)):
+        for group in (boxes.KEY, advanced.KEY, *map(advanced.key_of, advanced.GROUPS)):
             page.session_state[group] = groups_open
         for key, value in parameters.items():
             page.query_params[key] = value

@@ -6,6 +6,8 @@ import pytest
 from fake_engine import fabricate
 from page_tools import checked, progress, rerun
 
+from compression.axes import Axes
+from compression.limits import NO_LIMITS, Limits
 from compression.links import View, parameters_of
 from compression.recipe import make_recipe
 from compression.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
@@ -306,7 +308,7 @@ def components(page):
     return {component.key: json.loads(component.proto.json) for component in page.get("bidi_component")}
 
 
-CHARTS = ("chart_size", "chart_latency")
+CHARTS = ("chart_left", "chart_right")
 
 
 def foreseen_rows(page):
@@ -525,7 +527,8 @@ def test_closed_groups_draw_nothing_and_keep_their_settings(explore, engine):
     page = explore(groups_open=False, **parameters_of(View(MODEL, HIDDEN)))
     drawn = {control.key for kind in (*KINDS, "selectbox") for control in getattr(page, kind)}
     fields_drawn = {key.removeprefix(state.SETTING) for key in drawn if key and key.startswith(state.SETTING)}
-    assert fields_drawn == {"model", "pruning_percent", "weight_bits", "student_percent", "budget"}
+    axes = {"axis_left", "axis_right", "axis_gain"}
+    assert fields_drawn == {"model", "pruning_percent", "weight_bits", "student_percent", "budget", *axes}
     setting(page, "slider", "pruning_percent").set_value(60)
     rerun(page)
     moved = replace(page.session_state["view"].settings, pruning_percent=50)
@@ -769,3 +772,67 @@ def test_changing_the_model_keeps_the_sliders(explore):
 def test_a_missing_card_is_said(explore, monkeypatch, tmp_path):
     monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
     assert "python -m sample_models.train lenet5-mnist5k" in texts(explore().error)
+
+
+class TestAxes:
+    def test_other_axes_are_drawn_and_in_the_link(self, explore):
+        page = explore()
+        setting(page, "selectbox", "axis_left").set_value("macs")
+        page = rerun(page)
+        assert page.query_params["axes"] in ("macs,latency,accuracy", ["macs,latency,accuracy"])
+        drawn = components(page)
+        assert drawn["chart_left"]["alt"].startswith("Accuracy against MACs: ")
+        assert drawn["chart_right"]["alt"].startswith("Accuracy against latency: ")
+        assert json.loads(drawn["chart_left"]["figure"])["layout"]["xaxis"]["title"]["text"].startswith("multiply")
+
+    def test_a_link_opens_its_axes_and_moves_foresee_them(self, explore):
+        page = explore(axes="zipped,energy,flips")
+        assert components(page)["chart_left"]["alt"].startswith("Changed predictions against zipped file")
+        row = foreseen_rows(page)["setting_weight_bits"]
+        (measured,) = [
+            mark for mark in row["marks"] if mark["setting"] == recipe_of(MODEL, Settings(weight_bits=4)).recipe_id
+        ]
+        result = fabricate(recipe_of(MODEL, Settings(weight_bits=4)))
+        assert measured["left"]["x"] == [result.zipped_bytes / 1000]
+        assert measured["left"]["y"] == [100 * result.changed_predictions / result.n_test]
+
+    def test_axes_stay_when_the_setting_changes(self, explore):
+        page = explore(axes="macs,memory,worst_class")
+        setting(page, "slider", "pruning_percent").set_value(50)
+        page = rerun(page)
+        assert page.session_state["view"].axes == Axes("macs", "memory", "worst_class")
+
+
+class TestLimits:
+    def limit(self, page, field, value):
+        page.number_input(key=f"{state.SETTING}limit_{field}").set_value(value)
+        return rerun(page)
+
+    def test_what_is_not_allowed_is_shaded_and_the_best_is_told_and_shown(self, explore):
+        page = self.limit(explore(), "drop_points", 1.0)
+        assert page.query_params["max_drop"] in ("1", ["1"])
+        assert json.loads(components(page)["chart_left"]["figure"])["layout"]["shapes"]
+        assert "Best, the smallest file: " in texts(page.markdown)
+        page.button(key="show_best").click()
+        page = rerun(page)
+        best = fabricate(page.session_state["view"].recipe)
+        assert best.accuracy_difference >= -0.01
+        assert page.session_state["view"].limits == Limits(drop_points=1.0)
+        assert page.button(key="show_best").disabled
+
+    def test_nothing_allowed_is_said(self, explore):
+        page = self.limit(explore(), "stored_kb", 0.5)
+        assert "None of" in texts(page.warning)
+
+    def test_a_link_opens_its_limits_and_another_model_forgets_them(self, explore):
+        page = explore(max_kb="100", max_drop="2")
+        assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value == 100
+        setting(page, "selectbox", "model").set_value("mlp-digits")
+        page = rerun(page)
+        assert page.session_state["view"].limits == NO_LIMITS
+        assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value is None
+
+    def test_before_there_is_a_baseline_there_is_nothing_to_choose_from(self, explore, engine):
+        engine.held = True
+        page = explore(max_kb="100")
+        assert not [button for button in page.button if button.key == "show_best"]

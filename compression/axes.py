@@ -1,0 +1,197 @@
+"""What the trade-off charts can show, across and up: one entry an axis. Torch-free.
+
+Latency on a chart is the ratio to the interleaved baseline times the baseline's own median, so that points measured
+in busy and in quiet moments stand in the right order; what the clock said is in the hover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from compression.energy import LABEL, energy
+from compression.estimate import Estimate
+from compression.result import Preview, Result
+from compression.statistics import wilson_interval
+
+Cost = Literal["stored", "theoretical", "runtime", "zipped", "memory", "latency", "macs", "energy"]
+"""What one pays: the axis across."""
+Gain = Literal["accuracy", "worst_class", "flips"]
+"""What one gets: the axis up."""
+Axis = Cost | Gain
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured recipe, or what is known of it so far; `reference_ms` is the baseline's median latency."""
+
+    recipe_id: str
+    known: Preview
+    reference_ms: float
+    hover: str
+
+
+@dataclass(frozen=True)
+class Value:
+    """Where a point stands on an axis, with the 95 % interval where there is one."""
+
+    at: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One axis: `choice` names it in a list, `title` beside the chart, `words` in a sentence, and `about` explains it.
+
+    `of` reads a point (None where that is not measured), `expected` an estimate (None where there is none).
+    """
+
+    choice: str
+    title: str
+    words: str
+    about: str
+    of: Callable[[Point], Value | None]
+    expected: Callable[[Estimate], float | None] = lambda estimate: None
+    is_log: bool = False
+    more_is_better: bool = False
+
+
+def _kilobytes(field: str) -> Callable[[Point], Value | None]:
+    return lambda point: Value(getattr(point.known, field) / 1000)
+
+
+def _memory(point: Point) -> Value | None:
+    known = point.known
+    return Value(known.peak_memory_bytes / 1000) if isinstance(known, Result) and known.peak_memory_bytes else None
+
+
+def _latency(point: Point) -> Value | None:
+    known, reference = point.known, point.reference_ms
+    if not isinstance(known, Result):
+        return None
+    ratios = known.latency_ratio, known.latency_ratio_low, known.latency_ratio_high
+    return Value(*(reference * ratio for ratio in ratios))
+
+
+def _energy(point: Point) -> Value | None:
+    return Value(1e6 * energy(point.known).joules) if isinstance(point.known, Result) else None
+
+
+def _accuracy(point: Point) -> Value:
+    known = point.known
+    return Value(100 * known.accuracy, 100 * known.accuracy_low, 100 * known.accuracy_high)
+
+
+def _worst_class(point: Point) -> Value | None:
+    worst = point.known.worst_class
+    if worst is None:
+        return None
+    low, high = wilson_interval(worst.correct, worst.n)
+    return Value(100 * worst.correct / worst.n, 100 * low, 100 * high)
+
+
+def _flips(point: Point) -> Value | None:
+    known = point.known
+    if not isinstance(known, Result):
+        return None
+    low, high = wilson_interval(known.changed_predictions, known.n_test)
+    return Value(100 * known.changed_predictions / known.n_test, 100 * low, 100 * high)
+
+
+COSTS: dict[Cost, Scale] = {
+    "stored": Scale(
+        "Stored file", "stored file, KB (log scale)", "stored file",
+        "The compressed file you would ship.",
+        _kilobytes("stored_bytes"),
+        lambda guess: guess.stored_bytes / 1000 if guess.stored_bytes else None,
+        is_log=True,
+    ),
+    "theoretical": Scale(
+        "Theoretical size", "theoretical size, KB (log scale)", "theoretical size",
+        "What papers quote: bits times weights that are not zero.",
+        _kilobytes("theoretical_bytes"), is_log=True,
+    ),
+    "runtime": Scale(
+        "Runtime file", "runtime .onnx, KB (log scale)", "runtime file",
+        "The .onnx file that ONNX Runtime loads.",
+        _kilobytes("onnx_bytes"), is_log=True,
+    ),
+    "zipped": Scale(
+        "Zipped runtime file", "zipped .onnx, KB (log scale)", "zipped file",
+        "The runtime file in an ordinary zip archive.",
+        _kilobytes("zipped_bytes"), is_log=True,
+    ),
+    "memory": Scale(
+        "Peak memory", "peak memory, KB (computed, log scale)", "peak memory",
+        "Weights as the runtime holds them and the most activations that live at one time. Computed.",
+        _memory, is_log=True,
+    ),
+    "latency": Scale(
+        "Latency", "latency of one image, ms", "latency",
+        "How long ONNX Runtime takes for one image on one thread. Measured.",
+        _latency,
+        lambda guess: guess.latency_ms,
+    ),
+    "macs": Scale(
+        "MACs", "multiply-accumulates of one image, millions", "MACs",
+        "How many products are added up for one image. Fewer need not mean faster.",
+        lambda point: Value(point.known.macs / 1e6),
+    ),
+    "energy": Scale(
+        "Energy (model)", "energy of one image, µJ (model)", "energy",
+        f"{LABEL}; weights come from the cache.",
+        _energy,
+    ),
+}  # fmt: skip
+
+GAINS: dict[Gain, Scale] = {
+    "accuracy": Scale(
+        "Accuracy", "accuracy{images}, %", "accuracy",
+        "Share of the test images that are classified correctly.",
+        _accuracy,
+        lambda guess: 100 * guess.accuracy if guess.accuracy is not None else None,
+        more_is_better=True,
+    ),
+    "worst_class": Scale(
+        "Worst class", "accuracy of the worst class, %", "worst class's accuracy",
+        "Accuracy on the class that suffers most. A good average can hide it.",
+        _worst_class, more_is_better=True,
+    ),
+    "flips": Scale(
+        "Changed predictions", "changed predictions{images}, %", "changed predictions",
+        "Share of the test images that get another answer than from the baseline, right or wrong. Fewer is better.",
+        _flips,
+    ),
+}  # fmt: skip
+
+
+def scale_of(axis: Axis) -> Scale:
+    """What an axis of either kind shows."""
+    return GAINS[axis] if axis in GAINS else COSTS[axis]  # type: ignore[index]  # mypy narrows no literals by `in`
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What the two charts show: each its cost across, both the same gain up."""
+
+    left: Cost = "stored"
+    right: Cost = "latency"
+    gain: Gain = "accuracy"
+
+    @property
+    def all(self) -> tuple[Axis, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys((self.left, self.right, self.gain)))
+
+
+DEFAULT_AXES = Axes()
+
+
+def parse_axes(text: str) -> Axes | None:
+    """Read `left,right,gain` by name; None where that is not what the text says."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 3 or not {*names[:2]} <= {*get_args(Cost)} or names[2] not in get_args(Gain):
+        return None
+    return Axes(*names)  # type: ignore[arg-type]  # just checked
