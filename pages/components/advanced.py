@@ -39,7 +39,7 @@ from compression.settings import (
     neutral_settings,
     teachers_for,
 )
-from pages.components import parts, state
+from pages.components import parts, state, words
 from pages.components.widgets import amount, choice, common, either, multiple, one_of, percentage, toggle, value_of
 from sample_models.catalogue import MODELS
 
@@ -48,57 +48,6 @@ KEY = "advanced"
 
 BASIC = ("pruning_percent", "weight_bits", "student_percent", "budget")
 """Settings that stand above the advanced ones, always in sight."""
-
-_REMOVE = {"channels": "whole channels", "weights": "single weights"}
-_IMPORTANCE = {
-    "l2": "size of its weights (L2)",
-    "l1": "size of its weights (L1)",
-    "batch_norm": "batch-norm scale",
-    "taylor": "effect on the loss (Taylor)",
-    "activation": "strength of its answers",
-    "random": "by chance",
-}
-_RATIOS = {"uniform": "the same in every layer", "sensitivity": "by sensitivity"}
-_TARGET = {"channels": "channels", "macs": "operations (MACs)", "latency": "measured time"}
-_CRITERION = {"magnitude": "the smallest", "second_order": "those that matter least (second order)"}
-_PATTERN = {
-    "weights": "anywhere",
-    "2:4": "2 of every 4 stay (2:4)",
-    "1:4": "1 of every 4 stays (1:4)",
-    "blocks": "blocks of 4",
-}
-_REGROWTH = {"none": "never", "gradient": "large gradients (RigL)", "magnitude": "grown weights (DNS)"}
-_SCOPE = {"global": "the whole network", "layer": "each layer"}
-_CODES = {"grid": "a grid", "codebook": "a codebook"}
-_WEIGHTING = {"hessian": "where weights matter most", "none": "for all weights alike"}
-_BOOKS = {"layer": "one a layer", "global": "one for all layers"}
-_METHOD = {
-    "auto": "what suits the bits",
-    "nearest": "nearest, full range",
-    "mse": "nearest, range of least error",
-    "gptq": "GPTQ: correct as you go",
-    "adaround": "AdaRound: learn up or down",
-}
-_GRANULARITY = {"channel": "one a channel", "tensor": "one a layer"}
-_ACTIVATIONS = {"static": "fixed beforehand", "dynamic": "found for each image"}
-_FLOATS = {"float16": "float16", "bfloat16": "bfloat16"}
-_STUDENT = {
-    "same": "same family, trained for its size",
-    "slimmable": "same family, ready in all sizes (slimmable)",
-    "mobilenet_v3_small": "MobileNetV3-small",
-    "efficientnet_b0": "EfficientNet-B0",
-    "squeezenet": "SqueezeNet",
-}
-_LOSS = {"kd": "whole prediction (KD)", "dkd": "target and others apart (DKD)"}
-_MATCH = {
-    "none": "nothing",
-    "hint": "features (hints)",
-    "attention": "where features are strong",
-    "relation": "how images relate",
-}
-_CONVOLUTIONS = {"tucker": "fewer channels (Tucker)", "spatial": "rows and columns"}
-_RANKS = {"uniform": "the same in every layer", "error": "by error"}
-_CODING = {"context": "arithmetic, with context", "huffman": "Huffman codes", "packed": "plain bits"}
 
 MAX_TEACHERS = 4
 _NEEDS_BUDGET = "Needs a training budget."
@@ -123,12 +72,12 @@ def key_of(title: str) -> str:
 
 def _reset(view: View) -> None:
     changed = changed_settings(view.model, view.settings)
-    words = f"{len(changed)} advanced setting{'' if len(changed) == 1 else 's'} changed"
+    count = f"{len(changed)} advanced setting{'' if len(changed) == 1 else 's'} changed"
     st.button(
         "Back to defaults",
         icon=":material/restart_alt:",
         disabled=not changed,
-        help=f"{words}. The three sliders and the budget stay.",
+        help=f"{count}. The three sliders and the budget stay.",
         on_click=lambda: _back_to_defaults(view),
         key="reset_advanced",
     )
@@ -157,7 +106,7 @@ def _has_budget() -> bool:
 
 def _pruning(_: View) -> None:
     either(
-        "What to remove", "remove", _REMOVE,
+        "What to remove", "remove", words.REMOVE,
         "Whole channels make the network really smaller; single weights only become zeros.",
     )  # fmt: skip
     if value_of("remove") == "channels":
@@ -167,41 +116,41 @@ def _pruning(_: View) -> None:
 
 
 def _channel_pruning() -> None:
-    choice("Which channels go first", "importance", _IMPORTANCE, ChannelPruning)
-    choice("How much of each layer", "ratios", _RATIOS, ChannelPruning)
-    choice("What the ratio counts", "target", _TARGET, ChannelPruning)
+    choice("Which channels go first", "importance", words.IMPORTANCE, ChannelPruning)
+    choice("How much of each layer", "ratios", words.RATIOS, ChannelPruning)
+    choice("What the ratio counts", "target", words.TARGET, ChannelPruning)
     multiple("Round channels to multiples of", "round_to", ChannelPruning)
     toggle("Recalibrate after pruning", "recalibrate", ChannelPruning)
 
 
 def _weight_pruning() -> None:
     one_of(
-        "Which weights go first", "criterion", _CRITERION,
+        "Which weights go first", "criterion", words.CRITERION,
         "The smallest, or those whose loss the others can best make up for.",
     )  # fmt: skip
-    choice("Where zeros may be", "pattern", _PATTERN, MagnitudePruning)
+    choice("Where zeros may be", "pattern", words.PATTERN, MagnitudePruning)
     if value_of("pattern") in PATTERN_SPARSITY:
         share = 100 * PATTERN_SPARSITY[value_of("pattern")]
         st.caption(f"This pattern fixes the zeros at {share:.0f} %: any pruning ratio above 0 switches it on.")
     second_order = value_of("criterion") == "second_order"
     step = SecondOrderPruning if second_order else MagnitudePruning
-    choice("Compare weights across", "scope", _SCOPE, step)
+    choice("Compare weights across", "scope", words.SCOPE, step)
     if not second_order:
         _gradual()
         toggle("Recalibrate after pruning", "recalibrate", MagnitudePruning)
 
 
 def _gradual() -> None:
-    words = "Zeros come little by little while training, instead of all at once before it."
-    st.toggle("Prune while training", **common("gradual", f"{words} {_NEEDS_BUDGET}", disabled=not _has_budget()))
+    help_words = "Zeros come little by little while training, instead of all at once before it."
+    st.toggle("Prune while training", **common("gradual", f"{help_words} {_NEEDS_BUDGET}", disabled=not _has_budget()))
     off = not (value_of("gradual") and _has_budget())
-    choice("Zeros may come back for", "regrowth", _REGROWTH, MagnitudePruning, disabled=off)
+    choice("Zeros may come back for", "regrowth", words.REGROWTH, MagnitudePruning, disabled=off)
 
 
 def _codes(_: View) -> None:
     bits = value_of("weight_bits")
     either(
-        "Weights take values from", "codes", _CODES,
+        "Weights take values from", "codes", words.CODES,
         "A grid has even steps and runs on integers; a codebook holds the values that fit the weights best, "
         "but the runtime turns them back into floats.",
     )  # fmt: skip
@@ -210,23 +159,23 @@ def _codes(_: View) -> None:
         _codebook(bits, off)
     else:
         _grid(off)
-    choice("Kind of 16-bit number", "float_format", _FLOATS, Quantization, disabled=bits != 16)
+    choice("Kind of 16-bit number", "float_format", words.FLOATS, Quantization, disabled=bits != 16)
 
 
 def _codebook(bits: int, off: bool) -> None:
     if not off:
         st.caption(f"A bit width of {bits} means {2**bits} shared values.")
-    choice("Values are placed", "weighting", _WEIGHTING, WeightSharing, disabled=off)
-    choice("Codebooks", "codebook_scope", _BOOKS, WeightSharing, disabled=off)
+    choice("Values are placed", "weighting", words.WEIGHTING, WeightSharing, disabled=off)
+    choice("Codebooks", "codebook_scope", words.BOOKS, WeightSharing, disabled=off)
 
 
 def _grid(off: bool) -> None:
-    choice("Rounding", "method", _METHOD, Quantization, disabled=off)
+    choice("Rounding", "method", words.METHOD, Quantization, disabled=off)
     _activation_bits(off)
     floats = off or value_of("activation_bits") == FLOAT_BITS
     untrained = off or not _has_budget()
-    choice("Ranges of activations", "activations", _ACTIVATIONS, Quantization, disabled=floats)
-    choice("Scales", "granularity", _GRANULARITY, Quantization, disabled=off)
+    choice("Ranges of activations", "activations", words.ACTIVATIONS, Quantization, disabled=floats)
+    choice("Scales", "granularity", words.GRANULARITY, Quantization, disabled=off)
     toggle("Symmetric grid", "symmetric", Quantization, disabled=off)
     toggle("Balance neighbouring layers first", "equalize", Quantization, disabled=off)
     toggle("Bits by sensitivity of layers", "mixed_precision", Quantization, disabled=off)
@@ -260,7 +209,7 @@ def _student(view: View) -> None:
 def _families(view: View) -> dict[str, str]:
     """The slimmable one only where it comes with the model, or where a link asks for it."""
     offered = has_slimmable(view.model) or view.settings.student == "slimmable"
-    return {name: words for name, words in _STUDENT.items() if name != "slimmable" or offered}
+    return {name: title for name, title in words.STUDENT.items() if name != "slimmable" or offered}
 
 
 def _other_family() -> None:
@@ -274,8 +223,8 @@ def _other_family() -> None:
 
 def _lessons(view: View, *, off: bool) -> None:
     _teachers(view, off)
-    choice("Loss", "loss", _LOSS, Distillation, disabled=off)
-    choice("Also match", "match", _MATCH, Distillation, disabled=off)
+    choice("Loss", "loss", words.LOSS, Distillation, disabled=off)
+    choice("Also match", "match", words.MATCH, Distillation, disabled=off)
     weight, unmatched = limits(Distillation, "match_weight"), value_of("match") == "none"
     st.number_input(
         "Weight of that match", *weight, step=0.5,
@@ -302,8 +251,8 @@ def _structure(_: View) -> None:
         "Rank kept", "rank_percent", (MIN_RANK, 100), RANK_STEP, help_text(LowRank, "rank_ratio") + " 100 % is off."
     )
     off = value_of("rank_percent") == 100
-    choice("Convolutions become", "convolutions", _CONVOLUTIONS, LowRank, disabled=off)
-    choice("Ranks", "ranks", _RANKS, LowRank, disabled=off)
+    choice("Convolutions become", "convolutions", words.CONVOLUTIONS, LowRank, disabled=off)
+    choice("Ranks", "ranks", words.RANKS, LowRank, disabled=off)
     multiple("Round ranks to multiples of", "rank_multiple", LowRank, disabled=off)
     percentage(
         "Depthwise-separable share", "separable_percent", (0, 100), SHARE_STEP,
@@ -334,7 +283,7 @@ def _training(view: View) -> None:
 
 def _file(_: View) -> None:
     coarse = value_of("weight_bits") <= INTEGER_BITS
-    choice("How weights are written", "coding", _CODING, EntropyCoding)
+    choice("How weights are written", "coding", words.CODING, EntropyCoding)
     amount("Round to cheaper codes", "rate_weight", EntropyCoding, step=0.05, disabled=not coarse)
 
 

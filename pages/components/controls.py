@@ -17,12 +17,16 @@ from compression.settings import (
     PRUNING_STEP,
     STUDENT_STEP,
 )
-from pages.components import advanced, boxes, parts, widgets
+from pages.components import advanced, boxes, builder, parts, widgets
 from pages.components.widgets import common, percentage, value_of
 
 
 def show(view: View) -> None:
-    """Draw the controls where the view says."""
+    """Draw the controls where the view says: sliders, or the recipe's steps."""
+    if _way(view) == STEPS:
+        builder.show(view)
+        boxes.show(parts.seen(), view)
+        return
     widgets.place(view.settings)
     _sliders()
     _student_size()
@@ -30,6 +34,25 @@ def show(view: View) -> None:
     _training_note(view)
     boxes.show(parts.seen(), view)
     advanced.show(view)
+
+
+WAY, SLIDERS, STEPS = "controls_way", "Sliders", "Steps"
+
+
+def _way(view: View) -> str:
+    """Which of the two the person uses. A recipe that sliders cannot express is shown as its steps at first."""
+    st.session_state.setdefault(WAY, STEPS if view.custom else SLIDERS)
+    chosen = st.segmented_control(
+        "Set the compression with",
+        (SLIDERS, STEPS),
+        default=st.session_state[WAY],
+        required=True,
+        width="stretch",
+        key=WAY,
+        label_visibility="collapsed",
+        help="Sliders for the usual settings; steps for any technique, in any order that makes sense.",
+    )
+    return str(chosen)
 
 
 def _sliders() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import costs, ledger, table, zeros
+from pages.components import costs, ledger, parts, steps, table, zeros
 from pages.components.work import Snapshot
 
-KEY = "insight"
 PARTS = {
     "All settings": table.show,
+    parts.STEP_BY_STEP: steps.show,
     "Where bytes go": ledger.show,
     "Running costs": costs.show,
     "Zeros": zeros.show,
@@ -18,7 +18,7 @@ PARTS = {
 
 def show(seen: Snapshot) -> None:
     """Tabs, the table first."""
-    for tab, part in zip(st.tabs(list(PARTS), key=KEY, on_change="rerun"), PARTS.values(), strict=True):
+    for tab, part in zip(st.tabs(list(PARTS), key=parts.INSIGHT_TAB, on_change="rerun"), PARTS.values(), strict=True):
         with tab:
             if tab.open:
                 part(seen)

@@ -21,7 +21,7 @@ def show_link(view: View) -> None:
     problem = state.problem()
     if problem:
         st.error(f"This link cannot be opened, so you see the default. {problem}", icon=":material/link_off:")
-    custom = " · custom recipe from a link: the controls show the nearest setting" if view.custom else ""
+    custom = " · no slider setting: sliders show the nearest, Steps shows all of it" if view.custom else ""
     st.caption(f":material/conversion_path: {wording.recipe_in_words(view.recipe)}{custom}")
 
 

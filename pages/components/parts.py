@@ -23,6 +23,12 @@ CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS = (
 """In the order in which they are sent to the browser after a move."""
 
 _SEEN = "parts_seen"
+INSIGHT_TAB, STEP_BY_STEP = "insight", "Step by step"
+
+
+def is_step_by_step() -> bool:
+    """Whether the tab is open for which the beginnings of the recipe have to be measured too."""
+    return bool(st.session_state.get(INSIGHT_TAB) == STEP_BY_STEP)
 
 
 def look(view: View) -> Snapshot | None:
@@ -45,7 +51,7 @@ def ask(view: View) -> Snapshot | None:
     if drawn is None:
         return None
     try:
-        work.want(view)
+        work.want(view, step_by_step=is_step_by_step())
     except CompressionError as error:
         notices.show_error(error)
         return None

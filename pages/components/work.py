@@ -14,6 +14,7 @@ import streamlit as st
 from compression import jobs
 from compression.links import View
 from compression.neighbours import Move, move_between, neighbours
+from compression.pipeline import prefixes
 from compression.recipe import Recipe
 from compression.result import Preview, Result
 from compression.schooling import training_seconds, trains
@@ -151,20 +152,28 @@ def groups() -> tuple[str, str, str]:
     return f"explore-{name}", f"sweep-{name}", f"ahead-{name}"
 
 
-def want(view: View) -> None:
-    """Ask for the view's measurement and its curves; what was asked before and is not wanted is given up."""
+def want(view: View, *, step_by_step: bool = False) -> None:
+    """Ask for the view's measurement and its curves; what was asked before and is not wanted is given up.
+
+    With `step_by_step` also for that of the recipe's beginnings.
+    """
     engine, (interactive, background, _) = jobs.get_engine(), groups()
-    if st.session_state.get(_ASKED) != view.recipe:
+    if not is_asked(view, step_by_step=step_by_step):
         control = control_of(view.recipe)
         wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
-        engine.replace(wanted, group=interactive)
+        engine.replace((*wanted, *(prefixes(view.recipe) if step_by_step else ())), group=interactive)
         _turn_to(view)
-        st.session_state[_ASKED] = view.recipe
+        st.session_state[_ASKED] = (view.recipe, step_by_step)
     swept = (view.model, view.settings.budget, view.curves, is_paused())
     if st.session_state.get(_SWEPT) != swept:
         sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget, view.curves)
         engine.replace(sweep, group=background, background=True)
         st.session_state[_SWEPT] = swept
+
+
+def is_asked(view: View, *, step_by_step: bool) -> bool:
+    """Whether `want` was called with these last."""
+    return bool(st.session_state.get(_ASKED) == (view.recipe, step_by_step))
 
 
 def _turn_to(view: View) -> None:

@@ -6,13 +6,14 @@ import pytest
 from fake_engine import fabricate
 from page_tools import checked, progress, rerun
 
+from compression import pipeline
 from compression.axes import Axes
 from compression.limits import NO_LIMITS, Limits
 from compression.links import View, parameters_of
 from compression.recipe import make_recipe
 from compression.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
 from compression.sweeps import sweep_recipes
-from pages.components import advanced, charts, foresight, insight, menu, model_card, parts, state, table, work
+from pages.components import advanced, charts, controls, foresight, insight, menu, model_card, parts, state, table, work
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -183,11 +184,13 @@ def test_a_link_from_another_page_is_followed(explore):
 def test_a_custom_recipe_is_measured_until_a_control_is_moved(explore, engine):
     steps = [{"technique": "magnitude_pruning", "sparsity": 0.99}]
     page = explore(model=MODEL, recipe=json.dumps(steps))
-    assert "custom recipe" in texts(page.caption)
+    assert "no slider setting" in texts(page.caption)
     assert make_recipe(MODEL, steps) in asked(engine)
+    page.button_group(key=controls.WAY).set_value(controls.SLIDERS)
+    page = rerun(page)
     setting(page, "slider", "student_percent").set_value(50)
     rerun(page)
-    assert "custom recipe" not in texts(page.caption)
+    assert "no slider setting" not in texts(page.caption)
     assert len(url_recipe(page)["steps"]) == 2
 
 
@@ -574,7 +577,7 @@ def test_a_move_draws_the_charts_before_it_asks_for_the_measurement(explore, mon
     calls = []
     show_pair, want = charts.show_pair, work.want
     monkeypatch.setattr("pages.components.charts.show_pair", lambda seen: (calls.append("charts"), show_pair(seen)))
-    monkeypatch.setattr("pages.components.work.want", lambda view: (calls.append("want"), want(view)))
+    monkeypatch.setattr("pages.components.work.want", lambda view, **more: (calls.append("want"), want(view, **more)))
     setting(page, "slider", "pruning_percent").set_value(45)
     checked(page.run())
     assert calls[:2] == ["charts", "want"]
@@ -700,7 +703,7 @@ def test_a_link_opens_its_curves(explore):
 
 
 def opened(page, part):
-    page.session_state[insight.KEY] = part
+    page.session_state[parts.INSIGHT_TAB] = part
     return rerun(page)
 
 
@@ -744,9 +747,8 @@ def test_skipping_zeros_says_from_where_on_it_pays(explore, engine):
 def test_nothing_measured_is_said_in_every_part(explore, engine, part):
     engine.held = True
     page = opened(explore(), part)
-    assert any(
-        word in texts(page.caption) for word in ("Nothing is measured yet", "Not measured yet", "Nothing measured")
-    )
+    said = ("Nothing is measured yet", "Not measured yet", "Nothing measured", "has no steps")
+    assert any(words in texts(page.caption) for words in said)
 
 
 def test_a_row_from_before_there_was_a_ledger_is_said(explore, engine):
@@ -836,3 +838,99 @@ class TestLimits:
         engine.held = True
         page = explore(max_kb="100")
         assert not [button for button in page.button if button.key == "show_best"]
+
+
+PIPELINE = [{"technique": "magnitude_pruning", "sparsity": 0.8}, {"technique": "quantization", "weight_bits": 4}]
+
+
+class TestSteps:
+    @pytest.fixture
+    def built(self, explore):
+        """Opens Explore with the pipeline builder."""
+
+        def open_builder(steps=PIPELINE):
+            page = explore(recipe=json.dumps(steps))
+            if page.session_state[controls.WAY] != controls.STEPS:
+                page.button_group(key=controls.WAY).set_value(controls.STEPS)
+                page = rerun(page)
+            return page
+
+        return open_builder
+
+    def techniques(self, page):
+        return [step["technique"] for step in url_recipe(page)["steps"]]
+
+    def press(self, page, key):
+        page.button(key=key).click()
+        return rerun(page)
+
+    def test_a_step_can_be_added_moved_and_removed(self, built, engine):
+        page = self.press(built(), "builder_add_channel_pruning")
+        assert self.techniques(page) == ["magnitude_pruning", "channel_pruning", "quantization"]
+        page = self.press(page, "step_up_1")
+        assert self.techniques(page) == ["channel_pruning", "magnitude_pruning", "quantization"]
+        page = self.press(page, "step_remove_1")
+        assert self.techniques(page) == ["channel_pruning", "quantization"]
+        assert page.session_state["view"].recipe in asked(engine)
+
+    def test_what_makes_no_sense_cannot_be_pressed_and_says_why(self, built):
+        page = built([{"technique": "distillation", "width_mult": 0.5}, *PIPELINE])
+        assert page.button(key="step_down_0").disabled
+        assert "put the student first" in page.button(key="step_down_0").help
+        assert page.button(key="builder_add_distillation").disabled
+        assert "one student is enough" in page.button(key="builder_add_distillation").help
+
+    def test_a_setting_can_be_changed(self, built):
+        page = built()
+        page.slider(key="setting_step_0_magnitude_pruning_sparsity").set_value(91.5)
+        page = rerun(page)
+        assert url_recipe(page)["steps"][0]["sparsity"] == 0.915
+        page.select_slider(key="setting_step_1_quantization_weight_bits").set_value(3)
+        page = rerun(page)
+        assert url_recipe(page)["steps"][1]["weight_bits"] == 3
+
+    def test_a_refused_setting_is_said_and_nothing_is_lost(self, built, monkeypatch):
+        page = built()
+        monkeypatch.setattr(
+            pipeline, "changed", lambda recipe, at, **settings: make_recipe(MODEL, [{"technique": "?"}])
+        )
+        page.slider(key="setting_step_0_magnitude_pruning_sparsity").set_value(50.0)
+        checked(page.run())
+        assert page.error
+        assert self.techniques(page) == ["magnitude_pruning", "quantization"]
+
+    def test_every_setting_of_every_kind_of_step_has_a_control(self, built):
+        for kind, about in pipeline.KINDS.items():
+            technique = kind.model_fields["technique"].default
+            page = built([{"technique": technique, **about.start}])
+            page.session_state[f"step_more_0_{technique}"] = True
+            page = rerun(page)
+            kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect")
+            drawn = {control.key for name in kinds for control in getattr(page, name)}
+            fields = [field for field in kind.model_fields if field != "technique"]
+            assert {f"setting_step_0_{technique}_{field}" for field in fields} <= drawn
+
+    def test_what_each_step_brings_is_measured_when_it_is_looked_at(self, built, engine):
+        page = built()
+        before = len(engine.submitted)
+        page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
+        page = rerun(page)
+        wanted = pipeline.prefixes(page.session_state["view"].recipe)
+        assert set(wanted) <= {recipe for _, recipe in engine.submitted[before:]}
+        drawn = components(page)
+        assert "2. Quantize: " in drawn["chart_steps_bytes"]["alt"]
+        assert "All together" in drawn["chart_steps_accuracy"]["alt"]
+
+    def test_a_stage_that_failed_says_why(self, built, engine):
+        page = built([{"technique": "channel_pruning", "pruning_ratio": 0.3}, *PIPELINE[1:]])
+        engine.failing = "channel_pruning"
+        engine.store.by_id.clear()
+        page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
+        page = rerun(page)
+        assert "there are no numbers" in texts(page.error)
+
+    def test_the_model_as_it_is_has_no_steps(self, built):
+        page = built([])
+        page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
+        page = rerun(page)
+        assert "The model as it is has no steps" in texts(page.caption)
