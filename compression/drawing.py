@@ -197,20 +197,24 @@ FAR = 1e9
 
 def _shades(data: Tradeoff, cost: Cost, gain: Gain) -> list[dict[str, Any]]:
     """What the limits forbid, on the axes that show what they limit."""
-    limits, shades = data.limits, []
+    limits, shades = data.limits, list[dict[str, Any]]()
     most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(cost)
     if most is not None:
-        shades.append({"x0": max(most, LEAST), "x1": FAR, "y0": 0, "y1": 1, "yref": "paper"})
+        at = max(most, LEAST)
+        shades.append({"type": "rect", "x0": at, "x1": FAR, "y0": 0, "y1": 1, "yref": "paper"})
+        shades.append({"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"})
     base = GAINS[gain].of(data.baseline) if data.baseline and gain == "accuracy" else None
     if limits.drop_points is not None and base:
-        shades.append({"x0": 0, "x1": 1, "xref": "paper", "y0": -FAR, "y1": base.at - limits.drop_points})
-    look = {
-        "type": "rect",
-        "layer": "below",
-        "fillcolor": SHADE,
-        "line": {"color": NEUTRAL, "width": 1, "dash": "dash"},
-    }
-    return [{**look, **shade} for shade in shades]
+        at = base.at - limits.drop_points
+        shades.append({"type": "rect", "x0": 0, "x1": 1, "xref": "paper", "y0": -FAR, "y1": at})
+        shades.append({"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": at, "y1": at})
+    return [{**_SHADE_LOOKS[shade["type"]], "layer": "below", **shade} for shade in shades]
+
+
+_SHADE_LOOKS: dict[str, dict[str, Any]] = {
+    "rect": {"fillcolor": SHADE, "line": {"width": 0}},
+    "line": {"line": {"color": NEUTRAL, "width": 1, "dash": "dash"}},
+}
 
 
 def _annotations(data: Tradeoff) -> list[dict[str, Any]]:

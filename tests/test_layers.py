@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
-    "plots", "drawing", "axes", "limits", "pipeline", "step_chart",
+    "plots", "drawing", "axes", "limits", "pipeline", "step_chart", "track_record",
     "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
 )  # fmt: skip

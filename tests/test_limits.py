@@ -71,10 +71,10 @@ class TestOnTheCharts:
 
     def test_what_is_not_allowed_is_shaded_where_its_axis_is(self):
         limits = Limits(stored_kb=500, drop_points=1)
-        across, up = self.figure(limits)["layout"]["shapes"]
-        assert across["x0"] == 500
+        across, line, up, _ = self.figure(limits)["layout"]["shapes"]
+        assert across["x0"] == line["x0"] == line["x1"] == 500
         assert up["y1"] == pytest.approx(98.0)
-        (only_up,) = self.figure(limits, cost="latency")["layout"]["shapes"]
+        only_up, _ = self.figure(limits, cost="latency")["layout"]["shapes"]
         assert only_up == up
 
     def test_the_best_is_marked_on_both(self):

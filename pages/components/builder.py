@@ -34,10 +34,11 @@ def show(view: View) -> None:
 def _card(recipe: Recipe, at: int, step: Step) -> None:
     kind = pipeline.kind_of(step)
     with st.container(border=True, key=f"step_{at}", gap="small"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        title, buttons = st.columns([3, 1.3], vertical_alignment="center", gap=None, wrap=False)
+        with title:
             st.markdown(f"**{at + 1}. {kind.title}**", help=kind.about)
-            with st.container(horizontal=True, horizontal_alignment="right", gap=None):
-                _buttons(recipe, at, kind)
+        with buttons, st.container(horizontal=True, horizontal_alignment="right", gap=None):
+            _buttons(recipe, at, kind)
         fields = step_settings.fields_of(step)
         _setting(at, step, kind.main)
         others = [field for field in fields if field != kind.main]

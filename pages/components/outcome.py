@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from compression import verdict, wording
+from compression import track_record, verdict, wording
 from compression.store import JobState
 from pages.components import charts, model_card, work
 from pages.components.work import Snapshot
@@ -72,6 +72,7 @@ def show_details(seen: Snapshot) -> None:
     """How many predictions changed, how long a run takes, and why something did not get better."""
     result = seen.result
     if result is None:
+        _show_record(seen)
         return
     changed = result.changed_predictions
     st.caption(
@@ -83,10 +84,22 @@ def show_details(seen: Snapshot) -> None:
         f"**{wording.count(result.params)}** parameters, {wording.count(result.nonzero_params)} of them not zero · "
         f"**{wording.count(result.macs)}** MACs"
     )
+    known = model_card.known_of(seen.view.model, seen.baseline)
+    miss = track_record.miss_of(result, known, seen.measured_curves())
+    if miss is not None:
+        st.caption(f":material/query_stats: {track_record.miss_in_words(miss, result.n_test)}")
     if seen.control is not None:
         st.caption(f":material/school: {verdict.control_sentence(result, seen.control)}")
     for reason in verdict.judge(result).reasons:
         st.caption(f":material/lightbulb: {reason}")
+
+
+def _show_record(seen: Snapshot) -> None:
+    """How far to trust an estimate, while there is nothing better."""
+    known = model_card.known_of(seen.view.model, seen.baseline)
+    found = track_record.record(seen.results.values(), known, seen.measured_curves())
+    if found is not None:
+        st.caption(f":material/query_stats: {track_record.record_in_words(found)}")
 
 
 def show_failures(seen: Snapshot) -> None:

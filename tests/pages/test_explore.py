@@ -934,3 +934,14 @@ class TestSteps:
         page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
         page = rerun(page)
         assert "The model as it is has no steps" in texts(page.caption)
+
+
+def test_how_far_estimates_were_off_is_said_before_and_after_the_measurement(explore, engine):
+    page = explore()
+    engine.held = True
+    setting(page, "slider", "pruning_percent").set_value(45)
+    page = rerun(page)
+    assert "Estimates of this model were off by" in texts(page.caption)
+    engine.release()
+    page = rerun(page)
+    assert "Without this measurement the estimate is" in texts(page.caption)
