@@ -45,59 +45,72 @@ class Value:
 class Scale:
     """One axis: `choice` names it in a list, `title` beside the chart, `words` in a sentence, and `about` explains it.
 
-    `of` reads a point (None where that is not measured), `expected` an estimate (None where there is none).
+    `number` reads what is known of a setting, given the baseline's median latency (None where that is not measured);
+    `interval` is the number's 95 % interval; `expected` reads an estimate (None where there is none).
     """
 
     choice: str
     title: str
     words: str
     about: str
-    of: Callable[[Point], Value | None]
+    number: Callable[[Preview, float], float | None]
     expected: Callable[[Estimate], float | None] = lambda estimate: None
+    interval: Callable[[Preview, float], Interval] | None = None
     is_log: bool = False
     more_is_better: bool = False
 
-
-def _kilobytes(field: str) -> Callable[[Point], Value | None]:
-    return lambda point: Value(getattr(point.known, field) / 1000)
-
-
-def _memory(point: Point) -> Value | None:
-    known = point.known
-    return Value(known.peak_memory_bytes / 1000) if isinstance(known, Result) and known.peak_memory_bytes else None
+    def of(self, point: Point) -> Value | None:
+        """Where a point stands; None where that is not measured."""
+        at = self.number(point.known, point.reference_ms)
+        if at is None:
+            return None
+        return Value(at, *self.interval(point.known, point.reference_ms)) if self.interval else Value(at)
 
 
-def _latency(point: Point) -> Value | None:
-    known, reference = point.known, point.reference_ms
-    if not isinstance(known, Result):
-        return None
-    ratios = known.latency_ratio, known.latency_ratio_low, known.latency_ratio_high
-    return Value(*(reference * ratio for ratio in ratios))
+Interval = tuple[float, float]
 
 
-def _energy(point: Point) -> Value | None:
-    return Value(1e6 * energy(point.known).joules) if isinstance(point.known, Result) else None
+def _kilobytes(field: str) -> Callable[[Preview, float], float]:
+    return lambda known, _: float(getattr(known, field)) / 1000
 
 
-def _accuracy(point: Point) -> Value:
-    known = point.known
-    return Value(100 * known.accuracy, 100 * known.accuracy_low, 100 * known.accuracy_high)
+def _memory(known: Preview, _: float) -> float | None:
+    return known.peak_memory_bytes / 1000 if isinstance(known, Result) and known.peak_memory_bytes else None
 
 
-def _worst_class(point: Point) -> Value | None:
-    worst = point.known.worst_class
-    if worst is None:
-        return None
-    low, high = wilson_interval(worst.correct, worst.n)
-    return Value(100 * worst.correct / worst.n, 100 * low, 100 * high)
+def _latency(known: Preview, reference_ms: float) -> float | None:
+    return reference_ms * known.latency_ratio if isinstance(known, Result) else None
 
 
-def _flips(point: Point) -> Value | None:
-    known = point.known
-    if not isinstance(known, Result):
-        return None
-    low, high = wilson_interval(known.changed_predictions, known.n_test)
-    return Value(100 * known.changed_predictions / known.n_test, 100 * low, 100 * high)
+def _latency_interval(known: Preview, reference_ms: float) -> Interval:
+    assert isinstance(known, Result)
+    return reference_ms * known.latency_ratio_low, reference_ms * known.latency_ratio_high
+
+
+def _energy(known: Preview, _: float) -> float | None:
+    return 1e6 * energy(known).joules if isinstance(known, Result) else None
+
+
+def _worst_class(known: Preview, _: float) -> float | None:
+    return 100 * known.worst_class.accuracy if known.worst_class else None
+
+
+def _worst_interval(known: Preview, _: float) -> Interval:
+    assert known.worst_class is not None
+    return _percent(wilson_interval(known.worst_class.correct, known.worst_class.n))
+
+
+def _flips(known: Preview, _: float) -> float | None:
+    return 100 * known.changed_predictions / known.n_test if isinstance(known, Result) else None
+
+
+def _flips_interval(known: Preview, _: float) -> Interval:
+    assert isinstance(known, Result)
+    return _percent(wilson_interval(known.changed_predictions, known.n_test))
+
+
+def _percent(shares: Interval) -> Interval:
+    return 100 * shares[0], 100 * shares[1]
 
 
 COSTS: dict[Cost, Scale] = {
@@ -133,11 +146,12 @@ COSTS: dict[Cost, Scale] = {
         "How long ONNX Runtime takes for one image on one thread. Measured.",
         _latency,
         lambda guess: guess.latency_ms,
+        _latency_interval,
     ),
     "macs": Scale(
         "MACs", "multiply-accumulates of one image, millions", "MACs",
         "How many products are added up for one image. Fewer need not mean faster.",
-        lambda point: Value(point.known.macs / 1e6),
+        lambda known, _: known.macs / 1e6,
     ),
     "energy": Scale(
         "Energy (model)", "energy of one image, µJ (model)", "energy",
@@ -150,19 +164,20 @@ GAINS: dict[Gain, Scale] = {
     "accuracy": Scale(
         "Accuracy", "accuracy{images}, %", "accuracy",
         "Share of the test images that are classified correctly.",
-        _accuracy,
+        lambda known, _: 100 * known.accuracy,
         lambda guess: 100 * guess.accuracy if guess.accuracy is not None else None,
+        lambda known, _: (100 * known.accuracy_low, 100 * known.accuracy_high),
         more_is_better=True,
     ),
     "worst_class": Scale(
         "Worst class", "accuracy of the worst class, %", "worst class's accuracy",
         "Accuracy on the class that suffers most. A good average can hide it.",
-        _worst_class, more_is_better=True,
+        _worst_class, interval=_worst_interval, more_is_better=True,
     ),
     "flips": Scale(
         "Changed predictions", "changed predictions{images}, %", "changed predictions",
         "Share of the test images that get another answer than from the baseline, right or wrong. Fewer is better.",
-        _flips,
+        _flips, interval=_flips_interval,
     ),
 }  # fmt: skip
 

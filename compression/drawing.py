@@ -55,7 +55,9 @@ def mark(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
 
 
 def _front_trace(data: Tradeoff, cost: Cost, gain: Gain) -> Trace:
-    front = front_of(data.points, cost, gain)
+    points = data.points
+    reference = data.baseline.reference_ms if data.baseline else 1.0
+    front = front_of([point.known for point in points], reference, cost, gain)
     return {
         "type": "scatter",
         "name": "Pareto front",

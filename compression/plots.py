@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compression import wording
-from compression.axes import DEFAULT_AXES, GAINS, Axes, Axis, Cost, Gain, Point, Scale, Value, scale_of
+from compression.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Axis, Cost, Gain, Point, Scale, Value, scale_of
 from compression.estimate import Estimate
 from compression.limits import NO_LIMITS, Limits, choose
 from compression.pareto import pareto_front
@@ -139,19 +139,18 @@ def _sample(measured: Mapping[str, Result], special: Collection[str], axes: Axes
     return {*_fronts(measured.values(), axes, reference_ms), *heapq.nsmallest(MAX_OTHERS, others)} - set(special)
 
 
-def _fronts(results: Iterable[Result], axes: Axes, reference_ms: float) -> set[str]:
+def _fronts(results: Collection[Result], axes: Axes, reference_ms: float) -> set[str]:
     """Ids on the Pareto front of either chart."""
-    points = [Point(result.recipe_id, result, reference_ms, "") for result in results]
-    return {
-        points[index].recipe_id for cost in (axes.left, axes.right) for index, _, _ in front_of(points, cost, axes.gain)
-    }
+    every = list(results)
+    fronts = (front_of(every, reference_ms, cost, axes.gain) for cost in (axes.left, axes.right))
+    return {every[index].recipe_id for front in fronts for index, _, _ in front}
 
 
-def front_of(points: Sequence[Point], cost: Cost, gain: Gain) -> list[tuple[int, float, float]]:
-    """The points that no other beats on a chart, by rising cost: (index, cost, gain). What has no value is left out."""
-    across, up = ([scale_of(axis).of(point) for point in points] for axis in (cost, gain))
-    placed = [(n, x.at, y.at) for n, (x, y) in enumerate(zip(across, up, strict=True)) if x and y]
-    sign = 1 if scale_of(gain).more_is_better else -1
+def front_of(known: Sequence[Preview], reference_ms: float, cost: Cost, gain: Gain) -> list[tuple[int, float, float]]:
+    """The settings that no other beats on a chart, by rising cost: (index, cost, gain). No value is no place."""
+    across, up = ([scale.number(one, reference_ms) for one in known] for scale in (COSTS[cost], GAINS[gain]))
+    placed = [(n, x, y) for n, (x, y) in enumerate(zip(across, up, strict=True)) if x is not None and y is not None]
+    sign = 1 if GAINS[gain].more_is_better else -1
     return [placed[n] for n in pareto_front([x for _, x, _ in placed], [sign * y for _, _, y in placed])]
 
 

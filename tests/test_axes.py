@@ -73,7 +73,7 @@ def test_estimates_are_read_in_the_axes_units():
 
 def test_fewer_changed_predictions_are_better():
     data = plots.tradeoff([BASELINE, SMALL], {}, Recipe(model=MODEL))
-    front = plots.front_of(data.points, "stored", "flips")
+    front = plots.front_of([point.known for point in data.points], MS, "stored", "flips")
     assert [data.points[n].recipe_id for n, _, _ in front] == [SMALL.recipe_id, BASELINE.recipe_id]
 
 
