@@ -9,6 +9,7 @@ menu.frame(menu.HOME)
 from pages.components import gallery, welcome  # noqa: E402  (only now, see `menu`)
 
 welcome.introduction()
-welcome.live()
 welcome.resume()
+welcome.ways()
+welcome.live()
 gallery.show()

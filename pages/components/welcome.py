@@ -26,6 +26,25 @@ def introduction() -> None:
     )
 
 
+WAYS = (
+    ("Tune", "Move sliders, set limits, and find the smallest or fastest setting that is still good enough.",
+     "pages/explore.py", "Explore a model", ":material/tune:"),
+    ("Learn or teach", "Nine short chapters with live pictures. You guess first, then the measurement answers.",
+     "pages/learn.py", "Open the course", ":material/school:"),
+    ("Convince", "One page for people who decide: what is won, what it means, what is at risk. With files to hand out.",
+     "pages/present.py", "Present a result", ":material/co_present:"),
+)  # fmt: skip
+"""Why people come: title, sentence, page, and what the link to it says."""
+
+
+def ways() -> None:
+    """Where to go, for each of the three kinds of people who come."""
+    for (title, about, page, label, icon), column in zip(WAYS, st.columns(3, gap="small"), strict=True):
+        with column, st.container(border=True, height="stretch", gap="small"):
+            st.markdown(f"**{title}**  \n{about}")
+            st.page_link(page, label=label, icon=icon)
+
+
 def live() -> None:
     """The default model's curves, growing without a click."""
     if charts.was_clicked():
