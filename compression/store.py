@@ -251,7 +251,7 @@ class Store:
         """One job, or None when there is none of that name (any more)."""
         with self.database.read() as connection:
             row = connection.execute(sql.select(JOBS).where(JOBS.c.job_id == job_id)).mappings().first()
-        return _job(row) if row else None
+        return job_from_row(row) if row else None
 
     def jobs(self, group: str | None = None, states: Collection[JobState] | None = None) -> list[Job]:
         """Jobs of a group, or of all; in the given states, or in any; in the order of submission."""
@@ -261,7 +261,7 @@ class Store:
         if states is not None:
             query = query.where(JOBS.c.state.in_([state.value for state in states]))
         with self.database.read() as connection:
-            return [_job(row) for row in connection.execute(query).mappings()]
+            return [job_from_row(row) for row in connection.execute(query).mappings()]
 
     def add_jobs(
         self,
@@ -282,7 +282,7 @@ class Store:
         done = {*self.results_of([work for work in works if isinstance(work, Recipe)])}
         done |= {*self._answer_names([work for work in works if isinstance(work, Study)])}
         with self.database.write() as connection:
-            found = [_job(row) for row in connection.execute(_unfinished(group)).mappings()]
+            found = [job_from_row(row) for row in connection.execute(_unfinished(group)).mappings()]
             unfinished = {job.work_id: job for job in found}
             if replace:
                 _cancel(connection, [job.job_id for name, job in unfinished.items() if name not in wanted])
@@ -445,7 +445,7 @@ class Store:
             .limit(limit)
         )
         with self.database.read() as connection:
-            return [_job(row) for row in connection.execute(query).mappings()]
+            return [job_from_row(row) for row in connection.execute(query).mappings()]
 
     def overdue_cancels(self, engine_id: str, seconds: float) -> list[tuple[str, str]]:
         """(job_id, claim) of running jobs that were given up more than `seconds` ago and run on."""
@@ -575,7 +575,8 @@ def _row(job: Job, owner: Owner | None) -> dict[str, Any]:
     }
 
 
-def _job(row: Row) -> Job:
+def job_from_row(row: Row) -> Job:
+    """A row of the table of jobs. Raises `CompressionError` or ValueError where another version wrote what it asks."""
     return Job(
         job_id=row["job_id"],
         recipe=_parse_recipe(row["recipe"]),
