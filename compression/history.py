@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sql
@@ -62,6 +63,15 @@ class Entry:
     def title(self) -> str:
         """Its model as people know it."""
         return MODELS[self.model].title if self.model in MODELS else self.model
+
+    @property
+    def measured_at(self) -> datetime | None:
+        """`created_at` as a time, if it is one."""
+        try:
+            moment = datetime.fromisoformat(self.created_at)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @property
     def is_baseline(self) -> bool:

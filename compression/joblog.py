@@ -25,7 +25,7 @@ Kind = Literal["step", "warning", "error"]
 FIRST_LINES, LAST_LINES = 60, 240
 """Kept of a long log: how it began, and how it ended."""
 
-MAX_TEXT = 6000
+MAX_TEXT: dict[Kind, int] = {"step": 300, "warning": 1000, "error": 6000}
 """Characters of one line; of a longer one (a traceback) the beginning and the end are kept."""
 
 MAX_CHARACTERS = 60_000
@@ -57,7 +57,7 @@ class Journal:
         """Add a line, unless it says what the last one did."""
         if text != self._said:
             self._said = text
-            self._keep(Line(round(time.time(), 3), kind, _shortened(text)))
+            self._keep(Line(round(time.time(), 3), kind, _shortened(text, MAX_TEXT[kind])))
 
     @property
     def lines(self) -> list[Line]:
@@ -85,10 +85,8 @@ class Journal:
         self._left_out += 1
 
 
-def _shortened(text: str) -> str:
-    if len(text) <= MAX_TEXT:
-        return text
-    return f"{text[: MAX_TEXT // 3]}\n…\n{text[-2 * MAX_TEXT // 3 :]}"
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 3]}\n…\n{text[-2 * most // 3 :]}"
 
 
 class _Listener(logging.Handler):

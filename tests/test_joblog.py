@@ -56,9 +56,9 @@ class TestJournal:
         journal = Journal()
         for n in range(400):
             journal.say(f"{n} " + "x" * 50_000, "error")
-        assert len(journal.to_json()) <= joblog.MAX_CHARACTERS + joblog.FIRST_LINES * (joblog.MAX_TEXT + 100)
+        assert len(journal.to_json()) <= joblog.MAX_CHARACTERS + joblog.FIRST_LINES * (joblog.MAX_TEXT["error"] + 100)
         assert journal.lines[-1].text.startswith("399 ")
-        assert len(journal.lines[-1].text) < joblog.MAX_TEXT + 10
+        assert len(journal.lines[-1].text) < joblog.MAX_TEXT["error"] + 10
 
     def test_it_goes_on_where_an_earlier_attempt_ended(self):
         journal = Journal([Line(1.0, "step", "before")])
@@ -133,7 +133,7 @@ class TestLogsOfJobs:
         assert joblog.log_of(store.database, job.job_id) == []
 
     def test_it_is_plain_data(self, store):
-        job, lines = run(store, QUICK)
+        _, lines = run(store, QUICK)
         with store.database.read() as connection:
             text = connection.scalar(sql.select(database.LOGS.c.lines))
         assert [tuple(parts) for parts in json.loads(text)] == [(line.at, line.kind, line.text) for line in lines]
