@@ -203,7 +203,7 @@ def purpose(job: Job) -> str:
     """What a job is for, on one line."""
     words = wording.recipe_in_words(job.recipe)
     if job.study is None:
-        return f"Measure {words}"
+        return f"Measure: {words}"
     return f"{job.study.WORDS[:1].upper()}{job.study.WORDS[1:]}: {words}"
 
 

@@ -79,6 +79,7 @@ class Cluster:
             )
             for slot in slots
         )
+        rows = sorted(rows, key=lambda one: (one.takes_background, len(one.name), one.name))
         return Crew(self._client.scheduler.address, self._host is not None, self._meter.read(rows))
 
     def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -148,7 +148,7 @@ def member_in_words(one: Member) -> str:
 
 def _running(row: Running, key: str) -> None:
     job = row.job
-    what = f"**{activity.model_title(job.recipe.model)}** {activity.purpose(job)}"
+    what = f"**{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}"
     _line(job.progress, f"{what}  \n{doing(row)}", key, job)
 
 

@@ -94,7 +94,7 @@ def _report(job_id: str, drawn: JobState) -> None:
     except CompressionError as error:
         notices.show_error(error)
         return
-    st.markdown(f"{_STATES[job.state]} **{activity.model_title(job.recipe.model)}** {activity.purpose(job)}")
+    st.markdown(f"{_STATES[job.state]} **{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}")
     st.caption(_facts(job))
     if job.error:
         st.error(job.error, icon=":material/error:")

@@ -72,7 +72,7 @@ def _failed(seen: Activity) -> None:
 def _failure(job: Job) -> None:
     who = activity.asker(job.group, state.session_id())
     with st.container(border=True, key=f"jobs_failed_{job.job_id}"):
-        st.markdown(f"**{activity.model_title(job.recipe.model)}** {activity.purpose(job)}")
+        st.markdown(f"**{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}")
         st.error(job.error or "No reason was written down.", icon=":material/error:")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
