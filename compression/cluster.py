@@ -79,8 +79,8 @@ class Cluster:
             )
             for slot in slots
         )
-        rows = sorted(rows, key=lambda one: (one.takes_background, len(one.name), one.name))
-        return Crew(self._client.scheduler.address, self._host is not None, self._meter.read(rows))
+        members = sorted(self._meter.read(rows), key=lambda one: (one.takes_background, len(one.name), one.name))
+        return Crew(self._client.scheduler.address, self._host is not None, tuple(members))
 
     def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The workers and the names of the tasks they have in hand, by address."""

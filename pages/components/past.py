@@ -296,4 +296,4 @@ def _save(write: Callable[[], None]) -> None:
         notices.show_error(error)
         return
     st.toast("Saved.", icon=":material/check:")
-    st.rerun(scope="fragment")
+    st.rerun()
