@@ -32,8 +32,8 @@ _ASKERS = {
     "explore": "Explore: the setting shown",
     "sweep": "Explore: the curves",
     "ahead": "Explore: measured ahead, before anybody asks",
-    "study": "a page that looks into a result",
-    "picked": "settings chosen side by side",
+    "study": "A page that looks into a result",
+    "picked": "Settings chosen side by side",
 }
 """Who asked, by the first part of a group's name; the rest names the browser window."""
 

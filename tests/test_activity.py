@@ -214,7 +214,7 @@ class TestWords:
         [
             ("explore-me", "Explore: the setting shown (this browser window)"),
             ("sweep-you", "Explore: the curves (another browser window)"),
-            ("study-you", "a page that looks into a result (another browser window)"),
+            ("study-you", "A page that looks into a result (another browser window)"),
             ("something else", "something else"),
         ],
     )

@@ -25,14 +25,16 @@ def show() -> None:
         f"**{wording.size(seen.n_bytes)}** in all{free}",
         help="COMPRESSION_HOME sets another folder, COMPRESSION_DATABASE another database.",
     )
-    for place in seen.places:
-        _place(place)
+    for start in range(0, len(seen.places), 2):
+        for column, place in zip(st.columns(2, gap="small"), seen.places[start : start + 2], strict=False):
+            with column:
+                _place(place)
     _leftovers()
 
 
 def _place(place: Place) -> None:
     files = f" · {place.files:,} file{'' if place.files == 1 else 's'}" if place.files else ""
-    with st.container(border=True, key=f"disk_{place.name.lower().replace(' ', '_')}"):
+    with st.container(border=True, height="stretch", key=f"disk_{place.name.lower().replace(' ', '_')}"):
         st.markdown(f"**{place.name}** · {wording.size(place.n_bytes)}{files}")
         st.code(place.path, language=None, wrap_lines=True)
         st.caption(place.about)

@@ -48,13 +48,18 @@ def show() -> None:
     except CompressionError as error:
         notices.show_error(error)
         return
-    st.session_state[_DRAWN] = ended(seen), seen.is_quiet
+    st.session_state[_DRAWN] = _rest(seen)
     st.fragment(run_every=QUIET_S if seen.is_quiet else BUSY_S)(_board)([True])
 
 
-def ended(seen: Activity) -> object:
-    """Changes when the lists of failed jobs and of those that are over do."""
-    return tuple(job.job_id for job in (*seen.over, *seen.failed)), seen.failed_total
+def _rest(seen: Activity) -> object:
+    """Changes when the rest of the page has to be drawn anew: its lists, and the window that is open over it.
+
+    Buttons of this part only note what they ask for, in callbacks: one that is clicked just when something else
+    changes is then not overlooked.
+    """
+    lists = tuple(job.job_id for job in (*seen.over, *seen.failed)), seen.failed_total
+    return lists, seen.is_quiet, job_link.opened(), job_dialogs.asked()
 
 
 def _board(first: list[bool]) -> None:
@@ -65,7 +70,7 @@ def _board(first: list[bool]) -> None:
     except CompressionError as error:
         notices.show_error(error)
         return
-    if not (first and first.pop()) and st.session_state.get(_DRAWN) != (ended(seen), seen.is_quiet):
+    if not (first and first.pop()) and st.session_state.get(_DRAWN) != _rest(seen):
         st.rerun()
     if engine.problem:
         st.error(engine.problem, icon=":material/error:")
@@ -81,16 +86,19 @@ def _head(seen: Activity) -> None:
     """How many there are of each, and one button that stops all of it."""
     counts = seen.counts
     with st.container(horizontal=True, vertical_alignment="center", key="jobs_head"):
+        words = ("waiting", "running", "finished", "failed", "cancelled")
         st.markdown(
-            f"**{counts[JobState.RUNNING]:,}** running · **{counts[JobState.WAITING]:,}** waiting · "
-            f"**{counts[JobState.COMPLETE]:,}** finished · **{counts[JobState.FAILED]:,}** failed · "
-            f"**{counts[JobState.CANCELLED]:,}** cancelled",
+            " · ".join(f"**{counts[one]:,}**&nbsp;{word}" for one, word in zip(JobState, words, strict=True)),
             help="Jobs of everybody who uses this database. Those that are over are listed for 30 days; "
             "what they measured is kept until you delete it under History.",
         )
-        if st.button("Cancel all", icon=":material/stop_circle:", key="jobs_cancel_all", disabled=seen.is_quiet):
-            job_dialogs.ask_to_cancel_all()
-            st.rerun()
+        st.button(
+            "Cancel all",
+            icon=":material/stop_circle:",
+            key="jobs_cancel_all",
+            disabled=seen.is_quiet,
+            on_click=job_dialogs.ask_to_cancel_all,
+        )
     if seen.unreadable:
         st.caption(f"{seen.unreadable:,} jobs were asked for by another version of this program and are not listed.")
 
@@ -143,7 +151,7 @@ def member_in_words(one: Member) -> str:
         None if one.cpu_percent is None else f"CPU {one.cpu_percent:.0f} %",
         None if nice is None else "normal priority" if nice <= 0 else f"low priority (niceness {nice})",
     )
-    return " · ".join(part for part in parts if part)
+    return " · ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts if part)
 
 
 def _running(row: Running, key: str) -> None:
@@ -165,12 +173,10 @@ def _line(fraction: float, words: str, key: str, job: Job | None) -> None:
     """A bar with its words, and what can be done about it; without a job the buttons only keep their place."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.progress(fraction, words)
-        if st.button("Log", key=f"jobs_log_{key}", disabled=job is None) and job is not None:
-            job_link.open_job(job.job_id)
-            st.rerun()
+        name = job.job_id if job else ""
         is_over = job is None or job.is_cancel_requested
-        job_ids = [job.job_id] if job else []
-        st.button("Cancel", key=f"jobs_cancel_{key}", disabled=is_over, on_click=cancel, args=(job_ids,))
+        st.button("Log", key=f"jobs_log_{key}", disabled=job is None, on_click=job_link.open_job, args=(name,))
+        st.button("Cancel", key=f"jobs_cancel_{key}", disabled=is_over, on_click=cancel, args=([name],))
 
 
 # What waits -------------------------------------------------------------------------------------------
@@ -195,7 +201,8 @@ def _group(group: Group) -> None:
     with st.container(border=True, key=f"waits_{group.name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             who = activity.asker(group.name, state.session_id())
-            st.markdown(f"**{who}**  \n{group.waiting:,} waiting{runs}{left}")
+            models = " and ".join(dict.fromkeys(activity.model_title(job.recipe.model) for job in group.first))
+            st.markdown(f"**{who}**  \n{models}: {group.waiting:,} waiting{runs}{left}")
             st.button("Cancel these", key=f"jobs_cancel_group_{group.name}", on_click=cancel_group, args=(group.name,))
         more = group.waiting - len(group.first)
         with st.expander(f"Next {len(group.first)}" if more > 0 else "Which", key=f"waits_open_{group.name}"):

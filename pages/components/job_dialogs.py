@@ -38,15 +38,20 @@ def ask_to_delete(result_keys: Sequence[str]) -> None:
     st.session_state[_ASKED] = tuple(result_keys)
 
 
+def asked() -> object:
+    """The question that is open, if any."""
+    return st.session_state.get(_ASKED)
+
+
 def show() -> None:
     """The window that is open, if any, and what the last one led to. At most one can be open."""
     if done := st.session_state.pop(_DONE, None):
         st.toast(done, icon=":material/check:")
-    asked = st.session_state.get(_ASKED)
-    if asked == _CANCEL_ALL:
+    question = st.session_state.get(_ASKED)
+    if question == _CANCEL_ALL:
         _cancel_all()
-    elif asked:
-        _delete(asked)
+    elif question:
+        _delete(question)
     elif job_id := job_link.opened():
         _log(job_id)
 
@@ -145,13 +150,18 @@ def _actions(job: Job, text: str) -> None:
                 notices.show_error(error)
                 return
             st.rerun()
-        asked = job.study.to_json() if job.study else job.recipe.to_json()
+        content = job.study.to_json() if job.study else job.recipe.to_json()
         st.download_button(
-            "Log (.txt)", f"{activity.purpose(job)}\n{_facts(job)}\n\n{text}\n\n{asked}\n", f"job-{job.job_id[:8]}.txt",
-            "text/plain", on_click="ignore", icon=":material/download:", key="job_download",
-        )  # fmt: skip
+            "Log (.txt)",
+            f"{activity.purpose(job)}\n{_facts(job)}\n\n{text}\n\n{content}\n",
+            f"job-{job.job_id[:8]}.txt",
+            "text/plain",
+            on_click="ignore",
+            icon=":material/download:",
+            key="job_download",
+        )
     with st.expander("What exactly was asked"):
-        st.code(asked, language="json", wrap_lines=True)
+        st.code(content, language="json", wrap_lines=True)
 
 
 def _cancel(job_id: str) -> None:
@@ -173,7 +183,7 @@ def _cancel_all() -> None:
         return
     total = sum(seen.counts[job_state] for job_state in UNFINISHED)
     st.markdown(
-        f"**{total:,} jobs** run or wait, of all browser windows and of everybody who uses this database. "
+        f"This gives up **{_counted(total, 'job')}** of all browser windows and of everybody who uses this database. "
         "What was measured so far stays. What runs now stops within seconds and leaves no result."
     )
     if _answer("Cancel all", "Go on working"):
@@ -182,7 +192,7 @@ def _cancel_all() -> None:
         except CompressionError as error:
             notices.show_error(error)
             return
-        st.session_state[_DONE] = f"{total:,} jobs were given up."
+        st.session_state[_DONE] = f"{_counted(total, 'job')} given up."
         st.rerun()
 
 
@@ -215,11 +225,12 @@ def consequences(planned: Deletion) -> list[str]:
         f"**{_counted(planned.files, 'file')}** from the disk, which frees **{wording.size(planned.file_bytes)}**"
     )
     if planned.shared_files:
-        lines.append(f"{_counted(planned.shared_files, 'file')} stay: other results have the very same content")
+        stays = "stays" if planned.shared_files == 1 else "stay"
+        lines.append(f"{_counted(planned.shared_files, 'file')} {stays}: other results have the very same content")
     if planned.baseline_of:
         lines.append(
-            f"An uncompressed model that {_counted(planned.baseline_of, 'other result')} were measured against. "
-            "They keep their numbers; it is measured again when something needs it"
+            f"An uncompressed model that {_counted(planned.baseline_of, 'other result')} compared with. "
+            "Their numbers stay; it is measured again when something needs it"
         )
     return lines
 

@@ -30,22 +30,28 @@ _TEXT, _MODELS, _TAGS, _ORDER, _HERE = _FIELDS = ("past_text", "past_models", "p
 
 _COLUMNS = {
     "model": st.column_config.TextColumn("Model"),
-    "setting": st.column_config.TextColumn("Setting", width="large"),
+    "setting": st.column_config.TextColumn("Setting", width=300),
+    "tags": st.column_config.ListColumn("Tags"),
     "accuracy": st.column_config.NumberColumn("Accuracy %", format="%.2f"),
-    "difference": st.column_config.NumberColumn("Points vs baseline", format="%+.2f"),
-    "stored_kb": st.column_config.NumberColumn("Stored KB", format="%.1f"),
+    "difference": st.column_config.NumberColumn(
+        "vs baseline", format="%+.2f", help="Percentage points against the model as it is, on the same images."
+    ),
+    "stored_kb": st.column_config.NumberColumn(
+        "Stored KB", format="%.1f", help="The stored file; 1 KB is 1,000 bytes."
+    ),
     "size_ratio": st.column_config.NumberColumn("Times smaller", format="%.2f"),
     "latency_ms": st.column_config.NumberColumn("Latency ms", format="%.3f"),
-    "latency_ratio": st.column_config.NumberColumn("Latency ratio", format="%.2f", help="Below 1 is faster."),
-    "seconds": st.column_config.NumberColumn("Took (s)", format="%.1f", help="How long measuring it took."),
-    "tags": st.column_config.ListColumn("Tags"),
-    "note": st.column_config.TextColumn("Note", width="medium"),
-    "measured": st.column_config.DatetimeColumn("Measured", format="YYYY-MM-DD HH:mm"),
+    "latency_ratio": st.column_config.NumberColumn(
+        "Ratio", format="%.2f", help="Latency to the baseline's: below 1 is faster."
+    ),
     "origin": st.column_config.TextColumn(
         "Conditions",
         help="Results compare only under the same weights, data, engine and machine. All others are kept and listed, "
         "but no chart shows them.",
     ),
+    "measured": st.column_config.DatetimeColumn("Measured", format="YYYY-MM-DD HH:mm"),
+    "seconds": st.column_config.NumberColumn("Took (s)", format="%.1f", help="How long measuring it took."),
+    "note": st.column_config.TextColumn("Note", width=160),
 }
 
 
@@ -191,17 +197,17 @@ def table_of(
         {
             "model": entry.title,
             "setting": entry.words,
+            "tags": list(written.get(entry.key, none).tags),
             "accuracy": 100 * entry.accuracy,
             "difference": None if entry.is_baseline else 100 * entry.accuracy_difference,
             "stored_kb": entry.stored_bytes / 1000,
             "size_ratio": entry.size_ratio,
             "latency_ms": entry.latency_ms,
             "latency_ratio": entry.latency_ratio,
-            "seconds": entry.seconds,
-            "tags": list(written.get(entry.key, none).tags),
-            "note": written.get(entry.key, none).text,
-            "measured": entry.measured_at.astimezone(zone).replace(tzinfo=None) if entry.measured_at else None,
             "origin": history.origin(entry, here),
+            "measured": entry.measured_at.astimezone(zone).replace(tzinfo=None) if entry.measured_at else None,
+            "seconds": entry.seconds,
+            "note": written.get(entry.key, none).text,
         }
         for entry in shown
     ]
