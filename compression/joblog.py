@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -41,6 +42,9 @@ class Line:
     text: str
 
 
+_NUMBER = re.compile(r"\d[\d.,]*")
+
+
 class Journal:
     """The lines of one job, as its worker collects them."""
 
@@ -49,21 +53,34 @@ class Journal:
         self._first: list[Line] = []
         self._last: deque[Line] = deque()
         self._left_out = 0
-        self._said = ""
+        self._said, self._shape = "", ""
+        self._latest: Line | None = None  # of several alike
         for line in before or []:
             self._keep(line)
 
     def say(self, text: str, kind: Kind = "step") -> None:
-        """Add a line, unless it says what the last one did."""
-        if text != self._said:
-            self._said = text
-            self._keep(Line(round(time.time(), 3), kind, _shortened(text, MAX_TEXT[kind])))
+        """Add a line, unless it says what the last one did.
+
+        Of steps that differ in nothing but numbers ("step 20 of 152") the first and the last are kept.
+        """
+        if text == self._said:
+            return
+        self._said = text
+        line = Line(round(time.time(), 3), kind, _shortened(text, MAX_TEXT[kind]))
+        shape = _NUMBER.sub("0", text) if kind == "step" else ""
+        if shape and shape == self._shape:
+            self._latest = line
+            return
+        if self._latest:
+            self._keep(self._latest)
+        self._shape, self._latest = shape, None
+        self._keep(line)
 
     @property
     def lines(self) -> list[Line]:
         """What is kept, with a line for what is not."""
         gap = [Line(self._last[0].at, "step", f"… {self._left_out:,} lines left out …")] if self._left_out else []
-        return [*self._first, *gap, *self._last]
+        return [*self._first, *gap, *self._last, *([self._latest] if self._latest else [])]
 
     def to_json(self) -> str:
         """All of it for the database, shortened where it would be too long."""

@@ -31,6 +31,11 @@ def run(store, order):
     return store.job(job.job_id), joblog.log_of(store.database, job.job_id)
 
 
+def name(number):
+    """A different one for each number, without digits."""
+    return "step " + "".join(chr(ord("a") + int(digit)) for digit in str(number))
+
+
 class TestJournal:
     def test_it_keeps_each_thing_once(self):
         journal = Journal()
@@ -39,18 +44,33 @@ class TestJournal:
         assert texts(journal.lines) == ["pruning", "timing", "pruning"]
         assert journal.lines[0].at <= journal.lines[-1].at
 
+    def test_of_lines_that_only_count_it_keeps_the_first_and_the_last(self):
+        journal = Journal()
+        for text in ("pruning", *(f"step {n} of 1,000" for n in range(1, 1001)), "timing: 0.5 s", "done"):
+            journal.say(text)
+        assert texts(journal.lines) == ["pruning", "step 1 of 1,000", "step 1000 of 1,000", "timing: 0.5 s", "done"]
+        journal.say("step 1")
+        journal.say("step 2")
+        assert texts(journal.lines)[-2:] == ["step 1", "step 2"]
+
+    def test_errors_that_differ_in_numbers_are_all_kept(self):
+        journal = Journal()
+        for line in (10, 20, 30):
+            journal.say(f"it broke in line {line}", "error")
+        assert len(journal.lines) == 3
+
     def test_of_many_lines_it_keeps_the_first_and_the_last_and_says_so(self):
         journal = Journal()
         for n in range(1000):
-            journal.say(f"step {n}")
+            journal.say(name(n))
         kept = texts(journal.lines)
         left_out = 1000 - joblog.FIRST_LINES - joblog.LAST_LINES
         assert kept[joblog.FIRST_LINES - 1 : joblog.FIRST_LINES + 2] == [
-            f"step {joblog.FIRST_LINES - 1}",
+            name(joblog.FIRST_LINES - 1),
             f"… {left_out} lines left out …",
-            f"step {1000 - joblog.LAST_LINES}",
+            name(1000 - joblog.LAST_LINES),
         ]
-        assert kept[-1] == "step 999"
+        assert kept[-1] == name(999)
 
     def test_it_never_gets_large(self):
         journal = Journal()

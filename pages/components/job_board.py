@@ -27,6 +27,10 @@ _STYLE = """
 [class*="st-key-worker_"] [data-testid="stProgress"] p {
   min-height: 3em; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden;
 }
+@media (max-width: 640px) {
+  [class*="st-key-jobs_line_"] > :first-child { min-width: 100%; }
+  [class*="st-key-worker_"] [data-testid="stProgress"] p { min-height: 4.5em; -webkit-line-clamp: 3; }
+}
 </style>
 """
 
@@ -171,7 +175,7 @@ def doing(row: Running) -> str:
 
 def _line(fraction: float, words: str, key: str, job: Job | None) -> None:
     """A bar with its words, and what can be done about it; without a job the buttons only keep their place."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"jobs_line_{key}"):
         st.progress(fraction, words)
         name = job.job_id if job else ""
         is_over = job is None or job.is_cancel_requested

@@ -118,7 +118,7 @@ def _facts(job: Job) -> str:
         "in the background" if job.background else "somebody waits for it",
         f"asked for {job.created_at:%Y-%m-%d %H:%M:%S} UTC",
         f"waited {wording.duration(waited)}" if job.started_at and waited >= 1 else None,
-        f"took {wording.duration(taken)}" if taken is not None else None,
+        f"{'took' if job.state.is_final else 'running for'} {wording.duration(taken)}" if taken is not None else None,
         f"{job.attempts} attempts" if job.attempts > 1 else None,
     )
     return " · ".join(part for part in parts if part)
