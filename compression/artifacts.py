@@ -11,6 +11,9 @@ from pathlib import Path
 from compression import paths
 from compression.errors import CorruptFile, StorageFailed
 
+UNFINISHED = ".new-"
+"""How the names of files begin that are being written: they are renamed when they are complete."""
+
 
 def sha256(content: bytes) -> str:
     """The name of `content`: 64 hexadecimal digits."""
@@ -66,7 +69,7 @@ def read(name: str) -> bytes | None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write beside the target, force it to the disk, rename over it, force the rename to the disk."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

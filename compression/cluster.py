@@ -10,7 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compression import RUN, host, machine, worker
+from compression import RUN, crew, host, machine, worker
+from compression.crew import Crew
 from compression.errors import CompressionError
 from compression.store import Job
 from compression.worker import Order
@@ -51,6 +52,7 @@ class Cluster:
     def __init__(self, client: distributed.Client, host: subprocess.Popen[bytes] | None) -> None:
         self._client, self._host = client, host
         self._seen: set[str] = set()
+        self._meter = crew.Meter()
         self.machine_ids: tuple[str, ...] = ()
         self.slots()
 
@@ -61,6 +63,27 @@ class Cluster:
 
     def slots(self) -> list[Slot]:
         """All workers, those that take no background jobs first."""
+        workers, busy = self._look()
+        return self._slots(workers, busy)
+
+    def crew(self) -> Crew:
+        """All workers as plain rows, those that take no background jobs first."""
+        workers, busy = self._look()
+        slots = self._slots(workers, busy)
+        rows = (
+            crew.member(
+                slot.address,
+                workers[slot.address],
+                busy.get(slot.address, ()),
+                takes_background=slot.takes_background,
+            )
+            for slot in slots
+        )
+        members = sorted(self._meter.read(rows), key=lambda one: (one.takes_background, len(one.name), one.name))
+        return Crew(self._client.scheduler.address, self._host is not None, tuple(members))
+
+    def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The workers and the names of the tasks they have in hand, by address."""
         try:
             workers = self._client.scheduler_info()["workers"]
             busy = self._client.processing()
@@ -68,6 +91,9 @@ class Cluster:
                 self._look_at(set(workers))
         except OSError as error:  # Dask's are of this kind
             raise ClusterFailed("The worker processes do not answer. Trying again; no result is lost.") from error
+        return workers, busy
+
+    def _slots(self, workers: dict[str, Any], busy: dict[str, Any]) -> list[Slot]:
         slots = [
             Slot(address, entry["nthreads"] - len(busy.get(address, ())), BACKGROUND in entry["resources"])
             for address, entry in workers.items()
@@ -81,7 +107,7 @@ class Cluster:
         """Give a job to a worker, and to no other; returns Dask's future."""
         return self._client.submit(
             worker.execute, order,
-            key=f"job-{order.job_id}-{order.claim}", pure=False, workers=[slot.address],
+            key=crew.task_name(order.job_id, order.claim), pure=False, workers=[slot.address],
             priority=0 if job.background else 10,
             resources={BACKGROUND: 1} if job.background and slot.has_resource else None,
         )  # fmt: skip

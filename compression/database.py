@@ -88,7 +88,25 @@ JOBS = sql.Table(
     sql.Column("cancel_requested_at", sql.Double),
     sql.Index("jobs_of_group", "job_group", "state"),
     sql.Index("jobs_of_owner", "owner", "state"),
+    sql.Index("jobs_of_state", "state", "finished_at"),
+    sql.Index("jobs_of_recipe", "recipe_id"),
 )
+LOGS = sql.Table(
+    "job_logs",
+    METADATA,
+    sql.Column("job_id", sql.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sql.Column("lines", sql.Text, nullable=False),  # see `compression.joblog`; apart, so that lists of jobs stay small
+)
+NOTES = sql.Table(
+    "notes",
+    METADATA,
+    sql.Column("result_key", sql.String(64), primary_key=True),
+    sql.Column("tags", sql.Text, nullable=False),  # a list of words as JSON
+    sql.Column("note", sql.Text, nullable=False),
+    sql.Column("changed_at", sql.Double, nullable=False),
+)
+
+_DELETIONS = "deletions"
 
 _REMEDIES = (
     ("full", "the disk is full. Free some space and try again"),
@@ -214,13 +232,15 @@ class Database:
     def _add_what_is_missing(self) -> None:
         """What an earlier version of this program did not know."""
         with self._engine().connect() as connection:
-            if not _missing_tables(connection) and not _missing_columns(connection):
+            if not (_missing_tables(connection) or _missing_columns(connection) or _missing_indexes(connection)):
                 return
         with self._transaction() as connection:
             METADATA.create_all(connection)
             for column in _missing_columns(connection):  # fewer, if another process is at it
                 kind = column.type.compile(connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
+            for index in _missing_indexes(connection):
+                index.create(connection, checkfirst=True)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -248,6 +268,31 @@ def _missing_columns(connection: sql.Connection) -> list[sql.Column[Any]]:
     return [
         column for name, known in there.items() for column in METADATA.tables[name].columns if column.name not in known
     ]
+
+
+def _missing_indexes(connection: sql.Connection) -> list[sql.Index]:
+    """Of the tables that are there."""
+    inspector = sql.inspect(connection)
+    there = set(METADATA.tables) & set(inspector.get_table_names())
+    known = {index["name"] for table in there for index in inspector.get_indexes(table)}
+    return [index for table in there for index in METADATA.tables[table].indexes if index.name not in known]
+
+
+def deletions(connection: sql.Connection) -> int:
+    """How often results were deleted: what was remembered of them before then is no longer true."""
+    return int(connection.scalar(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == _DELETIONS)) or 0)
+
+
+def count_deletion(connection: sql.Connection) -> None:
+    """Have all processes forget what they remember of results; in the transaction that deletes them."""
+    counter = COUNTERS.update().where(COUNTERS.c.name == _DELETIONS).values(value=COUNTERS.c.value + 1)
+    if connection.execute(counter).rowcount == 0:
+        connection.execute(COUNTERS.insert().values(name=_DELETIONS, value=1))
+
+
+def hold(connection: sql.Connection) -> None:
+    """Keep all other announced writes waiting until the end of this transaction."""
+    connection.execute(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == "revision").with_for_update())
 
 
 def _make_engine(url: str) -> sql.Engine:

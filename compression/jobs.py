@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from compression import RUN
+from compression.crew import Crew
 from compression.errors import CompressionError
 from compression.placement import next_job
 from compression.progress import GroupProgress, group_progress
@@ -55,6 +56,9 @@ LOOK_S = 0.02
 HEAD_START_S = 2.0
 """So long after a person's job began nothing new is begun in the background: a setting that does not train is
 measured by then, without waiting again and again for others to leave the machine-wide lock of measurements."""
+
+WATCHED_S = 10.0
+"""So long after somebody asked for the workers they are looked at again and again: asking Dask takes milliseconds."""
 
 LOOK_AHEAD = 64
 """Jobs of a kind handed out in one round at most: more than a small cluster has workers."""
@@ -105,6 +109,7 @@ class Engine:
         self._flights: dict[str, _Flight] = {}  # by job_id
         self._given_last: dict[str, Recipe] = {}  # by worker's address: what it was given last
         self._housekept_at = 0.0
+        self._crew, self._watched_until, self._counted_at = Crew(), 0.0, 0.0
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._threads = [
             threading.Thread(target=target, daemon=True, name=f"compression-{target.__name__.strip('_')}")
@@ -150,6 +155,26 @@ class Engine:
         """Give up these jobs; those that are over stay as they are."""
         self.store.request_cancel(job_ids)
         self._wake.set()
+
+    def cancel_all(self) -> None:
+        """Give up whatever is unfinished, whoever asked for it."""
+        self.store.request_cancel_all()
+        self._wake.set()
+
+    def retry(self, job: Job) -> Job:
+        """Have the same done once more, for the same group; somebody waits for it now."""
+        return self._submit([job.study or job.recipe], job.group, background=False, replace=False)[0]
+
+    def crew(self) -> Crew:
+        """The workers as they were about a second ago; without members until they are there and were looked at.
+
+        Asks nobody and waits for nothing: the engine's own thread looks at them while somebody wants to know.
+        """
+        is_news = time.monotonic() > self._watched_until
+        self._watched_until = time.monotonic() + WATCHED_S
+        if is_news:
+            self._wake.set()
+        return self._crew
 
     def jobs(self, group: str) -> list[Job]:
         """All jobs of `group`, in the order of submission."""
@@ -221,11 +246,14 @@ class Engine:
         if time.monotonic() - self._housekept_at > HOUSEKEEPING_S:
             self._keep_house()
         self._hand_out(cluster)
+        now = time.monotonic()
+        if now < self._watched_until and now - self._counted_at > IDLE_S / 2:
+            self._crew, self._counted_at = cluster.crew(), now
 
     def _connected(self) -> Cluster:
         if self._cluster is not None and not self._cluster.is_alive:
             _log.warning("The worker processes are gone; starting new ones.")
-            lost, self._cluster = self._cluster, None
+            lost, self._cluster, self._crew = self._cluster, None, Crew()
             lost.close()
         if self._cluster is None:
             self.store.requeue(self._owner, self._flights)

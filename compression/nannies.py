@@ -26,6 +26,7 @@ from dask.system import CPU_COUNT
 from distributed import utils
 from distributed.system import MEMORY_LIMIT
 
+from compression import crew
 from compression import worker as work
 from compression.cluster import BACKGROUND
 
@@ -72,6 +73,7 @@ class SetUp(distributed.WorkerPlugin):  # type: ignore[misc]
 
     def setup(self, worker: distributed.Worker) -> None:
         """Called by Dask in the worker."""
+        worker.metrics[crew.FACTS] = lambda worker: crew.facts()
         if self.gives_way and BACKGROUND in worker.state.total_resources:
             work.give_way()  # first of all: what is loaded next takes seconds
         work.set_up(self.run)

@@ -64,13 +64,21 @@ def current_batch(jobs: Sequence[Job]) -> list[Job]:
 def _eta(batch: Sequence[Job], now: datetime) -> float | None:
     running = [job for job in batch if job.state is JobState.RUNNING]
     waiting = sum(job.state is JobState.WAITING for job in batch)
+    return time_left(running, waiting, _typical_seconds(batch, now), now)
+
+
+def time_left(running: Sequence[Job], waiting: int, typical: float | None, now: datetime) -> float | None:
+    """Rough seconds until these jobs and so many more are over; None where nothing is known of how long they take.
+
+    `typical` is how many seconds such a job takes.
+    """
     if not running and not waiting:
         return 0.0
-    typical = _typical_seconds(batch, now)
-    if typical is None:
+    left = [seconds_left(job, typical, now) for job in running]
+    known = [seconds for seconds in left if seconds is not None]
+    if typical is None and (waiting or len(known) < len(left)):
         return None
-    left = [_seconds_left(job, typical, now) for job in running]
-    return max((sum(left) + waiting * typical) / max(len(running), 1), max(left, default=0.0))
+    return max((sum(known) + waiting * (typical or 0.0)) / max(len(running), 1), max(known, default=0.0))
 
 
 def _typical_seconds(batch: Sequence[Job], now: datetime) -> float | None:
@@ -89,11 +97,12 @@ def _typical_seconds(batch: Sequence[Job], now: datetime) -> float | None:
     return sum(done) / len(done) if done else None
 
 
-def _seconds_left(job: Job, typical: float, now: datetime) -> float:
+def seconds_left(job: Job, typical: float | None, now: datetime) -> float | None:
+    """Rough seconds that a running job still takes: what its progress promises, or else what such jobs take."""
     elapsed = _seconds(now - job.started_at) if job.started_at else 0.0
     if job.progress >= MIN_PROGRESS:
         return elapsed * (1 - job.progress) / job.progress
-    return max(typical - elapsed, 0.0)
+    return None if typical is None else max(typical - elapsed, 0.0)
 
 
 def _seconds(span: timedelta) -> float:

@@ -7,7 +7,7 @@ import functools
 import os
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy import exc
 
-from compression import artifacts, keys, machine, paths
-from compression.database import ANSWERS, ENGINES, JOBS, RESULTS, Database
+from compression import artifacts, joblog, keys, machine, paths
+from compression.database import ANSWERS, ENGINES, JOBS, RESULTS, Database, deletions
 from compression.errors import CorruptFile
 from compression.recipe import Recipe, parse_recipe
 from compression.result import Preview, Result
@@ -131,7 +131,7 @@ class Store:
         default = f"sqlite:///{paths.home() / 'results.sqlite'}"
         self.database = Database(url or os.environ.get("COMPRESSION_DATABASE") or default)
         self.machine_ids: tuple[str, ...] = ()
-        self._remembered: dict[tuple[keys.Conditions, tuple[str, ...]], dict[int, Result]] = {}
+        self._remembered: dict[tuple[keys.Conditions, tuple[str, ...], int], dict[int, Result]] = {}
 
     @property
     def place(self) -> Place:
@@ -169,10 +169,10 @@ class Store:
             RESULTS.c.engine_version == now.engine_version,
             RESULTS.c.machine_id.in_(machines),
         )
-        known = self._remembered.pop((now, machines), {})
         with self.database.read() as connection:
-            known = _with_later(connection, comparable, known)
-        self._remembered[now, machines] = known
+            under = now, machines, deletions(connection)  # SQLite gives the numbers of deleted rows to later ones
+            known = _with_later(connection, comparable, self._remembered.pop(under, {}))
+        self._remembered[under] = known
         for forgotten in list(self._remembered)[:-MODELS_REMEMBERED]:
             self._remembered.pop(forgotten, None)
         return list(known.values())
@@ -181,6 +181,8 @@ class Store:
         """Keep a result and the files it names (`stored`, `onnx`, `predictions` to bytes).
 
         A second result of the same recipe under the same conditions is dropped: the first one stays.
+        Somebody who deletes another result may take a file with it that both have, before this one has its row: then
+        it is written again.
         """
         for role, content in contents.items():
             if artifacts.sha256(content) != result.artifacts.get(role):
@@ -197,7 +199,8 @@ class Store:
             with self.database.write() as connection:
                 connection.execute(RESULTS.insert().values(row))
         except exc.IntegrityError:
-            return  # measured before, or by somebody else in the meantime
+            pass  # measured before, or by somebody else in the meantime
+        _restore(contents.values())
 
     def answer_name(self, study: Study) -> str | None:
         """The name of the file that answers `study`, if that was found out under the present conditions."""
@@ -220,6 +223,8 @@ class Store:
                 connection.execute(ANSWERS.insert().values(row))
             elif not artifacts.path_of(known).is_file():
                 connection.execute(ANSWERS.update().where(ANSWERS.c.answer_key == key).values(row))
+        if known is None:
+            _restore([content])
 
     def _answer_names(self, studies: Sequence[Study]) -> dict[str, str]:
         """Names of the files of those that were answered, by study_id. A lost file is no answer."""
@@ -246,7 +251,7 @@ class Store:
         """One job, or None when there is none of that name (any more)."""
         with self.database.read() as connection:
             row = connection.execute(sql.select(JOBS).where(JOBS.c.job_id == job_id)).mappings().first()
-        return _job(row) if row else None
+        return job_from_row(row) if row else None
 
     def jobs(self, group: str | None = None, states: Collection[JobState] | None = None) -> list[Job]:
         """Jobs of a group, or of all; in the given states, or in any; in the order of submission."""
@@ -256,7 +261,7 @@ class Store:
         if states is not None:
             query = query.where(JOBS.c.state.in_([state.value for state in states]))
         with self.database.read() as connection:
-            return [_job(row) for row in connection.execute(query).mappings()]
+            return [job_from_row(row) for row in connection.execute(query).mappings()]
 
     def add_jobs(
         self,
@@ -277,7 +282,7 @@ class Store:
         done = {*self.results_of([work for work in works if isinstance(work, Recipe)])}
         done |= {*self._answer_names([work for work in works if isinstance(work, Study)])}
         with self.database.write() as connection:
-            found = [_job(row) for row in connection.execute(_unfinished(group)).mappings()]
+            found = [job_from_row(row) for row in connection.execute(_unfinished(group)).mappings()]
             unfinished = {job.work_id: job for job in found}
             if replace:
                 _cancel(connection, [job.job_id for name, job in unfinished.items() if name not in wanted])
@@ -302,7 +307,13 @@ class Store:
 
     def request_cancel_group(self, group: str) -> None:
         """Cancel whatever is unfinished in `group`."""
-        self.request_cancel([job.job_id for job in self.jobs(group, UNFINISHED)])
+        with self.database.write() as connection:
+            _cancel_where(connection, JOBS.c.job_group == group)
+
+    def request_cancel_all(self) -> None:
+        """Cancel whatever is unfinished, whoever asked for it."""
+        with self.database.write() as connection:
+            _cancel_where(connection, sql.true())
 
     def is_cancel_requested(self, job_id: str) -> bool:
         """Whether somebody gave the job up (a job that is not there counts as given up)."""
@@ -326,14 +337,16 @@ class Store:
                 return None
         return self.job(job_id)
 
-    def set_progress(self, job_id: str, claim: str, progress: float, message: str) -> None:
-        """Show how far a running job is; without effect when it is not this claim's any more."""
+    def set_progress(self, job_id: str, claim: str, progress: float, message: str, log: str | None = None) -> None:
+        """Show how far a running job is, with its log; without effect when it is not this claim's any more."""
         with self.database.write() as connection:
-            connection.execute(
+            changed = connection.execute(
                 JOBS.update()
                 .where(JOBS.c.job_id == job_id, JOBS.c.claim == claim, JOBS.c.state == JobState.RUNNING.value)
                 .values(progress=min(max(progress, 0.0), 1.0), message=message)
             )
+            if log is not None and changed.rowcount:
+                joblog.keep(connection, job_id, log)
 
     def set_preview(self, job_id: str, claim: str, preview: Preview) -> None:
         """Show what a running job knows already; without effect when it is not this claim's any more."""
@@ -355,10 +368,14 @@ class Store:
         with self.database.read() as connection:
             return bool(connection.scalar(query))
 
-    def finish_job(self, job_id: str, claim: str, state: JobState, error: str | None = None) -> None:
-        """Move a running job to a final state; without effect when it is not this claim's any more."""
+    def finish_job(
+        self, job_id: str, claim: str, state: JobState, error: str | None = None, log: str | None = None
+    ) -> None:
+        """Move a running job to a final state, with its log; without effect when it is not this claim's any more."""
         with self.database.write() as connection:
-            connection.execute(_finish((JOBS.c.job_id == job_id) & (JOBS.c.claim == claim), state, error))
+            mine = (JOBS.c.job_id == job_id) & (JOBS.c.claim == claim)
+            if connection.execute(_finish(mine, state, error)).rowcount and log is not None:
+                joblog.keep(connection, job_id, log)
 
     # Jobs, as engines hand them out -------------------------------------------------------------------
 
@@ -428,7 +445,7 @@ class Store:
             .limit(limit)
         )
         with self.database.read() as connection:
-            return [_job(row) for row in connection.execute(query).mappings()]
+            return [job_from_row(row) for row in connection.execute(query).mappings()]
 
     def overdue_cancels(self, engine_id: str, seconds: float) -> list[tuple[str, str]]:
         """(job_id, claim) of running jobs that were given up more than `seconds` ago and run on."""
@@ -473,6 +490,12 @@ def _read(connection: sql.Connection, which: sql.ColumnElement[bool]) -> dict[in
     return {row.sequence: _parse_result(row.document) for row in connection.execute(query)}
 
 
+def _restore(contents: Iterable[bytes]) -> None:
+    for content in contents:
+        if not artifacts.path_of(artifacts.sha256(content)).is_file():
+            artifacts.write(content)
+
+
 def _register(connection: sql.Connection, owner: Owner) -> None:
     """Note that the engine lives, also when others believed it dead."""
     mine = ENGINES.c.engine_id == owner.engine_id
@@ -488,7 +511,10 @@ def _unfinished(group: str) -> sql.Select[Any]:
 
 
 def _cancel(connection: sql.Connection, job_ids: Collection[str]) -> None:
-    these = JOBS.c.job_id.in_(job_ids)
+    _cancel_where(connection, JOBS.c.job_id.in_(job_ids))
+
+
+def _cancel_where(connection: sql.Connection, these: sql.ColumnElement[bool]) -> None:
     running = these & (JOBS.c.state == JobState.RUNNING.value) & JOBS.c.cancel_requested_at.is_(None)
     connection.execute(_finish(these & (JOBS.c.state == JobState.WAITING.value), JobState.CANCELLED))
     connection.execute(JOBS.update().where(running).values(cancel_requested_at=time.time(), message="stopping"))
@@ -549,7 +575,8 @@ def _row(job: Job, owner: Owner | None) -> dict[str, Any]:
     }
 
 
-def _job(row: Row) -> Job:
+def job_from_row(row: Row) -> Job:
+    """A row of the table of jobs. Raises `CompressionError` or ValueError where another version wrote what it asks."""
     return Job(
         job_id=row["job_id"],
         recipe=_parse_recipe(row["recipe"]),

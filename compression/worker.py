@@ -8,6 +8,7 @@ import functools
 import importlib
 import logging
 import os
+import platform
 import sys
 import threading
 import time
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compression import RUN, keys, paths
+from compression import RUN, joblog, keys, paths
 from compression.errors import Cancelled, CompressionError, CorruptFile, StorageFailed
+from compression.joblog import Journal
 from compression.recipe import Recipe
 from compression.result import Preview, Result
-from compression.store import JobState, Place, Store
+from compression.store import Job, JobState, Place, Store
 from compression.studies import Answer, Study
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ Tell = Callable[[Preview], None]
 
 REPORT_S = 0.2
 """A job shows its progress at most this often: each time is a write that all pages notice."""
+
+LOG_S = 2.0
+"""With a report, and at most this often, a job's log is written too: what a worker that dies leaves behind."""
 
 CHECK_S = 0.05
 """A job looks for its cancellation at most this often: a read of less than a millisecond. It may hold what a
@@ -141,7 +146,8 @@ def execute(order: Order) -> None:
     job = store.start_job(order.job_id, order.claim, order.engine_id)
     if job is None:
         return
-    watch = Watch(store, order.job_id, order.claim)
+    journal = _journal(job, store)
+    watch = Watch(store, order.job_id, order.claim, journal)
 
     def work() -> None:
         if job.study is not None:
@@ -152,7 +158,22 @@ def execute(order: Order) -> None:
             report=watch.report, check_cancelled=watch.check, preview=watch.tell, run=order.run,
         )  # fmt: skip
 
-    store.finish_job(order.job_id, order.claim, *_outcome(work))
+    with joblog.listening(journal):
+        state, error = _outcome(work)
+    journal.say(state.value if error is None else f"{state.value}: {error}", "step" if error is None else "error")
+    store.finish_job(order.job_id, order.claim, state, error, journal.to_json())
+
+
+def _journal(job: Job, store: Store) -> Journal:
+    """Begun, or gone on with where the worker that had the job before is gone."""
+    here = f"in process {os.getpid()} on {platform.node()}"
+    if job.attempts <= 1:
+        journal = Journal()
+        journal.say(f"begun {here}")
+    else:
+        journal = Journal(joblog.log_of(store.database, job.job_id))
+        journal.say(f"attempt {job.attempts}, since the process before was stopped or died; {here}", "warning")
+    return journal
 
 
 def _outcome(work: Callable[[], object]) -> tuple[JobState, str | None]:
@@ -169,7 +190,7 @@ def _outcome(work: Callable[[], object]) -> tuple[JobState, str | None]:
     except Exception as error:
         _log.exception("a job failed in a way that nobody foresaw")
         text = f"Unexpected error: {type(error).__name__}: {error}"
-        return JobState.FAILED, f"{text}. Please report this; the terminal of the server shows where it happened."
+        return JobState.FAILED, f"{text}. Please report this with the job's log, which shows where it happened."
     return JobState.COMPLETE, None
 
 
@@ -181,15 +202,24 @@ def _open(place: Place) -> Store:
 class Watch:
     """Shows a job's progress every `REPORT_S` at most, and notices within `CHECK_S` that it was given up."""
 
-    def __init__(self, store: Store, job_id: str, claim: str) -> None:
+    def __init__(self, store: Store, job_id: str, claim: str, journal: Journal | None = None) -> None:
         self._store, self._job_id, self._claim = store, job_id, claim
-        self._reported_at = self._checked_at = 0.0
+        self._journal = journal or Journal()
+        self._reported_at = self._checked_at = self._logged_at = 0.0
 
     def report(self, fraction: float, message: str) -> None:
-        """Show the progress, unless that was done just now."""
+        """Show the progress, unless that was done just now; the journal has it anyway."""
+        self._journal.say(message)
         if time.monotonic() - self._reported_at >= REPORT_S:
-            self._store.set_progress(self._job_id, self._claim, fraction, message)
+            self._store.set_progress(self._job_id, self._claim, fraction, message, self._log())
             self._reported_at = time.monotonic()
+
+    def _log(self) -> str | None:
+        """What the journal says, now and then."""
+        if time.monotonic() - self._logged_at < LOG_S:
+            return None
+        self._logged_at = time.monotonic()
+        return self._journal.to_json()
 
     def tell(self, preview: Preview) -> None:
         """Show what is known before the job is through."""

@@ -27,3 +27,20 @@ def fresh_home(tmp_path, monkeypatch):
     (home / "data").symlink_to(shared)
     monkeypatch.setenv("COMPRESSION_HOME", str(home))
     return home
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_store(request, fresh_home, monkeypatch):
+    """An empty store over each kind of database there is."""
+    from compression import database
+    from compression.store import Store
+
+    monkeypatch.delenv("COMPRESSION_DATABASE", raising=False)
+    if request.param == "sqlite":
+        return Store()
+    url = os.environ.get("COMPRESSION_TEST_POSTGRES")
+    if not url:
+        pytest.skip("COMPRESSION_TEST_POSTGRES is not set to the URL of an empty PostgreSQL database")
+    store = Store(url)
+    database.METADATA.drop_all(store.database._engine())
+    return store

@@ -160,6 +160,51 @@ class TestEngine:
         assert not any(state(engine, job).is_final for job in sweep)
         assert len([job for job in sweep if state(engine, job) is JobState.RUNNING]) == nannies.worker_count()
 
+    def test_who_works_on_what_is_known(self, engine, group):
+        expected = all_workers(engine)
+        (job,) = engine.submit([new(SLOW)], group=group)
+        running(engine, [job])
+
+        def known():
+            members = engine.crew().members
+            busy = [one for one in members if one.job_ids == (job.job_id,)]
+            return len(members) == expected and len(busy) == 1 and all(one.pid for one in members)
+
+        wait_for(known, "all workers to be known")
+        crew = engine.crew()
+        assert crew.is_embedded
+        assert crew.address == engine._cluster._client.scheduler.address
+        assert [one.takes_background for one in crew.members] == [False] + [True] * (expected - 1)
+        (busy,) = [one for one in crew.members if one.job_ids]
+        assert not busy.takes_background
+        for one in crew.members:
+            assert psutil.Process(one.pid).memory_info().rss == pytest.approx(one.memory_bytes, rel=0.5)
+            assert one.memory_limit_bytes >= 2**30
+
+    def test_nobody_looks_at_workers_that_nobody_asks_for(self, engine, group, monkeypatch):
+        all_workers(engine)
+        looked = []
+        monkeypatch.setattr(jobs, "WATCHED_S", 0)
+        engine.crew()
+        time.sleep(1.5)
+        monkeypatch.setattr(cluster.Cluster, "crew", lambda self: looked.append(1))
+        finished(engine, engine.submit([new()], group=group))
+        assert looked == []
+
+    def test_a_failed_job_is_tried_again_for_the_same_group(self, engine, group):
+        (failed,) = finished(engine, engine.submit([new(FAILING)], group=group, background=True))
+        again = engine.retry(failed)
+        assert (again.recipe, again.group, again.background) == (failed.recipe, group, False)
+        assert again.job_id != failed.job_id
+        assert finished(engine, [again])[0].state is JobState.FAILED
+
+    def test_everything_can_be_cancelled_at_once(self, engine, group):
+        submitted = engine.submit([new(SLOW) for _ in range(3)], group=group)
+        swept = engine.submit([new(SLOW) for _ in range(3)], group="sweep", background=True)
+        running(engine, submitted[:1])
+        engine.cancel_all()
+        assert {job.state for job in finished(engine, [*submitted, *swept])} == {JobState.CANCELLED}
+
     def test_what_is_measured_ahead_comes_before_the_sweep(self, engine, group):
         all_workers(engine)
         sweep = engine.submit([new(SLOW) for _ in range(nannies.worker_count())], group="sweep", background=True)
@@ -377,6 +422,8 @@ def test_an_existing_cluster_can_be_used(home, tmp_path, monkeypatch):
     submitted = engine.submit([new()], group="g") + engine.submit([new()], group="sweep", background=True)
     assert [job.state for job in finished(engine, submitted)] == [JobState.COMPLETE] * 2
     assert engine.store.machine_ids == (machine.machine_id(),)
+    wait_for(lambda: [one.pid for one in engine.crew().members if one.pid], "the worker's own words")
+    assert (engine.crew().is_embedded, engine.crew().address) == (False, os.environ["COMPRESSION_SCHEDULER"])
     engine.close()
     remote.stdin.close()
     remote.wait(PATIENCE_S)

@@ -14,6 +14,7 @@ PAGE_SIDE = (
     "plots", "drawing", "axes", "limits", "pipeline", "step_chart", "track_record",
     "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
+    "activity", "crew", "deletion", "disk", "history", "joblog",
 )  # fmt: skip
 
 

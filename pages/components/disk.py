@@ -1,0 +1,82 @@
+"""The room that everything takes, where it lies, and what nobody needs any more."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import deletion, disk, jobs, wording
+from compression.deletion import Orphans
+from compression.disk import Place
+from compression.errors import CompressionError
+from pages.components import notices
+
+_FOUND, _CLEANED = "disk_orphans", "disk_cleaned"
+
+
+def show() -> None:
+    """Sizes and places, and the clean-up."""
+    try:
+        seen = disk.usage(jobs.get_engine().store)
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    free = f" · {wording.size(seen.free_bytes)} free on this disk" if seen.free_bytes is not None else ""
+    st.markdown(
+        f"**{wording.size(seen.n_bytes)}** in all{free}",
+        help="COMPRESSION_HOME sets another folder, COMPRESSION_DATABASE another database.",
+    )
+    for start in range(0, len(seen.places), 2):
+        for column, place in zip(st.columns(2, gap="small"), seen.places[start : start + 2], strict=False):
+            with column:
+                _place(place)
+    _leftovers()
+
+
+def _place(place: Place) -> None:
+    files = f" · {place.files:,} file{'' if place.files == 1 else 's'}" if place.files else ""
+    with st.container(border=True, height="stretch", key=f"disk_{place.name.lower().replace(' ', '_')}"):
+        st.markdown(f"**{place.name}** · {wording.size(place.n_bytes)}{files}")
+        st.code(place.path, language=None, wrap_lines=True)
+        st.caption(place.about)
+
+
+def _leftovers() -> None:
+    st.markdown(
+        "**Leftovers**",
+        help="Files that no result names, and answers about results that are gone. A crash can leave some behind. "
+        "Files of the last hour are never touched: a measurement may be about to use them.",
+    )
+    if cleaned := st.session_state.pop(_CLEANED, None):
+        st.success(cleaned, icon=":material/check:")
+    found: Orphans | None = st.session_state.get(_FOUND)
+    with st.container(horizontal=True, vertical_alignment="center", key="disk_leftovers"):
+        st.button("Look for leftovers", icon=":material/search:", key="disk_look", on_click=_look)
+        if found is not None:
+            st.markdown(in_words(found) if not found.is_empty else "There are none.")
+            if not found.is_empty:
+                st.button("Remove them", icon=":material/delete:", key="disk_clean", on_click=_clean)
+    if problem := st.session_state.pop("disk_problem", None):
+        st.error(problem, icon=":material/error:")
+
+
+def in_words(found: Orphans) -> str:
+    """What there is to clean up, on one line."""
+    answers = f", {found.answers:,} answers about results that are gone" if found.answers else ""
+    return f"**{len(found.files):,} files, {wording.size(found.file_bytes)}**{answers}: nothing needs them."
+
+
+def _look() -> None:
+    try:
+        st.session_state[_FOUND] = deletion.orphans(jobs.get_engine().store)
+    except CompressionError as error:
+        st.session_state["disk_problem"] = str(error)
+
+
+def _clean() -> None:
+    try:
+        gone = deletion.clean_up(jobs.get_engine().store)
+    except CompressionError as error:
+        st.session_state["disk_problem"] = str(error)
+        return
+    st.session_state.pop(_FOUND, None)
+    st.session_state[_CLEANED] = f"{len(gone.files):,} files removed, {wording.size(gone.file_bytes)} freed."
