@@ -13,12 +13,14 @@ from PIL import Image
 from compression import host
 from pages.components import preload
 
-HOME, EXPLORE = "Home", "Explore"
+HOME, EXPLORE, COMPARE, PRESENT = "Home", "Explore", "Compare", "Present"
 _SHOWN, _DRAWN = "page_shown", "page_drawn"
 
 PAGES = (
     ("app.py", HOME, ":material/home:"),
     ("pages/explore.py", EXPLORE, ":material/tune:"),
+    ("pages/compare.py", COMPARE, ":material/compare_arrows:"),
+    ("pages/present.py", PRESENT, ":material/slideshow:"),
 )
 """Streamlit finds the pages by itself; its own menu would name them after their files."""
 
