@@ -26,6 +26,8 @@ CLASS_ROW = 44
 _CLEAR_ORANGE, _CLEAR_BLUE = "rgba(217,130,0,0)", "rgba(43,131,196,0)"
 _LEAST_TOP = 0.05
 """Share of a class's images from which on a mistake has the strongest colour, at least."""
+_LEAST_CHANGE = 0.02
+"""The same for a change."""
 
 
 def mistakes(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -74,7 +76,7 @@ def draw_harm(
         ]
         for row in range(len(names))
     ]
-    most = max(top, _LEAST_TOP)
+    most = max(top, _LEAST_CHANGE)
     scale = [[0, BLUE], [0.5, _CLEAR_BLUE], [0.5, _CLEAR_ORANGE], [1, ORANGE]]
     return _matrix(harm(matrix, reference), words, hover, names, span=(-most, most), scale=scale)
 

@@ -42,7 +42,7 @@ def _show_words(contest: Contest, answers: Mapping[str, Answers], names: Sequenc
         words = f"**Worst class: {names[worst.index]}**, {comparison_plots.recall_words(worst)} recognized."
         if contender is not contest.reference:
             words += f" {_largest_loss(answers[contender.letter], answers['A'], names)}"
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             st.html(badge(contender), width="content")
             st.markdown(words, width="stretch")
 
@@ -91,7 +91,7 @@ def _show_matrix(
     contest: Contest, answers: Mapping[str, Answers], names: Sequence[str], contender: Contender, *, changes: bool
 ) -> None:
     matrices = {letter: classes.confusion(found) for letter, found in answers.items()}
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
         st.html(badge(contender), width="content")
         st.caption(contest.name(contender), width="stretch")
     if changes:

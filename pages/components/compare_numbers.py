@@ -20,7 +20,7 @@ _SIGNS: dict[Tone, tuple[str, str]] = {
 }
 _TABLE = "width:100%;border-collapse:collapse;font-size:.9rem;line-height:1.35;table-layout:fixed"
 _HEAD = "text-align:left;vertical-align:top;padding:.4rem .9rem .5rem 0;font-weight:600"
-_TITLES, _COLUMN = 11, 11
+_TITLES, _COLUMN = 8.5, 10.5
 """Widths in rem: of the measures' names, and of a result's column at least; narrow screens scroll sideways."""
 _CELL = "vertical-align:top;padding:.45rem .9rem .45rem 0;border-top:1px solid #8884"
 _SMALL = "opacity:.7;font-size:.8rem"
