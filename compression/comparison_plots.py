@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -188,8 +189,13 @@ def recall_words(recall: Recall) -> str:
     return f"{wording.percent(recall.share, decimals)} % ({low}–{high}) of {recall.total:,}"
 
 
-def draw_curves(found: Sequence[Contender], results: Sequence[Result], axis: Axis) -> Figure:
-    """All measured points faintly, and on them the chosen ones with their letters; accuracies around those."""
+def draw_curves(
+    found: Sequence[Contender], results: Sequence[Result], axis: Axis, labels: Mapping[str, str] = MappingProxyType({})
+) -> Figure:
+    """All measured points faintly, and on them the chosen ones with their letters; accuracies around those.
+
+    `labels` says what stands there instead of a letter.
+    """
     points = {result.recipe_id: point_of(result, _reference_ms(result, results)) for result in results}
     marked = {contender.result.recipe_id: points[contender.result.recipe_id] for contender in found}
     baseline = points.get(Recipe.model_validate(found[0].result.recipe).baseline().recipe_id)
@@ -201,7 +207,7 @@ def draw_curves(found: Sequence[Contender], results: Sequence[Result], axis: Axi
     front = plots.draw(whole, axis, ranges)["data"][0]
     faint = {**figure["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
     faint |= {"error_x": None, "error_y": None}
-    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], axis) for contender in found]
+    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], axis, labels) for contender in found]
     return {**figure, "data": [front, faint, *marks]}
 
 
@@ -221,20 +227,21 @@ def _reference_ms(result: Result, results: Sequence[Result]) -> float:
     return result.baseline.latency_p50_ms
 
 
-def _chosen_trace(contender: Contender, point: Point, axis: Axis) -> Trace:
+def _chosen_trace(contender: Contender, point: Point, axis: Axis, labels: Mapping[str, str]) -> Trace:
+    label = labels.get(contender.letter, contender.letter)
     x = point.stored_bytes / 1000 if axis == "size" else point.latency_ms
     star = contender.is_baseline
     trace: Trace = {
         "type": "scatter",
         "mode": "markers+text",
-        "name": contender.letter,
+        "name": label,
         "x": [x],
         "y": [100 * point.accuracy],
         "customdata": [point.recipe_id],
-        "text": [contender.letter],
+        "text": [label],
         "textposition": _CORNERS[contender.letter],
         "textfont": {"color": contender.colour, "size": 16, "weight": 700},
-        "hovertext": [f"<b>{contender.letter}</b> {point.hover}"],
+        "hovertext": [f"<b>{label}</b> {point.hover}"],
         "hoverinfo": "text",
         "cliponaxis": False,
         "marker": {

@@ -58,16 +58,23 @@ class Contest:
 def hold(results: Sequence[Result]) -> Contest:
     """Ask what each result answers; a bar shows how far that is."""
     found = comparison.contenders(results)
-    studies = [OutcomeStudy(recipe=Recipe.model_validate(contender.result.recipe)) for contender in found]
-    outcomes = inquiry.ask_all(studies, Outcomes, key="outcomes")
-    if outcomes is None:
+    answers = ask_answers([Recipe.model_validate(result.recipe) for result in results], key="outcomes")
+    if answers is None:
         return Contest(found, None)
-    pairs = zip(found, outcomes, strict=True)
-    return Contest(found, {contender.letter: _answers(contender.result, outcome) for contender, outcome in pairs})
+    return Contest(found, {contender.letter: answer for contender, answer in zip(found, answers, strict=True)})
 
 
-def _answers(result: Result, outcome: Outcomes) -> Answers:
-    name = result.artifacts.get("predictions")
+def ask_answers(recipes: Sequence[Recipe], *, key: str) -> list[Answers] | None:
+    """What the networks of these recipes answer; None until that is found out, which a bar shows."""
+    outcomes = inquiry.ask_all([OutcomeStudy(recipe=recipe) for recipe in recipes], Outcomes, key=key)
+    if outcomes is None:
+        return None
+    return [_answers(recipe, outcome) for recipe, outcome in zip(recipes, outcomes, strict=True)]
+
+
+def _answers(recipe: Recipe, outcome: Outcomes) -> Answers:
+    result = jobs.get_engine().store.result(recipe)
+    name = result.artifacts.get("predictions") if result else None
     return classes.answers(outcome.probabilities, outcome.labels, _predictions(name) if name else None)
 
 
