@@ -197,7 +197,8 @@ class Meaning:
 
 def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
     """What the measured numbers mean under these assumptions."""
-    count, flash = wording.count(assumed.inferences), wording.size(assumed.flash_mb * _MEGA)
+    count = f"{assumed.inferences:,.0f}"
+    unclear = "" if result.latency_ratio_high < 1 or result.latency_ratio_low > 1 else "; no measurable difference"
     place = "the cache" if assumed.memory == "cache" else "DRAM"
 
     def line(title: str, words: Callable[[Measures], str], how: str, *, is_model: bool = False) -> Meaning:
@@ -210,14 +211,14 @@ def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
             f"the stored file at {assumed.mbits:g} Mbit/s, transfer alone",
         ),
         line(
-            f"How many fit in {flash} of flash",
+            f"How many fit in {assumed.flash_mb:g} MB of flash",
             lambda one: f"{fitting(one, assumed):,}",
             "stored files with nothing else beside them; a network is decoded before it runs",
         ),
         line(
             f"Computing {count} inferences",
             lambda one: f"{seconds_words(cpu_seconds(one, assumed))}, {money(cpu_cost(one, assumed))}",
-            f"one core like this machine's, one image after the other, at ${assumed.hour_price:g} an hour",
+            f"one core like this machine's, one image after the other, at ${assumed.hour_price:g} an hour{unclear}",
         ),
         line(
             f"Energy of {count} inferences",
@@ -326,10 +327,12 @@ def _worst_risk(answers: Answers, before: Answers, names: Sequence[str]) -> Risk
     if most.difference.difference < 0:
         sure = "measurable" if most.p_value < 0.05 else "may be chance"
         digits = wording.decimals_for(len(answers.labels))
-        lost = f" {names[most.index]} lost most: {wording.points(most.difference.difference, digits)} points ({sure})."
+        lost = (
+            f" “{names[most.index]}” lost most: {wording.points(most.difference.difference, digits)} points ({sure})."
+        )
     return Risk(
         "Weakest class",
-        f"{names[worst.index]}: {wording.percent(worst.share)} %",
+        f"“{names[worst.index]}”: {wording.percent(worst.share)} %",
         f"Recognized: {recall_words(worst)}; before {wording.percent(old.share)} %.{lost}",
     )
 
@@ -338,7 +341,7 @@ def _changed_words(answers: Answers, before: Answers) -> str:
     broken = int((before.right & ~answers.right).sum())
     fixed = int((~before.right & answers.right).sum())
     return (
-        f"Test images with another answer than before: {broken:,} right ones became wrong, {fixed:,} wrong ones right."
+        f"Test images with another answer than before: {broken:,} turned from right to wrong, {fixed:,} the other way."
     )
 
 

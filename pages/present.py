@@ -9,8 +9,6 @@ from pages.components import menu
 menu.frame(menu.PRESENT, reads_link=True)
 
 from compression import presentation  # noqa: E402  (only now, see `menu`)
-from compression.classes import Answers  # noqa: E402
-from compression.recipe import Recipe  # noqa: E402
 from compression.result import Result  # noqa: E402
 from pages.components import (  # noqa: E402
     assume,
@@ -23,29 +21,30 @@ from pages.components import (  # noqa: E402
 )
 
 
-def answers_of(recipe: Recipe) -> tuple[Answers, Answers] | None:
-    """What the result and the original answer to each test image, as soon as that is known."""
-    found = contest.ask_answers([recipe, recipe.baseline()], key="present")
-    return (found[0], found[1]) if found else None
-
-
-def draw(result: Result, results: dict[str, Result], answers: tuple[Answers, Answers] | None) -> None:
+def draw(picked: pick.Picked, result: Result) -> None:
     """The page from top to bottom."""
+    recipe = picked.recipe
+    known = contest.ask_answers([recipe, recipe.baseline()], key="present")
+    if not full:
+        with st.container(horizontal=True, horizontal_alignment="right", key="present_enter"):
+            full_screen.button(full)
     stage.show_head(result)
     stage.show_numbers(result)
-    left, right = st.columns([3, 3], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
-        stage.show_chart(result, results)
+        stage.show_chart(result, picked.results)
     with right:
         stage.show_meaning(result, assumed)
-    names = contest.class_names(picked.recipe.model, answers[0].n_classes) if answers else ()
-    risks = presentation.risks(result, *(answers or ()), names=names)
+    risks = presentation.risks(result)
+    if known is not None:
+        names = contest.class_names(recipe.model, known[0].n_classes)
+        risks = presentation.risks(result, known[0], known[1], names)
     stage.show_risk(risks, result)
-    with st.container(key="present_controls"):
-        assume.controls(assumed)
-        if not full:
-            export.show(export.Export(result, results, assumed, risks))
-    full_screen.button(full)
+    if full:
+        full_screen.button(full)
+        return
+    assume.controls(assumed)
+    export.show(export.Export(result, picked.results, assumed, risks))
 
 
 assumed, full = assume.current(), full_screen.is_on()
@@ -55,9 +54,9 @@ if full:
 with st.container(key="present_choice"):
     picked = pick.one(also)
     assume.show_problem()
-if picked is not None:
-    known = answers_of(picked.recipe)
-    if picked.recipe.is_baseline:
-        present_start.show(picked.recipe.model, picked.results)
-    elif picked.result is not None:
-        draw(picked.result, dict(picked.results), known)
+if picked is not None and picked.recipe.is_baseline:
+    present_start.show(picked.recipe.model, picked.results)
+elif picked is not None and picked.result is not None:
+    draw(picked, picked.result)
+elif picked is not None:
+    contest.ask_answers([picked.recipe, picked.recipe.baseline()], key="present")  # which has it measured

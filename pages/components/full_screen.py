@@ -20,10 +20,8 @@ _button = st.components.v2.component(
 )
 _STYLE = """
 <style>
-.st-key-menu, .st-key-present_choice, .st-key-present_controls, [data-testid="stHeader"] { display: none; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-menu, > .st-key-present_choice, > .st-key-present_controls) {
-  display: none;
-}
+.st-key-menu, .st-key-present_choice, [data-testid="stHeader"] { display: none; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-menu, > .st-key-present_choice) { display: none; }
 .block-container { max-width: 1400px; padding-top: 2.5rem; }
 </style>
 """
