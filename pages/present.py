@@ -21,6 +21,9 @@ from pages.components import (  # noqa: E402
 )
 
 
+AWAITED = "present_awaited"
+
+
 def draw(picked: pick.Picked, result: Result) -> None:
     """The page from top to bottom."""
     recipe = picked.recipe
@@ -58,5 +61,9 @@ if picked is not None and picked.recipe.is_baseline:
     present_start.show(picked.recipe.model, picked.results)
 elif picked is not None and picked.result is not None:
     draw(picked, picked.result)
-elif picked is not None:
-    contest.ask_answers([picked.recipe, picked.recipe.baseline()], key="present")  # which has it measured
+elif picked is not None and contest.ask_answers([picked.recipe, picked.recipe.baseline()], key="present"):
+    if st.session_state.get(AWAITED) == picked.recipe:
+        st.error("Its measurement is gone from the store. Open it on Explore to measure it again.")
+    else:
+        st.session_state[AWAITED] = picked.recipe
+        st.rerun()  # it was measured meanwhile, to be asked
