@@ -20,7 +20,6 @@ from pages.components import (  # noqa: E402
     stage,
 )
 
-
 AWAITED = "present_awaited"
 
 
