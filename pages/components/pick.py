@@ -57,7 +57,10 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
     state.write_link(view, also)
     notices.show_link(view)
     words = _words_of(view.recipe, results)
-    state.place(_RESULT, view.recipe.recipe_id)
+    # Another control once it is measured: its label is another one then, and a browser that knows options by their
+    # labels would choose the first instead.
+    key = _RESULT if view.recipe.recipe_id in results else f"{_RESULT}_waiting"
+    state.place(key, view.recipe.recipe_id)
     left, right = st.columns([1, 3], gap="medium")
     with left:
         model_card.choose(view)
@@ -66,17 +69,18 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
             "Setting",
             list(words),
             format_func=lambda name: words.get(name, name),
-            key=_RESULT,
+            key=key,
             help=f"Measured settings of this model, smallest stored file first.{_left_out(words, results)}",
             on_change=_chosen,
+            args=(key,),
         )
     return Picked(view.recipe, results)
 
 
-def _chosen() -> None:
+def _chosen(key: str) -> None:
     """The view follows, here and on Explore."""
     view = state.current()
-    result = measured(view.model).get(st.session_state[_RESULT])
+    result = measured(view.model).get(st.session_state[key])
     if result is not None:
         state.show(view_of(Recipe.model_validate(result.recipe), view.settings.budget, view.curves))
 

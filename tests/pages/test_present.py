@@ -115,8 +115,14 @@ def test_a_link_that_is_not_measured_is_measured(present, engine):
     page = present(BITS)
     assert {study.recipe for study in engine.inquired} == {BITS, BASELINE}
     assert any("Asking the network" in words for words in progress(page))
+    before = next(box for box in page.selectbox if box.label == "Setting")
     engine.release()
-    assert "Worth it" in everything(rerun(page))
+    page = rerun(page)
+    assert "Worth it" in everything(page)
+    after = next(box for box in page.selectbox if box.label == "Setting")
+    assert before.options[0].endswith("not measured")
+    assert before.key != after.key  # else a browser takes its first option for the one that is called otherwise now
+    assert after.value == BITS.recipe_id
 
 
 def test_assumptions_change_what_it_means_and_are_in_the_address(present, engine):
