@@ -269,7 +269,9 @@ class FakeEngine:
         return self._add(job, JobState.WAITING if self.held else JobState.COMPLETE)
 
     def answer(self, study) -> None:
-        """What `answers` (a function of the study) makes up."""
+        """What `answers` (a function of the study) makes up. Its recipe and the baseline are measured first."""
+        for recipe in (study.recipe.baseline(), study.recipe):
+            self.store.by_id.setdefault(recipe.recipe_id, fabricate(recipe))
         self.store.add_answer(study, self.answers(study).model_dump_json().encode())
 
     def cancel(self, group: str) -> None:

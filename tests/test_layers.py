@@ -15,6 +15,7 @@ PAGE_SIDE = (
     "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
     "activity", "crew", "deletion", "disk", "history", "joblog",
+    "classes", "comparison", "comparison_plots", "presentation", "report", "bundle", "chart_files",
 )  # fmt: skip
 
 

@@ -11,8 +11,9 @@ from pydantic import Field, TypeAdapter
 
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
 from compression.studies.study import Answer, Study
+from compression.studies.verification import VerificationStudy
 
-AnyStudy = Annotated[OutcomeStudy | PictureStudy, Field(discriminator="kind")]
+AnyStudy = Annotated[OutcomeStudy | PictureStudy | VerificationStudy, Field(discriminator="kind")]
 
 _ADAPTER: TypeAdapter[Study] = TypeAdapter(AnyStudy)
 

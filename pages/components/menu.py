@@ -13,12 +13,18 @@ from PIL import Image
 from compression import host
 from pages.components import preload
 
-HOME, EXPLORE, JOBS = "Home", "Explore", "Jobs"
+HOME, EXPLORE, INSPECT, COMPARE, LEARN, PRESENT, JOBS = (
+    "Home", "Explore", "Inspect", "Compare", "Learn", "Present", "Jobs",
+)  # fmt: skip
 _SHOWN, _DRAWN = "page_shown", "page_drawn"
 
 PAGES = (
     ("app.py", HOME, ":material/home:"),
     ("pages/explore.py", EXPLORE, ":material/tune:"),
+    ("pages/inspect.py", INSPECT, ":material/frame_inspect:"),
+    ("pages/compare.py", COMPARE, ":material/compare_arrows:"),
+    ("pages/learn.py", LEARN, ":material/school:"),
+    ("pages/present.py", PRESENT, ":material/co_present:"),
     ("pages/jobs.py", JOBS, ":material/list_alt:"),
 )
 """Streamlit finds the pages by itself; its own menu would name them after their files."""

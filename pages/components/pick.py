@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import streamlit as st
 
@@ -23,6 +24,7 @@ MAX_OFFERED = 400
 
 _RESULT = state.SETTING + "result"
 _SEVERAL, _SEVERAL_KEY, _PROBLEM = "picked_several", "picked_several_widget", "picked_problem"
+_TURN, _SIGNS = "picked_several_turn", "picked_several_signs"
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class Picked:
         return self.results.get(self.recipe.recipe_id)
 
 
-def one() -> Picked | None:
+def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
     """Choose a model and one of its measured settings; the address says which. None where the store fails (said).
+
+    `also` is what else the address says: the page's own parameters.
 
     The choice is the dashboard's one current setting: Explore shows it too, and what was chosen there is shown here.
     The setting need not be measured, when it comes from a link or from Explore.
@@ -50,10 +54,13 @@ def one() -> Picked | None:
     except CompressionError as error:
         notices.show_error(error)
         return None
-    state.write_link(view)
+    state.write_link(view, also)
     notices.show_link(view)
     words = _words_of(view.recipe, results)
-    state.place(_RESULT, view.recipe.recipe_id)
+    # Another control once it is measured: its label is another one then, and a browser that knows options by their
+    # labels would choose the first instead.
+    key = _RESULT if view.recipe.recipe_id in results else f"{_RESULT}_waiting"
+    state.place(key, view.recipe.recipe_id)
     left, right = st.columns([1, 3], gap="medium")
     with left:
         model_card.choose(view)
@@ -62,26 +69,27 @@ def one() -> Picked | None:
             "Setting",
             list(words),
             format_func=lambda name: words.get(name, name),
-            key=_RESULT,
+            key=key,
             help=f"Measured settings of this model, smallest stored file first.{_left_out(words, results)}",
             on_change=_chosen,
+            args=(key,),
         )
     return Picked(view.recipe, results)
 
 
-def _chosen() -> None:
+def _chosen(key: str) -> None:
     """The view follows, here and on Explore."""
     view = state.current()
-    result = measured(view.model).get(st.session_state[_RESULT])
+    result = measured(view.model).get(st.session_state[key])
     if result is not None:
         state.show(view_of(Recipe.model_validate(result.recipe), view))
 
 
-def several(at_most: int = 4) -> tuple[Result, ...]:
+def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...]:
     """Choose measured settings, of one model or of several on the same data; the address says which.
 
     Comes with the baseline and the current setting. Returns those that are measured, in the order chosen; what is not
-    is being measured, which is shown.
+    is being measured, which is shown. `also` is what else the address says: the page's own parameters.
     """
     if "recipes" in st.query_params and not menu.has_arrived():
         _open_link(st.query_params["recipes"], at_most)
@@ -102,21 +110,24 @@ def several(at_most: int = 4) -> tuple[Result, ...]:
         for name, recipe in by_id.items()
         if name not in known
     }
-    state.place(_SEVERAL_KEY, [name for name in by_id if name in words])
+    key = _several_key((*(recipe.recipe_id for recipe in waiting), *_models_of(known)))
+    if key not in st.session_state:
+        st.session_state[key] = [name for name in by_id if name in words]
     st.multiselect(
         f"Settings to compare (up to {at_most})",
         list(words),
         format_func=lambda name: words.get(name, name),
-        key=_SEVERAL_KEY,
+        key=key,
         max_selections=at_most,
         placeholder="Choose measured settings",
         help=f"Measured settings of all models on the same images.{_left_out(words, known)}",
         on_change=_several_chosen,
-        args=(by_id, known),
+        args=(key, by_id, known),
     )
     link = json.dumps([json.loads(recipe.to_short_json()) for recipe in chosen], separators=(",", ":"))
-    if chosen and st.query_params.to_dict() != {"recipes": link}:
-        st.query_params.from_dict({"recipes": link})
+    parameters = ({"recipes": link} if chosen else {}) | dict(also)
+    if st.query_params.to_dict() != parameters:
+        st.query_params.from_dict(parameters)
     if waiting:
         st.fragment(run_every=0.7)(_wait)(waiting)
     return tuple(known[name] for name in by_id if name in known)
@@ -126,7 +137,29 @@ def choose_several(recipes: Sequence[Recipe]) -> None:
     """Put these settings side by side; only before `several` is drawn, or in a callback."""
     st.session_state[_SEVERAL] = tuple(dict.fromkeys(recipes))
     st.session_state.pop(_PROBLEM, None)
-    state.move_control(_SEVERAL_KEY)
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+
+
+def wanted() -> tuple[Recipe, ...]:
+    """What `several` was last asked for, measured or not."""
+    found: tuple[Recipe, ...] = st.session_state.get(_SEVERAL, ())
+    return found
+
+
+def _several_key(signs: tuple[str, ...]) -> str:
+    """The control's key: another one when its labels change, which depend on `signs`, or what is chosen from outside.
+
+    A browser knows options by their labels, and takes away one that is called otherwise now, such as a setting that
+    was measured meanwhile.
+    """
+    if st.session_state.get(_SIGNS) != signs:
+        st.session_state[_SIGNS] = signs
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    return f"{_SEVERAL_KEY}_{st.session_state[_TURN]}"
+
+
+def _models_of(results: Mapping[str, Result]) -> list[str]:
+    return sorted({str(result.recipe["model"]) for result in results.values()})
 
 
 def measured(model: str) -> dict[str, Result]:
@@ -152,8 +185,8 @@ def _usual() -> tuple[Recipe, ...]:
     return tuple(dict.fromkeys((recipe.baseline(), recipe)))
 
 
-def _several_chosen(before: Mapping[str, Recipe], known: Mapping[str, Result]) -> None:
-    names = [name for name in st.session_state[_SEVERAL_KEY] if name in before or name in known]
+def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, Result]) -> None:
+    names = [name for name in st.session_state[key] if name in before or name in known]
     st.session_state[_SEVERAL] = tuple(
         before[name] if name in before else Recipe.model_validate(known[name].recipe) for name in names
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
@@ -105,9 +107,9 @@ def move(field: str, value: Any) -> None:  # noqa: ANN401  (fields of Settings d
     st.session_state.pop(_PROBLEM, None)  # a link's problem is no longer news
 
 
-def write_link(view: View) -> None:
-    """Write the view into the URL."""
-    parameters = parameters_of(view)
+def write_link(view: View, also: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write the view into the URL, and what else the page has to say."""
+    parameters = parameters_of(view) | dict(also)
     if st.query_params.to_dict() != parameters:
         st.query_params.from_dict(parameters)
 

@@ -1,0 +1,47 @@
+"""Where the chosen results lie among everything that is measured."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import comparison_plots
+from compression.plots import Axis
+from compression.recipe import Recipe
+from compression.result import Result
+from pages.components import chart_view, pick
+from pages.components.contest import Contest
+
+AT_MOST = 4
+
+
+def show(contest: Contest) -> None:
+    """Both charts; a click on a point adds it."""
+    models = dict.fromkeys(contender.model for contender in contest.contenders)
+    results = [result for model in models for result in pick.measured(model).values()]
+    axes: tuple[Axis, Axis] = ("size", "latency")
+    for column, axis in zip(st.columns(2, gap="small"), axes, strict=True):
+        with column:
+            chart_view.show(
+                comparison_plots.draw_curves(contest.contenders, results, axis),
+                key=f"compare_{axis}",
+                alt=f"Accuracy against {axis}: {len(contest.contenders)} chosen of {len(results)} measured settings",
+                on_click=lambda recipe_id: _add(recipe_id, contest, results),
+            )
+    full = len(contest.contenders) >= AT_MOST
+    what = "takes the last one's place" if full else "is compared too"
+    st.caption(
+        f"Grey: other measured settings; dotted: those that nothing beats. Click one and it {what}; drag the chart to "
+        "see more. Bars are 95 % "
+        "intervals. Latency is the ratio to the baseline times the baseline's median, so that points measured in busy "
+        "and in quiet moments stand in the right order."
+    )
+
+
+def _add(recipe_id: str, contest: Contest, results: list[Result]) -> None:
+    """Put the clicked setting beside the others."""
+    chosen = [contender.result for contender in contest.contenders]
+    clicked = next((result for result in results if result.recipe_id == recipe_id), None)
+    if clicked is None or recipe_id in {result.recipe_id for result in chosen}:
+        return
+    kept = [*chosen[: AT_MOST - 1], clicked]
+    pick.choose_several([Recipe.model_validate(result.recipe) for result in kept])

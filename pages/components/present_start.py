@@ -1,0 +1,41 @@
+"""What a presentation says before there is something to present."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from compression import presentation, wording
+from compression.links import view_of
+from compression.plots import setting_in_words
+from compression.recipe import Recipe, make_recipe
+from compression.result import Result
+from pages.components import state
+
+
+def show(model: str, results: Mapping[str, Result]) -> None:
+    """The original is chosen: offer the best that is measured, or something to measure."""
+    st.info(
+        "**This is the original: nothing is compressed yet.** Choose a compressed setting above, and this page says "
+        "what it brings, what it means and what the risk is.",
+        icon=":material/slideshow:",
+    )
+    best = presentation.best_of(results.values())
+    if best is not None:
+        words = f"{setting_in_words(best)} · {wording.size(best.stored_bytes)}"
+        st.button(
+            f"Present the smallest without a measurable loss: {words}", icon=":material/star:", key="present_best",
+            on_click=_show, args=(Recipe.model_validate(best.recipe),),
+        )  # fmt: skip
+    else:
+        recipe = make_recipe(model, [{"technique": "quantization", "weight_bits": 8}])
+        st.button(
+            "Measure 8-bit weights and present them", icon=":material/play_arrow:", key="present_first",
+            on_click=_show, args=(recipe,),
+        )  # fmt: skip
+    st.page_link("pages/explore.py", label="Find one on Explore", icon=":material/tune:")
+
+
+def _show(recipe: Recipe) -> None:
+    state.show(view_of(recipe))

@@ -1,0 +1,231 @@
+import json
+
+import numpy as np
+import pytest
+from fake_engine import fabricate
+from page_tools import ROOT, progress, rerun
+from streamlit.testing.v1 import AppTest
+
+from compression.errors import StorageFailed
+from compression.recipe import Recipe, make_recipe
+from compression.studies.outcomes import Outcomes, Pictures
+from pages.components import compare_images, compare_start
+
+MODEL = "lenet5-mnist5k"
+BASELINE = Recipe(model=MODEL)
+BITS = [make_recipe(MODEL, [{"technique": "quantization", "weight_bits": bits}]) for bits in (8, 4, 2)]
+N = 40
+LABELS = np.arange(N) % 10
+
+
+def answer(study):
+    """Right everywhere; each setting with steps is wrong on as many images as it has fewer bits than 8."""
+    if study.kind == "pictures":
+        return Pictures(images=np.full((len(study.indices), 1, 4, 4), 7, np.uint8), white=255)
+    predictions = LABELS.copy()
+    if study.recipe.steps:
+        wrong = 8 - study.recipe.steps[0].weight_bits
+        predictions[:wrong] = (predictions[:wrong] + 1) % 10
+    probabilities = np.full((N, 10), 0.01)
+    probabilities[np.arange(N), predictions] = 0.91
+    return Outcomes(probabilities=probabilities.astype(np.float16), labels=LABELS.astype(np.uint8))
+
+
+@pytest.fixture
+def compare(engine):
+    """Opens the page as a link with these recipes does."""
+    engine.answers = answer
+
+    def open_page(*recipes, raw=None, **parameters):
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page.switch_page("pages/compare.py")
+        if raw is not None or recipes:
+            page.query_params["recipes"] = raw or json.dumps([json.loads(r.to_short_json()) for r in recipes])
+        for key, value in parameters.items():
+            page.query_params[key] = value
+        return rerun(page)  # studies are begun by the first run, and answered at once
+
+    return open_page
+
+
+def measured(engine, *recipes):
+    for recipe in recipes:
+        engine.store.by_id[recipe.recipe_id] = fabricate(recipe, n_test=N)
+
+
+def everything(page):
+    elements = (*page.markdown, *page.caption, *page.info, *page.error, *page.warning)
+    return " ".join([*(str(e.value) for e in elements), *(e.proto.body for e in page.get("html"))])
+
+
+def in_url(page):
+    value = page.query_params["recipes"]
+    return [part["steps"] for part in json.loads(value[0] if isinstance(value, list) else value)]
+
+
+def test_alone_it_says_what_to_do_and_offers_comparisons(compare, engine):
+    page = compare()
+    rerun(page)
+    assert "Choose one more measured setting above" in everything(page)
+    page.button(key=f"compare_idea_{next(iter(compare_start.IDEAS))}").click()
+    page = rerun(page)
+    page = rerun(page)
+    assert "D instead of A" in everything(page)
+    assert [len(steps) for steps in in_url(page)] == [0, 1, 1, 1]
+
+
+def test_a_link_opens_its_comparison(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    page = compare(BASELINE, *BITS)
+    words = everything(page)
+    for part in ("B instead of A", "C instead of A", "D instead of A", "Stored file", "no measurable difference"):
+        assert part in words
+    assert in_url(page) == [[], *([json.loads(r.to_short_json())["steps"][0]] for r in BITS)]
+    assert not page.error
+
+
+def test_differences_are_those_on_the_same_images(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    words = everything(compare(BASELINE, BITS[2]))
+    assert "−15.0 points" in words  # 6 of 40, p = 2 ** -5
+    assert ">6</span>" in words.replace("white-space:nowrap", "")
+
+
+def test_what_is_not_measured_is_measured_first(compare, engine):
+    engine.held = True
+    page = compare(BASELINE, BITS[1])
+    assert "Being measured" in everything(page)
+    assert {job.recipe for job in engine.store.jobs()} == {BASELINE, BITS[1]}
+    engine.release()
+    page = rerun(page)
+    assert "B instead of A" in everything(page)
+    assert page.multiselect[0].value == [BASELINE.recipe_id, BITS[1].recipe_id]
+
+
+def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    engine.held = True
+    page = compare(BASELINE, BITS[0], part="Classes")
+    assert any("Asking the network" in words for words in progress(page))
+    assert "accuracy: no measurable difference" in everything(page)
+    assert "need every network's answer" in everything(page)
+    engine.release()
+    assert "Worst class" in everything(rerun(page))
+
+
+def test_a_failed_study_says_why_and_the_numbers_stay(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    engine.failing = "outcomes"
+    page = compare(BASELINE, BITS[0])
+    assert "outcomes went wrong" in everything(page)
+    assert "Stored file" in everything(page)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("{oops", "cannot be read as JSON"),
+        ("[]", "a list of one to 4 recipes"),
+        ('[{"model":"resnet9000","steps":[]}]', "There is no model"),
+    ],
+)
+def test_a_bad_link_says_what_is_wrong(compare, raw, words):
+    page = compare(raw=raw)
+    assert "This link cannot be opened" in everything(page)
+    assert words in everything(page)
+
+
+def test_a_broken_store_is_said(compare, engine, monkeypatch):
+    def broken(model):
+        raise StorageFailed("The database is locked. Close other programs.")
+
+    monkeypatch.setattr(engine.store, "results", broken)
+    assert "The database is locked" in everything(compare())
+
+
+def test_another_reference_goes_first(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    page = compare(BASELINE, BITS[0], BITS[1])
+    reference = next(box for box in page.selectbox if box.label.startswith("Compared with"))
+    reference.set_value(BITS[1].recipe_id)
+    page = rerun(page)
+    assert [step[0]["weight_bits"] if step else None for step in in_url(page)] == [4, None, 8]
+    assert "indirect" in everything(page)
+
+
+def test_classes_name_the_worst_and_the_largest_loss(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    words = everything(compare(BASELINE, BITS[2], part="Classes"))
+    assert "Worst class: 0" in words
+    assert "Against A *0* lost most: −25.0 points" in words
+    assert "may be chance" in words
+
+
+def test_changed_images_show_both_answers_with_probabilities(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    page = rerun(compare(BASELINE, BITS[2], part="Changed images"))
+    words = everything(page)
+    assert "**6** get another answer from B than from A" in words
+    assert words.count("<img") == 6
+    assert "data:image/png;base64," in words
+    assert "91.0 %" in words
+    (asked,) = [study for study in engine.inquired if study.kind == "pictures"]
+    assert asked.indices == (0, 1, 2, 3, 4, 5)
+    assert asked.recipe == BASELINE
+
+
+def test_changed_images_can_be_filtered_and_paged(compare, engine, monkeypatch):
+    monkeypatch.setattr(compare_images, "PER_PAGE", 4)
+    measured(engine, BASELINE, *BITS)
+    page = compare(BASELINE, BITS[2], part="Changed images")
+    assert everything(page).count("<img") == 4
+    next(button for button in page.button if button.label == "Next").click()
+    page = rerun(page)
+    assert everything(page).count("<img") == 2
+    assert "5 to 6 of 6" in everything(page)
+    page.selectbox(key="compare_class").set_value(3)
+    page = rerun(page)
+    assert everything(page).count("<img") == 1
+    page.multiselect(key="compare_kinds").set_value(["fixed"])
+    assert "No image is like that" in everything(rerun(page))
+
+
+def test_the_open_part_is_in_the_address(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    page = compare(BASELINE, BITS[2], part="Curves")
+    assert "Curves" in page.query_params["part"]
+    assert page.session_state["compare_part"] == "Curves"
+
+
+def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, engine, monkeypatch):
+    from pages.components import compare_curves, contest
+
+    measured(engine, BASELINE, *BITS)
+    results = [engine.store.by_id[recipe.recipe_id] for recipe in (BASELINE, *BITS)]
+    added = []
+    monkeypatch.setattr("pages.components.pick.choose_several", added.append)
+    made = lambda n: contest.Contest(contest.comparison.contenders(results[:n]), None)  # noqa: E731
+    compare_curves._add(results[2].recipe_id, made(2), results)
+    compare_curves._add(results[1].recipe_id, made(2), results)
+    compare_curves._add("no such point", made(2), results)
+    monkeypatch.setattr(compare_curves, "AT_MOST", 3)
+    compare_curves._add(results[3].recipe_id, made(3), results)
+    assert added == [[BASELINE, BITS[0], BITS[1]], [BASELINE, BITS[0], BITS[2]]]
+
+
+def test_numbers_can_be_downloaded(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    page = compare(BASELINE, BITS[0])
+    assert "These numbers (.csv)" in [button.proto.label for button in page.get("download_button")]
+
+
+def test_pictures_are_as_bright_as_their_data_set_says():
+    import base64
+    import io
+
+    from PIL import Image
+
+    pixels = np.array([[[0, 8], [16, 4]]], np.uint8)
+    uri = compare_images.data_uri(pixels.tobytes(), pixels.shape, 16)
+    picture = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+    assert np.asarray(picture).tolist() == [[0, 127], [255, 63]]

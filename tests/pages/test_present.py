@@ -1,0 +1,281 @@
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from fake_engine import fabricate
+from page_tools import ROOT, checked, progress, rerun
+from streamlit.testing.v1 import AppTest
+
+from compression import bundle, presentation
+from compression.errors import StorageFailed
+from compression.recipe import Recipe, make_recipe
+from compression.studies.outcomes import Outcomes
+from compression.studies.verification import Verification
+from pages.components import assume, export, full_screen
+
+MODEL = "lenet5-mnist5k"
+BITS = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}])
+BASELINE = BITS.baseline()
+N = 1000
+LABELS = (np.arange(N) % 10).astype(np.uint8)
+
+
+def sound(study, **changes):
+    return Verification(
+        **{
+            "stored_sha256": "a" * 64, "onnx_sha256": "b" * 64, "decodes_alike": True, "is_valid_onnx": True,
+            "n_test": N, "different": 0, "ties": 0, "accuracy": 0.989, "kept_accuracy": 0.989, "opset": 17,
+            "runtime": "ONNX Runtime 1",
+        } | changes
+    )  # fmt: skip
+
+
+def answer(study):
+    if study.kind == "verification":
+        return sound(study)
+    wrong = 9 if study.recipe.steps else 0
+    predictions = LABELS.copy()
+    predictions[:wrong] = (predictions[:wrong] + 1) % 10
+    return Outcomes(probabilities=np.eye(10, dtype=np.float16)[predictions], labels=LABELS)
+
+
+@pytest.fixture
+def present(engine):
+    """Opens the page as a link does."""
+    engine.answers = answer
+
+    def open_page(recipe=None, **parameters):
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page.switch_page("pages/present.py")
+        if recipe is not None:
+            parameters = {"model": recipe.model, "recipe": recipe_in_link(recipe)} | parameters
+        for key, value in parameters.items():
+            page.query_params[key] = value
+        return rerun(page)
+
+    return open_page
+
+
+def recipe_in_link(recipe):
+    content = json.loads(recipe.to_short_json())
+    del content["model"]
+    return json.dumps(content)
+
+
+def measured(engine, *recipes, **changes):
+    for recipe in recipes:
+        engine.store.by_id[recipe.recipe_id] = fabricate(recipe, **(changes if recipe.steps else {}))
+
+
+def everything(page):
+    elements = (*page.markdown, *page.caption, *page.info, *page.error, *page.warning)
+    return " ".join([*(str(e.value) for e in elements), *(e.proto.body for e in page.get("html"))])
+
+
+def downloads(page):
+    return [button.proto.label for button in page.get("download_button")]
+
+
+def in_url(page, name):
+    value = page.query_params[name]
+    return value[0] if isinstance(value, list) else value
+
+
+def test_the_original_alone_leads_on(present, engine):
+    page = present(BASELINE)
+    assert "nothing is compressed yet" in everything(page)
+    page.button(key="present_first").click()
+    page = rerun(rerun(page))
+    assert "Worth it" in everything(page)
+
+
+def test_the_best_that_is_measured_is_offered(present, engine):
+    measured(engine, BASELINE, BITS)
+    page = present(BASELINE)
+    page.button(key="present_best").click()
+    page = rerun(page)
+    assert json.loads(in_url(page, "recipe"))["steps"] == [json.loads(BITS.to_short_json())["steps"][0]]
+
+
+def test_it_says_verdict_meaning_and_risk(present, engine):
+    measured(engine, BASELINE, BITS)
+    words = everything(present(BITS))
+    for part in (
+        "Worth it", "smaller", "File to ship", "Right answers", "Download over 4G", "fit in 1 MB of flash",
+        "A model, not a measurement", "How sure is the accuracy?", "Weakest class", "Changed answers",
+        "9 turned from right to wrong",
+    ):  # fmt: skip
+        assert part in words
+
+
+def test_a_link_that_is_not_measured_is_measured(present, engine):
+    engine.held = True
+    page = present(BITS)
+    assert {study.recipe for study in engine.inquired} == {BITS, BASELINE}
+    assert any("Asking the network" in words for words in progress(page))
+    before = next(box for box in page.selectbox if box.label == "Setting")
+    engine.release()
+    page = rerun(page)
+    assert "Worth it" in everything(page)
+    after = next(box for box in page.selectbox if box.label == "Setting")
+    assert before.options[0].endswith("not measured")
+    assert before.key != after.key  # else a browser takes its first option for the one that is called otherwise now
+    assert after.value == BITS.recipe_id
+
+
+def test_assumptions_change_what_it_means_and_are_in_the_address(present, engine):
+    measured(engine, BASELINE, BITS)
+    page = present(BITS)
+    page.number_input(key="present_mbits").set_value(2.0)
+    page = rerun(page)
+    assert "at 2 Mbit/s" in everything(page)
+    assert in_url(page, "mbits") == "2"
+    page.segmented_control(key="present_memory").set_value("dram")
+    page = rerun(page)
+    assert "weights from DRAM" in everything(page)
+    next(button for button in page.button if button.label == "Usual assumptions").click()
+    page = rerun(page)
+    assert "at 20 Mbit/s" in everything(page)
+    assert "mbits" not in page.query_params
+
+
+def test_a_link_opens_with_its_assumptions(present, engine):
+    measured(engine, BASELINE, BITS)
+    page = present(BITS, mbits="5", memory="dram")
+    assert page.number_input(key="present_mbits").value == 5
+    assert "at 5 Mbit/s" in everything(page)
+
+
+def test_a_bad_link_says_what_is_wrong(present, engine):
+    measured(engine, BASELINE, BITS)
+    page = present(BITS, mbits="fast")
+    assert "mbits must be a number from 0.01 to 10000, but is 'fast'" in everything(page)
+    assert page.number_input(key="present_mbits").value == presentation.Assumptions().mbits
+    page = present(model="resnet9000")
+    assert "There is no model 'resnet9000'" in everything(page)
+
+
+def test_full_screen_shows_the_page_alone(present, engine):
+    measured(engine, BASELINE, BITS)
+    page = present(BITS, full="1")
+    words = everything(page)
+    assert "Worth it" in words
+    assert ".st-key-menu, .st-key-present_choice" in words
+    assert not downloads(page)
+    assert not page.number_input
+    assert in_url(page, "full") == "1"
+
+
+@pytest.mark.parametrize(("wanted", "full"), [("on", True), ("off", False)])
+def test_the_button_enters_and_leaves_full_screen(monkeypatch, wanted, full):
+    session = {"full_screen": {"wanted": wanted}, "present_full": not full}
+    monkeypatch.setattr("streamlit.session_state", session)
+    full_screen._toggled()
+    assert session["present_full"] is full
+
+
+def test_files_are_offered_when_they_are_checked(present, engine):
+    measured(engine, BASELINE, BITS)
+    page = rerun(present(BITS))
+    assert {"Stored file", "Runtime file (.onnx)", "Everything (.zip)", "Report (.html)"} <= set(downloads(page))
+    assert "all 1,000 predictions are those that were measured" in everything(page)
+
+
+def test_files_are_not_offered_while_they_are_checked(present, engine):
+    measured(engine, BASELINE, BITS)
+    engine.held = True
+    page = present(BITS)
+    assert "Report (.html)" in downloads(page)
+    assert not {"Stored file", "Runtime file (.onnx)", "Everything (.zip)"} & set(downloads(page))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"different": 5}, "5 of 1,000 predictions differ from those that were measured"),
+        ({"decodes_alike": False}, "decodes to something else than the .onnx"),
+        ({"is_valid_onnx": False}, "The .onnx is not valid"),
+        ({"onnx_sha256": "d" * 64}, "not what was measured"),
+    ],
+)
+def test_files_that_are_not_what_was_measured_are_never_offered(present, engine, changes, words):
+    measured(engine, BASELINE, BITS)
+    engine.answers = lambda study: sound(study, **changes) if study.kind == "verification" else answer(study)
+    page = rerun(present(BITS))
+    assert not {"Stored file", "Runtime file (.onnx)", "Everything (.zip)"} & set(downloads(page))
+    assert words in everything(page)
+
+
+def test_undecided_images_are_said_and_accepted(present, engine):
+    measured(engine, BASELINE, BITS)
+    engine.answers = lambda study: sound(study, different=2, ties=2) if study.kind == "verification" else answer(study)
+    page = rerun(present(BITS))
+    assert "Everything (.zip)" in downloads(page)
+    assert "2 of 1,000 predictions differ, all on images that are undecided" in everything(page)
+
+
+def test_a_failed_study_says_why(present, engine):
+    measured(engine, BASELINE, BITS)
+    engine.failing = "verification"
+    page = present(BITS)
+    assert "verification went wrong" in everything(page)
+    assert "Runtime file (.onnx)" not in downloads(page)
+    assert "Worth it" in everything(page)
+
+
+def test_a_broken_store_is_said(present, engine, monkeypatch):
+    def broken(model):
+        raise StorageFailed("The database is locked. Close other programs.")
+
+    monkeypatch.setattr(engine.store, "results", broken)
+    assert "The database is locked" in everything(present(BITS))
+
+
+def made(recipe=BITS):
+    results = {one.recipe_id: fabricate(one) for one in (BASELINE, recipe)}
+    result = results[recipe.recipe_id]
+    return export.Export(result, results, presentation.Assumptions(), presentation.risks(result))
+
+
+def test_the_zip_holds_everything():
+    files = {"stored": b"stored", "onnx": b"onnx", "predictions": bytes(range(10))}
+    with zipfile.ZipFile(io.BytesIO(export.everything(made(), files, "Checked well."))) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    assert list(content) == list(export._FILES)
+    assert content[bundle.STORED] == b"stored"
+    assert content[bundle.RUNTIME] == b"onnx"
+    assert np.load(io.BytesIO(content[bundle.PREDICTIONS])).tolist() == list(range(10))
+    assert content["chart.png"].startswith(b"\x89PNG")
+    assert b"<svg" in content["chart.svg"]
+    assert Recipe.model_validate_json(content[bundle.RECIPE]) == BITS
+    assert b"Checked well." in content["README.txt"]
+    assert b"Checked well." in content["report.html"]
+    assert len(content["numbers.csv"].splitlines()) == 3
+    compile(content[bundle.SCRIPT], "check.py", "exec")
+
+
+def test_the_report_holds_the_verdict_and_both_charts():
+    page = export.report_html(made(), "Checked.")
+    assert "Worth it" in page
+    assert "chart1" in page
+    assert "Accuracy against latency" in page
+
+
+def test_every_assumption_has_a_field_and_words():
+    names = set(presentation.Assumptions.__dataclass_fields__)
+    assert names == set(presentation.ASSUMED) == set(presentation.LIMITS) | {"memory"}
+    assert set(assume._STEPS) == set(presentation.LIMITS)
+
+
+def test_leaving_and_coming_back_keeps_the_assumptions(present, engine):
+    measured(engine, BASELINE, BITS)
+    page = present(BITS)
+    page.number_input(key="present_mbits").set_value(2.0)
+    page = rerun(page)
+    checked(page.switch_page("app.py").run())
+    page.query_params.clear()
+    page.switch_page("pages/present.py")
+    page = rerun(page)
+    assert page.number_input(key="present_mbits").value == 2
