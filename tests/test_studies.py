@@ -4,11 +4,30 @@ from pydantic import ValidationError
 
 from compression.recipe import make_recipe
 from compression.studies import AnyStudy, parse_study
+from compression.studies.lessons import (
+    AnatomyStudy,
+    CodingStudy,
+    FactorStudy,
+    PruningStudy,
+    RoundingStudy,
+    SharingStudy,
+    SplitStudy,
+    TeacherStudy,
+    TimingStudy,
+)
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
 from compression.studies.study import Answer
 
 RECIPE = make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": 4}])
-STUDIES = [OutcomeStudy(recipe=RECIPE), PictureStudy(recipe=RECIPE, indices=(0, 5))]
+STUDIES = [
+    OutcomeStudy(recipe=RECIPE),
+    PictureStudy(recipe=RECIPE, indices=(0, 5)),
+    *(kind(recipe=RECIPE) for kind in (AnatomyStudy, TeacherStudy, SplitStudy, TimingStudy)),
+    *(
+        kind(recipe=RECIPE, layer="layers.1")
+        for kind in (PruningStudy, RoundingStudy, SharingStudy, FactorStudy, CodingStudy)
+    ),
+]
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.kind)

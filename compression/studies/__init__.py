@@ -9,10 +9,34 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from compression.studies.lessons import (
+    AnatomyStudy,
+    CodingStudy,
+    FactorStudy,
+    PruningStudy,
+    RoundingStudy,
+    SharingStudy,
+    SplitStudy,
+    TeacherStudy,
+    TimingStudy,
+)
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
 from compression.studies.study import Answer, Study
 
-AnyStudy = Annotated[OutcomeStudy | PictureStudy, Field(discriminator="kind")]
+AnyStudy = Annotated[
+    OutcomeStudy
+    | PictureStudy
+    | AnatomyStudy
+    | PruningStudy
+    | RoundingStudy
+    | TeacherStudy
+    | SharingStudy
+    | FactorStudy
+    | SplitStudy
+    | CodingStudy
+    | TimingStudy,
+    Field(discriminator="kind"),
+]
 
 _ADAPTER: TypeAdapter[Study] = TypeAdapter(AnyStudy)
 
