@@ -176,8 +176,8 @@ class Factored(Answer):
 
     Keeping the first r columns and rows gives the best product of rank r for the images that the network sees. Both
     are cut to the corner that is drawn, whose original is `weights`. `errors` and `plain_errors` (rank 0 to full)
-    are relative squared errors: of the answers with these, and of the weights with a plain singular value
-    decomposition. `shape` is that of the whole layer, outputs and inputs.
+    are relative squared errors of the answers: with these, and with a plain singular value decomposition of the
+    weights. `shape` is that of the whole layer, outputs and inputs.
     """
 
     weights: Array

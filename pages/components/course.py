@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from compression.errors import CompressionError
 from compression.lessons.layers import LayerInfo, layers_of, usual_layer
 from compression.links import DEFAULT_MODEL
 from pages.components import menu
@@ -70,7 +71,10 @@ def _open_link(asked: Mapping[str, str], chapters: Mapping[str, Chapter]) -> Non
 
 
 def _ask_for_layer(course: Course, layer: str) -> None:
-    names = [info.name for info in layers_of(course.model)]
+    try:
+        names = [info.name for info in layers_of(course.model)]
+    except CompressionError:  # said where the layer is chosen
+        return
     if layer in names:
         course.layers[course.model] = layer
     else:
@@ -90,8 +94,11 @@ def go(chapter: str) -> None:
 
 
 def finish(chapter: str) -> None:
-    """Note that a chapter's question was answered by a measurement."""
-    current().done.add(chapter)
+    """Note that a chapter's question was answered by a measurement; the first time the outline is drawn anew."""
+    done = current().done
+    if chapter not in done:
+        done.add(chapter)
+        st.rerun()
 
 
 def show_problems() -> None:

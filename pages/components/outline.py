@@ -21,7 +21,7 @@ _STYLE = """
 }
 .st-key-lesson_text p { font-size: 1.12rem; line-height: 1.55; }
 .st-key-predict p, .st-key-predict label p { font-size: 1.05rem; }
-.st-key-outline button p { font-size: 1rem; }
+.st-key-outline button { padding: .25rem .6rem; min-height: 2.2rem; }
 </style>
 """
 
@@ -30,12 +30,12 @@ def show(chapters: Mapping[str, Chapter], now: Chapter) -> None:
     """All chapters as buttons, those with an answered question ticked, and the title of this one."""
     st.html(_STYLE)
     done = course.current().done
-    with st.container(horizontal=True, gap="small", key="outline"):
+    with st.container(horizontal=True, gap="xsmall", key="outline"):
         for number, chapter in enumerate(chapters.values(), 1):
             st.button(
                 f"{number} · {chapter.title}",
                 key=f"chapter_{chapter.name}",
-                icon=":material/check_circle:" if chapter.name in done else chapter.icon,
+                icon=":material/check_circle:" if chapter.name in done else None,
                 type="primary" if chapter is now else "tertiary",
                 on_click=course.go,
                 args=(chapter.name,),
@@ -44,7 +44,7 @@ def show(chapters: Mapping[str, Chapter], now: Chapter) -> None:
         f"**{len(done)} of {len(chapters)}** chapters done in this visit. A chapter is done when you have predicted "
         "something and seen it measured."
     )
-    st.header(f"{list(chapters).index(now.name) + 1} · {now.title}", anchor=False)
+    st.header(f"{now.icon} {list(chapters).index(now.name) + 1} · {now.title}", anchor=False)
 
 
 def text(chapter: Chapter) -> None:

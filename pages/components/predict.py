@@ -20,7 +20,8 @@ def show(chapter: str, question: Question) -> None:
     guesses: dict[str, str] = st.session_state.setdefault(_GUESSES, {})
     revealed: set[str] = st.session_state.setdefault(_REVEALED, set())
     with st.container(border=True, key="predict"):
-        st.markdown(f"#### :material/psychology_alt: Predict, then measure\n\n{question.text}")
+        st.subheader(":material/psychology_alt: Predict, then measure", anchor=False)
+        st.markdown(question.text)
         guess = _guess(question, name, guesses, is_fixed=name in revealed)
         if name in revealed and guess is not None:
             _reveal(chapter, question, guess)

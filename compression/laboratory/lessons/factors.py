@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from compression.errors import NotApplicable
 from compression.laboratory.bench import Bench
@@ -25,13 +26,23 @@ def factors(study: FactorStudy, bench: Bench) -> Factored:
     right, left = matrix_factors(weight, gram, rank)
     bench.check_cancelled()
     bench.report(0.8, "errors at every rank")
-    errors, plain = (matrix_spectrum(weight, of) for of in (gram, torch.eye(len(gram), dtype=gram.dtype)))
+    errors = matrix_spectrum(weight, gram)
     outputs, inputs = weight.shape
     return Factored(
         weights=corner(weight).astype(np.float16),
         left=left[:ROWS].numpy().astype(np.float16),
         right=right[:, :COLUMNS].numpy().astype(np.float16),
         errors=errors[: rank + 1].numpy(),
-        plain_errors=plain[: rank + 1].numpy(),
+        plain_errors=_plain_errors(weight, gram).numpy(),
         shape=(outputs, inputs),
     )
+
+
+def _plain_errors(weight: Tensor, gram: Tensor) -> Tensor:
+    """Relative squared error of the answers at rank 0, 1, ... full of the weights' own singular value decomposition."""
+    left = torch.linalg.svd(weight, full_matrices=False).U
+    directions = left.mT @ weight
+    answered = ((directions @ gram) * directions).sum(1)
+    error = 1 - torch.cat([torch.zeros(1, dtype=weight.dtype), answered.cumsum(0)]) / answered.sum()
+    bounded: Tensor = error.clamp(min=0)
+    return bounded

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -90,12 +89,9 @@ def _words(found: Coded, at: tuple[int, int]) -> None:
     words = code_words(lengths.tolist())
     used, counts, _ = _codes(found, at)
     order = np.argsort(-counts, kind="stable")[:MOST_WORDS]
-    rows = {
-        "Share": [f"{100 * counts[place] / counts.sum():.1f} %" for place in order],
-        "Huffman word": [words[used[place]] for place in order],
-    }
+    rows = [f"| {100 * counts[place] / counts.sum():.1f} % | `{words[used[place]]}` |" for place in order]
     st.markdown("**The most frequent codes**", help="No word is the beginning of another one, so no commas are needed.")
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    st.markdown("\n".join(["| share | Huffman word |", "|--:|:--|", *rows]))
 
 
 def _all_bits(found: Coded, at: tuple[int, int]) -> go.Figure:

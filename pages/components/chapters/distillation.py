@@ -38,11 +38,11 @@ def _show(lesson: Lesson) -> Question | None:
         _picture(found, temperature, image - 1)
     width = course.slider(
         "width",
-        "Width of the student",
+        "Width of the student (for the question)",
         _WIDTHS,
         25,
         words=lambda share: f"{share} % of the teacher",
-        help_text="How many outputs each of its layers has, against the teacher's. For the question below.",
+        help_text="How many outputs each of its layers has, against the teacher's.",
     )
     return _question(lesson, temperature, width)
 
@@ -73,7 +73,7 @@ def _picture(found: Taught, temperature: float, image: int) -> None:
 
 def _bars(found: Taught, at: int, image: int) -> go.Figure:
     names = list(found.classes)
-    chart = figure(340, "share, %", "", bargap=0.2, barmode="group")
+    chart = figure(430, "share, %", "", bargap=0.2, barmode="group")
     chart.update_layout(
         xaxis={"range": [0, 114]}, yaxis={"autorange": "reversed", "type": "category", "ticksuffix": " "}
     )
@@ -83,6 +83,7 @@ def _bars(found: Taught, at: int, image: int) -> go.Figure:
             go.Bar(
                 x=shares.tolist(), y=names, name=title, orientation="h", marker={"color": colour},
                 text=[f"{share:.1f}" for share in shares], textposition="outside", cliponaxis=False,
+                textfont={"size": 11}, constraintext="none",
                 hovertemplate="%{y}: %{x:.3f} %<extra></extra>",
             )
         )  # fmt: skip

@@ -82,8 +82,8 @@ def _picture(found: Split, shape: Shape) -> None:
     chart_view.show(_cloud(found, shape, ratio), key="chart_split", alt="Share of time against share of operations")
     st.caption(
         f"All {found.ratio.size} shapes on the sliders, each measured in ONNX Runtime on this machine, one thread, "
-        "whole and split in turns. If operations were time, all points would lie on the dashed line. Above it, the split "
-        "form saves less time than operations."
+        "whole and split in turns. If operations were time, all points would lie on the dashed line. Above it, the "
+        "split form saves less time than operations."
     )
 
 
@@ -96,9 +96,13 @@ def _speed(ratio: float, low: float, high: float) -> str:
 def _cloud(found: Split, shape: Shape, ratio: float) -> go.Figure:
     """Every shape as a point: its share of operations and of time."""
     chart = figure(400, "% of the operations", "% of the time")
-    ends = [3, 200]
-    ticks = {"type": "log", "tickvals": [5, 10, 20, 50, 100, 200], "range": [np.log10(end) for end in ends]}
-    chart.update_layout(xaxis=ticks, yaxis=ticks)
+    ends = [4, 40]
+    lowest, highest = 80 * float(found.ratio.min()), 120 * max(1, float(found.ratio.max()))
+    ticks = {"type": "log", "tickvals": [2, 5, 10, 20, 50, 100, 200]}
+    chart.update_layout(
+        xaxis={**ticks, "range": np.log10(ends).tolist()},
+        yaxis={**ticks, "range": np.log10([min(lowest, ends[0]), highest]).tolist()},
+    )
     chart.add_trace(
         go.Scatter(
             x=ends, y=ends, mode="lines", name="if operations were time", hoverinfo="skip",

@@ -66,8 +66,8 @@ def _errors(found: Factored, rank: int) -> go.Figure:
     chart = figure(320, f"rank (full: {full})", "error, %", yaxis={"rangemode": "tozero"})
     chart.update_layout(xaxis={"rangemode": "tozero"})
     curves = {
-        "of the answers": (100 * found.errors[shown], VIOLET, "cross"),
-        "of the weights, with a plain SVD": (100 * found.plain_errors[shown], BLUE, "circle"),
+        "of the answers, as done here": (100 * found.errors[shown], VIOLET, "cross"),
+        "of the answers, had the weights been kept (SVD)": (100 * found.plain_errors[shown], BLUE, "circle"),
     }
     lines(chart, shown.tolist(), curves, "rank %{x}: %{y:.3g} %")
     here(chart, rank, 100 * float(found.errors[rank]))

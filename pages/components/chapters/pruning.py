@@ -113,8 +113,9 @@ def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
     if pattern == "channels":
         step = {"technique": "channel_pruning", "pruning_ratio": sparsity}
     recipe = make_recipe(lesson.model, [step])
+    words = wording.recipe_in_words(recipe)
     return accuracy_question(
-        f"**{wording.recipe_in_words(recipe)}**, now in the whole network, without any training afterwards. "
+        f"**{words[0].upper()}{words[1:]}**, now in the whole network, without any training afterwards. "
         "What happens to its accuracy?",
         recipe,
         _REASONS,

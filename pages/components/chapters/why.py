@@ -124,8 +124,9 @@ def _question(lesson: Lesson, bits: int, zeros: int) -> Question | None:
         st.caption("With 32 bits and no zeros nothing is compressed. Move a slider.")
         return None
     recipe = make_recipe(lesson.model, steps)
+    words = wording.recipe_in_words(recipe)
     return size_question(
-        f"**{wording.recipe_in_words(recipe)}.** You see the calculated size above. How many times smaller will the "
+        f"**{words[0].upper()}{words[1:]}.** You see the calculated size above. How many times smaller will the "
         "real file be, with everything that is needed to read it again?",
         recipe,
         _theory,
