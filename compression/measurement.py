@@ -64,9 +64,30 @@ def measure_latency(
     report: Callable[[float, str], None] = lambda fraction, words: None,
     check_cancelled: Callable[[], None] = lambda: None,
 ) -> Latency:
-    """Time two runtime files in turn, `runs` (at least 1) times each, on images of `input_shape` (C x H x W).
+    """Time two runtime files in turn, `runs` (at least 1) times each; see `times_in_turn`."""
+    times = times_in_turn(
+        onnx_bytes, baseline_onnx_bytes, input_shape,
+        runs=runs, seed=seed, report=report, check_cancelled=check_cancelled,
+    )  # fmt: skip
+    ratio, low, high = median_ratio_interval(times[0], times[1], seed)
+    (p50, baseline_p50), (p95, baseline_p95) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
+    return Latency(p50, p95, baseline_p50, baseline_p95, ratio, low, high)
 
-    Only one measurement runs on this machine at a time; another one waits.
+
+def times_in_turn(
+    onnx_bytes: bytes,
+    baseline_onnx_bytes: bytes,
+    input_shape: tuple[int, int, int],
+    *,
+    runs: int = 200,
+    seed: int = 0,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> NDArray[np.float64]:
+    """Nanoseconds of single runs on an image of `input_shape` (C x H x W): of the file and of its baseline.
+
+    2 x rounds x runs in a round, at least `runs` (1 or more) of each. Only one measurement runs on this machine at
+    a time; another one waits.
 
     The runs are spread over `ROUNDS` rounds, each with newly loaded networks, in alternating order: where in
     memory a network happens to lie changes its speed by some percent (up to 8 % seen between two sessions of
@@ -92,9 +113,7 @@ def measure_latency(
             loaded = _load(files, image, reverse=number % 2 == 1, warm_up_ns=0 if number else WARM_UP_NS)
             look_up(number * pairs)
             times[:, number] = _interleave(loaded, pairs, random)
-    ratio, low, high = median_ratio_interval(times[0], times[1], seed)
-    (p50, baseline_p50), (p95, baseline_p95) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
-    return Latency(p50, p95, baseline_p50, baseline_p95, ratio, low, high)
+    return times
 
 
 def measure_ratios(

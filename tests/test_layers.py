@@ -13,7 +13,7 @@ PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
     "plots", "drawing", "axes", "limits", "pipeline", "step_chart", "track_record",
     "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
-    "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
+    "schooling", "settings", "neighbours", "sweeps", "links", "studies", "lessons", "wording",
     "activity", "crew", "deletion", "disk", "history", "joblog",
     "classes", "comparison", "comparison_plots", "presentation", "report", "bundle", "chart_files",
 )  # fmt: skip

@@ -3,13 +3,31 @@ import pytest
 from pydantic import ValidationError
 
 from compression.recipe import make_recipe
-from compression.studies import AnyStudy, parse_study
+from compression.studies import AnyStudy, lessons, parse_study
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
 from compression.studies.study import Answer
 from compression.studies.verification import VerificationStudy
 
 RECIPE = make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": 4}])
-STUDIES = [OutcomeStudy(recipe=RECIPE), PictureStudy(recipe=RECIPE, indices=(0, 5)), VerificationStudy(recipe=RECIPE)]
+STUDIES = [
+    OutcomeStudy(recipe=RECIPE),
+    PictureStudy(recipe=RECIPE, indices=(0, 5)),
+    VerificationStudy(recipe=RECIPE),
+    *(
+        kind(recipe=RECIPE)
+        for kind in (lessons.AnatomyStudy, lessons.TeacherStudy, lessons.SplitStudy, lessons.TimingStudy)
+    ),
+    *(
+        kind(recipe=RECIPE, layer="layers.1")
+        for kind in (
+            lessons.PruningStudy,
+            lessons.RoundingStudy,
+            lessons.SharingStudy,
+            lessons.FactorStudy,
+            lessons.CodingStudy,
+        )
+    ),
+]
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.kind)

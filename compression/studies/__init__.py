@@ -9,11 +9,26 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from compression.studies import lessons
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
 from compression.studies.study import Answer, Study
 from compression.studies.verification import VerificationStudy
 
-AnyStudy = Annotated[OutcomeStudy | PictureStudy | VerificationStudy, Field(discriminator="kind")]
+AnyStudy = Annotated[
+    OutcomeStudy
+    | PictureStudy
+    | VerificationStudy
+    | lessons.AnatomyStudy
+    | lessons.CodingStudy
+    | lessons.FactorStudy
+    | lessons.PruningStudy
+    | lessons.RoundingStudy
+    | lessons.SharingStudy
+    | lessons.SplitStudy
+    | lessons.TeacherStudy
+    | lessons.TimingStudy,
+    Field(discriminator="kind"),
+]
 
 _ADAPTER: TypeAdapter[Study] = TypeAdapter(AnyStudy)
 

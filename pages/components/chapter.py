@@ -1,0 +1,54 @@
+"""What a chapter of the course is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from compression.lessons.layers import LayerInfo
+from compression.lessons.questions import Question
+from compression.recipe import Recipe
+from sample_models.catalogue import MODELS
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The network and the layer that a student looks at."""
+
+    model: str
+    layer: LayerInfo
+
+    @property
+    def baseline(self) -> Recipe:
+        """The model as it is."""
+        return Recipe(model=self.model)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a method comes from."""
+
+    authors: str
+    title: str
+    year: int
+    link: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One lesson: two paragraphs (markdown), papers, and a picture.
+
+    `show` draws the controls and the picture, and returns the question about the setting that the controls say, or
+    None where they say nothing to ask about. `name` stands in addresses. `models` and `fits` say which models and
+    layers the chapter can be about; with `uses_layer` a student chooses one.
+    """
+
+    name: str
+    title: str
+    icon: str
+    paragraphs: tuple[str, str]
+    papers: tuple[Paper, ...]
+    show: Callable[[Lesson], Question | None]
+    uses_layer: bool = True
+    models: tuple[str, ...] = tuple(MODELS)
+    fits: Callable[[LayerInfo], bool] = lambda layer: True

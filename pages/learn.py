@@ -1,0 +1,35 @@
+"""Learn: a course of short chapters; each lets a student predict, and then measures."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import menu
+
+menu.frame(menu.LEARN, reads_link=True)
+
+from compression.errors import CompressionError  # noqa: E402  (only now, see `menu`)
+from pages.components import course, notices, outline, predict  # noqa: E402
+from pages.components.chapters import CHAPTERS  # noqa: E402
+
+chapter = course.arrive(CHAPTERS)
+outline.show(CHAPTERS, chapter)
+problems = st.container()
+with st.container(key="lesson"):
+    text, picture, prediction = st.container(), st.container(), st.container()
+with text:
+    outline.text(chapter)
+question = None
+with picture:
+    try:
+        question = chapter.show(course.choose_lesson(chapter))
+    except CompressionError as error:
+        notices.show_error(error)
+with prediction:
+    if question is not None:
+        predict.show(chapter.name, question)
+        outline.explore_link(question.recipe)
+outline.turn_pages(CHAPTERS, chapter)
+with problems:
+    course.show_problems()
+course.write_link()

@@ -1,0 +1,388 @@
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+from fake_engine import fabricate
+from lesson_answers import fabricate_answer
+from page_tools import ROOT, checked, progress
+from streamlit.testing.v1 import AppTest
+
+from compression.errors import StorageFailed
+from compression.lessons.questions import ACCURACY
+from compression.links import DEFAULT_MODEL, view_from
+from compression.recipe import make_recipe
+from compression.studies.lessons import SPARSITIES, TEMPERATURES, PruningStudy
+from compression.sweeps import control_of
+from pages.components import chart_view
+from pages.components.chapters import CHAPTERS, measuring
+from sample_models.catalogue import MODELS
+
+MODEL = DEFAULT_MODEL
+QUANTIZED = make_recipe(
+    MODEL, [{"technique": "quantization", "weight_bits": 3, "granularity": "channel", "method": "nearest"}]
+)
+
+
+@pytest.fixture
+def learn(engine):
+    """Opens the Learn page as a link with these query parameters does."""
+    engine.answers = fabricate_answer
+
+    def open_learn(**parameters):
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page.switch_page("pages/learn.py")
+        for key, value in parameters.items():
+            page.query_params[key] = value
+        return settled(page.run())
+
+    return open_learn
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that pages draw, by key."""
+    figures, show = {}, chart_view.show
+
+    def keep(figure, *, key, **settings):
+        figures[key] = figure
+        show(figure, key=key, **settings)
+
+    monkeypatch.setattr("pages.components.chart_view.show", keep)
+    return figures
+
+
+def settled(page):
+    """The page after its answers have come: what is asked for at once is there the next time."""
+    checked(page)
+    return checked(page.run())
+
+
+def texts(page):
+    parts = (page.markdown, page.caption, page.header, page.info, page.success, page.warning, page.error)
+    return " | ".join(str(element.value) for elements in parts for element in elements)
+
+
+def url(page):
+    return {key: value[0] if isinstance(value, list) else value for key, value in page.query_params.items()}
+
+
+def predict(page, choice, reveal=True):
+    page.radio[0].set_value(choice)
+    settled(page.run())
+    if reveal:
+        page.button(key="predict_reveal").click()
+        settled(page.run())
+    return page
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+class TestEveryChapter:
+    def test_opens_by_its_link_with_text_papers_and_question(self, learn, name):
+        page = learn(chapter=name)
+        shown = texts(page)
+        chapter = CHAPTERS[name]
+        assert all(paragraph in shown for paragraph in chapter.paragraphs)
+        assert all(paper.title in shown for paper in chapter.papers)
+        assert chapter.title in page.header[0].value
+        assert len(page.radio) == 1
+        assert not page.error
+        assert url(page)["chapter"] == name
+        assert "Open this setting in Explore" in progress(page)
+
+    def test_has_two_paragraphs_a_paper_and_an_icon(self, name):
+        chapter = CHAPTERS[name]
+        assert len(chapter.paragraphs) == 2
+        assert chapter.papers
+        assert chapter.icon.startswith(":material/")
+
+    def test_shows_what_is_being_found_out_and_lets_one_predict_meanwhile(self, learn, engine, name):
+        engine.held = True
+        page = learn(chapter=name)
+        assert any("waiting for a worker" in words for words in progress(page))
+        assert len(page.radio) == 1
+        engine.release()
+        settled(page.run())
+        assert not [words for words in progress(page) if "waiting" in words]
+
+    def test_says_why_there_is_no_picture(self, learn, engine, name):
+        page = learn(chapter=name, model="mlp-digits")
+        (kind,) = {study.kind for study in engine.inquired}
+        engine.failing = kind
+        engine.store.answers.clear()
+        engine.store.all_jobs.clear()
+        settled(page.run())
+        assert f"{kind} went wrong: choose something milder." in texts(page)
+        assert len(page.radio) == 1
+        engine.failing = ""
+        next(button for button in page.button if button.label == "Try again").click()
+        settled(page.run())
+        assert not page.error
+
+    def test_a_broken_store_is_told(self, learn, engine, name, monkeypatch):
+        def broken(*arguments):
+            raise StorageFailed("The disk is full: free some space.")
+
+        monkeypatch.setattr(engine.store, "answer_name", broken)
+        assert "The disk is full" in texts(learn(chapter=name))
+
+    def test_its_controls_stand_in_the_link(self, learn, name):
+        page = learn(chapter=name)
+        again = learn(**url(page))
+        assert url(again) == url(page)
+        assert not again.error
+
+    def test_every_position_of_every_slider_can_be_drawn(self, learn, name):
+        page = learn(chapter=name)
+        for slider in [one.key for one in page.select_slider]:
+            for option in page.select_slider(key=slider).options:
+                one = page.select_slider(key=slider)
+                one.set_value(_position(one, option))
+                settled(page.run())
+                assert not page.error
+
+    def test_its_setting_is_measured_and_opens_in_explore(self, learn, engine, name):
+        page = learn(chapter=name)
+        predict(page, page.radio[0].options[0])
+        measured = [recipe for group, recipe in engine.submitted if group.startswith("learn-")]
+        assert shown_link(page) in measured
+        assert "1 of 9" in texts(page).replace("*", "")
+
+
+def _position(slider, label):
+    """The value behind a slider's label."""
+    pool = (*range(129), *SPARSITIES, *TEMPERATURES, 256)
+    return next(value for value in pool if slider.format_func(value) == label)
+
+
+def shown_link(page):
+    """The recipe that the link to Explore opens."""
+    (link,) = [one.proto for one in page.get("page_link") if one.proto.label == "Open this setting in Explore"]
+    return view_from(dict(parse_qsl(link.query_string))).recipe
+
+
+def control(page, kind, name):
+    return getattr(page, kind)(key=f"course_{name}")
+
+
+def move(page, kind, name, value):
+    control(page, kind, name).set_value(value)
+    return settled(page.run())
+
+
+class TestPredictThenReveal:
+    CHOICES = tuple(ACCURACY.values())
+
+    def test_nothing_is_measured_before_one_has_chosen(self, learn, engine):
+        page = learn(chapter="quantization")
+        assert page.radio[0].value is None
+        assert page.button(key="predict_reveal").disabled
+        predict(page, self.CHOICES[1], reveal=False)
+        assert not page.button(key="predict_reveal").disabled
+        assert not [group for group, _ in engine.submitted if group.startswith("learn-")]
+
+    def test_a_right_guess(self, learn, engine):
+        engine.store.by_id[QUANTIZED.recipe_id] = fabricate(QUANTIZED)  # loses 3 points, measurably
+        page = predict(learn(chapter="quantization"), "It loses up to 5 points")
+        assert "Well predicted" in page.success[0].value
+        assert "Measured: 96.0 % of 1,000 test images are right, against 99.0 % before" in page.success[0].value
+        assert page.radio[0].disabled
+
+    def test_a_wrong_guess_is_told_what_was_measured(self, learn, engine):
+        page = predict(learn(chapter="quantization"), "It gets better")
+        assert not page.success
+        (words,) = [box.value for box in page.info]
+        assert "A surprise" in words
+        assert "You said: “It gets better”" in words
+        assert "So it is: “It loses up to 5 points”" in words
+
+    def test_the_explanation_follows_the_measurement(self, learn, engine):
+        seen = {}
+        for accuracy, p_value in ((0.357, 0.001), (0.989, 0.6)):
+            engine.store.by_id[QUANTIZED.recipe_id] = fabricate(
+                QUANTIZED, accuracy=accuracy, accuracy_difference=accuracy - 0.99, p_value=p_value
+            )
+            seen[accuracy] = texts(predict(learn(chapter="quantization"), "No measurable difference"))
+        assert "only guesses" in seen[0.357]
+        assert "most of that cancels" in seen[0.989]
+        assert "35.7 %" in seen[0.357]
+
+    def test_while_it_is_measured_there_is_a_bar_and_it_can_be_cancelled(self, learn, engine):
+        page = learn(chapter="quantization")
+        engine.held = True
+        predict(page, self.CHOICES[0])
+        assert any("Measuring 3-bit weights" in words for words in progress(page))
+        page.button(key="measuring_cancel_predict").click()
+        settled(page.run())
+        assert "You cancelled measuring" in texts(page)
+        page.button(key="measuring_retry_predict").click()
+        settled(page.run())
+        engine.release()
+        settled(page.run())
+        assert "Measured: 96.0 %" in texts(page)
+
+    def test_a_failure_is_explained(self, learn, engine):
+        page = learn(chapter="quantization")
+        engine.failing = "quantization"
+        predict(page, self.CHOICES[0])
+        assert "quantization went wrong: choose something milder." in texts(page)
+        assert "**0 of 9**" in texts(page)
+
+    def test_guess_and_answer_survive_other_chapters_and_pages(self, learn):
+        page = predict(learn(chapter="quantization"), "It gets better")
+        page.button(key="chapter_pruning").click()
+        settled(page.run())
+        assert page.radio[0].value is None
+        page.switch_page("app.py")
+        checked(page.run())
+        page.switch_page("pages/learn.py")
+        page.query_params.clear()
+        settled(page.run())
+        assert "Pruning" in page.header[0].value
+        page.button(key="chapter_quantization").click()
+        settled(page.run())
+        assert page.radio[0].value == "It gets better"
+        assert "Measured: 96.0 %" in texts(page)
+        assert "**1 of 9**" in texts(page)
+
+    def test_another_setting_is_another_question(self, learn):
+        page = predict(learn(chapter="quantization"), "It gets better")
+        move(page, "select_slider", "quantization_bits", 2)
+        assert page.radio[0].value is None
+        assert "What will happen at 2 bits?" in texts(page)
+        move(page, "select_slider", "quantization_bits", 3)
+        assert page.radio[0].value == "It gets better"
+
+    def test_a_store_that_breaks_meanwhile_is_told(self, learn, engine, monkeypatch):
+        page = predict(learn(chapter="quantization"), self.CHOICES[0], reveal=False)
+
+        def broken(*arguments):
+            raise StorageFailed("The disk is full: free some space.")
+
+        monkeypatch.setattr(engine.store, "result", broken)
+        page.button(key="predict_reveal").click()
+        settled(page.run())
+        assert "The disk is full" in texts(page)
+
+    def test_a_student_is_measured_with_its_control(self, learn, engine):
+        page = predict(learn(chapter="distillation"), "Worse than without the teacher")
+        student, control = [recipe for group, recipe in engine.submitted if group.startswith("learn-")]
+        assert control == control_of(student)
+        assert "with the teacher" in texts(page)
+
+
+class TestLinks:
+    def test_without_one_the_first_chapter_is_shown(self, learn):
+        page = learn()
+        assert "Why compress" in page.header[0].value
+        assert url(page) == {"chapter": "why", "model": MODEL, "bits": "4", "zeros": "70"}
+
+    def test_a_whole_setting(self, learn):
+        link = {"chapter": "quantization", "model": "mlp-digits", "layer": "layers.3", "bits": "5", "scale": "tensor"}
+        page = learn(**link, range="mse")
+        assert url(page) == link | {"range": "mse"}
+        assert control(page, "select_slider", "quantization_bits").value == 5
+        assert control(page, "selectbox", "quantization_mlp-digits_layer").value == "layers.3"
+        (step,) = shown_link(page).steps
+        assert (step.weight_bits, step.granularity, step.method) == (5, "tensor", "mse")
+
+    @pytest.mark.parametrize(
+        ("wrong", "words"),
+        [
+            ({"chapter": "cooking"}, "There is no chapter 'cooking'"),
+            ({"chapter": "quantization", "model": "gpt"}, "There is no model 'gpt'"),
+            ({"chapter": "quantization", "model": MODEL, "layer": "conv9"}, "no layer 'conv9'"),
+            ({"chapter": "quantization", "bits": "99"}, "Its bits must be one of 1, 2, 3"),
+            ({"chapter": "pruning", "pattern": "3:4"}, "Its pattern must be one of weights"),
+        ],
+    )
+    def test_a_wrong_one_is_told_until_something_changes(self, learn, wrong, words):
+        page = learn(**wrong)
+        assert words in texts(page)
+        page.button(key="chapter_sharing").click()
+        settled(page.run())
+        assert not page.error
+
+    def test_a_moved_control_is_in_the_link(self, learn):
+        page = learn(chapter="pruning")
+        move(page, "segmented_control", "pruning_pattern", "blocks")
+        move(page, "select_slider", "pruning_sparsity", 0.9)
+        assert (url(page)["pattern"], url(page)["sparsity"]) == ("blocks", "0.9")
+
+
+class TestChapters:
+    def test_one_can_go_through_the_course(self, learn):
+        page = learn()
+        titles = [page.header[0].value]
+        while any(button.key == "turn_after" for button in page.button):
+            page.button(key="turn_after").click()
+            settled(page.run())
+            titles.append(page.header[0].value)
+        assert len(titles) == len(set(titles)) == len(CHAPTERS) == 9
+        page.button(key="turn_before").click()
+        settled(page.run())
+        assert page.header[0].value == titles[-2]
+
+    def test_the_model_stays_from_chapter_to_chapter_where_it_can(self, learn):
+        page = learn(chapter="pruning")
+        move(page, "selectbox", "pruning_model", "mlp-digits")
+        page.button(key="chapter_efficient").click()
+        settled(page.run())
+        assert control(page, "selectbox", "efficient_model").value == MODEL  # that one has no convolutions
+        page.button(key="chapter_sharing").click()
+        settled(page.run())
+        assert control(page, "selectbox", "sharing_model").value == "mlp-digits"
+
+    @pytest.mark.parametrize("model", MODELS)
+    def test_every_model_has_layers_for_every_chapter(self, learn, model):
+        for name, chapter in CHAPTERS.items():
+            if model in chapter.models:
+                page = learn(chapter=name, model=model)
+                assert not page.error
+                assert url(page)["model"] == model
+
+    def test_without_anything_to_compress_there_is_no_question(self, learn):
+        page = learn(chapter="why", bits="32", zeros="0")
+        assert not page.radio
+        assert "nothing is compressed" in texts(page)
+
+    def test_fixed_patterns_need_no_slider(self, learn):
+        page = learn(chapter="pruning", pattern="2:4")
+        assert not [one for one in page.select_slider if one.key == "course_pruning_sparsity"]
+        assert shown_link(page).steps[0].pattern == "2:4"
+
+    def test_outputs_that_are_classes_cannot_go(self, learn, engine):
+        without = fabricate_answer(PruningStudy(recipe=QUANTIZED.baseline(), layer="classifier"))
+        for table in (without.gone_at, without.zeros, without.errors):
+            del table["channels"]
+        engine.answers = lambda study: without
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page.switch_page("pages/learn.py")
+        for key, value in {"chapter": "pruning", "pattern": "channels"}.items():
+            page.query_params[key] = value
+        settled(page.run())
+        assert "none of them can go" in texts(page)
+
+    def test_missing_weights_are_told(self, learn, monkeypatch, tmp_path):
+        monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
+        page = learn(chapter="pruning", model=MODEL, layer="conv1")
+        assert "cannot be read" in texts(page)
+
+    def test_the_picture_is_of_what_the_study_found(self, learn, drawn):
+        learn(chapter="pruning", sparsity="0.5")
+        answer = fabricate_answer(PruningStudy(recipe=QUANTIZED.baseline(), layer="conv2"))
+        table = np.array(drawn["chart_pruning_mask"].data[0].z, dtype=float)
+        np.testing.assert_array_equal(np.isnan(table), answer.gone_at["weights"] <= SPARSITIES.index(0.5))
+
+    def test_zeros_are_a_share_of_all_points(self, learn, drawn):
+        learn(chapter="coding")
+        (bars,) = drawn["chart_coding_counts"].data
+        assert sum(bars.y) == pytest.approx(100)
+        assert list(bars.text) == ["3 bits", "1 bit", "3 bits", "2 bits"]
+
+    def test_real_settings_are_measured_for_operations_against_time(self, learn, engine, drawn):
+        page = learn(chapter="measuring")
+        measured = {recipe for group, recipe in engine.submitted if group.startswith("learn-")}
+        assert set(measuring.recipes_of(MODEL)) <= measured
+        settled(page.run())
+        points = sum(len(trace.x) for trace in drawn["chart_work_time"].data if trace.mode == "markers")
+        assert points == len(measuring.recipes_of(MODEL))
