@@ -4,11 +4,22 @@ from pydantic import ValidationError
 
 from compression.recipe import make_recipe
 from compression.studies import AnyStudy, parse_study
+from compression.studies.activations import ActivationStudy
+from compression.studies.anatomy import AnatomyStudy
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
+from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.study import Answer
+from compression.studies.weights import WeightStudy
 
 RECIPE = make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": 4}])
-STUDIES = [OutcomeStudy(recipe=RECIPE), PictureStudy(recipe=RECIPE, indices=(0, 5))]
+STUDIES = [
+    OutcomeStudy(recipe=RECIPE),
+    PictureStudy(recipe=RECIPE, indices=(0, 5)),
+    AnatomyStudy(recipe=RECIPE),
+    WeightStudy(recipe=RECIPE),
+    ActivationStudy(recipe=RECIPE),
+    SensitivityStudy(recipe=RECIPE),
+]
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.kind)

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compression.laboratory import outcomes
+from compression.laboratory import activations, anatomy, outcomes, sensitivity, weights
 from compression.laboratory.bench import Bench, Subject
 from compression.studies import Answer, Study
+from compression.studies.activations import ActivationStudy
+from compression.studies.anatomy import AnatomyStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
+from compression.studies.sensitivity import SensitivityStudy
+from compression.studies.weights import WeightStudy
 
 ANSWERS: dict[type[Study], Callable[[Any, Bench], Answer]] = {
+    ActivationStudy: activations.activations,
+    AnatomyStudy: anatomy.anatomy,
     OutcomeStudy: outcomes.outcomes,
     PictureStudy: outcomes.pictures,
+    SensitivityStudy: sensitivity.sensitivity,
+    WeightStudy: weights.weights,
 }
 
 __all__ = ["ANSWERS", "Bench", "Subject", "answer"]

@@ -9,10 +9,17 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from compression.studies.activations import ActivationStudy
+from compression.studies.anatomy import AnatomyStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
+from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.study import Answer, Study
+from compression.studies.weights import WeightStudy
 
-AnyStudy = Annotated[OutcomeStudy | PictureStudy, Field(discriminator="kind")]
+AnyStudy = Annotated[
+    ActivationStudy | AnatomyStudy | OutcomeStudy | PictureStudy | SensitivityStudy | WeightStudy,
+    Field(discriminator="kind"),
+]
 
 _ADAPTER: TypeAdapter[Study] = TypeAdapter(AnyStudy)
 
