@@ -12,7 +12,7 @@ HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
     "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
-    "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
+    "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording", "inspection", "reasons",
 )  # fmt: skip
 
 

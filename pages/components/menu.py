@@ -13,12 +13,13 @@ from PIL import Image
 from compression import host
 from pages.components import preload
 
-HOME, EXPLORE = "Home", "Explore"
+HOME, EXPLORE, INSPECT = "Home", "Explore", "Inspect"
 _SHOWN, _DRAWN = "page_shown", "page_drawn"
 
 PAGES = (
     ("app.py", HOME, ":material/home:"),
     ("pages/explore.py", EXPLORE, ":material/tune:"),
+    ("pages/inspect.py", INSPECT, ":material/biotech:"),
 )
 """Streamlit finds the pages by itself; its own menu would name them after their files."""
 

@@ -38,8 +38,10 @@ class Picked:
         return self.results.get(self.recipe.recipe_id)
 
 
-def one() -> Picked | None:
+def one(place: Mapping[str, str] | None = None) -> Picked | None:
     """Choose a model and one of its measured settings; the address says which. None where the store fails (said).
+
+    `place` goes into the address too: what is open on the page.
 
     The choice is the dashboard's one current setting: Explore shows it too, and what was chosen there is shown here.
     The setting need not be measured, when it comes from a link or from Explore.
@@ -50,7 +52,7 @@ def one() -> Picked | None:
     except CompressionError as error:
         notices.show_error(error)
         return None
-    state.write_link(view)
+    state.write_link(view, place)
     notices.show_link(view)
     words = _words_of(view.recipe, results)
     state.place(_RESULT, view.recipe.recipe_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -93,9 +94,9 @@ def move(field: str, value: Any) -> None:  # noqa: ANN401  (fields of Settings d
     st.session_state.pop(_PROBLEM, None)  # a link's problem is no longer news
 
 
-def write_link(view: View) -> None:
-    """Write the view into the URL."""
-    parameters = parameters_of(view)
+def write_link(view: View, place: Mapping[str, str] | None = None) -> None:
+    """Write the view into the URL, and where on the page one is, if it has such places."""
+    parameters = parameters_of(view) | dict(place or {})
     if st.query_params.to_dict() != parameters:
         st.query_params.from_dict(parameters)
 
