@@ -198,8 +198,8 @@ def _one_layer(seen: Evidence) -> Finding:
         "One layer holds most of the bytes",
         share >= 0.5 and len(seen.layers) > 1,
         f"{row.name} ({row.kind}, {wording.count(row.parameters)} parameters in {row.bits} bits) takes "
-        f"{_percent(share)} of the stored file. All other layers together cannot give more than the rest.",
-        "Compress that layer: see what it stands under Sensitivity. Low rank or pruning single weights suits large "
+        f"{_percent(share)} of the stored file, so the others hardly matter for its size.",
+        "Compress that layer: Sensitivity says how much it can take. Low rank or pruning single weights suits large "
         "linear layers.",
     )
 

@@ -119,10 +119,25 @@ def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -
             "automargin": True,
             "fixedrange": True,
             "range": (-0.2, len(ticks) - 0.8),
+            "zeroline": False,
         },
-        yaxis={"title": "accuracy %", "automargin": True, "fixedrange": True},
+        yaxis={
+            "title": "accuracy %",
+            "automargin": True,
+            "fixedrange": True,
+            "zeroline": False,
+            "range": _range(found, drop_points, way),
+        },
     )
     return figure
+
+
+def _range(found: Sensitivities, drop_points: float, way: Way) -> tuple[float, float]:
+    """All curves and the floor, with some room."""
+    values = [value for layer in found.layers for value in accuracies(layer, way)]
+    low, high = min(*values, floor_of(found, drop_points)), max(*values, found.accuracy)
+    room = 0.06 * (high - low) + 0.001
+    return 100 * (low - room), 100 * (high + room)
 
 
 def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> go.Scatter:

@@ -117,7 +117,7 @@ def zeros_words(layer: LayerWeights) -> str:
 def draw_zeros(layer: LayerWeights) -> go.Figure:
     """The whole matrix: from grey (all zero) to blue (no zeros)."""
     kept = 100 - 100 * layer.zeros.astype(float) / 255
-    return _matrix(kept, "%{z:.0f} % not zero<extra></extra>")
+    return _matrix(kept, "%{z:.0f} % not zero<extra></extra>", cell=layer.cell)
 
 
 def draw_corner(layer: LayerWeights) -> go.Figure:
@@ -125,18 +125,18 @@ def draw_corner(layer: LayerWeights) -> go.Figure:
     return _matrix(100.0 * ~layer.corner, "output %{y}, input %{x}<extra></extra>", gap=1)
 
 
-def _matrix(kept: NDArray[Any], hover: str, gap: int = 0) -> go.Figure:
+def _matrix(kept: NDArray[Any], hover: str, gap: int = 0, cell: tuple[int, int] = (1, 1)) -> go.Figure:
     rows, columns = kept.shape
     figure = go.Figure(
         go.Heatmap(
             z=kept, zmin=0, zmax=100, colorscale=[[0, "#e3e3e3"], [1, KEPT]], showscale=False, hovertemplate=hover,
-            xgap=gap, ygap=gap,
+            xgap=gap, ygap=gap, x0=(cell[1] - 1) / 2, dx=cell[1], y0=(cell[0] - 1) / 2, dy=cell[0],
         )
     )  # fmt: skip
-    cell = max(3, min(16, 560 // max(rows, columns // 2)))
+    pixels = max(3, min(16, 560 // max(rows, columns // 2)))
     figure.update_layout(
         template="none",
-        height=max(90, min(380, rows * cell)) + 54,
+        height=max(90, min(380, rows * pixels)) + 54,
         margin={"l": 8, "r": 12, "t": 4, "b": 8},
         dragmode=False,
         xaxis={"title": "inputs", "automargin": True, "fixedrange": True, "showgrid": False, "zeroline": False},

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -33,7 +34,7 @@ _MULTIPLYING = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul
 
 @dataclass(frozen=True)
 class Profile:
-    """Nodes in order of execution; which layers integer kernels carry out; the time of a whole run while profiling.
+    """Nodes in order of execution; which layers integer kernels carry out; the time of a whole run without profiling.
 
     `overhead_ms` was taken off the time of each node: what it takes to write the time down.
     """
@@ -71,9 +72,8 @@ def profile(
             check_cancelled()
             report(session / SESSIONS, "timing every layer")
             overheads.append(overhead_us(Path(folder)))
-            found, run_ms = _session(content, len(graph.graph.node), Path(folder) / str(session), session)
-            times.append(found)
-            whole.append(run_ms)
+            whole.append(_run_us(content) / 1000)
+            times.append(_session(content, len(graph.graph.node), Path(folder) / str(session)))
     overhead = float(np.median(overheads))
     middle = np.maximum(0, _middle_mean(np.concatenate(times)) - overhead) / 1000
     nodes = tuple(
@@ -91,7 +91,7 @@ CHAINS = (10, 60)
 def overhead_us(folder: Path) -> float:
     """What profiling adds to the time of a node: that of a node that does nothing, with profiling and without."""
     short, long = (_chain(count) for count in CHAINS)
-    profiled = float(_middle_mean(_session(long, CHAINS[1], folder / "chain", 0)[0]).mean())
+    profiled = float(_middle_mean(_session(long, CHAINS[1], folder / "chain")).mean())
     alone = (_run_us(long) - _run_us(short)) / (CHAINS[1] - CHAINS[0])
     return max(0.0, profiled - max(0.0, alone))
 
@@ -108,11 +108,11 @@ def _chain(count: int) -> bytes:
 def _run_us(content: bytes) -> float:
     """The median time of a run without profiling, in microseconds."""
     session = open_session(content, THREADS, optimize=False)
-    image = np.zeros((1, 1), np.float32)
+    feed = _feed(session)
     times = []
     for _ in range(WARM_UP_RUNS + RUNS):
         started = time.perf_counter_ns()
-        session.run(None, {"0": image})
+        session.run(None, feed)
         times.append((time.perf_counter_ns() - started) / 1e3)
     return float(np.median(times[WARM_UP_RUNS:]))
 
@@ -129,23 +129,25 @@ def _runnable(model: onnx.ModelProto, calls: Sequence[Call]) -> onnx.ModelProto:
         return onnx.load(str(path))
 
 
-def _session(content: bytes, count: int, prefix: Path, seed: int) -> tuple[NDArray[np.float64], float]:
-    """Microseconds of each node in each run (runs x nodes), and the median time of a run in milliseconds."""
+def _session(content: bytes, count: int, prefix: Path) -> NDArray[np.float64]:
+    """Microseconds of each node in each run (runs x nodes)."""
     session = open_session(content, THREADS, optimize=False, profile_to=prefix)
-    source = session.get_inputs()[0]
-    shape = (BATCH_SIZE, *source.shape[1:])
-    image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    whole = []
+    feed = _feed(session)
     for _ in range(WARM_UP_RUNS + RUNS):
-        started = time.perf_counter_ns()
-        session.run(None, {source.name: image})
-        whole.append((time.perf_counter_ns() - started) / 1e6)
+        session.run(None, feed)
     events = json.loads(Path(session.end_profiling()).read_text())
     times: dict[str, list[float]] = {f"n{number}_kernel_time": [] for number in range(count)}
     for event in events:
         if event.get("name") in times:
             times[event["name"]].append(float(event["dur"]))
-    return np.array(list(times.values())).T[WARM_UP_RUNS:], float(np.median(whole[WARM_UP_RUNS:]))
+    return np.array(list(times.values())).T[WARM_UP_RUNS:]
+
+
+def _feed(session: onnxruntime.InferenceSession) -> dict[str, NDArray[np.float32]]:
+    """One image of random numbers."""
+    source = session.get_inputs()[0]
+    shape = (BATCH_SIZE, *source.shape[1:])
+    return {source.name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
 
 
 def _middle_mean(times: NDArray[np.float64]) -> NDArray[np.float64]:

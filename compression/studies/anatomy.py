@@ -57,8 +57,8 @@ class NodeTime(_Row):
 class FileAnatomy(_Row):
     """One network. `layers` and `rest` add up to the stored file: `rest` has bytes that belong to no single layer.
 
-    `run_ms` is the time of whole runs while nodes are timed, which takes time itself: `overhead_ms` for each node.
-    That much is taken off the time of each node already.
+    `run_ms` is the median time of whole runs, in turn with those in which nodes are timed. Timing a node takes time
+    itself: `overhead_ms` is taken off each node's already.
     """
 
     layers: tuple[LayerRow, ...]

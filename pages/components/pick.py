@@ -22,6 +22,7 @@ MAX_OFFERED = 400
 """Settings in a list of choices: those that nothing beats, and the latest. A browser gets slow with thousands."""
 
 _RESULT = state.SETTING + "result"
+_LABEL = "picked_label"
 _SEVERAL, _SEVERAL_KEY, _PROBLEM = "picked_several", "picked_several_widget", "picked_problem"
 
 
@@ -55,6 +56,7 @@ def one(place: Mapping[str, str] | None = None) -> Picked | None:
     state.write_link(view, place)
     notices.show_link(view)
     words = _words_of(view.recipe, results)
+    _show_label(words[view.recipe.recipe_id])
     state.place(_RESULT, view.recipe.recipe_id)
     left, right = st.columns([1, 3], gap="medium")
     with left:
@@ -69,6 +71,13 @@ def one(place: Mapping[str, str] | None = None) -> Picked | None:
             on_change=_chosen,
         )
     return Picked(view.recipe, results)
+
+
+def _show_label(label: str) -> None:
+    """The browser keeps showing an option as it was called when it was chosen, unless it is chosen anew."""
+    if st.session_state.get(_LABEL) != label:
+        st.session_state[_LABEL] = label
+        state.move_control(_RESULT)
 
 
 def _chosen() -> None:

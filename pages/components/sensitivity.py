@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import wording
 from compression.inspection.sensitive import WAYS, Reach, draw, reaches, words_of
 from compression.studies.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityStudy
 from pages.components import chart_view, inquiry
@@ -29,7 +28,8 @@ def show(seen: Seen) -> None:
             "Points that may be lost", 0.0, 20.0, 1.0, 0.5, key=_DROP, width=210,
             help="The dashed floor lies this many percentage points below the uncompressed model's accuracy.",
         )  # fmt: skip
-    st.markdown(f":material/warning: {words_of(found, drop, way)}")
+    icon = ":material/check_circle:" if words_of(found, drop, way).startswith("Each") else ":material/warning:"
+    st.markdown(f"{icon} {words_of(found, drop, way)}")
     original = next(row.original for row in seen.anatomy.subject.layers if row.name == seen.layer)
     chart_view.show(
         draw(found, drop, way, original), key="chart_sensitivity", alt="Accuracy while one layer alone is compressed"
@@ -37,7 +37,7 @@ def show(seen: Seen) -> None:
     st.caption(
         f"Accuracy of the **uncompressed** model on {found.n_images:,} validation images (never the test images) while "
         "one layer alone is compressed in the simplest way: nearest codes, or smallest weights to zero, with nothing "
-        f"fitted afterwards. One image is {wording.three_digits(100 / found.n_images)} points. Dotted: the model as it "
+        f"fitted afterwards. One image is {100 / found.n_images:g} points. Dotted: the model as it "
         "is. Dashed: the floor. The five most sensitive layers are in colour; a star marks the chosen layer."
     )
     with st.expander("How far each layer can go", icon=":material/table:"):
