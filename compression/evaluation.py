@@ -32,13 +32,19 @@ _LOADING_ERRORS = (
 
 
 def open_session(
-    onnx_bytes: bytes, threads: int | None = None, *, optimize: bool = True, save_as: Path | None = None
+    onnx_bytes: bytes,
+    threads: int | None = None,
+    *,
+    optimize: bool = True,
+    save_as: Path | None = None,
+    profile_to: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU, with `threads` threads (None: one for each core).
 
     `save_as` names a file for the graph that the runtime makes out of this one and really runs: constants
     folded, layers fused, integer kernels chosen, memory laid out for this processor; `optimize=False` runs
-    such a graph as it is. Raises `CorruptFile` when the bytes are no network that ONNX Runtime can run.
+    such a graph as it is. `profile_to` begins the name of a file in which the time of each node is written when the
+    session's `end_profiling` is called. Raises `CorruptFile` when the bytes are no network that ONNX Runtime can run.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
@@ -50,6 +56,9 @@ def open_session(
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if save_as is not None:
         options.optimized_model_filepath = str(save_as)
+    if profile_to is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_to)
     if not _VNNI & set(describe_machine().instruction_sets):
         # Other x86 processors add products of 8-bit numbers in 16 bits, which overflow. This makes them exact
         # and integer kernels up to twice as slow; with VNNI they are exact anyway.

@@ -140,11 +140,41 @@ def decode_with_ledger(data: bytes) -> tuple[onnx.ModelProto, dict[str, int]]:
     return parsed.model, {part: counted.get(part, 0) + shares.get(part, 0) for part in STORED_PARTS}
 
 
+def decode_by_tensor(data: bytes) -> tuple[onnx.ModelProto, dict[str, int], dict[str, int]]:
+    """The model, how many bytes of the stored file each initializer takes, and the rest: `graph` and `header`.
+
+    Together they add up to the file. What an initializer has beside the arithmetic coder's stream is counted as it
+    is read. In the stream codes share bytes: it is divided by what each initializer's codes cost there (-log2 of the
+    probabilities that the coder gave them, after all that it had learned by then).
+    Raises `CorruptFile` like `decode`.
+    """
+    parsed = _parse(data, counts=True)
+    names = [tensor.name for tensor in parsed.model.graph.initializer]
+    bits = {name: cost.bits for name, cost in zip(names, parsed.costs, strict=True)}
+    stream = parsed.reader.ledger.get("stream", 0)
+    shares = proportional(bits, stream) if sum(bits.values()) else {}
+    sizes = {name: cost.bytes + shares.get(name, 0) for name, cost in zip(names, parsed.costs, strict=True)}
+    graph = parsed.reader.ledger.get("graph", 0) - sum(
+        cost.bytes for cost in parsed.costs if cost.part == "graph"
+    )  # small tensors that are structure are initializers here
+    return parsed.model, sizes, {"graph": graph, "header": len(data) - graph - sum(sizes.values())}
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What one initializer takes: bytes of its own, and bits in the common stream."""
+
+    part: str
+    bytes: int
+    bits: float
+
+
 @dataclass(frozen=True)
 class _Parsed:
     model: onnx.ModelProto
     reader: Reader
     contexts: ContextDecoder
+    costs: list[_Cost]
 
 
 def _parse(data: bytes, *, counts: bool = False) -> _Parsed:
@@ -156,14 +186,14 @@ def _parse(data: bytes, *, counts: bool = False) -> _Parsed:
     with reader.part("stream"):
         contexts = ContextDecoder(reader, reader.take(length), counts=counts)
     parts = [_PARTS[role] for role in roles(model)] if counts else ["codes"] * len(model.graph.initializer)
-    _fill(model.graph.initializer, parts, reader, contexts)
+    costs = _fill(model.graph.initializer, parts, reader, contexts)
     try:
         model.SerializeToString(deterministic=True)
     except EncodeError as error:
         raise CorruptFile(f"The stored file's numbers make no model: {error}.") from error
     if reader.left:
         raise CorruptFile(f"{reader.left} bytes follow the end of the stored file.")
-    return _Parsed(model, reader, contexts)
+    return _Parsed(model, reader, contexts, costs)
 
 
 _PARTS: Mapping[str, str] = {
@@ -237,10 +267,14 @@ def _elements(tensor: onnx.TensorProto) -> NDArray[Any]:
     return np.frombuffer(tensor.raw_data, element.newbyteorder("<")).astype(element, copy=False)
 
 
-def _fill(tensors: Sequence[onnx.TensorProto], parts: Sequence[str], reader: Reader, contexts: ContextDecoder) -> None:
-    """Read the records into the graph's tensors; products last, when their factors are there."""
+def _fill(
+    tensors: Sequence[onnx.TensorProto], parts: Sequence[str], reader: Reader, contexts: ContextDecoder
+) -> list[_Cost]:
+    """Read the records into the graph's tensors; products last, when their factors are there. What each one takes."""
     products: dict[int, tuple[int, int]] = {}
+    costs: list[_Cost] = []
     for index, (tensor, part) in enumerate(zip(tensors, parts, strict=True)):
+        left, bits = reader.left, sum(contexts.bits.values())
         with reader.part(part):
             kind = reader.byte()
             if kind == Record.OPAQUE:
@@ -251,8 +285,10 @@ def _fill(tensors: Sequence[onnx.TensorProto], parts: Sequence[str], reader: Rea
                 products[index] = (reader.varint(), reader.varint())
             elif kind != Record.ABSENT:
                 raise CorruptFile(f"The stored file has a record of unknown kind {kind}.")
+        costs.append(_Cost(part, left - reader.left, sum(contexts.bits.values()) - bits))
     for index, factors in products.items():
         tensors[index].raw_data = _read_product(tensors, index, factors, products, reader)
+    return costs
 
 
 def _read_elements(tensor: onnx.TensorProto, reader: Reader, contexts: ContextDecoder | None) -> bytes:

@@ -16,6 +16,7 @@ PAGE_SIDE = (
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "lessons", "wording",
     "activity", "crew", "deletion", "disk", "history", "joblog",
     "classes", "comparison", "comparison_plots", "presentation", "report", "bundle", "chart_files",
+    "inspection", "reasons",
 )  # fmt: skip
 
 

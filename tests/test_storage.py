@@ -47,12 +47,26 @@ def assert_comes_back(model, coding="context"):
     assert plain(model) == before
     assert plain(storage.decode(stored)) == before
     assert sum(ledger_of(stored).values()) == len(stored)
+    assert_each_tensor_is_counted(stored, before)
     return len(stored)
+
+
+def assert_each_tensor_is_counted(stored, before):
+    """Bytes of initializers and of the rest add up to the file."""
+    model, sizes, rest = storage.decode_by_tensor(stored)
+    assert plain(model) == before
+    assert set(sizes) == {tensor.name for tensor in model.graph.initializer}
+    assert sum(sizes.values()) + sum(rest.values()) == len(stored)
+    assert min(rest.values()) >= 0
+    assert rest["header"] <= HEADER_MOST
 
 
 def with_checksum(body):
     return storage.MAGIC + bytes([storage.VERSION]) + zlib.crc32(body).to_bytes(4, "little") + body
 
+
+HEADER_MOST = 9 + 10
+"""Magic number, version, checksum, and the length of the stream."""
 
 EXPORTED = export.to_onnx(with_quantizers(quantized(pruned(network("mlp-digits"), 0.7), 4)))
 STORED = storage.encode(EXPORTED)
@@ -291,3 +305,27 @@ class TestHostileInput:
 def test_neither_torch_nor_onnxruntime_is_needed():
     code = "import sys, compression.storage; sys.exit(bool({'torch', 'onnxruntime'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestBytesByTensor:
+    def test_a_tensor_with_more_to_say_takes_more_of_the_stream(self):
+        """Random codes cost what information theory says, constant ones next to nothing."""
+        rng = np.random.default_rng(0)
+        random, constant = rng.integers(-8, 8, (64, 64)).astype(np.int8), np.full((64, 64), 3, np.int8)
+        _, sizes, _ = storage.decode_by_tensor(storage.encode(holding(random, constant)))
+        assert sizes["0"] == pytest.approx(64 * 64 * 4 / 8, rel=0.03)
+        assert sizes["1"] < 60
+
+    def test_alone_a_tensor_takes_about_as_much_as_together(self):
+        rng = np.random.default_rng(1)
+        parts = [rng.normal(0, spread, (60, 80)).round().astype(np.int8) for spread in (1, 4, 16)]
+        _, together, _ = storage.decode_by_tensor(storage.encode(holding(*parts)))
+        for number, part in enumerate(parts):
+            _, alone, _ = storage.decode_by_tensor(storage.encode(holding(part)))
+            assert together[str(number)] == pytest.approx(alone["0"], rel=0.05)
+
+    def test_parts_are_those_of_the_ledger(self):
+        _, sizes, rest = storage.decode_by_tensor(STORED)
+        parts = ledger_of(STORED)
+        assert sum(sizes.values()) + rest["graph"] == sum(parts.values()) - parts["header"]
+        assert rest["header"] == parts["header"]

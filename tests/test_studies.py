@@ -4,9 +4,13 @@ from pydantic import ValidationError
 
 from compression.recipe import make_recipe
 from compression.studies import AnyStudy, lessons, parse_study
+from compression.studies.activations import ActivationStudy
+from compression.studies.anatomy import AnatomyStudy
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
+from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.study import Answer
 from compression.studies.verification import VerificationStudy
+from compression.studies.weights import WeightStudy
 
 RECIPE = make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": 4}])
 STUDIES = [
@@ -27,6 +31,10 @@ STUDIES = [
             lessons.CodingStudy,
         )
     ),
+    AnatomyStudy(recipe=RECIPE),
+    WeightStudy(recipe=RECIPE),
+    ActivationStudy(recipe=RECIPE),
+    SensitivityStudy(recipe=RECIPE),
 ]
 
 

@@ -5,37 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compression.laboratory import outcomes, verification
+from compression.laboratory import activations, anatomy, lessons, outcomes, sensitivity, verification, weights
 from compression.laboratory.bench import Bench, Subject
-from compression.laboratory.lessons import (
-    anatomy,
-    coding,
-    factors,
-    pruning,
-    rounding,
-    sharing,
-    split,
-    teacher,
-    timing,
-)
 from compression.studies import Answer, Study
-from compression.studies import lessons as questions
+from compression.studies.activations import ActivationStudy
+from compression.studies.anatomy import AnatomyStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
+from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.verification import VerificationStudy
+from compression.studies.weights import WeightStudy
 
 ANSWERS: dict[type[Study], Callable[[Any, Bench], Answer]] = {
+    ActivationStudy: activations.activations,
+    AnatomyStudy: anatomy.anatomy,
     OutcomeStudy: outcomes.outcomes,
     PictureStudy: outcomes.pictures,
+    SensitivityStudy: sensitivity.sensitivity,
     VerificationStudy: verification.verify,
-    questions.AnatomyStudy: anatomy.anatomy,
-    questions.PruningStudy: pruning.pruning,
-    questions.RoundingStudy: rounding.rounding,
-    questions.TeacherStudy: teacher.teacher,
-    questions.SharingStudy: sharing.sharing,
-    questions.FactorStudy: factors.factors,
-    questions.SplitStudy: split.split,
-    questions.CodingStudy: coding.coding,
-    questions.TimingStudy: timing.timing,
+    WeightStudy: weights.weights,
+    **lessons.ANSWERS,
 }
 
 __all__ = ["ANSWERS", "Bench", "Subject", "answer"]

@@ -9,7 +9,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from compression.network import WeightedLayer, module_of
-from compression.primitives.execution import evaluate_node
+from compression.primitives.execution import evaluate_node, rerun
 
 Curve = Mapping[int, float]
 """What a layer costs in quality at each number of bits."""
@@ -41,25 +41,10 @@ def bit_losses(
             for count in bits:
                 check_cancelled()
                 layer.weight.copy_(rounded(layer, count))
-                curve[count] = _divergence(values[logits.name], _rerun(model, nodes[number:], values, x, logits))
+                curve[count] = _divergence(values[logits.name], rerun(model, nodes[number:], values, x, logits))
                 layer.weight.copy_(before)
             losses[name] = curve
     return losses
-
-
-def _rerun(
-    model: fx.GraphModule, nodes: Sequence[fx.Node], values: Mapping[str, Tensor], x: Tensor, last: fx.Node
-) -> Tensor:
-    """The value of `last` when the first of the nodes, and so all that depend on it, have changed."""
-    changed: dict[str, Tensor] = {}
-    for node in nodes:
-        if (
-            node is nodes[0]
-            or node.target == nodes[0].target
-            or any(source.name in changed for source in node.all_input_nodes)
-        ):
-            changed[node.name] = evaluate_node(model, node, {**values, **changed}, x)
-    return changed.get(last.name, values[last.name])
 
 
 def _divergence(expected: Tensor, found: Tensor) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,3 +73,22 @@ def _evaluate_node(model: fx.GraphModule, node: fx.Node, values: dict[str, Tenso
     layer = module_of(model, node)
     function: Callable[..., Tensor] = node.target if layer is None else layer  # type: ignore[assignment]
     return function(*args, **kwargs)
+
+
+def rerun(
+    model: fx.GraphModule, nodes: Sequence[fx.Node], values: Mapping[str, Tensor], x: Tensor, last: fx.Node
+) -> Tensor:
+    """The value of `last` when the first of the nodes, and so all that depend on it, have changed.
+
+    `values` are those before the change, on the same images; `nodes` end with `last`. Other calls of the first
+    node's layer have changed as well.
+    """
+    changed: dict[str, Tensor] = {}
+    for node in nodes:
+        if (
+            node is nodes[0]
+            or node.target == nodes[0].target
+            or any(source.name in changed for source in node.all_input_nodes)
+        ):
+            changed[node.name] = evaluate_node(model, node, {**values, **changed}, x)
+    return changed.get(last.name, values[last.name])

@@ -10,14 +10,22 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from compression.studies import lessons
+from compression.studies.activations import ActivationStudy
+from compression.studies.anatomy import AnatomyStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
+from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.study import Answer, Study
 from compression.studies.verification import VerificationStudy
+from compression.studies.weights import WeightStudy
 
 AnyStudy = Annotated[
-    OutcomeStudy
+    ActivationStudy
+    | AnatomyStudy
+    | OutcomeStudy
     | PictureStudy
+    | SensitivityStudy
     | VerificationStudy
+    | WeightStudy
     | lessons.AnatomyStudy
     | lessons.CodingStudy
     | lessons.FactorStudy

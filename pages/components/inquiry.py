@@ -49,6 +49,15 @@ def ask_all(studies: Sequence[Study], kind: type[A], *, key: str) -> list[A] | N
     return None
 
 
+def known(study: Study, kind: type[A]) -> A | None:
+    """The answer if it is known already; nothing is begun."""
+    try:
+        found = _known(study)
+    except CompressionError:  # whoever asks for it is told
+        return None
+    return found if isinstance(found, kind) else None
+
+
 def group() -> str:
     """The group of this browser session's studies."""
     return f"study-{state.session_id()}"

@@ -7,17 +7,21 @@ import streamlit as st
 from compression import breakdown
 from compression.breakdown import Slice
 from compression.ledger import waterfall
-from compression.result import Measures
+from compression.result import Measures, Result
 from pages.components import chart_view, slices
 from pages.components.work import Snapshot
 
 
 def show(seen: Snapshot) -> None:
     """The current setting's ledger; says so where there is none yet."""
-    result = seen.result
-    if result is None:
+    if seen.result is None:
         st.caption("Not measured yet: the bytes of a file are counted when it is written.")
         return
+    show_ledger(seen.result)
+
+
+def show_ledger(result: Result) -> None:
+    """Parts of both files, and how one size becomes the next."""
     stored, runtime = breakdown.stored_slices(result), breakdown.runtime_slices(result)
     if not stored:
         st.caption("This row was measured before bytes were counted by part. Change a setting to measure anew.")

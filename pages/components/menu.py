@@ -21,7 +21,7 @@ _SHOWN, _DRAWN = "page_shown", "page_drawn"
 PAGES = (
     ("app.py", HOME, ":material/home:"),
     ("pages/explore.py", EXPLORE, ":material/tune:"),
-    ("pages/inspect.py", INSPECT, ":material/frame_inspect:"),
+    ("pages/inspect.py", INSPECT, ":material/biotech:"),
     ("pages/compare.py", COMPARE, ":material/compare_arrows:"),
     ("pages/learn.py", LEARN, ":material/school:"),
     ("pages/present.py", PRESENT, ":material/co_present:"),

@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from compression import track_record, verdict, wording
+from compression.result import Result
 from compression.store import JobState
 from pages.components import charts, model_card, work
 from pages.components.work import Snapshot
@@ -30,8 +31,7 @@ def show_verdict(seen: Snapshot) -> None:
     """One sentence for everyone: measured, estimated, or why there is none."""
     with st.container(key="verdict"):
         if seen.result is not None:
-            judged = verdict.judge(seen.result)
-            _BOXES[judged.tone](f"**{judged.text}**", icon=_ICONS[judged.tone])
+            show_judged(seen.result)
         elif seen.job is not None and seen.job.state is JobState.FAILED:
             st.error(f"**This setting has no numbers.** {seen.job.error}", icon=":material/error:")
         elif seen.job is not None and seen.job.state is JobState.CANCELLED:
@@ -44,6 +44,12 @@ def show_verdict(seen: Snapshot) -> None:
             known = model_card.known_of(seen.view.model, seen.baseline)
             words = verdict.guess(wording.recipe_in_words(seen.view.recipe), charts.guess_of(seen), known)
             st.info(f"**{words.text}**", icon=":material/hourglass_top:")
+
+
+def show_judged(result: Result) -> None:
+    """What a measured result means."""
+    judged = verdict.judge(result)
+    _BOXES[judged.tone](f"**{judged.text}**", icon=_ICONS[judged.tone])
 
 
 def show_sizes(seen: Snapshot) -> None:

@@ -1,0 +1,63 @@
+"""Inspect: one measured setting, taken apart layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.components import menu
+
+menu.frame(menu.INSPECT, reads_link=True)
+
+from compression.studies.anatomy import Anatomy, AnatomyStudy  # noqa: E402  (only now, see `menu`)
+from pages.components import (  # noqa: E402
+    activation_ranges,
+    causes,
+    inquiry,
+    layer_table,
+    layer_weights,
+    ledger,
+    network_graph,
+    outcome,
+    pick,
+    sensitivity,
+    spot,
+)
+
+PARTS: dict[str, Callable[[spot.Seen], None]] = {
+    "Layers": layer_table.show,
+    "Why not better?": causes.show,
+    "Sensitivity": sensitivity.show,
+    "Weights": layer_weights.show,
+    "Activations": activation_ranges.show,
+    "Model graph": network_graph.show,
+    "Where bytes go": lambda seen: ledger.show_ledger(seen.result),
+}
+"""What each tab shows; only the open one is drawn."""
+
+
+def show_parts(picked: pick.Picked) -> None:
+    """The tabs; all but the last one need the network taken apart, which is done once for each setting."""
+    if picked.result is None:
+        st.info(
+            "**This setting is not measured yet.** It is being measured now; then it is taken apart.",
+            icon=":material/hourglass_top:",
+        )
+    else:
+        outcome.show_judged(picked.result)
+    anatomy = inquiry.ask(AnatomyStudy(recipe=picked.recipe), Anatomy, key="anatomy")
+    if picked.result is None or anatomy is None:
+        return
+    seen = spot.Seen(picked.recipe, picked.result, anatomy)
+    tabs = st.tabs(list(PARTS), key=spot.TAB, default=spot.tab(PARTS), on_change=spot.turned)
+    for tab, part in zip(tabs, PARTS.values(), strict=True):
+        with tab:
+            if tab.open:
+                part(seen)
+
+
+spot.arrive()
+found = pick.one(spot.parameters())
+if found is not None:
+    show_parts(found)
