@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from compression import wording
+from compression.drawing import size_ticks
 from compression.pareto import pareto_front
-from compression.plots import ACCENT, NEUTRAL, size_ticks
+from compression.plots import ACCENT, NEUTRAL
 from compression.result import Result
 
 if TYPE_CHECKING:

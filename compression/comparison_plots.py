@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compression import plots, wording
+from compression import drawing, plots, wording
+from compression.axes import COSTS, GAINS, Axes, Cost, Point, Value
 from compression.breakdown import BLUE, ORANGE
 from compression.classes import Recall
 from compression.comparison import Contender
-from compression.plots import NEUTRAL, Axis, Figure, Point, Trace, Tradeoff, point_of
+from compression.drawing import Figure, Trace
+from compression.plots import NEUTRAL, Tradeoff, point_of
 from compression.recipe import Recipe
 from compression.result import Result
 
@@ -190,7 +192,7 @@ def recall_words(recall: Recall) -> str:
 
 
 def draw_curves(
-    found: Sequence[Contender], results: Sequence[Result], axis: Axis, labels: Mapping[str, str] = MappingProxyType({})
+    found: Sequence[Contender], results: Sequence[Result], cost: Cost, labels: Mapping[str, str] = MappingProxyType({})
 ) -> Figure:
     """All measured points faintly, and on them the chosen ones with their letters; accuracies around those.
 
@@ -200,21 +202,21 @@ def draw_curves(
     marked = {contender.result.recipe_id: points[contender.result.recipe_id] for contender in found}
     baseline = points.get(Recipe.model_validate(found[0].result.recipe).baseline().recipe_id)
     whole = Tradeoff(baseline, others=tuple(points.values()), n_test=results[0].n_test)
-    ranges = plots.ranges_for(whole, max(point.stored_bytes for point in whole.points))
+    ranges = plots.ranges_for(whole, max(result.stored_bytes for result in results), axes=Axes(left=cost))
     drawn = heapq.nsmallest(plots.MAX_OTHERS, points.keys() - marked.keys())  # a fair sample: ids are hashes
     shown = replace(whole, others=tuple(points[name] for name in (*drawn, *marked)), n_results=len(points))
-    figure = plots.draw(shown, axis, ranges, accuracy_range=_around(tuple(marked.values())))
-    front = plots.draw(whole, axis, ranges)["data"][0]
+    figure = drawing.draw(shown, cost, "accuracy", ranges, gain_range=_around(tuple(marked.values())))
+    front = drawing.draw(whole, cost, "accuracy", ranges)["data"][0]
     faint = {**figure["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
     faint |= {"error_x": None, "error_y": None}
-    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], axis, labels) for contender in found]
+    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], cost, labels) for contender in found]
     return {**figure, "data": [front, faint, *marks]}
 
 
 def _around(points: Sequence[Point]) -> tuple[float, float]:
     """Percent range of the accuracies of these points with their intervals, and some room."""
-    low = 100 * min(point.accuracy_low for point in points)
-    high = 100 * max(point.accuracy_high for point in points)
+    low = 100 * min(point.known.accuracy_low for point in points)
+    high = 100 * max(point.known.accuracy_high for point in points)
     room = max(1.0, 0.15 * (high - low))
     return max(-1.0, low - room), min(101.0, high + room)
 
@@ -227,16 +229,17 @@ def _reference_ms(result: Result, results: Sequence[Result]) -> float:
     return result.baseline.latency_p50_ms
 
 
-def _chosen_trace(contender: Contender, point: Point, axis: Axis, labels: Mapping[str, str]) -> Trace:
+def _chosen_trace(contender: Contender, point: Point, cost: Cost, labels: Mapping[str, str]) -> Trace:
     label = labels.get(contender.letter, contender.letter)
-    x = point.stored_bytes / 1000 if axis == "size" else point.latency_ms
+    across, up = COSTS[cost].of(point), GAINS["accuracy"].of(point)
+    assert across is not None and up is not None  # a whole result
     star = contender.is_baseline
     trace: Trace = {
         "type": "scatter",
         "mode": "markers+text",
         "name": label,
-        "x": [x],
-        "y": [100 * point.accuracy],
+        "x": [across.at],
+        "y": [up.at],
         "customdata": [point.recipe_id],
         "text": [label],
         "textposition": _CORNERS[contender.letter],
@@ -249,15 +252,16 @@ def _chosen_trace(contender: Contender, point: Point, axis: Axis, labels: Mappin
             "color": contender.colour,
             "symbol": "star" if star else _SYMBOLS[contender.letter],
         },
-        "error_y": _bars(100 * point.accuracy, 100 * point.accuracy_low, 100 * point.accuracy_high, contender.colour),
+        "error_x": _bars(across, contender.colour),
+        "error_y": _bars(up, contender.colour),
     }
-    if axis == "latency":
-        trace["error_x"] = _bars(x, point.latency_low_ms, point.latency_high_ms, contender.colour)
     return trace
 
 
-def _bars(value: float, low: float, high: float, colour: str) -> dict[str, Any]:
-    sides = [max(0.0, high - value)], [max(0.0, value - low)]
+def _bars(value: Value, colour: str) -> dict[str, Any] | None:
+    if value.low is None or value.high is None:
+        return None
+    sides = [max(0.0, value.high - value.at)], [max(0.0, value.at - value.low)]
     shown = all(math.isfinite(side[0]) for side in sides)
     return {
         "type": "data", "symmetric": False, "array": sides[0], "arrayminus": sides[1], "visible": shown, "width": 0,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compression.comparison import Row
-from compression.plots import Figure
+from compression.drawing import Figure
 from compression.presentation import BigNumber, Headline, Meaning, Risk
 
 

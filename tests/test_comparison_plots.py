@@ -52,7 +52,7 @@ def test_recalls_are_points_with_intervals_side_by_side():
     assert figure["layout"]["yaxis"]["ticktext"] == ["cat ", "dog "]
 
 
-@pytest.mark.parametrize("axis", ["size", "latency"])
+@pytest.mark.parametrize("axis", ["stored", "latency"])
 def test_curves_mark_the_chosen_and_hold_the_others(axis):
     every = [fabricate(make_recipe(MODEL, [])), *(quantized(bits) for bits in range(2, 9))]
     contenders = comparison.contenders([every[0], every[3]])
@@ -70,5 +70,5 @@ def test_curves_mark_the_chosen_and_hold_the_others(axis):
 def test_of_very_many_points_a_sample_is_drawn_and_said(monkeypatch):
     monkeypatch.setattr(plots, "MAX_OTHERS", 3)
     every = [fabricate(make_recipe(MODEL, [])), *(quantized(bits) for bits in range(2, 9))]
-    figure = comparison_plots.draw_curves(comparison.contenders(every[:2]), every, "size")
+    figure = comparison_plots.draw_curves(comparison.contenders(every[:2]), every, "stored")
     assert "5 of 8 settings drawn" in figure["layout"]["annotations"][0]["text"]

@@ -26,7 +26,7 @@ def made():
         meanings=presentation.meanings(RESULT, Assumptions()),
         risks=presentation.risks(RESULT),
         reasons=("It is what it is.",),
-        figures=[("Size", comparison_plots.draw_curves(found, [ORIGINAL, RESULT], "size"))],
+        figures=[("Size", comparison_plots.draw_curves(found, [ORIGINAL, RESULT], "stored"))],
         rows=comparison.table(found, {"B": Pair(None, 3)}),
         checked="Checked.",
         provenance="Measured here.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from compression import comparison_plots
-from compression.plots import Axis
+from compression.axes import COSTS, Cost
 from compression.recipe import Recipe
 from compression.result import Result
 from pages.components import chart_view, pick
@@ -18,13 +18,13 @@ def show(contest: Contest) -> None:
     """Both charts; a click on a point adds it."""
     models = dict.fromkeys(contender.model for contender in contest.contenders)
     results = [result for model in models for result in pick.measured(model).values()]
-    axes: tuple[Axis, Axis] = ("size", "latency")
-    for column, axis in zip(st.columns(2, gap="small"), axes, strict=True):
+    costs: tuple[Cost, Cost] = ("stored", "latency")
+    for column, cost in zip(st.columns(2, gap="small"), costs, strict=True):
         with column:
             chart_view.show(
-                comparison_plots.draw_curves(contest.contenders, results, axis),
-                key=f"compare_{axis}",
-                alt=f"Accuracy against {axis}: {len(contest.contenders)} chosen of {len(results)} measured settings",
+                comparison_plots.draw_curves(contest.contenders, results, cost),
+                key=f"compare_{cost}",
+                alt=f"Accuracy against {COSTS[cost].words}: {len(contest.contenders)} of {len(results)} settings marked",
                 on_click=lambda recipe_id: _add(recipe_id, contest, results),
             )
     full = len(contest.contenders) >= AT_MOST

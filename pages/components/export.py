@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from compression import bundle, chart_files, comparison, jobs, presentation, report, verdict, wording
+from compression.axes import Cost
 from compression.chart_files import PictureFormat
 from compression.comparison import Pair
 from compression.errors import CompressionError
@@ -160,7 +161,10 @@ def report_html(export: Export, said: str) -> str:
     baseline = export.results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
     pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
     found = comparison.contenders([*([baseline] if baseline else []), result])
-    axes = (("Accuracy against size", "size"), ("Accuracy against latency", "latency"))
+    charts: tuple[tuple[str, Cost], ...] = (
+        ("Accuracy against size", "stored"),
+        ("Accuracy against latency", "latency"),
+    )
     return report.html(
         report.Report(
             model=MODELS[str(result.recipe["model"])].title,
@@ -170,7 +174,7 @@ def report_html(export: Export, said: str) -> str:
             meanings=presentation.meanings(result, export.assumed),
             risks=export.risks,
             reasons=verdict.judge(result).reasons,
-            figures=[(title, stage.figure(result, export.results, axis)) for title, axis in axes],  # type: ignore[arg-type]
+            figures=[(title, stage.figure(result, export.results, cost)) for title, cost in charts],
             rows=comparison.table(found, {"B": pair}),
             checked=said,
             provenance=provenance(result),

@@ -9,7 +9,9 @@ from html import escape
 import streamlit as st
 
 from compression import comparison, comparison_plots, presentation, verdict
-from compression.plots import ACCENT, Axis, Figure, setting_in_words
+from compression.axes import Cost
+from compression.drawing import Figure
+from compression.plots import ACCENT, setting_in_words
 from compression.presentation import Assumptions, BigNumber, Meaning, Risk, Tone
 from compression.recipe import Recipe
 from compression.result import Result
@@ -51,19 +53,19 @@ def _number(number: BigNumber) -> str:
     )
 
 
-def figure(result: Result, results: Mapping[str, Result], axis: Axis) -> Figure:
+def figure(result: Result, results: Mapping[str, Result], cost: Cost) -> Figure:
     """The original and this result among everything that is measured of the model."""
     baseline = results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
     first, *rest = comparison.contenders([*([baseline] if baseline else []), result])
     shown = [first, *rest] if not rest else [first, replace(rest[0], colour=ACCENT)]
-    return comparison_plots.draw_curves(shown, list(results.values()), axis, {"A": "before", "B": "now"})
+    return comparison_plots.draw_curves(shown, list(results.values()), cost, {"A": "before", "B": "now"})
 
 
 def show_chart(result: Result, results: Mapping[str, Result]) -> None:
     """Accuracy against size."""
     st.markdown("#### Smaller is to the left, better is up")
     chart_view.show(
-        figure(result, results, "size"),
+        figure(result, results, "stored"),
         key="present_chart",
         alt="Accuracy against the size of the stored file: before and now, among all measured settings",
     )
