@@ -24,7 +24,7 @@ def show(contest: Contest) -> None:
             chart_view.show(
                 comparison_plots.draw_curves(contest.contenders, results, cost),
                 key=f"compare_{cost}",
-                alt=f"Accuracy against {COSTS[cost].words}: {len(contest.contenders)} of {len(results)} settings marked",
+                alt=f"Accuracy against {COSTS[cost].words}: {len(contest.contenders)} of {len(results)} points marked",
                 on_click=lambda recipe_id: _add(recipe_id, contest, results),
             )
     full = len(contest.contenders) >= AT_MOST
