@@ -17,7 +17,7 @@ from compression import wording
 from compression.database import JOBS
 from compression.errors import CompressionError
 from compression.progress import seconds_left, time_left
-from compression.store import UNFINISHED, Job, JobState, Store, job_from_row
+from compression.store import STALE_AFTER_S, UNFINISHED, Job, JobState, Store, job_from_row
 from sample_models.catalogue import MODELS
 
 MAX_RUNNING, MAX_GROUPS, MAX_WAITING, MAX_FAILED, MAX_OVER = 40, 12, 8, 20, 100
@@ -181,8 +181,8 @@ def forget(store: Store, states: Collection[JobState]) -> int:
         return connection.execute(JOBS.delete().where(_in(*states))).rowcount
 
 
-def others(store: Store, fresh_s: float = 15) -> list[str]:
-    """Engines that use this store now, this one too: where they are."""
+def servers(store: Store, fresh_s: float = STALE_AFTER_S) -> list[str]:
+    """Where the engines are that use this store now, this one too."""
     return [
         f"{owner.host}, process {owner.pid}" for owner, beat in store.engines() if time.time() - beat < fresh_s
     ]  # fmt: skip

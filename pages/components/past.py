@@ -182,6 +182,7 @@ def _table(shown: Sequence[Entry], written: Mapping[str, Note], here: Collection
         key=f"past_table_{st.session_state[_GENERATION]}",
         on_select="rerun",
         selection_mode="multi-row",
+        placeholder="",
     )
     return list(cast(Mapping[str, Mapping[str, list[int]]], picked)["selection"]["rows"])
 

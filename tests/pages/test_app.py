@@ -75,6 +75,7 @@ def test_the_page_process_never_imports_torch():
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pages.components import charts, controls, gallery, insight, menu, model_card, notices, outcome\n"
         "from pages.components import progress, state, welcome, work\n"
+        "from pages.components import disk, job_board, job_dialogs, job_link, job_lists, past\n"
         "from compression.result import Measures\n"
         "from compression.ledger import waterfall; waterfall(Measures.model_construct(ledger={}, runtime_ledger={}))\n"
         "from compression.statistics import wilson_interval; wilson_interval(9, 10)\n"
