@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sql
 
@@ -17,7 +18,7 @@ from compression import wording
 from compression.database import JOBS
 from compression.errors import CompressionError
 from compression.progress import seconds_left, time_left
-from compression.store import UNFINISHED, Job, JobState, Store, job_from_row
+from compression.store import STALE_AFTER_S, UNFINISHED, Job, JobState, Store, job_from_row
 from sample_models.catalogue import MODELS
 
 MAX_RUNNING, MAX_GROUPS, MAX_WAITING, MAX_FAILED, MAX_OVER = 40, 12, 8, 20, 100
@@ -89,17 +90,27 @@ def look(store: Store, now: datetime | None = None) -> Activity:
     revision = store.revision()
     with store.database.read() as connection:
         counts = _counts(connection)
-        running = _jobs(connection, _in(JobState.RUNNING), JOBS.c.started_at, MAX_RUNNING, unreadable)
+        running = _jobs(connection, _in(JobState.RUNNING), _EARLIEST, MAX_RUNNING, unreadable)
         typical = {name: _typical_seconds(connection, name) for name in {job.group for job in running}}
         groups, groups_total = _groups(connection, running, now, unreadable)
-        failed = _jobs(connection, _unmended(), JOBS.c.finished_at.desc(), MAX_FAILED, unreadable)
+        failed = _jobs(connection, _unmended(), _LATEST, MAX_FAILED, unreadable)
         failed_total = int(connection.scalar(sql.select(sql.func.count()).select_from(JOBS).where(_unmended())) or 0)
-        over = _jobs(connection, _in(*_OVER), JOBS.c.finished_at.desc(), MAX_OVER, unreadable)
+        over = _over(connection, unreadable)
     rows = tuple(Running(job, seconds_left(job, typical[job.group], now)) for job in running)
     return Activity(revision, counts, rows, groups, groups_total, failed, failed_total, over, unreadable[0])
 
 
 _OVER = tuple(state for state in JobState if state.is_final)
+_EARLIEST = (JOBS.c.sequence,)
+_LATEST = (JOBS.c.finished_at.desc(), JOBS.c.sequence.desc())
+"""As the index of states has them, so that the database need not sort."""
+
+
+def _over(connection: sql.Connection, unreadable: list[int]) -> tuple[Job, ...]:
+    """The last that ended. Each state alone, which an index answers: all together would be sorted each time."""
+    found = [job for state in _OVER for job in _jobs(connection, _in(state), _LATEST, MAX_OVER, unreadable)]
+    found.sort(key=lambda job: job.finished_at or job.created_at, reverse=True)
+    return tuple(found[:MAX_OVER])
 
 
 def _in(*states: JobState) -> sql.ColumnElement[bool]:
@@ -125,11 +136,11 @@ def _counts(connection: sql.Connection) -> dict[JobState, int]:
 def _jobs(
     connection: sql.Connection,
     which: sql.ColumnElement[bool],
-    order: sql.ColumnElement[float],
+    order: Sequence[sql.ColumnElement[Any]],
     limit: int,
     unreadable: list[int],
 ) -> tuple[Job, ...]:
-    query = sql.select(JOBS).where(which).order_by(order, JOBS.c.sequence).limit(limit)
+    query = sql.select(JOBS).where(which).order_by(*order).limit(limit)
     found = []
     for row in connection.execute(query).mappings():
         try:
@@ -154,7 +165,7 @@ def _groups(
     found.sort(key=lambda row: (row[3], -row[4] if row[3] else row[2]))
     groups = []
     for name, waiting, _, background, _ in found[:MAX_GROUPS]:
-        first = _jobs(connection, waits & (JOBS.c.job_group == name), JOBS.c.sequence, MAX_WAITING, unreadable)
+        first = _jobs(connection, waits & (JOBS.c.job_group == name), _EARLIEST, MAX_WAITING, unreadable)
         mine = [job for job in running if job.group == name]
         left = time_left(mine, waiting, _typical_seconds(connection, name), now)
         groups.append(Group(name, bool(background), waiting, len(mine), first, left))
@@ -181,8 +192,8 @@ def forget(store: Store, states: Collection[JobState]) -> int:
         return connection.execute(JOBS.delete().where(_in(*states))).rowcount
 
 
-def others(store: Store, fresh_s: float = 15) -> list[str]:
-    """Engines that use this store now, this one too: where they are."""
+def servers(store: Store, fresh_s: float = STALE_AFTER_S) -> list[str]:
+    """Where the engines are that use this store now, this one too."""
     return [
         f"{owner.host}, process {owner.pid}" for owner, beat in store.engines() if time.time() - beat < fresh_s
     ]  # fmt: skip

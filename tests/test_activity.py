@@ -243,5 +243,5 @@ class TestWords:
 
 def test_who_uses_the_store(any_store):
     any_store.beat(Owner("a", "host-a", 7, 0.0))
-    assert activity.others(any_store) == ["host-a, process 7"]
-    assert activity.others(any_store, fresh_s=-1) == []
+    assert activity.servers(any_store) == ["host-a, process 7"]
+    assert activity.servers(any_store, fresh_s=-1) == []

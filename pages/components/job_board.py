@@ -48,12 +48,12 @@ def show() -> None:
     """Draw it, and again by itself."""
     st.html(_STYLE)
     try:
-        seen = look()
+        seen, servers = look(), activity.servers(jobs.get_engine().store)
     except CompressionError as error:
         notices.show_error(error)
         return
     st.session_state[_DRAWN] = _rest(seen)
-    st.fragment(run_every=QUIET_S if seen.is_quiet else BUSY_S)(_board)([True])
+    st.fragment(run_every=QUIET_S if seen.is_quiet else BUSY_S)(_board)(servers, [True])
 
 
 def _rest(seen: Activity) -> object:
@@ -66,7 +66,7 @@ def _rest(seen: Activity) -> object:
     return lists, seen.is_quiet, job_link.opened(), job_dialogs.asked()
 
 
-def _board(first: list[bool]) -> None:
+def _board(servers: list[str], first: list[bool]) -> None:
     """`first` is empty but for the first time: a page that is just being drawn must not start anew."""
     engine = jobs.get_engine()
     try:
@@ -82,6 +82,8 @@ def _board(first: list[bool]) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _workers(seen, engine.crew())
+        if len(servers) > 1:
+            st.caption(f":material/dns: {len(servers)} servers share this database: {'; '.join(servers)}.")
     with right:
         _waiting(seen)
 

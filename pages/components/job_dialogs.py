@@ -115,8 +115,8 @@ def _facts(job: Job) -> str:
     taken = activity.seconds_taken(job)
     parts = (
         activity.asker(job.group, state.session_id()),
-        "in the background" if job.background else "somebody waits for it",
-        f"asked for {job.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        "in the background" if job.background else None,
+        f"asked for {job.created_at.astimezone(job_link.local_zone()):%Y-%m-%d %H:%M:%S}",
         f"waited {wording.duration(waited)}" if job.started_at and waited >= 1 else None,
         f"{'took' if job.state.is_final else 'running for'} {wording.duration(taken)}" if taken is not None else None,
         f"{job.attempts} attempts" if job.attempts > 1 else None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -123,3 +125,11 @@ def write() -> None:
         }
     if st.query_params.to_dict() != said:
         st.query_params.from_dict(said)
+
+
+def local_zone() -> tzinfo:
+    """The browser's time zone, as far as it tells."""
+    try:
+        return ZoneInfo(str(st.context.timezone))
+    except (ValueError, KeyError, OSError):
+        return UTC

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -116,7 +115,7 @@ def _over(seen: Activity) -> None:
         return
     st.session_state[_ROWS] = [job.job_id for job in seen.over]
     st.dataframe(
-        table_of(seen.over, state.session_id(), local_zone()),
+        table_of(seen.over, state.session_id(), job_link.local_zone()),
         column_config=_COLUMNS,
         hide_index=True,
         height=min(330, 38 + 35 * len(seen.over)),
@@ -150,11 +149,3 @@ def table_of(over: Sequence[Job], session: str, zone: tzinfo) -> pd.DataFrame:
             "attempts": [job.attempts for job in over],
         }
     )
-
-
-def local_zone() -> tzinfo:
-    """The browser's time zone, as far as it tells."""
-    try:
-        return ZoneInfo(str(st.context.timezone))
-    except (ValueError, KeyError, OSError):
-        return UTC

@@ -14,7 +14,7 @@ from compression.errors import CompressionError
 from compression.history import ORDERS, Entry, Note, Search
 from compression.keys import Conditions
 from compression.links import parameters_of, view_of
-from pages.components import job_dialogs, job_link, job_lists, menu, notices
+from pages.components import job_dialogs, job_link, menu, notices
 from sample_models.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -175,13 +175,14 @@ def _counts(found: Sequence[Entry], shown: Sequence[Entry], every: Sequence[Entr
 def _table(shown: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions]) -> list[int]:
     """Draw it; the positions of the rows that are chosen."""
     picked = st.dataframe(
-        table_of(shown, written, here, job_lists.local_zone()),
+        table_of(shown, written, here, job_link.local_zone()),
         column_config=_COLUMNS,
         hide_index=True,
         height=min(460, 38 + 35 * len(shown)),
         key=f"past_table_{st.session_state[_GENERATION]}",
         on_select="rerun",
         selection_mode="multi-row",
+        placeholder="",
     )
     return list(cast(Mapping[str, Mapping[str, list[int]]], picked)["selection"]["rows"])
 

@@ -77,6 +77,7 @@ def test_the_page_process_never_imports_torch():
         "from pages.components import progress, state, welcome, work\n"
         "from pages.components import course, measuring, outline, predict\n"
         "from pages.components.chapters import CHAPTERS\n"
+        "from pages.components import disk, job_board, job_dialogs, job_link, job_lists, past\n"
         "from compression.result import Measures\n"
         "from compression.ledger import waterfall; waterfall(Measures.model_construct(ledger={}, runtime_ledger={}))\n"
         "from compression.statistics import wilson_interval; wilson_interval(9, 10)\n"

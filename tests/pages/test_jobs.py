@@ -205,6 +205,12 @@ class TestWork:
         assert "30 workers on the cluster in COMPRESSION_SCHEDULER; their scheduler is `tls://10.0.0.1:8786`" in said
         assert f"{30 - job_board.MAX_CARDS} more workers are not shown" in said
 
+    def test_other_servers_on_the_same_database_are_named(self, opened, engine):
+        engine.store.beat(ME)
+        assert "share this database" not in words(opened())
+        engine.store.beat(Owner("other", "far-away", 99, 0.0))
+        assert "2 servers share this database: here, process 1; far-away, process 99" in words(opened())
+
     def test_nothing_is_read_again_while_nothing_changes(self, opened, engine, monkeypatch):
         engine.submit([quantized(4)], group="explore-other")
         page = opened()
