@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from laboratory_tools import CASES, prepared
 from networks import network, pruned, quantized, with_quantizers
 
 from compression import export, laboratory, storage
@@ -15,7 +16,6 @@ from compression.network import clone, count_macs, weighted_layers
 from compression.primitives.batch_norm import fold_batch_norm
 from compression.recipe import make_recipe
 from compression.studies.anatomy import AnatomyStudy
-from laboratory_tools import CASES, prepared
 
 ATTACHED = {
     "float": lambda name: fold_batch_norm(network(name)),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from laboratory_tools import CASES, prepared
+from laboratory_tools import prepared
 
 from compression import laboratory
 from compression.laboratory.onnx_layers import Weight
