@@ -172,6 +172,16 @@ class TestSpeed:
         assert one.recipe.steps[0].target == "macs"
         assert not found("Weights went", steps, result={"params": 400_000, "macs": 2_200_000}).fired
 
+    def test_layers_that_got_slower(self):
+        slow = (CODES[0].model_copy(update={"ms": 0.05}), CODES[1])
+        one = found("Some layers got slower", [INTEGERS], slow)
+        assert one.fired
+        assert fits(one, "1 of 2 layers", "together 30 µs more", "conv1 50 µs, 20 before")
+        assert one.recipe.steps[0].activation_bits is None
+        assert not found("Some layers got slower", [INTEGERS], CODES).fired
+        part = row("conv1_in", original="conv1", ms=0.05)
+        assert not found("Some layers got slower", layers=(part,)).fired  # half of a layer is another one
+
     def test_time_outside_of_layers(self):
         one = found("The time is not spent", others=[("MaxPool", 0.01), ("Transpose", 0.01)])
         assert one.fired

@@ -8,30 +8,35 @@ from compression.inspection import weights as pictures
 
 class TestHistogram:
     def test_before_after_and_levels(self):
-        after, before, levels = pictures.draw_histogram(layer_weights()).data
+        after, before, levels = pictures.draw_histogram(layer_weights(), "steps").data
         assert list(after.y) == list(range(9, -1, -1))
         assert list(before.y) == list(range(10))
         assert sorted(set(levels.x)) == [-1, 0, 1]
 
     def test_without_a_counterpart_there_is_no_before(self):
         layer = layer_weights(original="", original_shape=(), steps=None, values=histogram(before=False))
-        assert len(pictures.draw_histogram(layer).data) == 1
-        assert "no layer of the uncompressed network" in pictures.histogram_words(layer)
+        assert pictures.units_of(layer) == ["values"]
+        assert len(pictures.draw_histogram(layer, "values").data) == 1
+        assert "no layer of the uncompressed network" in pictures.histogram_words(layer, "values")
 
     def test_many_levels_are_said_and_not_drawn(self):
         layer = layer_weights(steps=histogram(range(-127, 128)))
-        assert len(pictures.draw_histogram(layer).data) == 2
-        assert "255 levels" in pictures.histogram_words(layer)
+        assert len(pictures.draw_histogram(layer, "steps").data) == 2
+        assert "255 levels" in pictures.histogram_words(layer, "steps")
 
     def test_words_say_what_is_left_out(self):
-        words = pictures.histogram_words(layer_weights())
+        words = pictures.histogram_words(layer_weights(), "steps")
         assert "5 of 50" in words
         assert "own grid" in words
-        assert "floats" in pictures.histogram_words(layer_weights(steps=None))
+        assert "see steps of the grid" in pictures.histogram_words(layer_weights(), "values")
+        assert "floats" in pictures.histogram_words(layer_weights(steps=None), "values")
 
     def test_another_shape_is_said(self):
-        layer = layer_weights(steps=None, original_shape=(16, 5, 5, 5))
-        assert "Before, the layer had 16 × 5 × 5 × 5 weights" in pictures.histogram_words(layer)
+        layer = layer_weights(steps=histogram((-1, 1), before=False), original_shape=(16, 5, 5, 5))
+        assert pictures.units_of(layer) == ["values", "steps"]
+        assert pictures.units_of(layer_weights()) == ["steps", "values"]
+        assert "Before, conv1 had 16 × 5 × 5 × 5 weights" in pictures.histogram_words(layer, "values")
+        assert "no place on these grids" in pictures.histogram_words(layer, "steps")
 
 
 class TestZeros:
