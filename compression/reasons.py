@@ -364,8 +364,8 @@ def _more_nodes(seen: Evidence) -> Finding:
         "There are more nodes to run",
         now > 1.2 * before,
         f"The runtime runs {now} nodes, {before} before.",
-        "Several thin layers in place of one, or rounding between layers, must save more than it costs to run them. "
-        "Keep a larger rank only where it pays, or let integer kernels run next to each other.",
+        "Each node has to be started and passes its numbers through memory. That pays where it saves more, which is in "
+        "larger layers.",
     )
 
 
@@ -383,6 +383,37 @@ def _same_work(seen: Evidence) -> Finding:
         else f"The network has as many parameters as before ({wording.count(result.params)}), and as many operations.",
         "Have channels pruned for operations (MACs) or for measured time instead of for their number.",
         seen.with_step(ChannelPruning, target="macs") if fired and _has(seen, ChannelPruning) else None,
+    )
+
+
+def _slower_layers(seen: Evidence) -> Finding:
+    before = {row.name: row for row in seen.anatomy.baseline.layers}
+    slower = [
+        row
+        for row in seen.layers
+        if row.name in before
+        and row.original == row.name
+        and row.ms > 1.3 * before[row.name].ms
+        and row.ms - before[row.name].ms > SMALL_MS
+    ]
+    lost = sum(row.ms - before[row.name].ms for row in slower)
+    worst = sorted(slower, key=lambda row: before[row.name].ms - row.ms)[:NAMED]
+    named = ", ".join(f"{row.name} {1000 * row.ms:.0f} µs, {1000 * before[row.name].ms:.0f} before" for row in worst)
+    rounded = bool(slower) and all(row.integer for row in slower)
+    return Finding(
+        "speed",
+        "Some layers got slower",
+        bool(slower),
+        f"{len(slower)} of {len(seen.layers)} layers take longer, together {1000 * lost:.0f} µs more: {named}."
+        if slower
+        else "No layer that was there before takes much longer now.",
+        "Integer kernels are slow where there are few channels, as in a first layer: what they save elsewhere must "
+        "make up for it. Weights alone in few bits leave the float kernels as they were."
+        if rounded
+        else "Kernels are made for certain shapes: a multiple of 8 channels, or the shape as it was, can be faster.",
+        seen.with_step(Quantization, activation_bits=None, activations="static")
+        if rounded and _has(seen, Quantization)
+        else None,
     )
 
 
@@ -408,6 +439,7 @@ RULES: tuple[Callable[[Evidence], Finding], ...] = (
     _small_model,
     _coding,
     _whole_bytes,
+    _slower_layers,
     _float_kernels,
     _multiplied_zeros,
     _slow_integers,

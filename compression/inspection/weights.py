@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,40 +22,62 @@ GAP = 1
 """Empty pixels between two filters."""
 
 
-def shown(layer: LayerWeights) -> Histogram:
-    """The histogram that has the levels in it."""
-    return layer.steps or layer.values
+Unit = Literal["values", "steps"]
+UNITS: dict[Unit, str] = {"values": "Values", "steps": "Steps of the grid"}
 
 
-def histogram_words(layer: LayerWeights) -> str:
+def units_of(layer: LayerWeights) -> list[Unit]:
+    """What weights can be counted in; the one that shows more comes first.
+
+    In steps of their channel's grid all channels have their levels at the same places; but a layer whose shape has
+    changed has no former weights there.
+    """
+    if layer.steps is None:
+        return ["values"]
+    return ["values", "steps"] if layer.original and not len(layer.steps.before) else ["steps", "values"]
+
+
+def shown(layer: LayerWeights, unit: Unit) -> Histogram:
+    """The histogram in this unit."""
+    return layer.steps if unit == "steps" and layer.steps is not None else layer.values
+
+
+def histogram_words(layer: LayerWeights, unit: Unit) -> str:
     """What the chart says, and what it leaves out."""
-    found = shown(layer)
-    count = len(found.levels)
-    parts = []
-    if not len(found.before):
-        parts.append("There is no layer of the uncompressed network to compare with.")
-    elif layer.steps is None and layer.shape != layer.original_shape:
-        was, now = (" × ".join(map(str, shape)) for shape in (layer.original_shape, layer.shape))
-        parts.append(f"Before, the layer had {was} weights; now it has {now}.")
-    if layer.steps is not None:
-        parts.append("Each output channel has its own grid, so weights are counted in steps of their channel's grid.")
-    if count > MAX_LEVELS:
-        parts.append(f"Thin lines would be too close together to draw: the weights use a grid of {count} levels.")
-    elif count:
-        parts.append(f"Thin lines: the {count} levels that the weights may take.")
-    else:
-        parts.append("The weights are floats: there are no levels.")
-    zeros = f"{found.zeros_after:,} of {found.zeros_after + int(found.after.sum()):,}"
+    found = shown(layer, unit)
+    parts = [_before_words(layer, found), _levels_words(layer, found, unit)]
     if found.zeros_after:
+        zeros = f"{found.zeros_after:,} of {found.zeros_after + int(found.after.sum()):,}"
         parts.append(f"Exact zeros are not drawn, as they would dwarf the rest: {zeros} weights.")
-    if not len(found.before) and layer.original:
-        parts.append("The layer's shape changed, so its former weights have no place on these grids.")
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
 
 
-def draw_histogram(layer: LayerWeights) -> go.Figure:
+def _before_words(layer: LayerWeights, found: Histogram) -> str:
+    if not layer.original:
+        return "There is no layer of the uncompressed network to compare with."
+    if layer.shape == layer.original_shape:
+        return ""
+    was, now = (" × ".join(map(str, shape)) for shape in (layer.original_shape, layer.shape))
+    changed = f"Before, {layer.original} had {was} weights; now this layer has {now}."
+    return changed if len(found.before) else f"{changed} Its former weights have no place on these grids."
+
+
+def _levels_words(layer: LayerWeights, found: Histogram, unit: Unit) -> str:
+    count = len(found.levels)
+    each = "Each output channel has its own grid"
+    if layer.steps is not None and unit == "values":
+        return f"{each}, so there are no levels that all weights share: see steps of the grid."
+    start = f"{each}; weights are counted in its steps. " if unit == "steps" else ""
+    if count > MAX_LEVELS:
+        return f"{start}The weights use a grid of {count} levels, too close together to draw as lines."
+    if count:
+        return f"{start}Thin lines: the {count} levels that the weights may take."
+    return "The weights are floats: there are no levels."
+
+
+def draw_histogram(layer: LayerWeights, unit: Unit) -> go.Figure:
     """How many weights lie where, before (outline) and after (bars), with the grid's levels as thin lines."""
-    found = shown(layer)
+    found = shown(layer, unit)
     middles = (found.edges[:-1] + found.edges[1:]) / 2
     figure = go.Figure()
     figure.add_trace(
@@ -84,7 +106,7 @@ def draw_histogram(layer: LayerWeights) -> go.Figure:
         hovermode="closest",
         dragmode=False,
         xaxis={
-            "title": "weight, in steps of its channel's grid" if layer.steps else "weight",
+            "title": "weight, in steps of its channel's grid" if unit == "steps" else "weight",
             "automargin": True, "fixedrange": True, "zeroline": False,
         },
         yaxis={"title": "weights", "automargin": True, "fixedrange": True, "rangemode": "tozero"},
@@ -187,13 +209,13 @@ def draw_filters(filters: NDArray[Any], limit: float) -> go.Figure:
             hovertemplate="%{z:.3g}<extra></extra>", colorbar={"thickness": 10, "len": 0.9}, hoverongaps=False,
         )
     )  # fmt: skip
-    axis = {"visible": False, "fixedrange": True}
+    axis = {"visible": False, "fixedrange": True, "constrain": "domain"}
     figure.update_layout(
         template="none",
         height=int(max(120, min(560, 420 * rows / columns))),
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
         dragmode=False,
         xaxis=axis,
-        yaxis={**axis, "autorange": "reversed"},
+        yaxis={**axis, "autorange": "reversed", "scaleanchor": "x"},
     )
     return figure

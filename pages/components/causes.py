@@ -27,7 +27,7 @@ def show(seen: Seen) -> None:
 
 def _question(seen: Seen, question: Question, found: list[Finding]) -> None:
     now = size_words(seen.result) if question == "size" else speed_words(seen.result)
-    st.markdown(f"**{_TITLES[question]}** · now {now}" if seen.recipe.steps else f"**{_TITLES[question]}**")
+    st.markdown(f"**{_TITLES[question]}** · {now}" if seen.recipe.steps else f"**{_TITLES[question]}**")
     fired = [one for one in found if one.fired]
     if not fired:
         st.caption("No rule names a cause.")

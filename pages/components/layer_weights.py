@@ -27,10 +27,17 @@ def show(seen: Seen) -> None:
 
 def _histogram(layer: LayerWeights) -> None:
     st.markdown("**Where the weights lie**")
+    units = pictures.units_of(layer)
+    unit = units[0]
+    if len(units) > 1:
+        unit = st.segmented_control(
+            "Counted in", units, format_func=pictures.UNITS.__getitem__, default=unit, required=True,
+            key=f"weights_unit_{units[0]}",
+        )  # fmt: skip
     chart_view.show(
-        pictures.draw_histogram(layer), key="chart_histogram", alt=f"Histogram of the weights of {layer.name}"
+        pictures.draw_histogram(layer, unit), key="chart_histogram", alt=f"Histogram of the weights of {layer.name}"
     )
-    st.caption(pictures.histogram_words(layer))
+    st.caption(pictures.histogram_words(layer, unit))
 
 
 def _zeros(layer: LayerWeights) -> None:

@@ -1,0 +1,256 @@
+"""The Inspect page with a fake engine: every tab, empty, broken, waiting, and by links good and bad."""
+
+import json
+
+import pytest
+from fake_engine import fabricate
+from made_up import BASELINE, anatomy, answer_to, row, sensitivities
+from page_tools import ROOT, checked, progress, rerun
+from streamlit.testing.v1 import AppTest
+
+from compression.errors import StorageFailed
+from compression.inspection.layers import lines_of
+from compression.recipe import make_recipe
+from compression.studies.anatomy import AnatomyStudy
+from compression.studies.sensitivity import SensitivityStudy
+from compression.studies.weights import WeightStudy
+
+MODEL = "lenet5-mnist5k"
+STEPS = [{"technique": "magnitude_pruning", "sparsity": 0.9}, {"technique": "quantization", "weight_bits": 4}]
+RECIPE = make_recipe(MODEL, STEPS)
+"""No point of any curve."""
+TABS = ["Layers", "Why not better?", "Sensitivity", "Weights", "Activations", "Model graph", "Where bytes go"]
+
+
+@pytest.fixture
+def inspect(engine):
+    """Opens the page as a link with these query parameters does; the link's setting is measured."""
+    engine.answers = answer_to
+    engine.submit([RECIPE, RECIPE.baseline()], group="before")
+
+    def open_page(setting=RECIPE, **parameters):
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page.switch_page("pages/inspect.py")
+        if setting is not None:
+            page.query_params["model"] = setting.model
+            page.query_params["recipe"] = setting.to_json()
+        for key, value in parameters.items():
+            page.query_params[key] = value
+        checked(page.run())
+        return rerun(page)
+
+    return open_page
+
+
+def words(page):
+    return " ".join(
+        element.value for kind in (page.markdown, page.caption, page.info, page.success, page.error, page.warning)
+        for element in kind
+    )  # fmt: skip
+
+
+class TestDirectly:
+    def test_a_link_opens_its_setting(self, inspect, engine):
+        page = inspect()
+        assert "smaller" in words(page)
+        assert page.selectbox(key="setting_result").value == RECIPE.recipe_id
+        assert [study.recipe for study in engine.inquired if isinstance(study, AnatomyStudy)] == [RECIPE]
+
+    def test_the_address_says_where_one_is(self, inspect):
+        page = inspect(tab="Weights", layer="conv1")
+        assert page.query_params["tab"] == "Weights"
+        assert page.query_params["layer"] == "conv1"
+        assert json.loads(page.query_params["recipe"])["steps"][0]["sparsity"] == 0.9
+
+    def test_without_a_link_it_is_the_current_setting(self, inspect):
+        page = inspect(setting=None)
+        assert page.query_params["model"] == MODEL
+
+    def test_a_bad_link_is_explained(self, inspect):
+        page = inspect(setting=None, model=MODEL, recipe="{oops")
+        assert "cannot be opened" in page.error[0].value
+
+    def test_a_layer_or_tab_that_is_not_there_is_the_usual_one(self, inspect):
+        page = inspect(tab="Nonsense", layer="conv99")
+        assert "Stored file, to the byte" in words(page)
+
+    def test_only_the_open_tab_is_drawn(self, inspect, engine):
+        inspect(tab="Layers")
+        assert {type(study) for study in engine.inquired} == {AnatomyStudy}
+
+
+class TestLayers:
+    def test_every_layer_is_a_row(self, inspect):
+        frame = inspect().dataframe[0].value
+        assert list(frame["layer"]) == ["conv1", "hidden"]
+        assert list(frame["stored_kb"]) == [3.5, 130.0]
+        assert "sensitivity" not in frame.columns
+
+    def test_rows_and_the_rest_are_the_file(self, inspect):
+        assert "layers 133,500" in words(inspect())
+        assert "**133,612 bytes**" in words(inspect())
+
+    def test_sensitivity_is_shown_where_it_is_known(self, inspect, engine):
+        study = SensitivityStudy(recipe=RECIPE.baseline())
+        engine.store.add_answer(study, sensitivities().model_dump_json().encode())
+        frame = inspect().dataframe[0].value
+        assert list(frame["sensitivity"]) == pytest.approx([0.8, 0.0])
+
+    def test_the_filter_leaves_what_fits(self, inspect):
+        page = inspect()
+        page.text_input(key="layers_filter").set_value("LINEAR")
+        rerun(page)
+        assert list(page.dataframe[0].value["layer"]) == ["hidden"]
+        page.text_input(key="layers_filter").set_value("recurrent")
+        rerun(page)
+        assert not page.dataframe
+        assert "No layer fits" in words(page)
+
+    def test_csv_has_all_layers(self, inspect):
+        page = inspect()
+        assert any(button.proto.label == "All layers (.csv)" for button in page.get("download_button"))
+
+    def test_an_unmatched_network_is_said(self, inspect, engine):
+        engine.answers = lambda study: anatomy((row("layer 1", original=""),), named=False)
+        assert "could not be matched" in words(inspect())
+
+    def test_a_student_of_another_family_is_said(self, inspect, engine):
+        engine.answers = lambda study: anatomy((row("features.0", original=""),), other_family=True)
+        page = inspect()
+        assert "no counterpart" in words(page)
+        assert "before_ms" not in page.dataframe[0].value.columns
+
+    def test_layers_that_are_gone_are_named(self, inspect, engine):
+        engine.answers = lambda study: anatomy(BASELINE[:1])
+        assert "gone: hidden" in words(inspect())
+
+    def test_other_measures_can_be_seen(self, inspect):
+        page = inspect()
+        for measure in ("ms", "macs", "parameters"):
+            page.session_state["layers_measure"] = measure
+            rerun(page)
+
+
+class TestCauses:
+    def test_fired_rules_have_a_remedy_that_opens_explore(self, inspect):
+        page = inspect(tab="Why not better?")
+        assert "One layer holds most of the bytes" in words(page)
+        links = [link.proto for link in page.get("page_link") if link.proto.label.startswith("Try it on Explore")]
+        assert links
+        assert "recipe=" in links[0].query_string
+
+    def test_the_others_are_listed_as_checked(self, inspect):
+        page = inspect(tab="Why not better?")
+        assert "There are more nodes to run?** No." in words(page)
+        assert [part.label.startswith("Checked, not the cause") for part in page.expander] == [True, True]
+
+
+class TestSensitivity:
+    def test_it_is_asked_of_the_baseline(self, inspect, engine):
+        page = inspect(tab="Sensitivity")
+        asked = [study for study in engine.inquired if isinstance(study, SensitivityStudy)]
+        assert [study.recipe for study in asked] == [RECIPE.baseline()]
+        assert "**conv1** (down to 4 bits)" in words(page)
+        assert "500 validation images" in words(page)
+
+    def test_the_floor_can_be_moved(self, inspect):
+        page = inspect(tab="Sensitivity")
+        page.number_input(key="sensitivity_drop").set_value(20.0)
+        rerun(page)
+        assert "**conv1** (down to 3 bits)" in words(page)
+
+    def test_zeros_instead_of_bits(self, inspect):
+        page = inspect(tab="Sensitivity")
+        page.session_state["sensitivity_way"] = "sparsity"
+        rerun(page)
+        assert "not even 50 % zeros" in words(page)
+
+
+class TestWeights:
+    def test_the_largest_layer_comes_first_and_another_can_be_chosen(self, inspect, engine):
+        page = inspect(tab="Weights")
+        select = page.selectbox(key="inspect_layer_select")
+        assert select.value == "hidden"
+        select.set_value("conv1")
+        rerun(page)
+        assert page.query_params["layer"] == "conv1"
+        assert len([study for study in engine.inquired if isinstance(study, WeightStudy)]) == 1
+
+    def test_what_is_drawn_is_explained(self, inspect):
+        text = words(inspect(tab="Weights"))
+        assert "Thin lines: the 3 levels" in text
+        assert "500 of 1,000 weights are zero" in text
+        assert "Brown: negative" in text
+
+    def test_a_layer_that_is_not_in_the_answer_is_said(self, inspect, engine):
+        engine.answers = lambda study: anatomy((row("other"),)) if isinstance(study, AnatomyStudy) else answer_to(study)
+        assert "not in the file any more" in words(inspect(tab="Weights"))
+
+
+@pytest.mark.parametrize(
+    ("tab", "text"),
+    [
+        ("Activations", "1 of 3 are rounded to 8 bits"),
+        ("Model graph", "Read from the runtime file"),
+        ("Where bytes go", "From theory to a zip file"),
+    ],
+)
+def test_other_tabs(inspect, tab, text):
+    assert text in words(inspect(tab=tab))
+
+
+def test_the_graph_has_all_layers(inspect):
+    (chart,) = inspect(tab="Model graph").get("graphviz_chart")
+    for line in lines_of(anatomy()):
+        assert line.layer in chart.proto.spec
+
+
+class TestNotYet:
+    def test_a_setting_that_is_not_measured_is_said_and_measured(self, inspect, engine):
+        engine.held = True
+        page = inspect(setting=make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}]))
+        assert "not measured yet" in words(page)
+        assert "waiting for a worker" in " ".join(progress(page))
+        assert not page.tabs
+
+    def test_while_it_is_taken_apart_the_verdict_is_there(self, inspect, engine):
+        engine.held = True
+        page = inspect()
+        assert "smaller" in words(page)
+        assert not page.tabs
+        engine.release()
+        assert "Stored file, to the byte" in words(rerun(page))
+
+    def test_a_study_that_failed_says_why_and_can_be_tried_again(self, inspect, engine):
+        engine.failing = "anatomy"
+        page = inspect()
+        assert "anatomy went wrong" in words(page)
+        engine.failing = ""
+        page.button(key="inquiry_retry_anatomy").click()
+        assert "Stored file, to the byte" in words(rerun(page))
+
+    def test_a_tab_that_failed_leaves_the_others(self, inspect, engine):
+        engine.failing = "weights"
+        page = inspect(tab="Weights")
+        assert "weights went wrong" in words(page)
+        assert [tab.label for tab in page.tabs] == TABS
+
+
+def test_a_broken_store_is_said(engine, inspect, monkeypatch):
+    def broken(*_):
+        raise StorageFailed("The results cannot be read: the disk is full. Free some space.")
+
+    monkeypatch.setattr(engine.store, "results", broken)
+    page = inspect()
+    assert "disk is full" in page.error[0].value
+    assert not page.tabs
+
+
+def test_rows_from_before_there_was_a_ledger_still_open(inspect, engine):
+    engine.store.by_id[RECIPE.recipe_id] = fabricate(RECIPE, ledger={}, runtime_ledger={})
+    assert "before bytes were counted" in words(inspect(tab="Where bytes go"))
+    inspect(tab="Why not better?")
+
+
+def test_the_verdict_of_the_model_itself(inspect):
+    assert "The model as it is" in words(inspect(setting=RECIPE.baseline()))
