@@ -13,7 +13,7 @@ PAGE_SIDE = (
     "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
     "plots", "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "wording",
-    "classes", "comparison", "comparison_plots", "presentation", "report", "bundle", "chart_files",
+    "classes", "comparison", "layer_comparison", "comparison_plots", "presentation", "report", "bundle", "chart_files",
 )  # fmt: skip
 
 

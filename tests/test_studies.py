@@ -4,12 +4,18 @@ from pydantic import ValidationError
 
 from compression.recipe import make_recipe
 from compression.studies import AnyStudy, parse_study
+from compression.studies.layers import LayerStudy
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
 from compression.studies.study import Answer
 from compression.studies.verification import VerificationStudy
 
 RECIPE = make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": 4}])
-STUDIES = [OutcomeStudy(recipe=RECIPE), PictureStudy(recipe=RECIPE, indices=(0, 5)), VerificationStudy(recipe=RECIPE)]
+STUDIES = [
+    OutcomeStudy(recipe=RECIPE),
+    PictureStudy(recipe=RECIPE, indices=(0, 5)),
+    VerificationStudy(recipe=RECIPE),
+    LayerStudy(recipe=RECIPE),
+]
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.kind)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compression.laboratory import outcomes, verification
+from compression.laboratory import layers, outcomes, verification
 from compression.laboratory.bench import Bench, Subject
 from compression.studies import Answer, Study
+from compression.studies.layers import LayerStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
 from compression.studies.verification import VerificationStudy
 
 ANSWERS: dict[type[Study], Callable[[Any, Bench], Answer]] = {
+    LayerStudy: layers.layers,
     OutcomeStudy: outcomes.outcomes,
     PictureStudy: outcomes.pictures,
     VerificationStudy: verification.verify,

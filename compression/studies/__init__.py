@@ -9,11 +9,12 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from compression.studies.layers import LayerStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
 from compression.studies.study import Answer, Study
 from compression.studies.verification import VerificationStudy
 
-AnyStudy = Annotated[OutcomeStudy | PictureStudy | VerificationStudy, Field(discriminator="kind")]
+AnyStudy = Annotated[LayerStudy | OutcomeStudy | PictureStudy | VerificationStudy, Field(discriminator="kind")]
 
 _ADAPTER: TypeAdapter[Study] = TypeAdapter(AnyStudy)
 
