@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PictureFormat = Literal["png", "svg"]
 SIZE_INCHES, DPI = (8.0, 5.0), 200
+LETTERS = 75
+"""In a line of the title."""
 
 
 def draw(result: Result, results: Sequence[Result], title: str, kind: PictureFormat) -> bytes:
@@ -77,9 +80,8 @@ def _draw_axes(axes: Axes, result: Result, results: Sequence[Result], title: str
     axes.set_xticks([], minor=True)
     axes.set_xlabel("stored file, KB (log scale)")
     axes.set_ylabel(f"accuracy on {result.n_test:,} test images, %")
-    axes.set_title(
-        f"{title}\n{wording.size(result.baseline.stored_bytes)} → {wording.size(result.stored_bytes)}", loc="left"
-    )
+    before, after = (wording.size(one.stored_bytes) for one in (result.baseline, result))
+    axes.set_title(f"{textwrap.fill(title, LETTERS)}\n{before} → {after}", loc="left")
     axes.grid(color=NEUTRAL, alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)

@@ -12,6 +12,7 @@ from pages.components import (  # noqa: E402  (only now, see `menu`)
     compare_classes,
     compare_curves,
     compare_images,
+    compare_layers,
     compare_numbers,
     compare_start,
     contest,
@@ -23,6 +24,7 @@ PARTS = {
     "Curves": compare_curves.show,
     "Classes": compare_classes.show,
     "Changed images": compare_images.show,
+    "Layers": compare_layers.show,
 }
 TAB, PART = "compare_part", "part"
 

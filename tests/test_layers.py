@@ -15,7 +15,7 @@ PAGE_SIDE = (
     "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "lessons", "wording",
     "activity", "crew", "deletion", "disk", "history", "joblog",
-    "classes", "comparison", "comparison_plots", "presentation", "report", "bundle", "chart_files",
+    "classes", "comparison", "comparison_plots", "layer_comparison", "presentation", "report", "bundle", "chart_files",
     "inspection", "reasons",
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from compression.recipe import make_recipe
 from compression.studies import AnyStudy, lessons, parse_study
 from compression.studies.activations import ActivationStudy
 from compression.studies.anatomy import AnatomyStudy
+from compression.studies.layers import LayerStudy
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
 from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.study import Answer
@@ -35,6 +36,7 @@ STUDIES = [
     WeightStudy(recipe=RECIPE),
     ActivationStudy(recipe=RECIPE),
     SensitivityStudy(recipe=RECIPE),
+    LayerStudy(recipe=RECIPE),
 ]
 
 

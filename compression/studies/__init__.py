@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from compression.studies import lessons
 from compression.studies.activations import ActivationStudy
 from compression.studies.anatomy import AnatomyStudy
+from compression.studies.layers import LayerStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
 from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.study import Answer, Study
@@ -21,6 +22,7 @@ from compression.studies.weights import WeightStudy
 AnyStudy = Annotated[
     ActivationStudy
     | AnatomyStudy
+    | LayerStudy
     | OutcomeStudy
     | PictureStudy
     | SensitivityStudy

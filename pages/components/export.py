@@ -58,14 +58,15 @@ class Export:
 
 
 def show(export: Export) -> None:
-    """Files that need no check, then those that do."""
+    """Files that need no check, and as soon as there is one the report, which tells of it, and what was checked."""
     st.markdown("#### Take it away")
     checked = inquiry.ask(
         VerificationStudy(recipe=Recipe.model_validate(export.result.recipe)), Verification, key="verification"
     )
-    said = words_of(checked) if checked else "The files were not checked when this was written."
+    said = words_of(checked) if checked else ""
     with st.container(horizontal=True, key="present_downloads"):
-        _button("Report (.html)", lambda: report_html(export, said), f"{export.name}.html", "text/html")
+        if checked is not None:
+            _button("Report (.html)", lambda: report_html(export, said), f"{export.name}.html", "text/html")
         _button("Chart (.png)", lambda: picture(export, "png"), f"{export.name}.png", "image/png")
         _button("Chart (.svg)", lambda: picture(export, "svg"), f"{export.name}.svg", "image/svg+xml")
         _button("Numbers (.csv)", lambda: numbers_csv(export), f"{export.name}.csv", "text/csv")

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
 from compression.recipe import Recipe, make_recipe
+from compression.studies.layers import Layer, Layers
 from compression.studies.outcomes import Outcomes, Pictures
 from pages.components import compare_images, compare_start
 
@@ -22,6 +23,11 @@ def answer(study):
     """Right everywhere; each setting with steps is wrong on as many images as it has fewer bits than 8."""
     if study.kind == "pictures":
         return Pictures(images=np.full((len(study.indices), 1, 4, 4), 7, np.uint8), white=255)
+    if study.kind == "layers":
+        values = 2 ** study.recipe.steps[0].weight_bits if study.recipe.steps else 1000
+        one = Layer(name="conv1", kind="convolution", shape=(8, 1, 3, 3), output=(8, 4, 4), params=80, nonzero=40,
+                    macs=1152, values=values)  # fmt: skip
+        return Layers(layers=(one,))
     predictions = LABELS.copy()
     if study.recipe.steps:
         wrong = 8 - study.recipe.steps[0].weight_bits
@@ -188,6 +194,14 @@ def test_changed_images_can_be_filtered_and_paged(compare, engine, monkeypatch):
     assert everything(page).count("<img") == 1
     page.multiselect(key="compare_kinds").set_value(["fixed"])
     assert "No image is like that" in everything(rerun(page))
+
+
+def test_layers_stand_side_by_side(compare, engine):
+    measured(engine, BASELINE, *BITS)
+    words = everything(rerun(compare(BASELINE, BITS[2], part="Layers")))
+    assert words.count("8 × 1 × 3 × 3") == 2
+    assert "50 % not zero, 4 values an output" in words
+    assert "do not have the same layers" not in words
 
 
 def test_the_open_part_is_in_the_address(compare, engine):
