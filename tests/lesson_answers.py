@@ -40,7 +40,8 @@ def _rounded():
         levels[bits - 1, :count] = np.linspace(-1, 1, count)
     rounded = np.stack([row[np.nanargmin(np.abs(sample[:, None] - row), 1)] for row in levels])
     return asked.Rounded(
-        counts=np.arange(10), edges=np.linspace(-1, 1, 11), channel=3, sample=sample,
+        counts=np.arange(10), edges=np.linspace(-1, 1, 11), weights=np.eye(8, dtype=np.float16),
+        corners=dict.fromkeys(grids, np.stack([np.eye(8, dtype=np.float16)] * 8)), channel=3, sample=sample,
         levels=dict.fromkeys(grids, levels), rounded=dict.fromkeys(grids, rounded),
         errors=dict.fromkeys(grids, 0.25 ** np.arange(8)), ranges=np.array([[-1, 1], [-0.5, 0.25]], np.float32),
     )  # fmt: skip

@@ -97,11 +97,14 @@ class Rounded(Answer):
     For each of `GRIDS` and each of `BITS`: `levels[grid]` are the values that the weights of that channel may take
     (bits x 256, NaN beyond the last), `rounded[grid]` (bits x sample) what the sample becomes, and `errors[grid]`
     (bits) the relative squared error of the layer's answers on real images. `ranges` (outputs x 2) are the
-    least and the largest weight of each output.
+    least and the largest weight of each output. `weights` (rows x columns, float16) is the corner that is drawn, and
+    `corners[grid]` (bits x rows x columns) what becomes of it.
     """
 
     counts: Array
     edges: Array
+    weights: Array
+    corners: dict[str, Array]
     channel: int
     sample: Array
     levels: dict[str, Array]

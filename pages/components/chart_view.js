@@ -28,14 +28,15 @@ function themed(layout, element) {
   const background = value("--st-background-color", "#ffffff");
   const lines = value("--st-border-color-light", value("--st-border-color", "#8884"));
   const family = value("--st-font", style.fontFamily);
-  const axis = { gridcolor: lines, linecolor: lines, tickcolor: lines, tickfont: { size: 12 } };
-  const titled = (wanted) => ({ ...wanted, ...axis, title: { ...wanted.title, font: { size: 13 } } });
+  const size = layout.font?.size ?? 13; // a page for projectors asks for more
+  const axis = { gridcolor: lines, linecolor: lines, tickcolor: lines, tickfont: { size: size - 1 } };
+  const titled = (wanted) => ({ ...wanted, ...axis, title: { ...wanted.title, font: { size } } });
   return {
     ...layout,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family, color: text, size: 13 },
-    hoverlabel: { bgcolor: background, bordercolor: lines, align: "left", font: { family, color: text, size: 13 } },
+    font: { family, color: text, size },
+    hoverlabel: { bgcolor: background, bordercolor: lines, align: "left", font: { family, color: text, size } },
     xaxis: titled(layout.xaxis),
     yaxis: titled(layout.yaxis),
   };

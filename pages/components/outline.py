@@ -21,6 +21,11 @@ _STYLE = """
 }
 .st-key-lesson_text p { font-size: 1.12rem; line-height: 1.55; }
 .st-key-predict p, .st-key-predict label p { font-size: 1.05rem; }
+.st-key-lesson [data-testid="stWidgetLabel"] p { font-size: 1rem; }
+/* Captions explain the pictures: as large and dark as can be beside the text. */
+.st-key-lesson [data-testid="stCaptionContainer"], .st-key-lesson [data-testid="stCaptionContainer"] p {
+  font-size: 1rem; color: inherit; opacity: .92;
+}
 .st-key-outline button { padding: .25rem .6rem; min-height: 2.2rem; }
 </style>
 """

@@ -33,3 +33,9 @@ def bench():
         {"technique": "quantization", "weight_bits": 4, "activation_bits": 8},
     ]
     return prepare(make_recipe("mlp-digits", steps))
+
+
+@pytest.fixture(scope="session")
+def conv_bench():
+    """A network with convolutions and batch norm as it is, measured."""
+    return prepare(Recipe(model="resnet8-mnist5k"))

@@ -202,7 +202,7 @@ class TestPredictThenReveal:
                 QUANTIZED, accuracy=accuracy, accuracy_difference=accuracy - 0.99, p_value=p_value
             )
             seen[accuracy] = texts(predict(learn(chapter="quantization"), "No measurable difference"))
-        assert "only guesses" in seen[0.357]
+        assert "each layer's errors add" in seen[0.357]
         assert "most of that cancels" in seen[0.989]
         assert "35.7 %" in seen[0.357]
 

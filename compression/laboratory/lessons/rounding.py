@@ -9,7 +9,7 @@ from torch import Tensor
 
 from compression.grids import Affine
 from compression.laboratory.bench import Bench
-from compression.laboratory.lessons.layer import answer_error, gram_of, histogram, layer_of, network_of, padded
+from compression.laboratory.lessons.layer import answer_error, corner, gram_of, histogram, layer_of, network_of, padded
 from compression.primitives.affine import Method, fit_affine
 from compression.studies.lessons import BITS, GRIDS, Rounded, RoundingStudy
 
@@ -30,6 +30,7 @@ def rounding(study: RoundingStudy, bench: Bench) -> Rounded:
     sample = _spread(rows[channel])
     levels: dict[str, NDArray[np.float32]] = {}
     rounded: dict[str, NDArray[np.float32]] = {}
+    corners: dict[str, NDArray[np.float16]] = {}
     errors: dict[str, NDArray[np.float64]] = {}
     for number, (granularity, method) in enumerate(GRIDS):
         name = f"{granularity} {method}"
@@ -40,10 +41,11 @@ def rounding(study: RoundingStudy, bench: Bench) -> Rounded:
             grids.append(fit_affine(weight, bits, per_channel=granularity == "channel", method=_METHODS[method]))
         levels[name] = np.stack([padded(_levels(grid, channel)) for grid in grids])
         rounded[name] = np.stack([_of_channel(grid, channel).project(sample[None])[0].numpy() for grid in grids])
+        corners[name] = np.stack([corner(grid.project(weight)) for grid in grids]).astype(np.float16)
         errors[name] = np.array([answer_error(weight, grid.project(weight), gram) for grid in grids])
     counts, edges = histogram(weight)
     return Rounded(
-        counts=counts, edges=edges, channel=channel, sample=sample.numpy(),
+        counts=counts, edges=edges, weights=corner(weight).astype(np.float16), corners=corners, channel=channel, sample=sample.numpy(),
         levels=levels, rounded=rounded, errors=errors, ranges=ranges.numpy(),
     )  # fmt: skip
 

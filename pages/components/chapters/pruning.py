@@ -125,13 +125,13 @@ def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
 _REASONS = {
     "better": "That can happen: pruning sometimes removes what the network had learned by heart. It is an exception, "
     "so look at the interval before you believe it.",
-    "same": "What went hardly mattered. The engine also fitted the weights that are left so that each layer answers as "
+    "same": "What went hardly mattered for the accuracy on these images. The engine also fitted the weights that are left so that each layer answers as "
     "before, as well as it can.",
     "little": "Some of what went did matter. The weights that are left were fitted to make up for it, and could not "
     "make up for all. A little training usually brings most of it back: try a budget in Explore.",
     "much": "Too much of what the layers say got lost for the rest to make up for it. Training afterwards "
     "(fine-tuning) often repairs a large part: try a budget in Explore.",
-    "collapse": "Hardly anything that the network knew is left at this setting. Each layer's errors add to those of "
+    "collapse": "Much of what the network knew is lost at this setting. Each layer's errors add to those of "
     "the layer before. Whether training can repair it is worth a try in Explore.",
 }
 

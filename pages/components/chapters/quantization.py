@@ -14,7 +14,7 @@ from compression.recipe import make_recipe
 from compression.studies.lessons import BITS, Rounded, RoundingStudy
 from pages.components import chart_view, course, inquiry
 from pages.components.chapter import Chapter, Lesson, Paper
-from pages.components.chapters.figures import figure, here, lines
+from pages.components.chapters.figures import figure, here, lines, weights_map
 
 _SCALES = {"channel": "One for each output", "tensor": "One for the whole layer"}
 _METHODS = {"nearest": "To the largest weight", "mse": "Clipped"}
@@ -55,6 +55,14 @@ def _picture(found: Rounded, bits: int, scales: str, method: str, lesson: Lesson
         f"{len(found.sample)} weights of one output of **{lesson.layer.name}** (blue, above) and what becomes of them "
         f"(orange, below). There are {len(levels)} values to choose from; these weights use {used} of them. "
         + (f"The values are {wording.three_digits(float(np.diff(levels).min()))} apart." if len(levels) > 1 else "")
+    )
+    limit = float(np.quantile(np.abs(found.weights.astype(np.float64)), 0.98)) or 1.0
+    chart_view.show(
+        weights_map(found.corners[grid][at], limit), key="chart_rounding_layer", alt="The layer with rounded weights"
+    )
+    st.caption(
+        f"The layer itself after rounding: {found.weights.size:,} of its {lesson.layer.size:,} weights, blue for "
+        "positive, orange for negative, pale for close to zero. Fewer bits, fewer shades."
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -149,13 +157,13 @@ _REASONS = {
     "better": "That can happen: rounding sometimes tips a doubtful answer to the right side. It is an exception, so "
     "look at the interval before you believe it.",
     "same": "Each weight is a little off, some up and some down, and in a sum of many weights most of that cancels. "
-    "What is left is too small to change the answer for more than a few pictures.",
+    "What is left is too small to show in the accuracy on these images.",
     "little": "The steps are now coarse enough for the errors to show in doubtful pictures. Better rounding "
     "(GPTQ, AdaRound) or finer steps can often win this back: compare the four curves above.",
     "much": "Many weights now share a few values, and what they said about each other got lost. Compare the curves "
     "above: finer steps, clipping, or rounding that looks at the answers (GPTQ in Explore) may save much of it.",
-    "collapse": "So few values are left that most weights say the same, or nothing at all. Then the network only "
-    "guesses or nearly so. Better rounding (GPTQ in Explore) or training afterwards may still rescue it.",
+    "collapse": "So few values are left that many weights say the same, or nothing at all, and each layer's errors add "
+    "to those of the layer before. Better rounding (GPTQ in Explore) or training afterwards may still rescue it.",
 }
 
 CHAPTER = Chapter(

@@ -102,7 +102,7 @@ _REASONS = {
     "values afterwards usually helps: try a budget in Explore.",
     "much": "Many weights that were different are the same now. Training the values afterwards often repairs a "
     "large part: try a budget in Explore.",
-    "collapse": "With so few values most of what the weights said is gone. More values, or training them afterwards, "
+    "collapse": "With so few values much of what the weights said is gone. More values, or training them afterwards, "
     "are the ways out.",
 }
 

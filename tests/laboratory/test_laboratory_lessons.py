@@ -6,7 +6,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from conftest import prepare
 from scipy import stats
 from sklearn.cluster import KMeans
 
@@ -16,18 +15,11 @@ from compression.laboratory.lessons import factors as factors_lesson
 from compression.laboratory.lessons import split as split_lesson
 from compression.laboratory.lessons.coding import codes_of, huffman_lengths
 from compression.network import weighted_layers
-from compression.recipe import Recipe
 from compression.studies import lessons as asked
 from compression.variants import load_network
 from sample_models.catalogue import find_model
 
 LAYER = "layers.1"
-
-
-@pytest.fixture(scope="module")
-def conv_bench():
-    """A network with convolutions and batch norm, and its baseline."""
-    return prepare(Recipe(model="resnet8-mnist5k"))
 
 
 def answer(kind, prepared, **parameters):
@@ -141,6 +133,12 @@ class TestRounding:
             new = (weight / step).round().clamp(-high, high) * step
             expected = relative_error(inputs, weight, new)
             assert found.errors["channel nearest"][bits - 1] == pytest.approx(expected, rel=0.15)
+
+    def test_the_corner_that_is_drawn_is_rounded_in_the_same_way(self, found, weight):
+        step = weight.abs().max() / 3
+        expected = ((weight / step).round().clamp(-3, 3) * step)[: asked.ROWS, : asked.COLUMNS]
+        np.testing.assert_allclose(found.corners["tensor nearest"][2], expected.numpy(), atol=2e-3)
+        np.testing.assert_allclose(found.weights, weight[: asked.ROWS, : asked.COLUMNS].numpy(), atol=1e-3)
 
     def test_ranges_and_histogram_are_the_weights(self, found, weight):
         np.testing.assert_allclose(found.ranges, np.stack([weight.numpy().min(1), weight.numpy().max(1)], 1))
