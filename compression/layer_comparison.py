@@ -8,7 +8,7 @@ from typing import Literal
 
 from compression import wording
 from compression.comparison import Contender
-from compression.plots import Figure
+from compression.drawing import Figure
 from compression.studies.layers import Layer
 
 Measure = Literal["params", "nonzero", "macs"]
