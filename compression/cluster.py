@@ -85,7 +85,8 @@ class Cluster:
     def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The workers and the names of the tasks they have in hand, by address."""
         try:
-            workers = self._client.scheduler_info()["workers"]
+            # Not `scheduler_info`: what that returns is replaced every two seconds by an answer without any workers.
+            workers = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
             busy = self._client.processing()
             if set(workers) != self._seen:
                 self._look_at(set(workers))

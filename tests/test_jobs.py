@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -180,6 +181,21 @@ class TestEngine:
         for one in crew.members:
             assert psutil.Process(one.pid).memory_info().rss == pytest.approx(one.memory_bytes, rel=0.5)
             assert one.memory_limit_bytes >= 2**30
+
+    def test_workers_are_never_overlooked(self, engine, group):
+        """Dask's client asks for a picture of the cluster without its workers now and then, and keeps it."""
+        expected, client, stop = all_workers(engine), engine._cluster._client, threading.Event()
+
+        def ask_without_workers():
+            while not stop.is_set():
+                client.sync(client._update_scheduler_info)
+
+        thread = threading.Thread(target=ask_without_workers)
+        thread.start()
+        counts = {len(engine._cluster.slots()) for _ in range(100)}
+        stop.set()
+        thread.join()
+        assert counts == {expected}
 
     def test_nobody_looks_at_workers_that_nobody_asks_for(self, engine, group, monkeypatch):
         all_workers(engine)

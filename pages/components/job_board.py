@@ -132,7 +132,9 @@ def _workers(seen: Activity, crew: Crew) -> None:
         st.caption(f":material/lan: {len(crew.members):,} workers {where}; their scheduler is `{crew.address}`.")
     for row in running.values():
         with st.container(border=True, key=f"worker_elsewhere_{row.job.job_id}"):
-            st.caption("In another server's workers, or just begun")
+            st.caption(
+                "In another server's workers, just begun, or left by a server that was stopped: then it is begun again"
+            )
             _running(row, row.job.job_id)
 
 

@@ -17,7 +17,7 @@ from compression.joblog import Journal
 from compression.recipe import make_recipe
 from compression.store import JobState, Owner, Store
 from compression.studies.outcomes import OutcomeStudy
-from pages.components import job_board, job_dialogs, past, state
+from pages.components import job_board, job_dialogs, past, past_chosen, state
 
 ME = Owner("me", "here", 1, 0.0)
 MODEL = "mlp-digits"
@@ -352,9 +352,11 @@ class TestChosenResults:
     def test_several_are_compared_where_there_is_such_a_page(self, opened, engine, monkeypatch):
         add(engine, quantized(4))
         add(engine, quantized(5))
-        monkeypatch.setattr("pages.components.menu.PAGES", (*past.menu.PAGES, ("pages/compare.py", "Compare", "")))
+        monkeypatch.setattr(
+            "pages.components.menu.PAGES", (*past_chosen.menu.PAGES, ("pages/compare.py", "Compare", ""))
+        )
         links = []
-        monkeypatch.setattr(past.st, "page_link", lambda path, **options: links.append((path, options)))
+        monkeypatch.setattr(past_chosen.st, "page_link", lambda path, **options: links.append((path, options)))
         choose(opened(show="history"), monkeypatch, 0, 1)
         (query,) = [
             options["query_params"]
