@@ -196,9 +196,9 @@ def _one_layer(seen: Evidence) -> Finding:
     return Finding(
         "size",
         "One layer holds most of the bytes",
-        share >= 0.5 and len(seen.layers) > 1,
+        share >= 0.6 and len(seen.layers) > 1,
         f"{row.name} ({row.kind}, {wording.count(row.parameters)} parameters in {row.bits} bits) takes "
-        f"{_percent(share)} of the stored file, so the others hardly matter for its size.",
+        f"{_percent(share)} of the stored file; everything else together takes {_percent(1 - share)}.",
         "Compress that layer: Sensitivity says how much it can take. Low rank or pruning single weights suits large "
         "linear layers.",
     )
@@ -285,7 +285,7 @@ def _rounding_time(seen: Evidence) -> Finding:
         "speed",
         "Rounding takes the time that integers save",
         share >= 0.1,
-        f"{wording.milliseconds(spent)} or {_percent(share)} of the time of all nodes go into rounding to integers and "
+        f"{1000 * spent:.0f} µs or {_percent(share)} of the time of all nodes go into rounding to integers and "
         "back" + (" and into finding ranges for each image." if kinds["ranges"] else "."),
         "Fixed ranges cost less than finding them for each image."
         if dynamic
@@ -381,7 +381,10 @@ def _same_work(seen: Evidence) -> Finding:
         f"{wording.factor(fewer)} fewer parameters, but {wording.factor(less)} fewer operations."
         if fewer > 1.005
         else f"The network has as many parameters as before ({wording.count(result.params)}), and as many operations.",
-        "Have channels pruned for operations (MACs) or for measured time instead of for their number.",
+        "Have channels pruned for operations (MACs) or for measured time instead of for their number."
+        if _has(seen, ChannelPruning)
+        else "Most weights are often in linear layers, most operations in convolutions: compress the layers with many "
+        "MACs (sort the table of layers by them).",
         seen.with_step(ChannelPruning, target="macs") if fired and _has(seen, ChannelPruning) else None,
     )
 

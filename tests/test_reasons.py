@@ -125,7 +125,7 @@ class TestSpeed:
     def test_rounding(self):
         one = found("Rounding takes", [INTEGERS], CODES, [("QuantizeLinear", 0.01)])
         assert one.fired
-        assert fits(one, "0.0100 ms or 25 %")
+        assert fits(one, "10 µs or 25 %")
         assert not found("Rounding takes", [INTEGERS], CODES, [("QuantizeLinear", 0.001)]).fired
 
     def test_dynamic_ranges_can_be_fixed(self):

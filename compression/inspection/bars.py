@@ -12,8 +12,8 @@ from compression.breakdown import BLUE
 from compression.inspection.layers import Line
 from compression.plots import ACCENT, NEUTRAL
 
-ROW = 26
-"""Pixels for one layer."""
+ROW, THIN_ROW, MANY = 26, 17, 30
+"""Pixels for one layer, and for each of more than `MANY`."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> go.Figure
     figure.update_layout(
         template="none",
         barmode="overlay",
-        height=ROW * len(lines) + 76,
+        height=(ROW if len(lines) <= MANY else THIN_ROW) * len(lines) + 76,
         margin={"l": 8, "r": 12, "t": 26, "b": 8},
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
         dragmode=False,

@@ -74,7 +74,7 @@ def _ranges(
     seen = {place.name: _Seen() for place in places}
     for first in range(0, len(images), BATCH):
         bench.check_cancelled()
-        bench.report(start + first / len(images) / 2, f"watching activations: image {first} of {len(images)}")
+        bench.report(start + first / len(images) / 2, f"image {first} of {len(images)}")
         x = images[first : first + BATCH]
         values = dict(zip(names, session.run(names, {source: x}), strict=True)) | {source: x}
         for place in places:

@@ -35,16 +35,16 @@ class Weight:
 
     @property
     def levels(self) -> int:
-        """How many different codes or shared values there are; 0 for floats, where nobody counts."""
+        """How many different codes or shared values are in use; 0 for floats, where nobody counts."""
         if self.book is not None:
-            return len(self.book)
+            return len(np.unique(self.values))
         return 0 if self.codes is None else len(np.unique(self.codes))
 
     @property
     def bits(self) -> int:
         """Bits that a code needs; for floats, their width. Two levels need one bit, whatever lies between them."""
         if self.book is not None:
-            return max(1, (len(self.book) - 1).bit_length())
+            return max(1, (self.levels - 1).bit_length())
         if self.codes is None:
             return 32 if self.format == "float32" else 16
         span = int(self.codes.max()) - int(self.codes.min()) + 1

@@ -37,7 +37,7 @@ def weights(study: WeightStudy, bench: Bench) -> Weights:
     layers = []
     for done, (name, weight) in enumerate(after.items()):
         bench.check_cancelled()
-        bench.report(done / len(after), f"looking at {name}")
+        bench.report(done / len(after), name)
         original = original_of(name, originals)
         layers.append(_layer(name, original, weight, before.get(original), image))
     return Weights(layers=tuple(layers))
@@ -92,7 +92,7 @@ def histogram(
 def _levels(weight: Weight) -> NDArray[Any]:
     """The values that weights may take, where they are the same for all channels."""
     if weight.book is not None:
-        return np.unique(weight.book)
+        return np.unique(weight.values)
     if weight.scale is not None and weight.zero_point is not None and len(weight.scale) == 1:
         return (_grid(weight) * float(weight.scale[0])).astype(np.float32)
     return np.zeros(0, np.float32)

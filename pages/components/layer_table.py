@@ -128,6 +128,7 @@ def show(seen: Seen) -> None:
         height=min(MAX_PX, ROW_PX * (len(shown) + 1) + 3),
         on_select=lambda: _row_chosen([line.layer for line in shown]),
         selection_mode="single-row",
+        placeholder="–",
         key=_TABLE,
     )
     _sum(seen)

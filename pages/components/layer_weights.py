@@ -42,7 +42,7 @@ def _histogram(layer: LayerWeights) -> None:
 
 def _zeros(layer: LayerWeights) -> None:
     st.markdown("**Which weights are zero**")
-    st.caption(f"{pictures.zeros_words(layer)} Blue: not zero. Grey: zero.")
+    st.caption(f"{pictures.zeros_words(layer)} Blue: not zero. Light: zero.")
     chart_view.show(pictures.draw_zeros(layer), key="chart_zeros_map", alt=f"Zeros among the weights of {layer.name}")
     rows, columns = layer.corner.shape
     if layer.n_zeros and layer.cell != (1, 1):

@@ -44,7 +44,7 @@ def show(seen: Seen) -> None:
         for kind in kinds_in(seen.anatomy)
     )
     st.html(f"<div>{chips}</div>")
-    drawing, facts = st.columns([2, 1], gap="large")
+    drawing, facts = st.columns([3, 2], gap="large")
     with drawing:
         st.graphviz_chart(dot_of(seen.anatomy, seen.layer), alt="The network's layers and how they are connected")
     with facts:

@@ -74,7 +74,7 @@ class TestAnatomy:
         assert len(multiplying) == sum(row.calls for row in found.layers)
         assert all(row.ms >= 0 for row in found.layers)
         assert sum(row.ms for row in found.layers) <= found.nodes_ms + 1e-9
-        assert 0.2 * found.run_ms < found.nodes_ms < 5 * found.run_ms  # a busy machine, and nodes of a microsecond
+        assert 0.2 * found.run_ms < found.nodes_ms < 2 * found.run_ms  # small nodes may take less than was taken off
 
     def test_layers_have_names_and_counterparts(self, case):
         anatomy = prepared(case).anatomy

@@ -120,3 +120,11 @@ def test_bits_are_those_that_codes_need():
     assert weight([-7, 7, 0]).bits == 4
     assert weight([-8, 8, 1]).bits == 5
     assert weight([-127, 127, 1]).bits == 8
+
+
+def test_shared_values_are_counted_where_they_are_used():
+    """A zero that stands in front of the codebook for masked weights may be one of its values already."""
+    book = np.array([0, 0, -1, 1, 2], np.float32)
+    codes = np.array([[1, 2], [3, 4]], np.uint8)
+    found = Weight(book[codes], "codebook", codes=codes, book=book)
+    assert (found.levels, found.bits) == (4, 2)
