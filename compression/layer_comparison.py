@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -62,12 +63,13 @@ def shape_words(layer: Layer) -> str:
 
 
 def weight_words(layer: Layer) -> str:
-    """'4.64 k parameters, 50 % not zero, 16 values an output'."""
+    """'4.64 k parameters, 50 % not zero, 16 values an output'; of values only where they are few."""
     if not layer.params:
         return "shares its weights"
     whole = layer.nonzero == layer.params
     share = "" if whole else f", {wording.percent(layer.nonzero / layer.params, 0)} % not zero"
-    few = f", {layer.values:,} value{'s' if layer.values > 1 else ''} an output" if layer.values <= 256 else ""
+    has_few = layer.values < math.prod(layer.shape[1:]) / 2  # else nearly every weight is another number
+    few = f", {layer.values:,} value{'s' if layer.values > 1 else ''} an output" if has_few else ""
     return f"{wording.count(layer.params)} parameters{share}{few}"
 
 

@@ -11,7 +11,7 @@ def layer(name, **changes):
 
 
 ONE = (layer("a"), layer("b", nonzero=6, values=1))
-OTHER = (layer("a", params=1000, values=300), layer("c"))
+OTHER = (layer("a", params=1000, values=3), layer("c"))
 
 
 def test_layers_of_the_same_name_stand_beside_each_other():

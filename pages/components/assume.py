@@ -47,7 +47,10 @@ def show_problem() -> None:
 
 
 def controls(assumed: Assumptions) -> None:
-    """One field for each; the page is drawn anew with what they say."""
+    """One field for each; the page is drawn anew with what they say.
+
+    Each is told its position twice, as on Explore: a browser may miss the first of two runs that follow closely.
+    """
     st.markdown(
         "**Assumptions**, not measurements: change them to yours",
         help="What the numbers under *What it means* are computed from, together with the measured sizes and times.",
@@ -58,13 +61,15 @@ def controls(assumed: Assumptions) -> None:
             st.session_state.setdefault(key, float(getattr(assumed, name)))
             title, explanation = ASSUMED[name]
             st.number_input(
-                title, low, high, step=_STEPS[name], format=_FORMATS.get(name, "%.2f"), key=key, help=explanation,
+                title, low, high, value=st.session_state[key], step=_STEPS[name],
+                format=_FORMATS.get(name, "%.2f"), key=key, help=explanation,
                 width=170, on_change=_changed, args=(name,),
             )  # fmt: skip
         st.session_state.setdefault(_PREFIX + "memory", assumed.memory)
         st.segmented_control(
             ASSUMED["memory"][0], tuple(_PLACES), format_func=_PLACES.__getitem__, required=True,
-            key=_PREFIX + "memory", help=ASSUMED["memory"][1], on_change=_changed, args=("memory",),
+            default=assumed.memory, key=_PREFIX + "memory", help=ASSUMED["memory"][1], on_change=_changed,
+            args=("memory",),
         )  # fmt: skip
     if assumed != Assumptions():
         st.button("Usual assumptions", icon=":material/undo:", on_click=_take, args=(Assumptions(),))
@@ -72,5 +77,6 @@ def controls(assumed: Assumptions) -> None:
 
 def _changed(name: str) -> None:
     value = st.session_state[_PREFIX + name]
-    st.session_state[_KEPT] = replace(st.session_state[_KEPT], **{name: value})
+    if value is not None:
+        st.session_state[_KEPT] = replace(st.session_state[_KEPT], **{name: value})
     st.session_state.pop(_PROBLEM, None)

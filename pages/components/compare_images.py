@@ -69,9 +69,15 @@ def _choose_other(contest: Contest) -> Contender:
     if st.session_state.get(_KEYS[0]) not in letters:
         st.session_state[_KEYS[0]] = max(letters, key=lambda letter: _differing(contest, letter))
     letter = st.segmented_control(
-        "A against", letters, required=True, key=_KEYS[0], on_change=_to_first_page, disabled=len(letters) == 1
+        "A against",
+        letters,
+        default=st.session_state[_KEYS[0]],
+        required=True,
+        key=_KEYS[0],
+        on_change=_to_first_page,
+        disabled=len(letters) == 1,
     )
-    return next(contender for contender in contest.others if contender.letter == letter)
+    return next((contender for contender in contest.others if contender.letter == letter), contest.others[-1])
 
 
 def _differing(contest: Contest, letter: str) -> int:

@@ -68,6 +68,7 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
         st.selectbox(
             "Setting",
             list(words),
+            index=list(words).index(st.session_state[key]) if st.session_state[key] in words else 0,
             format_func=lambda name: words.get(name, name),
             key=key,
             help=f"Measured settings of this model, smallest stored file first.{_left_out(words, results)}",
@@ -113,9 +114,11 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
     key = _several_key((*(recipe.recipe_id for recipe in waiting), *_models_of(known)))
     if key not in st.session_state:
         st.session_state[key] = [name for name in by_id if name in words]
+    shown = [name for name in st.session_state[key] if name in words]
     st.multiselect(
         f"Settings to compare (up to {at_most})",
         list(words),
+        default=shown,
         format_func=lambda name: words.get(name, name),
         key=key,
         max_selections=at_most,

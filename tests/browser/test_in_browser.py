@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,7 @@ PATIENCE_MS = 240_000
 """For a measured point on a busy machine with two slow cores; an idle one needs seconds."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-EXPECTED_PROBES = ("/explore/_stcore/",)
+EXPECTED_PROBES = ("/explore/_stcore/", "/compare/_stcore/", "/present/_stcore/")
 """Streamlit's own script first looks for the server below the page's path, and Chromium logs the 404."""
 
 
@@ -289,6 +290,40 @@ def test_a_running_job_can_be_cancelled(page, server):
 def test_a_bad_address_is_explained(page, server):
     page.goto(f"{server[0]}/explore?model=resnet9000")
     page.get_by_text("There is no model 'resnet9000'").wait_for()
+
+
+QUANTIZED = {"model": "mlp-digits", "steps": [{"technique": "quantization", "weight_bits": 2}]}
+
+
+def test_two_settings_side_by_side(page, server):
+    recipes = json.dumps([{"model": "mlp-digits", "steps": []}, QUANTIZED])
+    page.goto(f"{server[0]}/compare?part=Changed+images&recipes={urllib.parse.quote(recipes)}")
+    page.get_by_text(re.compile(r"get another answer from B than from A")).wait_for()
+    page.wait_for_function(
+        "() => { const found = [...document.querySelectorAll('img[alt^=\"Test image\"]')];"
+        " return found.length && found.every(image => image.src.startsWith('data:image/png') && image.naturalWidth) }"
+    )
+    page.get_by_role("tab", name="Classes").click()
+    page.get_by_text(re.compile("Worst class")).first.wait_for()
+    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .heatmaplayer image').length >= 2")
+    assert "part=Classes" in page.url
+
+
+def test_a_presentation_fills_the_screen_and_is_taken_away(page, server):
+    recipe = json.dumps({"steps": QUANTIZED["steps"]})
+    page.goto(f"{server[0]}/present?model=mlp-digits&recipe={urllib.parse.quote(recipe)}")
+    page.get_by_text(re.compile("Checked: the stored file decodes to exactly the .onnx")).wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Everything (.zip)").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert {"report.html", "model.onnx", "check.py", "chart.png"} <= set(archive.namelist())
+    page.locator(".st-key-present_enter button").click()
+    page.wait_for_function("() => document.fullscreenElement && location.search.includes('full=1')")
+    page.locator(".st-key-menu").wait_for(state="hidden")
+    assert steps_in_url(page)[0]["weight_bits"] == 2
+    page.get_by_role("button", name="Leave full screen").click()
+    page.locator(".st-key-menu").wait_for(state="visible")
+    assert not page.evaluate("Boolean(document.fullscreenElement)")
 
 
 def test_the_servers_log_is_clean(server):

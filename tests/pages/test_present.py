@@ -263,6 +263,13 @@ def test_the_report_holds_the_verdict_and_both_charts():
     assert "Accuracy against latency" in page
 
 
+def test_a_browser_that_says_nothing_changes_no_assumption(monkeypatch):
+    session = {"present_memory": None, "present_assumed": presentation.Assumptions(memory="dram")}
+    monkeypatch.setattr("streamlit.session_state", session)
+    assume._changed("memory")
+    assert session["present_assumed"].memory == "dram"
+
+
 def test_every_assumption_has_a_field_and_words():
     names = set(presentation.Assumptions.__dataclass_fields__)
     assert names == set(presentation.ASSUMED) == set(presentation.LIMITS) | {"memory"}
