@@ -40,7 +40,7 @@ TEACHER_PICTURES = 12
 CODED_SPARSITIES = (0.0, 0.5, 0.9)
 """Shares of zeros that the coding chapter offers before the layer gets its codes."""
 
-KERNELS, CHANNELS, SIDES = (3, 5), (8, 16, 32, 64, 128), (7, 14, 28)
+KERNELS, CHANNELS, SIDES = (3, 5), (8, 32, 64, 128), (7, 14, 28)
 """The grid of convolutions that are timed, whole and split."""
 
 

@@ -23,8 +23,8 @@ def known(recipes: Sequence[Recipe]) -> list[Result | None]:
     return [store.result(recipe) for recipe in recipes]
 
 
-def ask(recipes: Sequence[Recipe], *, key: str) -> list[Result | None]:
-    """The results that are there, each in its place; the others are measured from now on.
+def ask(recipes: Sequence[Recipe], *, key: str, background: bool = False) -> list[Result | None]:
+    """The results that are there, each in its place; the others are measured from now on, in the `background` or not.
 
     Until all are there a bar says how far, and why a recipe has no numbers, with a button to try again. Then the
     page is drawn anew. `key` is a name for this place on the page.
@@ -32,7 +32,7 @@ def ask(recipes: Sequence[Recipe], *, key: str) -> list[Result | None]:
     try:
         found = known(recipes)
         missing = [recipe for recipe, result in zip(recipes, found, strict=True) if result is None]
-        begun = [_job(recipe) for recipe in missing]
+        begun = [_job(recipe, background) for recipe in missing]
     except CompressionError as error:
         notices.show_error(error)
         return [None] * len(recipes)
@@ -50,13 +50,13 @@ def group() -> str:
     return f"learn-{state.session_id()}"
 
 
-def _job(recipe: Recipe) -> Job:
+def _job(recipe: Recipe, background: bool) -> Job:
     """The session's latest job of the recipe, begun now if there is none or its result is gone."""
     engine = jobs.get_engine()
     mine = [job for job in engine.jobs(group()) if job.study is None and job.recipe == recipe]
     if mine and mine[-1].state is not JobState.COMPLETE:
         return mine[-1]
-    return engine.submit([recipe], group=group())[0]
+    return engine.submit([recipe], group=group(), background=background)[0]
 
 
 def _wait(recipes: Sequence[Recipe], first: list[bool], key: str) -> None:

@@ -22,6 +22,8 @@ _STYLE = """
 .st-key-lesson_text p { font-size: 1.12rem; line-height: 1.55; }
 .st-key-predict p, .st-key-predict label p { font-size: 1.05rem; }
 .st-key-lesson [data-testid="stWidgetLabel"] p { font-size: 1rem; }
+/* A guess stays readable when it can no longer be changed. */
+.st-key-predict [data-testid="stRadioGroup"] > div, .st-key-predict [data-testid="stRadioOption"] { color: inherit; }
 /* Captions explain the pictures: as large and dark as can be beside the text. */
 .st-key-lesson [data-testid="stCaptionContainer"], .st-key-lesson [data-testid="stCaptionContainer"] p {
   font-size: 1rem; color: inherit; opacity: .92;

@@ -14,7 +14,7 @@ from compression.recipe import make_recipe
 from compression.studies.lessons import SPARSITIES, TEMPERATURES, PruningStudy
 from compression.sweeps import control_of
 from pages.components import chart_view
-from pages.components.chapters import CHAPTERS, measuring
+from pages.components.chapters import CHAPTERS, efficient, measuring
 from sample_models.catalogue import MODELS
 
 MODEL = DEFAULT_MODEL
@@ -386,3 +386,32 @@ class TestChapters:
         settled(page.run())
         points = sum(len(trace.x) for trace in drawn["chart_work_time"].data if trace.mode == "markers")
         assert points == len(measuring.recipes_of(MODEL))
+
+
+class TestReasons:
+    """What is said of a measured time is true of it, whatever it is."""
+
+    @pytest.mark.parametrize(
+        ("ratio", "words"),
+        [(1.3, "still got slower"), (1.0, "did not follow"), (0.7, "the time by less"), (0.5, "as much or more")],
+    )
+    def test_of_split_convolutions(self, ratio, words):
+        assert words in efficient.reason(self.timed(ratio))
+
+    @pytest.mark.parametrize(
+        ("ratio", "words"),
+        [
+            (1.3, "bought no time"),
+            (1.0, "bought no time"),
+            (0.7, "more of the time"),
+            (0.5, "as much"),
+            (0.3, "even less"),
+        ],
+    )
+    def test_of_half_the_multiplications(self, ratio, words):
+        assert words in measuring.reason(self.timed(ratio))
+
+    @staticmethod
+    def timed(ratio):
+        ends = {"latency_ratio": ratio, "latency_ratio_low": ratio - 0.05, "latency_ratio_high": ratio + 0.05}
+        return fabricate(QUANTIZED, macs=2_293_000 // 2, **ends)

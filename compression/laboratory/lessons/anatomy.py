@@ -15,6 +15,7 @@ from compression.studies.lessons import Anatomy, AnatomyStudy
 
 def anatomy(study: AnatomyStudy, bench: Bench) -> Anatomy:
     """Weights and multiply-accumulates of each layer, in the order in which an image passes them."""
+    bench.report(0.2, "going through the layers")
     model = network_of(bench)
     weights: dict[str, int] = {}
     macs: dict[str, int] = {}

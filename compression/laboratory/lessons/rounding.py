@@ -45,7 +45,8 @@ def rounding(study: RoundingStudy, bench: Bench) -> Rounded:
         errors[name] = np.array([answer_error(weight, grid.project(weight), gram) for grid in grids])
     counts, edges = histogram(weight)
     return Rounded(
-        counts=counts, edges=edges, weights=corner(weight).astype(np.float16), corners=corners, channel=channel, sample=sample.numpy(),
+        counts=counts, edges=edges, weights=corner(weight).astype(np.float16), corners=corners,
+        channel=channel, sample=sample.numpy(),
         levels=levels, rounded=rounded, errors=errors, ranges=ranges.numpy(),
     )  # fmt: skip
 

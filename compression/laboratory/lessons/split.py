@@ -14,8 +14,8 @@ from compression.measurement import measure_latency
 from compression.network import trace
 from compression.studies.lessons import CHANNELS, KERNELS, SIDES, Split, SplitStudy
 
-RUNS = 24
-"""Of each convolution: the whole grid then takes half a minute, and intervals are a few percent wide."""
+RUNS = 16
+"""Of each convolution: the whole grid then takes a quarter of a minute where nothing else runs."""
 
 
 def split(study: SplitStudy, bench: Bench) -> Split:

@@ -96,8 +96,8 @@ _REASONS = {
     "try a budget in Explore.",
     "much": "Each layer now passes on less than the next one needs. Training the thin layers afterwards often "
     "repairs a large part: try a budget in Explore.",
-    "collapse": "So few directions are left that much of what tells the classes apart gets lost on the way. A higher rank, or "
-    "training afterwards, are the ways out.",
+    "collapse": "So few directions are left that much of what tells the classes apart gets lost on the way. A higher "
+    "rank, or training afterwards, are the ways out.",
 }
 
 CHAPTER = Chapter(

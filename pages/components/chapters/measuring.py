@@ -47,9 +47,10 @@ def _show(lesson: Lesson) -> Question | None:
     if found is not None:
         _noise(found, runs, _VARIANTS[variant])
     st.markdown("**Operations are not time**")
-    results = [result for result in measured.ask(recipes_of(lesson.model), key="cloud") if result is not None]
+    every = measured.ask(recipes_of(lesson.model), key="cloud", background=True)
+    results = [result for result in every if result is not None]
     if results:
-        _work_against_time(results, is_all=len(results) == len(recipes_of(lesson.model)))
+        _work_against_time(results, is_all=len(results) == len(every))
     return _question(lesson)
 
 
@@ -209,25 +210,26 @@ def _question(lesson: Lesson) -> Question:
         "The engine removes channels until **half of the multiplications** are gone. How long will one image take, "
         "compared with before?",
         recipe,
-        _reason,
+        reason,
     )
 
 
-def _reason(result: Result) -> str:
+def reason(result: Result) -> str:
+    """What the measured time says, against what was counted."""
     work = result.macs / result.baseline.macs
     left = f"{100 * work:.0f} % of the multiplications are left"
     match speed_outcome(result):
         case "slower" | "same":
             return f"{left}, and that bought no time: kernels like certain widths, and fetching numbers takes time too."
-        case _ if result.latency_ratio > 1.1 * work:
+        case _ if result.latency_ratio_low > work:
             return (
                 f"{left}, but more of the time: each layer also fetches and writes numbers, and starting it takes as "
                 "long as before. The smaller the network, the more that counts."
             )
-        case _ if result.latency_ratio < 0.9 * work:
+        case _ if result.latency_ratio_high < work:
             return f"{left}, and even less of the time: what is smaller often fits better into the processor's caches."
         case _:
-            return f"{left}, and about as much of the time: here multiplications really were the bottleneck."
+            return f"{left}, and as much of the time, as far as the interval can tell. Here multiplications count."
 
 
 CHAPTER = Chapter(

@@ -125,8 +125,8 @@ def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
 _REASONS = {
     "better": "That can happen: pruning sometimes removes what the network had learned by heart. It is an exception, "
     "so look at the interval before you believe it.",
-    "same": "What went hardly mattered for the accuracy on these images. The engine also fitted the weights that are left so that each layer answers as "
-    "before, as well as it can.",
+    "same": "What went hardly mattered for the accuracy on these images. The engine also fitted the weights that "
+    "are left so that each layer answers as before, as well as it can.",
     "little": "Some of what went did matter. The weights that are left were fitted to make up for it, and could not "
     "make up for all. A little training usually brings most of it back: try a budget in Explore.",
     "much": "Too much of what the layers say got lost for the rest to make up for it. Training afterwards "
