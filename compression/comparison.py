@@ -328,7 +328,9 @@ def sentence(contender: Contender, reference: Contender, pair: Pair) -> str:
     new, old = contender.result, reference.result
     parts = [_size_words(old.stored_bytes, new.stored_bytes)]
     speed = speed_between(new, old)
-    if speed is not None:
+    if speed is None:
+        parts.append("speed: not compared, as these are different models")
+    else:
         parts.append(f"speed: {speed_words(speed)}{', indirect' if speed.indirect else ''}")
     if pair.accuracy is not None:
         parts.append(f"accuracy: {accuracy_words(pair.accuracy, new.n_test)}")

@@ -110,3 +110,8 @@ def test_the_sentence_says_size_speed_and_accuracy():
     assert words.startswith("B instead of A: a ")
     assert "indirect" in words
     assert "accuracy: no measurable difference" in words
+
+
+def test_the_sentence_about_different_models_says_that_speed_is_not_compared():
+    found = comparison.contenders([result(), result(BITS, model="lenet300-mnist5k")])
+    assert "speed: not compared" in comparison.sentence(found[1], found[0], Pair(None, None))
