@@ -51,12 +51,14 @@ def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> go.Figure
     rows = list(range(len(lines)))
     before = [measure.before(line) for line in lines]
     figure = go.Figure()
-    figure.add_trace(
-        go.Bar(
-            name="before", orientation="h", y=rows, x=[(value or 0) * measure.factor for value in before],
-            marker={"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}}, hoverinfo="skip", width=0.8,
-        )
-    )  # fmt: skip
+    if any(value is not None for value in before):
+        figure.add_trace(
+            go.Bar(
+                name="before", orientation="h", y=rows, x=[(value or 0) * measure.factor for value in before],
+                marker={"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}}, hoverinfo="skip",
+                width=0.8,
+            )
+        )  # fmt: skip
     figure.add_trace(
         go.Bar(
             name="now", orientation="h", y=rows, x=[measure.now(line) * measure.factor for line in lines], width=0.5,

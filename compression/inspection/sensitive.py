@@ -78,7 +78,10 @@ def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
         row for row in rows if (row.fewest_bits != BITS[-1] if way == "bits" else row.most_zeros != SPARSITIES[-1])
     ]
     if not worst:
-        return f"Each layer alone stays above the floor at {hardest}: no single layer stands in the way."
+        return (
+            f"Each layer alone stays above the floor at {hardest}: no single layer stands in the way. "
+            f"The most sensitive is **{rows[0].name}**, which costs {max(0, 100 * rows[0].lost):.1f} points on average."
+        )
     named = ", ".join(f"**{row.name}** ({_reach_in_words(row, way)})" for row in worst[:3])
     more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""
     return f"Most sensitive: {named}{more}. {len(rows) - len(worst)} of {len(rows)} layers stay above it at {hardest}."

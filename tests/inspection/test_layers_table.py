@@ -39,6 +39,11 @@ class TestLines:
         assert set(rows[0]) == set(vars(lines[0]))
 
 
+def test_bars_without_counterparts_have_no_outlines():
+    (now,) = draw(lines_of(anatomy((row("new", original=""),))), MEASURES["ms"]).data
+    assert now.name == "now"
+
+
 def test_what_is_left_over_is_named_and_adds_up():
     found = file(BASELINE, rest={"graph": 90, "header": 12, "shared": 0, "others": 7})
     rest = rest_of(found)

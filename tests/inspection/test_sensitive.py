@@ -22,7 +22,9 @@ def test_the_worst_are_named():
     assert "**conv1** (down to 4 bits), **hidden** (down to 3 bits)" in words_of(FOUND, 1, "bits")
     assert "**conv1** (not even 50 % zeros)" in words_of(FOUND, 1, "sparsity")
     assert "1 of 2 layers stay above it at 95 % zeros" in words_of(FOUND, 1, "sparsity")
-    assert words_of(FOUND, 50, "bits").startswith("Each layer alone stays above")
+    words = words_of(FOUND, 50, "bits")
+    assert words.startswith("Each layer alone stays above")
+    assert "The most sensitive is **conv1**, which costs 14.2 points" in words
 
 
 @pytest.mark.parametrize("way", ["bits", "sparsity"])
