@@ -64,7 +64,7 @@ def _open_link(asked: Mapping[str, str], chapters: Mapping[str, Chapter]) -> Non
         course.problems.append(f"There is no model {model[:80]!r}. Choose one of: {', '.join(MODELS)}.")
     elif model:
         course.model = model
-    if "layer" in asked and model in MODELS:
+    if "layer" in asked and (not model or model in MODELS):
         _ask_for_layer(course, asked["layer"])
     course.asked = {key: value for key, value in asked.items() if key not in _OWN}
     _forget_widgets()

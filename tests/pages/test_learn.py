@@ -291,6 +291,7 @@ class TestLinks:
             ({"chapter": "cooking"}, "There is no chapter 'cooking'"),
             ({"chapter": "quantization", "model": "gpt"}, "There is no model 'gpt'"),
             ({"chapter": "quantization", "model": MODEL, "layer": "conv9"}, "no layer 'conv9'"),
+            ({"chapter": "quantization", "layer": "conv9"}, "no layer 'conv9'"),
             ({"chapter": "quantization", "bits": "99"}, "Its bits must be one of 1, 2, 3"),
             ({"chapter": "pruning", "pattern": "3:4"}, "Its pattern must be one of weights"),
         ],

@@ -159,9 +159,9 @@ _REASONS = {
     "same": "Each weight is a little off, some up and some down, and in a sum of many weights most of that cancels. "
     "What is left is too small to show in the accuracy on these images.",
     "little": "The steps are now coarse enough for the errors to show in doubtful pictures. Better rounding "
-    "(GPTQ, AdaRound) or finer steps can often win this back: compare the four curves above.",
-    "much": "Many weights now share a few values, and what they said about each other got lost. Compare the curves "
-    "above: finer steps, clipping, or rounding that looks at the answers (GPTQ in Explore) may save much of it.",
+    "(GPTQ, AdaRound) or finer steps can often win this back: compare the four curves.",
+    "much": "Many weights now share a few values, and what they said about each other got lost. Compare the four "
+    "curves: finer steps, clipping, or rounding that looks at the answers (GPTQ in Explore) may save much of it.",
     "collapse": "So few values are left that many weights say the same, or nothing at all, and each layer's errors add "
     "to those of the layer before. Better rounding (GPTQ in Explore) or training afterwards may still rescue it.",
 }

@@ -126,7 +126,7 @@ def _question(lesson: Lesson, bits: int, zeros: int) -> Question | None:
     recipe = make_recipe(lesson.model, steps)
     words = wording.recipe_in_words(recipe)
     return size_question(
-        f"**{words[0].upper()}{words[1:]}.** You see the calculated size above. How many times smaller will the "
+        f"**{words[0].upper()}{words[1:]}.** You see the calculated size. How many times smaller will the "
         "real file be, with everything that is needed to read it again?",
         recipe,
         _theory,
@@ -135,7 +135,10 @@ def _question(lesson: Lesson, bits: int, zeros: int) -> Question | None:
 
 def _theory(result: Result) -> str:
     calculated, real = result.theoretical_bytes, result.stored_bytes
-    words = f"The calculation says {wording.size(calculated)}, and the file has {wording.size(real)}."
+    words = (
+        f"In the finished network, bits times the weights that are really not zero come to {wording.size(calculated)}. "
+        f"The file has {wording.size(real)}."
+    )
     if real > 1.02 * calculated:
         return (
             f"{words} It also has to say where the zeros are, how large the steps between the values are, and how the "
