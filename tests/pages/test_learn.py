@@ -383,6 +383,7 @@ class TestChapters:
     def test_real_settings_are_measured_for_operations_against_time(self, learn, engine, drawn):
         page = learn(chapter="measuring")
         measured = {recipe for group, recipe in engine.submitted if group.startswith("learn-")}
+        measured |= {study.recipe for study in engine.inquired}
         assert set(measuring.recipes_of(MODEL)) <= measured
         settled(page.run())
         points = sum(len(trace.x) for trace in drawn["chart_work_time"].data if trace.mode == "markers")
