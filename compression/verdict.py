@@ -91,7 +91,7 @@ def _baseline_sentence(result: Result) -> str:
     return (
         f"The model as it is: accuracy {wording.percent(result.accuracy, decimals)} % "
         f"on {result.n_test:,} images, {wording.size(result.stored_bytes)}, "
-        f"{wording.milliseconds(result.latency_p50_ms)}. Move a slider to compress it."
+        f"{wording.milliseconds(result.latency_p50_ms)}. Nothing is compressed yet."
     )
 
 

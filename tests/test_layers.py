@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,13 @@ def test_a_worker_that_starts_does_not_wait_for_torchvision():
     code = "import sys, compression.run; print(sorted({'torch', 'torchvision', 'torch._dynamo'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['torch']"
+
+
+def test_every_package_is_installed():
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for folder in ("compression", "sample_models")
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    assert listed == found
