@@ -105,7 +105,9 @@ def measures(variant="codes", **changes):
     data = exported(variant)
     stored = storage.encode(data)
     onnx_bytes = data.SerializeToString()
-    numbers = dict.fromkeys(set(Measures.model_fields) - {"ledger", "runtime_ledger", "process_peak_bytes"}, 1)
+    numbers = dict.fromkeys(
+        set(Measures.model_fields) - {"ledger", "runtime_ledger", "process_peak_bytes", "worst_class"}, 1
+    )
     return Measures(**{
         **numbers, "params": 77_418, "theoretical_bytes": 20_000, "stored_bytes": len(stored),
         "onnx_bytes": len(onnx_bytes), "zipped_bytes": storage.zipped_size(onnx_bytes),

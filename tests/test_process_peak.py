@@ -68,7 +68,7 @@ class TestMeasured:
 
         monkeypatch.setattr(process_peak, "_load_and_run", load_and_run)
         found = process_peak._in_a_copy(b"")
-        assert size <= found < 1.25 * size
+        assert 0.95 * size < found < 1.25 * size  # whole pages, and what was there before
 
     def test_status_is_in_bytes(self):
         assert 1_000_000 < process_peak._status("VmRSS") <= process_peak._status("VmHWM")

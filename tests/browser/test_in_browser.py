@@ -3,12 +3,7 @@
 import json
 import os
 import re
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.parse
 import urllib.request
 import zipfile
@@ -16,112 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from browser_tools import PATIENCE_MS, steps_in_url, wait_until_measured
 
 from compression.settings import BIT_WIDTHS, neutral_settings, recipe_of
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 240_000
-"""For a measured point on a busy machine with two slow cores; an idle one needs seconds."""
-
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-EXPECTED_PROBES = ("/explore/_stcore/", "/compare/_stcore/", "/present/_stcore/")
-"""Streamlit's own script first looks for the server below the page's path, and Chromium logs the 404."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A fresh dashboard on a free port; yields its address, its log and its process."""
-    home = tmp_path_factory.mktemp("dashboard")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = home / "server.log"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "COMPRESSION_HOME": str(home)}, stdout=sink, stderr=sink
-        )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield f"http://127.0.0.1:{port}", log, process
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def _wait_for(address, process):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(address, timeout=5)
-        except OSError:
-            time.sleep(0.3)
-        else:
-            return
-    pytest.fail("the server did not start")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """The system's Chromium, or else the one that `playwright install chromium` brought."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = CHROMIUM or playwright.chromium.executable_path
-        if not Path(path).exists() and not os.environ.get("COMPRESSION_REQUIRE_BROWSER"):
-            pytest.skip("no Chromium; COMPRESSION_REQUIRE_BROWSER=1 makes this a failure")
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium):
-    """A page that fails the test when the browser's console has an error."""
-    page = chromium.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(PATIENCE_MS)
-    troubles = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and troubles.append(_trouble(message)))
-    yield page
-    page.close()
-    assert not list(filter(None, troubles))
-
-
-def _trouble(message):
-    place = (message.location or {}).get("url", "")
-    return "" if any(probe in place for probe in EXPECTED_PROBES) else f"{message.text} {place}"
-
-
-def verdict(page):
-    return page.locator(".st-key-verdict").inner_text()
-
-
-def wait_until_measured(page, before=""):
-    """Wait for a verdict on a measurement, another one than `before`; returns it."""
-    page.wait_for_function(
-        "before => { const box = document.querySelector('.st-key-verdict');"
-        " return box && box.innerText !== before"
-        " && /accuracy/i.test(box.innerText) && !/Estimated/.test(box.innerText) }",
-        arg=before,
-    )
-    return verdict(page)
-
-
-def steps_in_url(page):
-    query = urllib.parse.parse_qs(urllib.parse.urlparse(page.url).query)
-    return json.loads(query["recipe"][0])["steps"]
 
 
 def wait_for_step(page, technique):

@@ -1,0 +1,118 @@
+"""From a question to what people take away: to tune, to teach, to convince."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.parse
+from pathlib import Path
+
+import pytest
+from browser_tools import PATIENCE_MS, wait_until_measured
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+def go(page, name):
+    """By the menu, as people do."""
+    page.locator(".st-key-menu").get_by_role("link", name=name).click()
+    page.wait_for_url(re.compile(f"/{name.lower()}"))
+
+
+def recipe_in_url(page):
+    query = urllib.parse.parse_qs(urllib.parse.urlparse(page.url).query)
+    return {"model": query["model"][0], **json.loads(query["recipe"][0])}
+
+
+def measured_anew(recipe, folder):
+    """The same recipe by command line, in a home of its own."""
+    path = folder / "recipe.json"
+    path.write_text(json.dumps(recipe))
+    command = [sys.executable, "-m", "compression", "run", str(path), "--json", "--out", str(folder / "out")]
+    home = {**os.environ, "COMPRESSION_HOME": str(folder / "home")}
+    done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, timeout=300, check=True)
+    return json.loads(done.stdout)
+
+
+def test_tune(page, server, tmp_path):
+    """Explore, limits, the best within them, why it is not better, and the exported recipe gives the same row."""
+    page.goto(f"{server[0]}/explore?model=mlp-digits&curves=quantization")
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 points measured")).wait_for()
+    before = wait_until_measured(page)
+    page.locator(".st-key-limits").get_by_text("Limits").click()
+    limit = page.get_by_label("Accuracy lost, at most (points)")
+    limit.fill("1")
+    limit.press("Enter")
+    page.get_by_text("Best, the smallest file").wait_for()
+    page.get_by_role("button", name="Show it").click()
+    said = wait_until_measured(page, before)
+    assert "smaller" in said
+    with page.expect_download() as download:
+        page.get_by_role("button", name="This recipe (.json)").click()
+    recipe = json.loads(Path(download.value.path()).read_text())
+    assert recipe["steps"]
+
+    go(page, "Inspect")
+    page.get_by_text(re.compile(r"Stored file, to the byte")).wait_for()
+    assert recipe_in_url(page) == recipe
+    stored = page.get_by_text(re.compile(r"Stored file, to the byte")).inner_text()
+    page.get_by_role("tab", name="Why not better?").click()
+    page.get_by_text("Checked, not the cause").first.wait_for()
+
+    row = measured_anew(recipe, tmp_path)
+    assert f"= {row['stored_bytes']:,} bytes" in stored
+    assert f"{100 * row['accuracy']:.1f} %" in said
+
+
+def test_teach(page, server):
+    """Three chapters: a guess, a measurement, and an answer that speaks of both."""
+    page.goto(f"{server[0]}/learn?chapter=quantization&model=mlp-digits")
+    for done, chapter in enumerate(("Quantization", "Pruning", "Weight sharing"), 1):
+        page.get_by_text(re.compile(rf"^\d · {chapter}$")).click()
+        page.get_by_role("heading", name=chapter).wait_for()
+        page.locator(".js-plotly-plot").first.wait_for()
+        box = page.locator(".st-key-predict")
+        reveal = box.get_by_role("button", name=re.compile("Reveal"))
+        assert reveal.is_disabled()
+        box.get_by_role("radio").first.locator("xpath=ancestor::label").click()
+        reveal.click()
+        answer = box.get_by_text(re.compile("Well predicted|A surprise"))
+        answer.wait_for()
+        assert re.search(r"\d %", answer.inner_text())
+        page.get_by_text(f"{done} of 9").wait_for()
+
+
+def test_demo(page, server, chromium, tmp_path):
+    """Two results side by side, one presented, and its report opens without any server: charts work."""
+    quantized = {"model": "mlp-digits", "steps": [{"technique": "quantization", "weight_bits": 4}]}
+    recipes = json.dumps([{"model": "mlp-digits", "steps": []}, quantized])
+    page.goto(f"{server[0]}/compare?recipes={urllib.parse.quote(recipes)}")
+    page.get_by_text(re.compile("B instead of A")).wait_for()
+    page.goto(f"{server[0]}/present?model=mlp-digits&recipe={urllib.parse.quote(json.dumps(quantized))}")
+    page.get_by_text(re.compile("Checked: the stored file decodes")).wait_for()
+    report = tmp_path / "report.html"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report (.html)").click()
+    download.value.save_as(report)
+
+    offline = chromium.new_context(offline=True)
+    alone = offline.new_page()
+    alone.set_default_timeout(PATIENCE_MS)
+    asked, troubles = [], []
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.on("pageerror", lambda error: troubles.append(str(error)))
+    alone.goto(report.as_uri())
+    alone.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .point').length > 2")
+    alone.locator(".js-plotly-plot .point").last.hover(force=True)
+    offline.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert troubles == []
+
+
+def test_the_servers_log_is_clean(server):
+    text = server[1].read_text()
+    assert "Traceback" not in text
+    assert "ERROR" not in text
