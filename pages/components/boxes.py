@@ -28,8 +28,7 @@ _BOXES = {
 
 def show(seen: Snapshot | None, view: View) -> None:
     """The boxes; what they forbid is shaded on the charts."""
-    title = "Limits" if not view.limits.are_set else "Limits · set"
-    with st.expander(title, icon=":material/select_all:", key=KEY, on_change="rerun") as opened:
+    with st.expander("Limits", icon=":material/select_all:", key=KEY, on_change="rerun") as opened:
         if not opened.open:
             return
         for field, (label, step, help_words) in _BOXES.items():

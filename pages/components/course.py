@@ -138,6 +138,7 @@ def _choose_model(course: Course, chapter: Chapter) -> str:
     st.selectbox(
         "Network",
         chapter.models,
+        index=chapter.models.index(model),
         format_func=lambda name: MODELS[name].title,
         key=key,
         width=300,
@@ -164,6 +165,7 @@ def _choose_layer(course: Course, model: str, layers: Mapping[str, LayerInfo], n
     st.selectbox(
         "Layer",
         list(layers),
+        index=list(layers).index(name),
         format_func=lambda name: layers[name].title,
         key=key,
         width=340,
@@ -178,7 +180,7 @@ def slider(
 ) -> T:
     """A control of the chapter with these positions, at its own place in the session and in the URL."""
     value, key, chosen = _control(name, options, usual)
-    st.select_slider(label, options, format_func=words, key=key, help=help_text or None, on_change=chosen)
+    st.select_slider(label, options, value, format_func=words, key=key, help=help_text or None, on_change=chosen)
     return value
 
 
@@ -189,6 +191,7 @@ def switch(name: str, label: str, options: Mapping[str, str], usual: str, help_t
         label,
         list(options),
         format_func=lambda option: options.get(option, option),
+        default=value,
         key=key,
         required=True,
         help=help_text or None,
@@ -227,7 +230,11 @@ def _take_from_link(course: Course, name: str, options: Sequence[object]) -> Non
 
 
 def _place(name: str, value: object) -> str:
-    """The key of a widget, which stands at `value`."""
+    """The key of a widget, which stands at `value`.
+
+    Widgets are told that as their default too: where two runs of the page follow each other closely, a browser may
+    miss the first and would start a control at its beginning.
+    """
     key = f"{_WIDGET}{name}"
     if st.session_state.get(key, None) != value:
         st.session_state[key] = value
