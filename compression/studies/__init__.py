@@ -1,6 +1,7 @@
 """Studies: questions about measured recipes, as data. Torch-free; `compression.laboratory` answers them.
 
-To add one: a `Study` and its `Answer` in a file here, a function in a file of the laboratory, a line in `kinds` and in its table.
+To add one: a `Study` and its `Answer` in a file here, a function in a file of the laboratory, a line in `kinds` and
+in the laboratory's table.
 """
 
 from __future__ import annotations
