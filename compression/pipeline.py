@@ -28,57 +28,52 @@ from compression.recipe import (
 )
 from compression.result import Result
 from compression.settings import has_slimmable
-from compression.sweeps import Curve
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of step for people: its name, what it does in one sentence, its main setting, and what it starts with.
-
-    `curve` is the technique whose colour and symbol it has on charts, None for those without a curve.
-    """
+    """A kind of step for people: its name, what it does in one sentence, its main setting, and what it starts with."""
 
     title: str
     about: str
     main: str
     start: dict[str, Any]
-    curve: Curve | None = None
 
 
 KINDS: dict[type[Step], Kind] = {
     Distillation: Kind(
         "Distil a student", "Trains a smaller network on the answers of the large one.", "width_mult",
-        {"width_mult": 0.5}, "distillation",
+        {"width_mult": 0.5},
     ),
     SlimmableStudent: Kind(
         "Take a slimmable student", "Takes a student of any width out of a network trained for all widths.",
-        "width_mult", {"width_mult": 0.5}, "slimmable_student",
+        "width_mult", {"width_mult": 0.5},
     ),
     LayerTying: Kind("Tie layers", "Neighbouring blocks of the same shape use one set of weights.", "blocks",
         {"blocks": 2},
     ),
     DepthwiseSeparable: Kind(
         "Separate convolutions", "One filter a channel and a mixing of channels instead of full convolutions.",
-        "share", {"share": 0.5}, "depthwise_separable",
+        "share", {"share": 0.5},
     ),
     LowRank: Kind("Lower the rank", "Writes each layer as a product of thinner ones.", "rank_ratio",
-        {"rank_ratio": 0.5}, "low_rank",
+        {"rank_ratio": 0.5},
     ),
     ChannelPruning: Kind("Prune channels", "Removes whole channels and neurons: the network really gets smaller.",
-        "pruning_ratio", {"pruning_ratio": 0.5}, "channel_pruning",
+        "pruning_ratio", {"pruning_ratio": 0.5},
     ),
     MagnitudePruning: Kind("Prune weights", "Sets the smallest weights to zero.", "sparsity",
-        {"sparsity": 0.8}, "magnitude_pruning",
+        {"sparsity": 0.8},
     ),
     SecondOrderPruning: Kind(
         "Prune weights, second order", "Zeroes what matters least; the other weights move to make up for it.",
-        "sparsity", {"sparsity": 0.8}, "second_order_pruning",
+        "sparsity", {"sparsity": 0.8},
     ),
     WeightSharing: Kind("Share weights", "All weights of a layer take few different values, kept in a codebook.",
-        "clusters", {"clusters": 16}, "weight_sharing",
+        "clusters", {"clusters": 16},
     ),
     Quantization: Kind("Quantize", "Stores weights, and optionally activations, with few bits.", "weight_bits",
-        {"weight_bits": 8, "activation_bits": 8}, "quantization",
+        {"weight_bits": 8, "activation_bits": 8},
     ),
     FineTuning: Kind("Fine-tune", "Trains on; zeros, codes and shapes stay.", "epochs", {"epochs": 1}),
     EntropyCoding: Kind("Choose the coding", "How the stored file writes weights down.", "coding",

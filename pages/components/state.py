@@ -72,11 +72,6 @@ def _is_setting(key: object) -> bool:
     return str(key).startswith(SETTING)
 
 
-def move_control(key: str) -> None:
-    """Have one control be put anew where the page says, like all of them by `show`."""
-    st.session_state.setdefault(_BEHIND, set()).add(key)
-
-
 def place(key: str, value: Any) -> None:  # noqa: ANN401  (as many types as there are controls)
     """Put a control where the view says, if it has no position yet or the view is another. Before it is drawn."""
     behind: set[str] = st.session_state.get(_BEHIND, set())
