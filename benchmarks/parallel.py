@@ -34,10 +34,10 @@ from rich.table import Table
 
 from benchmarks.goals import Goal
 from benchmarks.points import completed, home_at
+from compression.job import Job, JobState
 from compression.jobs import Engine
 from compression.machine import describe_machine
 from compression.recipe import Recipe, make_recipe
-from compression.store import Job, JobState
 from sample_models.catalogue import MODELS
 
 MODEL = "resnet8-mnist5k"

@@ -17,11 +17,12 @@ import torch
 
 from benchmarks.stages import stopwatch
 from compression import paths, worker
+from compression.job import Job, JobState
 from compression.jobs import Engine
 from compression.nannies import worker_count
 from compression.recipe import Recipe, make_recipe
 from compression.result import Result
-from compression.store import Job, JobState, Store
+from compression.store import Store
 
 POLL_S = 0.1
 """How often the store is asked whether all points are there; when each was finished is in the store."""

@@ -83,7 +83,7 @@ WATCH = """
     return { label: mark?.textContent ?? "", setting: mark?.dataset.setting ?? "" };
   };
   const words = () => [...document.querySelectorAll("p")].map((p) => p.textContent).find((t) => /^The value/.test(t));
-  const look = () => ({ size: marker("size"), latency: marker("latency"), words: words() });
+  const look = () => ({ size: marker("left"), latency: marker("right"), words: words() });
   const solid = (now, old) => now.label === "measured" && now.setting !== old.setting;
   const stages = {
     estimate: (now, old) => now.size.setting !== "" && now.size.setting !== old.size.setting,
@@ -206,10 +206,10 @@ def measure(browser: Browser, server: str, bare: str, moves: int, rests: Sequenc
     for rest, (*before, press) in zip(_paces(rests, moves), route(), strict=False):
         _turn(page, before)
         last_run = [*([] if before else last_run), press]
-        _note(found[rest], _move(page, press, ("estimate", "measured", "latency"), 1000 * rest))
-        _note(found[rest], _move(floor, Press("", "ArrowRight"), ("floor",)))
+        _note(found[rest], move(page, press, ("estimate", "measured", "latency"), 1000 * rest))
+        _note(found[rest], move(floor, Press("", "ArrowRight"), ("floor",)))
     for press in itertools.islice(there_and_back(last_run), moves + WARM_UP):
-        _note(found[rests[0]], _move(page, press, ("seen",), 1000 * rests[0]))
+        _note(found[rests[0]], move(page, press, ("seen",), 1000 * rests[0]))
     return {rest: {stage: all_of[-moves:] for stage, all_of in times.items()} for rest, times in found.items()}
 
 
@@ -235,7 +235,7 @@ def _turn(page: Page, presses: Sequence[Press]) -> None:
     page.get_by_text("This setting: measured in").wait_for()
 
 
-def _move(page: Page, press: Press, stages: tuple[str, ...], rest_ms: float = REST_MS) -> dict[str, float]:
+def move(page: Page, press: Press, stages: tuple[str, ...], rest_ms: float = REST_MS) -> dict[str, float]:
     """Rest, then press a key; returns when each stage was painted, in ms after the press."""
     page.bring_to_front()
     slider = _slider(page, press.field)
