@@ -17,7 +17,8 @@ run: $(VENV)/.installed
 	$(BIN)/streamlit run app.py --server.address $(ADDRESS) --server.port $(PORT)
 
 test: $(VENV)/.installed-test $(VENV)/.browser check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not browser" --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m browser  # one after the other: they share a server
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

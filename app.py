@@ -6,7 +6,7 @@ from pages.components import menu
 
 menu.frame(menu.HOME)
 
-from pages.components import gallery, welcome  # noqa: E402  (only now, see `menu`)
+from pages.components.home import gallery, welcome
 
 welcome.introduction()
 welcome.resume()

@@ -16,9 +16,9 @@ import sqlalchemy as sql
 
 from compression import wording
 from compression.database import JOBS
-from compression.errors import CompressionError
+from compression.job import UNFINISHED, Job, JobState, readable
 from compression.progress import seconds_left, time_left
-from compression.store import STALE_AFTER_S, UNFINISHED, Job, JobState, Store, job_from_row
+from compression.store import STALE_AFTER_S, Store
 from sample_models.catalogue import MODELS
 
 MAX_RUNNING, MAX_GROUPS, MAX_WAITING, MAX_FAILED, MAX_OVER = 40, 12, 8, 20, 100
@@ -141,12 +141,8 @@ def _jobs(
     unreadable: list[int],
 ) -> tuple[Job, ...]:
     query = sql.select(JOBS).where(which).order_by(*order).limit(limit)
-    found = []
-    for row in connection.execute(query).mappings():
-        try:
-            found.append(job_from_row(row))
-        except (CompressionError, ValueError):  # pydantic's errors are of this kind
-            unreadable[0] += 1
+    found, others = readable(connection.execute(query).mappings())
+    unreadable[0] += len(others)
     return tuple(found)
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from compression.energy import LABEL, energy
-from compression.estimate import Estimate
-from compression.result import Preview, Result
+from compression.estimate import Estimate, Reading
+from compression.result import Measures, Preview, Result
 from compression.statistics import wilson_interval
 
 Cost = Literal["stored", "theoretical", "runtime", "zipped", "memory", "latency", "macs", "energy"]
@@ -46,7 +46,7 @@ class Scale:
     """One axis: `choice` names it in a list, `title` beside the chart, `words` in a sentence, and `about` explains it.
 
     `number` reads what is known of a setting, given the baseline's median latency (None where that is not measured);
-    `interval` is the number's 95 % interval; `expected` reads an estimate (None where there is none).
+    `interval` is the number's 95 % interval; `expected` reads an estimate, where that has a prior for it.
     """
 
     choice: str
@@ -54,7 +54,7 @@ class Scale:
     words: str
     about: str
     number: Callable[[Preview, float], float | None]
-    expected: Callable[[Estimate], float | None] = lambda estimate: None
+    expected: Callable[[Estimate], float | None] | None = None
     interval: Callable[[Preview, float], Interval] | None = None
     is_log: bool = False
     more_is_better: bool = False
@@ -66,6 +66,10 @@ class Scale:
             return None
         return Value(at, *self.interval(point.known, point.reference_ms)) if self.interval else Value(at)
 
+    def foreseen(self, guess: Estimate) -> float | None:
+        """Where a setting is expected; None where nobody knows."""
+        return self.expected(guess) if self.expected else guess.others.get(self.choice)
+
 
 Interval = tuple[float, float]
 
@@ -75,7 +79,7 @@ def _kilobytes(field: str) -> Callable[[Preview, float], float]:
 
 
 def _memory(known: Preview, _: float) -> float | None:
-    return known.peak_memory_bytes / 1000 if isinstance(known, Result) and known.peak_memory_bytes else None
+    return known.peak_memory_bytes / 1000 if isinstance(known, Measures) and known.peak_memory_bytes else None
 
 
 def _latency(known: Preview, reference_ms: float) -> float | None:
@@ -88,7 +92,7 @@ def _latency_interval(known: Preview, reference_ms: float) -> Interval:
 
 
 def _energy(known: Preview, _: float) -> float | None:
-    return 1e6 * energy(known).joules if isinstance(known, Result) else None
+    return 1e6 * energy(known).joules if isinstance(known, Measures) else None
 
 
 def _worst_class(known: Preview, _: float) -> float | None:
@@ -101,7 +105,9 @@ def _worst_interval(known: Preview, _: float) -> Interval:
 
 
 def _flips(known: Preview, _: float) -> float | None:
-    return 100 * known.changed_predictions / known.n_test if isinstance(known, Result) else None
+    if isinstance(known, Result):
+        return 100 * known.changed_predictions / known.n_test
+    return 0.0 if isinstance(known, Measures) else None  # a baseline's numbers: it answers like itself
 
 
 def _flips_interval(known: Preview, _: float) -> Interval:
@@ -199,6 +205,16 @@ class Axes:
     def all(self) -> tuple[Axis, ...]:
         """Each once."""
         return tuple(dict.fromkeys((self.left, self.right, self.gain)))
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """What an estimate must be asked for by name."""
+        scales = {axis: scale_of(axis) for axis in self.all}
+        return tuple(
+            Reading(scale.choice, scale.number, axis in COSTS)
+            for axis, scale in scales.items()
+            if scale.expected is None
+        )
 
 
 DEFAULT_AXES = Axes()

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from compression import wording
+from compression import alternatives, comparison, wording
 from compression.drawing import size_ticks
 from compression.pareto import pareto_front
 from compression.plots import ACCENT, NEUTRAL
@@ -26,8 +26,12 @@ LETTERS = 75
 """In a line of the title."""
 
 
-def draw(result: Result, results: Sequence[Result], title: str, kind: PictureFormat) -> bytes:
+def draw(
+    result: Result, results: Sequence[Result], title: str, kind: PictureFormat, others: Sequence[Result] = ()
+) -> bytes:
     """Accuracy against the stored file's size: the original, this result, and faintly everything else measured.
+
+    `others` are alternatives to this result (at most two), which are marked too.
 
     The same numbers give the same file.
     """
@@ -39,15 +43,16 @@ def draw(result: Result, results: Sequence[Result], title: str, kind: PictureFor
         figure = Figure(figsize=SIZE_INCHES, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        _draw_points(axes, result, results)
-        _draw_axes(axes, result, results, title)
+        _draw_points(axes, result, results, others)
+        _draw_axes(axes, result, results, title, others)
         sink = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(sink, format=kind, dpi=DPI, metadata=metadata)
     return sink.getvalue()
 
 
-def _draw_points(axes: Axes, result: Result, results: Sequence[Result]) -> None:
+def _draw_points(axes: Axes, result: Result, results: Sequence[Result], others: Sequence[Result]) -> None:
+    colours = [contender.colour for contender in comparison.contenders([result, *others])[1:]]
     sizes = [one.stored_bytes / 1000 for one in results]
     accuracies = [100 * one.accuracy for one in results]
     axes.scatter(sizes, accuracies, s=14, color=NEUTRAL, alpha=0.45, linewidths=0, label="other measured settings")
@@ -59,15 +64,16 @@ def _draw_points(axes: Axes, result: Result, results: Sequence[Result]) -> None:
     for one, colour, marker, label in (
         (result.baseline, NEUTRAL, "*", "original"),
         (result, ACCENT, "o", "compressed"),
+        *zip(others, colours, ("s", "D"), alternatives.names(alternatives.AT_MOST)[1:], strict=False),
     ):
         x, y = one.stored_bytes / 1000, 100 * one.accuracy
         sides = [[y - 100 * one.accuracy_low], [100 * one.accuracy_high - y]]
         axes.errorbar([x], [y], yerr=sides, color=colour, marker=marker, markersize=12, linestyle="none", label=label)
 
 
-def _draw_axes(axes: Axes, result: Result, results: Sequence[Result], title: str) -> None:
-    """A logarithmic axis of sizes with plain numbers; accuracies around the two that count."""
-    both = (result, result.baseline)
+def _draw_axes(axes: Axes, result: Result, results: Sequence[Result], title: str, others: Sequence[Result]) -> None:
+    """A logarithmic axis of sizes with plain numbers; accuracies around those that count."""
+    both = (result, result.baseline, *others)
     low = 100 * min(one.accuracy_low for one in both)
     high = 100 * max(one.accuracy_high for one in both)
     room = max(1.0, 0.15 * (high - low))

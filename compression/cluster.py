@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from compression import RUN, crew, host, machine, worker
 from compression.crew import Crew
 from compression.errors import CompressionError
-from compression.store import Job
+from compression.job import Job
 from compression.worker import Order
 
 if TYPE_CHECKING:

@@ -230,7 +230,10 @@ def _changed(contender: Contender, pairs: Mapping[str, Pair]) -> Cell:
 
 
 def _latency(result: Result, reference: Result) -> Cell:
-    cell = Cell(wording.milliseconds(result.latency_p50_ms), f"p95 {wording.milliseconds(result.latency_p95_ms)}")
+    detail = f"p95 {wording.milliseconds(result.latency_p95_ms)}"
+    if result.recipe["steps"]:
+        detail += f"; in turns with the baseline's {wording.milliseconds(result.baseline.latency_p50_ms)}"
+    cell = Cell(wording.milliseconds(result.latency_p50_ms), detail)
     if result is reference:
         return cell
     speed = speed_between(result, reference)

@@ -209,7 +209,8 @@ def draw_curves(
     front = drawing.draw(whole, cost, "accuracy", ranges)["data"][0]
     faint = {**figure["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
     faint |= {"error_x": None, "error_y": None}
-    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], cost, labels) for contender in found]
+    middle = sum(ranges[cost]) / 2
+    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], cost, labels, middle) for contender in found]
     return {**figure, "data": [front, faint, *marks]}
 
 
@@ -229,11 +230,16 @@ def _reference_ms(result: Result, results: Sequence[Result]) -> float:
     return result.baseline.latency_p50_ms
 
 
-def _chosen_trace(contender: Contender, point: Point, cost: Cost, labels: Mapping[str, str]) -> Trace:
+def _chosen_trace(contender: Contender, point: Point, cost: Cost, labels: Mapping[str, str], middle: float) -> Trace:
+    """A mark with its letter, or with words, which stand on the side that has more room (`middle` is the axis's)."""
     label = labels.get(contender.letter, contender.letter)
     across, up = COSTS[cost].of(point), GAINS["accuracy"].of(point)
     assert across is not None and up is not None  # a whole result
     star = contender.is_baseline
+    corner = _CORNERS[contender.letter]
+    if labels:
+        place = math.log10(max(across.at, plots.LEAST)) if COSTS[cost].is_log else across.at
+        corner = f"{corner.split()[0]} {'right' if place < middle else 'left'}"
     trace: Trace = {
         "type": "scatter",
         "mode": "markers+text",
@@ -242,7 +248,7 @@ def _chosen_trace(contender: Contender, point: Point, cost: Cost, labels: Mappin
         "y": [up.at],
         "customdata": [point.recipe_id],
         "text": [label],
-        "textposition": _CORNERS[contender.letter],
+        "textposition": corner,
         "textfont": {"color": contender.colour, "size": 16, "weight": 700},
         "hovertext": [f"<b>{label}</b> {point.hover}"],
         "hoverinfo": "text",

@@ -156,7 +156,7 @@ def _known_or_expected(data: Tradeoff, scale: Scale) -> float | None:
     known = scale.of(half_measured(data.preview)) if data.preview else None
     if known:
         return known.at
-    return scale.expected(data.guess) if data.guess else None
+    return scale.foreseen(data.guess) if data.guess else None
 
 
 def _labelled(trace: Trace, label: str, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
@@ -164,7 +164,7 @@ def _labelled(trace: Trace, label: str, cost: Cost, gain: Gain, ranges: Ranges) 
     low, high = ranges[cost]
     x, y = trace["x"][0], trace["y"][0]
     across = ((math.log10(max(x, LEAST)) if COSTS[cost].is_log else x) - low) / (high - low)
-    vertical = "top" if y < 10 + ranges[gain][0] else "bottom"
+    vertical = "top" if y < sum(ranges[gain]) / 2 else "bottom"
     side = "left" if across > 0.75 else "right"
     return {
         **trace,

@@ -10,12 +10,12 @@ shown as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from compression.result import Result
+from compression.result import Preview, Result
 from compression.schooling import Budget
 from compression.settings import FLOAT_BITS, INTEGER_BITS, Settings
 from compression.sweeps import Curve
@@ -36,11 +36,24 @@ class Known:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Guessed numbers; None where even the baseline's is unknown."""
+    """Guessed numbers; None where even the baseline's is unknown. `others` are those that were asked for by name."""
 
     accuracy: float | None
     stored_bytes: float | None
     latency_ms: float | None
+    others: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Another number to guess: how to read it from a measurement (and a median latency, which it may ignore).
+
+    Effects of several settings multiply where it `is_factor`; else it is in percent, and they add.
+    """
+
+    name: str
+    number: Callable[[Preview, float], float | None]
+    is_factor: bool
 
 
 @dataclass(frozen=True)
@@ -52,15 +65,26 @@ class Effect:
     latency_factor: float = 1.0
 
 
-def estimate(settings: Settings, known: Known, measured: Mapping[Curve, Mapping[int, Result]]) -> Estimate:
-    """Guess accuracy (0..1), stored bytes and latency in ms.
+def estimate(
+    settings: Settings,
+    known: Known,
+    measured: Mapping[Curve, Mapping[int, Result]],
+    readings: Iterable[Reading] = (),
+) -> Estimate:
+    """Guess accuracy (0..1), stored bytes and latency in ms, and those `readings` that curves say something about.
 
     `measured` holds the results of the chosen model's and budget's curves by slider position.
     """
+    moved, rest = _moved(settings), _without_curve(settings)
     effects = [
-        *(_effect(curve, position, settings.budget, measured.get(curve, {})) for curve, position in _moved(settings)),
-        *_without_curve(settings),
+        *(_effect(curve, position, settings.budget, measured.get(curve, {})) for curve, position in moved),
+        *rest,
     ]
+    others = {
+        reading.name: value
+        for reading in readings
+        if not rest and (value := _read_off(reading, moved, measured)) is not None
+    }
     change = sum(effect.accuracy_change for effect in effects)
     size = float(np.prod([effect.size_factor for effect in effects]))
     latency = float(np.prod([effect.latency_factor for effect in effects]))
@@ -68,7 +92,29 @@ def estimate(settings: Settings, known: Known, measured: Mapping[Curve, Mapping[
         None if known.accuracy is None else _bounded(known.accuracy + change, known),
         None if known.stored_bytes is None else known.stored_bytes * size,
         None if known.latency_ms is None else known.latency_ms * latency,
+        others,
     )
+
+
+def _read_off(
+    reading: Reading, moved: Iterable[tuple[Curve, int]], measured: Mapping[Curve, Mapping[int, Result]]
+) -> float | None:
+    """What the measured points of the moved sliders' curves let expect; None where one of them has none."""
+    base, total = None, 0.0
+    for curve, position in moved:
+        effects = {_NEUTRAL[curve]: 0.0}
+        for at, result in measured.get(curve, {}).items():
+            number, base = (reading.number(each, 1.0) for each in (result, result.baseline))
+            if number is None or base is None or (reading.is_factor and not (number > 0 and base > 0)):
+                return None
+            effects[at] = float(np.log(number / base)) if reading.is_factor else number - base
+        if len(effects) == 1:
+            return None
+        positions = sorted(effects)
+        total += float(np.interp(position, positions, [effects[at] for at in positions]))
+    if base is None:
+        return None
+    return base * float(np.exp(total)) if reading.is_factor else min(100.0, max(0.0, base + total))
 
 
 def _bounded(accuracy: float, known: Known) -> float:

@@ -6,10 +6,10 @@ Torch-free.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from compression.estimate import Estimate, Known, estimate
+from compression.estimate import Estimate, Known, Reading, estimate
 from compression.neighbours import SLIDERS, Slider, placed, positions
 from compression.result import Result
 from compression.settings import Settings, recipe_of
@@ -39,10 +39,13 @@ def foresee(
     results: Mapping[str, Result],
     known: Known,
     measured: Mapping[Curve, Mapping[int, Result]],
+    *,
+    readings: Collection[Reading] = (),
 ) -> dict[Slider, Row]:
     """Each slider's row while the others stay. Empty where a slider stands between its positions.
 
-    `results` are all of the model's by recipe_id; `known` and `measured` are what `estimate` takes.
+    `results` are all of the model's by recipe_id; `known`, `measured` and `readings` are what
+    `estimate` takes.
     """
     rows = {}
     for slider in SLIDERS:
@@ -53,7 +56,7 @@ def foresee(
         for position in reachable:
             there = placed(settings, slider, position)
             recipe_id = _recipe_id(model, there)
-            places.append(Place(recipe_id, results.get(recipe_id), estimate(there, known, measured)))
+            places.append(Place(recipe_id, results.get(recipe_id), estimate(there, known, measured, readings)))
         rows[slider] = Row(reachable.index(getattr(settings, slider)), tuple(places))
     return rows
 

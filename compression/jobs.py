@@ -21,10 +21,11 @@ import psutil
 from compression import RUN
 from compression.crew import Crew
 from compression.errors import CompressionError
+from compression.job import Job, JobState
 from compression.placement import next_job
 from compression.progress import GroupProgress, group_progress
 from compression.recipe import Recipe
-from compression.store import STALE_AFTER_S, Job, JobState, Owner, Store, died
+from compression.store import STALE_AFTER_S, Owner, Store, died
 from compression.studies import Study
 from compression.worker import Order
 

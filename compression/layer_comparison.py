@@ -2,89 +2,98 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from compression import wording
 from compression.comparison import Contender
 from compression.drawing import Figure
-from compression.studies.layers import Layer
+from compression.inspection.layers import WRITTEN
+from compression.studies.anatomy import LayerRow
 
-Measure = Literal["params", "nonzero", "macs"]
-MEASURES: Mapping[Measure, str] = {
-    "params": "Parameters",
-    "nonzero": "Parameters not zero",
-    "macs": "Operations (MACs)",
-}
 BAR = 16
 """Pixels for one bar."""
 
 
 @dataclass(frozen=True)
-class LayerRow:
+class Measure:
+    """What bars can show: a number of a layer, the axis' words and its unit's size, and the number in words."""
+
+    title: str
+    axis: str
+    factor: float
+    read: Callable[[LayerRow], float]
+    words: Callable[[float], str]
+
+
+def _microseconds(ms: float) -> str:
+    return f"{wording.three_digits(1000 * ms)} µs"
+
+
+MEASURES: Mapping[str, Measure] = {
+    "stored": Measure("Stored bytes", "KB in the stored file", 1e-3, lambda row: row.stored_bytes, wording.size),
+    "ms": Measure("Time", "µs for one image", 1e3, lambda row: row.ms, _microseconds),
+    "macs": Measure("Operations", "million MACs", 1e-6, lambda row: row.macs, wording.count),
+    "nonzero": Measure("Weights not zero", "thousand weights", 1e-3, lambda row: row.nonzero, wording.count),
+}
+
+
+@dataclass(frozen=True)
+class Line:
     """One place in the networks, and what each of them has there: None where it has no such layer."""
 
     title: str
-    cells: tuple[Layer | None, ...]
+    cells: tuple[LayerRow | None, ...]
 
 
-def are_alike(networks: Sequence[Sequence[Layer]]) -> bool:
+def are_alike(networks: Sequence[Sequence[LayerRow]]) -> bool:
     """Whether all have the same layers, as far as names and kinds tell."""
-    first = [(layer.name, layer.kind) for layer in networks[0]]
-    return all([(layer.name, layer.kind) for layer in layers] == first for layers in networks)
+    first = [(row.name, row.kind) for row in networks[0]]
+    return all([(row.name, row.kind) for row in rows] == first for rows in networks)
 
 
-def rows(networks: Sequence[Sequence[Layer]]) -> tuple[LayerRow, ...]:
-    """Layers of the same name beside each other, in the first network's order; then what only others have, in theirs.
-
-    A network may call a layer several times (tied blocks): its calls are counted.
-    """
-    places = [_placed(layers) for layers in networks]
+def lines_of(networks: Sequence[Sequence[LayerRow]]) -> tuple[Line, ...]:
+    """Layers of the same name beside each other, in the first network's order; then what only others have."""
+    places = [{row.name: row for row in rows} for rows in networks]
     names = list(dict.fromkeys(name for place in places for name in place))
-    return tuple(LayerRow(name, tuple(place.get(name) for place in places)) for name in names)
+    return tuple(Line(name, tuple(place.get(name) for place in places)) for name in names)
 
 
-def _placed(layers: Sequence[Layer]) -> dict[str, Layer]:
-    found: dict[str, Layer] = {}
-    for layer in layers:
-        name, call = layer.name, 1
-        while name in found:
-            call += 1
-            name = f"{layer.name} (call {call})"
-        found[name] = layer
-    return found
-
-
-def shape_words(layer: Layer) -> str:
+def shape_words(row: LayerRow) -> str:
     """'32 × 16 × 3 × 3'."""
-    return " × ".join(f"{size:,}" for size in layer.shape)
+    return " × ".join(f"{size:,}" for size in row.shape)
 
 
-def weight_words(layer: Layer) -> str:
-    """'4.64 k parameters, 50 % not zero, 16 values an output'; of values only where they are few."""
-    if not layer.params:
-        return "shares its weights"
-    whole = layer.nonzero == layer.params
-    share = "" if whole else f", {wording.percent(layer.nonzero / layer.params, 0)} % not zero"
-    has_few = layer.values < math.prod(layer.shape[1:]) / 2  # else nearly every weight is another number
-    few = f", {layer.values:,} value{'s' if layer.values > 1 else ''} an output" if has_few else ""
-    return f"{wording.count(layer.params)} parameters{share}{few}"
+def weight_words(row: LayerRow) -> str:
+    """'4.64 k weights, 50 % not zero, codes of 4 bits'; of zeros only where there are some."""
+    whole = row.nonzero == row.weights
+    share = "" if whole else f", {wording.percent(row.nonzero / row.weights, 0)} % not zero"
+    return f"{wording.count(row.weights)} weights{share}, {_written(row)}"
 
 
-def draw(found: Sequence[Contender], table: Sequence[LayerRow], measure: Measure) -> Figure:
+def _written(row: LayerRow) -> str:
+    if row.format == "codes":
+        return f"codes of {row.bits} bit{'s' if row.bits > 1 else ''}"
+    return f"{row.levels:,} shared values" if row.format == "codebook" else WRITTEN[row.format]
+
+
+def cost_words(row: LayerRow) -> str:
+    """'1.2 KB stored, 12.3 µs, 4.5 M MACs'."""
+    return f"{wording.size(row.stored_bytes)} stored, {_microseconds(row.ms)}, {wording.count(row.macs)} MACs"
+
+
+def draw(found: Sequence[Contender], lines: Sequence[Line], measure: Measure) -> Figure:
     """Bars of one measure, layer by layer."""
-    titles = [row.title for row in table]
+    titles = [line.title for line in lines]
     traces = [
         {
             "type": "bar",
             "orientation": "h",
             "name": contender.letter,
             "y": titles,
-            "x": [_amount(row.cells[at], lambda layer: getattr(layer, measure)) for row in table],
+            "x": [measure.factor * measure.read(row) if (row := line.cells[at]) else 0 for line in lines],
             "marker": {"color": contender.colour},
-            "hovertext": [_hover(contender, row.title, row.cells[at]) for row in table],
+            "hovertext": [_hover(contender, line.title, line.cells[at], measure) for line in lines],
             "hoverinfo": "text",
         }
         for at, contender in enumerate(found)
@@ -100,9 +109,7 @@ def draw(found: Sequence[Contender], table: Sequence[LayerRow], measure: Measure
             "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
             "hovermode": "closest",
             "dragmode": False,
-            "xaxis": {
-                "title": {"text": MEASURES[measure].lower()}, "automargin": True, "fixedrange": True, "zeroline": False,
-            },
+            "xaxis": {"title": {"text": measure.axis}, "automargin": True, "fixedrange": True, "zeroline": False},
             "yaxis": {
                 "title": {"text": ""}, "autorange": "reversed", "automargin": True, "fixedrange": True,
                 "type": "category", "ticksuffix": " ", "showgrid": False,
@@ -111,14 +118,10 @@ def draw(found: Sequence[Contender], table: Sequence[LayerRow], measure: Measure
     }  # fmt: skip
 
 
-def _amount(layer: Layer | None, read: Callable[[Layer], int]) -> int:
-    return read(layer) if layer else 0
-
-
-def _hover(contender: Contender, title: str, layer: Layer | None) -> str:
-    if layer is None:
+def _hover(contender: Contender, title: str, row: LayerRow | None, measure: Measure) -> str:
+    if row is None:
         return f"<b>{contender.letter}</b> has no {title}"
     return (
-        f"<b>{contender.letter}, {title}</b><br>{layer.kind} {shape_words(layer)}<br>{weight_words(layer)}<br>"
-        f"{wording.count(layer.macs)} MACs"
+        f"<b>{contender.letter}, {title}</b><br>{measure.title}: {measure.words(measure.read(row))}<br>"
+        f"{row.kind}, {shape_words(row)}<br>{weight_words(row)}<br>{cost_words(row)}"
     )

@@ -67,7 +67,7 @@ def parameters_of(view: View) -> dict[str, str]:
     if view.axes != DEFAULT_AXES:
         parameters["axes"] = ",".join((view.axes.left, view.axes.right, view.axes.gain))
     limits = {name: getattr(view.limits, field) for name, field in _LIMITS.items()}
-    return parameters | {name: f"{limit:g}" for name, limit in limits.items() if limit is not None}
+    return parameters | {name: f"{limit:.12g}" for name, limit in limits.items() if limit is not None}
 
 
 _LIMITS = {"max_kb": "stored_kb", "max_ms": "latency_ms", "max_drop": "drop_points"}

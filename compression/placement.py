@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from compression.job import Job
 from compression.recipe import Recipe
-from compression.store import Job
 
 NEAR = 8
 """Of the next background jobs so many may change places: few, since curves are measured coarse to fine."""

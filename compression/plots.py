@@ -8,7 +8,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from compression import wording
 from compression.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Axis, Cost, Gain, Point, Scale, Value, scale_of
@@ -201,13 +202,13 @@ def hover_text(result: Result) -> str:
     return "<br>".join(lines)
 
 
-# Axis ranges: generous from the start, and later they only grow, so that nothing jumps.
+# Axis ranges: generous from the start, and later they grow with what is measured, so that little jumps.
 
 
 Ranges = Mapping[Axis, Range]
 """Of each axis: log10 of kilobytes where sizes are drawn to a log scale, else its own unit."""
 
-FLOORS = (80, 60, 40, 0)
+FLOORS = (90, 80, 60, 40, 0)
 """Percent at which an axis of accuracies may start: it grows downwards in few steps, as points need it."""
 
 CEILINGS = (5, 10, 20, 50, 100)
@@ -240,13 +241,28 @@ def ranges_for(
     return found
 
 
+class Kept(NamedTuple):
+    """What a session keeps of a model's ranges: what measured points need, and what charts show now."""
+
+    measured: Ranges
+    shown: Ranges
+
+
+def keep(data: Tradeoff, baseline_bytes: float, kept: Kept | None, axes: Axes = DEFAULT_AXES) -> Kept:
+    """Ranges after `kept`: a guess widens what is shown, and is forgotten once it is measured."""
+    measured = ranges_for(replace(data, guess=None), baseline_bytes, kept.measured if kept else None, axes)
+    if data.guess is None:
+        return Kept(measured, measured)
+    return Kept(measured, ranges_for(data, baseline_bytes, kept.shown if kept else None, axes))
+
+
 def _foreseen(data: Tradeoff, axis: Axis) -> float | None:
     """Where the current setting is known or expected to come to lie, before it is measured."""
     scale = scale_of(axis)
     known = scale.of(half_measured(data.preview)) if data.preview else None
     if known:
         return known.at
-    return scale.expected(data.guess) if data.guess and axis in GAINS else None
+    return scale.foreseen(data.guess) if data.guess and axis in GAINS else None
 
 
 def half_measured(preview: Preview) -> Point:

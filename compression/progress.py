@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from compression.store import Job, JobState
+from compression.job import Job, JobState
 
 MIN_PROGRESS = 0.1
 """Below this, a job's own progress says too little about how long it takes."""

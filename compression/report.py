@@ -11,6 +11,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from compression.alternatives import Option
 from compression.comparison import Row
 from compression.drawing import Figure
 from compression.presentation import BigNumber, Headline, Meaning, Risk
@@ -32,6 +33,7 @@ class Report:
     checked: str
     provenance: str
     recipe: str
+    options: Sequence[Option] = ()
 
 
 def html(report: Report, library: str | None = None) -> str:
@@ -50,6 +52,7 @@ def html(report: Report, library: str | None = None) -> str:
             f"<section><h2>Where it stands</h2>{charts}</section>",
             f"<section><h2>What it means</h2>{_meanings(report.meanings)}</section>",
             f'<section><h2>The risk</h2><div class="numbers">{"".join(map(_risk, report.risks))}</div></section>',
+            _options(report.options),
             _reasons(report.reasons),
             f"<section><h2>All numbers</h2>{_table(report.rows)}</section>",
             f"<section><h2>Where it comes from</h2><p>{escape(report.checked)}</p><p>{escape(report.provenance)}</p>"
@@ -101,7 +104,25 @@ def _meanings(found: Sequence[Meaning]) -> str:
         f"<td>{escape(one.before)}</td><td><b>{escape(one.after)}</b></td></tr>"
         for one in found
     )
-    return f'<div class="wide"><table><tr><th></th><th>before</th><th>now</th></tr>{rows}</table></div>'
+    return f'<div class="wide"><table><tr><td></td><th>before</th><th>now</th></tr>{rows}</table></div>'
+
+
+def _options(found: Sequence[Option]) -> str:
+    if not found:
+        return ""
+    titles = ("verdict", *(number.title.lower() for number in found[0].numbers))
+    rows = "".join(
+        f"<tr><th>{escape(one.name)}<small>{escape(one.setting)}</small></th>"
+        f'<td class="{one.headline.tone}"><b>{escape(one.headline.title)}</b></td>'
+        + "".join(f"<td>{escape(number.value)}<small>{escape(number.before)}</small></td>" for number in one.numbers)
+        + "</tr>"
+        for one in found
+    )
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    return (
+        f'<section><h2>The alternatives</h2><div class="wide"><table><tr><td></td>{head}</tr>{rows}</table></div>'
+        "</section>"
+    )
 
 
 def _reasons(reasons: Sequence[str]) -> str:
@@ -121,7 +142,7 @@ def _table(rows: Sequence[Row]) -> str:
         + "</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table><tr><th></th><th>original</th><th>compressed</th></tr>{lines}</table></div>'
+    return f'<div class="wide"><table><tr><td></td><th>original</th><th>compressed</th></tr>{lines}</table></div>'
 
 
 _STYLE = """
@@ -137,7 +158,7 @@ h1 { font-size: clamp(2rem, 6vw, 3.2rem); line-height: 1.1; margin: .2rem 0; }
 h2 { margin: 2.4rem 0 .8rem; } header p { margin: .2rem 0; color: var(--soft); }
 header p.lead { font-size: 1.25rem; color: var(--text); }
 .good { --mark: var(--good); } .mixed { --mark: var(--mixed); } .bad { --mark: var(--bad); }
-h1, .numbers strong { color: var(--mark, var(--text)); }
+h1, td b, .numbers strong { color: var(--mark, var(--text)); }
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 1rem; margin-top: 1.4rem; }
 .numbers div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem; }
 .numbers span { display: block; color: var(--soft); font-size: .9rem; }

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 import functools
 import os
 import time
-import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sql
@@ -18,9 +15,10 @@ from sqlalchemy import exc
 from compression import artifacts, joblog, keys, machine, paths
 from compression.database import ANSWERS, ENGINES, JOBS, RESULTS, Database, deletions
 from compression.errors import CorruptFile
-from compression.recipe import Recipe, parse_recipe
+from compression.job import UNFINISHED, Job, JobState, new_job, readable, row_of, work_id_of
+from compression.recipe import Recipe
 from compression.result import Preview, Result
-from compression.studies import Study, parse_study
+from compression.studies import Study
 
 MAX_ATTEMPTS = 3
 """A job whose worker process died this often is given up: it will most likely kill the next one too."""
@@ -34,65 +32,8 @@ KEEP_JOBS_DAYS = 30
 MODELS_REMEMBERED = 4
 """Whose results stay in memory, about 10 KB each."""
 
-Row = sql.RowMapping
-
-
-class JobState(enum.StrEnum):
-    """Where a job stands. A final state never changes.
-
-    WAITING -> RUNNING -> COMPLETE | FAILED | CANCELLED, and back from RUNNING to WAITING when the process
-    that ran it is gone. A waiting job may become FAILED or CANCELLED without ever running.
-    """
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMPLETE = "complete"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the job is over."""
-        return self in (JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED)
-
-
-UNFINISHED = (JobState.WAITING, JobState.RUNNING)
+OTHER_VERSION = "Another version of this program asked for this, and this one cannot read it. Ask for it again."
 _UNFINISHED = tuple(state.value for state in UNFINISHED)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One recipe to be measured, or a `study` of it to be made, for one group (a page, a sweep).
-
-    `progress` is 0 to 1, times are UTC.
-    `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
-    it was started. `preview` is what a running job has measured so far.
-    """
-
-    job_id: str
-    recipe: Recipe
-    group: str
-    background: bool
-    state: JobState
-    progress: float
-    message: str
-    error: str | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    attempts: int = 0
-    is_cancel_requested: bool = False
-    preview: Preview | None = None
-    study: Study | None = None
-
-    @property
-    def work_id(self) -> str:
-        """The same for jobs that lead to the same."""
-        return _work_id(self.recipe if self.study is None else self.study)
-
-
-def _work_id(work: Recipe | Study) -> str:
-    return work.recipe_id if isinstance(work, Recipe) else work.study_id
 
 
 @dataclass(frozen=True)
@@ -248,20 +189,29 @@ class Store:
     # Jobs, as pages see them --------------------------------------------------------------------------
 
     def job(self, job_id: str) -> Job | None:
-        """One job, or None when there is none of that name (any more)."""
+        """One job, or None when there is none of that name (any more) that this version can read."""
         with self.database.read() as connection:
-            row = connection.execute(sql.select(JOBS).where(JOBS.c.job_id == job_id)).mappings().first()
-        return job_from_row(row) if row else None
+            found, _ = readable(connection.execute(sql.select(JOBS).where(JOBS.c.job_id == job_id)).mappings())
+        return found[0] if found else None
 
     def jobs(self, group: str | None = None, states: Collection[JobState] | None = None) -> list[Job]:
-        """Jobs of a group, or of all; in the given states, or in any; in the order of submission."""
+        """Jobs of a group, or of all; in the given states, or in any; in the order of submission.
+
+        Those that another version of this program wrote are left out.
+        """
         query = sql.select(JOBS).order_by(JOBS.c.sequence)
         if group is not None:
             query = query.where(JOBS.c.job_group == group)
         if states is not None:
             query = query.where(JOBS.c.state.in_([state.value for state in states]))
         with self.database.read() as connection:
-            return [job_from_row(row) for row in connection.execute(query).mappings()]
+            return readable(connection.execute(query).mappings())[0]
+
+    def last_asked(self, limit: int) -> list[Job]:
+        """The newest jobs that somebody asked for by hand, newest first; at most `limit`."""
+        query = sql.select(JOBS).where(JOBS.c.background.is_(False), JOBS.c.study.is_(None))
+        with self.database.read() as connection:
+            return readable(connection.execute(query.order_by(JOBS.c.sequence.desc()).limit(limit)).mappings())[0]
 
     def add_jobs(
         self,
@@ -278,20 +228,21 @@ class Store:
         that is not stored: there is nothing to do. With `replace` the group's other unfinished jobs are
         cancelled. All in one transaction.
         """
-        wanted = {_work_id(work): work for work in works}
+        wanted = {work_id_of(work): work for work in works}
         done = {*self.results_of([work for work in works if isinstance(work, Recipe)])}
         done |= {*self._answer_names([work for work in works if isinstance(work, Study)])}
         with self.database.write() as connection:
-            found = [job_from_row(row) for row in connection.execute(_unfinished(group)).mappings()]
+            found, _ = readable(connection.execute(_unfinished(group)).mappings())
             unfinished = {job.work_id: job for job in found}
             if replace:
                 _cancel(connection, [job.job_id for name, job in unfinished.items() if name not in wanted])
             new = {
-                name: _new_job(work, group, background, name in done)
+                name: new_job(work, group, background, name in done)
                 for name, work in wanted.items()
                 if name not in unfinished
             }
-            rows = [_row(job, owner) for job in new.values() if job.state is JobState.WAITING]
+            engine_id = owner.engine_id if owner else None
+            rows = [row_of(job, engine_id) for job in new.values() if job.state is JobState.WAITING]
             if rows:
                 if owner is not None:
                     _register(connection, owner)
@@ -433,6 +384,7 @@ class Store:
 
         Oldest first; of background jobs those of the group that was submitted to last, since somebody is
         looking at that one: sweeps of pages left behind go on afterwards.
+        Jobs that another version of this program wrote fail.
         """
         others = JOBS.alias()
         asked_last = sql.select(sql.func.max(others.c.sequence)).where(others.c.job_group == JOBS.c.job_group)
@@ -445,7 +397,10 @@ class Store:
             .limit(limit)
         )
         with self.database.read() as connection:
-            return [job_from_row(row) for row in connection.execute(query).mappings()]
+            found, strange = readable(connection.execute(query).mappings())
+        for job_id in strange:
+            self.fail_job(engine_id, job_id, OTHER_VERSION)
+        return found
 
     def overdue_cancels(self, engine_id: str, seconds: float) -> list[tuple[str, str]]:
         """(job_id, claim) of running jobs that were given up more than `seconds` ago and run on."""
@@ -544,62 +499,3 @@ def died(message: str) -> str:
         f"The worker process died three times {doing}. Most likely the memory did not suffice: close other programs, "
         "or take a smaller model. The terminal of the server shows more."
     )
-
-
-def _new_job(work: Recipe | Study, group: str, background: bool, is_done: bool) -> Job:
-    recipe, study = (work, None) if isinstance(work, Recipe) else (work.recipe, work)
-    now = datetime.now(UTC)
-    done = now if is_done else None
-    state = JobState.COMPLETE if is_done else JobState.WAITING
-    message = "measured before" if is_done else ""
-    return Job(
-        uuid.uuid4().hex, recipe, group, background, state, float(is_done), message, None,
-        created_at=now, started_at=done, finished_at=done, study=study,
-    )  # fmt: skip
-
-
-def _row(job: Job, owner: Owner | None) -> dict[str, Any]:
-    return {
-        "job_id": job.job_id,
-        "recipe": job.recipe.to_json(),
-        "recipe_id": job.recipe.recipe_id,
-        "study": job.study.to_json() if job.study else None,
-        "job_group": job.group,
-        "background": job.background,
-        "state": job.state.value,
-        "progress": job.progress,
-        "message": job.message,
-        "attempts": job.attempts,
-        "owner": owner.engine_id if owner else None,
-        "created_at": job.created_at.timestamp(),
-    }
-
-
-def job_from_row(row: Row) -> Job:
-    """A row of the table of jobs. Raises `CompressionError` or ValueError where another version wrote what it asks."""
-    return Job(
-        job_id=row["job_id"],
-        recipe=_parse_recipe(row["recipe"]),
-        group=row["job_group"],
-        background=row["background"],
-        state=JobState(row["state"]),
-        progress=row["progress"],
-        message=row["message"],
-        error=row["error"],
-        created_at=datetime.fromtimestamp(row["created_at"], UTC),
-        started_at=_time(row["started_at"]),
-        finished_at=_time(row["finished_at"]),
-        attempts=row["attempts"],
-        is_cancel_requested=row["cancel_requested_at"] is not None,
-        preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == JobState.RUNNING.value else None,
-        study=_parse_study(row["study"]) if row["study"] else None,
-    )
-
-
-_parse_preview = functools.lru_cache(maxsize=64)(Preview.model_validate_json)
-_parse_study = functools.lru_cache(maxsize=256)(parse_study)
-_parse_recipe = functools.lru_cache(maxsize=4096)(parse_recipe)
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -100,11 +100,12 @@ def miss_in_words(found: Miss, n_test: int) -> str:
     """What had been expected of a setting that is measured now."""
     guess, decimals = found.estimate, wording.decimals_for(n_test)
     assert guess.accuracy is not None and guess.stored_bytes is not None and guess.latency_ms is not None
+    measured_ms = guess.latency_ms * (1 + found.latency_share)
     return (
         f"Without this measurement the estimate is {wording.percent(guess.accuracy, decimals)} %, "
         f"{wording.size(guess.stored_bytes)} and {wording.milliseconds(guess.latency_ms)}. The measurement differs by "
         f"{wording.points(found.accuracy_points / 100, decimals)} points, {_signed(found.size_share)} % in size and "
-        f"{_signed(found.latency_share)} % in latency."
+        f"{_signed(found.latency_share)} % in latency ({wording.milliseconds(measured_ms)} on the charts' scale)."
     )
 
 

@@ -81,13 +81,15 @@ def milliseconds(ms: float) -> str:
 
 def energy(joules: float) -> str:
     """An energy with its unit: 1.7e-4 -> '170 µJ'."""
-    units = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
+    units = ((3.6e6, "kWh"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
     scale, unit = next(((scale, unit) for scale, unit in units if joules >= 0.9995 * scale), units[-1])
     return f"{three_digits(joules / scale)} {unit}"
 
 
 def grams(amount: float) -> str:
     """A mass with its unit: 0.0223 -> '22.3 mg'."""
+    if amount >= 999.5:
+        return f"{three_digits(amount / 1000)} kg"
     if amount >= 0.9995:
         return f"{three_digits(amount)} g"
     return f"{three_digits(1e3 * amount)} mg"
@@ -279,8 +281,9 @@ _PHRASES: dict[type[Step], tuple[Callable[[Any], str], dict[str, Callable[[Any],
 
 
 def recipe_in_words(recipe: Recipe) -> str:
-    """The whole pipeline on one line."""
-    return " → ".join(step_in_words(step) for step in recipe.steps) or "the model as it is"
+    """The whole pipeline on one line; the seed where it is not the usual one."""
+    words = " → ".join(step_in_words(step) for step in recipe.steps) or "the model as it is"
+    return f"{words} (seed {recipe.seed})" if recipe.seed else words
 
 
 def _epochs(epochs: float) -> str:

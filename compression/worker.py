@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from compression import RUN, joblog, keys, paths
 from compression.errors import Cancelled, CompressionError, CorruptFile, StorageFailed
+from compression.job import Job, JobState
 from compression.joblog import Journal
 from compression.recipe import Recipe
 from compression.result import Preview, Result
-from compression.store import Job, JobState, Place, Store
+from compression.store import Place, Store
 from compression.studies import Answer, Study
 
 if TYPE_CHECKING:

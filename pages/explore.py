@@ -8,18 +8,8 @@ from pages.components import menu
 
 menu.frame(menu.EXPLORE, reads_link=True)
 
-from pages.components import (  # noqa: E402  (only now, see `menu`)
-    charts,
-    controls,
-    foresight,
-    insight,
-    model_card,
-    notices,
-    outcome,
-    parts,
-    progress,
-    state,
-)  # fmt: skip
+from pages.components import model_card, notices, state
+from pages.components.explore import charts, controls, foresight, insight, outcome, parts, progress
 
 left, right = st.columns([1, 3], gap="medium")
 with left:
@@ -42,7 +32,8 @@ def draw_verdict() -> None:
     view = state.current()
     state.write_link(view)
     seen = parts.ask(view)
-    notices.show_link(view)
+    notices.show_link()
+    notices.show_setting(view)
     if seen is not None:
         notices.show_engine(seen)
         outcome.show_verdict(seen)

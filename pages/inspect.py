@@ -10,17 +10,15 @@ from pages.components import menu
 
 menu.frame(menu.INSPECT, reads_link=True)
 
-from compression.studies.anatomy import Anatomy, AnatomyStudy  # noqa: E402  (only now, see `menu`)
-from pages.components import (  # noqa: E402
+from compression.studies.anatomy import Anatomy, AnatomyStudy
+from pages.components import inquiry, ledger, pick
+from pages.components.explore import outcome
+from pages.components.inspect import (
     activation_ranges,
     causes,
-    inquiry,
     layer_table,
     layer_weights,
-    ledger,
     network_graph,
-    outcome,
-    pick,
     sensitivity,
     spot,
 )

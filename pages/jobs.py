@@ -8,24 +8,17 @@ from pages.components import menu
 
 menu.frame(menu.JOBS, reads_link=True)
 
-from pages.components import (  # noqa: E402  (only now, see `menu`)
-    disk,
-    job_board,
-    job_dialogs,
-    job_link,
-    job_lists,
-    past,
-)
+from pages.components.jobs import board, dialogs, disk, job_link, lists, past
 
 job_link.arrive()
 st.title("Jobs", anchor=False)
 show = job_link.choose()
 if show == job_link.WORK:
-    job_board.show()
-    job_lists.show()
+    board.show()
+    lists.show()
 elif show == job_link.HISTORY:
     past.show()
 else:
     disk.show()
-job_dialogs.show()
+dialogs.show()
 job_link.write()

@@ -8,9 +8,10 @@ from pages.components import menu
 
 menu.frame(menu.LEARN, reads_link=True)
 
-from compression.errors import CompressionError  # noqa: E402  (only now, see `menu`)
-from pages.components import course, notices, outline, predict  # noqa: E402
-from pages.components.chapters import CHAPTERS  # noqa: E402
+from compression.errors import CompressionError
+from pages.components import notices
+from pages.components.learn import course, outline, predict
+from pages.components.learn.chapters import CHAPTERS
 
 chapter = course.arrive(CHAPTERS)
 outline.show(CHAPTERS, chapter)

@@ -8,23 +8,18 @@ from pages.components import menu
 
 menu.frame(menu.PRESENT, reads_link=True)
 
-from compression import presentation  # noqa: E402  (only now, see `menu`)
-from compression.result import Result  # noqa: E402
-from pages.components import (  # noqa: E402
-    assume,
-    contest,
-    export,
-    full_screen,
-    pick,
-    present_start,
-    stage,
-)
+from compression import alternatives, presentation
+from compression.result import Result
+from pages.components import contest, pick
+from pages.components.present import assume, beside, export, full_screen, stage, start
 
 AWAITED = "present_awaited"
 
 
-def draw(picked: pick.Picked, result: Result) -> None:
+def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> None:
     """The page from top to bottom."""
+    if full:
+        full_screen.hide_the_rest()
     recipe = picked.recipe
     known = contest.ask_answers([recipe, recipe.baseline()], key="present")
     if not full:
@@ -34,7 +29,7 @@ def draw(picked: pick.Picked, result: Result) -> None:
     stage.show_numbers(result)
     left, right = st.columns(2, gap="large")
     with left:
-        stage.show_chart(result, picked.results)
+        stage.show_chart(result, picked.results, others)
     with right:
         stage.show_meaning(result, assumed)
     risks = presentation.risks(result)
@@ -42,24 +37,25 @@ def draw(picked: pick.Picked, result: Result) -> None:
         names = contest.class_names(recipe.model, known[0].n_classes)
         risks = presentation.risks(result, known[0], known[1], names)
     stage.show_risk(risks, result)
+    if others:
+        stage.show_options(alternatives.options(result, others))
     if full:
         full_screen.button(full)
         return
     assume.controls(assumed)
-    export.show(export.Export(result, picked.results, assumed, risks))
+    export.show(export.Export(result, picked.results, assumed, risks, others))
 
 
 assumed, full = assume.current(), full_screen.is_on()
-also = presentation.parameters_of(assumed) | ({full_screen.FULL: "1"} if full else {})
-if full:
-    full_screen.hide_the_rest()
+also = beside.parameters() | presentation.parameters_of(assumed) | ({full_screen.FULL: "1"} if full else {})
 with st.container(key="present_choice"):
     picked = pick.one(also)
-    assume.show_problem()
+    others = beside.choose(picked) if picked and picked.result and not picked.recipe.is_baseline else ()
+assume.show_problem()
 if picked is not None and picked.recipe.is_baseline:
-    present_start.show(picked.recipe.model, picked.results)
+    start.show(picked.recipe.model, picked.results)
 elif picked is not None and picked.result is not None:
-    draw(picked, picked.result)
+    draw(picked, picked.result, others)
 elif picked is not None and contest.ask_answers([picked.recipe, picked.recipe.baseline()], key="present"):
     if st.session_state.get(AWAITED) == picked.recipe:
         st.error("Its measurement is gone from the store. Open it on Explore to measure it again.")

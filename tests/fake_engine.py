@@ -6,9 +6,9 @@ import hashlib
 import uuid
 from datetime import UTC, datetime
 
+from compression.job import Job, JobState
 from compression.recipe import Recipe, Step
 from compression.result import Machine, Measures, Preview, Result, SparseTiming
-from compression.store import Job, JobState
 
 MACHINE = Machine(cpu="Test CPU", instruction_sets=("avx2",), threads=1, batch_size=1, versions={"onnxruntime": "1"})
 BYTES, MS, ACCURACY, N = 1_700_000, 0.2, 0.99, 1000
@@ -188,6 +188,9 @@ class FakeStore:
     def add_answer(self, study, content: bytes) -> None:
         name = self.answers[study.study_id] = hashlib.sha256(content).hexdigest()
         self.contents[name] = content
+
+    def last_asked(self, limit: int) -> list[Job]:
+        return [job for job in reversed(self.all_jobs.values()) if not job.background and job.study is None][:limit]
 
     def jobs(self, group: str | None = None, states=tuple(JobState)) -> list[Job]:
         return [job for job in self.all_jobs.values() if group in (None, job.group) and job.state in states]

@@ -10,9 +10,9 @@ def fabricate_answer(study):
     return _MAKERS[study.kind]()
 
 
-def _anatomy():
+def _layout():
     names = tuple(f"layer{number}" for number in range(12))
-    return asked.Anatomy(
+    return asked.Layout(
         layers=names, weights=np.arange(12, 0, -1) * 1000, macs=np.arange(1, 13) * 10_000, others=580
     )  # fmt: skip
 
@@ -110,7 +110,7 @@ def _timed():
 
 
 _MAKERS = {
-    "lesson_anatomy": _anatomy,
+    "lesson_layout": _layout,
     "lesson_pruning": _pruned,
     "lesson_rounding": _rounded,
     "lesson_teacher": _taught,

@@ -10,8 +10,9 @@ import sqlalchemy as sql
 from jobs_support import MODEL, recipe
 
 from compression import activity, database
+from compression.job import Job, JobState
 from compression.recipe import make_recipe
-from compression.store import Job, JobState, Owner
+from compression.store import Owner
 from compression.studies.outcomes import OutcomeStudy
 
 ME = Owner("me", "here", 1, 0.0)

@@ -66,7 +66,7 @@ def test_what_is_not_measured_yet_has_no_value():
 
 def test_estimates_are_read_in_the_axes_units():
     guess = Estimate(0.9, 100_000, 0.1)
-    assert {axis: scale_of(axis).expected(guess) for axis in EXPECTED if scale_of(axis).expected(guess)} == {
+    assert {axis: scale_of(axis).foreseen(guess) for axis in EXPECTED if scale_of(axis).foreseen(guess)} == {
         "stored": 100.0, "latency": 0.1, "accuracy": 90.0,
     }  # fmt: skip
 

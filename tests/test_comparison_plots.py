@@ -67,6 +67,16 @@ def test_curves_mark_the_chosen_and_hold_the_others(axis):
     assert figure["layout"]["annotations"] == []
 
 
+def test_words_stand_on_the_side_that_has_more_room():
+    results = [fabricate(make_recipe(MODEL, [])), quantized(8), quantized(2)]
+    labels = {"A": "before", "B": "now", "C": "alternative 1"}
+    found = comparison.contenders(results)
+    marks = comparison_plots.draw_curves(found, results, "stored", labels)["data"][-3:]
+    assert [mark["textposition"] for mark in marks] == ["top left", "top left", "bottom right"]
+    letters = comparison_plots.draw_curves(found, results, "stored")["data"][-3:]
+    assert [mark["textposition"] for mark in letters] == ["top left", "top right", "bottom right"]
+
+
 def test_of_very_many_points_a_sample_is_drawn_and_said(monkeypatch):
     monkeypatch.setattr(plots, "MAX_OTHERS", 3)
     every = [fabricate(make_recipe(MODEL, [])), *(quantized(bits) for bits in range(2, 9))]

@@ -9,7 +9,8 @@ from jobs_support import MODEL, RUN, contents, output, recipe, runs_of
 
 from compression import artifacts, database, deletion, disk, history, keys, paths
 from compression.errors import StorageFailed
-from compression.store import JobState, Owner, Store
+from compression.job import JobState
+from compression.store import Owner, Store
 from compression.studies.outcomes import PictureStudy
 from compression.worker import Order, execute, measure
 

@@ -1,6 +1,7 @@
 import pytest
 from fake_engine import fabricate
 
+from compression.axes import COSTS, GAINS, Axes, scale_of
 from compression.estimate import Known, estimate
 from compression.settings import Settings, recipe_of
 from compression.sweeps import CURVES, curve_recipes
@@ -104,3 +105,40 @@ def test_a_pattern_is_guessed_at_the_zeros_it_fixes(measured):
     fixed = Settings(pruning_percent=5, remove="weights", pattern="2:4")
     half = Settings(pruning_percent=50, remove="weights")
     assert estimate(fixed, KNOWN, measured) == estimate(half, KNOWN, measured)
+
+
+class TestOtherNumbers:
+    """What the trade-off charts can show beside accuracy, stored size and latency."""
+
+    AXES = tuple(axis for axis in (*COSTS, *GAINS) if scale_of(axis).expected is None)
+
+    def guess(self, axis, settings, measured):
+        axes = Axes(gain=axis) if axis in GAINS else Axes(left=axis)
+        return scale_of(axis).foreseen(estimate(settings, KNOWN, measured, axes.readings))
+
+    def number(self, axis, settings):
+        return scale_of(axis).number(fabricate(recipe_of(MODEL, settings)), 1.0)
+
+    @pytest.mark.parametrize("axis", AXES)
+    @pytest.mark.parametrize("settings", [Settings(pruning_percent=50), Settings(weight_bits=4)])
+    def test_at_a_measured_position_they_are_the_measurement(self, axis, settings, measured):
+        assert self.guess(axis, settings, measured) == pytest.approx(self.number(axis, settings))
+
+    @pytest.mark.parametrize("axis", AXES)
+    def test_between_positions_they_lie_between_the_neighbours(self, axis, measured):
+        around = [self.number(axis, Settings(pruning_percent=at)) for at in (50, 60)]
+        assert min(around) <= self.guess(axis, Settings(pruning_percent=55), measured) <= max(around)
+
+    def test_factors_multiply_and_percents_add(self, measured):
+        pruned, coded = Settings(pruning_percent=50), Settings(weight_bits=4)
+        both = Settings(pruning_percent=50, weight_bits=4)
+        base = self.number("runtime", Settings())
+        product = self.guess("runtime", pruned, measured) * self.guess("runtime", coded, measured) / base
+        assert self.guess("runtime", both, measured) == pytest.approx(product)
+        total = self.guess("flips", pruned, measured) + self.guess("flips", coded, measured)
+        assert self.guess("flips", both, measured) == pytest.approx(min(100, total))
+
+    @pytest.mark.parametrize("axis", AXES)
+    def test_nobody_knows_without_points_or_a_curve(self, axis, measured):
+        assert self.guess(axis, Settings(pruning_percent=50), {}) is None
+        assert self.guess(axis, Settings(pruning_percent=50, tied_blocks=2), measured) is None

@@ -9,8 +9,9 @@ import sqlalchemy as sql
 from jobs_support import BROKEN, FAILING, QUICK, RUN, recipe
 
 from compression import database, joblog
+from compression.job import JobState
 from compression.joblog import Journal, Line
-from compression.store import JobState, Owner, Store
+from compression.store import Owner, Store
 from compression.worker import LOG_S, Order, Watch, execute
 
 ME = Owner("me", "here", 1, 0.0)

@@ -17,9 +17,10 @@ from jobs_support import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW,
 
 from compression import cluster, jobs, machine, nannies, store, worker
 from compression.errors import StorageFailed
+from compression.job import Job
 from compression.jobs import Engine, JobState
 from compression.progress import current_batch, group_progress
-from compression.store import Job, Owner, Store
+from compression.store import Owner, Store
 
 PATIENCE_S = 90
 """Nothing here takes seconds on an idle machine; a busy one must not make a test fail."""

@@ -1,49 +1,43 @@
 from fake_engine import fabricate
+from made_up import row
 
 from compression import comparison, layer_comparison
+from compression.layer_comparison import MEASURES
 from compression.recipe import make_recipe
-from compression.studies.layers import Layer
 
-
-def layer(name, **changes):
-    numbers = {"kind": "linear", "shape": (4, 5), "output": (4,), "params": 24, "nonzero": 24, "macs": 20, "values": 20}
-    return Layer(**{"name": name} | numbers | changes)
-
-
-ONE = (layer("a"), layer("b", nonzero=6, values=1))
-OTHER = (layer("a", params=1000, values=3), layer("c"))
+ONE = (row("a"), row("b", nonzero=250, format="codes", bits=1))
+OTHER = (row("a", weights=20_000, nonzero=20_000, format="codebook", levels=16), row("c"))
 
 
 def test_layers_of_the_same_name_stand_beside_each_other():
-    table = layer_comparison.rows([ONE, OTHER])
-    assert [row.title for row in table] == ["a", "b", "c"]
-    assert table[0].cells == (ONE[0], OTHER[0])
-    assert table[1].cells == (ONE[1], None)
-    assert table[2].cells == (None, OTHER[1])
-
-
-def test_a_layer_that_is_called_again_is_another_line():
-    table = layer_comparison.rows([(layer("a"), layer("a", params=0), layer("a", params=0))])
-    assert [row.title for row in table] == ["a", "a (call 2)", "a (call 3)"]
+    lines = layer_comparison.lines_of([ONE, OTHER])
+    assert [line.title for line in lines] == ["a", "b", "c"]
+    assert [line.cells for line in lines] == [(ONE[0], OTHER[0]), (ONE[1], None), (None, OTHER[1])]
 
 
 def test_networks_are_alike_when_names_and_kinds_are():
-    assert layer_comparison.are_alike([ONE, (layer("a", params=3), layer("b"))])
+    assert layer_comparison.are_alike([ONE, (row("a", weights=3), row("b"))])
     assert not layer_comparison.are_alike([ONE, OTHER])
-    assert not layer_comparison.are_alike([ONE, (layer("a", kind="convolution"), layer("b"))])
+    assert not layer_comparison.are_alike([ONE, (row("a", kind="Linear"), row("b"))])
 
 
 def test_weights_in_words():
-    assert layer_comparison.weight_words(ONE[1]) == "24 parameters, 25 % not zero, 1 value an output"
-    assert layer_comparison.weight_words(OTHER[0]) == "1.00 k parameters, 2 % not zero"
-    assert layer_comparison.weight_words(layer("a", params=0)) == "shares its weights"
-    assert layer_comparison.shape_words(layer("a", shape=(1000, 2))) == "1,000 × 2"
+    assert layer_comparison.weight_words(ONE[0]) == "1.00 k weights, float"
+    assert layer_comparison.weight_words(ONE[1]) == "1.00 k weights, 25 % not zero, codes of 1 bit"
+    assert layer_comparison.weight_words(row(format="codes", bits=4)).endswith("codes of 4 bits")
+    assert layer_comparison.weight_words(OTHER[0]) == "20.0 k weights, 16 shared values"
+    assert layer_comparison.shape_words(row(shape=(1000, 2))) == "1,000 × 2"
+    assert layer_comparison.cost_words(ONE[0]) == "3.50 KB stored, 20.0 µs, 100 k MACs"
 
 
 def test_bars_show_the_measure_and_nothing_where_there_is_no_layer():
     results = [
         fabricate(make_recipe("mlp-digits", steps)) for steps in ([], [{"technique": "low_rank", "rank_ratio": 0.5}])
     ]
-    figure = layer_comparison.draw(comparison.contenders(results), layer_comparison.rows([ONE, OTHER]), "nonzero")
-    assert [trace["x"] for trace in figure["data"]] == [[24, 6, 0], [24, 0, 24]]
+    found, lines = comparison.contenders(results), layer_comparison.lines_of([ONE, OTHER])
+    figure = layer_comparison.draw(found, lines, MEASURES["nonzero"])
+    assert [trace["x"] for trace in figure["data"]] == [[1, 0.25, 0], [20, 0, 1]]
     assert figure["data"][1]["hovertext"][1] == "<b>B</b> has no b"
+    assert "Weights not zero: 250" in figure["data"][0]["hovertext"][1]
+    micros = layer_comparison.draw(found, lines, MEASURES["ms"])
+    assert micros["data"][0]["x"] == [20, 20, 0]

@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnxruntime"}
 PAGE_SIDE = (
-    "recipe", "result", "store", "jobs", "host", "keys", "machine", "statistics",
+    "recipe", "result", "job", "store", "jobs", "host", "keys", "machine", "statistics",
     "plots", "drawing", "axes", "limits", "pipeline", "step_chart", "track_record",
     "breakdown", "ledger", "energy", "crossover", "pareto", "estimate", "foresight", "verdict",
     "schooling", "settings", "neighbours", "sweeps", "links", "studies", "lessons", "wording",
     "activity", "crew", "deletion", "disk", "history", "joblog",
-    "classes", "comparison", "comparison_plots", "layer_comparison", "presentation", "report", "bundle", "chart_files",
+    "classes", "comparison", "comparison_plots", "layer_comparison", "presentation", "alternatives",
+    "report", "bundle", "chart_files",
     "inspection", "reasons",
 )  # fmt: skip
 
@@ -91,13 +91,3 @@ def test_a_worker_that_starts_does_not_wait_for_torchvision():
     code = "import sys, compression.run; print(sorted({'torch', 'torchvision', 'torch._dynamo'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['torch']"
-
-
-def test_every_package_is_installed():
-    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
-    found = {
-        ".".join(path.parent.relative_to(ROOT).parts)
-        for folder in ("compression", "sample_models")
-        for path in (ROOT / folder).rglob("__init__.py")
-    }
-    assert listed == found

@@ -17,8 +17,9 @@ from sqlalchemy.dialects import postgresql
 from compression import artifacts, database, machine, paths
 from compression import store as store_module
 from compression.errors import CorruptFile, StorageFailed
+from compression.job import JobState
 from compression.result import Preview
-from compression.store import JobState, Owner, Store
+from compression.store import Owner, Store
 from compression.studies.outcomes import PictureStudy
 
 parse_result = store_module._parse_result
@@ -329,6 +330,28 @@ class TestJobs:
         store.request_cancel([job_id])
         store.requeue(ME, [job_id])
         assert store.job(job_id).state is JobState.CANCELLED
+
+    def test_jobs_of_another_version_hold_nothing_up(self, store):
+        strange, fine = store.add_jobs([recipe(seed=1), recipe(seed=2)], group="g", owner=ME)
+        with store.database.write() as connection:
+            which = database.JOBS.c.job_id == strange.job_id
+            connection.execute(database.JOBS.update().where(which).values(recipe='{"technique": "of the future"}'))
+        assert store.job(strange.job_id) is None
+        assert store.jobs("g") == store.last_asked(9) == [fine]
+        assert store.add_jobs([recipe(seed=2)], group="g", owner=ME) == [fine]
+        assert store.next_jobs(ME.engine_id, background=False, limit=1) == []
+        assert store.next_jobs(ME.engine_id, background=False, limit=1) == [fine]
+        with store.database.read() as connection:
+            state, error = connection.execute(
+                sql.select(database.JOBS.c.state, database.JOBS.c.error).where(which)
+            ).one()
+        assert (state, error) == ("failed", store_module.OTHER_VERSION)
+
+    def test_what_was_asked_for_by_hand_comes_back_newest_first(self, store):
+        store.add_jobs([recipe(seed=1), recipe(seed=2), recipe(seed=3)], group="g")
+        store.add_jobs([recipe(seed=4)], group="sweep", background=True)
+        store.add_jobs([PictureStudy(recipe=recipe(seed=5), indices=(0,))], group="g")
+        assert [job.recipe.seed for job in store.last_asked(2)] == [3, 2]
 
     def test_next_jobs_are_the_oldest_of_their_kind(self, store):
         jobs = store.add_jobs([recipe(seed=n) for n in range(4)], group="g", owner=ME)

@@ -6,7 +6,6 @@ from compression.recipe import make_recipe
 from compression.studies import kinds, lessons, parse_study
 from compression.studies.activations import ActivationStudy
 from compression.studies.anatomy import AnatomyStudy
-from compression.studies.layers import LayerStudy
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
 from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.study import Answer
@@ -20,7 +19,7 @@ STUDIES = [
     VerificationStudy(recipe=RECIPE),
     *(
         kind(recipe=RECIPE)
-        for kind in (lessons.AnatomyStudy, lessons.TeacherStudy, lessons.SplitStudy, lessons.TimingStudy)
+        for kind in (lessons.LayoutStudy, lessons.TeacherStudy, lessons.SplitStudy, lessons.TimingStudy)
     ),
     *(
         kind(recipe=RECIPE, layer="layers.1")
@@ -36,7 +35,6 @@ STUDIES = [
     WeightStudy(recipe=RECIPE),
     ActivationStudy(recipe=RECIPE),
     SensitivityStudy(recipe=RECIPE),
-    LayerStudy(recipe=RECIPE),
 ]
 
 

@@ -13,8 +13,9 @@ from jobs_support import BROKEN, FAILING, HUNGRY, MODEL, QUICK, RUN, SLOW, conte
 
 from compression import artifacts, keys, laboratory, worker
 from compression.errors import Cancelled, StorageFailed
+from compression.job import JobState
 from compression.recipe import make_recipe
-from compression.store import JobState, Owner, Store
+from compression.store import Owner, Store
 from compression.studies.outcomes import Outcomes, OutcomeStudy, PictureStudy
 from compression.worker import Order, execute, measure
 

@@ -45,9 +45,9 @@ def words_of(found: Activations) -> str:
     bits = "/".join(str(number) for number in sorted({row.bits for row in rounded}))
     worst = max(rounded, key=lambda row: row.clipped)
     cut = "no value is cut off" if not worst.clipped else (
-        f"most is cut off behind **{worst.name}**: {wording.three_digits(100 * worst.clipped)} % of its values"
+        f"at most {wording.three_digits(100 * worst.clipped)} % of the values are cut off (**{worst.name}**)"
     )  # fmt: skip
-    return f"{len(rounded)} of {len(found.subject)} are rounded to {bits} bits; {cut}."
+    return f"{len(rounded)} of {len(found.subject)} layers' outputs are rounded to {bits} bits; {cut}."
 
 
 def draw(found: Activations) -> go.Figure:

@@ -77,6 +77,11 @@ def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
     worst = [
         row for row in rows if (row.fewest_bits != BITS[-1] if way == "bits" else row.most_zeros != SPARSITIES[-1])
     ]
+    if not worst and rows[0].lost <= 1 / found.n_images:
+        return (
+            f"Each layer alone stays above the floor at {hardest}, and none costs more than one of "
+            f"{found.n_images:,} images on average: no single layer stands in the way."
+        )
     if not worst:
         return (
             f"Each layer alone stays above the floor at {hardest}: no single layer stands in the way. "

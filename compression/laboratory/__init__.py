@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compression.laboratory import activations, anatomy, layers, lessons, outcomes, sensitivity, verification, weights
+from compression.laboratory import activations, anatomy, lessons, outcomes, sensitivity, verification, weights
 from compression.laboratory.bench import Bench, Subject
 from compression.studies import Answer, Study
 from compression.studies.activations import ActivationStudy
 from compression.studies.anatomy import AnatomyStudy
-from compression.studies.layers import LayerStudy
 from compression.studies.outcomes import OutcomeStudy, PictureStudy
 from compression.studies.sensitivity import SensitivityStudy
 from compression.studies.verification import VerificationStudy
@@ -19,7 +18,6 @@ from compression.studies.weights import WeightStudy
 ANSWERS: dict[type[Study], Callable[[Any, Bench], Answer]] = {
     ActivationStudy: activations.activations,
     AnatomyStudy: anatomy.anatomy,
-    LayerStudy: layers.layers,
     OutcomeStudy: outcomes.outcomes,
     PictureStudy: outcomes.pictures,
     SensitivityStudy: sensitivity.sensitivity,

@@ -19,7 +19,6 @@ def kinds() -> tuple[type[Study], ...]:
     from compression.studies import lessons
     from compression.studies.activations import ActivationStudy
     from compression.studies.anatomy import AnatomyStudy
-    from compression.studies.layers import LayerStudy
     from compression.studies.outcomes import OutcomeStudy, PictureStudy
     from compression.studies.sensitivity import SensitivityStudy
     from compression.studies.verification import VerificationStudy
@@ -28,15 +27,14 @@ def kinds() -> tuple[type[Study], ...]:
     return (
         ActivationStudy,
         AnatomyStudy,
-        LayerStudy,
         OutcomeStudy,
         PictureStudy,
         SensitivityStudy,
         VerificationStudy,
         WeightStudy,
-        lessons.AnatomyStudy,
         lessons.CodingStudy,
         lessons.FactorStudy,
+        lessons.LayoutStudy,
         lessons.PruningStudy,
         lessons.RoundingStudy,
         lessons.SharingStudy,

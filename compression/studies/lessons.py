@@ -50,7 +50,7 @@ class LayerStudy(Study):
     layer: str = Field(min_length=1, max_length=200)
 
 
-class Anatomy(Answer):
+class Layout(Answer):
     """Of each layer, in order: weights (layers), multiply-accumulates for one image; `others` are all other numbers."""
 
     layers: tuple[str, ...]
@@ -59,13 +59,13 @@ class Anatomy(Answer):
     others: int
 
 
-class AnatomyStudy(Study):
+class LayoutStudy(Study):
     """Where a network's numbers are and where its work is done."""
 
-    ANSWER = Anatomy
+    ANSWER = Layout
     WORDS: ClassVar[str] = "counting weights and operations"
 
-    kind: Literal["lesson_anatomy"] = "lesson_anatomy"
+    kind: Literal["lesson_layout"] = "lesson_layout"
 
 
 class Pruned(Answer):

@@ -10,7 +10,7 @@ import streamlit as st
 
 from compression import jobs
 from compression.errors import CompressionError
-from compression.store import Job, JobState
+from compression.job import Job, JobState
 from compression.studies import Answer, Study
 from pages.components import notices, state
 
@@ -107,9 +107,9 @@ def _cancel(job_ids: list[str]) -> None:
 def _explain(job: Job, missing: Sequence[Study], key: str) -> None:
     """Why there is no answer, and the way to try again."""
     if job.state is JobState.FAILED:
-        st.error(f"**This could not be found out.** {job.error}", icon=":material/error:")
+        st.error(f"**This could not be found out.** {notices.plain(job.error or '')}", icon=":material/error:")
     else:
-        st.warning("**You cancelled this.**", icon=":material/cancel:")
+        st.warning("**This was cancelled.**", icon=":material/cancel:")
     st.button(
         "Try again", icon=":material/refresh:", key=f"inquiry_retry_{key}", on_click=_retry, args=(tuple(missing),)
     )

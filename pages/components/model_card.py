@@ -16,7 +16,7 @@ from compression.links import View
 from compression.result import Result
 from compression.settings import fitted_to
 from compression.statistics import wilson_interval
-from pages.components import state
+from pages.components import picture, state
 from sample_models.catalogue import MODELS, SampleModel
 
 _KEY = state.SETTING + "model"
@@ -72,11 +72,16 @@ def show(model: str, baseline: Result | None) -> bool:
         st.error(str(error), icon=":material/broken_image:")
         return False
     if entry.picture_path.is_file():
-        st.image(str(entry.picture_path), width="stretch")
+        picture.show(picture.of_file(entry.picture_path), picture_words(entry))
     st.caption(f"{entry.task}: {len(card['classes'])} classes. {entry.about}")
     st.markdown(_facts(card, baseline))
     download_note(entry)
     return True
+
+
+def picture_words(entry: SampleModel) -> str:
+    """What the model's picture shows, for those who do not see it."""
+    return f"Images that it classifies. {entry.task}"
 
 
 def _facts(card: dict[str, Any], baseline: Result | None) -> str:

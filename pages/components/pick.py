@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,6 +13,7 @@ import streamlit as st
 
 from compression import jobs, wording
 from compression.errors import CompressionError, InvalidRecipe
+from compression.job import Job, JobState
 from compression.links import View, recipe_from, view_of
 from compression.pareto import pareto_front
 from compression.plots import setting_in_words
@@ -55,11 +58,12 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
         notices.show_error(error)
         return None
     state.write_link(view, also)
-    notices.show_link(view)
-    words = _words_of(view.recipe, results)
+    notices.show_link()
+    words = _distinct(_words_of(view.recipe, results))
     # Another control once it is measured: its label is another one then, and a browser that knows options by their
     # labels would choose the first instead.
-    key = _RESULT if view.recipe.recipe_id in results else f"{_RESULT}_waiting"
+    alone = words[view.recipe.recipe_id].endswith(_sign(view.recipe.recipe_id))
+    key = (_RESULT if view.recipe.recipe_id in results else f"{_RESULT}_waiting") + ("_distinct" if alone else "")
     state.place(key, view.recipe.recipe_id)
     left, right = st.columns([1, 3], gap="medium")
     with left:
@@ -96,7 +100,7 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
         _open_link(st.query_params["recipes"], at_most)
     menu.arrive()
     if problem := st.session_state.get(_PROBLEM):
-        st.error(f"This link cannot be opened. {problem}", icon=":material/link_off:")
+        notices.show_problem(f"This link cannot be opened. {problem}")
     chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, _usual())
     model = chosen[0].model if chosen else (state.last() or View()).model
     try:
@@ -106,12 +110,10 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
         notices.show_error(error)
         return ()
     by_id = {recipe.recipe_id: recipe for recipe in chosen}
-    words = _words_of(None, known) | {
-        name: f"{MODELS[recipe.model].title}: {wording.recipe_in_words(recipe)}"
-        for name, recipe in by_id.items()
-        if name not in known
-    }
-    key = _several_key((*(recipe.recipe_id for recipe in waiting), *_models_of(known)))
+    words = _words_of(None, known)
+    words |= {name: _chosen_label(recipe, known.get(name)) for name, recipe in by_id.items() if name not in words}
+    words = _distinct(words)
+    key = _several_key((*(recipe.recipe_id for recipe in waiting), *(words[name] for name in by_id)))
     if key not in st.session_state:
         st.session_state[key] = [name for name in by_id if name in words]
     shown = [name for name in st.session_state[key] if name in words]
@@ -129,8 +131,7 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
     )
     link = json.dumps([json.loads(recipe.to_short_json()) for recipe in chosen], separators=(",", ":"))
     parameters = ({"recipes": link} if chosen else {}) | dict(also)
-    if st.query_params.to_dict() != parameters:
-        st.query_params.from_dict(parameters)
+    menu.write_address(parameters)
     if waiting:
         st.fragment(run_every=0.7)(_wait)(waiting)
     return tuple(known[name] for name in by_id if name in known)
@@ -161,10 +162,6 @@ def _several_key(signs: tuple[str, ...]) -> str:
     return f"{_SEVERAL_KEY}_{st.session_state[_TURN]}"
 
 
-def _models_of(results: Mapping[str, Result]) -> list[str]:
-    return sorted({str(result.recipe["model"]) for result in results.values()})
-
-
 def measured(model: str) -> dict[str, Result]:
     """All comparable results of a model by recipe_id."""
     return {result.recipe_id: result for result in jobs.get_engine().store.results(model)}
@@ -176,11 +173,23 @@ def _open_link(text: str, at_most: int) -> None:
         content = json.loads(text)
         if not isinstance(content, list) or not 0 < len(content) <= at_most:
             raise InvalidRecipe(f"Its `recipes` must be a list of one to {at_most} recipes.")
-        choose_several([recipe_from(json.dumps(part)) for part in content])
+        recipes = [recipe_from(json.dumps(part)) for part in content]
+        _check_same_data(recipes)
+        choose_several(recipes)
     except (ValueError, RecursionError) as error:
         st.session_state[_PROBLEM] = f"Its `recipes` cannot be read as JSON ({error}). Copy the whole link again."
     except CompressionError as error:
         st.session_state[_PROBLEM] = str(error)
+
+
+def _check_same_data(recipes: Sequence[Recipe]) -> None:
+    first = recipes[0].model
+    for recipe in recipes:
+        if MODELS[recipe.model].dataset != MODELS[first].dataset:
+            raise InvalidRecipe(
+                f"{MODELS[first].title} and {MODELS[recipe.model].title} are measured on different images, so their "
+                "numbers cannot be compared. Choose settings of models on the same data."
+            )
 
 
 def _usual() -> tuple[Recipe, ...]:
@@ -189,7 +198,7 @@ def _usual() -> tuple[Recipe, ...]:
 
 
 def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, Result]) -> None:
-    names = [name for name in st.session_state[key] if name in before or name in known]
+    names = [name for name in dict.fromkeys(st.session_state[key]) if name in before or name in known]
     st.session_state[_SEVERAL] = tuple(
         before[name] if name in before else Recipe.model_validate(known[name].recipe) for name in names
     )
@@ -200,6 +209,23 @@ def _on_same_data(model: str) -> list[str]:
     """Models on the same images, this one first."""
     same = [name for name, entry in MODELS.items() if entry.dataset == MODELS[model].dataset]
     return sorted(same, key=lambda name: name != model)
+
+
+def labels(results: Mapping[str, Result], always: Sequence[Recipe] = ()) -> dict[str, str]:
+    """What can be chosen by recipe_id, smallest stored file first; of `always` those that are measured too."""
+    words = _words_of(None, results)
+    also = (recipe for recipe in always if recipe.recipe_id in results and recipe.recipe_id not in words)
+    return _distinct(words | {one.recipe_id: _label(results[one.recipe_id], with_model=False) for one in also})
+
+
+def _distinct(words: Mapping[str, str]) -> dict[str, str]:
+    """No label twice: a browser tells options apart by them."""
+    often = Counter(words.values())
+    return {name: label + _sign(name) if often[label] > 1 else label for name, label in words.items()}
+
+
+def _sign(recipe_id: str) -> str:
+    return f" · {recipe_id[:6]}"
 
 
 def _words_of(recipe: Recipe | None, results: Mapping[str, Result]) -> dict[str, str]:
@@ -238,26 +264,58 @@ def _label(result: Result, *, with_model: bool) -> str:
     return f"{model}{setting_in_words(result)} · {wording.size(result.stored_bytes)} · {accuracy} %"
 
 
+def _chosen_label(recipe: Recipe, result: Result | None) -> str:
+    """Of a setting that is not among the offered ones: not measured yet, or left out of a long list."""
+    if result is not None:
+        return _label(result, with_model=True)
+    return f"{MODELS[recipe.model].title}: {wording.recipe_in_words(recipe)}"
+
+
 def _group() -> str:
     return f"picked-{state.session_id()}"
 
 
 def _measure(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
-    """Have what a link names measured; those that are not through, or failed."""
-    engine = jobs.get_engine()
-    begun = {job.work_id for job in engine.jobs(_group())}
-    engine.submit([recipe for recipe in recipes if recipe.recipe_id not in begun], group=_group())
+    """Have what a link names measured; those that are not through, failed or were cancelled."""
+    begun = _latest()
+    over = {name for name, job in begun.items() if job.state is JobState.COMPLETE}  # and its result is gone
+    missing = [recipe for recipe in recipes if recipe.recipe_id not in begun or recipe.recipe_id in over]
+    jobs.get_engine().submit(missing, group=_group())
     return tuple(recipes)
+
+
+def _latest() -> dict[str, Job]:
+    """The last job for each setting."""
+    return {job.work_id: job for job in jobs.get_engine().jobs(_group())}
+
+
+def is_waiting() -> bool:
+    """Whether something that `several` was asked for is being measured."""
+    begun = _latest()
+    found = (begun.get(recipe.recipe_id) for recipe in wanted())
+    return any(job is not None and not job.state.is_final for job in found)
+
+
+def _again(recipe: Recipe) -> None:
+    with contextlib.suppress(CompressionError):  # the page that is drawn next meets the same, and says it
+        jobs.get_engine().submit([recipe], group=_group())
 
 
 def _wait(recipes: Sequence[Recipe]) -> None:
     """A line for each setting that is being measured, or why it has no numbers."""
-    begun = {job.work_id: job for job in jobs.get_engine().jobs(_group())}
+    begun = _latest()
     for recipe in recipes:
         job = begun.get(recipe.recipe_id)
         words = wording.recipe_in_words(recipe)
-        if job is not None and job.error:
-            st.error(f"**{words} has no numbers.** {job.error}", icon=":material/error:")
+        if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
+            if job.error:
+                st.error(f"**{words} has no numbers.** {notices.plain(job.error)}", icon=":material/error:")
+            else:
+                st.warning(f"**Measuring {words} was cancelled.**", icon=":material/cancel:")
+            st.button(
+                "Measure again", icon=":material/refresh:", key=f"picked_again_{recipe.recipe_id}", on_click=_again,
+                args=(recipe,),
+            )  # fmt: skip
         elif job is not None and not job.state.is_final:
             st.progress(job.progress, f"Measuring {words}: {job.message or 'waiting for a worker'}")
         elif recipe.recipe_id in measured(recipe.model):

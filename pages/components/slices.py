@@ -34,7 +34,7 @@ def causes(parts: Sequence[Part]) -> None:
 
 def _cause(part: Part) -> str:
     weight = "600" if part.is_total else "400"
-    meaning = f'<div style="opacity:.65;font-size:.8rem;font-weight:400">{escape(part.cause)}</div>'
+    meaning = f'<div style="opacity:.75;font-size:.8rem;font-weight:400">{escape(part.cause)}</div>'
     amount = f'<td style="{_NUMBER}">{escape(change_in_words(part))}</td>'
     return (
         f'<tr style="font-weight:{weight}"><td style="padding:.2rem 0">{escape(part.label)}{meaning}</td>{amount}</tr>'
@@ -43,7 +43,7 @@ def _cause(part: Part) -> str:
 
 def _row(piece: Slice, words: Callable[[float], str]) -> str:
     swatch = f'<span style="{_SWATCH};background:{piece.colour}"></span>'
-    meaning = f'<div style="opacity:.65;padding-left:1.2rem;font-size:.8rem">{escape(piece.meaning)}</div>'
+    meaning = f'<div style="opacity:.75;padding-left:1.2rem;font-size:.8rem">{escape(piece.meaning)}</div>'
     numbers = _numbers(words(piece.amount), f"{100 * piece.share:.1f} %")
     return f'<tr><td style="padding:.2rem 0">{swatch}{escape(piece.title)}{meaning}</td>{numbers}</tr>'
 

@@ -17,7 +17,8 @@ from compression.links import PARAMETERS, View, parameters_of, view_from
 from compression.sweeps import Curve
 from pages.components import menu
 
-_VIEW, _PROBLEM, _SESSION, _BEHIND = "view", "view_problem", "session_id", "controls_behind"
+_VIEW, _PROBLEM, _SESSION = "view", "view_problem", "session_id"
+_BEHIND, _KEPT = "controls_behind", "controls_kept"
 SETTING = "setting_"
 """Prefix of the controls' widget keys: `setting_` plus the name of a field of `Settings`."""
 
@@ -80,6 +81,13 @@ def place(key: str, value: Any) -> None:  # noqa: ANN401  (as many types as ther
         behind.discard(key)
 
 
+def keep(key: str, usual: str) -> None:
+    """Where a control stood that is no part of the view, or its `usual` position: other pages would forget it."""
+    kept = st.session_state.setdefault(_KEPT, {})
+    st.session_state.setdefault(key, kept.get(key, usual))
+    kept[key] = st.session_state[key]
+
+
 def choose_curves(curves: tuple[Curve, ...]) -> None:
     """Show other curves; the controls stay where they are."""
     st.session_state[_VIEW] = replace(current(), curves=curves)
@@ -104,9 +112,7 @@ def move(field: str, value: Any) -> None:  # noqa: ANN401  (fields of Settings d
 
 def write_link(view: View, also: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write the view into the URL, and what else the page has to say."""
-    parameters = parameters_of(view) | dict(also)
-    if st.query_params.to_dict() != parameters:
-        st.query_params.from_dict(parameters)
+    menu.write_address(parameters_of(view) | dict(also))
 
 
 def problem() -> str | None:

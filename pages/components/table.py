@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = {
-    "setting": st.column_config.TextColumn("Setting", width="large"),
+    "setting": st.column_config.TextColumn("Setting", width="medium"),
     "accuracy": st.column_config.NumberColumn("Accuracy %", format="%.2f"),
     "interval": st.column_config.TextColumn("95 % interval"),
     "difference": st.column_config.NumberColumn("Points vs baseline", format="%+.2f"),

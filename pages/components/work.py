@@ -12,13 +12,13 @@ from statistics import median
 import streamlit as st
 
 from compression import jobs
+from compression.job import UNFINISHED, Job, JobState
 from compression.links import View
 from compression.neighbours import Move, move_between, neighbours
 from compression.pipeline import prefixes
 from compression.recipe import Recipe
 from compression.result import Preview, Result
 from compression.schooling import training_seconds, trains
-from compression.store import UNFINISHED, Job, JobState
 from compression.sweeps import Curve, control_of, curve_recipes, curves_for, sweep_recipes
 from pages.components import state
 

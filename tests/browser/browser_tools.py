@@ -25,3 +25,14 @@ def wait_until_measured(page, before=""):
 def steps_in_url(page):
     query = urllib.parse.parse_qs(urllib.parse.urlparse(page.url).query)
     return json.loads(query["recipe"][0])["steps"]
+
+
+def settle(page):
+    """Wait until the page is drawn, and has the answers that it waits for."""
+    page.wait_for_selector("[data-testid='stMainBlockContainer'] .st-key-menu")
+    page.wait_for_timeout(1500)
+    page.wait_for_function(
+        "() => !document.querySelector('[class*=st-key-inquiry], [data-testid=stSkeleton]')"
+        " && document.querySelector('[data-test-script-state=notRunning]')"
+    )
+    page.wait_for_timeout(1000)

@@ -86,8 +86,8 @@ class TestRanges:
         assert (list(kept.x), list(kept.y)) == ([0, 6], [1, 1])
 
     def test_words_name_the_worst(self):
-        assert "1 of 3 are rounded to 8 bits" in ranges.words_of(activations())
-        assert "**conv1**: 0.200 %" in ranges.words_of(activations())
+        assert "1 of 3 layers' outputs are rounded to 8 bits" in ranges.words_of(activations())
+        assert "at most 0.200 % of the values are cut off (**conv1**)" in ranges.words_of(activations())
         assert "floats" in ranges.words_of(activations(bits=0))
         assert "each image" in ranges.words_of(activations(dynamic=True))
 

@@ -27,6 +27,15 @@ def test_the_worst_are_named():
     assert "The most sensitive is **conv1**, which costs 14.2 points" in words
 
 
+def test_one_image_is_no_sensitivity():
+    layers = [
+        layer.model_copy(update={"by_bits": (0.98, 0.98, 0.98, 0.978), "by_sparsity": (0.98,) * 5})
+        for layer in FOUND.layers
+    ]
+    words = words_of(FOUND.model_copy(update={"layers": tuple(layers)}), 1, "bits")
+    assert "none costs more than one of 500 images" in words
+
+
 @pytest.mark.parametrize("way", ["bits", "sparsity"])
 def test_curves_floor_and_room(way):
     figure = draw(FOUND, 3, way, "hidden")

@@ -48,13 +48,13 @@ class TestAnatomy:
     @pytest.mark.parametrize("name", ["bench", "conv_bench"])
     def test_all_parts_add_up_to_what_the_engine_counts(self, request, name):
         prepared = request.getfixturevalue(name)
-        found = answer(asked.AnatomyStudy, prepared)
+        found = answer(asked.LayoutStudy, prepared)
         baseline = prepared.bench.baseline.result
         assert found.weights.sum() + found.others == baseline.params
         assert found.macs.sum() == baseline.macs
 
     def test_layers_are_named_in_order(self, bench):
-        found = answer(asked.AnatomyStudy, bench)
+        found = answer(asked.LayoutStudy, bench)
         assert found.layers == ("layers.1", "layers.3", "layers.5")
         assert found.weights.tolist() == found.macs.tolist() == [64 * 64, 32 * 64, 10 * 32]
 

@@ -7,7 +7,7 @@ from fake_engine import FakeEngine
 from page_tools import ROOT, checked
 from streamlit.testing.v1 import AppTest
 
-from pages.components import advanced, boxes
+from pages.components.explore import advanced, boxes
 
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
 

@@ -39,7 +39,7 @@ def test_home_offers_what_was_looked_at_last(home, engine):
     recipe = make_recipe("resnet8-mnist5k", [{"technique": "quantization", "weight_bits": 4, "activation_bits": 8}])
     engine.submit([recipe], group="explore-yesterday")
     page = home()
-    assert "Continue where you left: ResNet-8 on MNIST-5k" in progress(page)
+    assert "Continue where you left off: ResNet-8 on MNIST-5k" in progress(page)
     assert "4-bit weights, 8-bit activations" in texts(page.caption)
 
 

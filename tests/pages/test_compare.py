@@ -3,14 +3,15 @@ import json
 import numpy as np
 import pytest
 from fake_engine import fabricate
+from made_up import anatomy, row
 from page_tools import ROOT, progress, rerun
 from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
 from compression.recipe import Recipe, make_recipe
-from compression.studies.layers import Layer, Layers
 from compression.studies.outcomes import Outcomes, Pictures
-from pages.components import compare_images, compare_start
+from pages.components import pick, picture
+from pages.components.compare import images, start
 
 MODEL = "lenet5-mnist5k"
 BASELINE = Recipe(model=MODEL)
@@ -23,11 +24,9 @@ def answer(study):
     """Right everywhere; each setting with steps is wrong on as many images as it has fewer bits than 8."""
     if study.kind == "pictures":
         return Pictures(images=np.full((len(study.indices), 1, 4, 4), 7, np.uint8), white=255)
-    if study.kind == "layers":
-        values = 2 ** study.recipe.steps[0].weight_bits if study.recipe.steps else 1000
-        one = Layer(name="conv1", kind="convolution", shape=(8, 1, 3, 3), output=(8, 4, 4), params=80, nonzero=40,
-                    macs=1152, values=values)  # fmt: skip
-        return Layers(layers=(one,))
+    if study.kind == "anatomy":
+        bits = study.recipe.steps[0].weight_bits if study.recipe.steps else 32
+        return anatomy((row("conv1", shape=(8, 1, 3, 3), weights=80, nonzero=40, format="codes", bits=bits),))
     predictions = LABELS.copy()
     if study.recipe.steps:
         wrong = 8 - study.recipe.steps[0].weight_bits
@@ -73,7 +72,7 @@ def test_alone_it_says_what_to_do_and_offers_comparisons(compare, engine):
     page = compare()
     rerun(page)
     assert "Choose one more measured setting above" in everything(page)
-    page.button(key=f"compare_idea_{next(iter(compare_start.IDEAS))}").click()
+    page.button(key=f"compare_idea_{next(iter(start.IDEAS))}").click()
     page = rerun(page)
     page = rerun(page)
     assert "D instead of A" in everything(page)
@@ -88,6 +87,14 @@ def test_a_link_opens_its_comparison(compare, engine):
         assert part in words
     assert in_url(page) == [[], *([json.loads(r.to_short_json())["steps"][0]] for r in BITS)]
     assert not page.error
+
+
+def test_what_a_long_list_leaves_out_stays_chosen(compare, engine, monkeypatch):
+    monkeypatch.setattr(pick, "MAX_OFFERED", 1)
+    several = [make_recipe(MODEL, [{"technique": "quantization", "weight_bits": bits}]) for bits in (3, 5, 6, 7)]
+    measured(engine, BASELINE, several[0], *BITS, *several[1:])
+    page = rerun(compare(BASELINE, several[0], several[3]))
+    assert page.multiselect[0].value == [recipe.recipe_id for recipe in (BASELINE, several[0], several[3])]
 
 
 def test_differences_are_those_on_the_same_images(compare, engine):
@@ -106,6 +113,50 @@ def test_what_is_not_measured_is_measured_first(compare, engine):
     page = rerun(page)
     assert "B instead of A" in everything(page)
     assert page.multiselect[0].value == [BASELINE.recipe_id, BITS[1].recipe_id]
+
+
+def test_a_cancelled_setting_says_so_and_can_be_measured_again(compare, engine):
+    engine.held = True
+    page = compare(BASELINE, BITS[1])
+    engine.cancel_jobs(list(engine.store.all_jobs))
+    page = rerun(page)
+    words = everything(page)
+    assert "Being measured" not in words
+    assert words.count("was cancelled") == 2
+    engine.held = False
+    for recipe in (BASELINE, BITS[1]):
+        page.button(key=f"picked_again_{recipe.recipe_id}").click()
+        page = rerun(page)
+    assert "B instead of A" in everything(page)
+
+
+def test_a_setting_whose_result_is_deleted_is_measured_anew(compare, engine):
+    page = rerun(compare(BASELINE, BITS[1]))
+    assert "B instead of A" in everything(page)
+    del engine.store.by_id[BITS[1].recipe_id]
+    page = rerun(page)
+    assert "B instead of A" in everything(page)
+    assert BITS[1].recipe_id in engine.store.by_id
+
+
+def test_settings_that_differ_only_in_their_seed_have_different_names(compare, engine):
+    seeds = [BITS[0].model_copy(update={"seed": seed}) for seed in (0, 7)]
+    measured(engine, BASELINE, *seeds)
+    page = rerun(compare(BASELINE, *seeds))
+    assert page.multiselect[0].value == [recipe.recipe_id for recipe in (BASELINE, *seeds)]
+    assert "8-bit weights (seed 7)" in everything(page)
+
+
+def test_no_two_settings_have_the_same_label(engine):
+    words = {"aaaaaaaa": "8-bit weights", "bbbbbbbb": "8-bit weights", "cccccccc": "4-bit weights"}
+    assert pick._distinct(words) == {
+        "aaaaaaaa": "8-bit weights · aaaaaa", "bbbbbbbb": "8-bit weights · bbbbbb", "cccccccc": "4-bit weights",
+    }  # fmt: skip
+
+
+def test_models_on_different_images_are_not_compared(compare, engine):
+    words = everything(compare(BASELINE, Recipe(model="mlp-digits")))
+    assert "are measured on different images" in words
 
 
 def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, engine):
@@ -181,7 +232,7 @@ def test_changed_images_show_both_answers_with_probabilities(compare, engine):
 
 
 def test_changed_images_can_be_filtered_and_paged(compare, engine, monkeypatch):
-    monkeypatch.setattr(compare_images, "PER_PAGE", 4)
+    monkeypatch.setattr(images, "PER_PAGE", 4)
     measured(engine, BASELINE, *BITS)
     page = compare(BASELINE, BITS[2], part="Changed images")
     assert everything(page).count("<img") == 4
@@ -200,7 +251,7 @@ def test_layers_stand_side_by_side(compare, engine):
     measured(engine, BASELINE, *BITS)
     words = everything(rerun(compare(BASELINE, BITS[2], part="Layers")))
     assert words.count("8 × 1 × 3 × 3") == 2
-    assert "50 % not zero, 4 values an output" in words
+    assert "50 % not zero, codes of 2 bits" in words
     assert "do not have the same layers" not in words
 
 
@@ -212,18 +263,19 @@ def test_the_open_part_is_in_the_address(compare, engine):
 
 
 def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, engine, monkeypatch):
-    from pages.components import compare_curves, contest
+    from pages.components import contest
+    from pages.components.compare import curves
 
     measured(engine, BASELINE, *BITS)
     results = [engine.store.by_id[recipe.recipe_id] for recipe in (BASELINE, *BITS)]
     added = []
     monkeypatch.setattr("pages.components.pick.choose_several", added.append)
     made = lambda n: contest.Contest(contest.comparison.contenders(results[:n]), None)  # noqa: E731
-    compare_curves._add(results[2].recipe_id, made(2), results)
-    compare_curves._add(results[1].recipe_id, made(2), results)
-    compare_curves._add("no such point", made(2), results)
-    monkeypatch.setattr(compare_curves, "AT_MOST", 3)
-    compare_curves._add(results[3].recipe_id, made(3), results)
+    curves._add(results[2].recipe_id, made(2), results)
+    curves._add(results[1].recipe_id, made(2), results)
+    curves._add("no such point", made(2), results)
+    monkeypatch.setattr(curves, "AT_MOST", 3)
+    curves._add(results[3].recipe_id, made(3), results)
     assert added == [[BASELINE, BITS[0], BITS[1]], [BASELINE, BITS[0], BITS[2]]]
 
 
@@ -240,6 +292,6 @@ def test_pictures_are_as_bright_as_their_data_set_says():
     from PIL import Image
 
     pixels = np.array([[[0, 8], [16, 4]]], np.uint8)
-    uri = compare_images.data_uri(pixels.tobytes(), pixels.shape, 16)
-    picture = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-    assert np.asarray(picture).tolist() == [[0, 127], [255, 63]]
+    uri = picture.of_pixels(pixels.tobytes(), pixels.shape, 16)
+    found = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+    assert np.asarray(found).tolist() == [[0, 127], [255, 63]]

@@ -13,11 +13,13 @@ from streamlit.testing.v1 import AppTest
 from compression import deletion, history, jobs, keys, paths
 from compression.crew import Crew, Member
 from compression.errors import StorageFailed
+from compression.job import JobState
 from compression.joblog import Journal
 from compression.recipe import make_recipe
-from compression.store import JobState, Owner, Store
+from compression.store import Owner, Store
 from compression.studies.outcomes import OutcomeStudy
-from pages.components import job_board, job_dialogs, past, past_chosen, state
+from pages.components import state
+from pages.components.jobs import board, dialogs, past, past_chosen
 
 ME = Owner("me", "here", 1, 0.0)
 MODEL = "mlp-digits"
@@ -203,7 +205,7 @@ class TestWork:
         said = words(opened())
         assert "10.0.0.7 · memory 5.00 MB" in plain(said)
         assert "30 workers on the cluster in COMPRESSION_SCHEDULER; their scheduler is `tls://10.0.0.1:8786`" in said
-        assert f"{30 - job_board.MAX_CARDS} more workers are not shown" in said
+        assert f"{30 - board.MAX_CARDS} more workers are not shown" in said
 
     def test_other_servers_on_the_same_database_are_named(self, opened, engine):
         engine.store.beat(ME)
@@ -215,8 +217,8 @@ class TestWork:
         engine.submit([quantized(4)], group="explore-other")
         page = opened()
         looked = []
-        look = job_board.activity.look
-        monkeypatch.setattr(job_board.activity, "look", lambda store: looked.append(1) or look(store))
+        look = board.activity.look
+        monkeypatch.setattr(board.activity, "look", lambda store: looked.append(1) or look(store))
         checked(page.run())
         assert looked == []
         engine.submit([quantized(5)], group="explore-other")
@@ -409,7 +411,7 @@ class TestChosenResults:
 class TestConsequences:
     def test_everything_that_goes_or_stays_has_a_line(self):
         planned = deletion.Deletion(2, 3, 1, 7, 12_300, 1, 5)
-        assert job_dialogs.consequences(planned) == [
+        assert dialogs.consequences(planned) == [
             "**2 results** from the database",
             "**3 answers** that pages found out about them",
             "Tags and notes of **1 result**",
@@ -472,3 +474,17 @@ def test_this_browser_window_is_told_from_others(opened, engine):
     engine.submit([quantized(4)], group="explore-mine")
     checked(page.run())
     assert "Explore: the setting shown (this browser window)" in words(page)
+
+
+@pytest.mark.parametrize("tags", [(), ("a", "b"), ("a,b", "c"), ("[x]",), ('say "hi", you',)])
+def test_tags_survive_the_address(tags):
+    from pages.components.jobs import job_link
+
+    assert job_link._split(job_link._joined(tags)) == tags
+
+
+@pytest.mark.parametrize("text", ["[", "[1, {}]", "[" * 100_000])
+def test_bad_tags_in_an_address_break_nothing(text):
+    from pages.components.jobs import job_link
+
+    assert all(isinstance(tag, str) for tag in job_link._split(text))

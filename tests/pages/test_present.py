@@ -13,7 +13,7 @@ from compression.errors import StorageFailed
 from compression.recipe import Recipe, make_recipe
 from compression.studies.outcomes import Outcomes
 from compression.studies.verification import Verification
-from pages.components import assume, export, full_screen
+from pages.components.present import assume, export, full_screen
 
 MODEL = "lenet5-mnist5k"
 BITS = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}])
@@ -168,6 +168,13 @@ def test_full_screen_shows_the_page_alone(present, engine):
     assert in_url(page, "full") == "1"
 
 
+@pytest.mark.parametrize("parameters", [{"model": MODEL}, {"model": "no such model"}])
+def test_without_something_to_present_nothing_is_hidden(present, parameters):
+    page = present(full="1", **parameters)
+    assert full_screen._STYLE not in [html.proto.body for html in page.get("html")]
+    assert page.selectbox
+
+
 @pytest.mark.parametrize(("wanted", "full"), [("on", True), ("off", False)])
 def test_the_button_enters_and_leaves_full_screen(monkeypatch, wanted, full):
     session = {"full_screen": {"wanted": wanted}, "present_full": not full}
@@ -286,3 +293,59 @@ def test_leaving_and_coming_back_keeps_the_assumptions(present, engine):
     page.switch_page("pages/present.py")
     page = rerun(page)
     assert page.number_input(key="present_mbits").value == 2
+
+
+class TestAlternatives:
+    OTHERS = tuple(
+        make_recipe(MODEL, [{"technique": "channel_pruning", "pruning_ratio": ratio}]) for ratio in (0.3, 0.5, 0.7)
+    )
+
+    def beside(self, *recipes):
+        return "[" + ",".join(recipe_in_link(recipe) for recipe in recipes) + "]"
+
+    def test_up_to_two_stand_beside_it_and_in_the_address(self, present, engine):
+        measured(engine, BASELINE, BITS, *self.OTHERS)
+        page = present(BITS)
+        assert "The alternatives" not in everything(page)
+        page.multiselect[0].set_value([recipe.recipe_id for recipe in self.OTHERS[:2]])
+        page = rerun(page)
+        words = everything(page)
+        assert "The alternatives" in words
+        assert words.count("prune 50 % of channels") == words.count("prune 30 % of channels") == 1
+        assert json.loads(in_url(page, "beside")) == json.loads(self.beside(*self.OTHERS[:2]))
+        page.multiselect[0].set_value([])
+        page = rerun(page)
+        assert "beside" not in page.query_params
+        assert "The alternatives" not in everything(page)
+
+    def test_a_link_opens_them(self, present, engine):
+        measured(engine, BASELINE, BITS, *self.OTHERS)
+        page = present(BITS, beside=self.beside(*self.OTHERS[1:]))
+        assert page.multiselect[0].value == [recipe.recipe_id for recipe in self.OTHERS[1:]]
+        assert "prune 70 % of channels" in everything(page)
+
+    @pytest.mark.parametrize("raw", ["[", "{}", "[1]", '[{"steps":[{"technique":"magic"}]}]', "[{},{},{}]"])
+    def test_a_bad_link_says_what_is_wrong_and_shows_the_rest(self, present, engine, raw):
+        measured(engine, BASELINE, BITS)
+        words = everything(present(BITS, beside=raw))
+        assert "alternatives cannot be read" in words
+        assert "Worth it" in words
+
+    def test_what_is_not_measured_is_left_out(self, present, engine):
+        measured(engine, BASELINE, BITS)
+        page = present(BITS, beside=self.beside(self.OTHERS[0]))
+        assert page.multiselect[0].value == []
+
+    def test_report_chart_and_numbers_have_them(self, engine):
+        measured(engine, BASELINE, BITS, *self.OTHERS)
+        results = engine.store.by_id
+        others = [results[recipe.recipe_id] for recipe in self.OTHERS[:2]]
+        one = export.Export(
+            results[BITS.recipe_id], results, presentation.Assumptions(), presentation.risks(results[BITS.recipe_id]),
+            others,
+        )  # fmt: skip
+        html = export.report_html(one, "")
+        assert "The alternatives" in html
+        assert html.count("alternative 2") > 2  # in the table and on both charts
+        assert "alternative 1" in export.picture(one, "svg").decode()
+        assert export.numbers_csv(one).count('""channel_pruning""') == 2

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from fake_engine import FakeEngine, fabricate, preview
 
+from compression.job import Job, JobState
 from compression.links import View
 from compression.recipe import make_recipe
 from compression.settings import Settings, recipe_of
-from compression.store import Job, JobState
 from compression.sweeps import sweep_recipes
 from pages.components import work
 

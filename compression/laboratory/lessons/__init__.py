@@ -7,9 +7,9 @@ from typing import Any
 
 from compression.laboratory.bench import Bench
 from compression.laboratory.lessons import (
-    anatomy,
     coding,
     factors,
+    layout,
     pruning,
     rounding,
     sharing,
@@ -20,7 +20,7 @@ from compression.laboratory.lessons import (
 from compression.studies import Answer, Study, lessons
 
 ANSWERS: dict[type[Study], Callable[[Any, Bench], Answer]] = {
-    lessons.AnatomyStudy: anatomy.anatomy,
+    lessons.LayoutStudy: layout.layout,
     lessons.PruningStudy: pruning.pruning,
     lessons.RoundingStudy: rounding.rounding,
     lessons.TeacherStudy: teacher.teacher,

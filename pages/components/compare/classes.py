@@ -1,0 +1,110 @@
+"""Class by class: the worst class, what share of each is recognized, and what is taken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from compression import classes, comparison_plots, wording
+from compression.classes import Answers
+from compression.comparison import Contender
+from pages.components import chart_view
+from pages.components.contest import Contest, badge, class_names
+
+_VIEW = "compare_confusion"
+_COUNTS, _CHANGE = "Counts", "Change from A"
+PER_ROW = 2
+
+
+def show(contest: Contest) -> None:
+    """Words first, then the two charts; nothing until the answers are there."""
+    if contest.answers is None:
+        st.caption("Class by class numbers need every network's answer to every test image: see above.")
+        return
+    answers = contest.answers
+    names = class_names(contest.reference.model, answers[contest.reference.letter].n_classes)
+    _show_words(contest, answers, names)
+    st.header("What share of each class is recognized")
+    recalls = [(contender, classes.recalls(answers[contender.letter])) for contender in contest.contenders]
+    chart_view.show(
+        comparison_plots.draw_recalls(recalls, names),
+        key="compare_recalls",
+        alt="Share of each class that is recognized, with intervals",
+    )
+    _show_confusion(contest, answers, names)
+
+
+def _show_words(contest: Contest, answers: Mapping[str, Answers], names: Sequence[str]) -> None:
+    for contender in contest.contenders:
+        found = classes.recalls(answers[contender.letter])
+        worst = classes.worst(found)
+        words = f"**Worst class: {names[worst.index]}**, {comparison_plots.recall_words(worst)} recognized."
+        if contender is not contest.reference:
+            words += f" {_largest_loss(answers[contender.letter], answers['A'], names)}"
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.html(badge(contender), width="content")
+            st.markdown(words, width="stretch")
+
+
+def _largest_loss(other: Answers, reference: Answers, names: Sequence[str]) -> str:
+    """The class that lost most, and whether that is more than chance among so many classes."""
+    most = classes.class_changes(other, reference)[0]
+    if most.difference.difference >= 0:
+        return "No class lost anything against A."
+    decimals = wording.decimals_for(int((reference.labels == most.index).sum()))
+    lost = wording.points(most.difference.difference, decimals)
+    low, high = (wording.points(side, decimals) for side in (most.difference.low, most.difference.high))
+    certain = (
+        "a measurable loss" if most.p_value < 0.05 else "which may be chance, as there are many classes to look at"
+    )
+    return f"Against A *{names[most.index]}* lost most: {lost} points ({low} to {high}), {certain}."
+
+
+def _show_confusion(contest: Contest, answers: Mapping[str, Answers], names: Sequence[str]) -> None:
+    head, choice = st.columns([3, 2], vertical_alignment="bottom")
+    with head:
+        st.header("What is taken for what")
+    with choice, st.container(horizontal=True, horizontal_alignment="right"):
+        view = st.segmented_control(
+            "Confusion matrices show",
+            (_COUNTS, _CHANGE),
+            default=_COUNTS,
+            required=True,
+            key=_VIEW,
+            label_visibility="collapsed",
+        )
+    st.caption(
+        "A row is a true class, a column the network's answer; the frame holds right answers. The more orange, the "
+        "larger the share of the class that is mistaken."
+        if view == _COUNTS
+        else "Against A: orange is worse (right answers lost, mistakes added), blue is better."
+    )
+    shown = contest.contenders if view == _COUNTS else contest.others
+    for start in range(0, len(shown), PER_ROW):
+        for column, contender in zip(st.columns(PER_ROW, gap="medium"), shown[start : start + PER_ROW], strict=False):
+            with column:
+                _show_matrix(contest, answers, names, contender, changes=view == _CHANGE)
+
+
+def _show_matrix(
+    contest: Contest, answers: Mapping[str, Answers], names: Sequence[str], contender: Contender, *, changes: bool
+) -> None:
+    matrices = {letter: classes.confusion(found) for letter, found in answers.items()}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+        st.html(badge(contender), width="content")
+        st.caption(contest.name(contender), width="stretch")
+    if changes:
+        top = max(float(abs(comparison_plots.harm(matrix, matrices["A"])).max()) for matrix in matrices.values())
+        figure = comparison_plots.draw_harm(
+            matrices[contender.letter], matrices["A"], names, top, f"A{contender.letter}"
+        )
+    else:
+        top = max(float(comparison_plots.mistakes(matrix).max()) for matrix in matrices.values())
+        figure = comparison_plots.draw_confusion(matrices[contender.letter], names, top)
+    kind = "change" if changes else "counts"
+    chart_view.show(
+        figure,
+        key=f"compare_confusion_{kind}_{contender.letter}",
+        alt=f"Confusion matrix of {contender.letter}, {kind}",
+    )

@@ -1,0 +1,177 @@
+"""Images that two results call differently, with the probabilities of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from compression import classes, wording
+from compression.classes import KINDS, ORDERS, Change
+from compression.comparison import Contender
+from compression.recipe import Recipe
+from compression.studies.outcomes import MAX_PICTURES, Pictures, PictureStudy
+from pages.components import inquiry, picture
+from pages.components.contest import Contest, badge, class_names
+
+PER_PAGE = 24
+_WINDOW = MAX_PICTURES // PER_PAGE
+"""Pages whose pictures are fetched at once, so that turning a page shows them at once."""
+_ANY = -1
+_KEYS = ("compare_other", "compare_kinds", "compare_class", "compare_order")
+_PAGE = "compare_page"
+BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
+"""One pixel, until the picture is there."""
+_SIGNS = {"broken": ("✗", "var(--bad)"), "fixed": ("✓", "var(--good)"), "other": ("≠", "var(--other)")}
+
+
+def show(contest: Contest) -> None:
+    """Controls, how many there are, and a page of pictures."""
+    if contest.answers is None:
+        st.caption("Which images changed shows as soon as every network's answers are known: see above.")
+        return
+    names = class_names(contest.reference.model, contest.answers["A"].n_classes)
+    top = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
+    with top[0]:
+        other = _choose_other(contest)
+    found = classes.changes(contest.answers[other.letter], contest.answers["A"])
+    with top[1]:
+        kinds = st.multiselect(
+            "Kind of change", list(KINDS), format_func=lambda kind: _kind_words(kind, found), key=_KEYS[1],
+            placeholder="All changes", on_change=_to_first_page,
+        )  # fmt: skip
+    with top[2]:
+        label = st.selectbox(
+            "True class", (_ANY, *range(len(names))), key=_KEYS[2], on_change=_to_first_page,
+            format_func=lambda index: "Any" if index == _ANY else f"{names[index]} ({_count(found, index):,})",
+        )  # fmt: skip
+    with top[3]:
+        order = st.selectbox(
+            "Order", list(ORDERS), format_func=ORDERS.__getitem__, key=_KEYS[3], on_change=_to_first_page,
+            help="A change of mind is large when A was sure of its answer and the other gives it little probability.",
+        )  # fmt: skip
+    kept = classes.chosen(found, kinds, None if label == _ANY else label, order)
+    _say(contest, other, found)
+    if not kept:
+        st.info("No image is like that." if found else "Both answer every test image alike.", icon=":material/check:")
+        return
+    _show_page(contest, other, kept, names)
+
+
+def _choose_other(contest: Contest) -> Contender:
+    letters = [contender.letter for contender in contest.others]
+    if st.session_state.get(_KEYS[0]) not in letters:
+        st.session_state[_KEYS[0]] = max(letters, key=lambda letter: _differing(contest, letter))
+    letter = st.segmented_control(
+        "A against",
+        letters,
+        default=st.session_state[_KEYS[0]],
+        required=True,
+        key=_KEYS[0],
+        on_change=_to_first_page,
+        disabled=len(letters) == 1,
+    )
+    return next((contender for contender in contest.others if contender.letter == letter), contest.others[-1])
+
+
+def _differing(contest: Contest, letter: str) -> int:
+    answers = contest.answers or {}
+    return int((answers[letter].predictions != answers["A"].predictions).sum())
+
+
+def _kind_words(kind: classes.Kind, found: Sequence[Change]) -> str:
+    count = sum(change.kind == kind for change in found)
+    return f"{_SIGNS[kind][0]} {KINDS[kind]} ({count:,})"
+
+
+def _count(found: Sequence[Change], label: int) -> int:
+    return sum(change.label == label for change in found)
+
+
+def _to_first_page() -> None:
+    st.session_state[_PAGE] = 1
+
+
+def _say(contest: Contest, other: Contender, found: Sequence[Change]) -> None:
+    """How many changed, in which way."""
+    n = contest.reference.result.n_test
+    broken, fixed = (sum(change.kind == kind for change in found) for kind in ("broken", "fixed"))
+    st.markdown(
+        f"Of {n:,} test images **{len(found):,}** get another answer from {other.letter} than from A: "
+        f"**{broken:,}** right answers became wrong, **{fixed:,}** wrong ones became right."
+    )
+
+
+def _show_page(contest: Contest, other: Contender, kept: Sequence[Change], names: Sequence[str]) -> None:
+    pages = -(-len(kept) // PER_PAGE)
+    page = min(int(st.session_state.get(_PAGE, 1)), pages)
+    st.session_state[_PAGE] = page
+    start = (page - 1) // _WINDOW * _WINDOW * PER_PAGE
+    window = kept[start : start + _WINDOW * PER_PAGE]
+    baseline = Recipe.model_validate(contest.reference.result.recipe).baseline()
+    study = PictureStudy(recipe=baseline, indices=tuple(sorted(change.index for change in window)))
+    pictures = inquiry.ask(study, Pictures, key="pictures")
+    place = {index: at for at, index in enumerate(study.indices)}
+    cards = []
+    for change in kept[(page - 1) * PER_PAGE : page * PER_PAGE]:
+        source = ""
+        if pictures is not None:
+            image = pictures.images[place[change.index]]
+            source = picture.of_pixels(image.tobytes(), image.shape, pictures.white)
+        cards.append(_card(change, source, names, (contest.reference, other)))
+    grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(10.5rem,1fr));gap:.8rem"
+    st.html(f'<div style="{grid}">{"".join(cards)}</div>')
+    if pages > 1:
+        _turn(page, pages, len(kept))
+
+
+def _turn(page: int, pages: int, total: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center", gap="small"):
+        st.button("Previous", icon=":material/chevron_left:", disabled=page == 1, on_click=_go, args=(page - 1,))
+        last = min(page * PER_PAGE, total)
+        st.markdown(f"{(page - 1) * PER_PAGE + 1:,} to {last:,} of {total:,}", width="content")
+        st.button(
+            "Next", icon=":material/chevron_right:", icon_position="right", disabled=page == pages, on_click=_go,
+            args=(page + 1,),
+        )  # fmt: skip
+
+
+def _go(page: int) -> None:
+    st.session_state[_PAGE] = page
+
+
+def _card(change: Change, source: str, names: Sequence[str], pair: tuple[Contender, Contender]) -> str:
+    """A picture with its true class and what both say; further probabilities on hovering."""
+    reference, other = pair
+    sign, colour = _SIGNS[change.kind]
+    image = (
+        f'<img src="{source or BLANK}" alt="Test image {change.index}: {escape(names[change.label])}" '
+        'style="width:100%;aspect-ratio:1;image-rendering:pixelated;border-radius:4px;background:#0002">'
+    )
+    more = (
+        f"Test image {change.index}. A gives {names[change.after]} {_percent(change.before_new)}, "
+        f"{other.letter} gives {names[change.before]} {_percent(change.after_old)}."
+    )
+    return (
+        f'<div title="{escape(more)}" style="border:1px solid #8884;border-radius:8px;padding:.6rem;font-size:.85rem">'
+        f'{image}<div style="display:flex;justify-content:space-between;gap:.4rem;margin:.35rem 0 .2rem">'
+        f"<span>truth: <b>{escape(names[change.label])}</b></span>"
+        f'<span style="color:{colour};font-weight:700" title="{KINDS[change.kind]}">{sign}</span></div>'
+        f"{_line(reference, names[change.before], change.p_before)}{_line(other, names[change.after], change.p_after)}"
+        "</div>"
+    )
+
+
+def _line(contender: Contender, name: str, probability: float) -> str:
+    return (
+        f'<div style="display:flex;gap:.4rem;align-items:center;padding:.1rem 0">{badge(contender, 1.1)}'
+        f'<span style="flex:1">{escape(name)}</span><span>{_percent(probability)}</span></div>'
+    )
+
+
+def _percent(probability: float) -> str:
+    """Half precision knows no more than three digits, and 100 % is never quite true."""
+    if probability > 0.9995:
+        return "> 99.9 %"
+    return f"{wording.percent(probability, 1)} %"

@@ -1,0 +1,72 @@
+"""Layer by layer, side by side: what each has in the stored file, and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from compression import layer_comparison
+from compression.comparison import Contender
+from compression.layer_comparison import MEASURES, Line
+from compression.recipe import Recipe
+from compression.studies.anatomy import Anatomy, AnatomyStudy, LayerRow
+from pages.components import chart_view, inquiry
+from pages.components.contest import Contest, badge
+
+_MEASURE = "compare_layer_measure"
+_TABLE = "width:100%;border-collapse:collapse;font-size:.88rem;line-height:1.35"
+_CELL = "vertical-align:top;text-align:left;padding:.4rem .9rem .4rem 0;border-top:1px solid #8884"
+_SOFT = "opacity:.7;font-size:.8rem"
+
+
+def show(contest: Contest) -> None:
+    """A chart of one measure, and the table of all."""
+    recipes = [Recipe.model_validate(contender.result.recipe) for contender in contest.contenders]
+    found = inquiry.ask_all([AnatomyStudy(recipe=recipe) for recipe in recipes], Anatomy, key="layers")
+    if found is None:
+        return
+    networks = [answer.subject.layers for answer in found]
+    lines = layer_comparison.lines_of(networks)
+    if not layer_comparison.are_alike(networks):
+        st.info("These networks do not have the same layers: only those of the same name stand beside each other.")
+    name = st.segmented_control(
+        "Show", list(MEASURES), default=next(iter(MEASURES)), required=True,
+        format_func=lambda name: MEASURES[name].title, key=_MEASURE,
+    )  # fmt: skip
+    measure = MEASURES[name]
+    chart_view.show(
+        layer_comparison.draw(contest.contenders, lines, measure),
+        key="compare_layers",
+        alt=f"{measure.title} of each layer, side by side",
+    )
+    st.html(_table(contest.contenders, lines))
+    st.caption(
+        "Weights' shapes are outputs × inputs, and for convolutions × height × width of a filter. Times are measured "
+        "one network after the other, for one image; a few microseconds more or less are noise. **Inspect** shows "
+        "one network's layers in detail."
+    )
+
+
+def _table(found: Sequence[Contender], lines: Sequence[Line]) -> str:
+    heads = "".join(f'<th style="{_CELL};border:0">{badge(contender)}</th>' for contender in found)
+    body = "".join(
+        f'<tr><th scope="row" style="{_CELL};font-weight:600">{escape(line.title)}</th>'
+        f"{''.join(_cell(row) for row in line.cells)}</tr>"
+        for line in lines
+    )
+    width = 8 + 11 * len(found)
+    return (
+        f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="All layers">'
+        f'<table style="{_TABLE};min-width:{width}rem"><tr><td></td>{heads}</tr>{body}</table></div>'
+    )
+
+
+def _cell(row: LayerRow | None) -> str:
+    if row is None:
+        return f'<td style="{_CELL}">–</td>'
+    return (
+        f'<td style="{_CELL}"><span style="white-space:nowrap">{layer_comparison.shape_words(row)}</span>'
+        f'<div style="{_SOFT}">{layer_comparison.weight_words(row)}<br>{layer_comparison.cost_words(row)}</div></td>'
+    )

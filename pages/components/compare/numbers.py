@@ -1,0 +1,103 @@
+"""Results side by side: what it means to take one instead of another, and all numbers with their differences."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from compression import comparison
+from compression.comparison import Cell, Row, Tone
+from pages.components.contest import Contest, badge
+
+_SIGNS: dict[Tone, tuple[str, str]] = {
+    "better": ("▲", "var(--good)"),
+    "worse": ("▼", "var(--bad)"),
+    "same": ("", "inherit"),
+}
+_TABLE = "width:100%;border-collapse:collapse;font-size:.9rem;line-height:1.35;table-layout:fixed"
+_HEAD = "text-align:left;vertical-align:top;padding:.4rem .9rem .5rem 0;font-weight:600"
+_TITLES, _COLUMN = 8.5, 10.5
+"""Widths in rem: of the measures' names, and of a result's column at least; narrow screens scroll sideways."""
+_CELL = "vertical-align:top;padding:.45rem .9rem .45rem 0;border-top:1px solid #8884"
+_SMALL = "opacity:.7;font-size:.8rem"
+
+
+def show_sentences(contest: Contest) -> None:
+    """One sentence for each of the others, for everyone."""
+    lines = "".join(
+        f'<div style="display:flex;gap:.6rem;align-items:flex-start;padding:.2rem 0">{badge(other)}<span>'
+        f"{escape(comparison.sentence(other, contest.reference, contest.pair(other)))}</span></div>"
+        for other in contest.others
+    )
+    st.html(f'<div style="font-size:1.02rem;line-height:1.45">{lines}</div>')
+
+
+def show(contest: Contest) -> None:
+    """The table, and how to read it."""
+    rows = comparison.table(contest.contenders, {other.letter: contest.pair(other) for other in contest.others})
+    st.html(_table(contest, rows))
+    st.caption(
+        f"▲ better and ▼ worse than {contest.reference.letter}. Sizes and counts are exact. Accuracy and time are "
+        "called different only where the measurement shows it (95 %). A difference in time is *indirect* when the two "
+        "were never timed in turns with each other, but each with the baseline: trust it less."
+    )
+    if contest.has_models:
+        st.caption("Different models have different baselines, so their times are not compared beyond the clock's.")
+    with st.expander("What the rows mean", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{row.title}**: {row.meaning}" for row in rows))
+    st.download_button(
+        "These numbers (.csv)",
+        lambda: csv_of(contest, rows),
+        "comparison.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def csv_of(contest: Contest, rows: Sequence[Row]) -> str:
+    """The table as people see it, three columns a result, with the recipes on top."""
+    sink = io.StringIO()
+    writer = csv.writer(sink)
+    letters = [contender.letter for contender in contest.contenders]
+    writer.writerow(["", *(f"{letter}{kind}" for letter in letters for kind in ("", " detail", " difference"))])
+    writer.writerow(["Setting", *(part for c in contest.contenders for part in (contest.name(c), "", ""))])
+    for row in rows:
+        writer.writerow([row.title, *(part for cell in row.cells for part in (cell.value, cell.detail, cell.change))])
+    return sink.getvalue()
+
+
+def _table(contest: Contest, rows: Sequence[Row]) -> str:
+    heads = "".join(
+        f'<th scope="col" style="{_HEAD}"><div style="display:flex;gap:.5rem;align-items:flex-start">'
+        f"{badge(contender)}<span>{escape(contest.name(contender))}</span></div></th>"
+        for contender in contest.contenders
+    )
+    body = "".join(_row(row) for row in rows)
+    return (
+        f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="Numbers of all results">'
+        f'<table style="{_TABLE};min-width:{_TITLES + _COLUMN * len(contest.contenders)}rem">'
+        f'<tr><td style="width:{_TITLES}rem"></td>{heads}</tr>{body}</table></div>'
+    )
+
+
+def _row(row: Row) -> str:
+    cells = "".join(f'<td style="{_CELL}">{_cell(cell)}</td>' for cell in row.cells)
+    return (
+        f'<tr><th scope="row" style="{_CELL};text-align:left;font-weight:600" title="{escape(row.meaning)}">'
+        f"{escape(row.title)}</th>{cells}</tr>"
+    )
+
+
+def _cell(cell: Cell) -> str:
+    sign, colour = _SIGNS[cell.tone]
+    detail = f' <span style="{_SMALL};white-space:nowrap">{escape(cell.detail)}</span>' if cell.detail else ""
+    change = ""
+    if cell.change:
+        mark = f'<span style="color:{colour}">{sign}</span> ' if sign else ""
+        change = f'<div style="{_SMALL};opacity:.85">{mark}{escape(cell.change)}</div>'
+    return f'<span style="font-weight:600;white-space:nowrap">{escape(cell.value)}</span>{detail}{change}'

@@ -1,0 +1,309 @@
+"""Every setting beyond the three sliders and the budget, in groups that stay closed until they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import streamlit as st
+
+from compression.links import View
+from compression.recipe import (
+    PATTERN_SPARSITY,
+    ChannelPruning,
+    DepthwiseSeparable,
+    Distillation,
+    EntropyCoding,
+    FineTuning,
+    LayerTying,
+    LowRank,
+    MagnitudePruning,
+    Quantization,
+    SecondOrderPruning,
+    WeightSharing,
+    help_text,
+    limits,
+)
+from compression.settings import (
+    ACTIVATION_BITS,
+    FLOAT_BITS,
+    INTEGER_BITS,
+    MIN_DEPTH,
+    MIN_RANK,
+    MIN_SLIMMABLE,
+    RANK_STEP,
+    SHARE_STEP,
+    STUDENT_STEP,
+    Settings,
+    has_slimmable,
+    neutral_settings,
+    teachers_for,
+)
+from pages.components import state
+from pages.components.explore import parts, words
+from pages.components.explore.widgets import (
+    amount,
+    choice,
+    common,
+    either,
+    multiple,
+    one_of,
+    percentage,
+    toggle,
+    value_of,
+)
+from sample_models.catalogue import MODELS
+
+KEY = "advanced"
+"""The session-state key that says whether any of this is open."""
+
+BASIC = ("pruning_percent", "weight_bits", "student_percent", "budget")
+"""Settings that stand above the advanced ones, always in sight."""
+
+MAX_TEACHERS = 4
+_NEEDS_BUDGET = "Needs a training budget."
+
+
+def show(view: View) -> None:
+    """Draw the groups that are open. A closed one sends nothing to the browser, and its settings stay in the view."""
+    with st.expander("Advanced", icon=":material/settings:", key=KEY, on_change="rerun") as advanced:
+        if not advanced.open:
+            return
+        for title, (icon, group) in GROUPS.items():
+            with st.expander(title, icon=icon, key=key_of(title), on_change="rerun") as opened:
+                if opened.open:
+                    group(view)
+        _reset(view)
+
+
+def key_of(title: str) -> str:
+    """The session-state key that says whether a group is open."""
+    return f"{KEY}_{title.split(maxsplit=1)[0].lower()}"
+
+
+def _reset(view: View) -> None:
+    changed = changed_settings(view.model, view.settings)
+    count = f"{len(changed)} advanced setting{'' if len(changed) == 1 else 's'} changed"
+    st.button(
+        "Back to defaults",
+        icon=":material/restart_alt:",
+        disabled=not changed,
+        help=f"{count}. The three sliders and the budget stay.",
+        on_click=lambda: _back_to_defaults(view),
+        key="reset_advanced",
+    )
+
+
+def _back_to_defaults(view: View) -> None:
+    state.show(replace(view, settings=_only_basic(view), custom=None))
+    parts.redraw()
+
+
+def changed_settings(model: str, settings: Settings) -> tuple[str, ...]:
+    """Names of the advanced settings that differ from where they start for the model."""
+    neutral = neutral_settings(model)
+    names = (field.name for field in fields(settings) if field.name not in BASIC)
+    return tuple(name for name in names if getattr(settings, name) != getattr(neutral, name))
+
+
+def _only_basic(view: View) -> Settings:
+    basic = {name: getattr(view.settings, name) for name in BASIC}
+    return replace(neutral_settings(view.model), **basic)
+
+
+def _has_budget() -> bool:
+    return bool(value_of("budget") != "none")
+
+
+def _pruning(_: View) -> None:
+    either(
+        "What to remove", "remove", words.REMOVE,
+        "Whole channels make the network really smaller; single weights only become zeros.",
+    )  # fmt: skip
+    if value_of("remove") == "channels":
+        _channel_pruning()
+    else:
+        _weight_pruning()
+
+
+def _channel_pruning() -> None:
+    choice("Which channels go first", "importance", words.IMPORTANCE, ChannelPruning)
+    choice("How much of each layer", "ratios", words.RATIOS, ChannelPruning)
+    choice("What the ratio counts", "target", words.TARGET, ChannelPruning)
+    multiple("Round channels to multiples of", "round_to", ChannelPruning)
+    toggle("Recalibrate after pruning", "recalibrate", ChannelPruning)
+
+
+def _weight_pruning() -> None:
+    one_of(
+        "Which weights go first", "criterion", words.CRITERION,
+        "The smallest, or those whose loss the others can best make up for.",
+    )  # fmt: skip
+    choice("Where zeros may be", "pattern", words.PATTERN, MagnitudePruning)
+    if value_of("pattern") in PATTERN_SPARSITY:
+        share = 100 * PATTERN_SPARSITY[value_of("pattern")]
+        st.caption(f"This pattern fixes the zeros at {share:.0f} %: any pruning ratio above 0 switches it on.")
+    second_order = value_of("criterion") == "second_order"
+    step = SecondOrderPruning if second_order else MagnitudePruning
+    choice("Compare weights across", "scope", words.SCOPE, step)
+    if not second_order:
+        _gradual()
+        toggle("Recalibrate after pruning", "recalibrate", MagnitudePruning)
+
+
+def _gradual() -> None:
+    help_words = "Zeros come little by little while training, instead of all at once before it."
+    st.toggle("Prune while training", **common("gradual", f"{help_words} {_NEEDS_BUDGET}", disabled=not _has_budget()))
+    off = not (value_of("gradual") and _has_budget())
+    choice("Zeros may come back for", "regrowth", words.REGROWTH, MagnitudePruning, disabled=off)
+
+
+def _codes(_: View) -> None:
+    bits = value_of("weight_bits")
+    either(
+        "Weights take values from", "codes", words.CODES,
+        "A grid has even steps and runs on integers; a codebook holds the values that fit the weights best, "
+        "but the runtime turns them back into floats.",
+    )  # fmt: skip
+    off = bits > INTEGER_BITS
+    if value_of("codes") == "codebook":
+        _codebook(bits, off)
+    else:
+        _grid(off)
+    choice("Kind of 16-bit number", "float_format", words.FLOATS, Quantization, disabled=bits != 16)
+
+
+def _codebook(bits: int, off: bool) -> None:
+    if not off:
+        st.caption(f"A bit width of {bits} means {2**bits} shared values.")
+    choice("Values are placed", "weighting", words.WEIGHTING, WeightSharing, disabled=off)
+    choice("Codebooks", "codebook_scope", words.BOOKS, WeightSharing, disabled=off)
+
+
+def _grid(off: bool) -> None:
+    choice("Rounding", "method", words.METHOD, Quantization, disabled=off)
+    _activation_bits(off)
+    floats = off or value_of("activation_bits") == FLOAT_BITS
+    untrained = off or not _has_budget()
+    choice("Ranges of activations", "activations", words.ACTIVATIONS, Quantization, disabled=floats)
+    choice("Scales", "granularity", words.GRANULARITY, Quantization, disabled=off)
+    toggle("Symmetric grid", "symmetric", Quantization, disabled=off)
+    toggle("Balance neighbouring layers first", "equalize", Quantization, disabled=off)
+    toggle("Bits by sensitivity of layers", "mixed_precision", Quantization, disabled=off)
+    toggle("Train scales too", "learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained)
+
+
+def _activation_bits(off: bool) -> None:
+    st.select_slider(
+        "Activation bits",
+        ACTIVATION_BITS,
+        format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
+        **common("activation_bits", help_text(Quantization, "activation_bits"), disabled=off),
+    )
+
+
+def _student(view: View) -> None:
+    choice("Family", "student", _families(view), Distillation)
+    match value_of("student"):
+        case "slimmable":
+            st.caption(
+                f"One network holds trained students of every width from {MIN_SLIMMABLE} %: no training is needed."
+            )
+        case "same":
+            _lessons(view, off=value_of("student_percent") == 100)
+        case _:
+            st.caption("Another family is another network: it is trained at every size, also at 100 %.")
+            _other_family()
+            _lessons(view, off=False)
+
+
+def _families(view: View) -> dict[str, str]:
+    """The slimmable one only where it comes with the model, or where a link asks for it."""
+    offered = has_slimmable(view.model) or view.settings.student == "slimmable"
+    return {name: title for name, title in words.STUDENT.items() if name != "slimmable" or offered}
+
+
+def _other_family() -> None:
+    low, high = limits(Distillation, "resolution")
+    percentage("Depth", "depth_percent", (MIN_DEPTH, 100), STUDENT_STEP, help_text(Distillation, "depth_mult"))
+    st.number_input(
+        "Resolution", int(low), int(high), value=None, step=1, placeholder="that of the images",
+        **common("resolution", help_text(Distillation, "resolution"), default=""),
+    )  # fmt: skip
+
+
+def _lessons(view: View, *, off: bool) -> None:
+    _teachers(view, off)
+    choice("Loss", "loss", words.LOSS, Distillation, disabled=off)
+    choice("Also match", "match", words.MATCH, Distillation, disabled=off)
+    weight, unmatched = limits(Distillation, "match_weight"), value_of("match") == "none"
+    st.number_input(
+        "Weight of that match", *weight, step=0.5,
+        **common("match_weight", help_text(Distillation, "match_weight"), disabled=off or unmatched),
+    )  # fmt: skip
+    amount("Temperature", "temperature", Distillation, step=0.5, disabled=off)
+    amount("Alpha", "alpha", Distillation, step=0.05, disabled=off)
+
+
+def _teachers(view: View, off: bool) -> None:
+    offered = dict.fromkeys((*teachers_for(view.model), *view.settings.teachers))
+    st.multiselect(
+        "Teachers",
+        tuple(offered),
+        format_func=lambda name: MODELS[name].title if name in MODELS else name,
+        placeholder="the model itself",
+        max_selections=MAX_TEACHERS,
+        **common("teachers", help_text(Distillation, "teachers"), default="default", disabled=off),
+    )
+
+
+def _structure(_: View) -> None:
+    percentage(
+        "Rank kept", "rank_percent", (MIN_RANK, 100), RANK_STEP, help_text(LowRank, "rank_ratio") + " 100 % is off."
+    )
+    off = value_of("rank_percent") == 100
+    choice("Convolutions become", "convolutions", words.CONVOLUTIONS, LowRank, disabled=off)
+    choice("Ranks", "ranks", words.RANKS, LowRank, disabled=off)
+    multiple("Round ranks to multiples of", "rank_multiple", LowRank, disabled=off)
+    percentage(
+        "Depthwise-separable share", "separable_percent", (0, 100), SHARE_STEP,
+        help_text(DepthwiseSeparable, "share") + " 0 is off; without a training budget little is left.",
+    )  # fmt: skip
+    st.slider(
+        "Blocks that share weights", 1, int(limits(LayerTying, "blocks")[1]),
+        **common("tied_blocks", help_text(LayerTying, "blocks") + " 1 is off."),
+    )  # fmt: skip
+
+
+def _training(view: View) -> None:
+    budget, trains = _has_budget(), view.settings.trains or _has_budget()
+    epochs_help = "Passes over the training images instead of the budget's."
+    st.number_input(
+        "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
+        **common("epochs", epochs_help, default="", disabled=not trains),
+    )  # fmt: skip
+    amount("Help from the original", "recover_alpha", FineTuning, step=0.05, note=_NEEDS_BUDGET, disabled=not budget)
+    helped = budget and value_of("recover_alpha") > 0
+    amount("Temperature of that help", "recover_temperature", FineTuning, step=0.5, disabled=not helped)
+    amount(
+        "Push towards cheap weights", "entropy_penalty", FineTuning,
+        step=0.05, note=_NEEDS_BUDGET, disabled=not budget,
+    )  # fmt: skip
+    st.number_input("Seed", 0, 2**31 - 1, step=1, **common("seed", "Everything random starts from this number."))
+
+
+def _file(_: View) -> None:
+    coarse = value_of("weight_bits") <= INTEGER_BITS
+    choice("How weights are written", "coding", words.CODING, EntropyCoding)
+    amount("Round to cheaper codes", "rate_weight", EntropyCoding, step=0.05, disabled=not coarse)
+
+
+GROUPS: dict[str, tuple[str, Callable[[View], None]]] = {
+    "Pruning": (":material/content_cut:", _pruning),
+    "Bits and codes": (":material/memory:", _codes),
+    "Student": (":material/school:", _student),
+    "Structure": (":material/account_tree:", _structure),
+    "Training": (":material/model_training:", _training),
+    "File": (":material/folder_zip:", _file),
+}
+"""The groups by their titles, each with its icon and what draws it."""

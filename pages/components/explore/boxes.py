@@ -1,0 +1,95 @@
+"""What a setting may cost: three boxes, and the best measured setting within them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import wording
+from compression.limits import Choice, Limits, choose
+from compression.links import View, view_of
+from compression.plots import setting_in_words
+from compression.recipe import Recipe
+from compression.result import Result
+from pages.components import state
+from pages.components.explore import parts
+from pages.components.work import Snapshot
+
+KEY = "limits"
+_LIMIT = state.SETTING + "limit_"
+_BOXES = {
+    "stored_kb": ("Stored file, at most (KB)", 10.0, "What you may ship or flash. 1 KB is 1,000 bytes."),
+    "latency_ms": ("Latency, at most (ms)", 0.05, "For one image, as on the chart: relative to the baseline's."),
+    "drop_points": (
+        "Accuracy lost, at most (points)",
+        0.5,
+        "Percentage points below the baseline, as measured. The interval of a point says how sure that is.",
+    ),
+}
+
+
+def show(seen: Snapshot | None, view: View) -> None:
+    """The boxes; what they forbid is shaded on the charts."""
+    with st.expander("Limits", icon=":material/select_all:", key=KEY, on_change="rerun") as opened:
+        if not opened.open:
+            return
+        for field, (label, step, help_words) in _BOXES.items():
+            state.place(_LIMIT + field, getattr(view.limits, field))
+            st.number_input(
+                label,
+                min_value=0.0,
+                value=None,
+                step=step,
+                placeholder="no limit",
+                format="%g",
+                key=_LIMIT + field,
+                help=help_words,
+                on_change=_changed,
+            )
+        if seen is not None and seen.baseline is not None and view.limits.are_set:
+            _best(choose(seen.results.values(), view.limits, seen.baseline.latency_p50_ms), view)
+
+
+def _changed() -> None:
+    state.choose_limits(Limits(**{field: st.session_state[_LIMIT + field] for field in _BOXES}))
+    parts.redraw()
+
+
+def _best(choice: Choice, view: View) -> None:
+    """What is best, and a button that shows it."""
+    best = choice.best
+    if best is None:
+        st.warning(
+            f"None of {choice.total:,} measured settings keeps to these limits. Loosen one, or let more be measured.",
+            icon=":material/block:",
+        )
+        return
+    st.markdown(
+        f"**{choice.allowed:,} of {choice.total:,}** measured settings keep to them. "
+        f"Best, {choice.best_by}: **{setting_in_words(best)}**: {_numbers(best)}."
+    )
+    is_shown = best.recipe_id == view.recipe.recipe_id
+    st.button(
+        "This is the setting shown" if is_shown else "Show it",
+        icon=":material/my_location:",
+        disabled=is_shown,
+        key="show_best",
+        on_click=_show,
+        args=(best,),
+    )
+
+
+def _numbers(best: Result) -> str:
+    decimals = wording.decimals_for(best.n_test)
+    lost = wording.points(best.accuracy_difference, decimals)
+    low, high = (
+        wording.points(bound, decimals) for bound in (best.accuracy_difference_low, best.accuracy_difference_high)
+    )
+    return (
+        f"{wording.size(best.stored_bytes)}, accuracy {wording.percent(best.accuracy, decimals)} % "
+        f"({lost} points, {low} to {high}), {best.latency_ratio:.2f} of the baseline's latency"
+    )
+
+
+def _show(best: Result) -> None:
+    state.show(view_of(Recipe.model_validate(best.recipe), state.current()))
+    parts.redraw()

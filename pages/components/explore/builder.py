@@ -1,0 +1,115 @@
+"""The pipeline builder: steps to add, remove, move and change, each with all its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from compression import pipeline, wording
+from compression.errors import InvalidRecipe
+from compression.links import View, view_of
+from compression.pipeline import Kind
+from compression.recipe import MAX_STEPS, Recipe, Step
+from compression.schooling import training_seconds
+from pages.components import state
+from pages.components.explore import parts, step_settings
+
+_REFUSED = "builder_refused"
+
+
+def show(view: View) -> None:
+    """The steps of the view's recipe, in order."""
+    recipe = view.recipe
+    if reason := st.session_state.pop(_REFUSED, None):
+        st.error(reason, icon=":material/block:")
+    if not recipe.steps:
+        st.caption("No steps yet: the model as it is. Add the first one below.")
+    for at, step in enumerate(recipe.steps):
+        _card(recipe, at, step)
+    _add(recipe)
+    seconds = training_seconds(recipe)
+    st.caption(f"Trains for about {wording.duration(seconds)}." if seconds else "No step trains: measured in seconds.")
+
+
+def _card(recipe: Recipe, at: int, step: Step) -> None:
+    kind = pipeline.kind_of(step)
+    with st.container(border=True, key=f"step_{at}", gap="small"):
+        title, buttons = st.columns([3, 1.3], vertical_alignment="center", gap=None, wrap=False)
+        with title:
+            st.markdown(f"**{at + 1}. {kind.title}**", help=kind.about)
+        with buttons, st.container(horizontal=True, horizontal_alignment="right", gap=None):
+            _buttons(recipe, at, kind)
+        fields = step_settings.fields_of(step)
+        _setting(at, step, kind.main)
+        others = [field for field in fields if field != kind.main]
+        if others:
+            with st.expander("More", key=f"step_more_{at}_{step.technique}", on_change="rerun") as more:
+                if more.open:
+                    for field in others:
+                        _setting(at, step, field)
+
+
+def _buttons(recipe: Recipe, at: int, kind: Kind) -> None:
+    changes: dict[str, tuple[str, str, Callable[[], Recipe]]] = {
+        "up": ("arrow_upward", "earlier", lambda: pipeline.moved(recipe, at, -1)),
+        "down": ("arrow_downward", "later", lambda: pipeline.moved(recipe, at, 1)),
+        "remove": ("delete", "", lambda: pipeline.removed(recipe, at)),
+    }
+    for name, (icon, where, change) in changes.items():
+        at_the_end = (name == "up" and at == 0) or (name == "down" and at == len(recipe.steps) - 1)
+        reason = "" if at_the_end else pipeline.refusal(change)
+        words = f"Take {kind.title!r} {where}" if where else f"Remove {kind.title!r}"
+        st.button(
+            f":material/{icon}:",
+            key=f"step_{name}_{at}",
+            type="tertiary",
+            disabled=at_the_end or bool(reason),
+            help=f"Not possible: {reason}" if reason else words.replace("'", ""),
+            on_click=_try,
+            args=(change,),
+        )
+
+
+def _setting(at: int, step: Step, field: str) -> None:
+    key = f"{state.SETTING}step_{at}_{step.technique}_{field}"
+    state.place(key, step_settings.to_control(step, field))
+    step_settings.draw(step, field, key=key, on_change=_changed, args=(at, step.technique, field, key))
+
+
+def _changed(at: int, technique: str, field: str, key: str) -> None:
+    recipe = state.current().recipe
+    if at < len(recipe.steps) and recipe.steps[at].technique == technique:
+        step = recipe.steps[at]
+        value = step_settings.from_control(step, field, st.session_state[key])
+        _try(lambda: pipeline.changed(recipe, at, **{field: value, **step_settings.follow(step, field, value)}))
+
+
+def _add(recipe: Recipe) -> None:
+    if len(recipe.steps) >= MAX_STEPS:
+        st.caption(f"A recipe has at most {MAX_STEPS} steps.")
+        return
+    with st.popover("Add a step", icon=":material/add:", width="stretch", key="builder_add"):
+        for kind in pipeline.offered(recipe.model):
+            about = pipeline.KINDS[kind]
+            reason = pipeline.refusal(lambda kind=kind: pipeline.added(recipe, kind))  # type: ignore[misc]
+            st.button(
+                about.title,
+                key=f"builder_add_{kind.model_fields['technique'].default}",
+                help=f"Not possible here: {reason}" if reason else about.about,
+                disabled=bool(reason),
+                width="stretch",
+                on_click=_try,
+                args=(lambda kind=kind: pipeline.added(recipe, kind),),
+            )
+
+
+def _try(change: Callable[[], Recipe]) -> None:
+    """Show the changed recipe; one that makes no sense is refused with the reason, and nothing is lost."""
+    view = state.current()
+    try:
+        state.show(view_of(change(), view))
+    except InvalidRecipe as error:
+        st.session_state[_REFUSED] = str(error)
+        state.show(view)
+    parts.redraw()

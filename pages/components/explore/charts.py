@@ -1,0 +1,213 @@
+"""The two trade-off charts. A click on a point shows its settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from compression import drawing, plots
+from compression.axes import COSTS, GAINS, Axes
+from compression.estimate import Estimate, estimate
+from compression.links import View, view_of
+from compression.plots import Ranges, Tradeoff
+from compression.recipe import Recipe
+from compression.sweeps import CURVES, Curve, curves_for
+from pages.components import chart_view, menu, model_card, state
+from pages.components.explore import parts
+from pages.components.work import Snapshot
+
+_RANGES = "chart_ranges"
+_ZOOM = "chart_zoom"
+_ALL = "all"
+_CLICKED = "chart_clicked"
+_CURVES = state.SETTING + "curves"
+_AXES = state.SETTING + "axis_"
+Side = Literal["left", "right"]
+SIDES: tuple[Side, ...] = ("left", "right")
+_GLYPHS = {
+    "circle": "●",
+    "square": "■",
+    "square-open": "□",
+    "diamond": "◆",
+    "diamond-open": "◇",
+    "triangle-up": "▲",
+    "triangle-up-open": "△",
+    "triangle-down-open": "▽",
+    "cross": "✚",
+    "x-thin-open": "✕",
+}
+
+
+def guess_of(seen: Snapshot) -> Estimate:
+    """Where the current setting is expected."""
+    known = model_card.known_of(seen.view.model, seen.baseline)
+    return estimate(seen.view.settings, known, seen.measured_curves(), seen.view.axes.readings)
+
+
+def numbers(seen: Snapshot) -> Tradeoff:
+    """What the charts show."""
+    curves = {curve: recipes.values() for curve, recipes in seen.curves.items()}
+    return plots.tradeoff(
+        list(seen.results.values()), curves, seen.view.recipe,
+        guess=guess_of(seen), preview=seen.preview, limits=seen.view.limits, axes=seen.view.axes,
+    )  # fmt: skip
+
+
+def show_pair(seen: Snapshot) -> None:
+    """What a setting gains against two of its costs, side by side, stacked on narrow screens."""
+    data = numbers(seen)
+    near = st.session_state.get(_ZOOM, _ALL) != _ALL  # the charts are drawn before the control above them
+    for side, column in zip(SIDES, st.columns(2, gap="small"), strict=True):
+        with column:
+            show(seen, data, side, near_baseline=near)
+
+
+def show_head(view: View) -> None:
+    """What the symbols mean, and the choice of curves and axes."""
+    with st.container(key="legend"):
+        legend, choice = st.columns([3, 2.1], vertical_alignment="center")
+    with legend:
+        show_legend(view)
+    state.keep(_ZOOM, _ALL)
+    with choice, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
+        _choose_curves(view)
+        _choose_axes(view)
+        st.segmented_control(
+            "Accuracy axis",
+            (_ALL, "near the baseline"),
+            default=st.session_state[_ZOOM],
+            required=True,
+            key=_ZOOM,
+            label_visibility="collapsed",
+        )
+
+
+def show(
+    seen: Snapshot, data: Tradeoff, side: Side, *, near_baseline: bool = False, height: int = drawing.HEIGHT
+) -> None:
+    """One chart. Its key is stable and its ranges only grow, so that it is changed, never replaced."""
+    axes = seen.view.axes
+    cost = axes.left if side == "left" else axes.right
+    figure = drawing.draw(
+        data,
+        cost,
+        axes.gain,
+        _ranges(seen, data),
+        gain_range=plots.near_baseline(data, axes.gain) if near_baseline else None,
+        height=height,
+    )
+    what = f"{GAINS[axes.gain].choice} against {COSTS[cost].words}"
+    chart_view.show(
+        figure,
+        key=f"chart_{side}",
+        alt=f"{what}: {len(data.points)} measured settings of {seen.view.model}",
+        on_click=lambda recipe_id: _clicked(recipe_id, seen),
+        marked=seen.view.recipe.recipe_id,
+    )
+
+
+def _choose_curves(view: View) -> None:
+    """Which curves are measured and drawn."""
+    offered = curves_for(view.model)
+    with st.popover("Curves", icon=":material/show_chart:"):
+        shown = [curve for curve in offered if curve in view.curves]
+        state.place(_CURVES, shown)
+        st.pills(
+            "Curves",
+            offered,
+            selection_mode="multi",
+            format_func=lambda curve: f"{_GLYPHS[plots.LOOKS[curve].symbol]} {plots.LOOKS[curve].title}",
+            default=shown,
+            key=_CURVES,
+            on_change=_curves_chosen,
+            help="One colour for each slider; filled symbols for its usual technique, open ones for others.",
+        )
+        st.caption("Only what is shown is measured: a point takes about a second, one that trains longer.")
+
+
+def _curves_chosen() -> None:
+    """Those that this model does not have stay as they were for the next one."""
+    view = state.current()
+    chosen, offered = set(st.session_state[_CURVES]), curves_for(view.model)
+    state.choose_curves(
+        tuple(curve for curve in CURVES if (curve in chosen if curve in offered else curve in view.curves))
+    )
+
+
+def _choose_axes(view: View) -> None:
+    """What each chart shows."""
+    with st.popover("Axes", icon=":material/swap_vert:"):
+        left, right = st.columns(2)
+        with left:
+            _choose_axis("Left chart, across", "left", view)
+        with right:
+            _choose_axis("Right chart, across", "right", view)
+        _choose_axis("Both charts, up", "gain", view)
+
+
+def _choose_axis(label: str, field: str, view: View) -> None:
+    scales = GAINS if field == "gain" else COSTS
+    state.place(_AXES + field, getattr(view.axes, field))
+    st.selectbox(
+        label,
+        list(scales),
+        index=list(scales).index(getattr(view.axes, field)),  # a popover that opens late may have missed its position
+        format_func=lambda axis: scales[axis].choice,
+        key=_AXES + field,
+        help="  \n".join(f"**{scale.choice}:** {scale.about}" for scale in scales.values()),
+        on_change=_axes_chosen,
+    )
+
+
+def _axes_chosen() -> None:
+    state.choose_axes(Axes(**{field: st.session_state[_AXES + field] for field in ("left", "right", "gain")}))
+
+
+def show_legend(view: View, *, with_setting: bool = True) -> None:
+    """Symbols and colours; those of the current setting only where there is one."""
+    st.html(_legend(tuple(curve for curve in curves_for(view.model) if curve in view.curves), with_setting))
+
+
+def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
+    """The session's ranges of this model's axes."""
+    kept: dict[str, plots.Kept] = st.session_state.setdefault(_RANGES, {})
+    expected = model_card.known_of(seen.view.model, seen.baseline).stored_bytes or 100_000.0
+    kept[seen.view.model] = plots.keep(data, expected, kept.get(seen.view.model), seen.view.axes)
+    return kept[seen.view.model].shown
+
+
+def ranges_of(model: str) -> Ranges:
+    """What the charts of a model that were drawn before show."""
+    return st.session_state[_RANGES][model].shown  # type: ignore[no-any-return]
+
+
+def _clicked(recipe_id: str, seen: Snapshot) -> None:
+    """Show the settings of the clicked point."""
+    result = seen.results.get(recipe_id)
+    if result is not None:
+        state.show(view_of(Recipe.model_validate(result.recipe), seen.view))
+        st.session_state[_CLICKED] = not menu.is_on(menu.EXPLORE)
+        parts.redraw()
+
+
+def was_clicked() -> bool:
+    """Whether a point was clicked just now on another page than Explore (asked once)."""
+    return bool(st.session_state.pop(_CLICKED, False))
+
+
+def _legend(curves: tuple[Curve, ...], with_setting: bool) -> str:
+    looks = [plots.LOOKS[curve] for curve in curves]
+    entries = [_entry(_GLYPHS[look.symbol], look.colour, look.title) for look in looks]
+    if with_setting:
+        entries.append(_entry("●", plots.ACCENT, "This setting"))
+    entries.append(_entry("★", plots.NEUTRAL, "Baseline"))
+    entries.append(_entry("•", plots.NEUTRAL, "Others"))
+    entries.append(_entry("┄", plots.NEUTRAL, "Pareto front"))
+    style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
+    return f'<div style="{style}">{"".join(entries)}</div>'
+
+
+def _entry(glyph: str, colour: str, title: str) -> str:
+    mark = f'<span style="color:{colour};font-size:1.05rem;line-height:1">{glyph}</span>'
+    return f'<span style="display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap">{mark}{title}</span>'

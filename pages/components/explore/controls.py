@@ -1,0 +1,106 @@
+"""The controls of the Explore page: three sliders, the training budget, and below them everything else."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import wording
+from compression.links import View
+from compression.recipe import ChannelPruning, Distillation, Quantization, help_text
+from compression.schooling import BUDGETS, schooling, training_seconds
+from compression.settings import (
+    BIT_WIDTHS,
+    FLOAT_BITS,
+    MAX_PRUNING,
+    MIN_SLIMMABLE,
+    MIN_STUDENT,
+    PRUNING_STEP,
+    STUDENT_STEP,
+)
+from pages.components import state
+from pages.components.explore import advanced, boxes, builder, parts, widgets
+from pages.components.explore.widgets import common, percentage, value_of
+
+
+def show(view: View) -> None:
+    """Draw the controls where the view says: sliders, or the recipe's steps."""
+    if _way(view) == STEPS:
+        builder.show(view)
+        boxes.show(parts.seen(), view)
+        return
+    widgets.place(view.settings)
+    _sliders()
+    _student_size()
+    _budget(view.model)
+    _training_note(view)
+    boxes.show(parts.seen(), view)
+    advanced.show(view)
+
+
+WAY, SLIDERS, STEPS = "controls_way", "Sliders", "Steps"
+
+
+def _way(view: View) -> str:
+    """Which of the two the person uses. A recipe that sliders cannot express is shown as its steps at first."""
+    if view.custom:
+        st.session_state.setdefault(WAY, STEPS)
+    state.keep(WAY, SLIDERS)
+    chosen = st.segmented_control(
+        "Set the compression with",
+        (SLIDERS, STEPS),
+        default=st.session_state[WAY],
+        required=True,
+        width="stretch",
+        key=WAY,
+        label_visibility="collapsed",
+        help="Sliders for the usual settings; steps for any technique, in any order that makes sense.",
+    )
+    return str(chosen)
+
+
+def _sliders() -> None:
+    pruning_help = help_text(ChannelPruning, "pruning_ratio") + " 0 is off."
+    percentage("Pruning ratio", "pruning_percent", (0, MAX_PRUNING), PRUNING_STEP, pruning_help)
+    st.select_slider(
+        "Bit width",
+        BIT_WIDTHS,
+        format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
+        **common("weight_bits", help_text(Quantization, "weight_bits") + " 32 is off."),
+    )
+
+
+def _student_size() -> None:
+    """A slimmable network has no students below a certain width."""
+    slimmable = value_of("student") == "slimmable"
+    low = MIN_SLIMMABLE if slimmable else MIN_STUDENT
+    widgets.raise_to("student_percent", low)
+    effort = "Students of this model come trained" if slimmable else "below it the student has to be trained"
+    words = f"{help_text(Distillation, 'width_mult')} 100 % is off{'. ' if slimmable else '; '}{effort}."
+    percentage("Student size", "student_percent", (low, 100), STUDENT_STEP, words)
+
+
+def _budget(model: str) -> None:
+    plan = schooling(model)
+    epochs = f"quick is {_passes(plan.quick)}, thorough {_passes(plan.thorough)} over the training images"
+    st.segmented_control(
+        "Training budget",
+        BUDGETS,
+        required=True,
+        width="stretch",
+        **common("budget", f"How long to train after compressing: {epochs}.", default="default"),
+    )
+
+
+def _passes(epochs: float) -> str:
+    return f"{epochs:g} pass{'' if epochs == 1 else 'es'}"
+
+
+def _training_note(view: View) -> None:
+    """How long the current setting trains, said before it is waited for."""
+    seconds = training_seconds(view.recipe)
+    if seconds == 0:
+        st.caption("No training: a setting is measured within seconds.")
+    elif view.settings.has_student and view.settings.student != "slimmable":
+        st.caption(f"A smaller student must be trained: about {wording.duration(seconds)}.")
+    else:
+        st.caption(f"This setting trains for about {wording.duration(seconds)}.")

@@ -1,0 +1,26 @@
+"""Below the charts: all points, and where bytes, energy and zeros go. Only what is open is drawn."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import ledger, state, table
+from pages.components.explore import costs, parts, steps, zeros
+from pages.components.work import Snapshot
+
+PARTS = {
+    "All settings": table.show,
+    parts.STEP_BY_STEP: steps.show,
+    "Where bytes go": ledger.show,
+    "Running costs": costs.show,
+    "Zeros": zeros.show,
+}
+
+
+def show(seen: Snapshot) -> None:
+    """Tabs, the table first."""
+    state.keep(parts.INSIGHT_TAB, next(iter(PARTS)))
+    for tab, part in zip(st.tabs(list(PARTS), key=parts.INSIGHT_TAB, on_change="rerun"), PARTS.values(), strict=True):
+        with tab:
+            if tab.open:
+                part(seen)

@@ -1,0 +1,127 @@
+"""What the current setting brings: the verdict, four sizes, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import streamlit as st
+
+from compression import track_record, verdict, wording
+from compression.job import JobState
+from compression.limits import exceeded
+from compression.result import Result
+from pages.components import model_card, notices, work
+from pages.components.explore import charts
+from pages.components.work import Snapshot
+
+_BOXES = {"good": st.success, "neutral": st.info, "mixed": st.warning, "bad": st.error}
+_ICONS = {
+    "good": ":material/check_circle:",
+    "neutral": ":material/info:",
+    "mixed": ":material/balance:",
+    "bad": ":material/error:",
+}
+_SIZES = (
+    ("theoretical_bytes", "Theoretical", "What papers quote: bits times weights that are not zero, nothing else."),
+    ("stored_bytes", "Stored file", "The file you would ship: it decodes to exactly the network that was measured."),
+    ("onnx_bytes", "Runtime .onnx", "The decoded network as ONNX Runtime loads and runs it."),
+    ("zipped_bytes", "Zipped .onnx", "The runtime file in an ordinary zip: what a simple download would weigh."),
+)
+
+
+def show_verdict(seen: Snapshot) -> None:
+    """One sentence for everyone: measured, estimated, or why there is none."""
+    with st.container(key="verdict"):
+        if seen.result is not None and seen.baseline is not None and seen.view.limits.are_set:
+            show_judged(seen.result, exceeded(seen.result, seen.view.limits, seen.baseline.latency_p50_ms))
+        elif seen.result is not None:
+            show_judged(seen.result)
+        elif seen.job is not None and seen.job.state is JobState.FAILED:
+            st.error(f"**This setting has no numbers.** {notices.plain(seen.job.error or '')}", icon=":material/error:")
+        elif seen.job is not None and seen.job.state is JobState.CANCELLED:
+            st.warning(
+                "**Not measured: it was cancelled.** Measure it again, or move a slider.", icon=":material/cancel:"
+            )
+        elif seen.preview is not None and seen.baseline is not None:
+            st.info(f"**{verdict.so_far(seen.preview, seen.baseline)}**", icon=":material/hourglass_bottom:")
+        else:
+            known = model_card.known_of(seen.view.model, seen.baseline)
+            words = verdict.guess(wording.recipe_in_words(seen.view.recipe), charts.guess_of(seen), known)
+            st.info(f"**{words.text}**", icon=":material/hourglass_top:")
+
+
+def show_judged(result: Result, over: Sequence[str] = ()) -> None:
+    """What a measured result means; `over` are the limits that it does not keep to."""
+    judged = verdict.judge(result)
+    if over and judged.tone != "bad":
+        st.warning(f"**{judged.text}** Beyond your limits: {', '.join(over)}.", icon=":material/block:")
+    else:
+        _BOXES[judged.tone](f"**{judged.text}**", icon=_ICONS[judged.tone])
+
+
+def show_sizes(seen: Snapshot) -> None:
+    """The four sizes with their factors; dashes until they are measured, so that nothing moves."""
+    with st.container(key="sizes"):
+        for column, (field, label, explanation) in zip(st.columns(4), _SIZES, strict=True):
+            with column:
+                _show_size(seen, field, label, explanation)
+
+
+def _show_size(seen: Snapshot, field: str, label: str, explanation: str) -> None:
+    known = seen.result or seen.preview
+    baseline = seen.result.baseline if seen.result else seen.baseline
+    if known is None or baseline is None:
+        st.metric(label, "–", delta="not measured yet", delta_color="off", delta_arrow="off", help=explanation)
+        return
+    new, old = getattr(known, field), getattr(baseline, field)
+    change = wording.size_change(old, new)
+    colour: Literal["green", "red", "gray"] = (
+        "green" if "smaller" in change else "red" if "larger" in change else "gray"
+    )
+    st.metric(label, wording.size(new), delta=change, delta_color=colour, delta_arrow="off", help=explanation)
+
+
+def show_details(seen: Snapshot) -> None:
+    """How many predictions changed, how long a run takes, and why something did not get better."""
+    result = seen.result
+    if result is None:
+        _show_record(seen)
+        return
+    changed = result.changed_predictions
+    st.caption(
+        f"Changed predictions: **{changed:,}** of {result.n_test:,} test images · "
+        f"latency **{wording.milliseconds(result.latency_p50_ms)}** "
+        f"(p95 {wording.milliseconds(result.latency_p95_ms)}), in turns with the baseline's "
+        f"{wording.milliseconds(result.baseline.latency_p50_ms)}: ratio **{result.latency_ratio:.2f}** "
+        f"({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}) · "
+        f"**{wording.count(result.params)}** parameters, {wording.count(result.nonzero_params)} of them not zero · "
+        f"**{wording.count(result.macs)}** MACs"
+    )
+    known = model_card.known_of(seen.view.model, seen.baseline)
+    miss = track_record.miss_of(result, known, seen.measured_curves())
+    if miss is not None:
+        st.caption(f":material/query_stats: {track_record.miss_in_words(miss, result.n_test)}")
+    if seen.control is not None:
+        st.caption(f":material/school: {verdict.control_sentence(result, seen.control)}")
+    for reason in verdict.judge(result).reasons:
+        st.caption(f":material/lightbulb: {reason}")
+
+
+def _show_record(seen: Snapshot) -> None:
+    """How far to trust an estimate, while there is nothing better."""
+    known = model_card.known_of(seen.view.model, seen.baseline)
+    found = track_record.record(seen.results.values(), known, seen.measured_curves())
+    if found is not None:
+        st.caption(f":material/query_stats: {track_record.record_in_words(found)}")
+
+
+def show_failures(seen: Snapshot) -> None:
+    """Failed points, each with its reason."""
+    others = [job for job in seen.failed if job.recipe != seen.view.recipe]
+    if not others:
+        return
+    with st.expander(f"{len(others)} point{'s' if len(others) > 1 else ''} failed", icon=":material/error:"):
+        for job in others:
+            st.markdown(f"- **{wording.recipe_in_words(job.recipe)}**: {notices.plain(job.error or '')}")
+        st.button("Try them again", on_click=work.resume, icon=":material/refresh:")

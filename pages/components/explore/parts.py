@@ -1,0 +1,79 @@
+"""The parts of the Explore page that are drawn anew without the rest, and the one look at the store they share.
+
+A moved control changes the view before anything is drawn (see `widgets`), so each part draws what it finds in the
+view, in any order: the charts first, since they are what the person waits for. What a move cannot change (the menu,
+the model and its picture) belongs to no part and is not sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+import streamlit as st
+
+from compression.errors import CompressionError
+from compression.links import View
+from compression.result import Preview
+from pages.components import menu, notices, work
+from pages.components.work import Snapshot
+
+CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS = (
+    "charts", "verdict", "controls", "outcome", "insight", "foresight",
+)  # fmt: skip
+"""In the order in which they are sent to the browser after a move."""
+
+_SEEN = "parts_seen"
+INSIGHT_TAB, STEP_BY_STEP = "insight", "Step by step"
+
+
+def is_step_by_step() -> bool:
+    """Whether the tab is open for which the beginnings of the recipe have to be measured too."""
+    return bool(st.session_state.get(INSIGHT_TAB) == STEP_BY_STEP)
+
+
+def look(view: View) -> Snapshot | None:
+    """Look at the store once; None where that fails, which is said."""
+    st.session_state[_SEEN] = None
+    try:
+        st.session_state[_SEEN] = found = work.snapshot(view)
+    except CompressionError as error:
+        notices.show_error(error)
+        return None
+    return found
+
+
+def ask(view: View) -> Snapshot | None:
+    """Ask for the view's measurement once the charts are drawn, and look again at what is under way now.
+
+    Where a point has landed in between, all is drawn anew: the charts have not seen it.
+    """
+    drawn = seen()
+    if drawn is None:
+        return None
+    try:
+        work.want(view, step_by_step=is_step_by_step())
+    except CompressionError as error:
+        notices.show_error(error)
+        return None
+    found = look(view)
+    if found is not None:
+        work.go_ahead(found)
+    if found is not None and _on_charts(found) != _on_charts(drawn):
+        menu.rerun()
+    return found
+
+
+def _on_charts(found: Snapshot) -> tuple[Set[str], Preview | None]:
+    return found.results.keys(), found.preview
+
+
+def seen() -> Snapshot | None:
+    """What was seen last, for parts that are drawn alone: nothing on the page is newer or older than the rest."""
+    found: Snapshot | None = st.session_state.get(_SEEN)
+    return found
+
+
+def redraw() -> None:
+    """In a control's callback: draw all parts anew, and nothing else. Another page than Explore is drawn whole."""
+    if menu.is_on(menu.EXPLORE) and not menu.is_leaving():
+        st.rerun(list(PARTS))

@@ -1,0 +1,100 @@
+"""Live progress: the one part of a page that runs by itself, and draws the rest anew when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from compression import wording
+from compression.errors import CompressionError
+from compression.job import Job, JobState
+from pages.components import menu, notices, work
+from pages.components.work import Snapshot
+
+POLL_SECONDS = 0.6
+"""How often the page asks whether anything changed: one small query each time. Twice as often is no sooner: what is
+drawn on the way takes time from the workers."""
+
+_LAST = "progress_seen"
+
+
+def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
+    """Progress of the current setting (if wanted) and of the curves; polls while jobs are unfinished."""
+    st.session_state[_LAST] = drawn
+    every = POLL_SECONDS if drawn.unfinished else None
+    st.fragment(run_every=every)(_progress)(drawn, [drawn], with_setting)
+
+
+def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> None:
+    """`fresh` is empty but for the first time: a page that is just being drawn must not start anew."""
+    try:
+        seen = fresh.pop() if fresh else _look(drawn)
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    if seen.signature != drawn.signature:
+        menu.rerun()
+    with st.container(border=True, key="progress"):
+        if with_setting:
+            _setting(seen)
+        _sweep(seen)
+
+
+def _look(drawn: Snapshot) -> Snapshot:
+    """A new snapshot, or the last one where the store says that nothing changed."""
+    last: Snapshot = st.session_state.get(_LAST, drawn)
+    if last.view == drawn.view and last.revision == work.revision():
+        return last
+    st.session_state[_LAST] = seen = work.snapshot(drawn.view)
+    work.go_ahead(seen)
+    return seen
+
+
+def _setting(seen: Snapshot) -> None:
+    """The current setting: a bar while it is measured."""
+    job = seen.job
+    if seen.result is not None:
+        _bar(1.0, f"This setting: measured in {wording.duration(seen.result.seconds)}")
+    elif job is None or job.state.is_final:
+        _bar(0.0, "This setting: not measured", button="Measure", on_click=work.retry, key="retry")
+    else:
+        _bar(
+            job.progress,
+            f"This setting: {_doing(job)}",
+            button="Cancel",
+            on_click=lambda: work.give_up(seen),
+            key="give_up",
+        )
+
+
+def _doing(job: Job) -> str:
+    if job.state is JobState.WAITING:
+        return "waiting for a worker"
+    return f"{job.message or 'starting'} · {100 * job.progress:.0f} %"
+
+
+def _sweep(seen: Snapshot) -> None:
+    """The curves: how many points, how long still, cancel and resume."""
+    total, left = len(seen.sweep), len(seen.missing)
+    done, words = (total - left) / total, f"Curves: {total - left} of {total} points"
+    if left == 0:
+        _bar(1.0, f"{words} measured")
+    elif seen.sweep_runs:
+        still = wording.duration(work.seconds_left(seen))
+        _bar(done, f"{words} · {still} left", button="Cancel", on_click=work.pause, key="pause")
+    else:
+        why = "stopped" if seen.paused else "incomplete"
+        _bar(done, f"{words} · {why}", button="Resume", on_click=work.resume, key="resume")
+
+
+def _bar(
+    fraction: float, words: str, *, button: str = "", on_click: Callable[[], None] | None = None, key: str = ""
+) -> None:
+    """A progress bar with its words, and beside it what can be done about it."""
+    if on_click is None:
+        st.progress(fraction, words)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(fraction, words)
+        st.button(button, on_click=on_click, key=f"progress_{key}")

@@ -1,0 +1,87 @@
+"""Step by step: what each step of the current recipe contributes to bytes, accuracy and time."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import pipeline, step_chart, wording
+from compression.job import Job
+from compression.pipeline import Stage
+from pages.components import chart_view, notices, work
+from pages.components.work import Snapshot
+
+_TITLES: dict[step_chart.Measure, str] = {"bytes": "Stored file", "accuracy": "Accuracy", "latency": "Latency"}
+
+
+def show(seen: Snapshot) -> None:
+    """Three waterfalls, as far as the recipe's beginnings are measured."""
+    recipe = seen.view.recipe
+    if not recipe.steps:
+        st.caption("The model as it is has no steps. Move a slider, or add steps, and see here what each contributes.")
+        return
+    if not work.is_asked(seen.view, step_by_step=True):
+        st.rerun()  # the tab was opened just now: the whole page asks for what it needs, and watches it come
+    found = pipeline.stages(recipe, seen.results)
+    _waiting(found, seen)
+    for column, (measure, title) in zip(st.columns(3, gap="medium"), _TITLES.items(), strict=True):
+        rows = step_chart.changes(found, measure)
+        with column:
+            st.markdown(f"**{title}**")
+            if len(rows) > 1:
+                words = "; ".join(f"{row.title}: {row.words}" for row in rows)
+                chart_view.show(step_chart.draw(rows, measure), key=f"chart_steps_{measure}", alt=words)
+            else:
+                st.caption("Nothing measured yet.")
+    _table(found)
+    st.caption(
+        "Each bar is the difference between two measured networks: with the step, and with only those before it. "
+        "A step's share depends on where it stands: whoever comes first takes the credit. Small differences in "
+        "accuracy may be chance: the intervals say how small."
+    )
+
+
+def _waiting(found: tuple[Stage, ...], seen: Snapshot) -> None:
+    """How many of the stages are still to come, and why some never will."""
+    missing = [
+        (stage, prefix)
+        for stage, prefix in zip(found, pipeline.prefixes(seen.view.recipe), strict=True)
+        if stage.result is None
+    ]
+    if not missing:
+        return
+    failed = {job.recipe.recipe_id: job for job in seen.failed}
+    for stage, prefix in missing:
+        job: Job | None = failed.get(prefix.recipe_id)
+        if job is not None:
+            why = notices.plain(job.error or "")
+            st.error(f"**After “{stage.words}” there are no numbers.** {why}", icon=":material/error:")
+            return
+    done = len(found) - len(missing)
+    st.progress(done / len(found), f"{done} of {len(found)} stages measured; the rest is on its way")
+
+
+def _table(found: tuple[Stage, ...]) -> None:
+    """The numbers behind the bars, with their intervals."""
+    lines = [
+        "| after | stored file | accuracy, % | against the baseline, points | latency ratio |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for stage in found:
+        result = stage.result
+        if result is None:
+            lines.append(f"| {stage.words} | – | – | – | – |")
+            continue
+        decimals = wording.decimals_for(result.n_test)
+        accuracy, low, high = (
+            wording.percent(share, decimals) for share in (result.accuracy, result.accuracy_low, result.accuracy_high)
+        )
+        difference, least, most = (
+            wording.points(by, decimals)
+            for by in (result.accuracy_difference, result.accuracy_difference_low, result.accuracy_difference_high)
+        )
+        lines.append(
+            f"| {stage.words} | {wording.size(result.stored_bytes)} | {accuracy} ({low}–{high}) "
+            f"| {difference} ({least} to {most}) "
+            f"| {result.latency_ratio:.2f} ({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}) |"
+        )
+    st.markdown("\n".join(lines))

@@ -1,0 +1,116 @@
+"""Controls that stand for one setting each: their key, their one-sentence help, and the view that follows a move.
+
+Each is told its position twice, in session state and as its default: when two runs of the page follow each
+other closely, a browser may miss the first and would start a control at its default.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from compression.recipe import Step
+from compression.settings import FLOAT_BITS, Settings, help_of, limits_of
+from pages.components import state
+from pages.components.explore import parts
+
+
+def key(field: str) -> str:
+    """The session-state key of the control for a field of `Settings`."""
+    return state.SETTING + field
+
+
+def place(settings: Settings) -> None:
+    """Put every control that has no position yet where `settings` say; hidden ones keep theirs."""
+    for field in settings.__dataclass_fields__:
+        state.place(key(field), _to_widget(field, getattr(settings, field)))
+
+
+def value_of(field: str) -> Any:  # noqa: ANN401  (fields of Settings differ in type)
+    """What a control says now, also before it is drawn in this run."""
+    return st.session_state[key(field)]
+
+
+def raise_to(field: str, low: int) -> None:
+    """Move a control that is below a limit up to it; before the control is drawn."""
+    if value_of(field) < low:
+        st.session_state[key(field)] = low
+
+
+def _to_widget(field: str, value: object) -> object:
+    """Widgets know lists and no None among their options."""
+    if field == "activation_bits" and value is None:
+        return FLOAT_BITS
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_widget(field: str, value: object) -> object:
+    """What `_to_widget` did, undone."""
+    if field == "activation_bits" and value == FLOAT_BITS:
+        return None
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _moved(field: str) -> None:
+    """The view follows at once, so that everything is drawn from it in any order."""
+    state.move(field, _from_widget(field, value_of(field)))
+    parts.redraw()
+
+
+def common(field: str, help_words: str, *, default: str = "value", **others: object) -> dict[str, Any]:
+    """Arguments of every control; `default` is what the control calls its default, empty where it has its own."""
+    position = {default: value_of(field)} if default else {}
+    return {"key": key(field), "help": help_words, "on_change": _moved, "args": (field,), **position, **others}
+
+
+def choice(
+    label: str, field: str, words: dict[Any, str], step: type[Step], *, note: str = "", disabled: bool = False
+) -> None:
+    """One of several words."""
+    one_of(label, field, words, _help(field, step, note), disabled=disabled)
+
+
+def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, disabled: bool = False) -> None:
+    """One of several words, with a sentence of its own."""
+    options, position = tuple(words), value_of(field)
+    index = options.index(position) if position in options else 0
+    arguments = common(field, help_words, default="", index=index, disabled=disabled)
+    st.selectbox(label, options, format_func=words.__getitem__, **arguments)
+
+
+def toggle(label: str, field: str, step: type[Step], *, note: str = "", disabled: bool = False) -> None:
+    """On or off."""
+    st.toggle(label, **common(field, _help(field, step, note), disabled=disabled))
+
+
+def multiple(label: str, field: str, step: type[Step], *, disabled: bool = False) -> None:
+    """Counts that fast kernels like."""
+    arguments = common(field, _help(field, step), disabled=disabled)
+    st.select_slider(label, (1, 2, 4, 8, 16), **arguments)
+
+
+def amount(
+    label: str, field: str, step_type: type[Step], *, step: float, note: str = "", disabled: bool = False
+) -> None:
+    """A number between its legal limits."""
+    arguments = common(field, _help(field, step_type, note), disabled=disabled)
+    st.slider(label, *limits_of(field, step_type), step=step, **arguments)
+
+
+def percentage(
+    label: str, field: str, span: tuple[int, int], step: int, help_words: str, *, disabled: bool = False
+) -> None:
+    """A share in whole percent."""
+    arguments = common(field, help_words, disabled=disabled)
+    st.slider(label, *span, step=step, format="%d %%", **arguments)
+
+
+def either(label: str, field: str, words: dict[Any, str], help_words: str) -> None:
+    """Two ways side by side; which one decides what else is shown."""
+    arguments = common(field, help_words, default="default", required=True, width="stretch")
+    st.segmented_control(label, tuple(words), format_func=words.__getitem__, **arguments)
+
+
+def _help(field: str, step: type[Step], note: str = "") -> str:
+    return f"{help_of(field, step)} {note}".strip()

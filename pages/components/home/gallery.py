@@ -1,0 +1,37 @@
+"""The sample models as cards that lead to the Explore page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import streamlit as st
+
+from pages.components import model_card, picture
+from sample_models.catalogue import MODELS, SampleModel
+
+PER_ROW = 3
+
+
+def show() -> None:
+    """All sample models, three a row, one a row on narrow screens."""
+    st.header("Pick a model")
+    for row in _rows():
+        for column, entry in zip(st.columns(PER_ROW), row, strict=False):
+            with column, st.container(border=True, height="stretch"):
+                _card(entry)
+
+
+def _card(entry: SampleModel) -> None:
+    if entry.picture_path.is_file():
+        picture.show(picture.of_file(entry.picture_path), model_card.picture_words(entry))
+    st.markdown(f"**{entry.title}**  \n{entry.about}")
+    st.caption(f"{entry.task}. {model_card.summary(entry)}")
+    st.page_link(
+        "pages/explore.py", label="Explore", icon=":material/tune:", query_params={"model": entry.name}
+    )  # fmt: skip
+
+
+def _rows() -> Iterator[list[SampleModel]]:
+    models = list(MODELS.values())
+    for start in range(0, len(models), PER_ROW):
+        yield models[start : start + PER_ROW]

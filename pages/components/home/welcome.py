@@ -1,0 +1,96 @@
+"""The top of the home page: what this is, and the default model being compressed live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from compression import jobs, wording
+from compression.errors import CompressionError
+from compression.links import View, parameters_of, view_of
+from pages.components import state, work
+from pages.components.explore import charts, progress
+from sample_models.catalogue import MODELS
+
+CHART_HEIGHT = 340
+
+
+def introduction() -> None:
+    """What this is, in a few lines."""
+    st.title("How small can a network get?", anchor=False)
+    st.markdown(
+        "Prune it, quantize it, or train a smaller student, and see what that costs. Every point is **measured**: "
+        "the bytes of a file that decodes to the network, its accuracy on images that chose nothing, "
+        "and the time ONNX Runtime takes, each with its uncertainty."
+    )
+
+
+WAYS = (
+    ("Tune", "Move sliders, set limits, and find the smallest or fastest setting that is still good enough.",
+     "pages/explore.py", "Explore a model", ":material/tune:"),
+    ("Learn or teach", "Nine short chapters with live pictures. You guess first, then the measurement answers.",
+     "pages/learn.py", "Open the course", ":material/school:"),
+    ("Convince", "One page for people who decide: what is won, what it means, what is at risk. With files to hand out.",
+     "pages/present.py", "Present a result", ":material/co_present:"),
+)  # fmt: skip
+"""Why people come: title, sentence, page, and what the link to it says."""
+
+_LOOKED_AT = 50
+"""So many of the newest jobs are searched for a setting to go on with."""
+
+
+def ways() -> None:
+    """Where to go, for each of the three kinds of people who come."""
+    for (title, about, page, label, icon), column in zip(WAYS, st.columns(3, gap="small"), strict=True):
+        with column, st.container(border=True, height="stretch", gap="small"):
+            st.markdown(f"**{title}**  \n{about}")
+            st.page_link(page, label=label, icon=icon)
+
+
+def live() -> None:
+    """The default model's curves, growing without a click."""
+    if charts.was_clicked():
+        st.switch_page("pages/explore.py", query_params=parameters_of(state.last() or View()))
+    view = View()
+    try:
+        work.want(view)
+        seen = work.snapshot(view)
+    except CompressionError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if seen.problem:
+        st.error(seen.problem, icon=":material/error:")
+    st.header(f"Live: {MODELS[view.model].title}", anchor=False)
+    charts.show_legend(view, with_setting=False)
+    data = replace(charts.numbers(seen), current=None, guess=None)
+    left, right = st.columns(2, gap="small")
+    with left:
+        charts.show(seen, data, "left", height=CHART_HEIGHT)
+    with right:
+        charts.show(seen, data, "right", height=CHART_HEIGHT)
+    progress.show(seen, with_setting=False)
+
+
+def resume() -> None:
+    """A link back to what was looked at last, in this browser session or before."""
+    view = state.last() or _last_asked()
+    if view is None or view == View():
+        return
+    st.page_link(
+        "pages/explore.py",
+        label=f"Continue where you left off: {MODELS[view.model].title}",
+        icon=":material/history:",
+        query_params=parameters_of(view),
+    )
+    st.caption(f":material/conversion_path: {wording.recipe_in_words(view.recipe)}")
+
+
+def _last_asked() -> View | None:
+    """The newest setting that anybody measured by hand on this machine."""
+    try:
+        recent = [job.recipe for job in jobs.get_engine().store.last_asked(_LOOKED_AT)]
+    except CompressionError:
+        return None
+    chosen = (recipe for recipe in recent if not recipe.is_baseline and recipe.model in MODELS)
+    return next(map(view_of, chosen), None)

@@ -1,0 +1,54 @@
+"""Why is it not smaller, not faster? The rules that fired, each with its remedy, and those that did not."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression import wording
+from compression.links import parameters_of, view_of
+from compression.reasons import Finding, Question, findings
+from compression.verdict import size_words, speed_words
+from pages.components.inspect.spot import Seen
+
+_TITLES: dict[Question, str] = {"size": "What keeps it from being smaller", "speed": "What keeps it from being faster"}
+
+
+def show(seen: Seen) -> None:
+    """Size on the left, speed on the right."""
+    found = findings(seen.result, seen.anatomy)
+    st.caption(
+        "Each rule was tried on what was measured of this very setting: its files, its layers, its nodes, this machine."
+    )
+    left, right = st.columns(2, gap="large")
+    for column, question in zip((left, right), _TITLES, strict=True):
+        with column:
+            _question(seen, question, [one for one in found if one.question == question])
+
+
+def _question(seen: Seen, question: Question, found: list[Finding]) -> None:
+    now = size_words(seen.result) if question == "size" else speed_words(seen.result)
+    st.markdown(f"**{_TITLES[question]}** · {now}" if seen.recipe.steps else f"**{_TITLES[question]}**")
+    fired = [one for one in found if one.fired]
+    if not fired:
+        st.caption("No rule names a cause.")
+    for number, one in enumerate(fired):
+        _finding(one, f"{question}_{number}")
+    rest = [one for one in found if not one.fired]
+    if rest:
+        with st.expander(f"Checked, not the cause ({len(rest)})", icon=":material/rule:"):
+            for one in rest:
+                st.markdown(f"- **{one.title}?** No. {one.measured}")
+
+
+def _finding(one: Finding, key: str) -> None:
+    with st.container(border=True, key=f"cause_{key}"):
+        st.markdown(f":material/lightbulb: **{one.title}**")
+        st.markdown(f"*Measured:* {one.measured}")
+        st.markdown(f"*Remedy:* {one.remedy}")
+        if one.recipe is not None:
+            st.page_link(
+                "pages/explore.py",
+                label=f"Try it on Explore: {wording.recipe_in_words(one.recipe)}",
+                icon=":material/tune:",
+                query_params=parameters_of(view_of(one.recipe)),
+            )

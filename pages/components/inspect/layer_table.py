@@ -1,0 +1,221 @@
+"""The table of layers: sort by a column's head, filter, choose a row, download."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import BLUE, GREEN, ORANGE, PINK, Slice
+from compression.inspection.bars import MEASURES, draw
+from compression.inspection.layers import WHERE, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
+from compression.plots import NEUTRAL
+from compression.studies.anatomy import FileAnatomy
+from compression.studies.sensitivity import Sensitivities, SensitivityStudy
+from pages.components import chart_view, inquiry, slices
+from pages.components.inspect import spot
+from pages.components.inspect.spot import Seen
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+_FILTER, _MEASURE, _TABLE = "layers_filter", "layers_measure", "layers_table"
+ROW_PX, MAX_PX = 35, 640
+_COLOURS = {"layers": BLUE, "rounding": ORANGE, "ranges": PINK, "layout": GREEN, "others": NEUTRAL}
+_MEANINGS = {
+    "layers": "multiplying by weights",
+    "rounding": "only where activations have few bits",
+    "ranges": "only with dynamic activations",
+    "layout": "so that fast kernels find numbers where they want them",
+    "others": "",
+}
+
+
+def _columns() -> dict[str, ColumnConfig]:
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    return {
+        "layer": text("Layer", pinned=True),
+        "kind": text("Kind"),
+        "shape": text("Shape", help="Outputs × inputs (× height × width of a filter)."),
+        "parameters": number("Parameters", format="localized", help="Weights and biases."),
+        "kept": number(
+            "Kept %", format="%.1f", help="Weights that are left and not zero, of those that the layer had before."
+        ),
+        "written": text("Written as", help="Floats, codes of a grid, or codes of shared values."),
+        "bits": number("Bits", help="Bits that a weight's code needs, read from the file."),
+        "stored_kb": number(
+            "Stored KB",
+            format="%.2f",
+            help="Share of the stored file: weights, scales, codebook and bias. The coder writes all layers into one "
+            "stream; it is divided by what each layer's codes cost there.",
+        ),
+        "was_kb": number("Stored KB before", format="%.2f", help="The same in the uncompressed model's stored file."),
+        "share": st.column_config.ProgressColumn("Of the file", format="%.1f %%", min_value=0, max_value=100),
+        "runtime_kb": number("Runtime KB", format="%.2f", help="The same numbers in the runtime file (.onnx)."),
+        "macs": number("MACs", format="localized", help="Multiply-accumulates for one image."),
+        "integer": st.column_config.CheckboxColumn("On integers", help="Whether an integer kernel computes it."),
+        "us": number("µs", format="%.1f", help="Measured on this machine, one thread, one image."),
+        "was_us": number("µs before", format="%.1f", help="The same layer in the uncompressed model."),
+        "sensitivity": number(
+            "Loss at 4 bits",
+            format="%.1f",
+            help="Points of validation accuracy that the uncompressed model loses when this layer alone gets 4 bits. "
+            "Open Sensitivity to have it measured.",
+        ),
+    }
+
+
+def _cells(line: Line) -> dict[str, object]:
+    """One row with the units that people read."""
+    return {
+        "layer": line.layer,
+        "kind": line.kind,
+        "shape": line.shape,
+        "parameters": line.parameters,
+        "kept": None if line.kept is None else 100 * line.kept,
+        "written": line.written,
+        "bits": line.bits,
+        "stored_kb": line.stored_bytes / 1000,
+        "was_kb": None if line.before_stored_bytes is None else line.before_stored_bytes / 1000,
+        "share": 100 * line.share,
+        "runtime_kb": line.runtime_bytes / 1000,
+        "macs": line.macs,
+        "integer": line.integer,
+        "us": 1000 * line.ms,
+        "was_us": None if line.before_ms is None else 1000 * line.before_ms,
+        "sensitivity": line.sensitivity,
+    }
+
+
+def frame_of(lines: list[Line]) -> pd.DataFrame:
+    """The table; columns that nothing is known of are left out."""
+    import pandas as pd  # takes half a second the first time
+
+    frame = pd.DataFrame([_cells(line) for line in lines], columns=list(_cells_names()))
+    return frame.dropna(axis="columns", how="all") if lines else frame
+
+
+def _cells_names() -> tuple[str, ...]:
+    return tuple(_columns())
+
+
+def show(seen: Seen) -> None:
+    """Table, what is left of the file, bars, and where the time goes."""
+    known = inquiry.known(SensitivityStudy(recipe=seen.recipe.baseline()), Sensitivities)
+    lines = lines_of(seen.anatomy, known)
+    _notes(seen)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="layers_head"):
+        words = st.text_input(
+            "Filter",
+            key=_FILTER,
+            placeholder="conv, linear, codes …",
+            width=260,
+            help="Part of a name, kind or format.",
+        )
+        st.download_button(
+            "All layers (.csv)", lambda: csv_of(lines), f"{seen.recipe.model}-{seen.recipe.recipe_id}-layers.csv",
+            "text/csv", on_click="ignore", icon=":material/download:", key="layers_csv",
+        )  # fmt: skip
+    shown = [line for line in lines if _fits(line, words)]
+    if not shown:
+        st.caption(f"No layer fits “{words}”. There are {', '.join(sorted({line.kind for line in lines}))}.")
+        return
+    st.dataframe(
+        frame_of(shown),
+        column_config=_columns(),
+        hide_index=True,
+        height=min(MAX_PX, ROW_PX * (len(shown) + 1) + 3),
+        on_select=lambda: _row_chosen([line.layer for line in shown]),
+        selection_mode="single-row",
+        placeholder="–",
+        key=_TABLE,
+    )
+    _sum(seen)
+    _bars(shown, seen.layer)
+    _time(seen)
+
+
+def _fits(line: Line, words: str) -> bool:
+    text = f"{line.layer} {line.kind} {line.written}".lower()
+    return all(word in text for word in words.lower().split())
+
+
+def _row_chosen(layers: list[str]) -> None:
+    """A row was clicked: the other tabs show that layer."""
+    rows = st.session_state[_TABLE].selection.rows
+    if rows and rows[0] < len(layers):
+        spot.choose(layers[rows[0]])
+
+
+def _notes(seen: Seen) -> None:
+    if seen.anatomy.other_family:
+        st.info(
+            "This student belongs to another family of networks: its layers have no counterpart in the model, so there "
+            "is nothing to compare them with.", icon=":material/info:",
+        )  # fmt: skip
+    elif not seen.anatomy.named:
+        st.info(
+            "The layers of this network could not be matched with the model's, so they are numbered.",
+            icon=":material/info:",
+        )
+    elif gone := unmatched(seen.anatomy):
+        st.caption(f"Layers of the model that are gone: {', '.join(gone)}.")
+
+
+def _sum(seen: Seen) -> None:
+    """The rows add up to the file."""
+    file = seen.anatomy.subject
+    layers = sum(row.stored_bytes for row in file.layers)
+    rest = " + ".join(f"{words[0].lower()}{words[1:]} {size:,}" for words, size in rest_of(file).items())
+    st.caption(
+        f":material/functions: Stored file, to the byte: layers {layers:,} + {rest} = **{file.stored_bytes:,} bytes**. "
+        "Click a row to look at that layer under Weights."
+    )
+
+
+def _bars(lines: list[Line], chosen: str) -> None:
+    measure = st.segmented_control(
+        "Layer by layer", list(MEASURES), format_func=lambda name: MEASURES[name].title, default="stored",
+        required=True, key=_MEASURE,
+    )  # fmt: skip
+    chart_view.show(
+        draw(lines, MEASURES[measure], chosen), key="chart_layers", alt=f"{MEASURES[measure].title} of each layer",
+        on_click=spot.choose,
+    )  # fmt: skip
+
+
+def _time(seen: Seen) -> None:
+    """Where the time of one run goes, beside the uncompressed model's."""
+    st.markdown("**Where the time of one image goes**")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.caption("This setting")
+        _time_table(seen.anatomy.subject)
+    with right:
+        st.caption("The uncompressed model")
+        _time_table(seen.anatomy.baseline)
+    file = seen.anatomy.subject
+    st.caption(
+        f":material/timer: All nodes together take {_microseconds(file.nodes_ms)}; whole runs in turn with "
+        f"these, without looking inside, {_microseconds(file.run_ms)}; when the setting was measured it took "
+        f"{_microseconds(seen.result.latency_p50_ms)}. ONNX Runtime's profiler, {file.runs} runs, one "
+        f"thread: mean of the middle half, less {1000 * file.overhead_ms:.1f} µs a node for writing it down. "
+        "Small nodes are known to about one microsecond. An activation function is timed with its layer."
+    )
+
+
+def _microseconds(ms: float) -> str:
+    """No more digits than are known."""
+    return wording.milliseconds(ms) if ms >= 1 else f"{1000 * ms:.{0 if ms >= 0.01 else 1}f} µs"
+
+
+def _time_table(file: FileAnatomy) -> None:
+    total = file.nodes_ms or 1.0
+    parts = [
+        Slice(WHERE[kind], _MEANINGS[kind], ms, ms / total, _COLOURS[kind])
+        for kind, ms in time_by_kind(file).items()
+        if ms
+    ]
+    slices.table(parts, _microseconds)

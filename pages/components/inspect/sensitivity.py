@@ -1,0 +1,64 @@
+"""Which layers can be compressed without harm: curves of accuracy while one layer alone is compressed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression.inspection.sensitive import WAYS, Reach, draw, reaches, words_of
+from compression.studies.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityStudy
+from pages.components import chart_view, inquiry
+from pages.components.inspect.spot import Seen
+
+_WAY, _DROP = "sensitivity_way", "sensitivity_drop"
+
+
+def show(seen: Seen) -> None:
+    """The curves of the uncompressed model, which all its settings share."""
+    found = inquiry.ask(SensitivityStudy(recipe=seen.recipe.baseline()), Sensitivities, key="sensitivity")
+    if found is None:
+        st.caption(
+            "Each layer of the uncompressed model is tried alone: seconds for small models, a minute for others."
+        )
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="sensitivity_head"):
+        way = st.segmented_control(
+            "Compressed by", list(WAYS), format_func=WAYS.__getitem__, default="bits", required=True, key=_WAY
+        )
+        drop = st.number_input(
+            "Points that may be lost", 0.0, 20.0, 1.0, 0.5, key=_DROP, width=210,
+            help="The dashed floor lies this many percentage points below the uncompressed model's accuracy.",
+        )  # fmt: skip
+    icon = ":material/check_circle:" if words_of(found, drop, way).startswith("Each") else ":material/warning:"
+    st.markdown(f"{icon} {words_of(found, drop, way)}")
+    original = next(row.original for row in seen.anatomy.subject.layers if row.name == seen.layer)
+    chart_view.show(
+        draw(found, drop, way, original), key="chart_sensitivity", alt="Accuracy while one layer alone is compressed"
+    )
+    st.caption(
+        f"Accuracy of the **uncompressed** model on {found.n_images:,} validation images (never the test images) while "
+        "one layer alone is compressed in the simplest way: nearest codes, or smallest weights to zero, with nothing "
+        f"fitted afterwards. One image is {100 / found.n_images:g} points. Dotted: the model as it "
+        "is. Dashed: the floor. The five most sensitive layers are in colour; a star marks the chosen layer."
+    )
+    with st.expander("How far each layer can go", icon=":material/table:"):
+        st.dataframe(
+            [_row(row) for row in reaches(found, drop, way)],
+            hide_index=True,
+            column_config={
+                "bits": st.column_config.TextColumn("Fewest bits above the floor", help=f"Tried: {BITS}"),
+                "zeros": st.column_config.TextColumn(
+                    "Most zeros above the floor", help=f"Tried: {[f'{100 * share:.0f} %' for share in SPARSITIES]}"
+                ),
+                "lost": st.column_config.NumberColumn("Points lost on average", format="%.1f"),
+            },
+            key="sensitivity_table",
+        )
+
+
+def _row(row: Reach) -> dict[str, object]:
+    return {
+        "Layer": row.name,
+        "bits": f"{row.fewest_bits}" if row.fewest_bits else f"more than {BITS[0]}",
+        "zeros": f"{100 * row.most_zeros:.0f} %" if row.most_zeros else f"less than {100 * SPARSITIES[0]:.0f} %",
+        "lost": 100 * row.lost,
+    }

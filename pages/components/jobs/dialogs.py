@@ -1,0 +1,252 @@
+"""Windows over the Jobs page: a job's log, and questions before something is given up or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from compression import activity, deletion, joblog, jobs, wording
+from compression.deletion import Deletion
+from compression.errors import CompressionError
+from compression.job import UNFINISHED, Job, JobState
+from compression.joblog import Line
+from pages.components import notices, state, work
+from pages.components.jobs import job_link
+
+POLL_S = 1.0
+"""How often the log of a running job is read again; its worker writes it every two seconds."""
+
+_ASKED, _DONE = "jobs_asked", "jobs_done"
+_CANCEL_ALL = "cancel all"
+
+_STATES = {
+    JobState.WAITING: ":gray-badge[:material/hourglass_empty: waiting]",
+    JobState.RUNNING: ":blue-badge[:material/play_arrow: running]",
+    JobState.COMPLETE: ":green-badge[:material/check: finished]",
+    JobState.FAILED: ":red-badge[:material/error: failed]",
+    JobState.CANCELLED: ":gray-badge[:material/cancel: cancelled]",
+}
+
+
+def ask_to_cancel_all() -> None:
+    """Have the page ask whether everything is to be given up."""
+    st.session_state[_ASKED] = _CANCEL_ALL
+
+
+def ask_to_delete(result_keys: Sequence[str]) -> None:
+    """Have the page ask whether these results are to be deleted."""
+    st.session_state[_ASKED] = tuple(result_keys)
+
+
+def asked() -> object:
+    """The question that is open, if any."""
+    return st.session_state.get(_ASKED)
+
+
+def show() -> None:
+    """The window that is open, if any, and what the last one led to. At most one can be open."""
+    if done := st.session_state.pop(_DONE, None):
+        st.toast(done, icon=":material/check:")
+    question = st.session_state.get(_ASKED)
+    if question == _CANCEL_ALL:
+        _cancel_all()
+    elif question:
+        _delete(question)
+    elif job_id := job_link.opened():
+        _log(job_id)
+
+
+def _close() -> None:
+    st.session_state.pop(_ASKED, None)
+    job_link.close_job()
+
+
+# A job and its log ------------------------------------------------------------------------------------
+
+
+@st.dialog("Job", width="large", on_dismiss=_close)
+def _log(job_id: str) -> None:
+    job = _find(job_id)
+    if job is not None:
+        st.fragment(run_every=None if job.state.is_final else POLL_S)(_report)(job_id, job.state)
+
+
+def _find(job_id: str) -> Job | None:
+    """The job; None where it is gone or cannot be read, which is said."""
+    try:
+        job = jobs.get_engine().store.job(job_id)
+    except CompressionError as error:
+        notices.show_error(error)
+        return None
+    except ValueError:  # another version of this program wrote it
+        job = None
+    if job is None:
+        st.error(
+            "There is no such job any more. Jobs that are over are listed for 30 days, unless you clear the list.",
+            icon=":material/search_off:",
+        )
+    return job
+
+
+def _report(job_id: str, drawn: JobState) -> None:
+    job = _find(job_id)
+    if job is None:
+        return
+    if job.state is not drawn:
+        st.rerun()
+    try:
+        lines = joblog.log_of(jobs.get_engine().store.database, job_id)
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    st.markdown(f"{_STATES[job.state]} **{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}")
+    st.caption(_facts(job))
+    if job.error:
+        st.error(notices.plain(job.error), icon=":material/error:")
+    if not job.state.is_final:
+        st.progress(job.progress, job.message or "waiting for a worker")
+    text = log_in_words(lines)
+    st.code(text or _why_empty(job), language=None, wrap_lines=True, height=320 if len(lines) > 10 else "content")
+    _actions(job, text)
+
+
+def _facts(job: Job) -> str:
+    waited = ((job.started_at or job.finished_at or job.created_at) - job.created_at).total_seconds()
+    taken = activity.seconds_taken(job)
+    parts = (
+        activity.asker(job.group, state.session_id()),
+        "in the background" if job.background else None,
+        f"asked for {job.created_at.astimezone(job_link.local_zone()):%Y-%m-%d %H:%M:%S}",
+        f"waited {wording.duration(waited)}" if job.started_at and waited >= 1 else None,
+        f"{'took' if job.state.is_final else 'running for'} {wording.duration(taken)}" if taken is not None else None,
+        f"{job.attempts} attempts" if job.attempts > 1 else None,
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def log_in_words(lines: Sequence[Line]) -> str:
+    """Each line with the seconds since the first."""
+    mark = {"step": "", "warning": "WARNING ", "error": "ERROR "}
+    return "\n".join(f"{line.at - lines[0].at:8.1f} s  {mark[line.kind]}{line.text}" for line in lines)
+
+
+def _why_empty(job: Job) -> str:
+    if job.state is JobState.WAITING:
+        return "It has not begun yet."
+    return "It was given up before it began." if job.started_at is None else "Nothing was written down yet."
+
+
+def _actions(job: Job, text: str) -> None:
+    with st.container(horizontal=True):
+        if job.state in UNFINISHED:
+            st.button(
+                "Cancel", icon=":material/cancel:", key="job_cancel", disabled=job.is_cancel_requested,
+                on_click=_cancel, args=(job.job_id,),
+            )  # fmt: skip
+        elif job.state is not JobState.COMPLETE and st.button("Try again", icon=":material/refresh:", key="job_retry"):
+            try:
+                job_link.open_job(jobs.get_engine().retry(job).job_id)
+            except CompressionError as error:
+                notices.show_error(error)
+                return
+            st.rerun()
+        content = job.study.to_json() if job.study else job.recipe.to_json()
+        st.download_button(
+            "Log (.txt)",
+            f"{activity.purpose(job)}\n{_facts(job)}\n\n{text}\n\n{content}\n",
+            f"job-{job.job_id[:8]}.txt",
+            "text/plain",
+            on_click="ignore",
+            icon=":material/download:",
+            key="job_download",
+        )
+    with st.expander("What exactly was asked"):
+        st.code(content, language="json", wrap_lines=True)
+
+
+def _cancel(job_id: str) -> None:
+    try:
+        jobs.get_engine().cancel_jobs([job_id])
+    except CompressionError:  # what is drawn next meets the same, and says it
+        return
+
+
+# Questions --------------------------------------------------------------------------------------------
+
+
+@st.dialog("Cancel all jobs?", on_dismiss=_close)
+def _cancel_all() -> None:
+    try:
+        seen = activity.look(jobs.get_engine().store)
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    total = sum(seen.counts[job_state] for job_state in UNFINISHED)
+    st.markdown(
+        f"This gives up **{_counted(total, 'job')}** of all browser windows and of everybody who uses this database. "
+        "What was measured so far stays. What runs now stops within seconds and leaves no result."
+    )
+    if _answer("Cancel all", "Go on working"):
+        try:
+            jobs.get_engine().cancel_all()
+        except CompressionError as error:
+            notices.show_error(error)
+            return
+        st.session_state[_DONE] = f"{_counted(total, 'job')} given up."
+        st.rerun()
+
+
+@st.dialog("Delete results?", on_dismiss=_close)
+def _delete(result_keys: tuple[str, ...]) -> None:
+    store = jobs.get_engine().store
+    try:
+        for line in consequences(deletion.plan(store, result_keys)):
+            st.markdown(f"- {line}")
+        st.caption("This cannot be undone. What is deleted can be measured again, if the model and this machine stay.")
+        if not _answer("Delete", "Keep"):
+            return
+        gone = deletion.delete(store, result_keys)
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    work.retry()  # Explore measures what it shows
+    st.session_state[_DONE] = f"{_counted(gone.results, 'result')} deleted, {wording.size(gone.file_bytes)} freed."
+    st.rerun()
+
+
+def consequences(planned: Deletion) -> list[str]:
+    """What deleting removes, frees and leaves, a line each."""
+    lines = [f"**{_counted(planned.results, 'result')}** from the database"]
+    if planned.answers:
+        lines.append(f"**{_counted(planned.answers, 'answer')}** that pages found out about them")
+    if planned.notes:
+        lines.append(f"Tags and notes of **{_counted(planned.notes, 'result')}**")
+    lines.append(
+        f"**{_counted(planned.files, 'file')}** from the disk, which frees **{wording.size(planned.file_bytes)}**"
+    )
+    if planned.shared_files:
+        stays = "stays" if planned.shared_files == 1 else "stay"
+        lines.append(f"{_counted(planned.shared_files, 'file')} {stays}: other results have the very same content")
+    if planned.baseline_of:
+        lines.append(
+            f"An uncompressed model that {_counted(planned.baseline_of, 'other result')} compared with. "
+            "Their numbers stay; it is measured again when something needs it"
+        )
+    return lines
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _answer(yes: str, no: str) -> bool:
+    """Two buttons; whether the first was clicked. Either closes the window."""
+    with st.container(horizontal=True):
+        agreed = st.button(yes, type="primary", key="jobs_yes")
+        refused = st.button(no, key="jobs_no")
+    if agreed or refused:
+        _close()
+    if refused:
+        st.rerun()
+    return agreed

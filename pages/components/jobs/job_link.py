@@ -1,0 +1,150 @@
+"""What the Jobs page shows, in session state and in its address."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, tzinfo
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from compression.history import Order, Search
+from pages.components import menu, notices
+from sample_models.catalogue import MODELS
+
+WORK, HISTORY, DISK = SHOWS = ("Work", "History", "Disk")
+_ICONS = {WORK: ":material/play_circle:", HISTORY: ":material/history:", DISK: ":material/hard_drive:"}
+
+_SHOW, _OPEN, _SEARCH, _PROBLEM = "jobs_show", "jobs_open", "jobs_search", "jobs_problem"
+
+
+def arrive() -> None:
+    """Read the address when the page is opened; later the address only follows."""
+    if not menu.has_arrived():
+        st.session_state.pop(_PROBLEM, None)
+        asked = {key: st.query_params[key] for key in st.query_params}
+        if "show" in asked or menu.goes_back():
+            _open_part(asked.get("show", WORK))
+        if "job" in asked or menu.goes_back():
+            st.session_state[_OPEN] = asked.get("job", "")[:64] or None
+        if set(asked) & {"search", "models", "tags", "order", "here"}:
+            st.session_state[_SEARCH] = _search_from(asked)
+    menu.arrive()
+    if problem := st.session_state.get(_PROBLEM):
+        notices.show_problem(f"This link cannot be opened as it is. {problem}")
+
+
+def _open_part(name: str) -> None:
+    parts = {part.lower(): part for part in SHOWS}
+    if name.lower() in parts:
+        st.session_state[_SHOW] = parts[name.lower()]
+    else:
+        st.session_state[_PROBLEM] = f"It asks for {name[:40]!r}; this page has {', '.join(parts)}."
+
+
+def _search_from(asked: dict[str, str]) -> Search:
+    models = tuple(name for name in asked.get("models", "").split(",") if name)
+    unknown = [name for name in models if name not in MODELS]
+    order = asked.get("order", "newest").replace("-", " ")
+    if unknown:
+        st.session_state[_PROBLEM] = f"There is no model {unknown[0][:40]!r}; choose from: {', '.join(MODELS)}."
+    elif order not in get_args(Order):
+        st.session_state[_PROBLEM] = f"There is no order {order[:40]!r}; choose from: {', '.join(get_args(Order))}."
+    return Search(
+        text=asked.get("search", "")[:200],
+        models=tuple(name for name in models if name in MODELS),
+        tags=_split(asked.get("tags", "")),
+        only_here=asked.get("here") == "1",
+        order=next((one for one in get_args(Order) if one == order), "newest"),
+    )
+
+
+def _joined(tags: tuple[str, ...]) -> str:
+    """'a,b'; as JSON where a tag has a comma itself."""
+    plain = not any("," in tag or tag.startswith("[") for tag in tags)
+    return ",".join(tags) if plain else json.dumps(tags, ensure_ascii=False)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(text) if text.startswith("[") else None
+    except (ValueError, RecursionError):
+        found = None
+    tags = found if isinstance(found, list) else text.split(",")
+    return tuple(tag for tag in tags if isinstance(tag, str) and tag)
+
+
+def choose() -> str:
+    """The part of the page that is shown."""
+    st.session_state[_SHOW] = st.session_state.get(_SHOW) or WORK  # a control that is not drawn loses its key
+    chosen = st.segmented_control(
+        "Part of the page",
+        SHOWS,
+        format_func=lambda name: f"{_ICONS[name]} {name}",
+        key=_SHOW,
+        required=True,
+        label_visibility="collapsed",
+        on_change=_chosen,
+    )
+    return chosen or WORK
+
+
+def _chosen() -> None:
+    st.session_state.pop(_PROBLEM, None)
+
+
+def opened() -> str | None:
+    """The job whose log is open."""
+    return st.session_state.get(_OPEN)
+
+
+def open_job(job_id: str) -> None:
+    """Open a job's log."""
+    st.session_state[_OPEN] = job_id
+
+
+def close_job() -> None:
+    """Close the log."""
+    st.session_state.pop(_OPEN, None)
+
+
+def search() -> Search:
+    """What is looked for in the history."""
+    found: Search = st.session_state.get(_SEARCH, Search())
+    return found
+
+
+def look_for(wanted: Search) -> None:
+    """Look for something else."""
+    st.session_state[_SEARCH] = wanted
+    st.session_state.pop(_PROBLEM, None)
+
+
+def write() -> None:
+    """Say in the address what is shown."""
+    part, wanted = st.session_state.get(_SHOW) or WORK, search()
+    said = {"show": part.lower()} if part != WORK else {}
+    if job := opened():
+        said["job"] = job
+    if part == HISTORY:
+        said |= {
+            key: value
+            for key, value in {
+                "search": wanted.text,
+                "models": ",".join(wanted.models),
+                "tags": _joined(wanted.tags),
+                "order": "" if wanted.order == "newest" else wanted.order.replace(" ", "-"),
+                "here": "1" if wanted.only_here else "",
+            }.items()
+            if value
+        }
+    menu.write_address(said)
+
+
+def local_zone() -> tzinfo:
+    """The browser's time zone, as far as it tells."""
+    try:
+        return ZoneInfo(str(st.context.timezone))
+    except (ValueError, KeyError, OSError):
+        return UTC

@@ -1,0 +1,152 @@
+"""Jobs that failed, with their reasons, and those that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from compression import activity, jobs, wording
+from compression.activity import Activity
+from compression.errors import CompressionError
+from compression.job import Job, JobState
+from pages.components import notices, state
+from pages.components.jobs import board, job_link
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST_FAILED = 5
+"""Shown at once; the others open with a click."""
+
+_ROWS, _TABLE = "jobs_over_rows", "jobs_over_table"
+
+_ENDED = {JobState.COMPLETE: "finished", JobState.FAILED: "failed", JobState.CANCELLED: "cancelled"}
+
+_COLUMNS = {
+    "ended": st.column_config.DatetimeColumn("Ended", format="YYYY-MM-DD HH:mm:ss"),
+    "outcome": st.column_config.TextColumn("Came of it"),
+    "model": st.column_config.TextColumn("Model"),
+    "purpose": st.column_config.TextColumn("What it was for", width="large"),
+    "took": st.column_config.NumberColumn("Took (s)", format="%.1f", help="From its beginning to its end."),
+    "asker": st.column_config.TextColumn("Asked for by"),
+    "attempts": st.column_config.NumberColumn(
+        "Attempts", help="More than one: its worker process died or was stopped."
+    ),
+}
+
+
+def show() -> None:
+    """Both lists; nothing where the store fails, which is said above."""
+    try:
+        seen = board.look()
+    except CompressionError:
+        return
+    _failed(seen)
+    _over(seen)
+
+
+def _failed(seen: Activity) -> None:
+    if not seen.failed:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="jobs_failed_head"):
+        st.markdown(
+            f"**Failed** ({seen.failed_total:,})",
+            help="Not tried again since. A failed variant has no numbers anywhere.",
+        )
+        st.button(
+            "Try all again", icon=":material/refresh:", key="jobs_retry_all", on_click=_retry, args=(seen.failed,)
+        )
+        st.button("Clear the list", key="jobs_clear_failed", type="tertiary", on_click=_clear)
+    for job in seen.failed[:FIRST_FAILED]:
+        _failure(job)
+    if rest := seen.failed[FIRST_FAILED:]:
+        left_out = seen.failed_total - len(seen.failed)
+        with st.expander(f"{len(rest)} more" + (f", and {left_out:,} older ones not listed" if left_out else "")):
+            for job in rest:
+                _failure(job)
+
+
+def _failure(job: Job) -> None:
+    who = activity.asker(job.group, state.session_id())
+    with st.container(border=True, key=f"jobs_failed_{job.job_id}"):
+        st.markdown(f"**{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}")
+        st.error(notices.plain(job.error or "No reason was written down."), icon=":material/error:")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                "Try again", icon=":material/refresh:", key=f"jobs_retry_{job.job_id}", on_click=_retry, args=((job,),)
+            )
+            st.button("Log", key=f"jobs_log_{job.job_id}", on_click=job_link.open_job, args=(job.job_id,))
+            st.caption(f"{who} · {ago(job.finished_at)}")
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago, in words."""
+    if moment is None:
+        return ""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    return "just now" if seconds < 5 else f"{wording.duration(seconds)} ago"
+
+
+def _retry(failed: Sequence[Job]) -> None:
+    """In a callback; where the store fails, what is drawn next meets the same and says it."""
+    try:
+        for job in failed:
+            jobs.get_engine().retry(job)
+    except CompressionError:
+        return
+
+
+def _clear() -> None:
+    try:
+        activity.forget(jobs.get_engine().store, [JobState.FAILED])
+    except CompressionError:
+        return
+
+
+def _over(seen: Activity) -> None:
+    """The last that ended; a click on a row opens its log."""
+    total = sum(count for job_state, count in seen.counts.items() if job_state.is_final)
+    left_out = f", the last {len(seen.over):,} of {total:,}" if total > len(seen.over) else f" ({total:,})"
+    st.markdown(f"**Over**{left_out}", help="Choose a row to read what that job did when.")
+    if not seen.over:
+        st.caption("No job has ended yet. The first ones do seconds after you open Explore.")
+        return
+    st.session_state[_ROWS] = [job.job_id for job in seen.over]
+    st.dataframe(
+        table_of(seen.over, state.session_id(), job_link.local_zone()),
+        column_config=_COLUMNS,
+        hide_index=True,
+        height=min(330, 38 + 35 * len(seen.over)),
+        key=_TABLE,
+        on_select=_chosen,
+        selection_mode="single-row",
+    )
+
+
+def _chosen() -> None:
+    rows = st.session_state[_TABLE]["selection"]["rows"]
+    shown: list[str] = st.session_state.get(_ROWS, [])
+    if rows and rows[0] < len(shown):
+        job_link.open_job(shown[rows[0]])
+
+
+def table_of(over: Sequence[Job], session: str, zone: tzinfo) -> pd.DataFrame:
+    """One row a job, times as the clock of `zone` shows them."""
+    import pandas as pd  # not needed before there is a first job, and a page starts sooner without it
+
+    return pd.DataFrame(
+        {
+            "ended": [
+                job.finished_at.astimezone(zone).replace(tzinfo=None) if job.finished_at else None for job in over
+            ],
+            "outcome": [_ENDED[job.state] for job in over],
+            "model": [activity.model_title(job.recipe.model) for job in over],
+            "purpose": [activity.purpose(job) for job in over],
+            "took": [activity.seconds_taken(job) for job in over],
+            "asker": [activity.asker(job.group, session) for job in over],
+            "attempts": [job.attempts for job in over],
+        }
+    )

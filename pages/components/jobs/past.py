@@ -1,0 +1,213 @@
+"""Every result there is: searched, opened elsewhere, tagged, noted, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import streamlit as st
+
+from compression import history, jobs
+from compression.errors import CompressionError
+from compression.history import ORDERS, Entry, Note, Search
+from compression.keys import Conditions
+from pages.components import notices
+from pages.components.jobs import job_link, past_chosen
+from sample_models.catalogue import MODELS
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    import pandas as pd
+
+MAX_ROWS = 500
+"""Rows of the table; a browser gets slow with thousands. The search finds the others."""
+
+_SHOWN, _GENERATION = "past_shown", "past_generation"
+_TEXT, _MODELS, _TAGS, _ORDER, _HERE = _FIELDS = ("past_text", "past_models", "past_tags", "past_order", "past_here")
+
+_COLUMNS = {
+    "model": st.column_config.TextColumn("Model"),
+    "setting": st.column_config.TextColumn("Setting", width=300),
+    "tags": st.column_config.ListColumn("Tags"),
+    "accuracy": st.column_config.NumberColumn("Accuracy %", format="%.2f"),
+    "difference": st.column_config.NumberColumn(
+        "vs baseline", format="%+.2f", help="Percentage points against the model as it is, on the same images."
+    ),
+    "stored_kb": st.column_config.NumberColumn(
+        "Stored KB", format="%.1f", help="The stored file; 1 KB is 1,000 bytes."
+    ),
+    "size_ratio": st.column_config.NumberColumn("Times smaller", format="%.2f"),
+    "latency_ms": st.column_config.NumberColumn("Latency ms", format="%.3f"),
+    "latency_ratio": st.column_config.NumberColumn(
+        "Ratio", format="%.2f", help="Latency to the baseline's: below 1 is faster."
+    ),
+    "origin": st.column_config.TextColumn(
+        "Conditions",
+        help="Results compare only under the same weights, data, engine and machine. All others are kept and listed, "
+        "but no chart shows them.",
+    ),
+    "measured": st.column_config.DatetimeColumn("Measured", format="YYYY-MM-DD HH:mm"),
+    "seconds": st.column_config.NumberColumn("Took (s)", format="%.1f", help="How long measuring it took."),
+    "note": st.column_config.TextColumn("Note", width=160),
+}
+
+
+def show() -> None:
+    """The search, what it finds, and what can be done with the rows that are chosen."""
+    st.fragment(key="past")(_past)()
+
+
+def _past() -> None:
+    store = jobs.get_engine().store
+    try:
+        every, written, here = history.entries(store), history.notes(store), history.present(store)
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    if not every:
+        st.info("Nothing is measured yet. Open Explore: the first result comes within seconds.", icon=":material/info:")
+        st.page_link("pages/explore.py", label="Explore", icon=":material/tune:")
+        return
+    search = _controls(every, written)
+    found = history.find(every, written, search, here)
+    shown = _frozen(search, found, {entry.key: entry for entry in every})
+    _counts(found, shown, every)
+    if not shown:
+        st.caption("Nothing fits. Take fewer words, or remove a filter.")
+        return
+    rows = _table(shown, written, here)
+    chosen = [shown[row] for row in rows if row < len(shown)]
+    if chosen:
+        past_chosen.show(chosen, written, here)
+    else:
+        st.caption(":material/check_box: Choose rows at their left edge to open, compare, tag, note or delete them.")
+
+
+# Searching --------------------------------------------------------------------------------------------
+
+
+def _controls(every: Sequence[Entry], written: Mapping[str, Note]) -> Search:
+    """The search as the controls have it."""
+    before = job_link.search()
+    models = [name for name in MODELS if any(entry.model == name for entry in every)]
+    models += sorted({entry.model for entry in every} - set(models))
+    tags = history.all_tags(written.values())
+    _place(before, models, tags)
+    first, second, third, fourth = st.columns([4, 3, 2, 2], gap="small", vertical_alignment="bottom")
+    text = first.text_input(
+        "Search",
+        key=_TEXT,
+        placeholder="4-bit prune, a tag, words of a note …",
+        help="Finds results that have each of these words in their setting, model, tags or note.",
+    )
+    picked = second.multiselect(
+        "Models", models, key=_MODELS, format_func=lambda name: MODELS[name].title if name in MODELS else name,
+        placeholder="All",
+    )  # fmt: skip
+    tagged = third.multiselect("Tags", tags, key=_TAGS, placeholder="All", disabled=not tags)
+    order = fourth.selectbox(
+        "Order", ORDERS, key=_ORDER, format_func=lambda name: f"{name[:1].upper()}{name[1:]} first"
+    )
+    only_here = st.toggle(
+        "Only what was measured under the present conditions",
+        key=_HERE,
+        help="The same weights, data, engine version and machine as now: what the charts show.",
+    )
+    search = Search(text, tuple(picked), tuple(tagged), only_here, order)
+    if search != before:
+        job_link.look_for(search)
+        st.rerun()  # so that the address follows
+    return search
+
+
+def _place(search: Search, models: Collection[str], tags: Collection[str]) -> None:
+    """Put controls that are not there yet where the address says; those that are there lead."""
+    values = (
+        search.text,
+        [name for name in search.models if name in models],
+        [tag for tag in search.tags if tag in tags],
+        search.order,
+        search.only_here,
+    )
+    for key, value in zip(_FIELDS, values, strict=True):
+        if key not in st.session_state:
+            st.session_state[key] = value
+    st.session_state[_TAGS] = [tag for tag in st.session_state[_TAGS] if tag in tags]
+    st.session_state[_MODELS] = [name for name in st.session_state[_MODELS] if name in models]
+
+
+def _frozen(search: Search, found: Sequence[Entry], by_key: Mapping[str, Entry]) -> list[Entry]:
+    """The rows of the table: the same as before until something else is looked for, so that none moves under a click.
+
+    What came since is only counted.
+    """
+    before: tuple[Search, tuple[str, ...]] | None = st.session_state.get(_SHOWN)
+    if before is None or before[0] != search or any(key not in by_key for key in before[1]) or not before[1]:
+        before = search, tuple(entry.key for entry in found[:MAX_ROWS])
+        st.session_state[_GENERATION] = st.session_state.get(_GENERATION, 0) + 1
+        st.session_state[_SHOWN] = before
+    return [by_key[key] for key in before[1]]
+
+
+def refresh() -> None:
+    """Show what came since."""
+    st.session_state.pop(_SHOWN, None)
+
+
+def _counts(found: Sequence[Entry], shown: Sequence[Entry], every: Sequence[Entry]) -> None:
+    latest = max((entry.sequence for entry in shown), default=0)
+    newer = sum(entry.sequence > latest for entry in found) if len(shown) < len(found) else 0
+    words = f"**{len(found):,}** of {len(every):,} results"
+    if len(shown) == MAX_ROWS < len(found):
+        words += f"; the table has the first {MAX_ROWS:,}. Search, filter or order to see others"
+    with st.container(horizontal=True, vertical_alignment="center", key="past_counts"):
+        st.markdown(words)
+        if newer and len(shown) < MAX_ROWS:
+            st.button(f"Show {newer:,} new", icon=":material/refresh:", key="past_refresh", on_click=refresh)
+
+
+# The table --------------------------------------------------------------------------------------------
+
+
+def _table(shown: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions]) -> list[int]:
+    """Draw it; the positions of the rows that are chosen."""
+    picked = st.dataframe(
+        table_of(shown, written, here, job_link.local_zone()),
+        column_config=_COLUMNS,
+        hide_index=True,
+        height=min(460, 38 + 35 * len(shown)),
+        key=f"past_table_{st.session_state[_GENERATION]}",
+        on_select="rerun",
+        selection_mode="multi-row",
+        placeholder="",
+    )
+    return list(cast(Mapping[str, Mapping[str, list[int]]], picked)["selection"]["rows"])
+
+
+def table_of(
+    shown: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions], zone: tzinfo
+) -> pd.DataFrame:
+    """One row a result, in the units that people read, times as the clock of `zone` shows them."""
+    import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
+
+    none = Note()
+    rows = [
+        {
+            "model": entry.title,
+            "setting": entry.words,
+            "tags": list(written.get(entry.key, none).tags),
+            "accuracy": 100 * entry.accuracy,
+            "difference": None if entry.is_baseline else 100 * entry.accuracy_difference,
+            "stored_kb": entry.stored_bytes / 1000,
+            "size_ratio": entry.size_ratio,
+            "latency_ms": entry.latency_ms,
+            "latency_ratio": entry.latency_ratio,
+            "origin": history.origin(entry, here),
+            "measured": entry.measured_at.astimezone(zone).replace(tzinfo=None) if entry.measured_at else None,
+            "seconds": entry.seconds,
+            "note": written.get(entry.key, none).text,
+        }
+        for entry in shown
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,107 @@
+"""What can be done with results that are chosen in the history: open, compare, tag, note, delete."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import streamlit as st
+
+from compression import history, jobs, wording
+from compression.errors import CompressionError
+from compression.history import Entry, Note
+from compression.keys import Conditions
+from compression.links import parameters_of, view_of
+from pages.components import menu, notices
+from pages.components.jobs import dialogs
+from sample_models.catalogue import MODELS
+
+
+def show(chosen: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions]) -> None:
+    """A box below the table."""
+    with st.container(border=True, key="past_chosen"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**{chosen[0].title}**: {chosen[0].words}" if len(chosen) == 1 else f"**{len(chosen):,} chosen**"
+            )
+            _links(chosen)
+            if st.button("Delete …", icon=":material/delete:", key="past_delete"):
+                dialogs.ask_to_delete([entry.key for entry in chosen])
+                st.rerun()
+        elsewhere = sum(entry.measured_under not in here for entry in chosen)
+        if elsewhere:
+            which = "This was" if len(chosen) == 1 else f"{elsewhere:,} of these were"
+            st.caption(
+                f":material/info: {which} measured under other conditions than the present ones. "
+                "Opened, the same setting is measured anew, here and now."
+            )
+        if len(chosen) == 1:
+            _note(chosen[0], written.get(chosen[0].key, Note()), history.all_tags(written.values()))
+        else:
+            _tags(chosen, written)
+
+
+def _links(chosen: Sequence[Entry]) -> None:
+    """To the pages that show one result, or several beside each other, as far as there are such pages."""
+    recipes = [entry.recipe for entry in chosen if entry.recipe is not None and entry.model in MODELS]
+    if len(recipes) < len(chosen):
+        st.caption("Some of these were written by another version of this program, which alone can open them.")
+        return
+    targets: list[tuple[str, dict[str, str]]] = []
+    if len(recipes) == 1:
+        parameters = parameters_of(view_of(recipes[0]))
+        targets = [("pages/explore.py", parameters), ("pages/inspect.py", parameters)]
+    elif len(recipes) <= 4 and len({MODELS[recipe.model].dataset for recipe in recipes}) == 1:
+        several = json.dumps([json.loads(recipe.to_short_json()) for recipe in recipes], separators=(",", ":"))
+        targets = [("pages/compare.py", {"recipes": several})]
+    there = {path: (label, icon) for path, label, icon in menu.PAGES}
+    for path, parameters in targets:
+        if path in there:
+            label, icon = there[path]
+            st.page_link(path, label=label, icon=icon, query_params=parameters)
+
+
+def _note(entry: Entry, note: Note, known: Sequence[str]) -> None:
+    """Tags and note of one result."""
+    with st.form(f"past_note_{entry.key[:16]}", border=False):
+        tags = st.multiselect(
+            "Tags", list(dict.fromkeys([*note.tags, *known])), default=list(note.tags), accept_new_options=True,
+            placeholder="Choose, or write a new one and press Enter", key=f"past_note_tags_{entry.key[:16]}",
+        )  # fmt: skip
+        text = st.text_area(
+            "Note", note.text, max_chars=history.MAX_NOTE, key=f"past_note_text_{entry.key[:16]}", height=96
+        )
+        if st.form_submit_button("Save", icon=":material/save:"):
+            _save(lambda: history.write_note(jobs.get_engine().store, entry.key, tags, text))
+    if note.changed_at:
+        st.caption(f"Last changed {wording.duration(max(1.0, time.time() - note.changed_at))} ago.")
+
+
+def _tags(chosen: Sequence[Entry], written: Mapping[str, Note]) -> None:
+    """Tags of several results: those that all have are shown; notes stay as they are."""
+    keys = [entry.key for entry in chosen]
+    each = [set(written.get(key, Note()).tags) for key in keys]
+    common = sorted(set.intersection(*each))
+    with st.form("past_tags_form", border=False):
+        tags = st.multiselect(
+            "Tags of all of these",
+            sorted({*common, *history.all_tags(written.values())}),
+            default=common,
+            accept_new_options=True,
+            placeholder="Choose, or write a new one and press Enter",
+            key=f"past_tags_several_{hash((*keys, *common))}",
+        )
+        if st.form_submit_button("Save", icon=":material/save:"):
+            store = jobs.get_engine().store
+            _save(lambda: history.change_tags(store, keys, set(tags) - set(common), set(common) - set(tags)))
+
+
+def _save(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    st.toast("Saved.", icon=":material/check:")
+    st.rerun()

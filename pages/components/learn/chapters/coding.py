@@ -1,0 +1,160 @@
+"""Chapter 8: entropy coding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import BLUE, GREEN, ORANGE, VIOLET
+from compression.lessons.arithmetic import code_words
+from compression.lessons.questions import Question, coding_question
+from compression.plots import NEUTRAL
+from compression.recipe import make_recipe
+from compression.studies.lessons import BITS, CODED_SPARSITIES, Coded, CodingStudy
+from pages.components import chart_view, inquiry
+from pages.components.learn import course
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure
+
+_WAYS = {
+    "plain": ("plain bits", NEUTRAL, "square"),
+    "huffman": ("Huffman codes", ORANGE, "triangle-up"),
+    "arithmetic": ("arithmetic coding", GREEN, "diamond"),
+    "entropy": ("limit for single codes (entropy)", BLUE, "circle-open"),
+}
+MOST_WORDS = 8
+"""Code words in the table, the most frequent ones."""
+
+
+def _show(lesson: Lesson) -> Question | None:
+    bits = course.slider("bits", "Bits for each weight", BITS, 4)
+    sparsity = course.slider(
+        "zeros", "Pruned before", CODED_SPARSITIES, 0.5, words=lambda share: f"{100 * share:.0f} % zeros"
+    )
+    found = inquiry.ask(CodingStudy(recipe=lesson.baseline, layer=lesson.layer.name), Coded, key="coding")
+    if found is not None:
+        _picture(found, (CODED_SPARSITIES.index(sparsity), BITS.index(bits)), lesson)
+    return _question(lesson, bits, sparsity)
+
+
+def _picture(found: Coded, at: tuple[int, int], lesson: Lesson) -> None:
+    with st.container(horizontal=True, gap="large", key="coding_numbers"):
+        for name, (title, _, _) in _WAYS.items():
+            value = float(getattr(found, name)[at])
+            size = wording.size(value * found.size / 8)
+            st.metric(title.capitalize(), f"{value:.2f} bits", size, delta_color="off", delta_arrow="off")
+    st.caption(
+        f"Bits for each weight of **{lesson.layer.name}** ({found.size:,} weights), everything included that is needed "
+        "to read them again. Arithmetic coding can even fall below the limit for single codes: it learns on the "
+        "way where in the layer large codes are likely."
+    )
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        chart_view.show(_frequencies(found, at), key="chart_coding_counts", alt="How often each code occurs")
+    with right:
+        _words(found, at)
+    chart_view.show(_all_bits(found, at), key="chart_coding_bits", alt="Bits a weight by coding")
+
+
+def _codes(found: Coded, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbered from the lowest: the codes that occur, how often, and the lengths of their words."""
+    counts, lengths = found.counts[at], found.lengths[at]
+    used = np.flatnonzero(counts)
+    return used, counts[used], lengths[used]
+
+
+def _frequencies(found: Coded, at: tuple[int, int]) -> go.Figure:
+    used, counts, lengths = _codes(found, at)
+    share = 100 * counts / counts.sum()
+    chart = figure(340, "code, from the most negative to the most positive", "% of the weights", bargap=0.1)
+    chart.update_layout(xaxis={"showticklabels": False, "showgrid": False}, showlegend=False)
+    few = len(used) <= 16
+    chart.add_trace(
+        go.Bar(
+            x=used.tolist(), y=share.tolist(), marker={"color": BLUE, "line": {"width": 0}},
+            text=[f"{length} bit{'s' if length > 1 else ''}" for length in lengths] if few else None,
+            textposition="outside", cliponaxis=False, customdata=lengths.tolist(),
+            hovertemplate="%{y:.2f} % of the weights<br>Huffman word of %{customdata} bits<extra></extra>",
+        )
+    )  # fmt: skip
+    return chart
+
+
+def _words(found: Coded, at: tuple[int, int]) -> None:
+    """The most frequent codes with their Huffman words."""
+    lengths = found.lengths[at]
+    words = code_words(lengths.tolist())
+    used, counts, _ = _codes(found, at)
+    order = np.argsort(-counts, kind="stable")[:MOST_WORDS]
+    rows = [f"| {100 * counts[place] / counts.sum():.1f} % | `{words[used[place]]}` |" for place in order]
+    st.markdown("**The most frequent codes**", help="No word is the beginning of another one, so no commas are needed.")
+    st.markdown("\n".join(["| share | Huffman word |", "|--:|:--|", *rows]))
+
+
+def _all_bits(found: Coded, at: tuple[int, int]) -> go.Figure:
+    chart = figure(340, "bits of the grid", "bits written a weight", yaxis={"rangemode": "tozero"})
+    chart.update_layout(xaxis={"dtick": 1})
+    for name, (title, colour, symbol) in _WAYS.items():
+        values = getattr(found, name)[at[0]].astype(np.float64).tolist()
+        dash = "dot" if name == "entropy" else "solid"
+        chart.add_trace(
+            go.Scatter(
+                x=list(BITS), y=values, name=title, mode="lines+markers", cliponaxis=False,
+                line={"color": colour, "width": 2.5, "dash": dash}, marker={"symbol": symbol, "size": 9},
+                hovertemplate=f"<b>{title}</b><br>%{{x}} bits: %{{y:.3f}}<extra></extra>",
+            )
+        )  # fmt: skip
+    chart.add_vline(x=BITS[at[1]], line={"color": VIOLET, "width": 2, "dash": "dash"})
+    return chart
+
+
+def _question(lesson: Lesson, bits: int, sparsity: float) -> Question:
+    steps: list[dict[str, Any]] = [{"technique": "quantization", "weight_bits": bits}]
+    if sparsity:
+        steps.insert(0, {"technique": "magnitude_pruning", "sparsity": sparsity})
+    coded, plain = (
+        make_recipe(lesson.model, [*steps, {"technique": "entropy_coding", "coding": coding}])
+        for coding in ("context", "packed")
+    )
+    zeros = f" after {100 * sparsity:.0f} % of them were set to zero" if sparsity else ""
+    return coding_question(
+        f"The whole network is stored with **{bits} bit{'s' if bits > 1 else ''}** a weight{zeros}: once with plain "
+        "bits, once with arithmetic coding. How much smaller will the second file be?",
+        coded,
+        plain,
+    )
+
+
+CHAPTER = Chapter(
+    name="coding",
+    title="Entropy coding",
+    icon=":material/barcode:",
+    paragraphs=(
+        "After rounding, weights are small whole numbers, **codes**. Some occur much more often than others: most are "
+        "near zero. Morse gave the frequent letter E a single dot. In the same way **Huffman codes** give frequent "
+        "numbers short words of bits, and rare ones long words. Nothing is lost: the file decodes to exactly the "
+        "same numbers.",
+        "A word cannot be shorter than one bit, even for a number that fills 95 % of the list. **Arithmetic coding** "
+        "has no such limit: it writes the whole list as one very long number, and a frequent code may cost a tenth "
+        "of a bit. How few bits are possible when each code is looked at alone is called the **entropy**.",
+    ),
+    papers=(
+        Paper(
+            "Huffman",
+            "A Method for the Construction of Minimum-Redundancy Codes",
+            1952,
+            "https://doi.org/10.1109/JRPROC.1952.273898",
+        ),
+        Paper(
+            "Shannon", "A Mathematical Theory of Communication", 1948, "https://doi.org/10.1002/j.1538-7305.1948.tb01338.x"
+        ),
+        Paper(
+            "Witten, Neal, Cleary", "Arithmetic Coding for Data Compression", 1987, "https://doi.org/10.1145/214762.214771"
+        ),
+    ),
+    show=_show,
+)  # fmt: skip

@@ -1,0 +1,156 @@
+"""Chapter 4: distillation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import BLUE, PINK
+from compression.lessons.questions import Question, teaching_question
+from compression.plots import NEUTRAL
+from compression.recipe import make_recipe
+from compression.schooling import schooling
+from compression.studies.lessons import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherStudy
+from compression.sweeps import control_of
+from pages.components import chart_view, inquiry, picture
+from pages.components.learn import course
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure, here, lines
+
+_WIDTHS = (25, 50, 75)
+
+
+def _show(lesson: Lesson) -> Question | None:
+    temperature = course.slider(
+        "temperature",
+        "Temperature",
+        TEMPERATURES,
+        4.0,
+        words=lambda value: f"{value:g}",
+        help_text="1 is the answer as it is. Higher temperatures bring the shares closer to each other.",
+    )
+    image = course.slider("picture", "Picture", tuple(range(1, TEACHER_PICTURES + 1)), 1)
+    found = inquiry.ask(TeacherStudy(recipe=lesson.baseline), Taught, key="teacher")
+    if found is not None:
+        _picture(found, temperature, image - 1)
+    width = course.slider(
+        "width",
+        "Width of the student (for the question)",
+        _WIDTHS,
+        25,
+        words=lambda share: f"{share} % of the teacher",
+        help_text="How many outputs each of its layers has, against the teacher's.",
+    )
+    return _question(lesson, temperature, width)
+
+
+def _picture(found: Taught, temperature: float, image: int) -> None:
+    at = TEMPERATURES.index(temperature)
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        pixels = found.images[image]
+        source = picture.of_pixels(pixels.tobytes(), pixels.shape, found.white)
+        picture.show(source, f"Validation image: {found.classes[found.labels[image]]}")
+        st.caption(f"Picture {image + 1}: really “{found.classes[found.labels[image]]}”")
+    with right:
+        chart_view.show(_bars(found, at, image), key="chart_teacher_bars", alt="What the teacher says to the picture")
+    shares = found.probabilities[at, image]
+    first, second = (found.classes[place] for place in np.argsort(-shares, kind="stable")[:2])
+    st.caption(
+        f"At temperature {temperature:g} the teacher says {wording.percent(float(shares.max()), 0)} % “{first}” and "
+        f"{wording.percent(float(np.sort(shares)[-2]))} % “{second}”. Pictures 1 to {TEACHER_PICTURES // 2} are those "
+        "it is least sure of."
+    )
+    chart_view.show(_entropy(found, at), key="chart_teacher_entropy", alt="What an answer says, by temperature")
+    st.caption(
+        "How evenly the answers are spread over the classes, on average over all validation pictures, in bits: "
+        f"0 names one class and leaves no doubt, {math.log2(len(found.classes)):.1f} is the same share for all. On "
+        f"{wording.percent(found.sure, 0)} % of the pictures the teacher itself is more than 99 % sure."
+    )
+
+
+def _bars(found: Taught, at: int, image: int) -> go.Figure:
+    names = list(found.classes)
+    chart = figure(430, "share, %", "", bargap=0.2, barmode="group")
+    chart.update_layout(
+        xaxis={"range": [0, 114]}, yaxis={"autorange": "reversed", "type": "category", "ticksuffix": " "}
+    )
+    for title, row, colour in ((f"temperature {TEMPERATURES[at]:g}", at, PINK), ("temperature 1", 0, NEUTRAL)):
+        shares = 100 * found.probabilities[row, image].astype(np.float64)
+        chart.add_trace(
+            go.Bar(
+                x=shares.tolist(), y=names, name=title, orientation="h", marker={"color": colour},
+                text=[f"{share:.1f}" for share in shares], textposition="outside", cliponaxis=False,
+                textfont={"size": 11}, constraintext="none",
+                hovertemplate="%{y}: %{x:.3f} %<extra></extra>",
+            )
+        )  # fmt: skip
+        if at == 0:
+            break
+    return chart
+
+
+def _entropy(found: Taught, at: int) -> go.Figure:
+    chart = figure(260, "temperature", "bits", yaxis={"rangemode": "tozero"})
+    curve = {"how evenly the answers are spread": (found.entropy_bits, BLUE, "circle")}
+    lines(chart, TEMPERATURES, curve, "%{x}: %{y:.2f} bits")
+    here(chart, TEMPERATURES[at], float(found.entropy_bits[at]))
+    return chart
+
+
+def _question(lesson: Lesson, temperature: float, width: int) -> Question:
+    epochs = schooling(lesson.model).quick_student
+    student = make_recipe(
+        lesson.model,
+        [{"technique": "distillation", "width_mult": width / 100, "epochs": epochs, "temperature": temperature}],
+    )
+    control = control_of(student)
+    assert control is not None  # with a teacher there always is the same without
+    shown = f"{epochs:g} time{'' if epochs == 1 else 's'}" if epochs >= 1 else f"{100 * epochs:.0f} % of them once"
+    return teaching_question(
+        f"A student with **{width} % of the width** sees the training pictures ({shown}). Once it learns from the "
+        f"teacher's answers at **temperature {temperature:g}**, once only from the right answers. How does the one "
+        "with the teacher do on test pictures?",
+        student,
+        control,
+        _REASONS,
+    )
+
+
+_REASONS = {
+    "better": "The teacher's doubts told the student something that the right answers alone do not: which classes look "
+    "alike. With as much training that was worth a measurable difference here.",
+    "same": "Both got about as far. A teacher helps most where there is little data or little training, and where "
+    "classes look alike; a difference smaller than the intervals may still be there. Try another width or "
+    "temperature.",
+    "worse": "Here the teacher got in the way: at this temperature or after so little training the right answers alone "
+    "taught more. That is why the fair comparison is needed.",
+}
+
+CHAPTER = Chapter(
+    name="distillation",
+    title="Distillation",
+    icon=":material/school:",
+    paragraphs=(
+        "Instead of shrinking a network one can train a smaller one, the **student**, with the large one as its "
+        "**teacher**. The right answer to a picture is just “4”. The teacher says more: “surely a 4, a little like a "
+        "9, not at all like a 0”. These shares sum to 100 %, and learning from them is called **distillation**.",
+        "A well-trained teacher is nearly always almost 100 % sure, which hides what it knows about the other "
+        "classes. The **temperature** brings that out: the network's raw scores are divided by it before they become "
+        "shares. At 1 the answer is as it is, and at high temperatures all classes get about the same share.",
+    ),
+    papers=(
+        Paper(
+            "Hinton, Vinyals, Dean",
+            "Distilling the Knowledge in a Neural Network",
+            2015,
+            "https://arxiv.org/abs/1503.02531",
+        ),
+    ),
+    show=_show,
+    uses_layer=False,
+)

@@ -1,0 +1,207 @@
+"""Chapter 7: efficient architectures."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import BLUE, ORANGE, VIOLET
+from compression.lessons.arithmetic import ConvolutionCost, separable, whole
+from compression.lessons.questions import Question, speed_outcome, speed_question
+from compression.plots import ACCENT, NEUTRAL
+from compression.recipe import Recipe, make_recipe
+from compression.result import Result
+from compression.studies.lessons import CHANNELS, KERNELS, SIDES, Split, SplitStudy
+from compression.sweeps import curves_for
+from pages.components import chart_view, inquiry
+from pages.components.learn import course
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure
+from sample_models.catalogue import MODELS
+
+_TIMED = Recipe(model="mlp-digits")
+"""Convolutions of chosen shapes belong to no model: the timing is filed under the smallest one."""
+
+Shape = tuple[int, int, int, int]
+"""Kernel, inputs, outputs, side."""
+
+
+def _show(lesson: Lesson) -> Question | None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        inputs = course.slider("inputs", "Inputs (channels)", CHANNELS, 32)
+        kernel = course.slider("kernel", "Window", KERNELS, 3, words=lambda size: f"{size} × {size}")
+    with right:
+        outputs = course.slider("outputs", "Outputs (channels)", CHANNELS, 64)
+        side = course.slider("side", "Image", SIDES, 14, words=lambda size: f"{size} × {size}")
+    shape = (kernel, inputs, outputs, side)
+    _arithmetic(shape)
+    found = inquiry.ask(SplitStudy(recipe=_TIMED), Split, key="split")
+    if found is not None:
+        _picture(found, shape)
+    return _question(lesson)
+
+
+def _arithmetic(shape: Shape) -> None:
+    before, after = whole(*shape), separable(*shape)
+    kernel, inputs, outputs, side = shape
+    st.markdown(
+        f"Whole: {kernel} × {kernel} × {inputs} × {outputs} × {side} × {side} = **{wording.count(before.macs)}** "
+        f"multiplications, {wording.count(before.params)} weights.  \n"
+        f"Split: ({kernel} × {kernel} × {inputs} + {inputs} × {outputs}) × {side} × {side} = "
+        f"**{wording.count(after.macs)}** multiplications, {wording.count(after.params)} weights: "
+        f"**{_times(before, after)}**."
+    )
+
+
+def _times(before: ConvolutionCost, after: ConvolutionCost) -> str:
+    ratio = before.macs / after.macs
+    return f"{wording.factor(ratio)} fewer" if ratio >= 1 else f"{wording.factor(1 / ratio)} more"
+
+
+def _picture(found: Split, shape: Shape) -> None:
+    kernel, inputs, outputs, side = shape
+    at = (KERNELS.index(kernel), CHANNELS.index(inputs), CHANNELS.index(outputs), SIDES.index(side))
+    before, after = float(found.whole_ms[at]), float(found.split_ms[at])
+    ratio, low, high = (float(part[at]) for part in (found.ratio, found.ratio_low, found.ratio_high))
+    with st.container(horizontal=True, gap="large", key="split_numbers"):
+        st.metric("Whole, measured", wording.milliseconds(before))
+        st.metric(
+            "Split, measured",
+            wording.milliseconds(after),
+            _speed(ratio, low, high),
+            delta_color="off",
+            delta_arrow="off",
+        )
+        share = separable(*shape).macs / whole(*shape).macs
+        work = f"{100 * share:.0f} % of the work"
+        st.metric("Split takes", f"{100 * ratio:.0f} % of the time", work, delta_color="off", delta_arrow="off")
+    chart_view.show(_cloud(found, shape, ratio), key="chart_split", alt="Share of time against share of operations")
+    st.caption(
+        f"All {found.ratio.size} shapes on the sliders, each measured in ONNX Runtime on this machine, one thread, "
+        "whole and split in turns. If operations were time, all points would lie on the dashed line. Above it, the "
+        "split form saves less time than operations."
+    )
+
+
+def _speed(ratio: float, low: float, high: float) -> str:
+    if low <= 1 <= high:
+        return "no measurable difference"
+    return f"{wording.factor(1 / ratio)} faster" if ratio < 1 else f"{wording.factor(ratio)} slower"
+
+
+def _cloud(found: Split, shape: Shape, ratio: float) -> go.Figure:
+    """Every shape as a point: its share of operations and of time."""
+    chart = figure(400, "% of the operations", "% of the time")
+    ends = [4, 40]
+    lowest, highest = 80 * float(found.ratio.min()), 120 * max(1, float(found.ratio.max()))
+    ticks = {"type": "log", "tickvals": [2, 5, 10, 20, 50, 100, 200]}
+    chart.update_layout(
+        xaxis={**ticks, "range": np.log10(ends).tolist()},
+        yaxis={**ticks, "range": np.log10([min(lowest, ends[0]), highest]).tolist()},
+    )
+    chart.add_trace(
+        go.Scatter(
+            x=ends, y=ends, mode="lines", name="if operations were time", hoverinfo="skip",
+            line={"color": NEUTRAL, "width": 2, "dash": "dash"},
+        )
+    )  # fmt: skip
+    shapes = list(itertools.product(KERNELS, CHANNELS, CHANNELS, SIDES))
+    ratios = 100 * found.ratio.reshape(-1)
+    for side, colour, symbol in zip(SIDES, (ORANGE, VIOLET, BLUE), ("triangle-up", "diamond", "circle"), strict=True):
+        mine = [place for place, one in enumerate(shapes) if one[3] == side]
+        chart.add_trace(
+            go.Scatter(
+                x=[_work(shapes[place]) for place in mine], y=[float(ratios[place]) for place in mine],
+                name=f"image {side} × {side}", mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.75},
+                hovertext=[_words(shapes[place]) for place in mine],
+                hovertemplate="%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time<extra></extra>",
+            )
+        )  # fmt: skip
+    chart.add_trace(
+        go.Scatter(
+            x=[_work(shape)], y=[100 * ratio], name="your shape", mode="markers", hoverinfo="skip",
+            marker={"symbol": "circle-open", "size": 18, "color": ACCENT, "line": {"color": ACCENT, "width": 3}},
+        )
+    )  # fmt: skip
+    return chart
+
+
+def _work(shape: Shape) -> float:
+    return 100 * separable(*shape).macs / whole(*shape).macs
+
+
+def _words(shape: Shape) -> str:
+    kernel, inputs, outputs, side = shape
+    return f"{inputs} → {outputs} channels, window {kernel} × {kernel}, image {side} × {side}"
+
+
+def _question(lesson: Lesson) -> Question:
+    recipe = make_recipe(lesson.model, [{"technique": "depthwise_separable", "share": 1}])
+    return speed_question(
+        f"In the real **{MODELS[lesson.model].title}** every ordinary convolution is split, without training. How long "
+        "will one image take, compared with before?",
+        recipe,
+        reason,
+    )
+
+
+def reason(result: Result) -> str:
+    """What the measured time says, against what was counted."""
+    work = result.macs / result.baseline.macs
+    saved = f"The operations fell to {100 * work:.0f} %"
+    match speed_outcome(result):
+        case "slower":
+            return (
+                f"{saved}, and it still got slower: two small steps in place of a large one fetch and write their "
+                "numbers twice, and a depthwise step has little to do for each number it fetches."
+            )
+        case "same":
+            return f"{saved}, and the time did not follow: fetching numbers and starting steps takes time too."
+        case _ if result.latency_ratio_low > work:
+            return (
+                f"{saved}, the time by less: fetching numbers and starting steps takes time too, and a depthwise step "
+                "has little to do for each number it fetches."
+            )
+        case _:
+            return (
+                f"{saved}, and the time fell as much or more, as far as the interval can tell. Here operations count."
+            )
+
+
+CHAPTER = Chapter(
+    name="efficient",
+    title="Efficient architectures",
+    icon=":material/architecture:",
+    paragraphs=(
+        "A **convolution** slides a small window over an image. The image comes in several layers, its **channels**, "
+        "and each output channel looks at *all* input channels through the window. That is a lot of work. A "
+        "**depthwise-separable** convolution splits it: first one window for each channel alone, then a mixing of "
+        "channels at each point. Networks for phones are made of these.",
+        "The arithmetic is simple, and you can do it with the sliders. But a **multiplication** saved is not always "
+        "time saved: numbers also have to be fetched from memory, and each step has to be started. So the same "
+        "layers are measured here as well. Compare the two before you trust a table of operations.",
+    ),
+    papers=(
+        Paper(
+            "Howard and others",
+            "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
+            2017,
+            "https://arxiv.org/abs/1704.04861",
+        ),
+        Paper(
+            "Ma, Zhang, Zheng, Sun",
+            "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
+            2018,
+            "https://arxiv.org/abs/1807.11164",
+        ),
+    ),
+    show=_show,
+    uses_layer=False,
+    models=tuple(sorted((m for m in MODELS if "depthwise_separable" in curves_for(m)), key=lambda m: "resnet" in m)),
+)

@@ -1,0 +1,133 @@
+"""Chapter 6: factorization."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression.breakdown import BLUE, VIOLET
+from compression.lessons.arithmetic import break_even_rank, thin_weights
+from compression.lessons.questions import Question, accuracy_question
+from compression.recipe import make_recipe
+from compression.studies.lessons import Factored, FactorStudy
+from pages.components import chart_view, inquiry
+from pages.components.learn import course
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure, here, lines, weights_map
+
+_SHARES = (5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 90, 100)
+
+
+def _show(lesson: Lesson) -> Question | None:
+    share = course.slider(
+        "rank",
+        "Rank",
+        _SHARES,
+        25,
+        words=lambda part: f"{part} % of full",
+        help_text="How many numbers pass between the two thin layers, against as many as could ever matter.",
+    )
+    found = inquiry.ask(FactorStudy(recipe=lesson.baseline, layer=lesson.layer.name), Factored, key="factors")
+    if found is not None:
+        _picture(found, rank_of(share, min(found.shape)))
+    return _question(lesson, share)
+
+
+def rank_of(share: int, full: int) -> int:
+    """The rank that the slider says, at least 1."""
+    return max(1, round(share * full / 100))
+
+
+def _picture(found: Factored, rank: int) -> None:
+    outputs, inputs = found.shape
+    thin, whole = thin_weights(outputs, inputs, rank), outputs * inputs
+    with st.container(horizontal=True, gap="large", key="factor_numbers"):
+        change = f"{100 * thin / whole:.0f} % of the layer's {whole:,}"
+        st.metric(f"Weights at rank {rank}", f"{thin:,}", change, delta_color="off", delta_arrow="off")
+        st.metric("Error of its answers", f"{100 * float(found.errors[rank]):.2g} %")
+    weights = found.weights.astype(np.float64)
+    again = found.left[:, :rank].astype(np.float64) @ found.right[:rank].astype(np.float64)
+    limit = float(np.quantile(np.abs(weights), 0.98)) or 1.0
+    for title, table, key in (("The layer", weights, "whole"), (f"At rank {rank}", again, "thin")):
+        st.markdown(f"**{title}**")
+        chart_view.show(weights_map(table, limit), key=f"chart_factors_{key}", alt=f"{title}: its weights")
+    even = break_even_rank(outputs, inputs)
+    st.caption(
+        f"A corner of the layer, which has {outputs:,} outputs × {inputs:,} inputs: blue is positive, orange negative, "
+        f"pale close to zero. Rank {rank} keeps {outputs:,} × {rank} and "
+        f"{rank} × {inputs:,} weights. "
+        + (f"Only up to rank {even} are these fewer than before." if even < min(found.shape) else "")
+    )
+    chart_view.show(_errors(found, rank), key="chart_factors_error", alt="Error at each rank")
+
+
+def _errors(found: Factored, rank: int) -> go.Figure:
+    full = len(found.errors) - 1
+    shown = np.unique(np.linspace(0, full, 33).round().astype(int))
+    chart = figure(320, f"rank (full: {full})", "error, %", yaxis={"rangemode": "tozero"})
+    chart.update_layout(xaxis={"rangemode": "tozero"})
+    curves = {
+        "of the answers, as done here": (100 * found.errors[shown], VIOLET, "cross"),
+        "of the answers, had the weights been kept (SVD)": (100 * found.plain_errors[shown], BLUE, "circle"),
+    }
+    lines(chart, shown.tolist(), curves, "rank %{x}: %{y:.3g} %")
+    here(chart, rank, 100 * float(found.errors[rank]))
+    return chart
+
+
+def _question(lesson: Lesson, share: int) -> Question | None:
+    if share == 100:
+        st.caption("At full rank the product is the layer itself. Move the slider.")
+        return None
+    recipe = make_recipe(lesson.model, [{"technique": "low_rank", "rank_ratio": share / 100}])
+    return accuracy_question(
+        f"**{share} % of full rank** on average over the network, more where errors would be larger, without training. "
+        "What happens to its accuracy?",
+        recipe,
+        _REASONS,
+    )
+
+
+_REASONS = {
+    "better": "That can happen: leaving out weak directions sometimes removes noise that the network had learned. It "
+    "is an exception, so look at the interval before you believe it.",
+    "same": "The directions that were left out hardly occur in real pictures. Layers that would not get smaller as a "
+    "product were also left as they are.",
+    "little": "Some of the directions that were left out did matter. Training afterwards usually helps: "
+    "try a budget in Explore.",
+    "much": "Each layer now passes on less than the next one needs. Training the thin layers afterwards often "
+    "repairs a large part: try a budget in Explore.",
+    "collapse": "So few directions are left that much of what tells the classes apart gets lost on the way. A higher "
+    "rank, or training afterwards, are the ways out.",
+}
+
+CHAPTER = Chapter(
+    name="factorization",
+    title="Factorization",
+    icon=":material/view_column_2:",
+    paragraphs=(
+        "A layer is a table of weights: a row for each output, a column for each input. Often its rows resemble each "
+        "other: many are nearly mixtures of a few. Then the table is nearly a product of two thin ones: the first "
+        "computes a few sums of the inputs, the second mixes the outputs from these. How many is the **rank**.",
+        "**Factorization** replaces the layer by the two thin ones. With a low rank there are far fewer weights, and "
+        "far fewer multiplications. Which sums to keep? The classic way (**SVD**, singular value decomposition) "
+        "keeps the weights as close as possible. Here it is the *answers* to real pictures that stay close.",
+    ),
+    papers=(
+        Paper(
+            "Denton, Zaremba, Bruna, LeCun, Fergus",
+            "Exploiting Linear Structure Within Convolutional Networks for Efficient Evaluation",
+            2014,
+            "https://arxiv.org/abs/1404.0736",
+        ),
+        Paper(
+            "Zhang, Zou, He, Sun",
+            "Accelerating Very Deep Convolutional Networks for Classification and Detection",
+            2016,
+            "https://arxiv.org/abs/1505.06798",
+        ),
+    ),
+    show=_show,
+    fits=lambda layer: layer.can_be_factored,
+)

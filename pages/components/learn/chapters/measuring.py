@@ -1,0 +1,266 @@
+"""Chapter 9: measuring honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import BLUE, GREEN, ORANGE, VIOLET
+from compression.lessons.arithmetic import wrong_verdicts
+from compression.lessons.questions import Question, speed_outcome, speed_question
+from compression.plots import LOOKS, NEUTRAL
+from compression.recipe import Recipe, make_recipe
+from compression.result import Result
+from compression.statistics import median_ratio_interval
+from compression.studies.lessons import Timed, TimingStudy
+from compression.sweeps import curves_for
+from pages.components import chart_view, inquiry
+from pages.components.learn import course
+from pages.components.learn import measuring as measured
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure, here, lines
+
+RUNS = (1, 3, 5, 10, 20, 30, 50)
+"""Positions of the slider; a round of the study has as many runs as the last."""
+
+_VARIANTS = {
+    "quantization": "8-bit weights and activations",
+    "magnitude_pruning": "half of the weights zero",
+    "channel_pruning": "a quarter of the channels gone",
+}
+_STEPS: dict[str, list[dict[str, Any]]] = {
+    "quantization": [{"technique": "quantization", "weight_bits": 8, "activation_bits": 8}],
+    "magnitude_pruning": [{"technique": "magnitude_pruning", "sparsity": 0.5}],
+    "channel_pruning": [{"technique": "channel_pruning", "pruning_ratio": 0.25}],
+}
+
+
+def _show(lesson: Lesson) -> Question | None:
+    variant = course.switch("variant", "Compared with the network as it is", _VARIANTS, "quantization")
+    runs = course.slider("runs", "Runs of each that you take", RUNS, 1)
+    recipe = make_recipe(lesson.model, _STEPS[variant])
+    found = inquiry.ask(TimingStudy(recipe=recipe), Timed, key="timing")
+    if found is not None:
+        _noise(found, runs, _VARIANTS[variant])
+    st.markdown("**Operations are not time**")
+    every = measured.ask(recipes_of(lesson.model), key="cloud", background=True)
+    results = [result for result in every if result is not None]
+    if results:
+        _work_against_time(results, is_all=len(results) == len(every))
+    return _question(lesson)
+
+
+def recipes_of(model: str) -> list[Recipe]:
+    """Real settings of a model with fewer operations, and some with as many."""
+    steps: list[dict[str, Any]] = [
+        {"technique": "channel_pruning", "pruning_ratio": ratio} for ratio in (0.25, 0.5, 0.75)
+    ]
+    steps += [
+        {"technique": "low_rank", "rank_ratio": 0.25},
+        {"technique": "magnitude_pruning", "sparsity": 0.8},
+        {"technique": "quantization", "weight_bits": 8, "activation_bits": 8},
+    ]
+    if "depthwise_separable" in curves_for(model):
+        steps.append({"technique": "depthwise_separable", "share": 1})
+    return [make_recipe(model, [step]) for step in steps]
+
+
+def _noise(found: Timed, runs: int, variant: str) -> None:
+    chart_view.show(_histogram(found, variant), key="chart_timing_runs", alt="Histogram of single runs")
+    variant_ms, baseline_ms = (float(np.median(times)) for times in found.times_ms)
+    count = found.times_ms[0].size
+    st.caption(
+        f"{count:,} single runs of each, taken in turns, on this machine. Medians (half of the runs are faster): "
+        f"{wording.milliseconds(baseline_ms)} as it is, {wording.milliseconds(variant_ms)} with {variant}. Time of the "
+        f"second, in % of the first: **{100 * found.ratio:.0f} %, 95 % interval {100 * found.ratio_low:.0f} to "
+        f"{100 * found.ratio_high:.0f} %**. {_left_out(found)}"
+    )
+    chart_view.show(_verdicts(found, runs), key="chart_timing_wrong", alt="How often few runs mislead")
+    share = 100 * float(wrong_verdicts(found.times_ms, [runs])[0])
+    trial = f"the medians of **{runs} run{'s' if runs > 1 else ''}** of each, taken one after the other"
+    if found.ratio_low <= 1 <= found.ratio_high:
+        st.caption(
+            f"Even all runs together cannot tell which of the two is faster. {trial[0].upper()}{trial[1:]}, would "
+            f"still have named one, and in **{share:.1f} %** of all cases not the one that all runs lean to. "
+            f"{_one_trial(found, runs)}"
+        )
+    else:
+        st.caption(
+            f"Had you compared {trial}, you would have named the wrong one as faster in **{share:.1f} %** of all "
+            f"cases. {_one_trial(found, runs)}"
+        )
+
+
+def _longest_drawn(found: Timed) -> float:
+    """Milliseconds: a few runs take ten times as long as the others, and would press these into one bar."""
+    return 3 * float(np.median(found.times_ms, axis=(1, 2)).max())
+
+
+def _left_out(found: Timed) -> str:
+    longest = _longest_drawn(found)
+    slow = int((found.times_ms > longest).sum())
+    if not slow:
+        return ""
+    worst = wording.milliseconds(float(found.times_ms.max()))
+    return f"{slow} of {found.times_ms.size:,} runs took longer than is drawn, the slowest {worst}."
+
+
+def _one_trial(found: Timed, runs: int) -> str:
+    """What the first so many runs alone would have said."""
+    first = found.times_ms[:, 0, :runs].astype(np.float64)
+    ratio, low, high = median_ratio_interval(first[0], first[1])
+    interval = f", interval {100 * low:.0f} to {100 * high:.0f} %" if runs > 1 else ", and cannot say how sure that is"
+    return f"The first such trial says {100 * ratio:.0f} %{interval}."
+
+
+def _histogram(found: Timed, variant: str) -> go.Figure:
+    top = _longest_drawn(found)
+    edges = np.linspace(float(found.times_ms.min()), top, 61)
+    chart = figure(330, "milliseconds for one image", "runs", barmode="overlay", bargap=0)
+    for title, times, colour in (("as it is", found.times_ms[1], NEUTRAL), (variant, found.times_ms[0], BLUE)):
+        counts, _ = np.histogram(times, edges)
+        chart.add_trace(
+            go.Bar(
+                x=((edges[1:] + edges[:-1]) / 2).tolist(), y=counts.tolist(), name=title, opacity=0.65,
+                width=float(edges[1] - edges[0]), marker={"color": colour, "line": {"width": 0}},
+                hovertemplate="%{y} runs around %{x:.4f} ms<extra></extra>",
+            )
+        )  # fmt: skip
+        chart.add_vline(x=float(np.median(times)), line={"color": colour, "width": 3, "dash": "dash"})
+    return chart
+
+
+def _verdicts(found: Timed, runs: int) -> go.Figure:
+    wrong = 100 * wrong_verdicts(found.times_ms, RUNS)
+    chart = figure(260, "runs of each", "% wrong verdicts", yaxis={"rangemode": "tozero"})
+    chart.update_layout(xaxis={"type": "log", "tickvals": list(RUNS)})
+    lines(chart, RUNS, {"the slower one seems faster": (wrong, ORANGE, "square")}, "%{x} runs: %{y:.1f} % wrong")
+    here(chart, runs, float(wrong[RUNS.index(runs)]))
+    return chart
+
+
+_LOOKS: dict[str, tuple[str, str, str]] = {
+    "channel_pruning": (LOOKS["channel_pruning"].title, BLUE, "circle"),
+    "low_rank": (LOOKS["low_rank"].title, VIOLET, "cross"),
+    "magnitude_pruning": (LOOKS["magnitude_pruning"].title, ORANGE, "square"),
+    "quantization": ("Quantization to 8 bits", GREEN, "diamond"),
+    "depthwise_separable": (LOOKS["depthwise_separable"].title, VIOLET, "x"),
+}
+
+
+def _work_against_time(results: Sequence[Result], *, is_all: bool) -> None:
+    chart_view.show(_cloud(results), key="chart_work_time", alt="Time against operations of real settings")
+    above = sum(one.latency_ratio_low > one.macs / one.baseline.macs for one in results)
+    below = sum(one.latency_ratio_high < one.macs / one.baseline.macs for one in results)
+    counted = (
+        f"Above the dashed line (more operations saved than time): {above} of {len(results)}, below it (more time "
+        f"saved than operations): {below}; the intervals of the others touch it. "
+    )
+    st.caption(
+        "Real settings of this network, each measured in turns with the network as it is, with 95 % intervals. "
+        f"{counted if is_all else ''}ONNX Runtime multiplies by zeros like by any other number. Numbers of 8 bits make "
+        "each operation cheaper, not fewer."
+    )
+
+
+def _cloud(results: Sequence[Result]) -> go.Figure:
+    chart = figure(380, "% of the operations", "% of the time")
+    chart.update_layout(xaxis={"rangemode": "tozero"}, yaxis={"rangemode": "tozero"})
+    chart.add_trace(
+        go.Scatter(
+            x=[0, 100], y=[0, 100], mode="lines", name="if operations were time", hoverinfo="skip",
+            line={"color": NEUTRAL, "width": 2, "dash": "dash"},
+        )
+    )  # fmt: skip
+    for technique, (title, colour, symbol) in _LOOKS.items():
+        mine = [one for one in results if one.recipe["steps"][0]["technique"] == technique]
+        if mine:
+            chart.add_trace(_points(mine, title, colour, symbol))
+    return chart
+
+
+def _points(results: Sequence[Result], title: str, colour: str, symbol: str) -> go.Scatter:
+    ratios = [100 * one.latency_ratio for one in results]
+    return go.Scatter(
+        x=[100 * one.macs / one.baseline.macs for one in results],
+        y=ratios,
+        name=title,
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 12},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * one.latency_ratio_high - ratio for one, ratio in zip(results, ratios, strict=True)],
+            "arrayminus": [ratio - 100 * one.latency_ratio_low for one, ratio in zip(results, ratios, strict=True)],
+            "color": colour,
+            "thickness": 1.5,
+        },
+        hovertext=[wording.recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
+        hovertemplate="%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time<extra></extra>",
+    )
+
+
+def _question(lesson: Lesson) -> Question:
+    recipe = make_recipe(lesson.model, [{"technique": "channel_pruning", "pruning_ratio": 0.5, "target": "macs"}])
+    return speed_question(
+        "The engine removes channels until **half of the multiplications** are gone. How long will one image take, "
+        "compared with before?",
+        recipe,
+        reason,
+    )
+
+
+def reason(result: Result) -> str:
+    """What the measured time says, against what was counted."""
+    work = result.macs / result.baseline.macs
+    left = f"{100 * work:.0f} % of the multiplications are left"
+    match speed_outcome(result):
+        case "slower" | "same":
+            return f"{left}, and that bought no time: kernels like certain widths, and fetching numbers takes time too."
+        case _ if result.latency_ratio_low > work:
+            return (
+                f"{left}, but more of the time: each layer also fetches and writes numbers, and starting it takes as "
+                "long as before. The smaller the network, the more that counts."
+            )
+        case _ if result.latency_ratio_high < work:
+            return f"{left}, and even less of the time: what is smaller often fits better into the processor's caches."
+        case _:
+            return f"{left}, and as much of the time, as far as the interval can tell. Here multiplications count."
+
+
+CHAPTER = Chapter(
+    name="measuring",
+    title="Measuring honestly",
+    icon=":material/timer:",
+    paragraphs=(
+        "Run the same network twice, and it takes a different time. Other programs get in between, the processor "
+        "changes its speed, memory lies elsewhere. One run of each tells little. Many runs, taken **in turns**, and "
+        "their **median** tell more, and an **interval** says how sure that is: repeated, 95 of 100 such intervals "
+        "would contain the truth.",
+        "Papers often count multiplications (**MACs**, multiply-accumulates) instead of measuring. Counting is "
+        "exact, but it counts the wrong thing: a chip also fetches numbers, starts steps, and has favourite shapes. "
+        "Half the multiplications may be half the time, or nearly all of it. Only a clock can tell, on the chip "
+        "that matters.",
+    ),
+    papers=(
+        Paper(
+            "Blalock, Gonzalez Ortiz, Frankle, Guttag",
+            "What is the State of Neural Network Pruning?",
+            2020,
+            "https://arxiv.org/abs/2003.03033",
+        ),
+        Paper(
+            "Georges, Buytaert, Eeckhout",
+            "Statistically Rigorous Java Performance Evaluation",
+            2007,
+            "https://doi.org/10.1145/1297027.1297033",
+        ),
+    ),
+    show=_show,
+    uses_layer=False,
+)

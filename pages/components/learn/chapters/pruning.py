@@ -1,0 +1,162 @@
+"""Chapter 2: pruning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import GREEN, ORANGE, PINK
+from compression.lessons.questions import Question, accuracy_question
+from compression.plots import LOOKS
+from compression.recipe import PATTERN_SPARSITY, make_recipe
+from compression.studies.lessons import SPARSITIES, Pruned, PruningStudy
+from pages.components import chart_view, inquiry
+from pages.components.learn import course
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure, here, lines, weights_map
+
+_PATTERNS = {
+    "weights": "Single weights",
+    "blocks": "Blocks of 4",
+    "channels": "Whole outputs",
+    "2:4": "2 of every 4",
+    "1:4": "3 of every 4",
+}
+_LOOKS = {
+    "weights": (ORANGE, "square"),
+    "blocks": (GREEN, "diamond"),
+    "channels": (LOOKS["channel_pruning"].colour, "circle"),
+    "2:4": (PINK, "star"),
+    "1:4": (PINK, "star-open"),
+}
+
+
+def _show(lesson: Lesson) -> Question | None:
+    pattern = course.switch(
+        "pattern",
+        "What goes",
+        _PATTERNS,
+        "weights",
+        "Single weights can be chosen best. Whole outputs leave a smaller layer, which is faster everywhere. "
+        "2 of every 4 is a pattern that some graphics chips can skip.",
+    )
+    sparsity = _sparsity(pattern)
+    found = inquiry.ask(PruningStudy(recipe=lesson.baseline, layer=lesson.layer.name), Pruned, key="pruning")
+    if found is not None and pattern not in found.zeros:
+        st.info(
+            "This layer's outputs are the answers themselves, one for each class, so none of them can go. "
+            "Choose another layer or another pattern.",
+            icon=":material/info:",
+        )
+    elif found is not None:
+        _picture(found, pattern, sparsity, lesson)
+    return _question(lesson, pattern, sparsity)
+
+
+def _sparsity(pattern: str) -> float:
+    fixed = PATTERN_SPARSITY.get(pattern)
+    if fixed is not None:
+        st.caption(f"This pattern always makes {100 * fixed:.0f} % zeros: no slider needed.")
+        return fixed
+    return course.slider(
+        "sparsity",
+        "How much goes",
+        SPARSITIES,
+        0.7,
+        words=lambda share: f"{100 * share:.0f} %",
+        help_text="The smallest go first.",
+    )
+
+
+def _position(pattern: str, sparsity: float) -> int:
+    return 0 if pattern in PATTERN_SPARSITY else SPARSITIES.index(sparsity)
+
+
+def _picture(found: Pruned, pattern: str, sparsity: float, lesson: Lesson) -> None:
+    at = _position(pattern, sparsity)
+    weights = found.weights.astype(np.float64)
+    left = np.where(found.gone_at[pattern] > at, weights, np.nan)
+    limit = float(np.quantile(np.abs(weights), 0.98)) or 1.0
+    alt = f"Weights of {lesson.layer.name} that stay with {100 * sparsity:.0f} % pruned"
+    chart_view.show(weights_map(left, limit), key="chart_pruning_mask", alt=alt)
+    zeros, error = float(found.zeros[pattern][at]), float(found.errors[pattern][at])
+    size = "all" if weights.size == lesson.layer.size else f"{weights.size:,} of {lesson.layer.size:,}"
+    st.caption(
+        f"{size} weights of **{lesson.layer.name}**: blue is positive, orange negative, pale is close to zero, "
+        f"empty is pruned. **{100 * zeros:.0f} %** of the layer are zero now. Its answers to real pictures are off by "
+        f"**{100 * error:.1f} %** (squared error against their own size)."
+    )
+    chart_view.show(_curves(found, pattern, at), key="chart_pruning_error", alt="Error of the layer's answers")
+
+
+def _curves(found: Pruned, pattern: str, at: int) -> go.Figure:
+    chart = figure(
+        300, "% of the layer's weights that are zero", "error of its answers, %", yaxis={"rangemode": "tozero"}
+    )
+    for name, title in _PATTERNS.items():
+        if name in found.zeros:
+            colour, symbol = _LOOKS[name]
+            curve = {title: (100 * found.errors[name], colour, symbol)}
+            lines(chart, (100 * found.zeros[name]).tolist(), curve, "%{x:.0f} % zeros: %{y:.1f} % error")
+    here(chart, 100 * float(found.zeros[pattern][at]), 100 * float(found.errors[pattern][at]))
+    return chart
+
+
+def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
+    if sparsity == 0:
+        st.caption("With 0 % nothing is pruned. Move the slider.")
+        return None
+    step: dict[str, Any] = {"technique": "magnitude_pruning", "sparsity": sparsity, "pattern": pattern}
+    if pattern == "channels":
+        step = {"technique": "channel_pruning", "pruning_ratio": sparsity}
+    recipe = make_recipe(lesson.model, [step])
+    words = wording.recipe_in_words(recipe)
+    return accuracy_question(
+        f"**{words[0].upper()}{words[1:]}**, now in the whole network, without any training afterwards. "
+        "What happens to its accuracy?",
+        recipe,
+        _REASONS,
+    )
+
+
+_REASONS = {
+    "better": "That can happen: pruning sometimes removes what the network had learned by heart. It is an exception, "
+    "so look at the interval before you believe it.",
+    "same": "What went hardly mattered for the accuracy on these images. The engine also fitted the weights that "
+    "are left so that each layer answers as before, as well as it can.",
+    "little": "Some of what went did matter. The weights that are left were fitted to make up for it, and could not "
+    "make up for all. A little training usually brings most of it back: try a budget in Explore.",
+    "much": "Too much of what the layers say got lost for the rest to make up for it. Training afterwards "
+    "(fine-tuning) often repairs a large part: try a budget in Explore.",
+    "collapse": "Much of what the network knew is lost at this setting. Each layer's errors add to those of "
+    "the layer before. Whether training can repair it is worth a try in Explore.",
+}
+
+CHAPTER = Chapter(
+    name="pruning",
+    title="Pruning",
+    icon=":material/content_cut:",
+    paragraphs=(
+        "Training leaves many weights close to zero. A weight near zero changes the answer little, so **pruning** "
+        "sets the smallest to exactly zero. Zeros need not be stored. A **layer** is one step of the network: each "
+        "of its **outputs** (a row in the picture) is a weighted sum of its **inputs** (the columns).",
+        "Pruning *single weights* does least harm, but the gaps are scattered, and ordinary chips multiply by the "
+        "zeros all the same. Pruning *whole outputs* leaves a layer that is really smaller and faster, but it has to "
+        "take good weights along with bad ones. **N:M patterns** lie between: of every 4 neighbours, 2 (or 3) go.",
+    ),
+    papers=(
+        Paper(
+            "Han, Pool, Tran, Dally",
+            "Learning both Weights and Connections for Efficient Neural Networks",
+            2015,
+            "https://arxiv.org/abs/1506.02626",
+        ),
+        Paper("Li and others", "Pruning Filters for Efficient ConvNets", 2017, "https://arxiv.org/abs/1608.08710"),
+        Paper("Mishra and others", "Accelerating Sparse Deep Neural Networks", 2021, "https://arxiv.org/abs/2104.08378"),
+    ),
+    show=_show,
+)  # fmt: skip

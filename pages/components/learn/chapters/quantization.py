@@ -1,0 +1,197 @@
+"""Chapter 3: quantization."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import BLUE, GREEN, ORANGE, PINK, VIOLET
+from compression.lessons.questions import Question, accuracy_question
+from compression.plots import ACCENT, NEUTRAL
+from compression.recipe import make_recipe
+from compression.studies.lessons import BITS, Rounded, RoundingStudy
+from pages.components import chart_view, inquiry
+from pages.components.learn import course
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure, here, lines, weights_map
+
+_SCALES = {"channel": "One for each output", "tensor": "One for the whole layer"}
+_METHODS = {"nearest": "To the largest weight", "mse": "Clipped"}
+_CURVES = {
+    "channel mse": ("each output, clipped", GREEN, "diamond"),
+    "channel nearest": ("each output, full range", BLUE, "circle"),
+    "tensor mse": ("whole layer, clipped", ORANGE, "square"),
+    "tensor nearest": ("whole layer, full range", PINK, "triangle-up"),
+}
+MOST_LEVELS = 40
+"""Levels drawn as ticks: more would be one thick line."""
+
+
+def _show(lesson: Lesson) -> Question | None:
+    bits = course.slider("bits", "Bits for each weight", BITS, 3, help_text="With b bits there are at most 2ᵇ values.")
+    scales = course.switch("scale", "Size of the steps", _SCALES, "channel")
+    method = course.switch(
+        "range",
+        "How far the grid reaches",
+        _METHODS,
+        "nearest",
+        "Clipped: a few large weights are cut off, so that the steps for all others get finer. With one bit there is "
+        "nothing to clip.",
+    )
+    found = inquiry.ask(RoundingStudy(recipe=lesson.baseline, layer=lesson.layer.name), Rounded, key="rounding")
+    if found is not None:
+        _picture(found, bits, scales, method, lesson)
+    return _question(lesson, bits, scales, method)
+
+
+def _picture(found: Rounded, bits: int, scales: str, method: str, lesson: Lesson) -> None:
+    grid, at = f"{scales} {method}", BITS.index(bits)
+    levels = found.levels[grid][at]
+    levels = levels[~np.isnan(levels)]
+    chart_view.show(_number_line(found, grid, at), key="chart_rounding_line", alt="Weights and where they round to")
+    used = len(np.unique(found.rounded[grid][at]))
+    st.caption(
+        f"{len(found.sample)} weights of one output of **{lesson.layer.name}** (blue, above) and what becomes of them "
+        f"(orange, below). There are {len(levels)} values to choose from; these weights use {used} of them. "
+        + (f"The values are {wording.three_digits(float(np.diff(levels).min()))} apart." if len(levels) > 1 else "")
+    )
+    limit = float(np.quantile(np.abs(found.weights.astype(np.float64)), 0.98)) or 1.0
+    chart_view.show(
+        weights_map(found.corners[grid][at], limit), key="chart_rounding_layer", alt="The layer with rounded weights"
+    )
+    st.caption(
+        f"The layer itself after rounding: {found.weights.size:,} of its {lesson.layer.size:,} weights, blue for "
+        "positive, orange for negative, pale for close to zero. Fewer bits, fewer shades."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        chart_view.show(
+            _errors(found, grid, at), key="chart_rounding_error", alt="Error of the layer's answers by bits"
+        )
+        st.caption("How far the layer's answers to real pictures are off, in % of their size (squared).")
+    with right:
+        chart_view.show(_ranges(found), key="chart_rounding_ranges", alt="Smallest and largest weight of each output")
+        st.caption(
+            "From the smallest to the largest weight of each output. One grid for the whole layer must be as wide as "
+            "the widest of them (dashed)."
+        )
+
+
+def _number_line(found: Rounded, grid: str, at: int) -> go.Figure:
+    """Weights above, the grid below, and a line from each weight to the value it gets."""
+    levels = found.levels[grid][at]
+    levels = levels[~np.isnan(levels)]
+    sample, rounded = found.sample.tolist(), found.rounded[grid][at].tolist()
+    reach = 1.08 * max(abs(value) for value in (*sample, *rounded))
+    inside = levels[np.abs(levels) <= reach]
+    chart = figure(230, "value of a weight", "", xaxis={"range": [-reach, reach]})
+    chart.update_layout(yaxis={"range": [-0.45, 1.3], "showticklabels": False, "showgrid": False})
+    if len(inside) <= MOST_LEVELS:
+        for level in inside.tolist():
+            chart.add_vline(x=level, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+    paths: list[tuple[list[float | None], list[float | None]]] = [
+        ([before, after, None], [1, 0, None]) for before, after in zip(sample, rounded, strict=True)
+    ]
+    chart.add_trace(
+        go.Scatter(
+            x=[x for xs, _ in paths for x in xs], y=[y for _, ys in paths for y in ys], mode="lines",
+            line={"color": NEUTRAL, "width": 1.5}, hoverinfo="skip", showlegend=False,
+        )
+    )  # fmt: skip
+    for title, values, y, colour, symbol in (
+        ("weight as trained", sample, 1, BLUE, "circle"),
+        ("rounded", rounded, 0, ORANGE, "square"),
+    ):
+        chart.add_trace(
+            go.Scatter(
+                x=values, y=[y] * len(values), name=title, mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 12}, hovertemplate="%{x:.4f}<extra></extra>",
+            )
+        )  # fmt: skip
+    return chart
+
+
+def _errors(found: Rounded, grid: str, at: int) -> go.Figure:
+    chart = figure(380, "bits", "error of the answers, %", yaxis={"type": "log", "dtick": 1, "minor": {"ticks": ""}})
+    chart.update_layout(xaxis={"dtick": 1}, yaxis={"tickformat": "~g"})
+    curves = {title: (100 * found.errors[name], colour, symbol) for name, (title, colour, symbol) in _CURVES.items()}
+    lines(chart, BITS, curves, "%{x} bits: %{y:.3g} %")
+    here(chart, BITS[at], 100 * float(found.errors[grid][at]))
+    return chart
+
+
+def _ranges(found: Rounded) -> go.Figure:
+    order = np.argsort(np.abs(found.ranges).max(axis=1))
+    low, high = found.ranges[order].T.astype(np.float64)
+    widest = float(np.abs(found.ranges).max())
+    chart = figure(380, "outputs, narrow to wide", "weights", showlegend=False)
+    chart.update_layout(xaxis={"showticklabels": False, "showgrid": False})
+    chart.add_trace(
+        go.Bar(
+            x=list(range(len(order))), y=(high - low).tolist(), base=low.tolist(),
+            marker={"color": VIOLET, "line": {"width": 0}},
+            customdata=np.stack([low, high], 1).tolist(),
+            hovertemplate="%{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
+        )
+    )  # fmt: skip
+    for end in (-widest, widest):
+        chart.add_hline(y=end, line={"color": ACCENT, "width": 2, "dash": "dash"})
+    return chart
+
+
+def _question(lesson: Lesson, bits: int, scales: str, method: str) -> Question:
+    recipe = make_recipe(
+        lesson.model,
+        [{"technique": "quantization", "weight_bits": bits, "granularity": scales, "method": method}],
+    )
+    return accuracy_question(
+        f"**What will happen at {bits} bit{'s' if bits > 1 else ''}?** All weights of the network are rounded this way "
+        f"({wording.recipe_in_words(recipe)}), without training. What happens to its accuracy?",
+        recipe,
+        _REASONS,
+    )
+
+
+_REASONS = {
+    "better": "That can happen: rounding sometimes tips a doubtful answer to the right side. It is an exception, so "
+    "look at the interval before you believe it.",
+    "same": "Each weight is a little off, some up and some down, and in a sum of many weights most of that cancels. "
+    "What is left is too small to show in the accuracy on these images.",
+    "little": "The steps are now coarse enough for the errors to show in doubtful pictures. Better rounding "
+    "(GPTQ, AdaRound) or finer steps can often win this back: compare the four curves.",
+    "much": "Many weights now share a few values, and what they said about each other got lost. Compare the four "
+    "curves: finer steps, clipping, or rounding that looks at the answers (GPTQ in Explore) may save much of it.",
+    "collapse": "So few values are left that many weights say the same, or nothing at all, and each layer's errors add "
+    "to those of the layer before. Better rounding (GPTQ in Explore) or training afterwards may still rescue it.",
+}
+
+CHAPTER = Chapter(
+    name="quantization",
+    title="Quantization",
+    icon=":material/grid_4x4:",
+    paragraphs=(
+        "A trained weight is a number with many digits, such as 0.0731926. **Quantization** keeps only a few evenly "
+        "spaced values, a **grid**, and rounds each weight to the nearest. With *b* bits there are at most 2ᵇ values: "
+        "with 8 bits about 256, with 3 bits only 7 or 8. The file then stores which value, not the value itself.",
+        "Two things decide how good the grid is. **Clipping**: should it reach the largest weight, or stop before, so "
+        "that the steps get finer for all others? **One grid for each output** or one for the layer: outputs with "
+        "small weights suffer when they share a grid with those that have large ones.",
+    ),
+    papers=(
+        Paper(
+            "Jacob and others",
+            "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+            2018,
+            "https://arxiv.org/abs/1712.05877",
+        ),
+        Paper(
+            "Banner, Nahshan, Hoffer, Soudry",
+            "Post-training 4-bit quantization of convolution networks for rapid-deployment",
+            2019,
+            "https://arxiv.org/abs/1810.05723",
+        ),
+    ),
+    show=_show,
+)

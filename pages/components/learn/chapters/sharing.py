@@ -1,0 +1,129 @@
+"""Chapter 5: weight sharing."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from compression import wording
+from compression.breakdown import BLUE, GREEN, ORANGE
+from compression.lessons.questions import Question, accuracy_question
+from compression.plots import NEUTRAL
+from compression.recipe import make_recipe
+from compression.studies.lessons import CLUSTERS, Shared, SharingStudy
+from pages.components import chart_view, inquiry
+from pages.components.learn import course
+from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapters.figures import figure, here, histogram, lines
+
+
+def _show(lesson: Lesson) -> Question | None:
+    clusters = course.slider("clusters", "Different values", CLUSTERS, 8, help_text="How long the codebook is.")
+    found = inquiry.ask(SharingStudy(recipe=lesson.baseline, layer=lesson.layer.name), Shared, key="sharing")
+    if found is not None:
+        at = CLUSTERS.index(clusters)
+        chart_view.show(
+            _codebook(found, at), key="chart_sharing_book", alt="Histogram of the weights and shared values"
+        )
+        _numbers(found, at, lesson)
+        chart_view.show(_errors(found, at), key="chart_sharing_error", alt="Change of the weights by number of values")
+        st.caption("How far the weights move, in % of their size (squared). Shared values sit where weights are.")
+    return _question(lesson, clusters)
+
+
+def _book(found: Shared, at: int) -> tuple[np.ndarray, np.ndarray]:
+    values = found.values[at]
+    values = values[~np.isnan(values)]
+    return values.astype(np.float64), found.members[at][: len(values)]
+
+
+def _codebook(found: Shared, at: int) -> go.Figure:
+    """The histogram, and above it the shared values, larger the more weights take them."""
+    values, members = _book(found, at)
+    highest = float(found.counts.max())
+    chart = figure(320, "value of a weight", "how many weights", bargap=0)
+    histogram(chart, found.counts, found.edges, BLUE, "weights as trained")
+    for value in values.tolist() if len(values) <= 32 else ():
+        chart.add_vline(x=value, line={"color": ORANGE, "width": 1.5, "dash": "dot"})
+    chart.add_trace(
+        go.Scatter(
+            x=values.tolist(), y=[1.08 * highest] * len(values), name="shared values", mode="markers",
+            marker={
+                "color": ORANGE, "symbol": "diamond", "line": {"color": NEUTRAL, "width": 1},
+                "size": (7 + 17 * np.sqrt(members / members.max())).tolist(),
+            },
+            customdata=members.tolist(),
+            hovertemplate="value %{x:.4f}<br>%{customdata:,} weights<extra></extra>",
+        )
+    )  # fmt: skip
+    return chart
+
+
+def _numbers(found: Shared, at: int, lesson: Lesson) -> None:
+    values, _ = _book(found, at)
+    bits = max(1, (len(values) - 1).bit_length())
+    book = f"{len(values)} values × 16 bits"
+    size = (found.size * bits + 16 * len(values)) / 8
+    st.caption(
+        f"**{lesson.layer.name}**: {found.size:,} weights × {bits} bit{'s' if bits > 1 else ''} (which value) + {book} "
+        f"(the codebook) = **{wording.size(size)}**, against {wording.size(4 * found.size)} with 32 bits."
+    )
+
+
+def _errors(found: Shared, at: int) -> go.Figure:
+    chart = figure(300, "different values", "change of the weights, %")
+    ticks = {"tickvals": list(CLUSTERS[::2]), "ticktext": [str(count) for count in CLUSTERS[::2]]}
+    chart.update_layout(xaxis={"type": "log", **ticks}, yaxis={"type": "log", "dtick": 1, "tickformat": "~g"})
+    curves = {
+        "shared values": (100 * found.errors, GREEN, "diamond-open"),
+        "as many evenly spaced values": (100 * found.even_errors, ORANGE, "square"),
+    }
+    lines(chart, CLUSTERS, curves, "%{x} values: %{y:.3g} %")
+    here(chart, CLUSTERS[at], 100 * float(found.errors[at]))
+    return chart
+
+
+def _question(lesson: Lesson, clusters: int) -> Question:
+    recipe = make_recipe(lesson.model, [{"technique": "weight_sharing", "clusters": clusters}])
+    return accuracy_question(
+        f"Each layer of the network gets its own codebook of **{clusters} values**, without training. What happens to "
+        "its accuracy?",
+        recipe,
+        _REASONS,
+    )
+
+
+_REASONS = {
+    "better": "That can happen by luck in doubtful pictures. It is an exception, so look at the interval before you "
+    "believe it.",
+    "same": "The values sit where the weights are, and important weights count more when they are placed. What is "
+    "left of the change is too small to show in the answers.",
+    "little": "The values are now so few that weights move noticeably, and doubtful pictures tip over. Training the "
+    "values afterwards usually helps: try a budget in Explore.",
+    "much": "Many weights that were different are the same now. Training the values afterwards often repairs a "
+    "large part: try a budget in Explore.",
+    "collapse": "With so few values much of what the weights said is gone. More values, or training them afterwards, "
+    "are the ways out.",
+}
+
+CHAPTER = Chapter(
+    name="sharing",
+    title="Weight sharing",
+    icon=":material/palette:",
+    paragraphs=(
+        "Painting by numbers: a picture with a palette of 16 colours only needs the number of a colour at each "
+        "point. **Weight sharing** does this with weights. A **codebook** lists a few values, and each weight is "
+        "replaced by the number of the nearest one. Sixteen values take 4 bits a weight.",
+        "Unlike on a grid, the values need not be evenly spaced. The search (called **k-means**) puts them "
+        "where many weights are, so that the changes are smallest in total. The picture shows how the weights of "
+        "the layer are spread, and the shared values above: the larger the diamond, the more weights take that value.",
+    ),
+    papers=(
+        Paper("Han, Mao, Dally", "Deep Compression", 2016, "https://arxiv.org/abs/1510.00149"),
+        Paper(
+            "Choi, El-Khamy, Lee", "Towards the Limit of Network Quantization", 2017, "https://arxiv.org/abs/1612.01543"
+        ),
+    ),
+    show=_show,
+)

@@ -1,0 +1,81 @@
+"""Predict, then reveal: a guess first, then a real measurement judges it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compression.lessons.questions import Question, judge
+from compression.schooling import training_seconds
+from compression.wording import duration
+from pages.components.learn import course, measuring
+
+_GUESSES, _REVEALED, _WIDGET = "predict_guesses", "predict_revealed", "predict_choice_"
+LONG_SECONDS = 5
+"""A measurement that trains longer than this is announced."""
+
+
+def show(chapter: str, question: Question) -> None:
+    """The question about the chapter's setting. Guesses and answers stay while the visit lasts."""
+    name = "-".join([chapter, *(recipe.recipe_id for recipe in question.recipes)])
+    guesses: dict[str, str] = st.session_state.setdefault(_GUESSES, {})
+    revealed: set[str] = st.session_state.setdefault(_REVEALED, set())
+    with st.container(border=True, key="predict"):
+        st.header(":material/psychology_alt: Predict, then measure", anchor=False)
+        st.markdown(question.text)
+        guess = _guess(question, name, guesses, is_fixed=name in revealed)
+        if name in revealed and guess is not None:
+            _reveal(chapter, question, guess)
+            return
+        st.button(
+            "Reveal: measure it now",
+            type="primary",
+            icon=":material/visibility:",
+            disabled=guess is None,
+            key="predict_reveal",
+            help=None if guess else "Choose an answer first.",
+            on_click=revealed.add,
+            args=(name,),
+        )
+        _announce(question)
+
+
+def _guess(question: Question, name: str, guesses: dict[str, str], *, is_fixed: bool) -> str | None:
+    key = f"{_WIDGET}{name}"
+    if name in guesses and key not in st.session_state:
+        st.session_state[key] = guesses[name]
+
+    def chosen() -> None:
+        guesses[name] = st.session_state[key]
+
+    st.radio(
+        "Your prediction",
+        question.choices,
+        index=None,
+        key=key,
+        disabled=is_fixed,
+        on_change=chosen,
+    )
+    return guesses.get(name)
+
+
+def _announce(question: Question) -> None:
+    """What the measurement will take, where somebody might wonder."""
+    seconds = sum(training_seconds(recipe) for recipe in question.recipes)
+    words = "The engine compresses the network, writes the file, decodes it, and measures what it decoded."
+    if seconds > LONG_SECONDS:
+        words += f" It trains for this: about {duration(seconds)}."
+    st.caption(words)
+
+
+def _reveal(chapter: str, question: Question, guess: str) -> None:
+    found = measuring.ask(question.recipes, key="predict")
+    results = [result for result in found if result is not None]
+    if len(results) < len(found):
+        return
+    course.finish(chapter)
+    judged = judge(question, guess, results)
+    if judged.is_right:
+        st.success(f"**Well predicted.** {judged.said}", icon=":material/check_circle:")
+    else:
+        st.info(f"**A surprise.** {judged.said}", icon=":material/lightbulb:")
+    st.markdown(judged.explanation)

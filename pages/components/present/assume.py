@@ -1,0 +1,80 @@
+"""The assumptions of a presentation: visible, editable, in the address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from compression import presentation
+from compression.energy import Memory
+from compression.errors import InvalidRecipe
+from compression.presentation import ASSUMED, LIMITS, Assumptions
+from pages.components import menu, notices
+
+_KEPT, _PROBLEM, _PREFIX = "present_assumed", "present_assumed_problem", "present_"
+_STEPS = {"mbits": 1.0, "flash_mb": 0.25, "inferences": 1e5, "hour_price": 0.01, "kwh_price": 0.05, "intensity": 10.0}
+_FORMATS = {"inferences": "%.0f", "intensity": "%.0f", "hour_price": "%.3f"}
+_PLACES: dict[Memory, str] = {"cache": "cache", "dram": "DRAM"}
+
+
+def current() -> Assumptions:
+    """What the link assumes on arrival at the page, else what was last assumed."""
+    asked = {name: st.query_params[name] for name in ASSUMED if name in st.query_params}
+    if (asked or menu.goes_back()) and not menu.has_arrived():
+        st.session_state.pop(_PROBLEM, None)
+        try:
+            _take(presentation.assumptions_from(asked))
+        except InvalidRecipe as error:
+            st.session_state[_PROBLEM] = str(error)
+            _take(Assumptions())
+    found: Assumptions = st.session_state.setdefault(_KEPT, Assumptions())
+    return found
+
+
+def _take(assumed: Assumptions) -> None:
+    st.session_state[_KEPT] = assumed
+    for name in ASSUMED:
+        st.session_state.pop(_PREFIX + name, None)
+
+
+def show_problem() -> None:
+    """What was wrong with the link's assumptions."""
+    if problem := st.session_state.get(_PROBLEM):
+        notices.show_problem(f"This link's assumptions cannot be read, so you see the usual ones. {problem}")
+
+
+def controls(assumed: Assumptions) -> None:
+    """One field for each; the page is drawn anew with what they say.
+
+    Each is told its position twice, as on Explore: a browser may miss the first of two runs that follow closely.
+    """
+    st.markdown(
+        "**Assumptions**, not measurements: change them to yours",
+        help="What the numbers under *What it means* are computed from, together with the measured sizes and times.",
+    )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        for name, (low, high) in LIMITS.items():
+            key = _PREFIX + name
+            st.session_state.setdefault(key, float(getattr(assumed, name)))
+            title, explanation = ASSUMED[name]
+            st.number_input(
+                title, low, high, value=st.session_state[key], step=_STEPS[name],
+                format=_FORMATS.get(name, "%.2f"), key=key, help=explanation,
+                width=170, on_change=_changed, args=(name,),
+            )  # fmt: skip
+        st.session_state.setdefault(_PREFIX + "memory", assumed.memory)
+        st.segmented_control(
+            ASSUMED["memory"][0], tuple(_PLACES), format_func=_PLACES.__getitem__, required=True,
+            default=assumed.memory, key=_PREFIX + "memory", help=ASSUMED["memory"][1], on_change=_changed,
+            args=("memory",),
+        )  # fmt: skip
+    if assumed != Assumptions():
+        st.button("Usual assumptions", icon=":material/undo:", on_click=_take, args=(Assumptions(),))
+
+
+def _changed(name: str) -> None:
+    value = st.session_state[_PREFIX + name]
+    if value is not None:
+        st.session_state[_KEPT] = replace(st.session_state[_KEPT], **{name: value})
+    st.session_state.pop(_PROBLEM, None)

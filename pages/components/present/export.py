@@ -1,0 +1,227 @@
+"""Everything that a presentation can be taken away as. The files are checked against the engine before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from compression import alternatives, bundle, chart_files, comparison, jobs, presentation, report, verdict, wording
+from compression.axes import Cost
+from compression.chart_files import PictureFormat
+from compression.comparison import Pair
+from compression.errors import CompressionError
+from compression.plots import setting_in_words
+from compression.presentation import Assumptions, Risk
+from compression.recipe import Recipe
+from compression.result import STORED_SUFFIX, Result
+from compression.studies.verification import Verification, VerificationStudy
+from pages.components import inquiry, notices, table
+from pages.components.present import stage
+from sample_models.catalogue import MODELS
+
+_FILES = {
+    bundle.README: "this text",
+    "report.html": "everything on one page; opens in any browser, without network",
+    "chart.png": "accuracy against size, for slides",
+    "chart.svg": "the same as a drawing that can be scaled",
+    "numbers.csv": "every number of the result, its alternatives and the original",
+    "all-settings.csv": "the same of everything measured of this model",
+    bundle.RECIPE: "the recipe, for the command line",
+    bundle.STORED: "the stored file: what you would ship",
+    bundle.RUNTIME: "the decoded network for ONNX Runtime",
+    bundle.PREDICTIONS: "the measured class of each test image",
+    bundle.SCRIPT: "checks the runtime file on the test images",
+}
+"""What is in the zip."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is exported."""
+
+    result: Result
+    results: Mapping[str, Result]
+    assumed: Assumptions
+    risks: Sequence[Risk]
+    others: Sequence[Result] = ()
+
+    @property
+    def title(self) -> str:
+        """The model and the setting."""
+        return f"{MODELS[str(self.result.recipe['model'])].title}: {setting_in_words(self.result)}"
+
+    @property
+    def name(self) -> str:
+        """What files are called."""
+        return f"{self.result.recipe['model']}-{self.result.recipe_id}"
+
+
+def show(export: Export) -> None:
+    """Files that need no check, and as soon as there is one the report, which tells of it, and what was checked."""
+    st.markdown("## Take it away")
+    checked = inquiry.ask(
+        VerificationStudy(recipe=Recipe.model_validate(export.result.recipe)), Verification, key="verification"
+    )
+    said = words_of(checked) if checked else ""
+    with st.container(horizontal=True, key="present_downloads"):
+        if checked is not None:
+            _button("Report (.html)", lambda: report_html(export, said), f"{export.name}.html", "text/html")
+        _button("Chart (.png)", lambda: picture(export, "png"), f"{export.name}.png", "image/png")
+        _button("Chart (.svg)", lambda: picture(export, "svg"), f"{export.name}.svg", "image/svg+xml")
+        _button("Numbers (.csv)", lambda: numbers_csv(export), f"{export.name}.csv", "text/csv")
+        _button("Recipe (.json)", lambda: bundle.recipe_json(export.result), f"{export.name}.json", "application/json")
+        if checked is not None and _is_current(checked, export.result):
+            _show_checked(export, said)
+    if checked is not None:
+        _say(checked, export.result, said)
+    _show_snippet(export.result)
+
+
+def _is_current(checked: Verification, result: Result) -> bool:
+    """Whether the check was good, and of just these files."""
+    same = (checked.stored_sha256, checked.onnx_sha256) == (result.artifacts["stored"], result.artifacts["onnx"])
+    return checked.is_sound and same
+
+
+def _say(checked: Verification, result: Result, said: str) -> None:
+    if _is_current(checked, result):
+        st.caption(f":material/verified: {said}")
+    else:
+        st.error(
+            f"**The stored file and the .onnx are not offered: they are not what was measured.** {said} "
+            "Check the disk, and measure the setting again with `python -m compression run --fresh`.",
+            icon=":material/gpp_bad:",
+        )
+
+
+def words_of(checked: Verification) -> str:
+    """What the check found."""
+    files = "to exactly the .onnx" if checked.decodes_alike else "to something else than the .onnx"
+    valid = "" if checked.is_valid_onnx else " The .onnx is not valid."
+    if checked.different == 0:
+        answers = f"all {checked.n_test:,} predictions are those that were measured"
+    elif checked.different == checked.ties:
+        answers = f"{checked.different:,} of {checked.n_test:,} predictions differ, all on images that are undecided"
+    else:
+        answers = f"{checked.different:,} of {checked.n_test:,} predictions differ from those that were measured"
+    accuracy = wording.percent(checked.accuracy, wording.decimals_for(checked.n_test))
+    return (
+        f"Checked: the stored file decodes {files}, and loaded anew in {checked.runtime} (opset {checked.opset}) "
+        f"{answers}: {accuracy} % right.{valid}"
+    )
+
+
+def _show_checked(export: Export, said: str) -> None:
+    try:
+        parts = {role: _content(name) for role, name in export.result.artifacts.items()}
+    except CompressionError as error:
+        notices.show_error(error)
+        return
+    files = {role: content for role, content in parts.items() if content is not None}
+    if len(files) < 3:
+        st.caption(":material/error: Its files are no longer on this machine. Measure the setting again.")
+        return
+    binary = "application/octet-stream"
+    _button("Stored file", lambda: files["stored"], f"{export.name}{STORED_SUFFIX}", binary)
+    _button("Runtime file (.onnx)", lambda: files["onnx"], f"{export.name}.onnx", binary)
+    _button(
+        "Everything (.zip)", lambda: everything(export, files, said), f"{export.name}.zip", "application/zip", "primary"
+    )
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _content(sha256: str) -> bytes | None:
+    """Named after its content, so it can be kept."""
+    return jobs.get_engine().store.artifact(sha256)
+
+
+def _button(label: str, content: Callable[[], str | bytes], file_name: str, mime: str, kind: str = "secondary") -> None:
+    """Made when it is clicked."""
+    st.download_button(
+        label, content, file_name, mime, on_click="ignore", icon=":material/download:", key=f"present_{label}",
+        type="primary" if kind == "primary" else "secondary",
+    )  # fmt: skip
+
+
+def _show_snippet(result: Result) -> None:
+    """How anybody gets the same point."""
+    with st.expander("Reproduce it", icon=":material/terminal:"):
+        st.caption("In the folder of the unpacked zip, with this project installed:")
+        st.code(bundle.commands(result), language="sh")
+        st.caption(f"{bundle.SCRIPT}, which needs nothing but numpy and onnxruntime:")
+        st.code(bundle.script(result), language="python")
+
+
+# The files.
+
+
+def report_html(export: Export, said: str) -> str:
+    """The page for browsers without this dashboard."""
+    result = export.result
+    baseline = export.results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
+    pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
+    found = comparison.contenders([*([baseline] if baseline else []), result])
+    charts: tuple[tuple[str, Cost], ...] = (
+        ("Accuracy against size", "stored"),
+        ("Accuracy against latency", "latency"),
+    )
+    return report.html(
+        report.Report(
+            model=MODELS[str(result.recipe["model"])].title,
+            setting=setting_in_words(result),
+            headline=presentation.headline(result),
+            numbers=presentation.big_numbers(result),
+            meanings=presentation.meanings(result, export.assumed),
+            risks=export.risks,
+            reasons=verdict.judge(result).reasons,
+            figures=[(title, stage.figure(result, export.results, cost, export.others)) for title, cost in charts],
+            rows=comparison.table(found, {"B": pair}),
+            checked=said,
+            provenance=provenance(result),
+            recipe=bundle.recipe_json(result),
+            options=alternatives.options(result, export.others) if export.others else (),
+        )
+    )
+
+
+def provenance(result: Result) -> str:
+    """Where and when it was measured."""
+    machine = result.machine
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    return (
+        f"Measured at {result.created_at} on {machine.cpu}, {machine.threads} thread(s), batch {machine.batch_size}; "
+        f"{versions}. Recipe {result.recipe_id}, engine {result.engine_version}."
+    )
+
+
+def picture(export: Export, kind: PictureFormat) -> bytes:
+    """The chart as a file."""
+    return chart_files.draw(export.result, list(export.results.values()), export.title, kind, export.others)
+
+
+def numbers_csv(export: Export) -> str:
+    """The result, its alternatives and, for comparison, the original."""
+    baseline = export.results.get(Recipe.model_validate(export.result.recipe).baseline().recipe_id)
+    return table.csv_of([export.result, *export.others, *([baseline] if baseline else [])])
+
+
+def everything(export: Export, files: Mapping[str, bytes], said: str) -> bytes:
+    """The zip: `files` are the result's stored file, runtime file and predictions."""
+    predictions = np.frombuffer(files["predictions"], dtype=np.uint8)
+    contents: tuple[bytes | str, ...] = (
+        bundle.readme(export.result, export.title, said, _FILES),
+        report_html(export, said),
+        picture(export, "png"),
+        picture(export, "svg"),
+        numbers_csv(export),
+        table.csv_of(list(export.results.values())),
+        bundle.recipe_json(export.result),
+        files["stored"],
+        files["onnx"],
+        bundle.predictions_file(predictions),
+        bundle.script(export.result),
+    )
+    return bundle.zipped(dict(zip(_FILES, contents, strict=True)))

@@ -1,0 +1,148 @@
+"""The presentation itself: verdict, three numbers, one chart, what it means, the risk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+
+from compression import alternatives, comparison, comparison_plots, presentation, verdict
+from compression.alternatives import Option
+from compression.axes import Cost
+from compression.drawing import Figure
+from compression.plots import ACCENT, setting_in_words
+from compression.presentation import Assumptions, BigNumber, Meaning, Risk, Tone
+from compression.recipe import Recipe
+from compression.result import Result
+from pages.components import chart_view
+from sample_models.catalogue import MODELS
+
+_COLOURS: dict[Tone, str] = {
+    "good": "var(--good)", "mixed": "var(--mixed)", "bad": "var(--bad)", "neutral": "inherit",
+}  # fmt: skip
+_ICONS: dict[Tone, str] = {"good": "✓", "mixed": "⇄", "bad": "✕", "neutral": "•"}
+_CARD = "border:1px solid #8884;border-radius:12px;padding:1rem 1.2rem"
+_GRID = "display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:1rem"
+_BIG = "font-size:clamp(1.6rem,3vw,2.3rem);font-weight:700;line-height:1.2"
+_SOFT = "opacity:.7;font-size:.9rem"
+_HEAD = f"text-align:left;font-weight:400;{_SOFT};padding:0 .8rem .3rem 0"
+_CELL = "padding:.5rem .8rem .5rem 0;border-top:1px solid #8884;vertical-align:top;text-align:left"
+
+
+def show_head(result: Result) -> None:
+    """Two words for everyone, and the sentence behind them."""
+    found = presentation.headline(result)
+    colour = _COLOURS[found.tone]
+    st.html(
+        f'<div style="{_SOFT}">{escape(MODELS[str(result.recipe["model"])].title)}: '
+        f"{escape(setting_in_words(result))}</div>"
+        f'<div role="heading" aria-level="1" style="font-size:clamp(2rem,5vw,3.4rem);font-weight:700;line-height:1.15;'
+        f'color:{colour}"><span aria-hidden="true">{_ICONS[found.tone]}</span> {escape(found.title)}</div>'
+        f'<div style="font-size:clamp(1.05rem,2vw,1.4rem);line-height:1.4">{escape(found.text)}</div>'
+    )
+
+
+def show_numbers(result: Result) -> None:
+    """The three that stay in memory."""
+    cards = "".join(map(_number, presentation.big_numbers(result)))
+    st.html(f'<div style="{_GRID}">{cards}</div>')
+
+
+def _number(number: BigNumber) -> str:
+    return (
+        f'<div style="{_CARD}"><div style="{_SOFT}">{escape(number.title)}</div>'
+        f'<div style="{_BIG};color:{_COLOURS[number.tone]}">{escape(number.value)}</div>'
+        f'<div style="{_SOFT}">{escape(number.before)}</div></div>'
+    )
+
+
+def figure(result: Result, results: Mapping[str, Result], cost: Cost, others: Sequence[Result] = ()) -> Figure:
+    """The original, this result and its alternatives among everything that is measured of the model."""
+    baseline = results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
+    before = [baseline] if baseline else []
+    shown = [
+        replace(each, colour=ACCENT) if each.result is result else each
+        for each in comparison.contenders([*before, result, *others])
+    ]
+    names = [*(["before"] if baseline else []), *alternatives.names(len(others))]
+    labels = {each.letter: name for each, name in zip(shown, names, strict=True)}
+    return comparison_plots.draw_curves(shown, list(results.values()), cost, labels)
+
+
+def show_options(found: Sequence[Option]) -> None:
+    """The presented setting and its alternatives, line by line."""
+    st.markdown("## The alternatives")
+    titles = ("setting", "verdict", *(number.title.lower() for number in found[0].numbers))
+    head = "".join(f'<th scope="col" style="{_HEAD}">{escape(title)}</th>' for title in titles)
+    st.html(
+        f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="The alternatives"><table '
+        f'style="width:100%;min-width:34rem;border-collapse:collapse;line-height:1.35"><tr>{head}</tr>'
+        f"{''.join(map(_option, found))}</table></div>"
+    )
+
+
+def _option(option: Option) -> str:
+    numbers = "".join(
+        f'<td style="{_CELL}"><span style="font-weight:700;color:{_COLOURS[number.tone]}">{escape(number.value)}</span>'
+        f'<div style="{_SOFT};font-size:.8rem">{escape(number.before)}</div></td>'
+        for number in option.numbers
+    )
+    return (
+        f'<tr><th scope="row" style="{_CELL};font-weight:600">{escape(option.name)}'
+        f'<div style="{_SOFT};font-weight:400;font-size:.8rem">{escape(option.setting)}</div></th>'
+        f'<td style="{_CELL}"><span style="color:{_COLOURS[option.headline.tone]};font-weight:700">'
+        f"{_ICONS[option.headline.tone]} {escape(option.headline.title)}</span></td>{numbers}</tr>"
+    )
+
+
+def show_chart(result: Result, results: Mapping[str, Result], others: Sequence[Result] = ()) -> None:
+    """Accuracy against size."""
+    st.markdown("## Smaller is to the left, better is up")
+    chart_view.show(
+        figure(result, results, "stored", others),
+        key="present_chart",
+        alt="Accuracy against the size of the stored file: before and now, among all measured settings",
+    )
+    st.caption(
+        f"Each grey point is another of {len(results):,} measured settings; nothing measured beats the dotted line. "
+        "Bars are 95 % intervals."
+    )
+
+
+def show_meaning(result: Result, assumed: Assumptions) -> None:
+    """Before and now in units of everyday life."""
+    st.markdown("## What it means")
+    rows = "".join(map(_meaning, presentation.meanings(result, assumed)))
+    head = "<td></td>" + "".join(f'<th scope="col" style="{_HEAD}">{word}</th>' for word in ("before", "now"))
+    st.html(
+        f'<div style="overflow-x:auto"><table style="width:100%;border-collapse:collapse;line-height:1.35">'
+        f"<tr>{head}</tr>{rows}</table></div>"
+    )
+
+
+def _meaning(one: Meaning) -> str:
+    label = "<b>A model, not a measurement:</b> " if one.is_model else ""
+    return (
+        f'<tr><th scope="row" style="{_CELL};font-weight:600">{escape(one.title)}'
+        f'<div style="{_SOFT};font-weight:400;font-size:.8rem">{label}{escape(one.how)}</div></th>'
+        f'<td style="{_CELL}">{escape(one.before)}</td>'
+        f'<td style="{_CELL};font-weight:700">{escape(one.after)}</td></tr>'
+    )
+
+
+def show_risk(found: Sequence[Risk], result: Result) -> None:
+    """What may go wrong, and what did not get better."""
+    st.markdown("## The risk")
+    st.html(f'<div style="{_GRID}">{"".join(map(_risk, found))}</div>')
+    for reason in verdict.judge(result).reasons:
+        st.caption(f":material/lightbulb: {reason}")
+
+
+def _risk(risk: Risk) -> str:
+    return (
+        f'<div style="{_CARD}"><div style="{_SOFT}">{escape(risk.title)}</div>'
+        f'<div style="font-size:1.4rem;font-weight:700">{escape(risk.value)}</div>'
+        f'<div style="{_SOFT}">{escape(risk.text)}</div></div>'
+    )

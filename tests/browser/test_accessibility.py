@@ -1,0 +1,68 @@
+"""What axe-core finds on every page, light and wide, then dark and narrow; and what a keyboard reaches."""
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import axe_playwright_python
+import pytest
+from browser_tools import settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+STEPS = [{"technique": "quantization", "weight_bits": 4}]
+ONE = f"?model=mlp-digits&recipe={quote(json.dumps({'model': 'mlp-digits', 'steps': STEPS}))}"
+SEVERAL = f"?recipes={quote(json.dumps([{'model': 'mlp-digits', 'steps': steps} for steps in ([], STEPS)]))}"
+PAGES = {
+    "home": "/",
+    "explore": f"/explore{ONE}",
+    "inspect": f"/inspect{ONE}",
+    "compare": f"/compare{SEVERAL}",
+    "learn": "/learn?chapter=quantization",
+    "present": f"/present{ONE}",
+    "jobs": "/jobs?show=history",
+}
+DISABLED = '[class*="st-key-"]:has([disabled])'
+"""What cannot be used may be pale (WCAG 2.2, 1.4.3); axe does not see that a control's label belongs to it."""
+
+
+def barriers(page):
+    """What axe-core finds: rule, and the elements that break it."""
+    page.evaluate(f"{AXE};0")
+    options = {"resultTypes": ["violations"]}
+    found = page.evaluate("([exclude, options]) => axe.run({ exclude }, options)", [[DISABLED], options])
+    return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_barriers(page, server, name):
+    page.emulate_media(color_scheme="light")
+    page.goto(server[0] + PAGES[name])
+    settle(page)
+    assert barriers(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 900})
+    settle(page)
+    assert barriers(page) == []
+
+
+def test_a_keyboard_reaches_every_control_of_explore(page, server):
+    page.goto(server[0] + PAGES["explore"])
+    settle(page)
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("() => document.activeElement.ariaLabel || document.activeElement.innerText"))
+    for label in (
+        "Model",
+        "Sliders",
+        "Pruning ratio",
+        "Bit width",
+        "Student size",
+        "none",
+        "Limits",
+        "Advanced",
+        "Axes",
+    ):
+        assert any(label in each for each in reached), label

@@ -1,0 +1,55 @@
+import pytest
+from explore_tools import MODEL, components, opened, shown_html, texts
+from fake_engine import fabricate
+from page_tools import rerun
+
+from compression.links import View, parameters_of
+from compression.settings import Settings, recipe_of
+from pages.components.explore import insight
+
+
+def test_where_the_bytes_go_sums_to_the_file(explore):
+    view = View(MODEL, Settings(pruning_percent=50, remove="weights", weight_bits=4))
+    page = opened(explore(**parameters_of(view)), "Where bytes go")
+    result = fabricate(view.recipe)
+    for total in (result.stored_bytes, result.onnx_bytes):
+        assert f"{total:,} bytes" in shown_html(page)
+    assert "zeros that are written out" in shown_html(page)
+    assert "what you would ship" in shown_html(page)
+    assert components(page).keys() >= {"chart_bytes", "chart_waterfall"}
+
+
+def test_what_it_costs_to_run_is_a_model_with_visible_assumptions(explore):
+    page = opened(explore(**parameters_of(View(MODEL, Settings(weight_bits=8)))), "Running costs")
+    costs = {metric.label: metric for metric in page.metric}
+    assert {"Operations (MACs)", "Peak memory", "Energy an image", "Carbon a million images"} <= set(costs)
+    assert "87 % of them run on integers" in costs["Operations (MACs)"].help
+    assert "grows by 4.00 MB" in costs["Peak memory"].help
+    assert "model, not a measurement" in texts(page.caption)
+    page.segmented_control(key="costs_memory").set_value("dram")
+    page.number_input(key="costs_intensity").set_value(0.0)
+    rerun(page)
+    now = {metric.label: metric.value for metric in page.metric}
+    assert now["Energy an image"] != costs["Energy an image"].value
+    assert now["Carbon a million images"] == "0 ng"
+
+
+def test_skipping_zeros_says_from_where_on_it_pays(explore, engine):
+    page = opened(explore(), "Zeros")
+    assert "faster from **87 %** zeros on" in texts(page.markdown)
+    assert page.selectbox(key="zeros_layer").options == ["linear1 (500 × 800)"]
+
+
+@pytest.mark.parametrize("part", list(insight.PARTS))
+def test_nothing_measured_is_said_in_every_part(explore, engine, part):
+    engine.held = True
+    page = opened(explore(), part)
+    said = ("Nothing is measured yet", "Not measured yet", "Nothing measured", "has no steps")
+    assert any(words in texts(page.caption) for words in said)
+
+
+def test_a_row_from_before_there_was_a_ledger_is_said(explore, engine):
+    engine.held = True
+    recipe = recipe_of(MODEL, Settings())
+    engine.store.by_id[recipe.recipe_id] = fabricate(recipe, ledger={}, runtime_ledger={})
+    assert "before bytes were counted" in texts(opened(explore(), "Where bytes go").caption)
