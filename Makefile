@@ -1,5 +1,5 @@
 # make run: install and start the dashboard.  make test: lint, types and all tests.
-# make bench: how fast everything is, in one table (a quarter of an hour; close other programs first).
+# make bench: how fast everything is, in one table (8 to 15 minutes; close other programs first).
 # PYTHON=/path/to/python3.12 chooses another interpreter; ADDRESS and PORT where the dashboard listens.
 
 VENV := .venv

@@ -4,7 +4,7 @@
 
 Each part runs in a process of its own and is shorter here than when it is run alone: fewer rounds of the same things.
 Its own tables come first, among them the profile of a point by stages, and growth with its exponents. All together
-take a quarter of an hour on two cores. Close other programs first: the ratios are paired, but nothing is quick on a
+take 8 to 15 minutes on two cores. Close other programs first: the ratios are paired, but nothing is quick on a
 machine that is busy. A part that fails is named, and the others go on. `benchmarks/speed.md` was written by
 `--markdown`.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from compression import wording
 from compression.energy import LABEL, energy
 from compression.estimate import Estimate, Reading
 from compression.result import Measures, Preview, Result
@@ -133,12 +134,12 @@ COSTS: dict[Cost, Scale] = {
         _kilobytes("theoretical_bytes"), is_log=True,
     ),
     "runtime": Scale(
-        "Runtime file", "runtime .onnx, KB (log scale)", "runtime file",
+        "Runtime file", "runtime file, KB (log scale)", "runtime file",
         "The .onnx file that ONNX Runtime loads.",
         _kilobytes("onnx_bytes"), is_log=True,
     ),
     "zipped": Scale(
-        "Zipped runtime file", "zipped .onnx, KB (log scale)", "zipped file",
+        "Zipped runtime file", "zipped runtime file, KB (log scale)", "zipped runtime file",
         "The runtime file in an ordinary zip archive.",
         _kilobytes("zipped_bytes"), is_log=True,
     ),
@@ -156,7 +157,7 @@ COSTS: dict[Cost, Scale] = {
     ),
     "macs": Scale(
         "MACs", "multiply-accumulates of one image, millions", "MACs",
-        "How many products are added up for one image. Fewer need not mean faster.",
+        wording.MACS.removeprefix("MACs: ").capitalize(),
         lambda known, _: known.macs / 1e6,
     ),
     "energy": Scale(

@@ -78,34 +78,16 @@ def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
     return tuple(Slice(title, meaning, joules, joules / total, colour) for title, meaning, colour, joules in rows)
 
 
-def joules_in_words(joules: float) -> str:
-    """An energy with its unit: 1.23e-5 -> '12.3 µJ'."""
-    return _with_unit(joules, "J")
-
-
-def grams_in_words(grams: float) -> str:
-    """A mass with its unit: 0.0123 -> '12.3 mg'."""
-    return _with_unit(grams, "g")
-
-
-def _with_unit(value: float, unit: str) -> str:
-    prefix, factor = next((pair for pair in _PREFIXES if value * pair[1] >= 1), _PREFIXES[-1])
-    return f"{wording.three_digits(value * factor)} {prefix}{unit}"
-
-
-_PREFIXES = (("k", 1e-3), ("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9))
-
-
 def draw_bytes(measures: Measures) -> go.Figure:
     """The stored and the runtime file as bars of their parts, on one axis in KB."""
-    rows = {"Stored file": stored_slices(measures), "Runtime .onnx": runtime_slices(measures)}
+    rows = {"Stored file": stored_slices(measures), "Runtime file": runtime_slices(measures)}
     return _stacked(rows, 1 / 1000, "KB", wording.size)
 
 
 def draw_energy(result: Result, memory: Memory) -> go.Figure:
     """The baseline's and this network's energy as bars of their parts, on one axis in microjoules."""
     rows = {"This setting": energy_slices(result, memory), "Baseline": energy_slices(result.baseline, memory)}
-    return _stacked(rows, 1e6, "µJ for one image", joules_in_words)
+    return _stacked(rows, 1e6, "µJ for one image", wording.energy)
 
 
 def _stacked(rows: Mapping[str, Sequence[Slice]], factor: float, unit: str, words: Callable[[float], str]) -> go.Figure:
@@ -253,17 +235,20 @@ def timings_of(layer: Layer, results: Iterable[Result]) -> dict[int, list[Sparse
 
 
 def crossover_words(timings: Mapping[int, Sequence[SparseTiming]]) -> str:
-    """One sentence for each batch size: from where on skipping zeros is faster, or that it never is."""
-    return " ".join(_crossover_sentence(batch, group) for batch, group in timings.items())
+    """From where on skipping zeros is faster, or that it never is; batch sizes of which the same holds together."""
+    found: dict[str, list[str]] = {}
+    for batch, group in timings.items():
+        images = "one image at a time" if batch == 1 else f"{batch} images together"
+        found.setdefault(_crossover_clause(group), []).append(images)
+    return " ".join(f"With {' and with '.join(images)} it is {clause}." for clause, images in found.items())
 
 
-def _crossover_sentence(batch: int, timings: Sequence[SparseTiming]) -> str:
-    images = "one image at a time" if batch == 1 else f"{batch} images together"
+def _crossover_clause(timings: Sequence[SparseTiming]) -> str:
     start = crossover(timings)
     if start is None:
         most = max(timing.sparsity for timing in timings)
-        return f"With {images} it is not faster at any measured sparsity (up to {100 * most:.0f} %)."
-    return f"With {images} it is faster from **{100 * start:.0f} %** zeros on."
+        return f"not faster at any measured sparsity (up to {100 * most:.0f} %)"
+    return f"faster from **{100 * start:.0f} %** zeros on"
 
 
 _BATCH_LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (VIOLET, "diamond"))

@@ -268,11 +268,11 @@ SIZES = (
         lambda result: result.stored_bytes, wording.size, "smaller", "larger",
     ),
     _Exact(
-        "Runtime .onnx", "The decoded network as ONNX Runtime loads it.",
+        "Runtime file", "The decoded network as ONNX Runtime loads it (.onnx).",
         lambda result: result.onnx_bytes, wording.size, "smaller", "larger",
     ),
     _Exact(
-        "Zipped .onnx", "The runtime file in an ordinary zip.",
+        "Zipped runtime file", "The runtime file in an ordinary zip.",
         lambda result: result.zipped_bytes, wording.size, "smaller", "larger",
     ),
     _Exact(
@@ -297,7 +297,7 @@ COUNTS = (
         "Parameters not zero", "Those that pruning left.", lambda result: result.nonzero_params, wording.count, "fewer"
     ),
     _Exact(
-        "Operations (MACs)", "Multiply-accumulates for one image. Fewer are not always less time.",
+        "Operations (MACs)", wording.MACS,
         lambda result: result.macs, wording.count, "fewer",
     ),
     _Exact(

@@ -17,7 +17,9 @@ from compression.result import Measures
 Memory = Literal["cache", "dram"]
 """Where weights come from for each image: they stay in the processor's cache, or are fetched from memory."""
 
-LABEL = "45 nm energy model (Horowitz, 2014), not measured"
+MODEL = "45 nm energy model (Horowitz, 2014)"
+"""Where its numbers come from, for a sentence that says already that it is a model."""
+LABEL = f"{MODEL}, not measured"
 """To be shown with every number of this module."""
 
 _PICO = 1e-12
@@ -34,7 +36,7 @@ BYTE_PJ: dict[Memory, float] = {"cache": 5 / 4, "dram": 640 / 4}
 WORLD_GRID = 473.0
 """Grams of CO2 equivalent a kWh: the world's average of 2024 (Ember, Global Electricity Review 2025)."""
 
-_JOULES_PER_KWH = 3.6e6
+JOULES_PER_KWH = 3.6e6
 
 
 @dataclass(frozen=True)
@@ -73,4 +75,4 @@ def carbon_grams_per_million(joules: float, intensity: float = WORLD_GRID) -> fl
     """
     if joules < 0 or intensity < 0:
         raise ValueError(f"Energy and intensity cannot be negative, but got joules={joules}, intensity={intensity}.")
-    return 1e6 * joules / _JOULES_PER_KWH * intensity
+    return 1e6 * joules / JOULES_PER_KWH * intensity

@@ -191,7 +191,7 @@ def hover_text(result: Result) -> str:
         f"{difference} points, {'a measurable difference' if result.is_different else 'no measurable difference'}",
         f"stored file {wording.size(result.stored_bytes)}: "
         f"{wording.size_change(result.baseline.stored_bytes, result.stored_bytes)}",
-        f"theoretical {wording.size(result.theoretical_bytes)} · .onnx {wording.size(result.onnx_bytes)} · "
+        f"theoretical {wording.size(result.theoretical_bytes)} · runtime file {wording.size(result.onnx_bytes)} · "
         f"zipped {wording.size(result.zipped_bytes)}",
         f"latency {wording.milliseconds(result.latency_p50_ms)}, p95 {wording.milliseconds(result.latency_p95_ms)}",
         f"{result.latency_ratio:.2f} of the baseline's "

@@ -46,7 +46,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 ASSUMED: Mapping[str, tuple[str, str]] = {
     "mbits": ("4G download, Mbit/s", "A usual speed outdoors in a city; at the edge of a cell it is a tenth of it."),
     "flash_mb": ("Flash memory, MB", "What a small microcontroller has. 1 MB is 1,000,000 bytes."),
-    "inferences": ("Inferences", "How many images the network looks at."),
+    "inferences": ("Images", "How many images the network looks at."),
     "hour_price": ("One vCPU for an hour, $", "About what a general-purpose virtual machine costs in a cloud."),
     "kwh_price": ("Electricity, $ a kWh", "For the energy model only."),
     "intensity": ("CO₂, g a kWh", f"{energy.WORLD_GRID:.0f} is the world's average grid."),
@@ -197,33 +197,35 @@ class Meaning:
 
 def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
     """What the measured numbers mean under these assumptions."""
-    count = f"{assumed.inferences:,.0f}"
+    count = f"{assumed.inferences:,.0f} image{'' if assumed.inferences == 1 else 's'}"
     unclear = "" if result.latency_ratio_high < 1 or result.latency_ratio_low > 1 else "; no measurable difference"
     place = "the cache" if assumed.memory == "cache" else "DRAM"
 
-    def line(title: str, words: Callable[[Measures], str], how: str, *, is_model: bool = False) -> Meaning:
-        return Meaning(title, words(result.baseline), words(result), how, is_model)
+    def line(title: str, words: Callable[[Measures, Measures], str], how: str, *, is_model: bool = False) -> Meaning:
+        """`words` are of the first, in units that the second, beside it, can have too."""
+        before, now = result.baseline, result
+        return Meaning(title, words(before, now), words(now, before), how, is_model)
 
     return (
         line(
             "Download over 4G",
-            lambda one: seconds_words(download_seconds(one, assumed)),
+            lambda one, other: wording.long_time(download_seconds(one, assumed), download_seconds(other, assumed)),
             f"the stored file at {assumed.mbits:g} Mbit/s, transfer alone",
         ),
         line(
             f"How many fit in {assumed.flash_mb:g} MB of flash",
-            lambda one: f"{fitting(one, assumed):,}",
+            lambda one, _: f"{fitting(one, assumed):,}",
             "stored files with nothing else beside them; a network is decoded before it runs",
         ),
         line(
-            f"Computing {count} inferences",
-            lambda one: f"{seconds_words(cpu_seconds(one, assumed))}, {money(cpu_cost(one, assumed))}",
+            f"Computing {count}",
+            lambda one, other: _computing_words(one, other, assumed),
             f"one core like this machine's, one image after the other, at ${assumed.hour_price:g} an hour{unclear}",
         ),
         line(
-            f"Energy of {count} inferences",
-            lambda one: _energy_words(one, assumed),
-            f"{energy.LABEL}; weights from {place}, ${assumed.kwh_price:g} and {assumed.intensity:g} g of CO₂ a kWh",
+            f"Energy of {count}",
+            lambda one, other: _energy_words(one, other, assumed),
+            f"{energy.MODEL}; weights from {place}, ${assumed.kwh_price:g} and {assumed.intensity:g} g of CO₂ a kWh",
             is_model=True,
         ),
     )
@@ -254,25 +256,25 @@ def joules(measures: Measures, assumed: Assumptions) -> float:
     return assumed.inferences * energy.energy(measures, assumed.memory).joules
 
 
-def _energy_words(measures: Measures, assumed: Assumptions) -> str:
-    spent = joules(measures, assumed)
-    kwh = spent / 3.6e6
-    return f"{wording.energy(spent)}, {money(kwh * assumed.kwh_price)}, {wording.grams(kwh * assumed.intensity)} CO₂"
+def _computing_words(one: Measures, other: Measures, assumed: Assumptions) -> str:
+    seconds = wording.long_time(cpu_seconds(one, assumed), cpu_seconds(other, assumed))
+    return f"{seconds}, {money(cpu_cost(one, assumed))}"
 
 
-def seconds_words(seconds: float) -> str:
-    """'12 ms', '0.57 s', '2.9 min', '4.4 h', '12 days'."""
-    for limit, unit, length in ((0.1, "ms", 1e-3), (90, "s", 1), (5400, "min", 60), (172_800, "h", 3600)):
-        if seconds < limit:
-            return f"{wording.three_digits(seconds / length)} {unit}"
-    return f"{wording.three_digits(seconds / 86_400)} days"
+def _energy_words(one: Measures, other: Measures, assumed: Assumptions) -> str:
+    spent, beside = joules(one, assumed), joules(other, assumed)
+    kwh = spent / energy.JOULES_PER_KWH
+    carbon, carbon_beside = (amount / energy.JOULES_PER_KWH * assumed.intensity for amount in (spent, beside))
+    return (
+        f"{wording.energy(spent, beside)}, {money(kwh * assumed.kwh_price)}, {wording.grams(carbon, carbon_beside)} CO₂"
+    )
 
 
 def money(dollars: float) -> str:
-    """'$12.30'; small amounts with three digits, and what nobody counts as 'under $0.0001'."""
-    if dollars < 1e-4:
-        return "$0" if dollars == 0 else "under $0.0001"
-    return f"${dollars:,.2f}" if dollars >= 1 else f"${wording.three_digits(dollars)}"
+    """'$12.30', '$0.043'; what is less than a cent is not worth a number."""
+    if dollars < 0.01:
+        return "$0" if dollars == 0 else "under $0.01"
+    return f"${dollars:,.2f}" if dollars >= 0.1 else f"${dollars:.3f}"
 
 
 # The risk.

@@ -100,7 +100,7 @@ def _risk(risk: Risk) -> str:
 def _meanings(found: Sequence[Meaning]) -> str:
     rows = "".join(
         f"<tr><th>{escape(one.title)}"
-        f"<small>{'By a model, not measured: ' if one.is_model else ''}{escape(one.how)}</small></th>"
+        f"<small>{'A model, not a measurement: ' if one.is_model else ''}{escape(one.how)}</small></th>"
         f"<td>{escape(one.before)}</td><td><b>{escape(one.after)}</b></td></tr>"
         for one in found
     )

@@ -41,6 +41,10 @@ def _signed(words: Callable[[float], str]) -> Callable[[float], str]:
     return lambda amount: f"{'−' if amount < 0 else '+'}{words(abs(amount))}"
 
 
+def _points_words(points: float) -> str:
+    return f"{wording.points(points / 100, 2)} points"
+
+
 WAYS: dict[Measure, _Way] = {
     "bytes": _Way(
         "stored file, KB",
@@ -51,15 +55,15 @@ WAYS: dict[Measure, _Way] = {
     "accuracy": _Way(
         "accuracy against the baseline, points",
         lambda result: 100 * result.accuracy_difference,
-        lambda points: wording.points(points / 100, 2),
-        lambda points: wording.points(points / 100, 2),
+        _points_words,
+        _points_words,
         less_is_better=False,
     ),
     "latency": _Way(
         "latency, % of the baseline's",
-        lambda result: 100 * result.latency_ratio,
+        lambda result: 100 * result.latency_ratio if result.recipe["steps"] else 100.0,
         lambda percent: f"{percent:.0f} %",
-        _signed(lambda percent: f"{percent:.0f}"),
+        _signed(lambda percent: f"{percent:.0f} %"),
     ),
 }
 
@@ -85,6 +89,10 @@ def changes(stages: Sequence[Stage], measure: Measure) -> tuple[Change, ...]:
     return (*rows, Change("All together" if whole else "So far", last, way.total_words(last), is_total=True))
 
 
+ON_BAR = "#111"
+"""Reads on all three hues, on either theme."""
+
+
 def draw(rows: Sequence[Change], measure: Measure) -> dict[str, Any]:
     """A horizontal waterfall, first step on top. Green is better, orange worse, blue a total."""
     less = WAYS[measure].less_is_better
@@ -97,6 +105,7 @@ def draw(rows: Sequence[Change], measure: Measure) -> dict[str, Any]:
         "x": [None if n and row.is_total else row.amount for n, row in enumerate(rows)],
         "text": [row.words for row in rows],
         "textposition": "auto",
+        "insidetextfont": {"color": ON_BAR},
         "hoverinfo": "y+text",
         "decreasing": good if less else bad,
         "increasing": bad if less else good,

@@ -25,6 +25,9 @@ from compression.recipe import (
     WeightSharing,
 )
 
+MACS = "MACs: multiply-accumulates, the products that are added up for one image. Fewer are not always less time."
+"""What the word means, wherever it stands."""
+
 SAME_SIZE = 0.005
 """Sizes closer than half a percent are called the same: a file's header alone moves by that much."""
 
@@ -79,20 +82,43 @@ def milliseconds(ms: float) -> str:
     return f"{three_digits(ms)} ms"
 
 
-def energy(joules: float) -> str:
-    """An energy with its unit: 1.7e-4 -> '170 µJ'."""
-    units = ((3.6e6, "kWh"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
-    scale, unit = next(((scale, unit) for scale, unit in units if joules >= 0.9995 * scale), units[-1])
-    return f"{three_digits(joules / scale)} {unit}"
+def energy(joules: float, beside: float | None = None) -> str:
+    """An energy with its unit: 1.7e-4 -> '170 µJ'; in the unit of `beside` where that is compared with it."""
+    return _in_unit(joules, _JOULES, beside)
 
 
-def grams(amount: float) -> str:
-    """A mass with its unit: 0.0223 -> '22.3 mg'."""
-    if amount >= 999.5:
-        return f"{three_digits(amount / 1000)} kg"
-    if amount >= 0.9995:
-        return f"{three_digits(amount)} g"
-    return f"{three_digits(1e3 * amount)} mg"
+def grams(amount: float, beside: float | None = None) -> str:
+    """A mass with its unit: 0.0223 -> '22.3 mg'; in the unit of `beside` where that is compared with it."""
+    return _in_unit(amount, _GRAMS, beside)
+
+
+def long_time(seconds: float, beside: float | None = None) -> str:
+    """'12 ms', '0.57 s', '2.9 min', '4.4 h', '12 days'; in the unit of `beside` where that is compared with it."""
+    return _in_unit(seconds, _SECONDS, beside)
+
+
+_Units = tuple[tuple[float, float, str], ...]
+"""From which amount on, how much one of it is, and its name; the largest first."""
+_JOULES: _Units = tuple(
+    (0.9995 * one, one, unit)
+    for one, unit in ((3.6e6, "kWh"), (1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
+)
+_GRAMS: _Units = tuple(
+    (0.9995 * one, one, unit) for one, unit in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
+)
+_SECONDS: _Units = (
+    (172_800, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0.1, 1, "s"), (0, 1e-3, "ms"),
+)  # fmt: skip
+MOST_IN_ONE_UNIT = 1000
+"""Two amounts that differ by more are each in their own unit: nobody reads '0.000012 kWh'."""
+
+
+def _in_unit(amount: float, units: _Units, beside: float | None) -> str:
+    """In the smaller one's unit, so that two amounts can be compared at a glance."""
+    amounts = [amount] if beside is None else sorted((amount, beside))
+    sizing = amounts[0] if amounts[-1] <= MOST_IN_ONE_UNIT * amounts[0] else amount
+    one, unit = next(((one, unit) for start, one, unit in units if sizing >= start), units[-1][1:])
+    return f"{three_digits(amount / one)} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -104,27 +104,6 @@ def test_no_energy_has_no_shares_to_divide():
     assert [piece.share for piece in breakdown.energy_slices(nothing, "cache")] == [0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("joules", "words"),
-    [
-        (2.5, "2.50 J"),
-        (1.2e-3, "1.20 mJ"),
-        (1.23e-5, "12.3 µJ"),
-        (4e-9, "4.00 nJ"),
-        (4e-11, "0.0400 nJ"),
-        (0, "0 nJ"),
-        (2500, "2.50 kJ"),
-    ],
-)
-def test_joules_have_the_unit_that_fits(joules, words):
-    assert breakdown.joules_in_words(joules) == words
-
-
-def test_grams_too():
-    assert breakdown.grams_in_words(8.39e-6) == "8.39 µg"
-    assert breakdown.grams_in_words(1234) == "1.23 kg"
-
-
 def test_settings_that_make_a_layer_as_sparse_are_one_point_the_middle_one():
     first = SparseTiming(layer="a", rows=9, columns=9, sparsity=0.801, batch_size=1, dense_ms=1, sparse_ms=1)
     same = [first.model_copy(update={"sparse_ms": ms, "sparsity": 0.8}) for ms in (3.0, 2.0)]
@@ -155,6 +134,14 @@ def test_the_sentence_says_where_skipping_zeros_pays_and_where_it_does_not(swept
     words = breakdown.crossover_words(breakdown.timings_of(layer, swept))
     assert "one image at a time it is faster from **87 %** zeros on" in words
     assert "16 images together it is not faster at any measured sparsity (up to 95 %)" in words
+
+
+def test_what_holds_for_all_batch_sizes_is_said_once(swept):
+    (layer,) = breakdown.timed_layers(swept)
+    never = breakdown.timings_of(layer, swept)[16]
+    assert breakdown.crossover_words({1: never, 16: never}) == (
+        "With one image at a time and with 16 images together it is not faster at any measured sparsity (up to 95 %)."
+    )
 
 
 def test_the_chart_marks_the_crossing_and_holds_every_point(swept):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from fake_engine import fabricate
 
@@ -118,6 +120,12 @@ class TestContributions:
         assert (size.amount < 0, size.is_better) == (True, True)
         assert (accuracy.amount < 0, accuracy.is_better) == (True, False)
         assert size.words.startswith("−") and size.words.endswith("MB")
+
+    def test_the_baseline_takes_its_own_time_whatever_the_clock_said(self):
+        stages = pipeline.stages(RECIPE, RESULTS)
+        noisy = stages[0].result.model_copy(update={"latency_ratio": 1.02})
+        rows = step_chart.changes([replace(stages[0], result=noisy), *stages[1:]], "latency")
+        assert rows[0].words == "100 %"
 
     @pytest.mark.parametrize("measure", step_chart.WAYS)
     def test_the_picture_is_one_that_plotly_knows(self, measure):

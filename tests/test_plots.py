@@ -212,7 +212,17 @@ def test_the_front_never_falls(full):
 
 def test_hover_holds_all_numbers_with_units(full):
     hover = full.current.hover
-    for words in ("prune 45 % of channels", "n = 1,000", "KB", "theoretical", ".onnx", "zipped", " ms", "p95", "MACs"):
+    for words in (
+        "prune 45 % of channels",
+        "n = 1,000",
+        "KB",
+        "theoretical",
+        "runtime file",
+        "zipped",
+        " ms",
+        "p95",
+        "MACs",
+    ):
         assert words in hover
 
 

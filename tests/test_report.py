@@ -38,7 +38,7 @@ def test_it_says_everything(made):
     page = report.html(made, "/* library */")
     for words in (
         "LeNet", "Worth it", "smaller", "Download over 4G", "How sure is the accuracy?", "It is what it is.",
-        "Stored file", "Checked.", "Measured here.", "By a model, not measured",
+        "Stored file", "Checked.", "Measured here.", "A model, not a measurement",
     ):  # fmt: skip
         assert words in page
 

@@ -31,15 +31,39 @@ def test_milliseconds_keep_three_digits_below_one():
 
 @pytest.mark.parametrize(
     ("joules", "words"),
-    [(0, "0 nJ"), (4.6e-12, "0.00460 nJ"), (1.7e-4, "170 µJ"), (9.999e-4, "1.00 mJ"), (2, "2.00 J")],
+    [(0, "0 nJ"), (4.6e-12, "0.00460 nJ"), (1.7e-4, "170 µJ"), (9.999e-4, "1.00 mJ"), (2, "2.00 J"), (2500, "2.50 kJ")],
 )
 def test_energy_has_three_digits_and_a_unit(joules, words):
     assert wording.energy(joules) == words
 
 
-@pytest.mark.parametrize(("amount", "words"), [(0.0223, "22.3 mg"), (0.9999, "1.00 g"), (12.34, "12.3 g")])
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [(8.39e-6, "8.39 µg"), (0.0223, "22.3 mg"), (0.9999, "1.00 g"), (12.34, "12.3 g"), (1234, "1.23 kg")],
+)
 def test_grams(amount, words):
     assert wording.grams(amount) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0123, "12.3 ms"), (2, "2.00 s"), (180, "3.00 min"), (7200, "2.00 h"), (864_000, "10.0 days")],
+)
+def test_long_times(seconds, words):
+    assert wording.long_time(seconds) == words
+
+
+class TestTwoAmountsThatAreCompared:
+    def test_have_the_unit_of_the_smaller(self):
+        assert (wording.long_time(0.57, 0.0395), wording.long_time(0.0395, 0.57)) == ("570 ms", "39.5 ms")
+        assert (wording.energy(2e-3, 5e-5), wording.energy(5e-5, 2e-3)) == ("2,000 µJ", "50.0 µJ")
+        assert (wording.grams(1.5, 0.4), wording.grams(0.4, 1.5)) == ("1,500 mg", "400 mg")
+
+    def test_have_each_its_own_where_they_are_far_apart(self):
+        assert (wording.long_time(7200, 0.05), wording.long_time(0.05, 7200)) == ("2.00 h", "50.0 ms")
+
+    def test_nothing_beside_something(self):
+        assert (wording.long_time(0, 5), wording.long_time(5, 0)) == ("0 ms", "5.00 s")
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,7 @@ def show_ledger(result: Result) -> None:
     with left:
         _part("Stored file", stored, "The file you would ship, entropy-coded; it decodes to exactly what was measured.")
     with right:
-        _part(
-            "Runtime .onnx", runtime, "What ONNX Runtime loads: plain arrays, and nodes that turn codes into numbers."
-        )
+        _part("Runtime file", runtime, "The .onnx file: plain arrays, and nodes that turn codes into numbers.")
     _show_waterfall(result)
 
 

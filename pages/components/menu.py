@@ -44,17 +44,27 @@ _STYLE = """
 /* Colours of words, readable on both themes; Streamlit's captions and what stands on the accent are too pale. */
 .stApp {
   --good: light-dark(#077a5c, #2bbd94); --mixed: light-dark(#8f5400, #e09a2b);
-  --bad: light-dark(#bd3f0a, #ee7a4b); --other: light-dark(#5b42dd, #9c8cff);
+  --bad: light-dark(#bd3f0a, #ee7a4b); --other: light-dark(#5b42dd, #9c8cff); --page: light-dark(#fff, #0e1117);
 }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: inherit; }
 [data-testid="stCaptionContainer"] { opacity: .75; }
 [data-testid="stBaseButton-primary"]:enabled :is(p, span), span[data-tag-index] * {
   color: light-dark(#fff, #1c0f08);
 }
-/* Wide tables scroll by themselves, not with the page; what a link says is never cut off. */
-[data-testid="stMarkdownContainer"] table { display: block; max-width: 100%; overflow-x: auto; }
+/* Wide tables scroll by themselves, not with the page, and have a shadow at the side where more is; what a link says
+   is never cut off. */
+[data-testid="stMarkdownContainer"] table { display: block; max-width: 100%; }
+[data-testid="stMarkdownContainer"] table, .wide-table {
+  overflow-x: auto;
+  background:
+    linear-gradient(to right, var(--page) 50%, transparent) left / 3rem 100% no-repeat local,
+    linear-gradient(to left, var(--page) 50%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to right, #888a, transparent) left / .8rem 100% no-repeat scroll,
+    linear-gradient(to left, #888a, transparent) right / .8rem 100% no-repeat scroll;
+}
 [data-testid="stMarkdownContainer"] td { white-space: nowrap; }
 [data-testid="stMarkdownContainer"] td:first-child { white-space: normal; min-width: 8rem; }
+[data-testid="stGraphVizChart"] .edge text { fill: currentColor; }
 a:focus-visible { outline: 2px solid var(--bad); outline-offset: 2px; }
 /* Sections are headings of the second level, but no larger than they need be. */
 [data-testid="stHeading"] h2, [data-testid="stMarkdown"] h2 { font-size: 1.5rem; padding: .6rem 0 .4rem; }

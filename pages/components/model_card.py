@@ -74,9 +74,15 @@ def show(model: str, baseline: Result | None) -> bool:
     if entry.picture_path.is_file():
         picture.show(picture.of_file(entry.picture_path), picture_words(entry))
     st.caption(f"{entry.task}: {len(card['classes'])} classes. {entry.about}")
-    st.markdown(_facts(card, baseline))
+    st.markdown(_facts(card, baseline), help=_FACTS_HELP)
     download_note(entry)
     return True
+
+
+_FACTS_HELP = (
+    f"{wording.MACS} In brackets: the 95 % interval of the accuracy, from n test images. "
+    "Size is the stored file, latency the median time of one image."
+)
 
 
 def picture_words(entry: SampleModel) -> str:

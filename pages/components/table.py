@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from compression import jobs
+from compression import jobs, wording
 from compression.errors import CompressionError
 from compression.plots import setting_in_words
 from compression.result import STORED_SUFFIX, Result
@@ -19,27 +19,42 @@ from pages.components.work import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
+    from streamlit.elements.lib.column_types import ColumnConfig
 
-_COLUMNS = {
-    "setting": st.column_config.TextColumn("Setting", width="medium"),
-    "accuracy": st.column_config.NumberColumn("Accuracy %", format="%.2f"),
-    "interval": st.column_config.TextColumn("95 % interval"),
-    "difference": st.column_config.NumberColumn("Points vs baseline", format="%+.2f"),
-    "different": st.column_config.CheckboxColumn("Measurable", help="Whether the paired test finds a difference."),
-    "stored_kb": st.column_config.NumberColumn("Stored KB", format="%.1f"),
-    "size_ratio": st.column_config.NumberColumn("Times smaller", format="%.2f"),
-    "onnx_kb": st.column_config.NumberColumn(".onnx KB", format="%.1f"),
-    "zipped_kb": st.column_config.NumberColumn("Zipped KB", format="%.1f"),
-    "theoretical_kb": st.column_config.NumberColumn("Theoretical KB", format="%.1f"),
-    "latency_ms": st.column_config.NumberColumn("Latency ms", format="%.3f"),
-    "latency_p95_ms": st.column_config.NumberColumn("p95 ms", format="%.3f"),
-    "latency_ratio": st.column_config.NumberColumn("Latency ratio", format="%.2f"),
-    "ratio_interval": st.column_config.TextColumn("Ratio interval"),
-    "params": st.column_config.NumberColumn("Parameters", format="localized"),
-    "nonzero_params": st.column_config.NumberColumn("Not zero", format="localized"),
-    "macs": st.column_config.NumberColumn("MACs", format="localized"),
-    "recipe_id": st.column_config.TextColumn("Recipe"),
+
+_NUMBERS = {
+    "accuracy": ("Accuracy %", "%.{decimals}f", "Share of the test images that are classified correctly."),
+    "difference": ("Points vs baseline", "%+.{decimals}f", "Percentage points above or below the baseline."),
+    "stored_kb": ("Stored KB", "%.1f", "The file you would ship. 1 KB is 1,000 bytes."),
+    "size_ratio": ("Times smaller", "%.2f", "The baseline's stored file over this one."),
+    "onnx_kb": ("Runtime KB", "%.1f", "The file that ONNX Runtime loads (.onnx)."),
+    "zipped_kb": ("Zipped KB", "%.1f", "The runtime file in an ordinary zip."),
+    "theoretical_kb": ("Theoretical KB", "%.1f", "Bits times weights that are not zero."),
+    "latency_ms": ("Latency ms", "%.3f", "Median time of one image, as the clock said."),
+    "latency_p95_ms": ("p95 ms", "%.3f", "95 of 100 runs took at most this long."),
+    "latency_ratio": ("Latency ratio", "%.2f", "Over the baseline's, in turns with it: below 1 is faster."),
+    "params": ("Parameters", "localized", "Numbers that were learned."),
+    "nonzero_params": ("Not zero", "localized", "Parameters that pruning left."),
+    "macs": ("MACs", "localized", wording.MACS),
 }
+_SIGN = "Whether the accuracy differs from the baseline's measurably: a paired test, 5 %."
+
+
+def _columns(n_test: int) -> dict[str, ColumnConfig]:
+    """How columns look; percentages have the decimals that one of `n_test` images can still move."""
+    decimals = wording.decimals_for(n_test)
+    numbers = {
+        name: st.column_config.NumberColumn(title, format=pattern.format(decimals=decimals), help=about)
+        for name, (title, pattern, about) in _NUMBERS.items()
+    }
+    return {
+        "setting": st.column_config.TextColumn("Setting", width="medium"),
+        "interval": st.column_config.TextColumn("95 % interval", help="Where the accuracy lies with 95 % confidence."),
+        "different": st.column_config.CheckboxColumn("Differs", help=_SIGN),
+        "ratio_interval": st.column_config.TextColumn("Ratio interval", help="95 % interval of the latency ratio."),
+        "recipe_id": st.column_config.TextColumn("Recipe", help="The hash of its content."),
+        **numbers,
+    }
 
 
 def row_of(result: Result) -> dict[str, object]:
@@ -106,7 +121,7 @@ def show(seen: Snapshot) -> None:
         return
     st.dataframe(
         rows_of(results),
-        column_config=_COLUMNS,
+        column_config=_columns(results[0].n_test),
         hide_index=True,
         height=330,
         key="points_table",

@@ -131,7 +131,12 @@ def test_what_is_measured_while_the_page_is_drawn_is_not_missed(explore, engine,
 
 def test_the_four_sizes_have_names_factors_and_help(explore):
     page = explore(**parameters_of(View(MODEL, Settings(weight_bits=4))))
-    assert [metric.label for metric in page.metric] == ["Theoretical", "Stored file", "Runtime .onnx", "Zipped .onnx"]
+    assert [metric.label for metric in page.metric] == [
+        "Theoretical size",
+        "Stored file",
+        "Runtime file",
+        "Zipped runtime file",
+    ]
     assert all("smaller" in metric.delta for metric in page.metric)
     assert all(metric.help for metric in page.metric)
 

@@ -36,7 +36,7 @@ class TestAxes:
 
     def test_a_link_opens_its_axes_and_moves_foresee_them(self, explore):
         page = explore(axes="zipped,energy,flips")
-        assert components(page)["chart_left"]["alt"].startswith("Changed predictions against zipped file")
+        assert components(page)["chart_left"]["alt"].startswith("Changed predictions against zipped runtime file")
         row = foreseen_rows(page)["setting_weight_bits"]
         (measured,) = [
             mark for mark in row["marks"] if mark["setting"] == recipe_of(MODEL, Settings(weight_bits=4)).recipe_id

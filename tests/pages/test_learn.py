@@ -378,7 +378,14 @@ class TestChapters:
         learn(chapter="coding")
         (bars,) = drawn["chart_coding_counts"].data
         assert sum(bars.y) == pytest.approx(100)
-        assert list(bars.text) == ["3 bits", "1 bit", "3 bits", "2 bits"]
+        assert list(bars.text) == ["3", "1", "3", "2"]
+
+    def test_zeros_beside_a_grid_without_them_are_said(self, learn):
+        def said(bits):
+            return " ".join(caption.value for caption in learn(chapter="coding", bits=bits).caption)
+
+        assert "Zeros come on top of this grid" not in said("2")
+        assert "4 different codes take more plain bits" in said("1")
 
     def test_real_settings_are_measured_for_operations_against_time(self, learn, engine, drawn):
         page = learn(chapter="measuring")

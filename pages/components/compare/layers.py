@@ -14,6 +14,7 @@ from compression.recipe import Recipe
 from compression.studies.anatomy import Anatomy, AnatomyStudy, LayerRow
 from pages.components import chart_view, inquiry
 from pages.components.contest import Contest, badge
+from pages.components.wide_table import scrolling
 
 _MEASURE = "compare_layer_measure"
 _TABLE = "width:100%;border-collapse:collapse;font-size:.88rem;line-height:1.35"
@@ -57,9 +58,8 @@ def _table(found: Sequence[Contender], lines: Sequence[Line]) -> str:
         for line in lines
     )
     width = 8 + 11 * len(found)
-    return (
-        f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="All layers">'
-        f'<table style="{_TABLE};min-width:{width}rem"><tr><td></td>{heads}</tr>{body}</table></div>'
+    return scrolling(
+        f'<table style="{_TABLE};min-width:{width}rem"><tr><td></td>{heads}</tr>{body}</table>', "All layers"
     )
 
 

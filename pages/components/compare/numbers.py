@@ -12,6 +12,7 @@ import streamlit as st
 from compression import comparison
 from compression.comparison import Cell, Row, Tone
 from pages.components.contest import Contest, badge
+from pages.components.wide_table import scrolling
 
 _SIGNS: dict[Tone, tuple[str, str]] = {
     "better": ("▲", "var(--good)"),
@@ -78,11 +79,9 @@ def _table(contest: Contest, rows: Sequence[Row]) -> str:
         for contender in contest.contenders
     )
     body = "".join(_row(row) for row in rows)
-    return (
-        f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="Numbers of all results">'
-        f'<table style="{_TABLE};min-width:{_TITLES + _COLUMN * len(contest.contenders)}rem">'
-        f'<tr><td style="width:{_TITLES}rem"></td>{heads}</tr>{body}</table></div>'
-    )
+    width = _TITLES + _COLUMN * len(contest.contenders)
+    head = f'<tr><td style="width:{_TITLES}rem"></td>{heads}</tr>'
+    return scrolling(f'<table style="{_TABLE};min-width:{width}rem">{head}{body}</table>', "Numbers of all results")
 
 
 def _row(row: Row) -> str:

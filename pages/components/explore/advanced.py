@@ -52,6 +52,7 @@ from pages.components.explore.widgets import (
     toggle,
     value_of,
 )
+from pages.components.explore.words import title_of
 from sample_models.catalogue import MODELS
 
 KEY = "advanced"
@@ -127,11 +128,11 @@ def _pruning(_: View) -> None:
 
 
 def _channel_pruning() -> None:
-    choice("Which channels go first", "importance", words.IMPORTANCE, ChannelPruning)
-    choice("How much of each layer", "ratios", words.RATIOS, ChannelPruning)
-    choice("What the ratio counts", "target", words.TARGET, ChannelPruning)
-    multiple("Round channels to multiples of", "round_to", ChannelPruning)
-    toggle("Recalibrate after pruning", "recalibrate", ChannelPruning)
+    choice("importance", words.IMPORTANCE, ChannelPruning)
+    choice("ratios", words.RATIOS, ChannelPruning)
+    choice("target", words.TARGET, ChannelPruning)
+    multiple("round_to", ChannelPruning)
+    toggle("recalibrate", ChannelPruning)
 
 
 def _weight_pruning() -> None:
@@ -139,23 +140,23 @@ def _weight_pruning() -> None:
         "Which weights go first", "criterion", words.CRITERION,
         "The smallest, or those whose loss the others can best make up for.",
     )  # fmt: skip
-    choice("Where zeros may be", "pattern", words.PATTERN, MagnitudePruning)
+    choice("pattern", words.PATTERN, MagnitudePruning)
     if value_of("pattern") in PATTERN_SPARSITY:
         share = 100 * PATTERN_SPARSITY[value_of("pattern")]
         st.caption(f"This pattern fixes the zeros at {share:.0f} %: any pruning ratio above 0 switches it on.")
     second_order = value_of("criterion") == "second_order"
     step = SecondOrderPruning if second_order else MagnitudePruning
-    choice("Compare weights across", "scope", words.SCOPE, step)
+    choice("scope", words.SCOPE, step)
     if not second_order:
         _gradual()
-        toggle("Recalibrate after pruning", "recalibrate", MagnitudePruning)
+        toggle("recalibrate", MagnitudePruning)
 
 
 def _gradual() -> None:
     help_words = "Zeros come little by little while training, instead of all at once before it."
     st.toggle("Prune while training", **common("gradual", f"{help_words} {_NEEDS_BUDGET}", disabled=not _has_budget()))
     off = not (value_of("gradual") and _has_budget())
-    choice("Zeros may come back for", "regrowth", words.REGROWTH, MagnitudePruning, disabled=off)
+    choice("regrowth", words.REGROWTH, MagnitudePruning, disabled=off)
 
 
 def _codes(_: View) -> None:
@@ -170,32 +171,32 @@ def _codes(_: View) -> None:
         _codebook(bits, off)
     else:
         _grid(off)
-    choice("Kind of 16-bit number", "float_format", words.FLOATS, Quantization, disabled=bits != 16)
+    choice("float_format", words.FLOATS, Quantization, disabled=bits != 16)
 
 
 def _codebook(bits: int, off: bool) -> None:
     if not off:
         st.caption(f"A bit width of {bits} means {2**bits} shared values.")
-    choice("Values are placed", "weighting", words.WEIGHTING, WeightSharing, disabled=off)
-    choice("Codebooks", "codebook_scope", words.BOOKS, WeightSharing, disabled=off)
+    choice("weighting", words.WEIGHTING, WeightSharing, disabled=off)
+    choice("codebook_scope", words.BOOKS, WeightSharing, disabled=off)
 
 
 def _grid(off: bool) -> None:
-    choice("Rounding", "method", words.METHOD, Quantization, disabled=off)
+    choice("method", words.METHOD, Quantization, disabled=off)
     _activation_bits(off)
     floats = off or value_of("activation_bits") == FLOAT_BITS
     untrained = off or not _has_budget()
-    choice("Ranges of activations", "activations", words.ACTIVATIONS, Quantization, disabled=floats)
-    choice("Scales", "granularity", words.GRANULARITY, Quantization, disabled=off)
-    toggle("Symmetric grid", "symmetric", Quantization, disabled=off)
-    toggle("Balance neighbouring layers first", "equalize", Quantization, disabled=off)
-    toggle("Bits by sensitivity of layers", "mixed_precision", Quantization, disabled=off)
-    toggle("Train scales too", "learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained)
+    choice("activations", words.ACTIVATIONS, Quantization, disabled=floats)
+    choice("granularity", words.GRANULARITY, Quantization, disabled=off)
+    toggle("symmetric", Quantization, disabled=off)
+    toggle("equalize", Quantization, disabled=off)
+    toggle("mixed_precision", Quantization, disabled=off)
+    toggle("learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained)
 
 
 def _activation_bits(off: bool) -> None:
     st.select_slider(
-        "Activation bits",
+        title_of(Quantization, "activation_bits"),
         ACTIVATION_BITS,
         format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
         **common("activation_bits", help_text(Quantization, "activation_bits"), disabled=off),
@@ -203,7 +204,7 @@ def _activation_bits(off: bool) -> None:
 
 
 def _student(view: View) -> None:
-    choice("Family", "student", _families(view), Distillation)
+    choice("student", _families(view), Distillation)
     match value_of("student"):
         case "slimmable":
             st.caption(
@@ -225,7 +226,13 @@ def _families(view: View) -> dict[str, str]:
 
 def _other_family() -> None:
     low, high = limits(Distillation, "resolution")
-    percentage("Depth", "depth_percent", (MIN_DEPTH, 100), STUDENT_STEP, help_text(Distillation, "depth_mult"))
+    percentage(
+        title_of(Distillation, "depth_mult"),
+        "depth_percent",
+        (MIN_DEPTH, 100),
+        STUDENT_STEP,
+        help_text(Distillation, "depth_mult"),
+    )
     st.number_input(
         "Resolution", int(low), int(high), value=None, step=1, placeholder="that of the images",
         **common("resolution", help_text(Distillation, "resolution"), default=""),
@@ -234,15 +241,15 @@ def _other_family() -> None:
 
 def _lessons(view: View, *, off: bool) -> None:
     _teachers(view, off)
-    choice("Loss", "loss", words.LOSS, Distillation, disabled=off)
-    choice("Also match", "match", words.MATCH, Distillation, disabled=off)
+    choice("loss", words.LOSS, Distillation, disabled=off)
+    choice("match", words.MATCH, Distillation, disabled=off)
     weight, unmatched = limits(Distillation, "match_weight"), value_of("match") == "none"
     st.number_input(
-        "Weight of that match", *weight, step=0.5,
+        title_of(Distillation, "match_weight"), *weight, step=0.5,
         **common("match_weight", help_text(Distillation, "match_weight"), disabled=off or unmatched),
     )  # fmt: skip
-    amount("Temperature", "temperature", Distillation, step=0.5, disabled=off)
-    amount("Alpha", "alpha", Distillation, step=0.05, disabled=off)
+    amount("temperature", Distillation, step=0.5, disabled=off)
+    amount("alpha", Distillation, step=0.05, disabled=off)
 
 
 def _teachers(view: View, off: bool) -> None:
@@ -259,18 +266,22 @@ def _teachers(view: View, off: bool) -> None:
 
 def _structure(_: View) -> None:
     percentage(
-        "Rank kept", "rank_percent", (MIN_RANK, 100), RANK_STEP, help_text(LowRank, "rank_ratio") + " 100 % is off."
+        title_of(LowRank, "rank_ratio"),
+        "rank_percent",
+        (MIN_RANK, 100),
+        RANK_STEP,
+        help_text(LowRank, "rank_ratio") + " 100 % is off.",
     )
     off = value_of("rank_percent") == 100
-    choice("Convolutions become", "convolutions", words.CONVOLUTIONS, LowRank, disabled=off)
-    choice("Ranks", "ranks", words.RANKS, LowRank, disabled=off)
-    multiple("Round ranks to multiples of", "rank_multiple", LowRank, disabled=off)
+    choice("convolutions", words.CONVOLUTIONS, LowRank, disabled=off)
+    choice("ranks", words.RANKS, LowRank, disabled=off)
+    multiple("rank_multiple", LowRank, disabled=off)
     percentage(
-        "Depthwise-separable share", "separable_percent", (0, 100), SHARE_STEP,
+        title_of(DepthwiseSeparable, "share"), "separable_percent", (0, 100), SHARE_STEP,
         help_text(DepthwiseSeparable, "share") + " 0 is off; without a training budget little is left.",
     )  # fmt: skip
     st.slider(
-        "Blocks that share weights", 1, int(limits(LayerTying, "blocks")[1]),
+        title_of(LayerTying, "blocks"), 1, int(limits(LayerTying, "blocks")[1]),
         **common("tied_blocks", help_text(LayerTying, "blocks") + " 1 is off."),
     )  # fmt: skip
 
@@ -282,11 +293,10 @@ def _training(view: View) -> None:
         "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
         **common("epochs", epochs_help, default="", disabled=not trains),
     )  # fmt: skip
-    amount("Help from the original", "recover_alpha", FineTuning, step=0.05, note=_NEEDS_BUDGET, disabled=not budget)
+    amount("recover_alpha", FineTuning, step=0.05, note=_NEEDS_BUDGET, disabled=not budget)
     helped = budget and value_of("recover_alpha") > 0
-    amount("Temperature of that help", "recover_temperature", FineTuning, step=0.5, disabled=not helped)
-    amount(
-        "Push towards cheap weights", "entropy_penalty", FineTuning,
+    amount("recover_temperature", FineTuning, step=0.5, disabled=not helped)
+    amount("entropy_penalty", FineTuning,
         step=0.05, note=_NEEDS_BUDGET, disabled=not budget,
     )  # fmt: skip
     st.number_input("Seed", 0, 2**31 - 1, step=1, **common("seed", "Everything random starts from this number."))
@@ -294,8 +304,8 @@ def _training(view: View) -> None:
 
 def _file(_: View) -> None:
     coarse = value_of("weight_bits") <= INTEGER_BITS
-    choice("How weights are written", "coding", words.CODING, EntropyCoding)
-    amount("Round to cheaper codes", "rate_weight", EntropyCoding, step=0.05, disabled=not coarse)
+    choice("coding", words.CODING, EntropyCoding)
+    amount("rate_weight", EntropyCoding, step=0.05, disabled=not coarse)
 
 
 GROUPS: dict[str, tuple[str, Callable[[View], None]]] = {

@@ -46,7 +46,8 @@ def show(seen: Snapshot | None, view: View) -> None:
                 on_change=_changed,
             )
         if seen is not None and seen.baseline is not None and view.limits.are_set:
-            _best(choose(seen.results.values(), view.limits, seen.baseline.latency_p50_ms), view)
+            reference_ms = seen.baseline.latency_p50_ms
+            _best(choose(seen.results.values(), view.limits, reference_ms), view, reference_ms)
 
 
 def _changed() -> None:
@@ -54,7 +55,7 @@ def _changed() -> None:
     parts.redraw()
 
 
-def _best(choice: Choice, view: View) -> None:
+def _best(choice: Choice, view: View, reference_ms: float) -> None:
     """What is best, and a button that shows it."""
     best = choice.best
     if best is None:
@@ -65,7 +66,7 @@ def _best(choice: Choice, view: View) -> None:
         return
     st.markdown(
         f"**{choice.allowed:,} of {choice.total:,}** measured settings keep to them. "
-        f"Best, {choice.best_by}: **{setting_in_words(best)}**: {_numbers(best)}."
+        f"Best, {choice.best_by}: **{setting_in_words(best)}**: {_numbers(best, reference_ms)}."
     )
     is_shown = best.recipe_id == view.recipe.recipe_id
     st.button(
@@ -78,7 +79,8 @@ def _best(choice: Choice, view: View) -> None:
     )
 
 
-def _numbers(best: Result) -> str:
+def _numbers(best: Result, reference_ms: float) -> str:
+    """In the units of the limits."""
     decimals = wording.decimals_for(best.n_test)
     lost = wording.points(best.accuracy_difference, decimals)
     low, high = (
@@ -86,7 +88,8 @@ def _numbers(best: Result) -> str:
     )
     return (
         f"{wording.size(best.stored_bytes)}, accuracy {wording.percent(best.accuracy, decimals)} % "
-        f"({lost} points, {low} to {high}), {best.latency_ratio:.2f} of the baseline's latency"
+        f"({lost} points, {low} to {high}), "
+        f"{wording.milliseconds(reference_ms * best.latency_ratio)} for one image"
     )
 
 

@@ -202,8 +202,8 @@ def _legend(curves: tuple[Curve, ...], with_setting: bool) -> str:
     if with_setting:
         entries.append(_entry("●", plots.ACCENT, "This setting"))
     entries.append(_entry("★", plots.NEUTRAL, "Baseline"))
-    entries.append(_entry("•", plots.NEUTRAL, "Others"))
-    entries.append(_entry("┄", plots.NEUTRAL, "Pareto front"))
+    entries.append(_entry("•", plots.NEUTRAL, "Other settings"))
+    entries.append(_entry("┄", plots.NEUTRAL, "Best trade-offs (Pareto front)"))
     style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
     return f'<div style="{style}">{"".join(entries)}</div>'
 

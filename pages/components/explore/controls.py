@@ -6,7 +6,7 @@ import streamlit as st
 
 from compression import wording
 from compression.links import View
-from compression.recipe import ChannelPruning, Distillation, Quantization, help_text
+from compression.recipe import ChannelPruning, Distillation, MagnitudePruning, Quantization, help_text
 from compression.schooling import BUDGETS, schooling, training_seconds
 from compression.settings import (
     BIT_WIDTHS,
@@ -20,6 +20,7 @@ from compression.settings import (
 from pages.components import state
 from pages.components.explore import advanced, boxes, builder, parts, widgets
 from pages.components.explore.widgets import common, percentage, value_of
+from pages.components.explore.words import title_of
 
 
 def show(view: View) -> None:
@@ -59,14 +60,22 @@ def _way(view: View) -> str:
 
 
 def _sliders() -> None:
-    pruning_help = help_text(ChannelPruning, "pruning_ratio") + " 0 is off."
-    percentage("Pruning ratio", "pruning_percent", (0, MAX_PRUNING), PRUNING_STEP, pruning_help)
+    percentage(
+        title_of(ChannelPruning, "pruning_ratio"), "pruning_percent", (0, MAX_PRUNING), PRUNING_STEP, _pruning_help()
+    )
     st.select_slider(
-        "Bit width",
+        title_of(Quantization, "weight_bits"),
         BIT_WIDTHS,
         format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
         **common("weight_bits", help_text(Quantization, "weight_bits") + " 32 is off."),
     )
+
+
+def _pruning_help() -> str:
+    """What the ratio is a share of depends on what is removed, which is an advanced setting."""
+    if value_of("remove") == "weights":
+        return f"{help_text(MagnitudePruning, 'sparsity')} 0 is off."
+    return f"{help_text(ChannelPruning, 'pruning_ratio')} 0 is off. Under Advanced: single weights instead."
 
 
 def _student_size() -> None:
@@ -76,7 +85,7 @@ def _student_size() -> None:
     widgets.raise_to("student_percent", low)
     effort = "Students of this model come trained" if slimmable else "below it the student has to be trained"
     words = f"{help_text(Distillation, 'width_mult')} 100 % is off{'. ' if slimmable else '; '}{effort}."
-    percentage("Student size", "student_percent", (low, 100), STUDENT_STEP, words)
+    percentage(title_of(Distillation, "width_mult"), "student_percent", (low, 100), STUDENT_STEP, words)
 
 
 def _budget(model: str) -> None:

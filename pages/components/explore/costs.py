@@ -29,7 +29,7 @@ def show(seen: Snapshot) -> None:
     memory, intensity = _assumptions()
     _numbers(result, memory, intensity)
     chart_view.show(breakdown.draw_energy(result, memory), key="chart_energy", alt="Energy of one image by part")
-    slices.table(breakdown.energy_slices(result, memory), breakdown.joules_in_words)
+    slices.table(breakdown.energy_slices(result, memory), wording.energy)
     st.caption(
         f":material/bolt: Energy and carbon are a **model, not a measurement**: {model.LABEL}. It compares networks; "
         "a present chip needs less for arithmetic, and more for everything around it."
@@ -82,8 +82,7 @@ def _operations(result: Result) -> None:
         "Operations (MACs)",
         wording.count(result.macs),
         (result.baseline.macs, result.macs),
-        f"Multiply-accumulates for one image; {100 * share:.0f} % of them run on integers. "
-        "Fewer operations are not always less time.",
+        f"{wording.MACS} {100 * share:.0f} % of them run on integers here.",
         "fewer",
     )
 
@@ -107,7 +106,7 @@ def _process_words(measures: Measures) -> str:
 
 def _energy(result: Result, memory: Memory) -> None:
     new, old = (model.energy(measures, memory).joules for measures in (result, result.baseline))
-    _metric("Energy an image", breakdown.joules_in_words(new), (old, new), f"By the model: {model.LABEL}.", "less")
+    _metric("Energy an image", wording.energy(new), (old, new), f"By the model: {model.LABEL}.", "less")
 
 
 def _carbon(result: Result, memory: Memory, intensity: float) -> None:
@@ -117,7 +116,7 @@ def _carbon(result: Result, memory: Memory, intensity: float) -> None:
     )
     _metric(
         "Carbon a million images",
-        breakdown.grams_in_words(new),
+        wording.grams(new),
         (old, new),
         f"That energy at {intensity:.0f} g of CO₂ a kWh, for a million images. By the model, not measured.",
         "less",

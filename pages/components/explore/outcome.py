@@ -23,10 +23,10 @@ _ICONS = {
     "bad": ":material/error:",
 }
 _SIZES = (
-    ("theoretical_bytes", "Theoretical", "What papers quote: bits times weights that are not zero, nothing else."),
+    ("theoretical_bytes", "Theoretical size", "What papers quote: bits times weights that are not zero, nothing else."),
     ("stored_bytes", "Stored file", "The file you would ship: it decodes to exactly the network that was measured."),
-    ("onnx_bytes", "Runtime .onnx", "The decoded network as ONNX Runtime loads and runs it."),
-    ("zipped_bytes", "Zipped .onnx", "The runtime file in an ordinary zip: what a simple download would weigh."),
+    ("onnx_bytes", "Runtime file", "The decoded network as ONNX Runtime loads and runs it (.onnx)."),
+    ("zipped_bytes", "Zipped runtime file", "The runtime file in an ordinary zip: what a simple download would weigh."),
 )
 
 
@@ -96,7 +96,9 @@ def show_details(seen: Snapshot) -> None:
         f"{wording.milliseconds(result.baseline.latency_p50_ms)}: ratio **{result.latency_ratio:.2f}** "
         f"({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}) · "
         f"**{wording.count(result.params)}** parameters, {wording.count(result.nonzero_params)} of them not zero · "
-        f"**{wording.count(result.macs)}** MACs"
+        f"**{wording.count(result.macs)}** MACs",
+        help=f"p95: 95 of 100 runs took at most this long. The ratio is this setting's time over the baseline's, with "
+        f"its 95 % interval: below 1 is faster. {wording.MACS}",
     )
     known = model_card.known_of(seen.view.model, seen.baseline)
     miss = track_record.miss_of(result, known, seen.measured_curves())

@@ -14,21 +14,6 @@ from sample_models.catalogue import MODELS
 FRACTIONS = {"sparsity", "pruning_ratio", "share", "rank_ratio", "width_mult", "depth_mult"}
 """Shown in percent."""
 
-_TITLES = {
-    "pruning_ratio": "Channels removed", "sparsity": "Zeros", "share": "Convolutions replaced",
-    "rank_ratio": "Rank kept", "width_mult": "Width", "depth_mult": "Depth", "clusters": "Shared values",
-    "weight_bits": "Bits a weight", "activation_bits": "Bits an activation", "blocks": "Blocks that share weights",
-    "epochs": "Passes over the training images", "coding": "How weights are written", "round_to": "In multiples of",
-    "importance": "Which channels go first", "ratios": "How much of each layer", "target": "What the ratio counts",
-    "recalibrate": "Recalibrate afterwards", "scope": "Compare across", "pattern": "Where zeros may be",
-    "regrowth": "Zeros may come back for", "method": "Rounding", "granularity": "Scales",
-    "activations": "Ranges of activations", "symmetric": "Symmetric grid", "float_format": "Kind of 16-bit number",
-    "equalize": "Balance neighbouring layers", "mixed_precision": "Bits by sensitivity",
-    "weighting": "Values are placed",
-    "convolutions": "Convolutions become", "ranks": "Ranks", "student": "Family", "teachers": "Teachers",
-    "match": "Also match", "match_weight": "Weight of that match", "learn_scales": "Train scales too",
-    "entropy_penalty": "Push towards cheap weights", "rate_weight": "Round to cheaper codes",
-}  # fmt: skip
 _NONE = "none"
 _NONE_WORDS = {"activation_bits": "32 (off)"}
 _NO_NUMBER = {"resolution": "that of the images", "learning_rate": "the usual one"}
@@ -37,11 +22,6 @@ _NO_NUMBER = {"resolution": "that of the images", "learning_rate": "the usual on
 def fields_of(step: Step) -> tuple[str, ...]:
     """The settings of a step, in order."""
     return tuple(field for field in type(step).model_fields if field != "technique")
-
-
-def title_of(field: str) -> str:
-    """What people call a setting."""
-    return _TITLES.get(field, field.replace("_", " ").capitalize())
 
 
 def to_control(step: Step, field: str) -> Any:  # noqa: ANN401  (settings differ in type)
@@ -76,7 +56,7 @@ def follow(step: Step, field: str, value: Any) -> dict[str, Any]:  # noqa: ANN40
 
 def draw(step: Step, field: str, *, key: str, on_change: Callable[..., None], args: tuple[Any, ...]) -> None:
     """The control that fits the setting's type."""
-    label, position = title_of(field), st.session_state[key]
+    label, position = words.title_of(type(step), field), st.session_state[key]
     common: dict[str, Any] = {"key": key, "on_change": on_change, "args": args, "help": help_text(type(step), field)}
     if field == "teachers":
         st.multiselect(label, _teachers(step), default=position, placeholder="the model itself", **common)

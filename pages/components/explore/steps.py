@@ -7,6 +7,7 @@ import streamlit as st
 from compression import pipeline, step_chart, wording
 from compression.job import Job
 from compression.pipeline import Stage
+from compression.result import Result
 from pages.components import chart_view, notices, work
 from pages.components.work import Snapshot
 
@@ -82,6 +83,13 @@ def _table(found: tuple[Stage, ...]) -> None:
         lines.append(
             f"| {stage.words} | {wording.size(result.stored_bytes)} | {accuracy} ({low}–{high}) "
             f"| {difference} ({least} to {most}) "
-            f"| {result.latency_ratio:.2f} ({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}) |"
+            f"| {_ratio(result)} |"
         )
     st.markdown("\n".join(lines))
+
+
+def _ratio(result: Result) -> str:
+    """Of the time; the baseline's is 1 by definition."""
+    if not result.recipe["steps"]:
+        return "1"
+    return f"{result.latency_ratio:.2f} ({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f})"

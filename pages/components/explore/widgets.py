@@ -11,9 +11,10 @@ from typing import Any
 import streamlit as st
 
 from compression.recipe import Step
-from compression.settings import FLOAT_BITS, Settings, help_of, limits_of
+from compression.settings import FLOAT_BITS, Settings, field_of, help_of, limits_of
 from pages.components import state
 from pages.components.explore import parts
+from pages.components.explore.words import title_of
 
 
 def key(field: str) -> str:
@@ -64,11 +65,9 @@ def common(field: str, help_words: str, *, default: str = "value", **others: obj
     return {"key": key(field), "help": help_words, "on_change": _moved, "args": (field,), **position, **others}
 
 
-def choice(
-    label: str, field: str, words: dict[Any, str], step: type[Step], *, note: str = "", disabled: bool = False
-) -> None:
+def choice(field: str, words: dict[Any, str], step: type[Step], *, disabled: bool = False) -> None:
     """One of several words."""
-    one_of(label, field, words, _help(field, step, note), disabled=disabled)
+    one_of(_title(field, step), field, words, help_of(field, step), disabled=disabled)
 
 
 def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, disabled: bool = False) -> None:
@@ -79,23 +78,21 @@ def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, di
     st.selectbox(label, options, format_func=words.__getitem__, **arguments)
 
 
-def toggle(label: str, field: str, step: type[Step], *, note: str = "", disabled: bool = False) -> None:
+def toggle(field: str, step: type[Step], *, note: str = "", disabled: bool = False) -> None:
     """On or off."""
-    st.toggle(label, **common(field, _help(field, step, note), disabled=disabled))
+    st.toggle(_title(field, step), **common(field, _help(field, step, note), disabled=disabled))
 
 
-def multiple(label: str, field: str, step: type[Step], *, disabled: bool = False) -> None:
+def multiple(field: str, step: type[Step], *, disabled: bool = False) -> None:
     """Counts that fast kernels like."""
-    arguments = common(field, _help(field, step), disabled=disabled)
-    st.select_slider(label, (1, 2, 4, 8, 16), **arguments)
+    arguments = common(field, help_of(field, step), disabled=disabled)
+    st.select_slider(_title(field, step), (1, 2, 4, 8, 16), **arguments)
 
 
-def amount(
-    label: str, field: str, step_type: type[Step], *, step: float, note: str = "", disabled: bool = False
-) -> None:
+def amount(field: str, step_type: type[Step], *, step: float, note: str = "", disabled: bool = False) -> None:
     """A number between its legal limits."""
     arguments = common(field, _help(field, step_type, note), disabled=disabled)
-    st.slider(label, *limits_of(field, step_type), step=step, **arguments)
+    st.slider(_title(field, step_type), *limits_of(field, step_type), step=step, **arguments)
 
 
 def percentage(
@@ -110,6 +107,10 @@ def either(label: str, field: str, words: dict[Any, str], help_words: str) -> No
     """Two ways side by side; which one decides what else is shown."""
     arguments = common(field, help_words, default="default", required=True, width="stretch")
     st.segmented_control(label, tuple(words), format_func=words.__getitem__, **arguments)
+
+
+def _title(field: str, step: type[Step]) -> str:
+    return title_of(step, field_of(field, step))
 
 
 def _help(field: str, step: type[Step], note: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What the values of settings are called, the same in all controls."""
+"""What settings and their values are called, the same for sliders, advanced controls and steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from compression.recipe import (
     ChannelPruning,
     Distillation,
     EntropyCoding,
+    FineTuning,
     LowRank,
     MagnitudePruning,
     Quantization,
@@ -13,6 +14,34 @@ from compression.recipe import (
     Step,
     WeightSharing,
 )
+
+_TITLES = {
+    "pruning_ratio": "Pruning ratio", "sparsity": "Zeros", "share": "Depthwise-separable share",
+    "rank_ratio": "Rank kept", "width_mult": "Student size", "depth_mult": "Depth", "clusters": "Shared values",
+    "weight_bits": "Bit width", "activation_bits": "Activation bits", "blocks": "Blocks that share weights",
+    "coding": "How weights are written", "round_to": "Round channels to multiples of",
+    "importance": "Which channels go first", "ratios": "How much of each layer", "target": "What the ratio counts",
+    "recalibrate": "Recalibrate after pruning", "scope": "Compare weights across", "pattern": "Where zeros may be",
+    "regrowth": "Zeros may come back for", "method": "Rounding", "granularity": "Scales",
+    "activations": "Ranges of activations", "symmetric": "Symmetric grid", "float_format": "Kind of 16-bit number",
+    "equalize": "Balance neighbouring layers first", "mixed_precision": "Bits by sensitivity of layers",
+    "weighting": "Values are placed", "convolutions": "Convolutions become", "student": "Family",
+    "match": "Also match", "match_weight": "Weight of that match", "learn_scales": "Train scales too",
+    "entropy_penalty": "Push towards cheap weights", "rate_weight": "Round to cheaper codes",
+}  # fmt: skip
+_TITLES_OF_STEPS: dict[type[Step], dict[str, str]] = {
+    LowRank: {"round_to": "Round ranks to multiples of"},
+    WeightSharing: {"scope": "Codebooks"},
+    FineTuning: {"alpha": "Help from the original", "temperature": "Temperature of that help"},
+}
+"""Settings that mean something else in one kind of step than in the others."""
+
+
+def title_of(step: type[Step], field: str) -> str:
+    """What people call a setting of a step."""
+    plain = field.replace("_", " ").capitalize()
+    return _TITLES_OF_STEPS.get(step, {}).get(field, _TITLES.get(field, plain))
+
 
 REMOVE = {"channels": "whole channels", "weights": "single weights"}
 IMPORTANCE = {

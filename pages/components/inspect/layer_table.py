@@ -54,7 +54,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "was_kb": number("Stored KB before", format="%.2f", help="The same in the uncompressed model's stored file."),
         "share": st.column_config.ProgressColumn("Of the file", format="%.1f %%", min_value=0, max_value=100),
         "runtime_kb": number("Runtime KB", format="%.2f", help="The same numbers in the runtime file (.onnx)."),
-        "macs": number("MACs", format="localized", help="Multiply-accumulates for one image."),
+        "macs": number("MACs", format="localized", help=wording.MACS),
         "integer": st.column_config.CheckboxColumn("On integers", help="Whether an integer kernel computes it."),
         "us": number("µs", format="%.1f", help="Measured on this machine, one thread, one image."),
         "was_us": number("µs before", format="%.1f", help="The same layer in the uncompressed model."),

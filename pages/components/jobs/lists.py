@@ -30,7 +30,9 @@ _COLUMNS = {
     "outcome": st.column_config.TextColumn("Came of it"),
     "model": st.column_config.TextColumn("Model"),
     "purpose": st.column_config.TextColumn("What it was for", width="large"),
-    "took": st.column_config.NumberColumn("Took (s)", format="%.1f", help="From its beginning to its end."),
+    "took": st.column_config.NumberColumn(
+        "Took (s)", format="%.2f", help="From its beginning to its end; next to nothing where the answer was there."
+    ),
     "asker": st.column_config.TextColumn("Asked for by"),
     "attempts": st.column_config.NumberColumn(
         "Attempts", help="More than one: its worker process died or was stopped."

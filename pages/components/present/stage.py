@@ -17,6 +17,7 @@ from compression.presentation import Assumptions, BigNumber, Meaning, Risk, Tone
 from compression.recipe import Recipe
 from compression.result import Result
 from pages.components import chart_view
+from pages.components.wide_table import scrolling
 from sample_models.catalogue import MODELS
 
 _COLOURS: dict[Tone, str] = {
@@ -27,6 +28,7 @@ _CARD = "border:1px solid #8884;border-radius:12px;padding:1rem 1.2rem"
 _GRID = "display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:1rem"
 _BIG = "font-size:clamp(1.6rem,3vw,2.3rem);font-weight:700;line-height:1.2"
 _SOFT = "opacity:.7;font-size:.9rem"
+_TABLE = "width:100%;border-collapse:collapse;line-height:1.35"
 _HEAD = f"text-align:left;font-weight:400;{_SOFT};padding:0 .8rem .3rem 0"
 _CELL = "padding:.5rem .8rem .5rem 0;border-top:1px solid #8884;vertical-align:top;text-align:left"
 
@@ -76,11 +78,8 @@ def show_options(found: Sequence[Option]) -> None:
     st.markdown("## The alternatives")
     titles = ("setting", "verdict", *(number.title.lower() for number in found[0].numbers))
     head = "".join(f'<th scope="col" style="{_HEAD}">{escape(title)}</th>' for title in titles)
-    st.html(
-        f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="The alternatives"><table '
-        f'style="width:100%;min-width:34rem;border-collapse:collapse;line-height:1.35"><tr>{head}</tr>'
-        f"{''.join(map(_option, found))}</table></div>"
-    )
+    rows = "".join(map(_option, found))
+    st.html(scrolling(f'<table style="{_TABLE};min-width:34rem"><tr>{head}</tr>{rows}</table>', "The alternatives"))
 
 
 def _option(option: Option) -> str:
@@ -116,10 +115,7 @@ def show_meaning(result: Result, assumed: Assumptions) -> None:
     st.markdown("## What it means")
     rows = "".join(map(_meaning, presentation.meanings(result, assumed)))
     head = "<td></td>" + "".join(f'<th scope="col" style="{_HEAD}">{word}</th>' for word in ("before", "now"))
-    st.html(
-        f'<div style="overflow-x:auto"><table style="width:100%;border-collapse:collapse;line-height:1.35">'
-        f"<tr>{head}</tr>{rows}</table></div>"
-    )
+    st.html(scrolling(f'<table style="{_TABLE}"><tr>{head}</tr>{rows}</table>', "What it means"))
 
 
 def _meaning(one: Meaning) -> str:

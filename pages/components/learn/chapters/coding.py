@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from compression import wording
-from compression.breakdown import BLUE, GREEN, ORANGE, VIOLET
+from compression.breakdown import BLUE, GREEN, ORANGE
 from compression.lessons.arithmetic import code_words
 from compression.lessons.questions import Question, coding_question
-from compression.plots import NEUTRAL
+from compression.plots import ACCENT, NEUTRAL
 from compression.recipe import make_recipe
 from compression.studies.lessons import BITS, CODED_SPARSITIES, Coded, CodingStudy
 from pages.components import chart_view, inquiry
@@ -50,7 +50,7 @@ def _picture(found: Coded, at: tuple[int, int], lesson: Lesson) -> None:
     st.caption(
         f"Bits for each weight of **{lesson.layer.name}** ({found.size:,} weights), everything included that is needed "
         "to read them again. Arithmetic coding can even fall below the limit for single codes: it learns on the "
-        "way where in the layer large codes are likely."
+        f"way where in the layer large codes are likely.{_more_than_bits(found, at)}"
     )
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -58,6 +58,14 @@ def _picture(found: Coded, at: tuple[int, int], lesson: Lesson) -> None:
     with right:
         _words(found, at)
     chart_view.show(_all_bits(found, at), key="chart_coding_bits", alt="Bits a weight by coding")
+
+
+def _more_than_bits(found: Coded, at: tuple[int, int]) -> str:
+    """A grid of one bit has no zero; pruned weights add it, and three values need two plain bits."""
+    values = np.count_nonzero(found.counts[at])
+    if values <= 2 ** BITS[at[1]]:
+        return ""
+    return f" Zeros come on top of this grid's values: {values} different codes take more plain bits than the grid."
 
 
 def _codes(found: Coded, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -70,13 +78,14 @@ def _codes(found: Coded, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, n
 def _frequencies(found: Coded, at: tuple[int, int]) -> go.Figure:
     used, counts, lengths = _codes(found, at)
     share = 100 * counts / counts.sum()
-    chart = figure(340, "code, from the most negative to the most positive", "% of the weights", bargap=0.1)
-    chart.update_layout(xaxis={"showticklabels": False, "showgrid": False}, showlegend=False)
     few = len(used) <= 16
+    on_bars = "; on each bar: bits of its Huffman word" if few else ""
+    chart = figure(340, f"codes from negative to positive{on_bars}", "% of the weights", bargap=0.1)
+    chart.update_layout(xaxis={"showticklabels": False, "showgrid": False}, showlegend=False)
     chart.add_trace(
         go.Bar(
             x=used.tolist(), y=share.tolist(), marker={"color": BLUE, "line": {"width": 0}},
-            text=[f"{length} bit{'s' if length > 1 else ''}" for length in lengths] if few else None,
+            text=[str(length) for length in lengths] if few else None, textangle=0, constraintext="none",
             textposition="outside", cliponaxis=False, customdata=lengths.tolist(),
             hovertemplate="%{y:.2f} % of the weights<br>Huffman word of %{customdata} bits<extra></extra>",
         )
@@ -108,7 +117,10 @@ def _all_bits(found: Coded, at: tuple[int, int]) -> go.Figure:
                 hovertemplate=f"<b>{title}</b><br>%{{x}} bits: %{{y:.3f}}<extra></extra>",
             )
         )  # fmt: skip
-    chart.add_vline(x=BITS[at[1]], line={"color": VIOLET, "width": 2, "dash": "dash"})
+    chart.add_vline(
+        x=BITS[at[1]], line={"color": ACCENT, "width": 2, "dash": "dash"}, annotation_text="your setting",
+        annotation_font_color=ACCENT, annotation_position="bottom right" if at[1] < len(BITS) - 1 else "bottom left",
+    )  # fmt: skip
     return chart
 
 
