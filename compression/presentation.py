@@ -266,7 +266,7 @@ def _energy_words(one: Measures, other: Measures, assumed: Assumptions) -> str:
     kwh = spent / energy.JOULES_PER_KWH
     carbon, carbon_beside = (amount / energy.JOULES_PER_KWH * assumed.intensity for amount in (spent, beside))
     return (
-        f"{wording.energy(spent, beside)}, {money(kwh * assumed.kwh_price)}, {wording.grams(carbon, carbon_beside)} CO₂"
+        f"{wording.energy(spent, beside)}, {wording.grams(carbon, carbon_beside)} CO₂, {money(kwh * assumed.kwh_price)}"
     )
 
 

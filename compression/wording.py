@@ -109,16 +109,27 @@ _GRAMS: _Units = tuple(
 _SECONDS: _Units = (
     (172_800, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0.1, 1, "s"), (0, 1e-3, "ms"),
 )  # fmt: skip
+LEAST_IN_ONE_UNIT = 0.1
+"""Of the larger one's unit: below, two amounts that are compared are in the smaller one's."""
 MOST_IN_ONE_UNIT = 1000
 """Two amounts that differ by more are each in their own unit: nobody reads '0.000012 kWh'."""
 
 
 def _in_unit(amount: float, units: _Units, beside: float | None) -> str:
-    """In the smaller one's unit, so that two amounts can be compared at a glance."""
-    amounts = [amount] if beside is None else sorted((amount, beside))
-    sizing = amounts[0] if amounts[-1] <= MOST_IN_ONE_UNIT * amounts[0] else amount
-    one, unit = next(((one, unit) for start, one, unit in units if sizing >= start), units[-1][1:])
+    """Two amounts that stand beside each other are in one unit where both are easily read in it."""
+    one, unit = _unit_of(amount, units)
+    if beside is not None:
+        small, large = sorted((amount, beside))
+        one_large, unit_large = _unit_of(large, units)
+        if small >= LEAST_IN_ONE_UNIT * one_large:
+            one, unit = one_large, unit_large
+        elif large <= MOST_IN_ONE_UNIT * small:
+            one, unit = _unit_of(small, units)
     return f"{three_digits(amount / one)} {unit}"
+
+
+def _unit_of(amount: float, units: _Units) -> tuple[float, str]:
+    return next(((one, unit) for start, one, unit in units if amount >= start), units[-1][1:])
 
 
 def duration(seconds: float) -> str:

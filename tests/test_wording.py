@@ -54,10 +54,13 @@ def test_long_times(seconds, words):
 
 
 class TestTwoAmountsThatAreCompared:
-    def test_have_the_unit_of_the_smaller(self):
+    def test_have_one_unit(self):
+        assert (wording.energy(13.3, 0.735), wording.energy(0.735, 13.3)) == ("13.3 J", "0.735 J")
+        assert (wording.grams(1.5, 0.4), wording.grams(0.4, 1.5)) == ("1.50 g", "0.400 g")
+
+    def test_have_the_unit_of_the_smaller_where_the_other_is_too_large_for_it(self):
         assert (wording.long_time(0.57, 0.0395), wording.long_time(0.0395, 0.57)) == ("570 ms", "39.5 ms")
         assert (wording.energy(2e-3, 5e-5), wording.energy(5e-5, 2e-3)) == ("2,000 µJ", "50.0 µJ")
-        assert (wording.grams(1.5, 0.4), wording.grams(0.4, 1.5)) == ("1,500 mg", "400 mg")
 
     def test_have_each_its_own_where_they_are_far_apart(self):
         assert (wording.long_time(7200, 0.05), wording.long_time(0.05, 7200)) == ("2.00 h", "50.0 ms")

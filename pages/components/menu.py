@@ -44,7 +44,8 @@ _STYLE = """
 /* Colours of words, readable on both themes; Streamlit's captions and what stands on the accent are too pale. */
 .stApp {
   --good: light-dark(#077a5c, #2bbd94); --mixed: light-dark(#8f5400, #e09a2b);
-  --bad: light-dark(#bd3f0a, #ee7a4b); --other: light-dark(#5b42dd, #9c8cff); --page: light-dark(#fff, #0e1117);
+  --bad: light-dark(#bd3f0a, #ee7a4b); --other: light-dark(#5b42dd, #9c8cff);
+  --page: light-dark(#fff, #171614); --shade: light-dark(#0003, #fff4);
 }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: inherit; }
 [data-testid="stCaptionContainer"] { opacity: .75; }
@@ -59,8 +60,8 @@ _STYLE = """
   background:
     linear-gradient(to right, var(--page) 50%, transparent) left / 3rem 100% no-repeat local,
     linear-gradient(to left, var(--page) 50%, transparent) right / 3rem 100% no-repeat local,
-    linear-gradient(to right, #888a, transparent) left / .8rem 100% no-repeat scroll,
-    linear-gradient(to left, #888a, transparent) right / .8rem 100% no-repeat scroll;
+    linear-gradient(to right, var(--shade), transparent) left / .7rem 100% no-repeat scroll,
+    linear-gradient(to left, var(--shade), transparent) right / .7rem 100% no-repeat scroll;
 }
 [data-testid="stMarkdownContainer"] td { white-space: nowrap; }
 [data-testid="stMarkdownContainer"] td:first-child { white-space: normal; min-width: 8rem; }

@@ -26,6 +26,8 @@ _WAYS = {
     "arithmetic": ("arithmetic coding", GREEN, "diamond"),
     "entropy": ("limit for single codes (entropy)", BLUE, "circle-open"),
 }
+FEW = 16
+"""Bars of which each has the length of its Huffman word."""
 MOST_WORDS = 8
 """Code words in the table, the most frequent ones."""
 
@@ -54,6 +56,8 @@ def _picture(found: Coded, at: tuple[int, int], lesson: Lesson) -> None:
     )
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        on_bars = " On each bar: the bits of its Huffman word." if np.count_nonzero(found.counts[at]) <= FEW else ""
+        st.markdown(f"**How often each code occurs.**{on_bars}")
         chart_view.show(_frequencies(found, at), key="chart_coding_counts", alt="How often each code occurs")
     with right:
         _words(found, at)
@@ -78,9 +82,8 @@ def _codes(found: Coded, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, n
 def _frequencies(found: Coded, at: tuple[int, int]) -> go.Figure:
     used, counts, lengths = _codes(found, at)
     share = 100 * counts / counts.sum()
-    few = len(used) <= 16
-    on_bars = "; on each bar: bits of its Huffman word" if few else ""
-    chart = figure(340, f"codes from negative to positive{on_bars}", "% of the weights", bargap=0.1)
+    few = len(used) <= FEW
+    chart = figure(340, "codes, from negative to positive", "% of the weights", bargap=0.1)
     chart.update_layout(xaxis={"showticklabels": False, "showgrid": False}, showlegend=False)
     chart.add_trace(
         go.Bar(
