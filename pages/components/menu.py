@@ -17,7 +17,7 @@ from PIL import Image
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from compression import host
-from pages.components import preload, server_log
+from pages.components import preload, server_log, timers
 
 HOME, EXPLORE, INSPECT, COMPARE, LEARN, PRESENT, JOBS = (
     "Home", "Explore", "Inspect", "Compare", "Learn", "Present", "Jobs",
@@ -118,6 +118,7 @@ def _icon() -> str:
 def frame(title: str, *, reads_link: bool = False) -> None:
     """Set up the page and draw the menu; call it first. A page that `reads_link` calls `arrive` when it has."""
     server_log.leave_out_goodbyes()
+    timers.hold_back()
     host.begin_early()
     preload.show()
     st.set_page_config(

@@ -9,13 +9,16 @@ from pages.components import server_log
 
 @pytest.fixture
 def log(caplog):
-    logger = logging.getLogger(server_log.SENDER)
-    logger.addHandler(caplog.handler)
+    filters = {server_log.SENDER: server_log._is_trouble, server_log.LISTENER: server_log._is_news}
+    for name in filters:
+        logging.getLogger(name).addHandler(caplog.handler)
     server_log.leave_out_goodbyes()
     server_log.leave_out_goodbyes()
+    caplog.set_level(logging.INFO)
     yield caplog
-    logger.removeHandler(caplog.handler)
-    logger.removeFilter(server_log._is_trouble)
+    for name, left_out in filters.items():
+        logging.getLogger(name).removeHandler(caplog.handler)
+        logging.getLogger(name).removeFilter(left_out)
 
 
 def send(error):
@@ -44,3 +47,13 @@ def test_other_trouble_is_logged(log):
     send(RuntimeError("the message is too long"))
     send(ValueError("after sending 'websocket.close' no 'websocket.send'"))
     assert [record.message for record in log.records] == ["Error sending websocket payload"] * 2
+
+
+def test_a_timer_of_a_page_that_was_left_is_no_news(log):
+    from streamlit.proto.ClientState_pb2 import ClientState
+    from streamlit.runtime.app_session import AppSession, AppSessionState
+
+    session = SimpleNamespace(_state=AppSessionState.APP_NOT_RUNNING, has_fragment=lambda fragment_id: False)
+    AppSession.request_rerun(session, ClientState(fragment_id="gone"))
+    logging.getLogger(server_log.LISTENER).info("something else")
+    assert [record.message for record in log.records] == ["something else"]

@@ -133,6 +133,11 @@ def show(seen: Seen) -> None:
         key=_TABLE,
     )
     _sum(seen)
+    if known is None:
+        st.caption(
+            ":material/monitoring: How much each layer's rounding alone costs is a column here too, once the tab "
+            "**Sensitivity** has measured it."
+        )
     _bars(shown, seen.layer)
     _time(seen)
 
@@ -171,7 +176,7 @@ def _sum(seen: Seen) -> None:
     rest = " + ".join(f"{words[0].lower()}{words[1:]} {size:,}" for words, size in rest_of(file).items())
     st.caption(
         f":material/functions: Stored file, to the byte: layers {layers:,} + {rest} = **{file.stored_bytes:,} bytes**. "
-        "Click a row to look at that layer under Weights."
+        "Click a row to look at that layer under Weights; its bar below is orange."
     )
 
 
