@@ -35,6 +35,7 @@ _ASKERS = {
     "ahead": "Explore: measured ahead, before anybody asks",
     "study": "A page that looks into a result",
     "picked": "Settings chosen side by side",
+    "learn": "Learn: the course",
 }
 """Who asked, by the first part of a group's name; the rest names the browser window."""
 
@@ -202,7 +203,7 @@ def asker(group: str, session: str) -> str:
     """Who asked for a group's jobs, for somebody in the browser session `session`."""
     kind, _, window = group.partition("-")
     if kind not in _ASKERS:
-        return group
+        return "Somebody else"
     return f"{_ASKERS[kind]} ({'this' if window == session else 'another'} browser window)"
 
 

@@ -13,7 +13,7 @@ from compression.result import Result
 AT_MOST = 2
 """Alternatives beside the presented setting: with the original four marks on a chart."""
 
-PRESENTED = "now"
+PRESENTED = "after"
 """What the presented setting is called on charts, beside "before"."""
 
 
@@ -34,7 +34,8 @@ def names(count: int) -> list[str]:
 
 def options(result: Result, others: Sequence[Result]) -> tuple[Option, ...]:
     """The presented setting first."""
+    before_ms = result.baseline.latency_p50_ms
     return tuple(
-        Option(name, setting_in_words(one), presentation.headline(one), presentation.big_numbers(one))
+        Option(name, setting_in_words(one), presentation.headline(one), presentation.big_numbers(one, before_ms))
         for name, one in zip(names(len(others)), (result, *others), strict=True)
     )

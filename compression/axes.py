@@ -130,7 +130,7 @@ COSTS: dict[Cost, Scale] = {
     ),
     "theoretical": Scale(
         "Theoretical size", "theoretical size, KB (log scale)", "theoretical size",
-        "What papers quote: bits times weights that are not zero.",
+        "What papers quote: bits × weights that are not zero, and biases at 32 bits.",
         _kilobytes("theoretical_bytes"), is_log=True,
     ),
     "runtime": Scale(

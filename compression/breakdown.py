@@ -200,7 +200,10 @@ WATERFALL_ROW = 30
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer whose sparse product was timed; `rows` x `columns` is its weight as a matrix."""
+    """One layer whose sparse product was timed; `rows` x `columns` is its weight as a matrix.
+
+    Where all weights of an output became zero it has a row less, so this is its largest shape.
+    """
 
     name: str
     rows: int
@@ -213,23 +216,18 @@ class Layer:
 
 
 def timed_layers(results: Iterable[Result]) -> tuple[Layer, ...]:
-    """All layers that were timed, those with most measured points first, the larger first among equals."""
-    counts: dict[Layer, int] = {}
-    for result in results:
-        for timing in result.sparse:
-            layer = _layer_of(timing)
-            counts[layer] = counts.get(layer, 0) + 1
-    return tuple(sorted(counts, key=lambda layer: (-counts[layer], -layer.rows * layer.columns, layer.name)))
-
-
-def _layer_of(timing: SparseTiming) -> Layer:
-    return Layer(timing.layer, timing.rows, timing.columns)
+    """All layers that were timed, the largest first."""
+    found: dict[str, Layer] = {}
+    for timing in (timing for result in results for timing in result.sparse):
+        known = found.get(timing.layer, Layer(timing.layer, 0, 0))
+        found[timing.layer] = Layer(timing.layer, max(known.rows, timing.rows), max(known.columns, timing.columns))
+    return tuple(sorted(found.values(), key=lambda layer: (-layer.rows * layer.columns, layer.name)))
 
 
 def timings_of(layer: Layer, results: Iterable[Result]) -> dict[int, list[SparseTiming]]:
     """A layer's timings by batch size, each by rising sparsity."""
     found: dict[int, list[SparseTiming]] = {}
-    for timing in (timing for result in results for timing in result.sparse if _layer_of(timing) == layer):
+    for timing in (timing for result in results for timing in result.sparse if timing.layer == layer.name):
         found.setdefault(timing.batch_size, []).append(timing)
     return {batch: sorted(found[batch], key=lambda timing: timing.sparsity) for batch in sorted(found)}
 
@@ -321,5 +319,6 @@ def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symb
 def _sparse_hover(timing: SparseTiming) -> str:
     return (
         f"<b>{100 * timing.sparsity:.0f} % zeros, batch {timing.batch_size}</b><br>"
+        f"{timing.rows:,} × {timing.columns:,} weights<br>"
         f"sparse {wording.milliseconds(timing.sparse_ms)} · dense {wording.milliseconds(timing.dense_ms)}"
     )

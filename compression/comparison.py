@@ -115,7 +115,12 @@ def speed_words(speed: SpeedRatio) -> str:
 
 
 def _span(low: float, high: float) -> str:
-    return f"{wording.factor(low)}–{wording.factor(high)}"
+    return f"{_beyond_one(low)}–{_beyond_one(high)}"
+
+
+def _beyond_one(times: float) -> str:
+    """A factor; one that is just above 1 has the digits that say so."""
+    return f"{times:.3f}×" if 1 < times < 1.005 else wording.factor(times)
 
 
 def accuracy_words(difference: PairedDifference, n_test: int) -> str:
@@ -177,7 +182,6 @@ class Pair:
 
 def table(found: Sequence[Contender], pairs: Mapping[str, Pair]) -> tuple[Row, ...]:
     """All measures. `pairs` holds for each letter but the first how it differs on the test images."""
-    reference = found[0].result
     others = [contender.result for contender in found]
     rows = [
         Row("Accuracy", ACCURACY_MEANING, tuple(_accuracy(contender, pairs) for contender in found)),
@@ -187,7 +191,7 @@ def table(found: Sequence[Contender], pairs: Mapping[str, Pair]) -> tuple[Row, .
             tuple(_changed(contender, pairs) for contender in found),
         ),
         *(_exact(kind, others) for kind in SIZES),
-        Row("Latency of one image", LATENCY_MEANING, tuple(_latency(result, reference) for result in others)),
+        Row("Latency of one image", LATENCY_MEANING, tuple(_latency(result, others) for result in others)),
         Row("Time against the baseline", RATIO_MEANING, tuple(_ratio(result) for result in others)),
         *(_exact(kind, others) for kind in COUNTS),
     ]
@@ -199,8 +203,8 @@ ACCURACY_MEANING = (
     "images, Newcombe's interval, exact McNemar test."
 )
 LATENCY_MEANING = (
-    "ONNX Runtime, one thread, one image: median and 95th percentile as the clock said. Differences do not come from "
-    "these but from the ratios below, which hold on a busy machine too."
+    "ONNX Runtime, one thread, one image: the ratio below times the baseline's median, as on the charts, so that busy "
+    "and quiet moments compare. In small: the 95th percentile, and what the clock said."
 )
 RATIO_MEANING = (
     "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % bootstrap interval."
@@ -229,11 +233,13 @@ def _changed(contender: Contender, pairs: Mapping[str, Pair]) -> Cell:
     return Cell(f"{pair.changed:,}", f"{share} % of {contender.result.n_test:,}")
 
 
-def _latency(result: Result, reference: Result) -> Cell:
+def _latency(result: Result, every: Sequence[Result]) -> Cell:
+    reference = every[0]
     detail = f"p95 {wording.milliseconds(result.latency_p95_ms)}"
     if result.recipe["steps"]:
-        detail += f"; in turns with the baseline's {wording.milliseconds(result.baseline.latency_p50_ms)}"
-    cell = Cell(wording.milliseconds(result.latency_p50_ms), detail)
+        clock, then = (wording.milliseconds(ms) for ms in (result.latency_p50_ms, result.baseline.latency_p50_ms))
+        detail += f"; by the clock {clock} while the baseline took {then}"
+    cell = Cell(wording.milliseconds(_comparable_ms(result, every)), detail)
     if result is reference:
         return cell
     speed = speed_between(result, reference)
@@ -241,6 +247,14 @@ def _latency(result: Result, reference: Result) -> Cell:
         return Cell(cell.value, cell.detail, "another model: never timed in turns")
     tone: Tone = "better" if speed.high < 1 else "worse" if speed.low > 1 else "same"
     return Cell(cell.value, cell.detail, speed_words(speed) + (", indirect" if speed.indirect else ""), tone)
+
+
+def _comparable_ms(result: Result, every: Sequence[Result]) -> float:
+    """The ratio to the baseline times one time of it for all results of a model, as on the charts."""
+    family = [other for other in every if other.recipe["model"] == result.recipe["model"]]
+    measured = [other.latency_p50_ms for other in family if not other.recipe["steps"]]
+    before_ms = measured[0] if measured else family[0].baseline.latency_p50_ms
+    return before_ms * (result.latency_ratio if result.recipe["steps"] else 1.0)
 
 
 def _ratio(result: Result) -> Cell:
@@ -276,7 +290,7 @@ SIZES = (
         lambda result: result.zipped_bytes, wording.size, "smaller", "larger",
     ),
     _Exact(
-        "Theoretical size", "What papers quote: bits times weights that are not zero.",
+        "Theoretical size", "What papers quote: bits × weights that are not zero, and biases at 32 bits.",
         lambda result: result.theoretical_bytes, wording.size, "smaller", "larger",
     ),
 )  # fmt: skip

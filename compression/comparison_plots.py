@@ -154,7 +154,8 @@ def draw_recalls(found: Sequence[tuple[Contender, Sequence[Recall]]], names: Seq
             "hovermode": "closest",
             "dragmode": False,
             "xaxis": {
-                "title": {"text": "recognized of each class, %"}, "range": (max(0.0, 100 * lowest - 2), 100.5),
+                "title": {"text": "share of each class that is recognized, %; lines: 95 % intervals"},
+                "range": (max(0.0, 100 * lowest - 2), 100.5),
                 "automargin": True, "fixedrange": True, "zeroline": False,
             },
             "yaxis": {

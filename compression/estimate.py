@@ -4,20 +4,23 @@ Each slider has a rough prior: a formula for its accuracy change, size factor an
 points of its curve have been measured, the prior is corrected by them (interpolated between slider
 positions), so that at a measured position the guess equals the measurement. What has no curve (another
 family's student, tied layers, few bits for activations, how the file is written) keeps its prior. Several
-settings combine as if they were independent: accuracy changes add, factors multiply. A guess is always
-shown as one.
+settings combine at first as if they were independent: accuracy changes add, factors multiply. They are not (what
+rounding gains is less of a pruned network's time), so measured combinations near by correct that. A guess is
+always shown as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from compression.result import Preview, Result
 from compression.schooling import Budget
-from compression.settings import FLOAT_BITS, INTEGER_BITS, Settings
+from compression.settings import FLOAT_BITS, INTEGER_BITS, Settings, recipe_of, settings_of
 from compression.sweeps import Curve
 
 
@@ -65,15 +68,37 @@ class Effect:
     latency_factor: float = 1.0
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """How a measured combination of settings differs from its estimate by each of them alone.
+
+    `loss`, `size` and `latency` are logarithms of measured over estimated; a loss is that of accuracy, plus `LEAST`.
+    """
+
+    settings: Settings
+    loss: float
+    size: float
+    latency: float
+
+
+LEAST = 0.005
+"""Share of the images: losses below it are not told apart."""
+_NEAR, _FAR = 0.1, 0.5
+"""Distances in whole lengths of a slider: combinations nearer than the one teach alike, and those farther than the
+other less than it is trusted that settings are independent."""
+
+
 def estimate(
     settings: Settings,
     known: Known,
     measured: Mapping[Curve, Mapping[int, Result]],
     readings: Iterable[Reading] = (),
+    lessons: Sequence[Lesson] = (),
 ) -> Estimate:
     """Guess accuracy (0..1), stored bytes and latency in ms, and those `readings` that curves say something about.
 
-    `measured` holds the results of the chosen model's and budget's curves by slider position.
+    `measured` holds the results of the chosen model's and budget's curves by slider position; `lessons` are from
+    measured combinations of the same model.
     """
     moved, rest = _moved(settings), _without_curve(settings)
     effects = [
@@ -88,12 +113,81 @@ def estimate(
     change = sum(effect.accuracy_change for effect in effects)
     size = float(np.prod([effect.size_factor for effect in effects]))
     latency = float(np.prod([effect.latency_factor for effect in effects]))
+    loss_by, size_by, latency_by = _learned(settings, lessons) if len(effects) > 1 else (0.0, 0.0, 0.0)
+    accuracy = None if known.accuracy is None else _bounded(known.accuracy + change, known)
+    if accuracy is not None and known.accuracy is not None and loss_by:
+        loss = (max(0.0, known.accuracy - accuracy) + LEAST) * math.exp(loss_by) - LEAST
+        accuracy = _bounded(known.accuracy - loss, known)
     return Estimate(
-        None if known.accuracy is None else _bounded(known.accuracy + change, known),
-        None if known.stored_bytes is None else known.stored_bytes * size,
-        None if known.latency_ms is None else known.latency_ms * latency,
+        accuracy,
+        None if known.stored_bytes is None else known.stored_bytes * size * math.exp(size_by),
+        None if known.latency_ms is None else known.latency_ms * latency * math.exp(latency_by),
         others,
     )
+
+
+def lesson_of(
+    settings: Settings, result: Result, known: Known, measured: Mapping[Curve, Mapping[int, Result]]
+) -> Lesson | None:
+    """What a measured setting teaches; None where it is no combination, or nothing is known of the baseline."""
+    if len(_moved(settings)) + len(_without_curve(settings)) < 2:
+        return None
+    alone = estimate(settings, known, measured)
+    if alone.accuracy is None or not alone.stored_bytes or not alone.latency_ms:
+        return None
+    assert known.accuracy is not None and known.latency_ms is not None
+    lost, expected = (max(0.0, known.accuracy - accuracy) + LEAST for accuracy in (result.accuracy, alone.accuracy))
+    return Lesson(
+        settings,
+        math.log(lost / expected),
+        math.log(result.stored_bytes / alone.stored_bytes),
+        math.log(known.latency_ms * result.latency_ratio / alone.latency_ms),
+    )
+
+
+def _learned(settings: Settings, lessons: Iterable[Lesson]) -> tuple[float, float, float]:
+    """Means of what combinations of the same settings teach, the nearer the more, and less where none is near."""
+    kind, here = _place(settings)
+    total, sums = 1 / (_FAR**2 + _NEAR**2), [0.0, 0.0, 0.0]
+    for lesson in lessons:
+        other, there = _place(lesson.settings)
+        if other != kind:
+            continue
+        distance = sum((one - another) ** 2 for one, another in zip(here, there, strict=True))
+        weight = 1 / (distance + _NEAR**2)
+        total += weight
+        for number, taught in enumerate((lesson.loss, lesson.size, lesson.latency)):
+            sums[number] += weight * taught
+    loss, size, latency = (value / total for value in sums)
+    return loss, size, latency
+
+
+_SLIDERS = ("pruning_percent", "weight_bits", "student_percent", "rank_percent", "separable_percent", "seed")
+
+
+@functools.lru_cache(maxsize=4096)
+def _place(settings: Settings) -> tuple[tuple[object, ...], tuple[float, ...]]:
+    """What must be the same for one setting to teach another, and how far each moved slider is.
+
+    Settings without effect on the recipe, chance, and the sliders' positions may differ. Positions are in lengths of a
+    slider, bits by their logarithm. Found once: most settings are asked about again with the next move.
+    """
+    moved = _moved(settings)
+    positions = tuple(
+        math.log2(at) / math.log2(FLOAT_BITS) if _NEUTRAL[curve] == FLOAT_BITS else at / 100 for curve, at in moved
+    )
+    effective = settings_of(recipe_of("any", settings)) or settings
+    others = replace(effective, **{name: getattr(_UNMOVED, name) for name in _SLIDERS})
+    return (*(curve for curve, _ in moved), _interned(others)), positions
+
+
+_UNMOVED = Settings()
+
+
+@functools.lru_cache(maxsize=4096)
+def _interned(settings: Settings) -> Settings:
+    """One object for all equal ones, so that they are told to be equal at once."""
+    return settings
 
 
 def _read_off(

@@ -6,10 +6,10 @@ Torch-free.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from compression.estimate import Estimate, Known, Reading, estimate
+from compression.estimate import Estimate, Known, Lesson, Reading, estimate
 from compression.neighbours import SLIDERS, Slider, placed, positions
 from compression.result import Result
 from compression.settings import Settings, recipe_of
@@ -41,11 +41,12 @@ def foresee(
     measured: Mapping[Curve, Mapping[int, Result]],
     *,
     readings: Collection[Reading] = (),
+    lessons: Sequence[Lesson] = (),
 ) -> dict[Slider, Row]:
     """Each slider's row while the others stay. Empty where a slider stands between its positions.
 
-    `results` are all of the model's by recipe_id; `known`, `measured` and `readings` are what
-    `estimate` takes.
+    `results` are all of the model's by recipe_id; `known`, `measured`, `readings` and `lessons` are
+    what `estimate` takes.
     """
     rows = {}
     for slider in SLIDERS:
@@ -56,7 +57,8 @@ def foresee(
         for position in reachable:
             there = placed(settings, slider, position)
             recipe_id = _recipe_id(model, there)
-            places.append(Place(recipe_id, results.get(recipe_id), estimate(there, known, measured, readings)))
+            guess = estimate(there, known, measured, readings, lessons)
+            places.append(Place(recipe_id, results.get(recipe_id), guess))
         rows[slider] = Row(reachable.index(getattr(settings, slider)), tuple(places))
     return rows
 

@@ -27,7 +27,8 @@ class Measure:
 
 
 def _microseconds(ms: float) -> str:
-    return f"{wording.three_digits(1000 * ms)} µs"
+    """No more digits than are known: single nodes take a microsecond more or less."""
+    return f"{1000 * ms:,.0f} µs" if ms >= 1e-3 else "under 1 µs"
 
 
 MEASURES: Mapping[str, Measure] = {

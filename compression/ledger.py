@@ -184,6 +184,10 @@ def _zero_bytes(tensor: onnx.TensorProto, is_zero: NDArray[np.bool_] | None) -> 
 # --- why the sizes differ ----------------------------------------------------------------------------------------
 
 
+THEORY = "bits × weights that are not zero, and biases at 32 bits; no positions, scales or header"
+"""What the theoretical size counts."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One bar of the waterfall: a size (`is_total`), or what makes the next size larger or smaller (signed bytes)."""
@@ -203,15 +207,13 @@ def waterfall(measures: Measures) -> tuple[Part, ...]:
     if not stored or not runtime:
         return ()
     return (
-        Part(
-            "Theoretical", measures.theoretical_bytes, "bits for each weight that is not zero, and nothing else", True
-        ),
+        Part("Theoretical size", measures.theoretical_bytes, THEORY, True),
         *_writing_down(measures, stored),
         Part("Stored file", measures.stored_bytes, "what you would ship", True),
         *_unpacking(stored, runtime, measures.params),
         Part("Runtime file", measures.onnx_bytes, "what ONNX Runtime loads", True),
         *_changes([("Zip", measures.zipped_bytes - measures.onnx_bytes, _ZIP)]),
-        Part("Zipped", measures.zipped_bytes, "the runtime file as a zip archive", True),
+        Part("Zipped runtime file", measures.zipped_bytes, "the runtime file as a zip archive", True),
     )
 
 

@@ -208,7 +208,7 @@ def hover_text(result: Result) -> str:
 Ranges = Mapping[Axis, Range]
 """Of each axis: log10 of kilobytes where sizes are drawn to a log scale, else its own unit."""
 
-FLOORS = (90, 80, 60, 40, 0)
+FLOORS = (95, 90, 85, 80, 60, 40, 0)
 """Percent at which an axis of accuracies may start: it grows downwards in few steps, as points need it."""
 
 CEILINGS = (5, 10, 20, 50, 100)
@@ -304,9 +304,13 @@ def _union(a: Range, b: Range) -> Range:
 
 
 def near_baseline(data: Tradeoff, gain: Gain = "accuracy") -> Range:
-    """Percent range that shows small differences: ten points from the baseline, and just beyond it."""
+    """Percent range that shows small differences: `NEAR` points from the baseline, and just beyond it."""
     if not GAINS[gain].more_is_better:
-        return -0.3, 10.0
+        return -0.03 * NEAR, float(NEAR)
     base = GAINS[gain].of(data.baseline) if data.baseline else None
     top = base.at if base else 100.0
-    return math.floor(top - 10), min(100.4, math.ceil(top + 1.5) + 0.4)
+    return math.floor(top - NEAR), min(100.2, math.ceil(top + 1) + 0.2)
+
+
+NEAR = 4
+"""Percentage points below the baseline that the chart's magnifier shows."""

@@ -155,17 +155,23 @@ class BigNumber:
     tone: Tone
 
 
-def big_numbers(result: Result) -> tuple[BigNumber, BigNumber, BigNumber]:
-    """Size, time and accuracy."""
+def big_numbers(result: Result, before_ms: float | None = None) -> tuple[BigNumber, BigNumber, BigNumber]:
+    """Size, time and accuracy.
+
+    The time is the ratio to the baseline, measured in turns, times that one's: `before_ms`, so that several results
+    have the same, or what it was then.
+    """
     old = result.baseline
+    before_ms = before_ms or old.latency_p50_ms
     slower, faster = result.latency_ratio_low > 1, result.latency_ratio_high < 1
     speed = verdict.speed_words(result) if slower or faster else "no measurable change"
     worse = result.is_different and result.accuracy_difference < 0
-    size = f"{wording.size(old.stored_bytes)} before, {wording.size(result.stored_bytes)} now"
-    times = f"{wording.milliseconds(old.latency_p50_ms)} before, {wording.milliseconds(result.latency_p50_ms)} now"
+    size = f"{wording.size(old.stored_bytes)} before, {wording.size(result.stored_bytes)} after"
+    after_ms = before_ms * result.latency_ratio
+    times = f"{wording.milliseconds(before_ms)} before, {wording.milliseconds(after_ms)} after"
     smaller = result.size_ratio > 1 + wording.SAME_SIZE
     return (
-        BigNumber("File to ship", verdict.size_words(result), size, "good" if smaller else "mixed"),
+        BigNumber("File to ship (stored file)", verdict.size_words(result), size, "good" if smaller else "mixed"),
         BigNumber("Time for an image", speed, times, "good" if faster else "mixed" if slower else "neutral"),
         BigNumber(
             "Right answers", _percent(result), f"{_percent(old)} before: {accuracy_words(result)}",
@@ -303,11 +309,11 @@ def risks(
     )
     changed = f"{result.changed_predictions:,} of {result.n_test:,}"
     if answers is None or before is None:
-        return certain, Risk("Changed answers", changed, "Test images that get another answer than before.")
+        return certain, Risk("Changed predictions", changed, "Test images that get another answer than before.")
     return (
         certain,
         _worst_risk(answers, before, names),
-        Risk("Changed answers", changed, _changed_words(answers, before)),
+        Risk("Changed predictions", changed, _changed_words(answers, before)),
     )
 
 
@@ -333,7 +339,7 @@ def _worst_risk(answers: Answers, before: Answers, names: Sequence[str]) -> Risk
             f" “{names[most.index]}” lost most: {wording.points(most.difference.difference, digits)} points ({sure})."
         )
     return Risk(
-        "Weakest class",
+        "Worst class",
         f"“{names[worst.index]}”: {wording.percent(worst.share)} %",
         f"Recognized: {recall_words(worst)}; before {wording.percent(old.share)} %.{lost}",
     )

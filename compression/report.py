@@ -104,7 +104,7 @@ def _meanings(found: Sequence[Meaning]) -> str:
         f"<td>{escape(one.before)}</td><td><b>{escape(one.after)}</b></td></tr>"
         for one in found
     )
-    return f'<div class="wide"><table><tr><td></td><th>before</th><th>now</th></tr>{rows}</table></div>'
+    return f'<div class="wide"><table><tr><td></td><th>before</th><th>after</th></tr>{rows}</table></div>'
 
 
 def _options(found: Sequence[Option]) -> str:

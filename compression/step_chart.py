@@ -74,7 +74,7 @@ def changes(stages: Sequence[Stage], measure: Measure) -> tuple[Change, ...]:
     for number, stage in enumerate(stages):
         if stage.result is None:
             break
-        title = f"{number}. {stage.kind.title}" if stage.kind else "As it is"
+        title = f"{number}. {stage.kind.title}" if stage.kind else "Baseline"
         measured.append((title, WAYS[measure].of(stage.result)))
     if not measured:
         return ()
@@ -93,6 +93,11 @@ ON_BAR = "#111"
 """Reads on all three hues, on either theme."""
 
 
+def _place(row: Change, rows: Sequence[Change]) -> str:
+    """Beside a bar that is too short to be seen, plotly writes nothing by itself."""
+    return "auto" if abs(row.amount) > 0.02 * max(abs(other.amount) for other in rows) else "outside"
+
+
 def draw(rows: Sequence[Change], measure: Measure) -> dict[str, Any]:
     """A horizontal waterfall, first step on top. Green is better, orange worse, blue a total."""
     less = WAYS[measure].less_is_better
@@ -104,7 +109,7 @@ def draw(rows: Sequence[Change], measure: Measure) -> dict[str, Any]:
         "y": [row.title for row in rows],
         "x": [None if n and row.is_total else row.amount for n, row in enumerate(rows)],
         "text": [row.words for row in rows],
-        "textposition": "auto",
+        "textposition": [_place(row, rows) for row in rows],
         "insidetextfont": {"color": ON_BAR},
         "hoverinfo": "y+text",
         "decreasing": good if less else bad,

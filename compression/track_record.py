@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from compression import wording
-from compression.estimate import Estimate, Known, estimate
+from compression.estimate import Estimate, Known, Lesson, estimate, lesson_of
 from compression.recipe import Recipe
 from compression.result import Result
 from compression.settings import Settings, settings_of
@@ -37,11 +37,25 @@ class Record:
     latency_share: float
 
 
-def miss_of(result: Result, known: Known, measured: Mapping[Curve, Mapping[int, Result]]) -> Miss | None:
+def lessons_of(
+    results: Sequence[Result], known: Known, measured: Mapping[Curve, Mapping[int, Result]]
+) -> tuple[Lesson, ...]:
+    """What the `LATEST` of a model's results that combine settings teach; `known` and `measured` as of `estimate`."""
+    pairs = ((_settings_of(result), result) for result in results[-LATEST:])
+    found = (lesson_of(settings, result, known, measured) for settings, result in pairs if settings is not None)
+    return tuple(lesson for lesson in found if lesson is not None)
+
+
+def miss_of(
+    result: Result,
+    known: Known,
+    measured: Mapping[Curve, Mapping[int, Result]],
+    lessons: Iterable[Lesson] = (),
+) -> Miss | None:
     """How far the estimate of a measured setting is off that knows all measurements but its own.
 
-    `known` and `measured` are what `estimate` takes. None for the baseline, where nothing is known of it, and for
-    recipes that the sliders cannot express, which are not estimated well.
+    `known`, `measured` and `lessons` are what `estimate` takes. None for the baseline, where nothing is known of it,
+    and for recipes that the sliders cannot express, which are not estimated well.
     """
     settings = _settings_of(result)
     if settings is None or not result.recipe["steps"]:
@@ -50,7 +64,7 @@ def miss_of(result: Result, known: Known, measured: Mapping[Curve, Mapping[int, 
         curve: {at: point for at, point in points.items() if point.recipe_id != result.recipe_id}
         for curve, points in measured.items()
     }
-    found = estimate(settings, known, others)
+    found = estimate(settings, known, others, lessons=[one for one in lessons if one.settings != settings])
     if found.accuracy is None or not found.stored_bytes or not found.latency_ms or not known.latency_ms:
         return None
     return Miss(
@@ -61,10 +75,15 @@ def miss_of(result: Result, known: Known, measured: Mapping[Curve, Mapping[int, 
     )
 
 
-def record(results: Iterable[Result], known: Known, measured: Mapping[Curve, Mapping[int, Result]]) -> Record | None:
+def record(
+    results: Iterable[Result],
+    known: Known,
+    measured: Mapping[Curve, Mapping[int, Result]],
+    lessons: Sequence[Lesson] = (),
+) -> Record | None:
     """The record over the `LATEST` of the results; None where there is nothing to judge by."""
     latest = list(results)[-LATEST:]
-    misses = [miss for result in latest if (miss := miss_of(result, known, measured))]
+    misses = [miss for result in latest if (miss := miss_of(result, known, measured, lessons))]
     if not misses:
         return None
     return Record(

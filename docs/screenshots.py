@@ -53,7 +53,7 @@ def recipe(steps: list[dict[str, object]]) -> str:
 
 def curves_measured(page: Page) -> None:
     """All points of the curves are there."""
-    page.get_by_text("points measured").wait_for()
+    page.get_by_text("settings measured").wait_for()
     page.wait_for_timeout(2_000)
 
 

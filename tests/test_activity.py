@@ -216,7 +216,8 @@ class TestWords:
             ("explore-me", "Explore: the setting shown (this browser window)"),
             ("sweep-you", "Explore: the curves (another browser window)"),
             ("study-you", "A page that looks into a result (another browser window)"),
-            ("something else", "something else"),
+            ("something else", "Somebody else"),
+            ("learn-me", "Learn: the course (this browser window)"),
         ],
     )
     def test_who_asked(self, group, words):

@@ -27,7 +27,7 @@ def test_weights_in_words():
     assert layer_comparison.weight_words(row(format="codes", bits=4)).endswith("codes of 4 bits")
     assert layer_comparison.weight_words(OTHER[0]) == "20.0 k weights, 16 shared values"
     assert layer_comparison.shape_words(row(shape=(1000, 2))) == "1,000 × 2"
-    assert layer_comparison.cost_words(ONE[0]) == "3.50 KB stored, 20.0 µs, 100 k MACs"
+    assert layer_comparison.cost_words(ONE[0]) == "3.50 KB stored, 20 µs, 100 k MACs"
 
 
 def test_bars_show_the_measure_and_nothing_where_there_is_no_layer():

@@ -111,7 +111,7 @@ class TestContributions:
         results = dict(RESULTS)
         del results[pipeline.prefixes(RECIPE)[2].recipe_id]
         rows = step_chart.changes(pipeline.stages(RECIPE, results), "bytes")
-        assert [row.title for row in rows] == ["As it is", "1. Prune channels", "So far"]
+        assert [row.title for row in rows] == ["Baseline", "1. Prune channels", "So far"]
         assert step_chart.changes(pipeline.stages(RECIPE, {}), "bytes") == ()
 
     def test_better_is_told_from_worse(self):

@@ -256,7 +256,7 @@ def test_a_point_beyond_the_range_widens_it(full):
 def test_the_accuracy_axis_starts_high_and_grows_down_only_where_a_point_needs_it(full):
     mild = plots.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
     first = plots.ranges_for(mild, BYTES)
-    assert first["accuracy"][0] == 90
+    assert first["accuracy"][0] == 95
     assert plots.ranges_for(full, BYTES, first)["accuracy"][0] == 0
     assert plots.ranges_for(replace(mild, guess=Estimate(0.7, 1, 1)), BYTES)["accuracy"][0] == 60
     assert plots.ranges_for(mild, BYTES, plots.ranges_for(full, BYTES))["accuracy"][0] == 0
@@ -266,10 +266,10 @@ def test_a_guess_widens_an_axis_until_it_is_measured(full):
     mild = plots.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
     low, high = (replace(mild, guess=Estimate(accuracy, 1, 1)) for accuracy in (0.7, 0.97))
     guessed = plots.keep(low, BYTES, None)
-    assert (guessed.shown["accuracy"][0], guessed.measured["accuracy"][0]) == (60, 90)
+    assert (guessed.shown["accuracy"][0], guessed.measured["accuracy"][0]) == (60, 95)
     later = plots.keep(high, BYTES, guessed)  # the slider goes back: nothing jumps meanwhile
     assert later.shown["accuracy"][0] == 60
-    assert plots.keep(mild, BYTES, later).shown["accuracy"][0] == 90
+    assert plots.keep(mild, BYTES, later).shown["accuracy"][0] == 95
     measured = plots.keep(full, BYTES, later)
     assert measured.shown["accuracy"][0] == 0
     assert plots.keep(high, BYTES, measured).shown["accuracy"][0] == 0
@@ -282,9 +282,9 @@ def test_at_the_baseline_the_current_marker_is_a_star_without_words():
     assert drawn.text is None
 
 
-def test_near_the_baseline_shows_ten_points(full):
+def test_near_the_baseline_shows_few_points(full):
     low, high = plots.near_baseline(full)
-    assert low == 89
+    assert low == 99 - plots.NEAR
     assert high > 99
     assert draw(full, gain_range=(low, high)).layout.yaxis.range == (low, high)
 

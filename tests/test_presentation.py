@@ -72,8 +72,8 @@ class TestHeadline:
 
 def test_big_numbers_are_size_time_and_accuracy():
     size, time, accuracy = presentation.big_numbers(result(**SLOWER, latency_p50_ms=0.3))
-    assert (size.value, size.before, size.tone) == ("10.0× smaller", "1.70 MB before, 170 KB now", "good")
-    assert (time.value, time.before, time.tone) == ("1.50× slower", "0.200 ms before, 0.300 ms now", "mixed")
+    assert (size.value, size.before, size.tone) == ("10.0× smaller", "1.70 MB before, 170 KB after", "good")
+    assert (time.value, time.before, time.tone) == ("1.50× slower", "0.200 ms before, 0.300 ms after", "mixed")
     assert (accuracy.value, accuracy.before) == ("98.9 %", "99.0 % before: no measurable difference")
     assert presentation.big_numbers(result())[1].value == "no measurable change"
 
@@ -134,7 +134,10 @@ class TestRisks:
         assert sure.value == "97.7–99.7 %"
 
     def test_without_answers_are_what_the_row_knows(self):
-        assert [risk.title for risk in presentation.risks(result())] == ["How sure is the accuracy?", "Changed answers"]
+        assert [risk.title for risk in presentation.risks(result())] == [
+            "How sure is the accuracy?",
+            "Changed predictions",
+        ]
 
 
 def test_the_best_is_the_smallest_without_a_measurable_loss():

@@ -4,7 +4,7 @@ import pytest
 from fake_engine import ACCURACY, BYTES, MS, fabricate
 
 from compression import track_record
-from compression.estimate import Known, estimate
+from compression.estimate import Known, estimate, lesson_of
 from compression.recipe import Recipe, make_recipe
 from compression.settings import Settings, recipe_of
 from compression.sweeps import curve_recipes
@@ -61,3 +61,61 @@ def test_the_record_is_the_median_of_the_misses():
     middle = (sizes[(len(sizes) - 1) // 2] + sizes[len(sizes) // 2]) / 2
     assert found.size_share == pytest.approx(middle)
     assert f"median of {found.n} settings" in track_record.record_in_words(found)
+
+
+class TestLessons:
+    HERE = Settings(pruning_percent=50, weight_bits=4)
+
+    def taught(self, settings=HERE, *, latency=1.5, size=1.2, accuracy=None):
+        """A measurement that differs from its estimate by these factors."""
+        guess = estimate(settings, KNOWN, CURVES)
+        return fabricate(
+            recipe_of(MODEL, settings), accuracy=guess.accuracy if accuracy is None else accuracy,
+            stored_bytes=round(size * guess.stored_bytes), latency_ratio=latency * guess.latency_ms / MS,
+        )  # fmt: skip
+
+    def lessons(self, *results):
+        return track_record.lessons_of(results, KNOWN, CURVES)
+
+    def ratio(self, settings, *results):
+        """Of the latency that is expected with these measurements, to that without them."""
+        with_them = estimate(settings, KNOWN, CURVES, lessons=self.lessons(*results))
+        return with_them.latency_ms / estimate(settings, KNOWN, CURVES).latency_ms
+
+    def test_a_combination_teaches_its_neighbours_more_than_those_far_away(self):
+        near, far = replace(self.HERE, pruning_percent=55), replace(self.HERE, pruning_percent=90, weight_bits=8)
+        taught = self.taught()
+        assert self.ratio(self.HERE, taught) == pytest.approx(1.5, rel=0.03)
+        assert 1.5 > self.ratio(self.HERE, taught) > self.ratio(near, taught) > self.ratio(far, taught) > 1
+
+    def test_size_and_accuracy_are_learned_too(self):
+        accuracy = KNOWN.accuracy - 2 * (KNOWN.accuracy - estimate(self.HERE, KNOWN, CURVES).accuracy) - 0.005
+        found = estimate(self.HERE, KNOWN, CURVES, lessons=self.lessons(self.taught(size=1.2, accuracy=accuracy)))
+        assert found.stored_bytes == pytest.approx(1.2 * estimate(self.HERE, KNOWN, CURVES).stored_bytes, rel=0.02)
+        assert found.accuracy == pytest.approx(accuracy, abs=0.004)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Settings(pruning_percent=50),
+            Settings(weight_bits=4),
+            Settings(pruning_percent=50, weight_bits=4, budget="quick"),
+            Settings(pruning_percent=50, weight_bits=4, remove="weights"),
+            Settings(pruning_percent=50, weight_bits=4, rank_percent=50),
+        ],
+    )
+    def test_it_teaches_nothing_of_what_is_another_matter(self, other):
+        assert self.ratio(other, self.taught()) == pytest.approx(1)
+
+    def test_one_slider_alone_is_what_its_curve_says(self):
+        alone = self.taught(Settings(pruning_percent=50))
+        assert self.lessons(alone) == ()
+        assert lesson_of(Settings(pruning_percent=50), alone, KNOWN, CURVES) is None
+
+    def test_a_measurement_teaches_others_but_not_its_own_estimate(self):
+        taught = self.taught(latency=1.5)
+        miss = track_record.miss_of(taught, KNOWN, CURVES, self.lessons(taught))
+        assert miss.latency_share == pytest.approx(0.5, abs=0.01)
+        neighbour = self.taught(replace(self.HERE, pruning_percent=55), latency=1.5)
+        less = track_record.miss_of(taught, KNOWN, CURVES, self.lessons(taught, neighbour))
+        assert 0 < less.latency_share < 0.2

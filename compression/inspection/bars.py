@@ -61,7 +61,7 @@ def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> go.Figure
         )  # fmt: skip
     figure.add_trace(
         go.Bar(
-            name="now", orientation="h", y=rows, x=[measure.now(line) * measure.factor for line in lines], width=0.5,
+            name="after", orientation="h", y=rows, x=[measure.now(line) * measure.factor for line in lines], width=0.5,
             marker={"color": [ACCENT if line.layer == chosen else BLUE for line in lines], "line": {"width": 0}},
             hovertext=[_hover(line, measure) for line in lines], hoverinfo="text",
             customdata=[line.layer for line in lines],

@@ -117,8 +117,8 @@ def csv_of(lines: Sequence[Line]) -> str:
 
 REST = {
     "shared": "Numbers that several layers share",
-    "others": "Ranges of activations, and numbers of no layer",
-    "graph": "Structure: layers, connections, shapes",
+    "others": "Ranges of activations, shapes, and numbers of no layer",
+    "graph": "Structure: layers and connections",
     "header": "Header",
 }
 """Bytes of the stored file that belong to no single layer."""

@@ -13,6 +13,8 @@ from compression.studies.activations import ActivationRange, Activations
 
 ROW = 30
 """Pixels for one layer."""
+IMAGE = "image"
+"""What goes into the network: it is rounded too, but is no layer's output."""
 
 
 def table_of(found: Activations) -> list[dict[str, object]]:
@@ -47,7 +49,10 @@ def words_of(found: Activations) -> str:
     cut = "no value is cut off" if not worst.clipped else (
         f"at most {wording.three_digits(100 * worst.clipped)} % of the values are cut off (**{worst.name}**)"
     )  # fmt: skip
-    return f"{len(rounded)} of {len(found.subject)} layers' outputs are rounded to {bits} bits; {cut}."
+    layers = [row for row in found.subject if row.name != IMAGE]
+    outputs = f"{sum(row.bits > 0 for row in layers)} of {len(layers)} layers' outputs"
+    image = any(row.name == IMAGE for row in rounded)
+    return f"{f'The image and {outputs}' if image else outputs} are rounded to {bits} bits; {cut}."
 
 
 def draw(found: Activations) -> go.Figure:
@@ -55,7 +60,7 @@ def draw(found: Activations) -> go.Figure:
     rows = list(range(len(found.subject)))
     figure = go.Figure()
     figure.add_trace(_lines("smallest to largest", [(row.min, row.max) for row in found.subject], NEUTRAL, 2))
-    figure.add_trace(_lines("0.1 to 99.9 %", [(row.low, row.high) for row in found.subject], BLUE, 9))
+    figure.add_trace(_lines("all but 1 in 1,000 at each end", [(row.low, row.high) for row in found.subject], BLUE, 9))
     kept = [(number, row) for number, row in enumerate(found.subject) if row.bits]
     if kept:
         figure.add_trace(_brackets(kept))

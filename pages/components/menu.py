@@ -96,6 +96,9 @@ a:focus-visible { outline: 2px solid var(--bad); outline-offset: 2px; }
 }
 .st-key-preload, .st-key-foresight_hidden { display: none; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-preload, > .st-key-foresight_hidden) { display: none; }
+[class*="st-key-step_up_"] button, [class*="st-key-step_down_"] button, [class*="st-key-step_remove_"] button {
+  min-width: 2.25rem; min-height: 2.25rem; justify-content: center;
+}
 img { image-rendering: pixelated; }
 </style>
 """

@@ -26,10 +26,10 @@ _NUMBERS = {
     "accuracy": ("Accuracy %", "%.{decimals}f", "Share of the test images that are classified correctly."),
     "difference": ("Points vs baseline", "%+.{decimals}f", "Percentage points above or below the baseline."),
     "stored_kb": ("Stored KB", "%.1f", "The file you would ship. 1 KB is 1,000 bytes."),
-    "size_ratio": ("Times smaller", "%.2f", "The baseline's stored file over this one."),
+    "size_ratio": ("Times smaller", "%.1f", "The baseline's stored file over this one."),
     "onnx_kb": ("Runtime KB", "%.1f", "The file that ONNX Runtime loads (.onnx)."),
     "zipped_kb": ("Zipped KB", "%.1f", "The runtime file in an ordinary zip."),
-    "theoretical_kb": ("Theoretical KB", "%.1f", "Bits times weights that are not zero."),
+    "theoretical_kb": ("Theoretical KB", "%.1f", "What papers quote: bits × weights that are not zero, and biases."),
     "latency_ms": ("Latency ms", "%.3f", "Median time of one image, as the clock said."),
     "latency_p95_ms": ("p95 ms", "%.3f", "95 of 100 runs took at most this long."),
     "latency_ratio": ("Latency ratio", "%.2f", "Over the baseline's, in turns with it: below 1 is faster."),
@@ -48,7 +48,7 @@ def _columns(n_test: int) -> dict[str, ColumnConfig]:
         for name, (title, pattern, about) in _NUMBERS.items()
     }
     return {
-        "setting": st.column_config.TextColumn("Setting", width="medium"),
+        "setting": st.column_config.TextColumn("Setting", width=300),
         "interval": st.column_config.TextColumn("95 % interval", help="Where the accuracy lies with 95 % confidence."),
         "different": st.column_config.CheckboxColumn("Differs", help=_SIGN),
         "ratio_interval": st.column_config.TextColumn("Ratio interval", help="95 % interval of the latency ratio."),
@@ -134,7 +134,7 @@ def _downloads(seen: Snapshot, results: list[Result]) -> None:
     name = f"{seen.view.model}-{seen.view.recipe.recipe_id}"
     recipe = seen.view.recipe.to_short_json() + "\n"
     with st.container(horizontal=True, key="downloads"):
-        _button("All points (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv", "text/csv")
+        _button("All settings (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv", "text/csv")
         _button("This recipe (.json)", lambda: recipe, f"{name}.json", "application/json")
         if seen.result is not None:
             _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}{STORED_SUFFIX}")

@@ -11,7 +11,8 @@ from statistics import median
 
 import streamlit as st
 
-from compression import jobs
+from compression import jobs, track_record
+from compression.estimate import Known, Lesson
 from compression.job import UNFINISHED, Job, JobState
 from compression.links import View
 from compression.neighbours import Move, move_between, neighbours
@@ -20,7 +21,7 @@ from compression.recipe import Recipe
 from compression.result import Preview, Result
 from compression.schooling import training_seconds, trains
 from compression.sweeps import Curve, control_of, curve_recipes, curves_for, sweep_recipes
-from pages.components import state
+from pages.components import model_card, state
 
 _ASKED, _SWEPT, _PAUSED = "work_asked", "work_swept", "work_paused"
 _SHOWN, _BEFORE, _MOVE = "work_shown", "work_before", "work_move"
@@ -66,6 +67,16 @@ class Snapshot:
     def baseline(self) -> Result | None:
         """The uncompressed model's measurement."""
         return self.results.get(self.view.recipe.baseline().recipe_id)
+
+    @functools.cached_property
+    def known(self) -> Known:
+        """What estimates start from."""
+        return model_card.known_of(self.view.model, self.baseline)
+
+    @functools.cached_property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """What estimates learn from measured combinations of settings."""
+        return track_record.lessons_of(list(self.results.values()), self.known, self.measured_curves())
 
     @property
     def control(self) -> Result | None:

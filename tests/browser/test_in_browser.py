@@ -90,7 +90,7 @@ def recipe_id_at(**settings):
 
 def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
     page.goto(f"{server[0]}/explore?model=mlp-digits&curves=quantization")
-    page.get_by_text(re.compile(r"Curves: (\d+) of \1 points measured")).wait_for()
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
     page.locator("[data-test-script-state=notRunning]").wait_for()  # all that is known has been sent
     here, there = recipe_id_at(), recipe_id_at(pruning_percent=10)
     page.wait_for_function(MARKED_IS, arg=[here, here])

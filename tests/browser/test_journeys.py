@@ -40,7 +40,7 @@ def measured_anew(recipe, folder):
 def test_tune(page, server, tmp_path):
     """Explore, limits, the best within them, why it is not better, and the exported recipe gives the same row."""
     page.goto(f"{server[0]}/explore?model=mlp-digits&curves=quantization")
-    page.get_by_text(re.compile(r"Curves: (\d+) of \1 points measured")).wait_for()
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
     before = wait_until_measured(page)
     page.locator(".st-key-limits").get_by_text("Limits").click()
     limit = page.get_by_role("spinbutton", name="Accuracy lost, at most (points)")

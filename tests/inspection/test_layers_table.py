@@ -41,7 +41,7 @@ class TestLines:
 
 def test_bars_without_counterparts_have_no_outlines():
     (now,) = draw(lines_of(anatomy((row("new", original=""),))), MEASURES["ms"]).data
-    assert now.name == "now"
+    assert now.name == "after"
 
 
 def test_what_is_left_over_is_named_and_adds_up():

@@ -86,7 +86,7 @@ class TestRanges:
         assert (list(kept.x), list(kept.y)) == ([0, 6], [1, 1])
 
     def test_words_name_the_worst(self):
-        assert "1 of 3 layers' outputs are rounded to 8 bits" in ranges.words_of(activations())
+        assert "1 of 2 layers' outputs are rounded to 8 bits" in ranges.words_of(activations())
         assert "at most 0.200 % of the values are cut off (**conv1**)" in ranges.words_of(activations())
         assert "floats" in ranges.words_of(activations(bits=0))
         assert "each image" in ranges.words_of(activations(dynamic=True))

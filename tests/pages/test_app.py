@@ -32,7 +32,7 @@ def test_home_shows_progress(home, engine):
     engine.held = True
     page = home()
     total = len(sweep_recipes(DEFAULT_MODEL, "none"))
-    assert any(f"0 of {total} points" in words for words in progress(page))
+    assert any(f"0 of {total} settings" in words for words in progress(page))
 
 
 def test_home_offers_what_was_looked_at_last(home, engine):

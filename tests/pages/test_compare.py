@@ -214,7 +214,7 @@ def test_classes_name_the_worst_and_the_largest_loss(compare, engine):
     measured(engine, BASELINE, *BITS)
     words = everything(compare(BASELINE, BITS[2], part="Classes"))
     assert "Worst class: 0" in words
-    assert "Against A *0* lost most: −25.0 points" in words
+    assert "Compared with A, class “0” lost most: −25.0 points" in words
     assert "may be chance" in words
 
 

@@ -229,7 +229,7 @@ def test_the_sweep_can_be_cancelled_and_resumed(explore, engine):
     engine.held = True
     page = explore()
     total = len(sweep_recipes(MODEL, "none"))
-    assert any(f"0 of {total} points" in words for words in progress(page))
+    assert any(f"0 of {total} settings" in words for words in progress(page))
     page.button(key="progress_pause").click()
     rerun(page)
     assert not [job for job in engine.store.jobs() if job.background and not job.state.is_final]
@@ -237,7 +237,7 @@ def test_the_sweep_can_be_cancelled_and_resumed(explore, engine):
     engine.held = False
     page.button(key="progress_resume").click()
     rerun(page)
-    assert f"Curves: {total} of {total} points measured" in progress(page)
+    assert f"Curves: {total} of {total} settings measured" in progress(page)
 
 
 def test_the_current_measurement_can_be_cancelled_and_asked_again(explore, engine):

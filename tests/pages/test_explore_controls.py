@@ -280,7 +280,7 @@ def test_chosen_curves_are_measured_and_in_the_link(explore, engine):
     assert page.query_params["curves"] in ("quantization,low_rank", ["quantization,low_rank"])
     recipes = sweep_recipes(MODEL, "none", ("quantization", "low_rank"))
     assert asked(engine, "sweep-")[-len(recipes) :] == list(recipes)
-    assert f"Curves: {len(recipes)} of {len(recipes)} points measured" in progress(page)
+    assert f"Curves: {len(recipes)} of {len(recipes)} settings measured" in progress(page)
 
 
 def test_a_link_opens_its_curves(explore):

@@ -190,7 +190,7 @@ class TestWeights:
 @pytest.mark.parametrize(
     ("tab", "text"),
     [
-        ("Activations", "1 of 3 layers' outputs are rounded to 8 bits"),
+        ("Activations", "1 of 2 layers' outputs are rounded to 8 bits"),
         ("Model graph", "Read from the runtime file"),
         ("Where bytes go", "From theory to a zip file"),
     ],

@@ -210,7 +210,7 @@ class TestPredictThenReveal:
         page = learn(chapter="quantization")
         engine.held = True
         predict(page, self.CHOICES[0])
-        assert any("Measuring 3-bit weights" in words for words in progress(page))
+        assert any("Measuring “3-bit weights" in words for words in progress(page))
         page.button(key="measuring_cancel_predict").click()
         settled(page.run())
         assert "was cancelled" in texts(page)

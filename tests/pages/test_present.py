@@ -104,7 +104,7 @@ def test_it_says_verdict_meaning_and_risk(present, engine):
     words = everything(present(BITS))
     for part in (
         "Worth it", "smaller", "File to ship", "Right answers", "Download over 4G", "fit in 1 MB of flash",
-        "A model, not a measurement", "How sure is the accuracy?", "Weakest class", "Changed answers",
+        "A model, not a measurement", "How sure is the accuracy?", "Worst class", "Changed predictions",
         "9 turned from right to wrong",
     ):  # fmt: skip
         assert part in words

@@ -58,7 +58,7 @@ def _largest_loss(other: Answers, reference: Answers, names: Sequence[str]) -> s
     certain = (
         "a measurable loss" if most.p_value < 0.05 else "which may be chance, as there are many classes to look at"
     )
-    return f"Against A *{names[most.index]}* lost most: {lost} points ({low} to {high}), {certain}."
+    return f"Compared with A, class “{names[most.index]}” lost most: {lost} points ({low} to {high}), {certain}."
 
 
 def _show_confusion(contest: Contest, answers: Mapping[str, Answers], names: Sequence[str]) -> None:

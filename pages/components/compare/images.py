@@ -122,6 +122,7 @@ def _show_page(contest: Contest, other: Contender, kept: Sequence[Change], names
         cards.append(_card(change, source, names, (contest.reference, other)))
     grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(10.5rem,1fr));gap:.8rem"
     st.html(f'<div style="{grid}">{"".join(cards)}</div>')
+    st.caption("Percentages: how sure each network is of its answer.")
     if pages > 1:
         _turn(page, pages, len(kept))
 

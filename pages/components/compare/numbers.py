@@ -28,11 +28,15 @@ _SMALL = "opacity:.7;font-size:.8rem"
 
 
 def show_sentences(contest: Contest) -> None:
-    """One sentence for each of the others, for everyone."""
+    """Who is who, and one sentence for each of the others, for everyone."""
+    reference = contest.reference
+    said = {reference.letter: "The others are compared with this one."} | {
+        other.letter: comparison.sentence(other, reference, contest.pair(other)) for other in contest.others
+    }
     lines = "".join(
-        f'<div style="display:flex;gap:.6rem;align-items:flex-start;padding:.2rem 0">{badge(other)}<span>'
-        f"{escape(comparison.sentence(other, contest.reference, contest.pair(other)))}</span></div>"
-        for other in contest.others
+        f'<div style="display:flex;gap:.6rem;align-items:flex-start;padding:.2rem 0">{badge(each)}<span>'
+        f"<b>{escape(contest.name(each))}.</b> {escape(said[each.letter])}</span></div>"
+        for each in contest.contenders
     )
     st.html(f'<div style="font-size:1.02rem;line-height:1.45">{lines}</div>')
 

@@ -13,7 +13,7 @@ from compression.links import View, view_of
 from compression.plots import Ranges, Tradeoff
 from compression.recipe import Recipe
 from compression.sweeps import CURVES, Curve, curves_for
-from pages.components import chart_view, menu, model_card, state
+from pages.components import chart_view, menu, state
 from pages.components.explore import parts
 from pages.components.work import Snapshot
 
@@ -41,8 +41,7 @@ _GLYPHS = {
 
 def guess_of(seen: Snapshot) -> Estimate:
     """Where the current setting is expected."""
-    known = model_card.known_of(seen.view.model, seen.baseline)
-    return estimate(seen.view.settings, known, seen.measured_curves(), seen.view.axes.readings)
+    return estimate(seen.view.settings, seen.known, seen.measured_curves(), seen.view.axes.readings, seen.lessons)
 
 
 def numbers(seen: Snapshot) -> Tradeoff:
@@ -172,7 +171,7 @@ def show_legend(view: View, *, with_setting: bool = True) -> None:
 def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
     """The session's ranges of this model's axes."""
     kept: dict[str, plots.Kept] = st.session_state.setdefault(_RANGES, {})
-    expected = model_card.known_of(seen.view.model, seen.baseline).stored_bytes or 100_000.0
+    expected = seen.known.stored_bytes or 100_000.0
     kept[seen.view.model] = plots.keep(data, expected, kept.get(seen.view.model), seen.view.axes)
     return kept[seen.view.model].shown
 

@@ -31,7 +31,7 @@ def show(seen: Snapshot) -> None:
     chart_view.show(breakdown.draw_energy(result, memory), key="chart_energy", alt="Energy of one image by part")
     slices.table(breakdown.energy_slices(result, memory), wording.energy)
     st.caption(
-        f":material/bolt: Energy and carbon are a **model, not a measurement**: {model.LABEL}. It compares networks; "
+        f":material/bolt: Energy and carbon are a **model, not a measurement**: {model.MODEL}. It compares networks; "
         "a present chip needs less for arithmetic, and more for everything around it."
     )
 

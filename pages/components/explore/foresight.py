@@ -11,7 +11,6 @@ import streamlit as st
 from compression import drawing, plots
 from compression.foresight import Place, foresee
 from compression.plots import Tradeoff
-from pages.components import model_card
 from pages.components.explore import charts, widgets
 from pages.components.work import Snapshot
 
@@ -39,8 +38,10 @@ def _look_again() -> None:
 def _rows(seen: Snapshot) -> dict[str, Any]:
     """For each slider where it stands, and the marks of both charts at all its positions."""
     view = seen.view
-    known = model_card.known_of(view.model, seen.baseline)
-    rows = foresee(view.model, view.settings, seen.results, known, seen.measured_curves(), readings=view.axes.readings)
+    rows = foresee(
+        view.model, view.settings, seen.results, seen.known, seen.measured_curves(),
+        readings=view.axes.readings, lessons=seen.lessons,
+    )  # fmt: skip
     ranges = charts.ranges_of(view.model)
     reference = seen.baseline.latency_p50_ms if seen.baseline else None
     baseline = plots.point_of(seen.baseline, reference) if seen.baseline else None

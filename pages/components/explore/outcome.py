@@ -11,7 +11,7 @@ from compression import track_record, verdict, wording
 from compression.job import JobState
 from compression.limits import exceeded
 from compression.result import Result
-from pages.components import model_card, notices, work
+from pages.components import notices, work
 from pages.components.explore import charts
 from pages.components.work import Snapshot
 
@@ -23,7 +23,11 @@ _ICONS = {
     "bad": ":material/error:",
 }
 _SIZES = (
-    ("theoretical_bytes", "Theoretical size", "What papers quote: bits times weights that are not zero, nothing else."),
+    (
+        "theoretical_bytes",
+        "Theoretical size",
+        "What papers quote: bits × weights that are not zero, and biases at 32 bits. No file is this small.",
+    ),
     ("stored_bytes", "Stored file", "The file you would ship: it decodes to exactly the network that was measured."),
     ("onnx_bytes", "Runtime file", "The decoded network as ONNX Runtime loads and runs it (.onnx)."),
     ("zipped_bytes", "Zipped runtime file", "The runtime file in an ordinary zip: what a simple download would weigh."),
@@ -46,8 +50,7 @@ def show_verdict(seen: Snapshot) -> None:
         elif seen.preview is not None and seen.baseline is not None:
             st.info(f"**{verdict.so_far(seen.preview, seen.baseline)}**", icon=":material/hourglass_bottom:")
         else:
-            known = model_card.known_of(seen.view.model, seen.baseline)
-            words = verdict.guess(wording.recipe_in_words(seen.view.recipe), charts.guess_of(seen), known)
+            words = verdict.guess(wording.recipe_in_words(seen.view.recipe), charts.guess_of(seen), seen.known)
             st.info(f"**{words.text}**", icon=":material/hourglass_top:")
 
 
@@ -100,8 +103,7 @@ def show_details(seen: Snapshot) -> None:
         help=f"p95: 95 of 100 runs took at most this long. The ratio is this setting's time over the baseline's, with "
         f"its 95 % interval: below 1 is faster. {wording.MACS}",
     )
-    known = model_card.known_of(seen.view.model, seen.baseline)
-    miss = track_record.miss_of(result, known, seen.measured_curves())
+    miss = track_record.miss_of(result, seen.known, seen.measured_curves(), seen.lessons)
     if miss is not None:
         st.caption(f":material/query_stats: {track_record.miss_in_words(miss, result.n_test)}")
     if seen.control is not None:
@@ -112,8 +114,7 @@ def show_details(seen: Snapshot) -> None:
 
 def _show_record(seen: Snapshot) -> None:
     """How far to trust an estimate, while there is nothing better."""
-    known = model_card.known_of(seen.view.model, seen.baseline)
-    found = track_record.record(seen.results.values(), known, seen.measured_curves())
+    found = track_record.record(seen.results.values(), seen.known, seen.measured_curves(), seen.lessons)
     if found is not None:
         st.caption(f":material/query_stats: {track_record.record_in_words(found)}")
 

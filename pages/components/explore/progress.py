@@ -77,7 +77,7 @@ def _doing(job: Job) -> str:
 def _sweep(seen: Snapshot) -> None:
     """The curves: how many points, how long still, cancel and resume."""
     total, left = len(seen.sweep), len(seen.missing)
-    done, words = (total - left) / total, f"Curves: {total - left} of {total} points"
+    done, words = (total - left) / total, f"Curves: {total - left} of {total} settings"
     if left == 0:
         _bar(1.0, f"{words} measured")
     elif seen.sweep_runs:

@@ -176,7 +176,7 @@ def _sum(seen: Seen) -> None:
     rest = " + ".join(f"{words[0].lower()}{words[1:]} {size:,}" for words, size in rest_of(file).items())
     st.caption(
         f":material/functions: Stored file, to the byte: layers {layers:,} + {rest} = **{file.stored_bytes:,} bytes**. "
-        "Click a row to look at that layer under Weights; its bar below is orange."
+        "Click a row to look at that layer under Weights; the chosen layer's bar is orange."
     )
 
 
@@ -199,7 +199,7 @@ def _time(seen: Seen) -> None:
         st.caption("This setting")
         _time_table(seen.anatomy.subject)
     with right:
-        st.caption("The uncompressed model")
+        st.caption("The baseline (uncompressed)")
         _time_table(seen.anatomy.baseline)
     file = seen.anatomy.subject
     st.caption(

@@ -25,7 +25,7 @@ def show(seen: Seen) -> None:
             "Compressed by", list(WAYS), format_func=WAYS.__getitem__, default="bits", required=True, key=_WAY
         )
         drop = st.number_input(
-            "Points that may be lost", 0.0, 20.0, 1.0, 0.5, key=_DROP, width=210,
+            "Percentage points that may be lost", 0.0, 20.0, 1.0, 0.5, key=_DROP, width=260,
             help="The dashed floor lies this many percentage points below the uncompressed model's accuracy.",
         )  # fmt: skip
     icon = ":material/check_circle:" if words_of(found, drop, way).startswith("Each") else ":material/warning:"
@@ -38,7 +38,8 @@ def show(seen: Seen) -> None:
         f"Accuracy of the **uncompressed** model on {found.n_images:,} validation images (never the test images) while "
         "one layer alone is compressed in the simplest way: nearest codes, or smallest weights to zero, with nothing "
         f"fitted afterwards. One image is {100 / found.n_images:g} points. Dotted: the model as it "
-        "is. Dashed: the floor. The five most sensitive layers are in colour; a star marks the chosen layer."
+        "is. Dashed: the floor, which you set above. "
+        f"{_coloured(len(seen.anatomy.subject.layers))}; a star marks the chosen layer."
     )
     with st.expander("How far each layer can go", icon=":material/table:"):
         st.dataframe(
@@ -53,6 +54,10 @@ def show(seen: Seen) -> None:
             },
             key="sensitivity_table",
         )
+
+
+def _coloured(layers: int) -> str:
+    return "Each layer has its colour" if layers <= 5 else "The five most sensitive layers are in colour"
 
 
 def _row(row: Reach) -> dict[str, object]:

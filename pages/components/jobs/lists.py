@@ -27,11 +27,11 @@ _ENDED = {JobState.COMPLETE: "finished", JobState.FAILED: "failed", JobState.CAN
 
 _COLUMNS = {
     "ended": st.column_config.DatetimeColumn("Ended", format="YYYY-MM-DD HH:mm:ss"),
-    "outcome": st.column_config.TextColumn("Came of it"),
+    "outcome": st.column_config.TextColumn("Outcome"),
     "model": st.column_config.TextColumn("Model"),
     "purpose": st.column_config.TextColumn("What it was for", width="large"),
     "took": st.column_config.NumberColumn(
-        "Took (s)", format="%.2f", help="From its beginning to its end; next to nothing where the answer was there."
+        "Job took (s)", format="%.2f", help="From its beginning to its end; next to nothing where the answer was there."
     ),
     "asker": st.column_config.TextColumn("Asked for by"),
     "attempts": st.column_config.NumberColumn(

@@ -37,7 +37,7 @@ _COLUMNS = {
     "stored_kb": st.column_config.NumberColumn(
         "Stored KB", format="%.1f", help="The stored file; 1 KB is 1,000 bytes."
     ),
-    "size_ratio": st.column_config.NumberColumn("Times smaller", format="%.2f"),
+    "size_ratio": st.column_config.NumberColumn("Times smaller", format="%.1f"),
     "latency_ms": st.column_config.NumberColumn("Latency ms", format="%.3f"),
     "latency_ratio": st.column_config.NumberColumn(
         "Ratio", format="%.2f", help="Latency to the baseline's: below 1 is faster."
@@ -48,7 +48,9 @@ _COLUMNS = {
         "but no chart shows them.",
     ),
     "measured": st.column_config.DatetimeColumn("Measured", format="YYYY-MM-DD HH:mm"),
-    "seconds": st.column_config.NumberColumn("Took (s)", format="%.1f", help="How long measuring it took."),
+    "seconds": st.column_config.NumberColumn(
+        "Measuring took (s)", format="%.1f", help="Without waiting: the job around it took longer."
+    ),
     "note": st.column_config.TextColumn("Note", width=160),
 }
 

@@ -69,7 +69,7 @@ def _wait(recipes: Sequence[Recipe], first: list[bool], key: str) -> None:
     words = (now.message if now else "") or "waiting for a worker"
     done = sum(job.progress for job in mine.values()) / len(recipes)
     with st.container(horizontal=True, vertical_alignment="center", key=f"measuring_{key}"):
-        st.progress(min(1.0, done), f"Measuring {wording.recipe_in_words(recipe)}: {words}")
+        st.progress(min(1.0, done), f"Measuring “{wording.recipe_in_words(recipe)}”: {words}")
         ids = [job.job_id for job in mine.values()]
         st.button("Cancel", key=f"measuring_cancel_{key}", on_click=_cancel, args=(ids,))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 
@@ -99,22 +99,30 @@ def _option(option: Option) -> str:
 def show_chart(result: Result, results: Mapping[str, Result], others: Sequence[Result] = ()) -> None:
     """Accuracy against size."""
     st.markdown("## Smaller is to the left, better is up")
+    drawn = figure(result, results, "stored", others)
     chart_view.show(
-        figure(result, results, "stored", others),
+        drawn,
         key="present_chart",
-        alt="Accuracy against the size of the stored file: before and now, among all measured settings",
+        alt="Accuracy against the size of the stored file: before and after, among all measured settings",
     )
     st.caption(
-        f"Each grey point is another of {len(results):,} measured settings; nothing measured beats the dotted line. "
-        "Bars are 95 % intervals."
+        f"Grey points are the others of {len(results):,} measured settings; nothing measured beats the dotted line. "
+        f"Bars are 95 % intervals.{_below(drawn, results.values())}"
     )
+
+
+def _below(drawn: Figure, results: Iterable[Result]) -> str:
+    """How many settings the picture leaves out, as they are too inaccurate."""
+    lowest, _ = drawn["layout"]["yaxis"]["range"]
+    count = sum(100 * result.accuracy < lowest for result in results)
+    return f" Less accurate and below this picture: {count:,}." if count else ""
 
 
 def show_meaning(result: Result, assumed: Assumptions) -> None:
-    """Before and now in units of everyday life."""
+    """Before and after in units of everyday life."""
     st.markdown("## What it means")
     rows = "".join(map(_meaning, presentation.meanings(result, assumed)))
-    head = "<td></td>" + "".join(f'<th scope="col" style="{_HEAD}">{word}</th>' for word in ("before", "now"))
+    head = "<td></td>" + "".join(f'<th scope="col" style="{_HEAD}">{word}</th>' for word in ("before", "after"))
     st.html(scrolling(f'<table style="{_TABLE}"><tr>{head}</tr>{rows}</table>', "What it means"))
 
 

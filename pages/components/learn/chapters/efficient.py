@@ -179,12 +179,12 @@ CHAPTER = Chapter(
     title="Efficient architectures",
     icon=":material/architecture:",
     paragraphs=(
-        "A **convolution** slides a small window over an image. The image comes in several layers, its **channels**, "
+        "A **convolution** slides a small window over an image. The image comes as several planes, its **channels**, "
         "and each output channel looks at *all* input channels through the window. That is a lot of work. A "
         "**depthwise-separable** convolution splits it: first one window for each channel alone, then a mixing of "
         "channels at each point. Networks for phones are made of these.",
         "The arithmetic is simple, and you can do it with the sliders. But a **multiplication** saved is not always "
-        "time saved: numbers also have to be fetched from memory, and each step has to be started. So the same "
+        "time saved: numbers also have to be fetched from memory, and each operation has to be started. So the same "
         "layers are measured here as well. Compare the two before you trust a table of operations.",
     ),
     papers=(

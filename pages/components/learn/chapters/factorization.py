@@ -65,11 +65,11 @@ def _picture(found: Factored, rank: int) -> None:
 def _errors(found: Factored, rank: int) -> go.Figure:
     full = len(found.errors) - 1
     shown = np.unique(np.linspace(0, full, 33).round().astype(int))
-    chart = figure(320, f"rank (full: {full})", "error, %", yaxis={"rangemode": "tozero"})
+    chart = figure(320, f"rank (full: {full})", "error of the layer's outputs, %", yaxis={"rangemode": "tozero"})
     chart.update_layout(xaxis={"rangemode": "tozero"})
     curves = {
-        "of the answers, as done here": (100 * found.errors[shown], VIOLET, "cross"),
-        "of the answers, had the weights been kept (SVD)": (100 * found.plain_errors[shown], BLUE, "circle"),
+        "fitted to the outputs (done here)": (100 * found.errors[shown], VIOLET, "cross"),
+        "fitted to the weights (plain SVD)": (100 * found.plain_errors[shown], BLUE, "circle"),
     }
     lines(chart, shown.tolist(), curves, "rank %{x}: %{y:.3g} %")
     here(chart, rank, 100 * float(found.errors[rank]))

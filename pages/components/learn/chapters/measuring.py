@@ -164,7 +164,8 @@ def _work_against_time(results: Sequence[Result], *, is_all: bool) -> None:
     st.caption(
         "Real settings of this network, each measured in turns with the network as it is, with 95 % intervals. "
         f"{counted if is_all else ''}ONNX Runtime multiplies by zeros like by any other number. Numbers of 8 bits make "
-        "each operation cheaper, not fewer."
+        "each operation cheaper, not fewer. A setting that is timed above too was timed anew there: two measurements "
+        "differ by chance."
     )
 
 

@@ -22,7 +22,7 @@ from pages.components.learn.chapters.figures import figure, here, lines, weights
 _PATTERNS = {
     "weights": "Single weights",
     "blocks": "Blocks of 4",
-    "channels": "Whole outputs",
+    "channels": "Whole outputs (channels)",
     "2:4": "2 of every 4",
     "1:4": "3 of every 4",
 }
@@ -31,7 +31,7 @@ _LOOKS = {
     "blocks": (GREEN, "diamond"),
     "channels": (LOOKS["channel_pruning"].colour, "circle"),
     "2:4": (PINK, "star"),
-    "1:4": (PINK, "star-open"),
+    "1:4": (PINK, "star-triangle-up"),
 }
 
 
@@ -41,7 +41,8 @@ def _show(lesson: Lesson) -> Question | None:
         "What goes",
         _PATTERNS,
         "weights",
-        "Single weights can be chosen best. Whole outputs leave a smaller layer, which is faster everywhere. "
+        "Single weights can be chosen best. Whole outputs, in convolutions called channels, leave a smaller layer, "
+        "which is faster everywhere. "
         "2 of every 4 is a pattern that some graphics chips can skip.",
     )
     sparsity = _sparsity(pattern)

@@ -60,7 +60,7 @@ def _numbers(found: Layout, bits: int, zeros: int) -> None:
     after = theoretical_bytes(weights, found.others, bits, zeros / 100)
     with st.container(horizontal=True, gap="large", key="why_numbers"):
         st.metric(
-            "Calculated size",
+            "Theoretical size",
             wording.size(after),
             wording.size_change(before, after),
             delta_color="off",
@@ -156,7 +156,7 @@ CHAPTER = Chapter(
     icon=":material/compress:",
     paragraphs=(
         "A **neural network** is a long list of numbers, called **weights**, and a recipe for multiplying them with "
-        "a picture. This small one reads pictures of one hand-written digit or piece of clothing. Large ones have "
+        "a picture. The small ones here tell hand-written digits or pieces of clothing apart. Large ones have "
         "billions of weights. Every weight has to be stored, sent to the device, and fetched from memory each time.",
         "Usually a weight takes 32 bits. Most networks work almost as well with far less: many weights can be zero, "
         "and the others can be rough. **Compression** finds out how far one can go. Two things count: how small and "
