@@ -16,6 +16,9 @@ from pages.components import notices, state
 
 A = TypeVar("A", bound=Answer)
 
+WAITS = "waiting for a worker, or for another window that asked the same"
+"""What a job does that has not begun: the same work is done once, whoever asks for it."""
+
 POLL_SECONDS = 0.5
 """How often the page asks how far the studies are."""
 
@@ -93,7 +96,7 @@ def _wait(missing: Sequence[Study], total: int, first: list[bool], key: str) -> 
     if not (first and first.pop()) and any(job.state.is_final for job in mine):
         st.rerun()
     now = next((job for job in mine if job.state is JobState.RUNNING), None)
-    words = (now.message if now else "waiting for a worker") or missing[0].WORDS
+    words = (now.message if now else WAITS) or missing[0].WORDS
     done = (total - len(missing) + sum(job.progress for job in mine)) / total
     with st.container(horizontal=True, vertical_alignment="center", key=f"inquiry_{key}"):
         st.progress(min(1.0, done), f"{missing[0].WORDS[0].upper()}{missing[0].WORDS[1:]}: {words}")

@@ -85,7 +85,7 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
 def _chosen(key: str) -> None:
     """The view follows, here and on Explore."""
     view = state.current()
-    result = measured(view.model).get(st.session_state[key])
+    result = measured(view.model).get(st.session_state.get(key, ""))
     if result is not None:
         state.show(view_of(Recipe.model_validate(result.recipe), view))
 
@@ -198,6 +198,8 @@ def _usual() -> tuple[Recipe, ...]:
 
 
 def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, Result]) -> None:
+    if key not in st.session_state:
+        return
     names = [name for name in dict.fromkeys(st.session_state[key]) if name in before or name in known]
     st.session_state[_SEVERAL] = tuple(
         before[name] if name in before else Recipe.model_validate(known[name].recipe) for name in names

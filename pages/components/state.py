@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -48,11 +48,19 @@ def last() -> View | None:
     return st.session_state.get(_VIEW)
 
 
+def _what_is_right(asked: Mapping[str, str]) -> View:
+    """The view of a link that cannot be read whole: its model, where that exists."""
+    try:
+        return view_from({"model": asked["model"]}) if "model" in asked else View()
+    except CompressionError:
+        return View()
+
+
 def _open_link(asked: dict[str, str]) -> None:
     try:
         view = view_from(asked)
     except CompressionError as error:
-        show(View())
+        show(_what_is_right(asked))
         st.session_state[_PROBLEM] = str(error)
     else:
         show(view)
@@ -79,6 +87,15 @@ def place(key: str, value: Any) -> None:  # noqa: ANN401  (as many types as ther
     if key in behind or key not in st.session_state:
         st.session_state[key] = value
         behind.discard(key)
+
+
+def follow(key: str, act: Callable[[Any], None]) -> None:
+    """In a control's callback: act on where the control is; nothing where it is gone.
+
+    When runs of the page follow each other closely, a browser may report a control that was taken away meanwhile.
+    """
+    if key in st.session_state:
+        act(st.session_state[key])
 
 
 def keep(key: str, usual: str) -> None:

@@ -182,6 +182,11 @@ def want(view: View, *, step_by_step: bool = False) -> None:
         st.session_state[_SWEPT] = swept
 
 
+def is_to_ask() -> bool:
+    """Whether something was taken back that `want` has to ask for again."""
+    return not {_ASKED, _SWEPT} <= st.session_state.keys()
+
+
 def is_asked(view: View, *, step_by_step: bool) -> bool:
     """Whether `want` was called with these last."""
     return bool(st.session_state.get(_ASKED) == (view.recipe, step_by_step))

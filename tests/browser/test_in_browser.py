@@ -110,6 +110,27 @@ def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
     page.wait_for_function(MARKS_FIT)
 
 
+def test_curves_that_were_cancelled_go_on_with_one_click(page, server):
+    page.goto(f"{server[0]}/explore?model=mlp-digits&budget=thorough&curves=channel_pruning")
+    curves = page.locator(".st-key-progress")
+    curves.get_by_role("button", name="Cancel").last.click()
+    curves.get_by_text(re.compile("stopped")).wait_for()
+    curves.get_by_role("button", name="Resume").click()
+    curves.get_by_text(re.compile(r"Curves: .* left|Curves: (\d+) of \1 settings measured")).wait_for()
+
+
+def test_chapters_that_are_clicked_quickly_leave_a_chapter(page, server):
+    page.goto(f"{server[0]}/learn")
+    settle(page)
+    for _ in range(2):
+        for chapter in ("2 · Pruning", "3 · Quantization", "9 · Measuring", "4 · Distillation"):
+            page.get_by_text(re.compile(chapter)).first.click()
+            page.wait_for_timeout(200)
+    settle(page)
+    assert page.get_by_text("has encountered an error").count() == 0
+    page.get_by_role("heading", name=re.compile("Distillation")).first.wait_for()
+
+
 def test_the_slider_benchmark_sees_what_it_times(page, server):
     page.goto(f"{server[0]}/explore?model=mlp-digits")
     wait_until_measured(page)

@@ -240,6 +240,18 @@ def test_the_sweep_can_be_cancelled_and_resumed(explore, engine):
     assert f"Curves: {total} of {total} settings measured" in progress(page)
 
 
+def test_failed_points_can_be_tried_again(explore, engine):
+    engine.failing = "quantization"
+    page = explore()
+    engine.failing = ""
+    assert any("failed" in expander.label for expander in page.expander)
+    (again,) = [button for button in page.button if button.label == "Try them again"]
+    again.click()
+    rerun(page)
+    assert not [job for job in engine.store.jobs() if not job.state.is_final]
+    assert not any("failed" in expander.label for expander in page.expander)
+
+
 def test_the_current_measurement_can_be_cancelled_and_asked_again(explore, engine):
     engine.held = True
     page = explore()

@@ -79,7 +79,7 @@ def _setting(at: int, step: Step, field: str) -> None:
 
 def _changed(at: int, technique: str, field: str, key: str) -> None:
     recipe = state.current().recipe
-    if at < len(recipe.steps) and recipe.steps[at].technique == technique:
+    if key in st.session_state and at < len(recipe.steps) and recipe.steps[at].technique == technique:
         step = recipe.steps[at]
         value = step_settings.from_control(step, field, st.session_state[key])
         _try(lambda: pipeline.changed(recipe, at, **{field: value, **step_settings.follow(step, field, value)}))

@@ -12,7 +12,7 @@ from compression.job import JobState
 from compression.limits import exceeded
 from compression.result import Result
 from pages.components import notices, work
-from pages.components.explore import charts
+from pages.components.explore import charts, parts
 from pages.components.work import Snapshot
 
 _BOXES = {"good": st.success, "neutral": st.info, "mixed": st.warning, "bad": st.error}
@@ -127,4 +127,9 @@ def show_failures(seen: Snapshot) -> None:
     with st.expander(f"{len(others)} point{'s' if len(others) > 1 else ''} failed", icon=":material/error:"):
         for job in others:
             st.markdown(f"- **{wording.recipe_in_words(job.recipe)}**: {notices.plain(job.error or '')}")
-        st.button("Try them again", on_click=work.resume, icon=":material/refresh:")
+        st.button("Try them again", on_click=_try_again, icon=":material/refresh:")
+
+
+def _try_again() -> None:
+    work.resume()
+    parts.redraw()

@@ -28,12 +28,13 @@ def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
 
 def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> None:
     """`fresh` is empty but for the first time: a page that is just being drawn must not start anew."""
+    is_first = bool(fresh)
     try:
         seen = fresh.pop() if fresh else _look(drawn)
     except CompressionError as error:
         notices.show_error(error)
         return
-    if seen.signature != drawn.signature:
+    if seen.signature != drawn.signature or (not is_first and work.is_to_ask()):
         menu.rerun()
     with st.container(border=True, key="progress"):
         if with_setting:

@@ -54,9 +54,19 @@ def _from_widget(field: str, value: object) -> object:
 
 
 def _moved(field: str) -> None:
-    """The view follows at once, so that everything is drawn from it in any order."""
-    state.move(field, _from_widget(field, value_of(field)))
-    parts.redraw()
+    """The view follows at once, so that everything is drawn from it in any order.
+
+    A control that is drawn or taken away may be reported too: one that stands where the view says has not moved, and
+    changes no recipe that sliders cannot express.
+    """
+
+    def act(position: object) -> None:
+        value = _from_widget(field, position)
+        if value != getattr(state.current().settings, field):
+            state.move(field, value)
+            parts.redraw()
+
+    state.follow(key(field), act)
 
 
 def common(field: str, help_words: str, *, default: str = "value", **others: object) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import streamlit as st
 from compression.recipe import Recipe
 from compression.result import Result
 from compression.studies.anatomy import Anatomy
-from pages.components import menu
+from pages.components import menu, state
 
 TAB = "inspect_tabs"
 _TAB, _LAYER, _LAYER_KEY = "inspect_tab", "inspect_layer", "inspect_layer_select"
@@ -80,7 +80,7 @@ def choose_layer(seen: Seen) -> str:
         seen.layers,
         format_func=lambda name: f"{name} · {kinds.get(name, '')}",
         key=_LAYER_KEY,
-        on_change=lambda: choose(st.session_state[_LAYER_KEY]),
+        on_change=lambda: state.follow(_LAYER_KEY, choose),
         width=420,
     )
     return seen.layer

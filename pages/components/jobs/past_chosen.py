@@ -70,7 +70,11 @@ def _note(entry: Entry, note: Note, known: Sequence[str]) -> None:
             placeholder="Choose, or write a new one and press Enter", key=f"past_note_tags_{entry.key[:16]}",
         )  # fmt: skip
         text = st.text_area(
-            "Note", note.text, max_chars=history.MAX_NOTE, key=f"past_note_text_{entry.key[:16]}", height=96
+            "Note",
+            note.text,
+            help=f"At most {history.MAX_NOTE:,} characters.",
+            key=f"past_note_text_{entry.key[:16]}",
+            height=96,
         )
         if st.form_submit_button("Save", icon=":material/save:"):
             _save(lambda: history.write_note(jobs.get_engine().store, entry.key, tags, text))

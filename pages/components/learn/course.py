@@ -11,7 +11,7 @@ import streamlit as st
 from compression.errors import CompressionError
 from compression.lessons.layers import LayerInfo, layers_of, usual_layer
 from compression.links import DEFAULT_MODEL
-from pages.components import menu, notices
+from pages.components import menu, notices, state
 from pages.components.learn.chapter import Chapter, Lesson
 from sample_models.catalogue import MODELS
 
@@ -142,7 +142,7 @@ def _choose_model(course: Course, chapter: Chapter) -> str:
         key=key,
         width=300,
         help="A small trained network. Everything in this chapter is computed and measured on it.",
-        on_change=lambda: _set_model(st.session_state[key]),
+        on_change=lambda: state.follow(key, _set_model),
     )
     course.shown |= {"model": model}
     return model
@@ -157,8 +157,8 @@ def _set_model(model: str) -> None:
 def _choose_layer(course: Course, model: str, layers: Mapping[str, LayerInfo], name: str) -> LayerInfo:
     key = _place(f"{course.chapter}_{model}_layer", name)
 
-    def chosen() -> None:
-        course.layers[model] = st.session_state[key]
+    def chosen(layer: str) -> None:
+        course.layers[model] = layer
         course.asked, course.problems = {}, []
 
     st.selectbox(
@@ -168,8 +168,8 @@ def _choose_layer(course: Course, model: str, layers: Mapping[str, LayerInfo], n
         format_func=lambda name: layers[name].title,
         key=key,
         width=340,
-        help="One step of the network, with its own weights. Large layers take some seconds the first time.",
-        on_change=chosen,
+        help="One part of the network, with its own weights. Large layers take some seconds the first time.",
+        on_change=lambda: state.follow(key, chosen),
     )
     return layers[name]
 
@@ -210,12 +210,12 @@ def _control(name: str, options: Sequence[T], usual: T) -> tuple[T, str, Callabl
         value = usual
     key = _place(f"{course.chapter}_{name}", value)
 
-    def chosen() -> None:
-        course.settings[place] = st.session_state[key]
+    def chosen(position: object) -> None:
+        course.settings[place] = position
         course.problems = []
 
     course.shown |= {name: str(value)}
-    return value, key, chosen  # type: ignore[return-value]
+    return value, key, lambda: state.follow(key, chosen)  # type: ignore[return-value]
 
 
 def _take_from_link(course: Course, name: str, options: Sequence[object]) -> None:

@@ -11,7 +11,7 @@ from compression.errors import CompressionError
 from compression.job import Job, JobState
 from compression.recipe import Recipe
 from compression.result import Result
-from pages.components import notices, state
+from pages.components import inquiry, notices, state
 
 POLL_SECONDS = 0.5
 """How often the page asks how far the measurements are."""
@@ -66,7 +66,7 @@ def _wait(recipes: Sequence[Recipe], first: list[bool], key: str) -> None:
         st.rerun()
     now = next((job for job in mine.values() if job.state is JobState.RUNNING), None)
     recipe = now.recipe if now else recipes[0]
-    words = (now.message if now else "") or "waiting for a worker"
+    words = (now.message if now else "") or inquiry.WAITS
     done = sum(job.progress for job in mine.values()) / len(recipes)
     with st.container(horizontal=True, vertical_alignment="center", key=f"measuring_{key}"):
         st.progress(min(1.0, done), f"Measuring “{wording.recipe_in_words(recipe)}”: {words}")

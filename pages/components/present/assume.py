@@ -14,7 +14,7 @@ from pages.components import menu, notices
 
 _KEPT, _PROBLEM, _PREFIX = "present_assumed", "present_assumed_problem", "present_"
 _STEPS = {"mbits": 1.0, "flash_mb": 0.25, "inferences": 1e5, "hour_price": 0.01, "kwh_price": 0.05, "intensity": 10.0}
-_FORMATS = {"inferences": "%.0f", "intensity": "%.0f", "hour_price": "%.3f"}
+_FORMATS = {"flash_mb": "%.3f", "inferences": "%.0f", "intensity": "%.0f", "hour_price": "%.3f"}
 _PLACES: dict[Memory, str] = {"cache": "cache", "dram": "DRAM"}
 
 
@@ -74,7 +74,7 @@ def controls(assumed: Assumptions) -> None:
 
 
 def _changed(name: str) -> None:
-    value = st.session_state[_PREFIX + name]
+    value = st.session_state.get(_PREFIX + name)
     if value is not None:
         st.session_state[_KEPT] = replace(st.session_state[_KEPT], **{name: value})
     st.session_state.pop(_PROBLEM, None)
