@@ -115,6 +115,8 @@ def test_curves_that_were_cancelled_go_on_with_one_click(page, server):
     curves = page.locator(".st-key-progress")
     curves.get_by_role("button", name="Cancel").last.click()
     curves.get_by_text(re.compile("stopped")).wait_for()
+    wait_until_measured(page)
+    settle(page)  # nothing else is to come that would draw the page anew
     curves.get_by_role("button", name="Resume").click()
     curves.get_by_text(re.compile(r"Curves: .* left|Curves: (\d+) of \1 settings measured")).wait_for()
 
