@@ -220,7 +220,7 @@ def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(page, c
         "         box.y + axes.yaxis._offset + axes.yaxis.d2p(trace.y[at])] }"
     )
     page.wait_for_function(find)
-    page.get_by_text(re.compile(r"Curves: (\d+) of \1 points")).wait_for()
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings")).wait_for()
     x, y = page.evaluate(find)
     page.mouse.move(x, y)
     page.mouse.click(x, y)

@@ -43,7 +43,7 @@ def test_tune(page, server, tmp_path):
     page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
     before = wait_until_measured(page)
     page.locator(".st-key-limits").get_by_text("Limits").click()
-    limit = page.get_by_role("spinbutton", name="Accuracy lost, at most (points)")
+    limit = page.get_by_role("spinbutton", name="Accuracy lost, at most (percentage points)")
     limit.fill("1")
     limit.press("Enter")
     page.get_by_text("Best, the smallest file").wait_for()

@@ -20,7 +20,7 @@ _BOXES = {
     "stored_kb": ("Stored file, at most (KB)", 10.0, "What you may ship or flash. 1 KB is 1,000 bytes."),
     "latency_ms": ("Latency, at most (ms)", 0.05, "For one image, as on the chart: relative to the baseline's."),
     "drop_points": (
-        "Accuracy lost, at most (% points)",
+        "Accuracy lost, at most (percentage points)",
         0.5,
         "Percentage points below the baseline, as measured. The interval of a point says how sure that is.",
     ),
