@@ -199,7 +199,7 @@ def address_of(server: str) -> str:
 def measure(browser: Browser, server: str, bare: str, moves: int, rests: Sequence[float]) -> dict[float, Times]:
     """Times of `moves` new settings at each pace, by seconds of rest; those of seen settings are with the first."""
     page, floor = _open(browser, address_of(server)), _open(browser, bare)
-    page.get_by_text(re.compile(r"Curves: (\d+) of \1 points measured")).wait_for()
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
     page.get_by_text("This setting: measured in").wait_for()
     found: dict[float, Times] = {rest: defaultdict(list) for rest in rests}
     last_run: list[Press] = []
