@@ -18,9 +18,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from compression.priors import Effect, prior, without_curve
 from compression.result import Preview, Result
 from compression.schooling import Budget
-from compression.settings import FLOAT_BITS, INTEGER_BITS, Settings, recipe_of, settings_of
+from compression.settings import FLOAT_BITS, Settings, recipe_of, settings_of
 from compression.sweeps import Curve
 
 
@@ -60,15 +61,6 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What one slider does to a model: an accuracy change, and factors on size and latency."""
-
-    accuracy_change: float = 0.0
-    size_factor: float = 1.0
-    latency_factor: float = 1.0
-
-
-@dataclass(frozen=True)
 class Lesson:
     """How a measured combination of settings differs from its estimate by each of them alone.
 
@@ -100,7 +92,7 @@ def estimate(
     `measured` holds the results of the chosen model's and budget's curves by slider position; `lessons` are from
     measured combinations of the same model.
     """
-    moved, rest = _moved(settings), _without_curve(settings)
+    moved, rest = _moved(settings), without_curve(settings)
     effects = [
         *(_effect(curve, position, settings.budget, measured.get(curve, {})) for curve, position in moved),
         *rest,
@@ -130,7 +122,7 @@ def lesson_of(
     settings: Settings, result: Result, known: Known, measured: Mapping[Curve, Mapping[int, Result]]
 ) -> Lesson | None:
     """What a measured setting teaches; None where it is no combination, or nothing is known of the baseline."""
-    if len(_moved(settings)) + len(_without_curve(settings)) < 2:
+    if len(_moved(settings)) + len(without_curve(settings)) < 2:
         return None
     alone = estimate(settings, known, measured)
     if alone.accuracy is None or not alone.stored_bytes or not alone.latency_ms:
@@ -238,35 +230,6 @@ def _pruning_curve(settings: Settings) -> Curve:
     return "second_order_pruning" if settings.criterion == "second_order" else "magnitude_pruning"
 
 
-def _without_curve(settings: Settings) -> list[Effect]:
-    """Priors of settings that no curve measures."""
-    effects = []
-    if settings.student in _FAMILIES:
-        effects.append(_family_prior(settings.student, settings.student_percent / 100, settings.depth_percent / 100))
-    if settings.tied_blocks > 1:
-        effects.append(Effect(-0.02 if settings.budget != "none" else -0.4, 1 - 0.5 * (1 - 1 / settings.tied_blocks)))
-    if settings.integer_activations is not None and settings.integer_activations < INTEGER_BITS:
-        effects.append(Effect(-0.005 * (INTEGER_BITS - settings.integer_activations) ** 2))
-    if settings.coding != "context":
-        effects.append(Effect(size_factor=_CODING_FACTOR[settings.coding]))
-    if settings.rate_weight > 0 and settings.has_grid:
-        effects.append(Effect(-0.01 * settings.rate_weight, 1 - 0.3 * settings.rate_weight))
-    return effects
-
-
-_FAMILIES = {"mobilenet_v3_small": (4.0, 2.0), "efficientnet_b0": (10.0, 5.0), "squeezenet": (2.0, 2.0)}
-"""Sizes and latencies of the full families in those of a small sample model, which they mostly exceed."""
-
-_CODING_FACTOR = {"huffman": 1.03, "packed": 1.15}
-"""What Huffman codes and plain bits cost against adaptive arithmetic coding of the same weights."""
-
-
-def _family_prior(family: str, width: float, depth: float) -> Effect:
-    """Weights grow with the square of the width and with the depth; trained, so a few points are lost at most."""
-    size, latency = _FAMILIES[family]
-    return Effect(-0.02 - 0.04 * (1 - width) ** 2, size * width**1.8 * depth, latency * (0.3 + 0.7 * width) * depth)
-
-
 _NEUTRAL: dict[Curve, int] = {
     "channel_pruning": 0,
     "magnitude_pruning": 0,
@@ -283,93 +246,28 @@ _NEUTRAL: dict[Curve, int] = {
 
 def _effect(curve: Curve, position: int, budget: Budget, results: Mapping[int, Result]) -> Effect:
     """The prior at `position`, corrected by what the curve measured."""
-    prior = _prior(curve, position, budget)
+    rough = prior(curve, position, budget)
     known = sorted({_NEUTRAL[curve]: None, **results}.items())
     positions = [at for at, _ in known]
-    offsets = [_corrections(_prior(curve, at, budget), result) for at, result in known]
+    offsets = [_corrections(prior(curve, at, budget), result) for at, result in known]
     change, log_size, log_latency = (
         float(np.interp(position, positions, column)) for column in zip(*offsets, strict=True)
     )
     return Effect(
-        prior.accuracy_change + change,
-        prior.size_factor * float(np.exp(log_size)),
-        prior.latency_factor * float(np.exp(log_latency)),
+        rough.accuracy_change + change,
+        rough.size_factor * float(np.exp(log_size)),
+        rough.latency_factor * float(np.exp(log_latency)),
     )
 
 
-def _corrections(prior: Effect, result: Result | None) -> tuple[float, float, float]:
+def _corrections(rough: Effect, result: Result | None) -> tuple[float, float, float]:
     """Measured against prior: difference of accuracy changes, logarithms of the factors' quotients."""
     if result is None:
         return 0.0, 0.0, 0.0
     change = result.accuracy - result.baseline.accuracy
     size = result.stored_bytes / result.baseline.stored_bytes
     return (
-        change - prior.accuracy_change,
-        float(np.log(size / prior.size_factor)),
-        float(np.log(result.latency_ratio / prior.latency_factor)),
+        change - rough.accuracy_change,
+        float(np.log(size / rough.size_factor)),
+        float(np.log(result.latency_ratio / rough.latency_factor)),
     )
-
-
-def _prior(curve: Curve, position: int, budget: Budget) -> Effect:
-    trained = budget != "none"
-    fraction = position / 100
-    priors: dict[Curve, Callable[[], Effect]] = {
-        "channel_pruning": lambda: _channel_prior(fraction, trained),
-        "magnitude_pruning": lambda: _weight_prior(fraction, 0.2 if trained else 0.6),
-        "second_order_pruning": lambda: _weight_prior(fraction, 0.2 if trained else 0.3),
-        "quantization": lambda: _bits_prior(position, trained),
-        "weight_sharing": lambda: _codebook_prior(position, trained),
-        "slimmable_student": lambda: _student_prior(fraction),
-        "low_rank": lambda: _rank_prior(fraction, trained),
-        "depthwise_separable": lambda: _separable_prior(fraction, trained),
-    }
-    return priors.get(curve, lambda: _student_prior(fraction))()
-
-
-def _channel_prior(removed: float, trained: bool) -> Effect:
-    """Weights fall with the square of the channels, but for the first and last layer; time a bit slower.
-
-    Accuracy follows a small ResNet on MNIST: 13 points at 20 % and half of everything at 50 %.
-    """
-    loss = 0.3 * removed**3 if trained else 2 * removed**2
-    return Effect(-loss, (1 - removed) ** 1.8, 0.15 + 0.85 * (1 - removed) ** 1.5)
-
-
-def _weight_prior(sparsity: float, worst: float) -> Effect:
-    """Single weights leave harmlessly up to one half, and cost `worst` if all go; positions cost 6 bits each."""
-    loss = worst * max(0.0, 2 * sparsity - 1) ** 4
-    return Effect(-loss, min(1.0, (1 - sparsity) * 38 / 32), 1.0)
-
-
-_BITS_LOSS = {1: 0.6, 2: 0.35, 3: 0.05, 4: 0.01, 5: 0.002}
-"""Accuracy lost to rounding weights of a small network to so many bits; nothing above 5."""
-
-
-def _bits_prior(bits: int, trained: bool) -> Effect:
-    """Size is the bits plus 2 % for scales and biases; integer kernels gain about a quarter of the time."""
-    loss = _BITS_LOSS.get(bits, 0.0) * (0.2 if trained else 1.0)
-    size = 1.0 if bits == FLOAT_BITS else bits / FLOAT_BITS + 0.02
-    return Effect(-loss, size, 0.75 if bits <= INTEGER_BITS else 1.0)
-
-
-def _codebook_prior(bits: int, trained: bool) -> Effect:
-    """Shared values fit the weights better than a grid of as many; the runtime gets floats back, no faster."""
-    if bits == FLOAT_BITS:
-        return Effect()
-    return Effect(-_BITS_LOSS.get(bits + 1, 0.0) * (0.2 if trained else 1.0), bits / FLOAT_BITS + 0.02, 1.0)
-
-
-def _rank_prior(kept: float, trained: bool) -> Effect:
-    """Two thin layers of rank r have about 2 r / n of the weights, so that halves of all ranks save little."""
-    loss = (0.03 if trained else 0.15) * (1 - kept) ** 8
-    return Effect(-loss, min(1.0, 1.6 * kept + 0.05), min(1.0, 1.4 * kept + 0.2))
-
-
-def _separable_prior(share: float, trained: bool) -> Effect:
-    """A k x k convolution becomes k x k + 1 x 1: hardly a ninth of its weights; the fit makes up for most of it."""
-    return Effect(-(0.007 if trained else 0.015) * share, 1 - 0.8 * share, 1 - 0.5 * share)
-
-
-def _student_prior(width: float) -> Effect:
-    """Like removed channels, but trained: a few points at most."""
-    return Effect(-0.04 * (1 - width) ** 2, width**1.8, 0.15 + 0.85 * width**1.5)
