@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pages.components import menu
+from pages.components.frame import menu
 
 menu.frame(menu.HOME)
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.goals import WIDE, Found, Goal, add_parts, bench, chosen_parts, markdown_of, table_of
-from compression.machine import describe_machine
+from compression.results.machine import describe_machine
 
 PARTS = ("sweep", "slider", "start", "training", "parallel", "growth")
 

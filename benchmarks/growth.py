@@ -43,21 +43,24 @@ from rich.table import Table
 from torch import nn
 
 from benchmarks.goals import Goal, add_parts, chosen_parts
-from compression import drawing, evaluation, export, measurement, plots, statistics, storage
-from compression.data import Split
-from compression.database import RESULTS
-from compression.estimate import Known, estimate
-from compression.keys import Conditions, conditions_of, key
-from compression.network import restrict, trace, weighted_layers
-from compression.primitives.affine import fit_affine
-from compression.process_peak import process_peak
-from compression.recipe import MagnitudePruning, Recipe
-from compression.result import Result
-from compression.run import run_recipe
-from compression.settings import Settings
-from compression.store import Store
-from compression.sweeps import DEFAULT_CURVES, curve_recipes
-from compression.variants import load_network
+from compression.charts import drawing, tradeoff
+from compression.engine.build import load_network
+from compression.engine.files import export, stored_file
+from compression.engine.measure import evaluation, latency
+from compression.engine.measure.process_peak import process_peak
+from compression.engine.network.form import restrict, trace, weighted_layers
+from compression.engine.primitives.affine import fit_affine
+from compression.engine.run import run_recipe
+from compression.models.data import Split
+from compression.recipe.recipe import MagnitudePruning, Recipe
+from compression.recipe.settings import Settings
+from compression.results import significance
+from compression.results.conditions import Conditions, conditions_of, key
+from compression.results.record import Result
+from compression.search.curves import DEFAULT_CURVES, curve_recipes
+from compression.search.estimate import Known, estimate
+from compression.store.database import RESULTS
+from compression.store.store import Store
 from sample_models.resnet import BasicBlock
 
 T = TypeVar("T")
@@ -166,7 +169,7 @@ def _one_model(width: int) -> tuple[int, dict[str, Cost]]:
     _through_the_file(meter, graph, "8 bits")
     split = images(MODEL_IMAGES)
     meter("evaluate", lambda: evaluation.predict(file, split))
-    meter("latency", lambda: measurement.measure_latency(file, file, INPUT, runs=LATENCY_RUNS))
+    meter("latency", lambda: latency.measure_latency(file, file, INPUT, runs=LATENCY_RUNS))
     meter("process peak", lambda: process_peak(file))
     return sum(parameter.numel() for parameter in network.parameters()), meter.costs
 
@@ -174,8 +177,8 @@ def _one_model(width: int) -> tuple[int, dict[str, Cost]]:
 def _through_the_file(meter: Meter, graph: torch.fx.GraphModule, name: str) -> bytes:
     """Export, encode, decode; returns the runtime file."""
     exported = meter(f"export, {name}", lambda: export.to_onnx(graph))
-    stored = meter(f"encode, {name}", lambda: storage.encode(exported))
-    decoded = meter(f"decode, {name}", lambda: storage.decode(stored))
+    stored = meter(f"encode, {name}", lambda: stored_file.encode(exported))
+    decoded = meter(f"decode, {name}", lambda: stored_file.decode(stored))
     return bytes(decoded.SerializeToString(deterministic=True))
 
 
@@ -200,8 +203,8 @@ def _one_split(file: bytes, split: Split) -> dict[str, Cost]:
     answers = meter("evaluate", lambda: evaluation.predict(file, split))
     right = answers == split.y
     other = np.roll(right, 1)
-    meter("interval", lambda: statistics.wilson_interval(int(right.sum()), len(right)))
-    meter("paired difference", lambda: statistics.paired_difference(right, other))
+    meter("interval", lambda: significance.wilson_interval(int(right.sum()), len(right)))
+    meter("paired difference", lambda: significance.paired_difference(right, other))
     return meter.costs
 
 
@@ -234,7 +237,7 @@ def grow_points(counts: Sequence[int] = POINTS, model: str = "mlp-digits") -> Ro
 
 def _with_csv(model: str, results: list[Result]) -> dict[str, Cost]:
     """Drawing, and the file that a person may download."""
-    from pages.components.table import csv_of
+    from pages.components.shown.table import csv_of
 
     meter = Meter()
     meter("CSV", lambda: csv_of(results))
@@ -243,7 +246,7 @@ def _with_csv(model: str, results: list[Result]) -> dict[str, Cost]:
 
 def _draw(model: str, results: Sequence[Result]) -> dict[str, Cost]:
     """What Explore does in Python with the results of a model."""
-    from pages.components.table import frame_of
+    from pages.components.shown.table import frame_of
 
     meter = Meter()
     recipes = curve_recipes(model, "none", DEFAULT_CURVES)
@@ -255,8 +258,8 @@ def _draw(model: str, results: Sequence[Result]) -> dict[str, Cost]:
     baseline = Known(results[0].accuracy, results[0].stored_bytes, results[0].latency_p50_ms)
     guess = meter("estimate", lambda: estimate(Settings(pruning_percent=35), baseline, measured))
     curves = {curve: points.values() for curve, points in recipes.items()}
-    data = meter("numbers", lambda: plots.tradeoff(results, curves, Recipe(model=model), guess))
-    ranges = meter("ranges", lambda: plots.ranges_for(data, results[0].stored_bytes))
+    data = meter("numbers", lambda: tradeoff.tradeoff(results, curves, Recipe(model=model), guess))
+    ranges = meter("ranges", lambda: tradeoff.ranges_for(data, results[0].stored_bytes))
     meter("size chart", lambda: json.dumps(drawing.draw(data, "stored", "accuracy", ranges)))
     meter("latency chart", lambda: json.dumps(drawing.draw(data, "latency", "accuracy", ranges)))
     meter("table", lambda: frame_of(sorted(results, key=lambda result: result.stored_bytes)))

@@ -41,8 +41,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from compression.data import Dataset, load_dataset
-from compression.machine import describe_machine
+from compression.models.data import Dataset, load_dataset
+from compression.results.machine import describe_machine
 from sample_models.catalogue import MODELS, SampleModel, find_model
 
 MODEL = "resnet8-mnist5k"

@@ -34,10 +34,10 @@ from rich.table import Table
 
 from benchmarks.goals import Goal
 from benchmarks.points import completed, home_at
-from compression.job import Job, JobState
-from compression.jobs import Engine
-from compression.machine import describe_machine
-from compression.recipe import Recipe, make_recipe
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.machine import describe_machine
+from compression.store.jobs import Job, JobState
+from compression.work.dispatcher import Dispatcher
 from sample_models.catalogue import MODELS
 
 MODEL = "resnet8-mnist5k"
@@ -83,22 +83,22 @@ def training(model: str, percent: int, epochs: float, seed: int = 0) -> Recipe:
 
 
 @contextlib.contextmanager
-def engine_of(workers: int) -> Iterator[Engine]:
+def dispatcher_of(workers: int) -> Iterator[Dispatcher]:
     """An engine with a new store and so many workers for background jobs."""
     with tempfile.TemporaryDirectory(prefix="compression-parallel-") as folder, home_at(Path(folder) / "home"):
-        engine = Engine(background_workers=workers)
+        dispatcher = Dispatcher(background_workers=workers)
         try:
-            yield engine
+            yield dispatcher
         finally:
-            engine.close()
+            dispatcher.close()
 
 
-def warm_up(engine: Engine, model: str, workers: int, epochs: float) -> None:
+def warm_up(dispatcher: Dispatcher, model: str, workers: int, epochs: float) -> None:
     """The baseline is measured, and each worker has trained: at the same time, so that none does it for another."""
-    completed(engine, [Recipe(model=model)], "baseline", False)
-    with _training(engine, model, workers):
+    completed(dispatcher, [Recipe(model=model)], "baseline", False)
+    with _training(dispatcher, model, workers):
         pass
-    completed(engine, [training(model, 90, epochs, seed) for seed in range(workers)], "warm-up", True)
+    completed(dispatcher, [training(model, 90, epochs, seed) for seed in range(workers)], "warm-up", True)
 
 
 # --- sweep -------------------------------------------------------------------------------------------------------
@@ -106,9 +106,11 @@ def warm_up(engine: Engine, model: str, workers: int, epochs: float) -> None:
 
 def sweep_seconds(model: str, workers: int, percents: Sequence[int] = PERCENTS, epochs: float = EPOCHS) -> float:
     """How long so many workers take for the training sweep."""
-    with engine_of(workers) as engine:
-        warm_up(engine, model, workers, epochs)
-        return seconds_of(completed(engine, [training(model, percent, epochs) for percent in percents], "sweep", True))
+    with dispatcher_of(workers) as dispatcher:
+        warm_up(dispatcher, model, workers, epochs)
+        return seconds_of(
+            completed(dispatcher, [training(model, percent, epochs) for percent in percents], "sweep", True)
+        )
 
 
 def seconds_of(jobs: Sequence[Job]) -> float:
@@ -124,40 +126,40 @@ def seconds_of(jobs: Sequence[Job]) -> float:
 def latency_ratios(model: str, repeats: int = REPEATS, first: int = 0) -> dict[str, list[float]]:
     """Ratios by condition; recipes have seeds from `first` on."""
     found: dict[str, list[float]] = {}
-    with engine_of(2) as engine:
-        warm_up(engine, model, 2, 0.1)
+    with dispatcher_of(2) as dispatcher:
+        warm_up(dispatcher, model, 2, 0.1)
         for number, (condition, workers) in enumerate(CONDITIONS.items()):
             seeds = range(first + number * repeats, first + (number + 1) * repeats)
-            with _training(engine, model, workers):
-                found[condition] = [_ratio(engine, model, seed, condition == "background") for seed in seeds]
+            with _training(dispatcher, model, workers):
+                found[condition] = [_ratio(dispatcher, model, seed, condition == "background") for seed in seeds]
     return found
 
 
-def _ratio(engine: Engine, model: str, seed: int, background: bool) -> float:
+def _ratio(dispatcher: Dispatcher, model: str, seed: int, background: bool) -> float:
     recipe = make_recipe(model, [PRUNED], seed)
-    completed(engine, [recipe], f"latency-{seed}", background)
-    result = engine.store.result(recipe)
+    completed(dispatcher, [recipe], f"latency-{seed}", background)
+    result = dispatcher.store.result(recipe)
     assert result is not None
     return result.latency_ratio
 
 
 @contextlib.contextmanager
-def _training(engine: Engine, model: str, workers: int) -> Iterator[None]:
+def _training(dispatcher: Dispatcher, model: str, workers: int) -> Iterator[None]:
     """Inside, so many workers for background jobs train."""
     group = f"training-{time.monotonic_ns()}"
-    engine.submit([training(model, 50, LONG_EPOCHS, seed) for seed in range(workers)], group=group, background=True)
-    while not all(job.state is JobState.RUNNING and job.progress >= TRAINED for job in engine.jobs(group)):
-        over = [job for job in engine.jobs(group) if job.state.is_final]
+    dispatcher.submit([training(model, 50, LONG_EPOCHS, seed) for seed in range(workers)], group=group, background=True)
+    while not all(job.state is JobState.RUNNING and job.progress >= TRAINED for job in dispatcher.jobs(group)):
+        over = [job for job in dispatcher.jobs(group) if job.state.is_final]
         if over:
             raise RuntimeError(f"The training is over too early ({over[0].error or over[0].state}).")
         time.sleep(POLL_S)
     try:
         yield
-        if any(job.state.is_final for job in engine.jobs(group)):
+        if any(job.state.is_final for job in dispatcher.jobs(group)):
             raise RuntimeError(f"The training was over before the measurements. Take a larger model than {model}.")
     finally:
-        engine.cancel(group)
-        while not all(job.state.is_final for job in engine.jobs(group)):
+        dispatcher.cancel(group)
+        while not all(job.state.is_final for job in dispatcher.jobs(group)):
             time.sleep(POLL_S)
 
 

@@ -16,13 +16,14 @@ from unittest import mock
 import torch
 
 from benchmarks.stages import stopwatch
-from compression import paths, worker
-from compression.job import Job, JobState
-from compression.jobs import Engine
-from compression.nannies import worker_count
-from compression.recipe import Recipe, make_recipe
-from compression.result import Result
-from compression.store import Store
+from compression import environment
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.record import Result
+from compression.store.jobs import Job, JobState
+from compression.store.store import Store
+from compression.work import worker
+from compression.work.dispatcher import Dispatcher
+from compression.work.local_cluster import worker_count
 
 POLL_S = 0.1
 """How often the store is asked whether all points are there; when each was finished is in the store."""
@@ -73,29 +74,29 @@ class Sweep:
 def by_engine(model: str, settings: Sequence[Setting], home: Path, *, background: bool = True) -> Sweep:
     """All points at once, measured by an engine's worker processes."""
     with home_at(home):
-        engine = Engine()
+        dispatcher = Dispatcher()
         try:
-            completed(engine, [Recipe(model=model)], "baseline", background)
+            completed(dispatcher, [Recipe(model=model)], "baseline", background)
             workers = worker_count() + (not background)  # the one for people takes no background jobs
-            completed(engine, warm_up_recipes(model, workers), "warm-up", background)
+            completed(dispatcher, warm_up_recipes(model, workers), "warm-up", background)
             started = time.time()
-            jobs = completed(engine, [recipe_of(model, setting) for setting in settings], "sweep", background)
-            return _collect(model, settings, jobs, engine.store, started)
+            jobs = completed(dispatcher, [recipe_of(model, setting) for setting in settings], "sweep", background)
+            return _collect(model, settings, jobs, dispatcher.store, started)
         finally:
-            engine.close()
+            dispatcher.close()
 
 
-def completed(engine: Engine, recipes: Sequence[Recipe], group: str, background: bool) -> list[Job]:
+def completed(dispatcher: Dispatcher, recipes: Sequence[Recipe], group: str, background: bool) -> list[Job]:
     """Submit, wait, and return the finished jobs in this order.
 
     Raises `RuntimeError` when one has no result, or there are no worker processes.
     """
-    engine.submit(recipes, group=group, background=background)
-    while not all(job.state.is_final for job in engine.jobs(group)):
-        if engine.problem and not engine.is_ready:
-            raise RuntimeError(engine.problem)
+    dispatcher.submit(recipes, group=group, background=background)
+    while not all(job.state.is_final for job in dispatcher.jobs(group)):
+        if dispatcher.problem and not dispatcher.is_ready:
+            raise RuntimeError(dispatcher.problem)
         time.sleep(POLL_S)
-    jobs = engine.jobs(group)
+    jobs = dispatcher.jobs(group)
     for job in jobs:
         if job.state is not JobState.COMPLETE:
             raise RuntimeError(f"{job.recipe.to_short_json()} is {job.state}: {job.error}")
@@ -156,7 +157,7 @@ def in_process(model: str, settings: Sequence[Setting], home: Path) -> Sweep:
 @contextlib.contextmanager
 def home_at(folder: Path) -> Iterator[None]:
     """Results and files go into this folder; data sets stay where they are cached."""
-    data = paths.data_folder()
+    data = environment.data_folder()
     data.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True)
     (folder / "data").symlink_to(data)

@@ -43,8 +43,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.dashboard import bare_page, chromium, dashboard
 from benchmarks.goals import Goal
-from compression.settings import BIT_WIDTHS as BITS_ON_SLIDER
-from compression.settings import MAX_PRUNING, PRUNING_STEP
+from compression.recipe.settings import BIT_WIDTHS as BITS_ON_SLIDER
+from compression.recipe.settings import MAX_PRUNING, PRUNING_STEP
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

@@ -15,26 +15,26 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.notebook import RUNS
-from compression import evaluation, measurement
-from compression.data import Dataset
-from compression.machine import BATCH_SIZE
+from compression.engine.measure import evaluation, latency
+from compression.models.data import Dataset
+from compression.results.machine import BATCH_SIZE
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 STAGES = {
-    "build": ("compression.run:build_variant",),
-    "export": ("compression.export:to_onnx",),
-    "encode": ("compression.storage:encode",),
-    "decode": ("compression.storage:decode_with_ledger",),
-    "evaluate": ("compression.evaluation:predict",),
-    "latency": ("compression.measurement:measure_latency",),
-    "sparse products": ("compression.run:measure_sparse",),
-    "process peak": ("compression.run:process_peak",),
-    "runtime ledger": ("compression.run:runtime_ledger",),
-    "zip": ("compression.storage:zipped_size",),
-    "operations and memory": ("compression.run:count_costs", "compression.memory:runtime_costs"),
-    "store": ("compression.store:Store.add_result", "compression.worker:_stored"),
+    "build": ("compression.engine.run:build_variant",),
+    "export": ("compression.engine.files.export:to_onnx",),
+    "encode": ("compression.engine.files.stored_file:encode",),
+    "decode": ("compression.engine.files.stored_file:decode_with_ledger",),
+    "evaluate": ("compression.engine.measure.evaluation:predict",),
+    "latency": ("compression.engine.measure.latency:measure_latency",),
+    "sparse products": ("compression.engine.run:measure_sparse",),
+    "process peak": ("compression.engine.run:process_peak",),
+    "runtime ledger": ("compression.engine.run:runtime_ledger",),
+    "zip": ("compression.engine.files.stored_file:zipped_size",),
+    "operations and memory": ("compression.engine.run:count_costs", "compression.engine.measure.memory:runtime_costs"),
+    "store": ("compression.store.store:Store.add_result", "compression.work.worker:_stored"),
 }
 """Functions that `run_recipe` and the worker around it call, by what they are for."""
 
@@ -94,7 +94,7 @@ class Floor:
 
 def floor_of(file: bytes, baseline_file: bytes, dataset: Dataset, runs: int = RUNS) -> Floor:
     """The floor of one runtime file; nobody else measures on this machine meanwhile."""
-    with measurement.machine_lock():
+    with latency.machine_lock():
         return Floor(_bare_evaluation(file, dataset), _bare_timing(file, baseline_file, dataset, runs))
 
 
@@ -111,12 +111,12 @@ def _bare_evaluation(file: bytes, dataset: Dataset) -> float:
 
 def _bare_timing(file: bytes, baseline_file: bytes, dataset: Dataset, runs: int) -> float:
     image = np.zeros((BATCH_SIZE, *dataset.input_shape), np.float32)
-    loaded = [measurement.prepare(evaluation.optimized(content), image) for content in (file, baseline_file)]
+    loaded = [latency.prepare(evaluation.optimized(content), image) for content in (file, baseline_file)]
     for run in loaded:
-        measurement.warm_up(run)
+        latency.warm_up(run)
     started = time.perf_counter()
-    for first in range(0, runs, measurement.IN_A_ROW):
+    for first in range(0, runs, latency.IN_A_ROW):
         for run in loaded:
-            for _ in range(1 + min(measurement.IN_A_ROW, runs - first)):
+            for _ in range(1 + min(latency.IN_A_ROW, runs - first)):
                 run()
     return time.perf_counter() - started

@@ -44,15 +44,15 @@ import torch
 from numpy.typing import NDArray
 from torch import fx
 
-from compression import storage
-from compression.data import Dataset, load_dataset
-from compression.evaluation import predict
-from compression.export import to_onnx
-from compression.network import clone
-from compression.primitives.batch_norm import fold_batch_norm
-from compression.recipe import EntropyCoding, Quantization
-from compression.techniques import Context, apply_step
-from compression.variants import load_network
+from compression.engine.build import load_network
+from compression.engine.files import stored_file
+from compression.engine.files.export import to_onnx
+from compression.engine.measure.evaluation import predict
+from compression.engine.network.form import clone
+from compression.engine.primitives.batch_norm import fold_batch_norm
+from compression.engine.techniques import Context, apply_step
+from compression.models.data import Dataset, load_dataset
+from compression.recipe.recipe import EntropyCoding, Quantization
 from sample_models.catalogue import find_model
 
 MODELS = ("lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k")
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def compare(name: str, nncodec: str | None) -> None:
     """Print one model's table."""
     dataset, model = load_dataset(find_model(name).dataset), load_network(name)
-    baseline, plain = measure(model, dataset), storage.encode(to_onnx(model))
+    baseline, plain = measure(model, dataset), stored_file.encode(to_onnx(model))
     print(
         f"\n{name}: {100 * baseline.test:.1f} % of {len(dataset.test):,} test images, "
         f"{100 * baseline.validation:.1f} % of {len(dataset.validation):,} for validation, "
@@ -204,9 +204,9 @@ def own_files(model: fx.GraphModule, dataset: Dataset) -> Iterator[OwnFile]:
     for bits, weight in itertools.product(WEIGHT_BITS, RATE_WEIGHTS):
         quantized = apply_step(model, Quantization.model_validate({"weight_bits": bits}), context)
         exported = to_onnx(apply_step(quantized, EntropyCoding.model_validate({"rate_weight": weight}), context))
-        stored = storage.encode(exported)
-        runtime_file = storage.decode(stored).SerializeToString(deterministic=True)
-        packed = storage.encode(exported, "packed")
+        stored = stored_file.encode(exported)
+        runtime_file = stored_file.decode(stored).SerializeToString(deterministic=True)
+        packed = stored_file.encode(exported, "packed")
         yield OwnFile(
             len(stored),
             _measure(runtime_file, dataset),

@@ -10,7 +10,7 @@ activations in 8 bits, but for the unchanged network. Each round measures three 
               new and its workers are warm: they have measured the baseline, and one other point each
     floor     for the very runtime files that ours made, in sessions that are open: ONNX Runtime's time for all test
               images, and for 200 runs of the point and of the baseline, in turns that begin with an untimed run
-              as `compression.measurement` has it
+              as `compression.engine.measure.latency` has it
 
 and then ours again in a single new process, point after point, with a stopwatch on its stages: what they take beyond
 the floor is the overhead. --one-process leaves the engine with its worker processes out altogether.
@@ -41,9 +41,9 @@ from benchmarks.goals import Goal
 from benchmarks.notebook import MODEL, PERCENTS, Notebook, Point
 from benchmarks.points import Setting, Sweep, by_engine, by_one_process, settings_of
 from benchmarks.stages import STAGES, Floor, floor_of
-from compression.data import load_dataset
-from compression.machine import describe_machine
-from compression.nannies import worker_count
+from compression.models.data import load_dataset
+from compression.results.machine import describe_machine
+from compression.work.local_cluster import worker_count
 from sample_models.catalogue import MODELS, find_model
 
 WIDE = 180

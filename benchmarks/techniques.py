@@ -29,10 +29,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.variants import VARIANTS, Plan, Variant
-from compression import ENGINE_VERSION, paths, wording
+from compression import ENGINE_VERSION, environment, units
 from compression.errors import CompressionError, NotApplicable
-from compression.recipe import Recipe, make_recipe
-from compression.schooling import Budget
+from compression.recipe.budgets import Budget
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.words import recipe_in_words
 from sample_models.catalogue import MODELS
 
 Row = dict[str, Any]
@@ -121,7 +122,7 @@ def _measure(cell: Cell, baselines: dict[str, Any]) -> Row:
 
 
 def _run(recipe: Recipe, baselines: dict[str, Any]) -> Row:
-    from compression.run import run_recipe
+    from compression.engine.run import run_recipe
 
     if recipe.model not in baselines:
         baselines[recipe.model] = run_recipe(recipe.baseline())
@@ -171,11 +172,11 @@ def _outcome(row: Row) -> tuple[str, ...]:
 
 
 def _numbers(result: dict[str, Any]) -> tuple[str, ...]:
-    decimals = wording.decimals_for(result["n_test"])
+    decimals = units.decimals_for(result["n_test"])
     accuracy, low, high = (
-        wording.percent(result[name], decimals) for name in ("accuracy", "accuracy_low", "accuracy_high")
+        units.percent(result[name], decimals) for name in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    sizes = (wording.size(result[f"{kind}_bytes"]) for kind in ("theoretical", "stored", "onnx", "zipped"))
+    sizes = (units.size(result[f"{kind}_bytes"]) for kind in ("theoretical", "stored", "onnx", "zipped"))
     ratio, least, most = (result[f"latency_ratio{end}"] for end in ("", "_low", "_high"))
     return (f"{accuracy} % [{low}, {high}]", *sizes, f"{ratio:.2f} [{least:.2f}, {most:.2f}]")
 
@@ -242,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--variant", default="", metavar="WORD", help="only variants with this in their name")
     parser.add_argument("--budget", nargs="+", choices=BUDGETS, default=BUDGETS)
     parser.add_argument(
-        "--json", type=Path, metavar="ROWS.jsonl", default=paths.home() / "benchmarks" / "techniques.jsonl"
+        "--json", type=Path, metavar="ROWS.jsonl", default=environment.home() / "benchmarks" / "techniques.jsonl"
     )
     parser.add_argument("--markdown", type=Path, metavar="OUT.md", help="write the table here too, a section a model")
     parser.add_argument("--fresh", action="store_true", help="measure again what the file has (after a change of code)")
@@ -264,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_list(wanted: Sequence[Cell]) -> None:
     for cell in wanted:
-        what = wording.recipe_in_words(cell.recipe) if cell.recipe else f"not applicable: {cell.problem}"
+        what = recipe_in_words(cell.recipe) if cell.recipe else f"not applicable: {cell.problem}"
         print(f"{cell.variant.technique}, {cell.variant.name}, {cell.model}, {cell.budget}: {what}")
 
 

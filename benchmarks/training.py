@@ -4,9 +4,9 @@
     python -m benchmarks.training --seeds 0          # speed alone
     python -m benchmarks.training --rounds 0 --formats   # accuracy alone, quantized and masked networks too
 
-Speed: images a second of `compression.training.train`, with everything that it does, and of a float32 PyTorch loop with
-the same optimizer, augmentation and batch size. Each runs in a process of its own with one thread, since ours
-changes how its process keeps memory, and they take turns, so that other programs meet both alike.
+Speed: images a second of `compression.engine.training.loop.train`, with everything that it does, and of a float32
+PyTorch loop with the same optimizer, augmentation and batch size. Each runs in a process of its own with one thread,
+since ours changes how its process keeps memory, and they take turns, so that other programs meet both alike.
 
 Accuracy: on validation images after one epoch of fine-tuning, in plain float32, in the mode that was chosen for this
 machine, and in bfloat16, which is chosen where the processor has matrix units for it.
@@ -29,16 +29,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.goals import Goal
-from compression.data import is_local, load_dataset
-from compression.machine import describe_machine
-from compression.recipe import Recipe
+from compression.models.data import is_local, load_dataset
+from compression.recipe.recipe import Recipe
+from compression.results.machine import describe_machine
 from sample_models.catalogue import find_model
 
 if TYPE_CHECKING:
     from torch import fx
 
-    from compression.data import Dataset
-    from compression.training_speed import Mode
+    from compression.engine.training.speed import Mode
+    from compression.models.data import Dataset
 
 SPEED_MODELS = ("lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k", "mobilenet-fashion")
 BATCH_SIZE = 64
@@ -80,7 +80,7 @@ class Speed:
 
 def ours(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
     """What fine-tuning runs."""
-    from compression.training import train
+    from compression.engine.training.loop import train
 
     train(
         model, dataset, epochs=steps * BATCH_SIZE / len(dataset.train), learning_rate=0.003, seed=0,
@@ -93,7 +93,7 @@ def plain(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
     import torch
     from torch.nn import functional
 
-    from compression.training import AUGMENTATIONS
+    from compression.engine.training.loop import AUGMENTATIONS
 
     split, augment, generator = dataset.train, AUGMENTATIONS[dataset.name], torch.Generator().manual_seed(0)
     wanted = slice(0, steps * BATCH_SIZE)
@@ -113,7 +113,7 @@ def plain(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
 
 def images_a_second(name: str, loop: Callable[[fx.GraphModule, Dataset, int], None], steps: int) -> float:
     """Train the sample model for some steps."""
-    from compression.network import trace
+    from compression.engine.network.form import trace
 
     entry = find_model(name)
     dataset = load_dataset(entry.dataset)
@@ -201,9 +201,9 @@ def compare_accuracy(cuts: Mapping[tuple[str, str], dict[str, Any]], seeds: int)
 
 
 def _accuracies(model: str, cut: str, recipe: Recipe, seeds: int) -> Accuracies:
-    from compression.network import trace
-    from compression.techniques import Context, apply_step
-    from compression.training_speed import FASTEST, PLAIN, always
+    from compression.engine.network.form import trace
+    from compression.engine.techniques import Context, apply_step
+    from compression.engine.training.speed import FASTEST, PLAIN, always
 
     entry = find_model(model)
     dataset = load_dataset(entry.dataset)

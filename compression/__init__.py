@@ -6,5 +6,5 @@ Importing this package is cheap; the modules that need torch are imported where 
 ENGINE_VERSION = "8"
 """Part of every result's key: raise it when a change makes old measurements incomparable."""
 
-RUN = "compression.run:run_recipe"
+RUN = "compression.engine.run:run_recipe"
 """What carries a recipe out, as module:function; the module also has the `RunOutput` that it returns."""

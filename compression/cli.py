@@ -27,12 +27,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from compression import energy, wording
-from compression.crossover import crossover
+from compression import units
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
-from compression.recipe import Recipe, parse_recipe, parse_sweep
-from compression.result import STORED_SUFFIX, Measures, Result, SparseTiming
-from compression.store import Store
+from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
+from compression.recipe.words import recipe_in_words
+from compression.results import energy
+from compression.results.record import STORED_SUFFIX, Measures, Result, SparseTiming
+from compression.results.sparse import crossover
+from compression.store.store import Store
 
 Report = Callable[[float, str], None]
 COLUMNS = ("id", "recipe", "accuracy, 95 %", "stored file", ".onnx", "latency", "ratio to baseline, 95 %")
@@ -167,8 +169,8 @@ def _print_failure(recipe: Recipe, error: CompressionError, as_json: bool) -> No
 
 
 def _sparse(options: argparse.Namespace) -> int:
-    from compression.sparse_inference import sparsity_curve
-    from compression.variants import load_network
+    from compression.engine.build import load_network
+    from compression.engine.measure.sparse import sparsity_curve
 
     with _progress() as report:
         timings = sparsity_curve(load_network(options.model), options.seconds, report=report)
@@ -198,7 +200,7 @@ def _curves(timings: Sequence[SparseTiming]) -> Curves:
 
 def _print_curves(curves: Curves) -> None:
     """One line for each layer and batch size: sparse time over dense time at each sparsity."""
-    sparsities = [f"{wording.percent(row.sparsity, 0)} %" for row in next(iter(curves.values()))]
+    sparsities = [f"{units.percent(row.sparsity, 0)} %" for row in next(iter(curves.values()))]
     table = Table("layer", "weights", "batch", "dense", *sparsities, "sparse wins from", box=None)
     for (layer, batch_size), rows in curves.items():
         meeting = crossover(rows)
@@ -206,9 +208,9 @@ def _print_curves(curves: Curves) -> None:
             layer,
             f"{rows[0].rows} × {rows[0].columns}",
             str(batch_size),
-            wording.milliseconds(statistics.median(row.dense_ms for row in rows)),
+            units.milliseconds(statistics.median(row.dense_ms for row in rows)),
             *(f"{row.sparse_ms / row.dense_ms:.2f}" for row in rows),
-            "nowhere here" if meeting is None else f"{wording.percent(meeting)} % zeros",
+            "nowhere here" if meeting is None else f"{units.percent(meeting)} % zeros",
         )
     _console().print("Time of a sparse product over that of a dense one, below 1 is faster:")
     _console().print(table)
@@ -222,10 +224,10 @@ def _seconds(text: str) -> float:
 
 
 def _decode(options: argparse.Namespace) -> int:
-    from compression import storage
+    from compression.engine.files import stored_file
 
     stored = _read_bytes(options.stored)
-    _write(options.onnx, storage.decode(stored).SerializeToString(deterministic=True))
+    _write(options.onnx, stored_file.decode(stored).SerializeToString(deterministic=True))
     print(f"{options.stored} ({len(stored):,} bytes) -> {options.onnx} ({options.onnx.stat().st_size:,} bytes)")
     return 0
 
@@ -233,7 +235,7 @@ def _decode(options: argparse.Namespace) -> int:
 def _data(options: argparse.Namespace) -> int:
     import numpy as np
 
-    from compression.data import load_dataset
+    from compression.models.data import load_dataset
     from sample_models.catalogue import find_model
 
     entry = find_model(options.model)
@@ -247,7 +249,7 @@ def _data(options: argparse.Namespace) -> int:
 
 def _measure(recipe: Recipe, fresh: bool, report: Report) -> tuple[Result, dict[str, bytes]]:
     """From the store, or measured now and stored; `fresh` neither reads nor writes the store."""
-    from compression.worker import measure
+    from compression.work.worker import measure
 
     return measure(recipe, Store(), report=report, fresh=fresh)
 
@@ -273,11 +275,11 @@ def _print_table(results: Sequence[Result]) -> None:
         recipe = Recipe.model_validate(r.recipe)
         table.add_row(
             r.recipe_id,
-            f"{recipe.model}: {wording.recipe_in_words(recipe)}",
+            f"{recipe.model}: {recipe_in_words(recipe)}",
             f"{r.accuracy:.1%} [{r.accuracy_low:.1%}, {r.accuracy_high:.1%}]",
-            f"{wording.size(r.stored_bytes)} ({r.size_ratio:.1f}×)",
-            wording.size(r.onnx_bytes),
-            wording.milliseconds(r.latency_p50_ms),
+            f"{units.size(r.stored_bytes)} ({r.size_ratio:.1f}×)",
+            units.size(r.onnx_bytes),
+            units.milliseconds(r.latency_p50_ms),
             f"{r.latency_ratio:.2f} [{r.latency_ratio_low:.2f}, {r.latency_ratio_high:.2f}]",
         )
     _console().print(table)
@@ -312,13 +314,13 @@ def _costs(row: Measures) -> tuple[str, ...]:
     """The values of `COSTS`."""
     cache, dram = (energy.energy(row, memory).joules for memory in ("cache", "dram"))
     return (
-        wording.count(row.macs),
-        f"{wording.percent(row.integer_macs / row.macs if row.macs else 0.0, 0)} %",
-        wording.size(row.peak_memory_bytes),
-        "unknown" if row.process_peak_bytes is None else wording.size(row.process_peak_bytes),
-        wording.energy(cache),
-        wording.energy(dram),
-        wording.grams(energy.carbon_grams_per_million(dram)),
+        units.count(row.macs),
+        f"{units.percent(row.integer_macs / row.macs if row.macs else 0.0, 0)} %",
+        units.size(row.peak_memory_bytes),
+        "unknown" if row.process_peak_bytes is None else units.size(row.process_peak_bytes),
+        units.energy(cache),
+        units.energy(dram),
+        units.grams(energy.carbon_grams_per_million(dram)),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import menu
+from pages.components.frame import menu
 
 menu.frame(menu.COMPARE, reads_link=True)
 
-from pages.components import contest, pick
-from pages.components.compare import classes, curves, images, layers, numbers, start
+from pages.components.asking import pick
+from pages.components.compare import classes, contest, curves, images, layers, numbers, start
 
 PARTS = {
     "Numbers": numbers.show,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import menu
+from pages.components.frame import menu
 
 menu.frame(menu.EXPLORE, reads_link=True)
 
-from pages.components import model_card, notices, state
+from pages.components.asking import notices
 from pages.components.explore import charts, controls, foresight, insight, outcome, parts, progress
+from pages.components.view import model_card, state
 
 left, right = st.columns([1, 3], gap="medium")
 with left:

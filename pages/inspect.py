@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.components import menu
+from pages.components.frame import menu
 
 menu.frame(menu.INSPECT, reads_link=True)
 
-from compression.studies.anatomy import Anatomy, AnatomyStudy
-from pages.components import inquiry, ledger, pick
+from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
+from pages.components.asking import answers, pick
 from pages.components.explore import outcome
 from pages.components.inspect import (
     activation_ranges,
@@ -22,6 +22,7 @@ from pages.components.inspect import (
     sensitivity,
     spot,
 )
+from pages.components.shown import ledger
 
 PARTS: dict[str, Callable[[spot.Seen], None]] = {
     "Layers": layer_table.show,
@@ -44,7 +45,7 @@ def show_parts(picked: pick.Picked) -> None:
         )
     else:
         outcome.show_judged(picked.result)
-    anatomy = inquiry.ask(AnatomyStudy(recipe=picked.recipe), Anatomy, key="anatomy")
+    anatomy = answers.ask(AnatomyInquiry(recipe=picked.recipe), Anatomy, key="anatomy")
     if picked.result is None or anatomy is None:
         return
     seen = spot.Seen(picked.recipe, picked.result, anatomy)

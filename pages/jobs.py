@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import menu
+from pages.components.frame import menu
 
 menu.frame(menu.JOBS, reads_link=True)
 

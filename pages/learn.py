@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import menu
+from pages.components.frame import menu
 
 menu.frame(menu.LEARN, reads_link=True)
 
 from compression.errors import CompressionError
-from pages.components import notices
+from pages.components.asking import notices
 from pages.components.learn import course, outline, predict
 from pages.components.learn.chapters import CHAPTERS
 

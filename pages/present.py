@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import menu
+from pages.components.frame import menu
 
 menu.frame(menu.PRESENT, reads_link=True)
 
-from compression import alternatives, presentation
-from compression.result import Result
-from pages.components import contest, pick
+from compression.explain import alternatives, presentation
+from compression.results.record import Result
+from pages.components.asking import pick
+from pages.components.compare import contest
 from pages.components.present import assume, beside, export, full_screen, stage, start
 
 AWAITED = "present_awaited"

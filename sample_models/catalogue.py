@@ -41,14 +41,14 @@ class SampleModel:
 
     @property
     def card(self) -> dict[str, Any]:
-        """What was measured when the weights were made: see `sample_models.train`."""
+        """What was measured when the weights were made: see `compression.engine.samples.train`."""
         path = WEIGHTS / f"{self.name}.json"
         try:
             card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CorruptFile(
                 f"The card of {self.name} ({path.name}) cannot be read: {error}. "
-                f"Make it again: python -m sample_models.train {self.name}"
+                f"Make it again: python -m compression.engine.samples.train {self.name}"
             ) from error
         return card
 
@@ -69,7 +69,7 @@ class SampleModel:
         except (OSError, SafetensorError, RuntimeError) as error:
             raise CorruptFile(
                 f"The weights of {self.name} ({self.weights_path.name}) cannot be loaded: {error}. "
-                f"Make them again: python -m sample_models.train {self.name}"
+                f"Make them again: python -m compression.engine.samples.train {self.name}"
             ) from error
         return network.eval()
 

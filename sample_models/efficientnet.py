@@ -6,8 +6,8 @@ import math
 
 from torch import nn
 
-from compression.vision import Conv2dNormActivation, efficientnet
 from sample_models.small_inputs import strides
+from sample_models.vision import Conv2dNormActivation, efficientnet
 
 # expansion, kernel, channels, blocks; the first block of a stage may halve
 _STAGES = ((1, 3, 16, 1), (6, 3, 24, 2), (6, 5, 40, 2), (6, 3, 80, 3), (6, 5, 112, 3), (6, 5, 192, 4), (6, 3, 320, 1))

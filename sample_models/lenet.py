@@ -6,7 +6,7 @@ recognition" (1998), which Han et al. (2016) and their successors compress.
 
 from torch import Tensor, nn
 
-from compression.multiples import nearest_multiple
+from compression.kernels import nearest_multiple
 
 
 class LeNet5(nn.Module):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from compression.multiples import nearest_multiple
+from compression.kernels import nearest_multiple
 
 
 class MLP(nn.Module):

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from compression.multiples import nearest_multiple
+from compression.kernels import nearest_multiple
 
 # expansion, channels, blocks, stride of the first block; strides are smaller than for 224 x 224 images
 _STAGES = ((1, 16, 1, 1), (4, 24, 2, 2), (4, 32, 2, 2), (4, 64, 2, 1))

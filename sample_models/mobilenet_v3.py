@@ -6,8 +6,8 @@ import math
 
 from torch import nn
 
-from compression.vision import Conv2dNormActivation, mobilenetv3
 from sample_models.small_inputs import strides
+from sample_models.vision import Conv2dNormActivation, mobilenetv3
 
 # kernel, expanded channels, channels, squeeze-and-excitation, nonlinearity; the first block of a stage may halve
 _STAGES = (

@@ -6,7 +6,7 @@ convolution with batch norm ("option B"), which keeps every channel visible to p
 
 from torch import Tensor, nn
 
-from compression.multiples import nearest_multiple
+from compression.kernels import nearest_multiple
 
 
 class BasicBlock(nn.Module):

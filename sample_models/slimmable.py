@@ -48,7 +48,7 @@ def load(name: str) -> nn.Module:
         raise NotApplicable(
             f"There are no slimmable weights for {name}. Models that have them: "
             f"{', '.join(slimmable_models()) or 'none'}. Choose one of those, use distillation, or make some: "
-            f"python -m sample_models.train_slimmable {name}"
+            f"python -m compression.engine.samples.train_slimmable {name}"
         )
     content = weights_path(name).read_bytes()
     if hashlib.sha256(content).hexdigest() != card(name).get("weights_sha256"):
@@ -63,4 +63,4 @@ def load(name: str) -> nn.Module:
 
 
 def _remedy(name: str) -> str:
-    return f"Make it again: python -m sample_models.train_slimmable {name}"
+    return f"Make it again: python -m compression.engine.samples.train_slimmable {name}"

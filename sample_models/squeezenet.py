@@ -6,9 +6,9 @@ import math
 
 from torch import nn
 
-from compression.multiples import nearest_multiple
-from compression.vision import squeezenet as torchvision_squeezenet
+from compression.kernels import nearest_multiple
 from sample_models.small_inputs import strides
+from sample_models.vision import squeezenet as torchvision_squeezenet
 
 # each stage begins with pooling; squeezed channels, and channels of each of the two expansions
 _STAGES = (

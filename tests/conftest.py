@@ -32,8 +32,8 @@ def fresh_home(tmp_path, monkeypatch):
 @pytest.fixture(params=["sqlite", "postgres"])
 def any_store(request, fresh_home, monkeypatch):
     """An empty store over each kind of database there is."""
-    from compression import database
-    from compression.store import Store
+    from compression.store import database
+    from compression.store.store import Store
 
     monkeypatch.delenv("COMPRESSION_DATABASE", raising=False)
     if request.param == "sqlite":

@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks import growth as benchmark
 from benchmarks.growth import Cost
-from compression.keys import conditions
-from compression.store import Store
+from compression.results.conditions import conditions
+from compression.store.store import Store
 
 
 def made_up(law):

@@ -8,7 +8,7 @@ pytest.importorskip("torch_pruning")
 pytest.importorskip("onnxscript")
 
 from benchmarks import notebook as benchmark
-from compression.data import load_dataset
+from compression.models.data import load_dataset
 
 DATA = load_dataset("digits")
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import parallel as benchmark
 from benchmarks.parallel import Round
-from compression.schooling import trains
+from compression.recipe.budgets import trains
 
 MODEL = "lenet5-mnist5k"
 
@@ -75,8 +75,8 @@ def test_rounds_begin_in_turns(monkeypatch):
 def test_the_sweep_is_given_to_as_many_workers_that_have_trained_before(monkeypatch):
     start, said = datetime(2026, 1, 1, tzinfo=UTC), []
 
-    def measured(engine, recipes, group, background):
-        said.append((engine, [recipe.steps[0].pruning_ratio for recipe in recipes], background))
+    def measured(dispatcher, recipes, group, background):
+        said.append((dispatcher, [recipe.steps[0].pruning_ratio for recipe in recipes], background))
         return [Job(start, start + timedelta(seconds=5))]
 
     monkeypatch.setattr(benchmark, "engine_of", lambda workers: contextlib.nullcontext(f"{workers} workers"))
@@ -101,7 +101,7 @@ def test_what_is_printed(capsys, monkeypatch):
 
 
 def test_a_training_that_does_not_last_is_told():
-    class Engine:
+    class Dispatcher:
         def submit(self, recipes, **options):
             pass
 
@@ -111,10 +111,10 @@ def test_a_training_that_does_not_last_is_told():
         def jobs(self, group):
             return [SimpleNamespace(state=self.states.pop(0), progress=0.5, error=None)]
 
-    engine = Engine()
-    engine.states = [benchmark.JobState.FAILED] * 2
-    with pytest.raises(RuntimeError, match="too early .failed."), benchmark._training(engine, MODEL, 1):
+    dispatcher = Dispatcher()
+    dispatcher.states = [benchmark.JobState.FAILED] * 2
+    with pytest.raises(RuntimeError, match="too early .failed."), benchmark._training(dispatcher, MODEL, 1):
         pass
-    engine.states = [benchmark.JobState.RUNNING] + [benchmark.JobState.COMPLETE] * 2
-    with pytest.raises(RuntimeError, match="larger model"), benchmark._training(engine, MODEL, 1):
+    dispatcher.states = [benchmark.JobState.RUNNING] + [benchmark.JobState.COMPLETE] * 2
+    with pytest.raises(RuntimeError, match="larger model"), benchmark._training(dispatcher, MODEL, 1):
         pass

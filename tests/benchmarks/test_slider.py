@@ -6,10 +6,10 @@ import pytest
 from benchmarks import slider, start
 from benchmarks.slider import BIT_WIDTHS, GOALS, Press
 from benchmarks.start import Memory, Start
-from compression.links import view_from
-from compression.settings import BIT_WIDTHS as BITS_ON_SLIDER
-from compression.settings import MAX_PRUNING, PRUNING_STEP, Settings, recipe_of
-from compression.sweeps import CURVES, curve_recipes
+from compression.recipe.settings import BIT_WIDTHS as BITS_ON_SLIDER
+from compression.recipe.settings import MAX_PRUNING, PRUNING_STEP, Settings, recipe_of
+from compression.search.curves import CURVES, curve_recipes
+from pages.components.view.link import view_from
 
 
 def times(**medians):

@@ -14,8 +14,8 @@ from benchmarks.notebook import Point
 from benchmarks.points import Setting, Sweep
 from benchmarks.stages import Floor
 from benchmarks.sweep import Round
-from compression import paths
-from compression.data import load_dataset
+from compression import environment
+from compression.models.data import load_dataset
 
 MODEL = "mlp-digits"
 SETTINGS = [Setting(50, 32), Setting(50, 8)]
@@ -34,7 +34,7 @@ def alone(tmp_path_factory, untouched):
 
 def files_at_home():
     """Name, size and time of change of every file of results."""
-    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in paths.home().glob("results*")}
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in environment.home().glob("results*")}
 
 
 class TestPoints:
@@ -73,7 +73,7 @@ class TestInProcess:
             assert 0 < sum(alone.stages[setting].values()) <= alone.seconds[setting]
 
     def test_leaves_no_trace_in_the_home_folder(self, alone, untouched):
-        assert os.environ["COMPRESSION_HOME"] == str(paths.home())
+        assert os.environ["COMPRESSION_HOME"] == str(environment.home())
         assert files_at_home() == untouched
 
 
@@ -93,11 +93,11 @@ def test_by_engine(tmp_path):
 def test_what_cannot_be_measured_ends_the_benchmark(state, problem, words):
     recipe = points.recipe_of(MODEL, SETTINGS[0])
     job = SimpleNamespace(recipe=recipe, state=points.JobState(state), error="no memory")
-    engine = SimpleNamespace(
+    dispatcher = SimpleNamespace(
         submit=lambda recipes, **options: None, jobs=lambda group: [job], problem=problem, is_ready=False
     )
     with pytest.raises(RuntimeError, match=words):
-        points.completed(engine, [recipe], "sweep", True)
+        points.completed(dispatcher, [recipe], "sweep", True)
 
 
 class TestStopwatch:

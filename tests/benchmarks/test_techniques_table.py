@@ -2,12 +2,12 @@ import json
 import typing
 
 import pytest
-from fake_engine import fabricate
 
 from benchmarks import techniques as benchmark
 from compression.errors import Diverged, NotApplicable
-from compression.recipe import STEP_TYPES
+from compression.recipe.recipe import STEP_TYPES
 from sample_models.catalogue import MODELS
+from tests.support.fake_dispatcher import fabricate
 
 ALL = tuple(dict.fromkeys(variant.technique for variant in benchmark.VARIANTS))
 NOT_TABLED = {"learning_rate", "match_weight", "temperature"}
@@ -33,11 +33,11 @@ class Output:
 
 
 @pytest.fixture
-def engine(monkeypatch):
+def dispatcher(monkeypatch):
     """Runs nothing; `failing` and `pointless` techniques raise. Lists what was asked for."""
-    import compression.run
+    import compression.engine.run
 
-    class Engine:
+    class Dispatcher:
         failing = pointless = ""
         asked: typing.ClassVar[list] = []
 
@@ -51,10 +51,10 @@ def engine(monkeypatch):
             assert recipe.is_baseline or baseline.result.recipe_id == recipe.baseline().recipe_id
             return Output(recipe)
 
-    engine = Engine()
-    engine.asked = []
-    monkeypatch.setattr(compression.run, "run_recipe", engine.run)
-    return engine
+    dispatcher = Dispatcher()
+    dispatcher.asked = []
+    monkeypatch.setattr(compression.engine.run, "run_recipe", dispatcher.run)
+    return dispatcher
 
 
 class TestVariants:
@@ -108,46 +108,46 @@ class TestFilling:
     def cells(self, *techniques, budgets=("none",)):
         return benchmark.cells(("mlp-digits",), techniques, budgets)
 
-    def test_each_cell_once_and_the_baseline_once(self, engine, tmp_path):
+    def test_each_cell_once_and_the_baseline_once(self, dispatcher, tmp_path):
         wanted = self.cells("low_rank", "layer_tying")
         rows = benchmark.fill(wanted, tmp_path / "rows.jsonl")
-        assert [recipe.is_baseline for recipe in engine.asked].count(True) == 1
-        assert len(engine.asked) == len(wanted) + 1
+        assert [recipe.is_baseline for recipe in dispatcher.asked].count(True) == 1
+        assert len(dispatcher.asked) == len(wanted) + 1
         assert [row["status"] for row in rows] == ["measured"] * len(wanted)
 
-    def test_what_is_there_is_not_measured_again_unless_fresh(self, engine, tmp_path):
+    def test_what_is_there_is_not_measured_again_unless_fresh(self, dispatcher, tmp_path):
         path = tmp_path / "rows.jsonl"
         wanted = self.cells("low_rank")
         benchmark.fill(wanted[:3], path)
         with open(path, "a") as file:
             file.write('{"key": ["interr')
-        engine.asked.clear()
+        dispatcher.asked.clear()
         assert len(benchmark.fill(wanted, path)) == len(wanted)
-        assert len(engine.asked) == len(wanted) - 3 + 1
-        engine.asked.clear()
+        assert len(dispatcher.asked) == len(wanted) - 3 + 1
+        dispatcher.asked.clear()
         benchmark.fill(wanted, path, fresh=True)
-        assert len(engine.asked) == len(wanted) + 1
+        assert len(dispatcher.asked) == len(wanted) + 1
 
-    def test_failures_are_tried_again(self, engine, tmp_path):
+    def test_failures_are_tried_again(self, dispatcher, tmp_path):
         wanted = self.cells("low_rank")[:1]
-        engine.failing = "low_rank"
+        dispatcher.failing = "low_rank"
         (row,) = benchmark.fill(wanted, tmp_path / "rows.jsonl")
         assert (row["status"], row["reason"]) == ("failed", "Diverged: no numbers")
-        engine.failing = ""
+        dispatcher.failing = ""
         (row,) = benchmark.fill(wanted, tmp_path / "rows.jsonl")
         assert row["status"] == "measured"
 
-    def test_reasons_are_kept(self, engine, tmp_path):
-        engine.pointless = "low_rank"
+    def test_reasons_are_kept(self, dispatcher, tmp_path):
+        dispatcher.pointless = "low_rank"
         rows = benchmark.fill(self.cells("low_rank", "distillation"), tmp_path / "rows.jsonl")
         assert {row["reason"] for row in rows} == {"there is nothing to do", "trains by nature"}
-        engine.asked.clear()
+        dispatcher.asked.clear()
         benchmark.fill(self.cells("low_rank", "distillation"), tmp_path / "rows.jsonl")
-        assert engine.asked == []
+        assert dispatcher.asked == []
 
 
 class TestTable:
-    def test_shows_accuracy_sizes_ratio_and_seconds(self, engine, tmp_path):
+    def test_shows_accuracy_sizes_ratio_and_seconds(self, dispatcher, tmp_path):
         wanted = benchmark.cells(("mlp-digits",), ("channel_pruning",), ("none",), "30%, any")
         baseline, line = benchmark.table_of(benchmark.fill(wanted, tmp_path / "rows.jsonl"))
         assert baseline[:3] == ("baseline", "", "mlp-digits")
@@ -158,14 +158,14 @@ class TestTable:
         assert line[9].startswith(f"{expected.latency_ratio:.2f} [")
         assert line[10] == "0.5"
 
-    def test_failed_and_pointless_cells_say_so_and_the_exit_code_tells(self, engine, tmp_path, capsys):
+    def test_failed_and_pointless_cells_say_so_and_the_exit_code_tells(self, dispatcher, tmp_path, capsys):
         given = ["--models", "mlp-digits", "--budget", "none", "--json", str(tmp_path / "rows.jsonl")]
-        engine.failing, engine.pointless = "low_rank", "layer_tying"
+        dispatcher.failing, dispatcher.pointless = "low_rank", "layer_tying"
         assert benchmark.main([*given, "--techniques", "low_rank", "layer_tying"]) == 1
         printed = capsys.readouterr().out
         assert "FAILED: Diverged: no numbers" in printed
         assert "not applicable: there is nothing to do" in printed
-        engine.failing = ""
+        dispatcher.failing = ""
         report = tmp_path / "table.md"
         assert benchmark.main([*given, "--techniques", "low_rank", "--markdown", str(report)]) == 0
         lines = report.read_text().splitlines()
@@ -175,21 +175,21 @@ class TestTable:
         assert table[2].startswith("| baseline |")
         assert all(line.startswith("| low_rank |") for line in table[3:]) and len(table) > 5
 
-    def test_reasons_stand_below_the_table_once(self, engine, tmp_path):
+    def test_reasons_stand_below_the_table_once(self, dispatcher, tmp_path):
         wanted = benchmark.cells(("mlp-digits",), ("low_rank", "layer_tying"), ("none", "quick"))
-        engine.pointless = "layer_tying"
+        dispatcher.pointless = "layer_tying"
         lines = benchmark.markdown(benchmark.fill(wanted, tmp_path / "rows.jsonl")).splitlines()
         (said,) = [line for line in lines if line.startswith("- ")]
         assert said == "- Not applicable: layer_tying, 2 blocks; layer_tying, 3 blocks. there is nothing to do"
 
-    def test_listing_measures_nothing(self, engine, tmp_path, capsys):
+    def test_listing_measures_nothing(self, dispatcher, tmp_path, capsys):
         assert benchmark.main(["--list", "--models", "mlp-digits", "--json", str(tmp_path / "rows.jsonl")]) == 0
         assert "zero 50 % of weights" in capsys.readouterr().out
-        assert engine.asked == []
+        assert dispatcher.asked == []
         assert not (tmp_path / "rows.jsonl").exists()
 
 
-def test_rows_are_json_lines(engine, tmp_path):
+def test_rows_are_json_lines(dispatcher, tmp_path):
     path = tmp_path / "new" / "rows.jsonl"
     benchmark.fill(benchmark.cells(("mlp-digits",), ("low_rank",), ("none",)), path)
     rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -4,9 +4,9 @@ import torch
 
 from benchmarks import training as benchmark
 from benchmarks.training import Accuracies, Speed
-from compression.data import load_dataset
-from compression.network import trace
-from compression.recipe import Recipe
+from compression.engine.network.form import trace
+from compression.models.data import load_dataset
+from compression.recipe.recipe import Recipe
 from sample_models.catalogue import find_model
 
 

@@ -11,7 +11,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from browser_tools import PATIENCE_MS
+
+from tests.support.browser_tools import PATIENCE_MS
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)

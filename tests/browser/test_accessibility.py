@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import axe_playwright_python
 import pytest
-from browser_tools import settle
+
+from tests.support.browser_tools import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from browser_tools import PATIENCE_MS, settle, steps_in_url, wait_until_measured
 
 from benchmarks import slider
-from compression.settings import BIT_WIDTHS, neutral_settings, recipe_of
+from compression.recipe.settings import BIT_WIDTHS, neutral_settings, recipe_of
+from tests.support.browser_tools import PATIENCE_MS, settle, steps_in_url, wait_until_measured
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

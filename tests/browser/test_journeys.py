@@ -9,7 +9,8 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-from browser_tools import PATIENCE_MS, wait_until_measured
+
+from tests.support.browser_tools import PATIENCE_MS, wait_until_measured
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,26 +3,26 @@
 import sys
 
 import pytest
-from fake_engine import FakeEngine
-from page_tools import ROOT, checked
 from streamlit.testing.v1 import AppTest
 
 from pages.components.explore import advanced, boxes
+from tests.support.fake_dispatcher import FakeDispatcher
+from tests.support.page_tools import ROOT, checked
 
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
 
 
 @pytest.fixture
-def engine(monkeypatch):
+def dispatcher(monkeypatch):
     """The engine that pages get; a test may set `held`, `failing` or `problem` before it opens a page."""
-    fake = FakeEngine()
-    monkeypatch.setattr("compression.jobs.get_engine", lambda: fake)
-    monkeypatch.setattr("compression.host.begin_early", lambda: None)
+    fake = FakeDispatcher()
+    monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: fake)
+    monkeypatch.setattr("compression.work.cluster_process.begin_early", lambda: None)
     return fake
 
 
 @pytest.fixture
-def home(engine):
+def home(dispatcher):
     """Opens the home page."""
 
     def open_home():
@@ -32,7 +32,7 @@ def home(engine):
 
 
 @pytest.fixture
-def explore(engine):
+def explore(dispatcher):
     """Opens the Explore page as a link with these query parameters does, with all groups of controls open or closed."""
 
     def open_explore(*, groups_open=True, **parameters):

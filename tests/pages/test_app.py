@@ -1,13 +1,12 @@
 import subprocess
 import sys
 
-from fake_engine import fabricate
-from page_tools import ROOT, progress
-
-from compression.links import DEFAULT_MODEL
-from compression.recipe import make_recipe
-from compression.sweeps import sweep_recipes
+from compression.recipe.recipe import make_recipe
+from compression.search.curves import sweep_recipes
+from pages.components.view.link import DEFAULT_MODEL
 from sample_models.catalogue import MODELS, SampleModel
+from tests.support.fake_dispatcher import fabricate
+from tests.support.page_tools import ROOT, progress
 
 
 def texts(elements):
@@ -22,22 +21,22 @@ def test_home_shows_every_model_with_its_accuracy(home):
     assert f"{100 * MODELS[DEFAULT_MODEL].card['accuracy']:.1f} %" in shown
 
 
-def test_home_measures_something_without_a_click(home, engine):
+def test_home_measures_something_without_a_click(home, dispatcher):
     home()
-    recipes = {recipe for group, recipe in engine.submitted if group.startswith("sweep-")}
+    recipes = {recipe for group, recipe in dispatcher.submitted if group.startswith("sweep-")}
     assert recipes == set(sweep_recipes(DEFAULT_MODEL, "none"))
 
 
-def test_home_shows_progress(home, engine):
-    engine.held = True
+def test_home_shows_progress(home, dispatcher):
+    dispatcher.held = True
     page = home()
     total = len(sweep_recipes(DEFAULT_MODEL, "none"))
     assert any(f"0 of {total} settings" in words for words in progress(page))
 
 
-def test_home_offers_what_was_looked_at_last(home, engine):
+def test_home_offers_what_was_looked_at_last(home, dispatcher):
     recipe = make_recipe("resnet8-mnist5k", [{"technique": "quantization", "weight_bits": 4, "activation_bits": 8}])
-    engine.submit([recipe], group="explore-yesterday")
+    dispatcher.submit([recipe], group="explore-yesterday")
     page = home()
     assert "Continue where you left off: ResNet-8 on MNIST-5k" in progress(page)
     assert "4-bit weights, 8-bit activations" in texts(page.caption)
@@ -47,8 +46,8 @@ def test_home_offers_nothing_to_continue_at_first(home):
     assert not any("Continue" in words for words in progress(home()))
 
 
-def test_home_says_what_the_engine_says(home, engine):
-    engine.problem = "The disk is full: free some space."
+def test_home_says_what_the_engine_says(home, dispatcher):
+    dispatcher.problem = "The disk is full: free some space."
     assert "The disk is full" in texts(home().error)
 
 
@@ -58,10 +57,10 @@ def test_a_missing_card_is_said_and_breaks_nothing(home, monkeypatch, tmp_path):
     assert "cannot be read" in texts(page.caption)
 
 
-def test_a_stored_result_is_drawn_at_once(home, engine):
-    engine.held = True
+def test_a_stored_result_is_drawn_at_once(home, dispatcher):
+    dispatcher.held = True
     baseline = sweep_recipes(DEFAULT_MODEL, "none")[0]
-    engine.store.by_id[baseline.recipe_id] = fabricate(baseline)
+    dispatcher.store.by_id[baseline.recipe_id] = fabricate(baseline)
     assert any("1 of" in words for words in progress(home()))
 
 
@@ -76,10 +75,11 @@ def test_the_page_process_never_imports_torch():
         "import importlib, pkgutil, pages.components\n"
         "for module in pkgutil.walk_packages(pages.components.__path__, 'pages.components.'):\n"
         "    importlib.import_module(module.name)\n"
-        "from compression.result import Measures\n"
-        "from compression.ledger import waterfall; waterfall(Measures.model_construct(ledger={}, runtime_ledger={}))\n"
-        "from compression.statistics import wilson_interval; wilson_interval(9, 10)\n"
-        "from compression.machine import machine_id; machine_id()\n"
+        "from compression.results.record import Measures\n"
+        "from compression.engine.files.ledger import waterfall\n"
+        "waterfall(Measures.model_construct(ledger={}, runtime_ledger={}))\n"
+        "from compression.results.significance import wilson_interval; wilson_interval(9, 10)\n"
+        "from compression.results.machine import machine_id; machine_id()\n"
         "heavy = {'torch', 'torchvision', 'onnxruntime', 'distributed', 'sklearn', 'mlxtend', 'matplotlib'}\n"
         "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -2,16 +2,17 @@ import json
 
 import numpy as np
 import pytest
-from fake_engine import fabricate
-from made_up import anatomy, row
-from page_tools import ROOT, progress, rerun
 from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
-from compression.recipe import Recipe, make_recipe
-from compression.studies.outcomes import Outcomes, Pictures
-from pages.components import pick, picture
+from compression.inquiries.outcomes import Outcomes, Pictures
+from compression.recipe.recipe import Recipe, make_recipe
+from pages.components.asking import pick
 from pages.components.compare import images, start
+from pages.components.view import picture
+from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up import anatomy, row
+from tests.support.page_tools import ROOT, progress, rerun
 
 MODEL = "lenet5-mnist5k"
 BASELINE = Recipe(model=MODEL)
@@ -20,16 +21,16 @@ N = 40
 LABELS = np.arange(N) % 10
 
 
-def answer(study):
+def answer(inquiry):
     """Right everywhere; each setting with steps is wrong on as many images as it has fewer bits than 8."""
-    if study.kind == "pictures":
-        return Pictures(images=np.full((len(study.indices), 1, 4, 4), 7, np.uint8), white=255)
-    if study.kind == "anatomy":
-        bits = study.recipe.steps[0].weight_bits if study.recipe.steps else 32
+    if inquiry.kind == "pictures":
+        return Pictures(images=np.full((len(inquiry.indices), 1, 4, 4), 7, np.uint8), white=255)
+    if inquiry.kind == "anatomy":
+        bits = inquiry.recipe.steps[0].weight_bits if inquiry.recipe.steps else 32
         return anatomy((row("conv1", shape=(8, 1, 3, 3), weights=80, nonzero=40, format="codes", bits=bits),))
     predictions = LABELS.copy()
-    if study.recipe.steps:
-        wrong = 8 - study.recipe.steps[0].weight_bits
+    if inquiry.recipe.steps:
+        wrong = 8 - inquiry.recipe.steps[0].weight_bits
         predictions[:wrong] = (predictions[:wrong] + 1) % 10
     probabilities = np.full((N, 10), 0.01)
     probabilities[np.arange(N), predictions] = 0.91
@@ -37,9 +38,9 @@ def answer(study):
 
 
 @pytest.fixture
-def compare(engine):
+def compare(dispatcher):
     """Opens the page as a link with these recipes does."""
-    engine.answers = answer
+    dispatcher.answers = answer
 
     def open_page(*recipes, raw=None, **parameters):
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -48,14 +49,14 @@ def compare(engine):
             page.query_params["recipes"] = raw or json.dumps([json.loads(r.to_short_json()) for r in recipes])
         for key, value in parameters.items():
             page.query_params[key] = value
-        return rerun(page)  # studies are begun by the first run, and answered at once
+        return rerun(page)  # inquiries are begun by the first run, and answered at once
 
     return open_page
 
 
-def measured(engine, *recipes):
+def measured(dispatcher, *recipes):
     for recipe in recipes:
-        engine.store.by_id[recipe.recipe_id] = fabricate(recipe, n_test=N)
+        dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, n_test=N)
 
 
 def everything(page):
@@ -68,7 +69,7 @@ def in_url(page):
     return [part["steps"] for part in json.loads(value[0] if isinstance(value, list) else value)]
 
 
-def test_alone_it_says_what_to_do_and_offers_comparisons(compare, engine):
+def test_alone_it_says_what_to_do_and_offers_comparisons(compare, dispatcher):
     page = compare()
     rerun(page)
     assert "Choose one more measured setting above" in everything(page)
@@ -79,8 +80,8 @@ def test_alone_it_says_what_to_do_and_offers_comparisons(compare, engine):
     assert [len(steps) for steps in in_url(page)] == [0, 1, 1, 1]
 
 
-def test_a_link_opens_its_comparison(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_a_link_opens_its_comparison(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, *BITS)
     words = everything(page)
     for part in ("B instead of A", "C instead of A", "D instead of A", "Stored file", "no measurable difference"):
@@ -89,90 +90,90 @@ def test_a_link_opens_its_comparison(compare, engine):
     assert not page.error
 
 
-def test_what_a_long_list_leaves_out_stays_chosen(compare, engine, monkeypatch):
+def test_what_a_long_list_leaves_out_stays_chosen(compare, dispatcher, monkeypatch):
     monkeypatch.setattr(pick, "MAX_OFFERED", 1)
     several = [make_recipe(MODEL, [{"technique": "quantization", "weight_bits": bits}]) for bits in (3, 5, 6, 7)]
-    measured(engine, BASELINE, several[0], *BITS, *several[1:])
+    measured(dispatcher, BASELINE, several[0], *BITS, *several[1:])
     page = rerun(compare(BASELINE, several[0], several[3]))
     assert page.multiselect[0].value == [recipe.recipe_id for recipe in (BASELINE, several[0], several[3])]
 
 
-def test_differences_are_those_on_the_same_images(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_differences_are_those_on_the_same_images(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     words = everything(compare(BASELINE, BITS[2]))
     assert "−15.0 points" in words  # 6 of 40, p = 2 ** -5
     assert ">6</span>" in words.replace("white-space:nowrap", "")
 
 
-def test_what_is_not_measured_is_measured_first(compare, engine):
-    engine.held = True
+def test_what_is_not_measured_is_measured_first(compare, dispatcher):
+    dispatcher.held = True
     page = compare(BASELINE, BITS[1])
     assert "Being measured" in everything(page)
-    assert {job.recipe for job in engine.store.jobs()} == {BASELINE, BITS[1]}
-    engine.release()
+    assert {job.recipe for job in dispatcher.store.jobs()} == {BASELINE, BITS[1]}
+    dispatcher.release()
     page = rerun(page)
     assert "B instead of A" in everything(page)
     assert page.multiselect[0].value == [BASELINE.recipe_id, BITS[1].recipe_id]
 
 
-def test_a_cancelled_setting_says_so_and_can_be_measured_again(compare, engine):
-    engine.held = True
+def test_a_cancelled_setting_says_so_and_can_be_measured_again(compare, dispatcher):
+    dispatcher.held = True
     page = compare(BASELINE, BITS[1])
-    engine.cancel_jobs(list(engine.store.all_jobs))
+    dispatcher.cancel_jobs(list(dispatcher.store.all_jobs))
     page = rerun(page)
     words = everything(page)
     assert "Being measured" not in words
     assert words.count("was cancelled") == 2
-    engine.held = False
+    dispatcher.held = False
     for recipe in (BASELINE, BITS[1]):
         page.button(key=f"picked_again_{recipe.recipe_id}").click()
         page = rerun(page)
     assert "B instead of A" in everything(page)
 
 
-def test_a_setting_whose_result_is_deleted_is_measured_anew(compare, engine):
+def test_a_setting_whose_result_is_deleted_is_measured_anew(compare, dispatcher):
     page = rerun(compare(BASELINE, BITS[1]))
     assert "B instead of A" in everything(page)
-    del engine.store.by_id[BITS[1].recipe_id]
+    del dispatcher.store.by_id[BITS[1].recipe_id]
     page = rerun(page)
     assert "B instead of A" in everything(page)
-    assert BITS[1].recipe_id in engine.store.by_id
+    assert BITS[1].recipe_id in dispatcher.store.by_id
 
 
-def test_settings_that_differ_only_in_their_seed_have_different_names(compare, engine):
+def test_settings_that_differ_only_in_their_seed_have_different_names(compare, dispatcher):
     seeds = [BITS[0].model_copy(update={"seed": seed}) for seed in (0, 7)]
-    measured(engine, BASELINE, *seeds)
+    measured(dispatcher, BASELINE, *seeds)
     page = rerun(compare(BASELINE, *seeds))
     assert page.multiselect[0].value == [recipe.recipe_id for recipe in (BASELINE, *seeds)]
     assert "8-bit weights (seed 7)" in everything(page)
 
 
-def test_no_two_settings_have_the_same_label(engine):
+def test_no_two_settings_have_the_same_label(dispatcher):
     words = {"aaaaaaaa": "8-bit weights", "bbbbbbbb": "8-bit weights", "cccccccc": "4-bit weights"}
     assert pick._distinct(words) == {
         "aaaaaaaa": "8-bit weights · aaaaaa", "bbbbbbbb": "8-bit weights · bbbbbb", "cccccccc": "4-bit weights",
     }  # fmt: skip
 
 
-def test_models_on_different_images_are_not_compared(compare, engine):
+def test_models_on_different_images_are_not_compared(compare, dispatcher):
     words = everything(compare(BASELINE, Recipe(model="mlp-digits")))
     assert "are measured on different images" in words
 
 
-def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, engine):
-    measured(engine, BASELINE, *BITS)
-    engine.held = True
+def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
+    dispatcher.held = True
     page = compare(BASELINE, BITS[0], part="Classes")
     assert any("Asking the network" in words for words in progress(page))
     assert "accuracy: no measurable difference" in everything(page)
     assert "need every network's answer" in everything(page)
-    engine.release()
+    dispatcher.release()
     assert "Worst class" in everything(rerun(page))
 
 
-def test_a_failed_study_says_why_and_the_numbers_stay(compare, engine):
-    measured(engine, BASELINE, *BITS)
-    engine.failing = "outcomes"
+def test_a_failed_inquiry_says_why_and_the_numbers_stay(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
+    dispatcher.failing = "outcomes"
     page = compare(BASELINE, BITS[0])
     assert "outcomes went wrong" in everything(page)
     assert "Stored file" in everything(page)
@@ -192,16 +193,16 @@ def test_a_bad_link_says_what_is_wrong(compare, raw, words):
     assert words in everything(page)
 
 
-def test_a_broken_store_is_said(compare, engine, monkeypatch):
+def test_a_broken_store_is_said(compare, dispatcher, monkeypatch):
     def broken(model):
         raise StorageFailed("The database is locked. Close other programs.")
 
-    monkeypatch.setattr(engine.store, "results", broken)
+    monkeypatch.setattr(dispatcher.store, "results", broken)
     assert "The database is locked" in everything(compare())
 
 
-def test_another_reference_goes_first(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_another_reference_goes_first(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, BITS[0], BITS[1])
     reference = next(box for box in page.selectbox if box.label.startswith("Compared with"))
     reference.set_value(BITS[1].recipe_id)
@@ -210,30 +211,30 @@ def test_another_reference_goes_first(compare, engine):
     assert "indirect" in everything(page)
 
 
-def test_classes_name_the_worst_and_the_largest_loss(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_classes_name_the_worst_and_the_largest_loss(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     words = everything(compare(BASELINE, BITS[2], part="Classes"))
     assert "Worst class: 0" in words
     assert "Compared with A, class “0” lost most: −25.0 points" in words
     assert "may be chance" in words
 
 
-def test_changed_images_show_both_answers_with_probabilities(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_changed_images_show_both_answers_with_probabilities(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     page = rerun(compare(BASELINE, BITS[2], part="Changed images"))
     words = everything(page)
     assert "**6** get another answer from B than from A" in words
     assert words.count("<img") == 6
     assert "data:image/png;base64," in words
     assert "91.0 %" in words
-    (asked,) = [study for study in engine.inquired if study.kind == "pictures"]
+    (asked,) = [inquiry for inquiry in dispatcher.inquired if inquiry.kind == "pictures"]
     assert asked.indices == (0, 1, 2, 3, 4, 5)
     assert asked.recipe == BASELINE
 
 
-def test_changed_images_can_be_filtered_and_paged(compare, engine, monkeypatch):
+def test_changed_images_can_be_filtered_and_paged(compare, dispatcher, monkeypatch):
     monkeypatch.setattr(images, "PER_PAGE", 4)
-    measured(engine, BASELINE, *BITS)
+    measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, BITS[2], part="Changed images")
     assert everything(page).count("<img") == 4
     next(button for button in page.button if button.label == "Next").click()
@@ -247,29 +248,28 @@ def test_changed_images_can_be_filtered_and_paged(compare, engine, monkeypatch):
     assert "No image is like that" in everything(rerun(page))
 
 
-def test_layers_stand_side_by_side(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_layers_stand_side_by_side(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     words = everything(rerun(compare(BASELINE, BITS[2], part="Layers")))
     assert words.count("8 × 1 × 3 × 3") == 2
     assert "50 % not zero, codes of 2 bits" in words
     assert "do not have the same layers" not in words
 
 
-def test_the_open_part_is_in_the_address(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_the_open_part_is_in_the_address(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, BITS[2], part="Curves")
     assert "Curves" in page.query_params["part"]
     assert page.session_state["compare_part"] == "Curves"
 
 
-def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, engine, monkeypatch):
-    from pages.components import contest
-    from pages.components.compare import curves
+def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, dispatcher, monkeypatch):
+    from pages.components.compare import contest, curves
 
-    measured(engine, BASELINE, *BITS)
-    results = [engine.store.by_id[recipe.recipe_id] for recipe in (BASELINE, *BITS)]
+    measured(dispatcher, BASELINE, *BITS)
+    results = [dispatcher.store.by_id[recipe.recipe_id] for recipe in (BASELINE, *BITS)]
     added = []
-    monkeypatch.setattr("pages.components.pick.choose_several", added.append)
+    monkeypatch.setattr("pages.components.asking.pick.choose_several", added.append)
     made = lambda n: contest.Contest(contest.comparison.contenders(results[:n]), None)  # noqa: E731
     curves._add(results[2].recipe_id, made(2), results)
     curves._add(results[1].recipe_id, made(2), results)
@@ -279,8 +279,8 @@ def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, en
     assert added == [[BASELINE, BITS[0], BITS[1]], [BASELINE, BITS[0], BITS[2]]]
 
 
-def test_numbers_can_be_downloaded(compare, engine):
-    measured(engine, BASELINE, *BITS)
+def test_numbers_can_be_downloaded(compare, dispatcher):
+    measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, BITS[0])
     assert "These numbers (.csv)" in [button.proto.label for button in page.get("download_button")]
 

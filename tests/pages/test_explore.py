@@ -3,7 +3,18 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from explore_tools import (
+
+from compression.recipe.recipe import make_recipe
+from compression.recipe.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
+from compression.search.curves import sweep_recipes
+from pages.components.asking import work
+from pages.components.explore import charts, controls, foresight, parts
+from pages.components.frame import menu
+from pages.components.shown import table
+from pages.components.view import model_card, state
+from pages.components.view.link import View, parameters_of
+from sample_models.catalogue import MODELS
+from tests.support.explore_tools import (
     CHARTS,
     MODEL,
     asked,
@@ -14,16 +25,8 @@ from explore_tools import (
     texts,
     url_recipe,
 )
-from fake_engine import fabricate
-from page_tools import checked, progress, rerun
-
-from compression.links import View, parameters_of
-from compression.recipe import make_recipe
-from compression.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
-from compression.sweeps import sweep_recipes
-from pages.components import menu, model_card, state, table, work
-from pages.components.explore import charts, controls, foresight, parts
-from sample_models.catalogue import MODELS
+from tests.support.fake_dispatcher import fabricate
+from tests.support.page_tools import checked, progress, rerun
 
 
 def test_it_opens_on_the_default_model_with_its_baseline(explore):
@@ -46,17 +49,17 @@ def test_every_model_opens(explore, model):
         ("slider", "student_percent", 50, {"technique": "slimmable_student", "width_mult": 0.5}),
     ],
 )
-def test_moving_a_slider_measures_at_once_and_is_in_the_url(explore, engine, kind, field, value, step):
+def test_moving_a_slider_measures_at_once_and_is_in_the_url(explore, dispatcher, kind, field, value, step):
     page = explore()
     setting(page, kind, field).set_value(value)
     rerun(page)
     assert url_recipe(page) == {"seed": 0, "steps": [step]}
-    assert make_recipe(MODEL, [step]) in asked(engine)
+    assert make_recipe(MODEL, [step]) in asked(dispatcher)
     assert "accuracy" in texts([*page.success, *page.warning, *page.error])
 
 
-def test_what_is_no_longer_wanted_is_given_up(explore, engine):
-    engine.held = True
+def test_what_is_no_longer_wanted_is_given_up(explore, dispatcher):
+    dispatcher.held = True
     page = explore()
     setting(page, "slider", "pruning_percent").set_value(50)
     rerun(page)
@@ -64,69 +67,69 @@ def test_what_is_no_longer_wanted_is_given_up(explore, engine):
     rerun(page)
     states = {
         job.recipe.steps[0].pruning_ratio: job.state.value
-        for job in engine.store.jobs()
+        for job in dispatcher.store.jobs()
         if job.group.startswith("explore-") and job.recipe.steps
     }
     assert states == {0.5: "cancelled", 0.6: "waiting"}
 
 
-def test_the_curves_of_the_chosen_model_and_budget_are_measured_in_the_background(explore, engine):
+def test_the_curves_of_the_chosen_model_and_budget_are_measured_in_the_background(explore, dispatcher):
     page = explore(model="mlp-digits")
-    assert asked(engine, "sweep-") == list(sweep_recipes("mlp-digits", "none"))
+    assert asked(dispatcher, "sweep-") == list(sweep_recipes("mlp-digits", "none"))
     setting(page, "segmented_control", "budget").set_value("quick")
     rerun(page)
-    assert asked(engine, "sweep-")[-1] == sweep_recipes("mlp-digits", "quick")[-1]
+    assert asked(dispatcher, "sweep-")[-1] == sweep_recipes("mlp-digits", "quick")[-1]
 
 
-def test_until_it_is_measured_it_is_an_estimate_and_then_not(explore, engine):
-    engine.held = True
+def test_until_it_is_measured_it_is_an_estimate_and_then_not(explore, dispatcher):
+    dispatcher.held = True
     page = explore()
     setting(page, "select_slider", "weight_bits").set_value(4)
     rerun(page)
     assert "Estimated: about" in texts(page.info)
     assert [metric.value for metric in page.metric] == ["–"] * 4
-    engine.release()
+    dispatcher.release()
     rerun(page)
     assert "Estimated" not in texts(page.info)
     assert all(metric.value.endswith("B") for metric in page.metric)
 
 
-def test_accuracy_and_sizes_are_shown_before_the_latency_is_measured(explore, engine):
+def test_accuracy_and_sizes_are_shown_before_the_latency_is_measured(explore, dispatcher):
     page = explore()
-    engine.held = True
+    dispatcher.held = True
     setting(page, "slider", "pruning_percent").set_value(45)
     setting(page, "select_slider", "weight_bits").set_value(4)
     rerun(page)
     before = page.session_state["progress_seen"].signature
-    engine.half_measure()
+    dispatcher.half_measure()
     rerun(page)
     assert page.session_state["progress_seen"].signature != before
     assert "Its latency is being measured" in texts(page.info)
     assert all(metric.value.endswith("B") for metric in page.metric)
-    engine.held = False
-    engine.release()
+    dispatcher.held = False
+    dispatcher.release()
     rerun(page)
     assert "being measured" not in texts(page.info)
 
 
-def test_what_is_measured_while_the_page_is_drawn_is_not_missed(explore, engine, monkeypatch):
+def test_what_is_measured_while_the_page_is_drawn_is_not_missed(explore, dispatcher, monkeypatch):
     page = explore()
-    engine.held = True
+    dispatcher.held = True
     setting(page, "slider", "pruning_percent").set_value(45)
     setting(page, "select_slider", "weight_bits").set_value(4)
     drawn = []
 
     def measured_meanwhile(seen):
         if not drawn:
-            engine.held = False
-            engine.release()
+            dispatcher.held = False
+            dispatcher.release()
         drawn.append(seen)
 
     monkeypatch.setattr("pages.components.explore.outcome.show_failures", measured_meanwhile)
     monkeypatch.setattr("pages.components.explore.outcome.show_details", measured_meanwhile)
     rerun(page)
     seen = page.session_state["progress_seen"]
-    assert seen.result is not None or seen.revision != engine.store.revision()
+    assert seen.result is not None or seen.revision != dispatcher.store.revision()
 
 
 def test_the_four_sizes_have_names_factors_and_help(explore):
@@ -174,11 +177,11 @@ def test_a_link_from_another_page_is_followed(explore):
     assert setting(page, "selectbox", "model").value == "mlp-digits"
 
 
-def test_a_custom_recipe_is_measured_until_a_control_is_moved(explore, engine):
+def test_a_custom_recipe_is_measured_until_a_control_is_moved(explore, dispatcher):
     steps = [{"technique": "magnitude_pruning", "sparsity": 0.99}]
     page = explore(model=MODEL, recipe=json.dumps(steps))
     assert "no slider setting" in texts(page.caption)
-    assert make_recipe(MODEL, steps) in asked(engine)
+    assert make_recipe(MODEL, steps) in asked(dispatcher)
     page.button_group(key=controls.WAY).set_value(controls.SLIDERS)
     page = rerun(page)
     setting(page, "slider", "student_percent").set_value(50)
@@ -205,8 +208,8 @@ def test_a_bad_link_says_what_is_wrong_and_opens_the_default(explore, parameters
     assert words not in texts(page.error)
 
 
-def test_a_failed_setting_says_why(explore, engine):
-    engine.failing = "quantization"
+def test_a_failed_setting_says_why(explore, dispatcher):
+    dispatcher.failing = "quantization"
     page = explore()
     setting(page, "select_slider", "weight_bits").set_value(4)
     rerun(page)
@@ -220,56 +223,56 @@ def test_a_collapse_is_an_error_box(explore):
     assert "Accuracy collapsed: 99.0 → 14.0 %" in texts(page.error)
 
 
-def test_the_engines_trouble_is_shown(explore, engine):
-    engine.problem = "No worker process could be started: free some memory."
+def test_the_engines_trouble_is_shown(explore, dispatcher):
+    dispatcher.problem = "No worker process could be started: free some memory."
     assert "No worker process could be started" in texts(explore().error)
 
 
-def test_the_sweep_can_be_cancelled_and_resumed(explore, engine):
-    engine.held = True
+def test_the_sweep_can_be_cancelled_and_resumed(explore, dispatcher):
+    dispatcher.held = True
     page = explore()
     total = len(sweep_recipes(MODEL, "none"))
     assert any(f"0 of {total} settings" in words for words in progress(page))
     page.button(key="progress_pause").click()
     rerun(page)
-    assert not [job for job in engine.store.jobs() if job.background and not job.state.is_final]
+    assert not [job for job in dispatcher.store.jobs() if job.background and not job.state.is_final]
     assert any("stopped" in words for words in progress(page))
-    engine.held = False
+    dispatcher.held = False
     page.button(key="progress_resume").click()
     rerun(page)
     assert f"Curves: {total} of {total} settings measured" in progress(page)
 
 
-def test_failed_points_can_be_tried_again(explore, engine):
-    engine.failing = "quantization"
+def test_failed_points_can_be_tried_again(explore, dispatcher):
+    dispatcher.failing = "quantization"
     page = explore()
-    engine.failing = ""
+    dispatcher.failing = ""
     assert any("failed" in expander.label for expander in page.expander)
     (again,) = [button for button in page.button if button.label == "Try them again"]
     again.click()
     rerun(page)
-    assert not [job for job in engine.store.jobs() if not job.state.is_final]
+    assert not [job for job in dispatcher.store.jobs() if not job.state.is_final]
     assert not any("failed" in expander.label for expander in page.expander)
 
 
-def test_the_current_measurement_can_be_cancelled_and_asked_again(explore, engine):
-    engine.held = True
+def test_the_current_measurement_can_be_cancelled_and_asked_again(explore, dispatcher):
+    dispatcher.held = True
     page = explore()
     setting(page, "select_slider", "weight_bits").set_value(4)
     rerun(page)
     page.button(key="progress_give_up").click()
     rerun(page)
     assert "it was cancelled" in texts(page.warning)
-    engine.held = False
+    dispatcher.held = False
     page.button(key="progress_retry").click()
     rerun(page)
     assert "Estimated" not in texts(page.info)
-    assert recipe_of(MODEL, Settings(weight_bits=4)).recipe_id in engine.store.by_id
+    assert recipe_of(MODEL, Settings(weight_bits=4)).recipe_id in dispatcher.store.by_id
 
 
-def test_the_table_holds_every_point_and_the_csv_every_number(explore, engine):
+def test_the_table_holds_every_point_and_the_csv_every_number(explore, dispatcher):
     page = explore()
-    results = engine.store.results(MODEL)
+    results = dispatcher.store.results(MODEL)
     assert len(page.dataframe[0].value) == len(results)
     csv = pd.read_csv(__import__("io").StringIO(table.csv_of(results)))
     assert len(csv) == len(results)
@@ -312,9 +315,9 @@ def test_both_charts_are_drawn_with_a_description(explore):
 
 
 @pytest.mark.parametrize(("position", "measured"), [(45, False), (50, True)])
-def test_a_browser_knows_before_a_move_what_the_charts_will_show(explore, engine, position, measured):
+def test_a_browser_knows_before_a_move_what_the_charts_will_show(explore, dispatcher, position, measured):
     page = explore()
-    engine.held = True
+    dispatcher.held = True
     row = foreseen_rows(page)["setting_pruning_percent"]
     foreseen = row["marks"][position // PRUNING_STEP]
     setting(page, "slider", "pruning_percent").set_value(position)
@@ -326,10 +329,10 @@ def test_a_browser_knows_before_a_move_what_the_charts_will_show(explore, engine
     assert foreseen_rows(page)["setting_pruning_percent"]["at"] == position // PRUNING_STEP
 
 
-def test_a_browser_asks_again_while_settings_are_measured_ahead(explore, engine):
+def test_a_browser_asks_again_while_settings_are_measured_ahead(explore, dispatcher):
     page = explore(**parameters_of(View(MODEL, Settings(pruning_percent=45, student="slimmable"))))
     assert components(page)["foresight"]["again_ms"] is None
-    engine.held = True
+    dispatcher.held = True
     setting(page, "slider", "pruning_percent").set_value(50)
     checked(page.run())
     assert components(page)["foresight"]["again_ms"] == foresight.LOOK_MS
@@ -341,9 +344,9 @@ def test_what_no_slider_leads_to_has_no_neighbours(explore):
     assert foreseen_rows(page) == {}
 
 
-def test_a_move_does_not_draw_what_it_cannot_change(explore, engine):
+def test_a_move_does_not_draw_what_it_cannot_change(explore, dispatcher):
     page = explore(groups_open=False)
-    engine.held = True
+    dispatcher.held = True
     whole = {"html", "page_link", "popover"}
     assert all(page.get(kind) for kind in whole)
     setting(page, "slider", "pruning_percent").set_value(45)
@@ -368,23 +371,25 @@ def test_a_move_draws_the_charts_before_it_asks_for_the_measurement(explore, mon
     monkeypatch.setattr(
         "pages.components.explore.charts.show_pair", lambda seen: (calls.append("charts"), show_pair(seen))
     )
-    monkeypatch.setattr("pages.components.work.want", lambda view, **more: (calls.append("want"), want(view, **more)))
+    monkeypatch.setattr(
+        "pages.components.asking.work.want", lambda view, **more: (calls.append("want"), want(view, **more))
+    )
     setting(page, "slider", "pruning_percent").set_value(45)
     checked(page.run())
     assert calls[:2] == ["charts", "want"]
     assert calls[2:] == ["charts", "want"], "it was measured at once, so the charts are drawn with it"
 
 
-def test_a_point_that_lands_while_the_charts_are_drawn_is_on_them(explore, engine, monkeypatch):
+def test_a_point_that_lands_while_the_charts_are_drawn_is_on_them(explore, dispatcher, monkeypatch):
     page = explore()
-    engine.held = True
+    dispatcher.held = True
     drawn, show_pair = [], charts.show_pair
 
     def meanwhile(seen):
         show_pair(seen)
         drawn.append(seen.result)
-        engine.held = False
-        engine.release()
+        dispatcher.held = False
+        dispatcher.release()
 
     setting(page, "slider", "pruning_percent").set_value(45)
     setting(page, "select_slider", "weight_bits").set_value(4)
@@ -403,7 +408,7 @@ def test_the_table_is_made_anew_only_for_other_results():
     assert table.rows_of(other)["stored_kb"].tolist()[-1] == 0.007
 
 
-def test_a_click_on_explore_does_not_lead_back_from_another_page(explore, engine):
+def test_a_click_on_explore_does_not_lead_back_from_another_page(explore, dispatcher):
     page = explore()
     seen = page.session_state["parts_seen"]
     session = {"page_shown": menu.EXPLORE}
@@ -433,15 +438,15 @@ def test_changing_the_model_keeps_the_sliders(explore):
 
 def test_a_missing_card_is_said(explore, monkeypatch, tmp_path):
     monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
-    assert "python -m sample_models.train lenet5-mnist5k" in texts(explore().error)
+    assert "python -m compression.engine.samples.train lenet5-mnist5k" in texts(explore().error)
 
 
-def test_how_far_estimates_were_off_is_said_before_and_after_the_measurement(explore, engine):
+def test_how_far_estimates_were_off_is_said_before_and_after_the_measurement(explore, dispatcher):
     page = explore()
-    engine.held = True
+    dispatcher.held = True
     setting(page, "slider", "pruning_percent").set_value(45)
     page = rerun(page)
     assert "Estimates of this model were off by" in texts(page.caption)
-    engine.release()
+    dispatcher.release()
     page = rerun(page)
     assert "Without this measurement the estimate is" in texts(page.caption)

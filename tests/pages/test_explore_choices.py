@@ -1,7 +1,17 @@
 import json
 
 import pytest
-from explore_tools import (
+
+from compression import units
+from compression.charts.axes import Axes
+from compression.recipe import edit
+from compression.recipe.recipe import make_recipe
+from compression.recipe.settings import Settings, recipe_of
+from compression.search.limits import NO_LIMITS, Limits
+from pages.components.explore import controls, parts
+from pages.components.view import state
+from pages.components.view.link import View, parameters_of
+from tests.support.explore_tools import (
     MODEL,
     asked,
     components,
@@ -10,17 +20,8 @@ from explore_tools import (
     texts,
     url_recipe,
 )
-from fake_engine import fabricate
-from page_tools import checked, rerun
-
-from compression import pipeline, wording
-from compression.axes import Axes
-from compression.limits import NO_LIMITS, Limits
-from compression.links import View, parameters_of
-from compression.recipe import make_recipe
-from compression.settings import Settings, recipe_of
-from pages.components import state
-from pages.components.explore import controls, parts
+from tests.support.fake_dispatcher import fabricate
+from tests.support.page_tools import checked, rerun
 
 
 class TestAxes:
@@ -73,7 +74,7 @@ class TestLimits:
         view = View(MODEL, Settings(weight_bits=8))
         result = fabricate(view.recipe)
         page = explore(**parameters_of(view), max_kb=f"{result.stored_bytes / 2000:g}")
-        assert f"Beyond your limits: {wording.size(result.stored_bytes)} is over" in texts(page.warning)
+        assert f"Beyond your limits: {units.size(result.stored_bytes)} is over" in texts(page.warning)
         page = self.limit(page, "stored_kb", result.stored_bytes / 500)
         assert "Beyond your limits" not in texts(page.warning)
 
@@ -89,8 +90,8 @@ class TestLimits:
         assert page.session_state["view"].limits == NO_LIMITS
         assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value is None
 
-    def test_before_there_is_a_baseline_there_is_nothing_to_choose_from(self, explore, engine):
-        engine.held = True
+    def test_before_there_is_a_baseline_there_is_nothing_to_choose_from(self, explore, dispatcher):
+        dispatcher.held = True
         page = explore(max_kb="100")
         assert not [button for button in page.button if button.key == "show_best"]
 
@@ -119,14 +120,14 @@ class TestSteps:
         page.button(key=key).click()
         return rerun(page)
 
-    def test_a_step_can_be_added_moved_and_removed(self, built, engine):
+    def test_a_step_can_be_added_moved_and_removed(self, built, dispatcher):
         page = self.press(built(), "builder_add_channel_pruning")
         assert self.techniques(page) == ["magnitude_pruning", "channel_pruning", "quantization"]
         page = self.press(page, "step_up_1")
         assert self.techniques(page) == ["channel_pruning", "magnitude_pruning", "quantization"]
         page = self.press(page, "step_remove_1")
         assert self.techniques(page) == ["channel_pruning", "quantization"]
-        assert page.session_state["view"].recipe in asked(engine)
+        assert page.session_state["view"].recipe in asked(dispatcher)
 
     def test_what_makes_no_sense_cannot_be_pressed_and_says_why(self, built):
         page = built([{"technique": "distillation", "width_mult": 0.5}, *PIPELINE])
@@ -146,16 +147,14 @@ class TestSteps:
 
     def test_a_refused_setting_is_said_and_nothing_is_lost(self, built, monkeypatch):
         page = built()
-        monkeypatch.setattr(
-            pipeline, "changed", lambda recipe, at, **settings: make_recipe(MODEL, [{"technique": "?"}])
-        )
+        monkeypatch.setattr(edit, "changed", lambda recipe, at, **settings: make_recipe(MODEL, [{"technique": "?"}]))
         page.slider(key="setting_step_0_magnitude_pruning_sparsity").set_value(50.0)
         checked(page.run())
         assert page.error
         assert self.techniques(page) == ["magnitude_pruning", "quantization"]
 
     def test_every_setting_of_every_kind_of_step_has_a_control(self, built):
-        for kind, about in pipeline.KINDS.items():
+        for kind, about in edit.KINDS.items():
             technique = kind.model_fields["technique"].default
             page = built([{"technique": technique, **about.start}])
             page.session_state[f"step_more_0_{technique}"] = True
@@ -165,21 +164,21 @@ class TestSteps:
             fields = [field for field in kind.model_fields if field != "technique"]
             assert {f"setting_step_0_{technique}_{field}" for field in fields} <= drawn
 
-    def test_what_each_step_brings_is_measured_when_it_is_looked_at(self, built, engine):
+    def test_what_each_step_brings_is_measured_when_it_is_looked_at(self, built, dispatcher):
         page = built()
-        before = len(engine.submitted)
+        before = len(dispatcher.submitted)
         page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
         page = rerun(page)
-        wanted = pipeline.prefixes(page.session_state["view"].recipe)
-        assert set(wanted) <= {recipe for _, recipe in engine.submitted[before:]}
+        wanted = edit.prefixes(page.session_state["view"].recipe)
+        assert set(wanted) <= {recipe for _, recipe in dispatcher.submitted[before:]}
         drawn = components(page)
         assert "2. Quantize: " in drawn["chart_steps_bytes"]["alt"]
         assert "All together" in drawn["chart_steps_accuracy"]["alt"]
 
-    def test_a_stage_that_failed_says_why(self, built, engine):
+    def test_a_stage_that_failed_says_why(self, built, dispatcher):
         page = built([{"technique": "channel_pruning", "pruning_ratio": 0.3}, *PIPELINE[1:]])
-        engine.failing = "channel_pruning"
-        engine.store.by_id.clear()
+        dispatcher.failing = "channel_pruning"
+        dispatcher.store.by_id.clear()
         page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
         page = rerun(page)
         assert "there are no numbers" in texts(page.error)

@@ -1,21 +1,21 @@
 from dataclasses import fields, replace
 
 import pytest
-from explore_tools import (
+
+from compression.recipe.recipe import make_recipe
+from compression.recipe.settings import Settings, neutral_settings, recipe_of
+from compression.search.curves import sweep_recipes
+from pages.components.explore import advanced
+from pages.components.view import state
+from pages.components.view.link import View, parameters_of
+from tests.support.explore_tools import (
     MODEL,
     asked,
     setting,
     texts,
     url_recipe,
 )
-from page_tools import progress, rerun
-
-from compression.links import View, parameters_of
-from compression.recipe import make_recipe
-from compression.settings import Settings, neutral_settings, recipe_of
-from compression.sweeps import sweep_recipes
-from pages.components import state
-from pages.components.explore import advanced
+from tests.support.page_tools import progress, rerun
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
 
@@ -135,7 +135,7 @@ KIND = {field: kind for kind, fields in KINDS.items() for field in fields}
         (Settings(), {"rank_percent": 25}, [{"technique": "low_rank", "rank_ratio": 0.25}]),
     ],
 )  # fmt: skip
-def test_every_advanced_control_is_measured_and_in_the_url(explore, engine, start, moves, steps):
+def test_every_advanced_control_is_measured_and_in_the_url(explore, dispatcher, start, moves, steps):
     page = explore(**parameters_of(View(MODEL, start)))
     for field, value in moves.items():
         control = setting(page, KIND.get(field, "selectbox"), field)
@@ -144,7 +144,7 @@ def test_every_advanced_control_is_measured_and_in_the_url(explore, engine, star
     rerun(page)
     wanted = make_recipe(MODEL, steps, moves.get("seed", 0))
     assert make_recipe(MODEL, url_recipe(page)["steps"], url_recipe(page)["seed"]) == wanted
-    assert wanted in asked(engine)
+    assert wanted in asked(dispatcher)
 
 
 def test_no_setting_is_without_a_control(explore):
@@ -190,7 +190,7 @@ def test_only_controls_of_the_chosen_way_are_shown_and_the_others_keep_their_pos
 HIDDEN = Settings(50, importance="l1", coding="huffman", activation_bits=None, epochs=2.0)
 
 
-def test_closed_groups_draw_nothing_and_keep_their_settings(explore, engine):
+def test_closed_groups_draw_nothing_and_keep_their_settings(explore, dispatcher):
     page = explore(groups_open=False, **parameters_of(View(MODEL, HIDDEN)))
     drawn = {control.key for kind in (*KINDS, "selectbox") for control in getattr(page, kind)}
     fields_drawn = {key.removeprefix(state.SETTING) for key in drawn if key and key.startswith(state.SETTING)}
@@ -200,7 +200,7 @@ def test_closed_groups_draw_nothing_and_keep_their_settings(explore, engine):
     rerun(page)
     moved = replace(page.session_state["view"].settings, pruning_percent=50)
     assert recipe_of(MODEL, moved) == recipe_of(MODEL, HIDDEN)
-    assert recipe_of(MODEL, replace(HIDDEN, pruning_percent=60)) in asked(engine)
+    assert recipe_of(MODEL, replace(HIDDEN, pruning_percent=60)) in asked(dispatcher)
 
 
 def test_a_group_that_is_opened_shows_what_the_view_says(explore):
@@ -273,13 +273,13 @@ def test_back_to_defaults_keeps_the_sliders(explore):
     assert page.button(key="reset_advanced").disabled
 
 
-def test_chosen_curves_are_measured_and_in_the_link(explore, engine):
+def test_chosen_curves_are_measured_and_in_the_link(explore, dispatcher):
     page = explore()
     page.pills(key=state.SETTING + "curves").set_value(["quantization", "low_rank"])
     rerun(page)
     assert page.query_params["curves"] in ("quantization,low_rank", ["quantization,low_rank"])
     recipes = sweep_recipes(MODEL, "none", ("quantization", "low_rank"))
-    assert asked(engine, "sweep-")[-len(recipes) :] == list(recipes)
+    assert asked(dispatcher, "sweep-")[-len(recipes) :] == list(recipes)
     assert f"Curves: {len(recipes)} of {len(recipes)} settings measured" in progress(page)
 
 

@@ -1,11 +1,11 @@
 import pytest
-from explore_tools import MODEL, components, opened, shown_html, texts
-from fake_engine import fabricate
-from page_tools import rerun
 
-from compression.links import View, parameters_of
-from compression.settings import Settings, recipe_of
+from compression.recipe.settings import Settings, recipe_of
 from pages.components.explore import insight
+from pages.components.view.link import View, parameters_of
+from tests.support.explore_tools import MODEL, components, opened, shown_html, texts
+from tests.support.fake_dispatcher import fabricate
+from tests.support.page_tools import rerun
 
 
 def test_where_the_bytes_go_sums_to_the_file(explore):
@@ -34,22 +34,22 @@ def test_what_it_costs_to_run_is_a_model_with_visible_assumptions(explore):
     assert now["Carbon a million images"] == "0 ng"
 
 
-def test_skipping_zeros_says_from_where_on_it_pays(explore, engine):
+def test_skipping_zeros_says_from_where_on_it_pays(explore, dispatcher):
     page = opened(explore(), "Zeros")
     assert "faster from **87 %** zeros on" in texts(page.markdown)
     assert page.selectbox(key="zeros_layer").options == ["linear1 (500 × 800)"]
 
 
 @pytest.mark.parametrize("part", list(insight.PARTS))
-def test_nothing_measured_is_said_in_every_part(explore, engine, part):
-    engine.held = True
+def test_nothing_measured_is_said_in_every_part(explore, dispatcher, part):
+    dispatcher.held = True
     page = opened(explore(), part)
     said = ("Nothing is measured yet", "Not measured yet", "Nothing measured", "has no steps")
     assert any(words in texts(page.caption) for words in said)
 
 
-def test_a_row_from_before_there_was_a_ledger_is_said(explore, engine):
-    engine.held = True
+def test_a_row_from_before_there_was_a_ledger_is_said(explore, dispatcher):
+    dispatcher.held = True
     recipe = recipe_of(MODEL, Settings())
-    engine.store.by_id[recipe.recipe_id] = fabricate(recipe, ledger={}, runtime_ledger={})
+    dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, ledger={}, runtime_ledger={})
     assert "before bytes were counted" in texts(opened(explore(), "Where bytes go").caption)

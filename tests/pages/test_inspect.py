@@ -3,17 +3,17 @@
 import json
 
 import pytest
-from fake_engine import fabricate
-from made_up import BASELINE, anatomy, answer_to, row, sensitivities
-from page_tools import ROOT, checked, progress, rerun
 from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
-from compression.inspection.layers import lines_of
-from compression.recipe import make_recipe
-from compression.studies.anatomy import AnatomyStudy
-from compression.studies.sensitivity import SensitivityStudy
-from compression.studies.weights import WeightStudy
+from compression.explain.layers import lines_of
+from compression.inquiries.anatomy import AnatomyInquiry
+from compression.inquiries.sensitivity import SensitivityInquiry
+from compression.inquiries.weights import WeightInquiry
+from compression.recipe.recipe import make_recipe
+from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up import BASELINE, anatomy, answer_to, row, sensitivities
+from tests.support.page_tools import ROOT, checked, progress, rerun
 
 MODEL = "lenet5-mnist5k"
 STEPS = [{"technique": "magnitude_pruning", "sparsity": 0.9}, {"technique": "quantization", "weight_bits": 4}]
@@ -23,10 +23,10 @@ TABS = ["Layers", "Why not better?", "Sensitivity", "Weights", "Activations", "M
 
 
 @pytest.fixture
-def inspect(engine):
+def inspect(dispatcher):
     """Opens the page as a link with these query parameters does; the link's setting is measured."""
-    engine.answers = answer_to
-    engine.submit([RECIPE, RECIPE.baseline()], group="before")
+    dispatcher.answers = answer_to
+    dispatcher.submit([RECIPE, RECIPE.baseline()], group="before")
 
     def open_page(setting=RECIPE, **parameters):
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -50,11 +50,11 @@ def words(page):
 
 
 class TestDirectly:
-    def test_a_link_opens_its_setting(self, inspect, engine):
+    def test_a_link_opens_its_setting(self, inspect, dispatcher):
         page = inspect()
         assert "smaller" in words(page)
         assert page.selectbox(key="setting_result").value == RECIPE.recipe_id
-        assert [study.recipe for study in engine.inquired if isinstance(study, AnatomyStudy)] == [RECIPE]
+        assert [inquiry.recipe for inquiry in dispatcher.inquired if isinstance(inquiry, AnatomyInquiry)] == [RECIPE]
 
     def test_the_address_says_where_one_is(self, inspect):
         page = inspect(tab="Weights", layer="conv1")
@@ -74,9 +74,9 @@ class TestDirectly:
         page = inspect(tab="Nonsense", layer="conv99")
         assert "Stored file, to the byte" in words(page)
 
-    def test_only_the_open_tab_is_drawn(self, inspect, engine):
+    def test_only_the_open_tab_is_drawn(self, inspect, dispatcher):
         inspect(tab="Layers")
-        assert {type(study) for study in engine.inquired} == {AnatomyStudy}
+        assert {type(inquiry) for inquiry in dispatcher.inquired} == {AnatomyInquiry}
 
 
 class TestLayers:
@@ -90,9 +90,9 @@ class TestLayers:
         assert "layers 133,500" in words(inspect())
         assert "**133,612 bytes**" in words(inspect())
 
-    def test_sensitivity_is_shown_where_it_is_known(self, inspect, engine):
-        study = SensitivityStudy(recipe=RECIPE.baseline())
-        engine.store.add_answer(study, sensitivities().model_dump_json().encode())
+    def test_sensitivity_is_shown_where_it_is_known(self, inspect, dispatcher):
+        inquiry = SensitivityInquiry(recipe=RECIPE.baseline())
+        dispatcher.store.add_answer(inquiry, sensitivities().model_dump_json().encode())
         frame = inspect().dataframe[0].value
         assert list(frame["sensitivity"]) == pytest.approx([0.8, 0.0])
 
@@ -110,18 +110,18 @@ class TestLayers:
         page = inspect()
         assert any(button.proto.label == "All layers (.csv)" for button in page.get("download_button"))
 
-    def test_an_unmatched_network_is_said(self, inspect, engine):
-        engine.answers = lambda study: anatomy((row("layer 1", original=""),), named=False)
+    def test_an_unmatched_network_is_said(self, inspect, dispatcher):
+        dispatcher.answers = lambda inquiry: anatomy((row("layer 1", original=""),), named=False)
         assert "could not be matched" in words(inspect())
 
-    def test_a_student_of_another_family_is_said(self, inspect, engine):
-        engine.answers = lambda study: anatomy((row("features.0", original=""),), other_family=True)
+    def test_a_student_of_another_family_is_said(self, inspect, dispatcher):
+        dispatcher.answers = lambda inquiry: anatomy((row("features.0", original=""),), other_family=True)
         page = inspect()
         assert "no counterpart" in words(page)
         assert "before_ms" not in page.dataframe[0].value.columns
 
-    def test_layers_that_are_gone_are_named(self, inspect, engine):
-        engine.answers = lambda study: anatomy(BASELINE[:1])
+    def test_layers_that_are_gone_are_named(self, inspect, dispatcher):
+        dispatcher.answers = lambda inquiry: anatomy(BASELINE[:1])
         assert "gone: hidden" in words(inspect())
 
     def test_other_measures_can_be_seen(self, inspect):
@@ -146,10 +146,10 @@ class TestCauses:
 
 
 class TestSensitivity:
-    def test_it_is_asked_of_the_baseline(self, inspect, engine):
+    def test_it_is_asked_of_the_baseline(self, inspect, dispatcher):
         page = inspect(tab="Sensitivity")
-        asked = [study for study in engine.inquired if isinstance(study, SensitivityStudy)]
-        assert [study.recipe for study in asked] == [RECIPE.baseline()]
+        asked = [inquiry for inquiry in dispatcher.inquired if isinstance(inquiry, SensitivityInquiry)]
+        assert [inquiry.recipe for inquiry in asked] == [RECIPE.baseline()]
         assert "**conv1** (down to 4 bits)" in words(page)
         assert "500 validation images" in words(page)
 
@@ -167,14 +167,14 @@ class TestSensitivity:
 
 
 class TestWeights:
-    def test_the_largest_layer_comes_first_and_another_can_be_chosen(self, inspect, engine):
+    def test_the_largest_layer_comes_first_and_another_can_be_chosen(self, inspect, dispatcher):
         page = inspect(tab="Weights")
         select = page.selectbox(key="inspect_layer_select")
         assert select.value == "hidden"
         select.set_value("conv1")
         rerun(page)
         assert page.query_params["layer"] == "conv1"
-        assert len([study for study in engine.inquired if isinstance(study, WeightStudy)]) == 1
+        assert len([inquiry for inquiry in dispatcher.inquired if isinstance(inquiry, WeightInquiry)]) == 1
 
     def test_what_is_drawn_is_explained(self, inspect):
         text = words(inspect(tab="Weights"))
@@ -182,8 +182,10 @@ class TestWeights:
         assert "500 of 1,000 weights are zero" in text
         assert "Brown: negative" in text
 
-    def test_a_layer_that_is_not_in_the_answer_is_said(self, inspect, engine):
-        engine.answers = lambda study: anatomy((row("other"),)) if isinstance(study, AnatomyStudy) else answer_to(study)
+    def test_a_layer_that_is_not_in_the_answer_is_said(self, inspect, dispatcher):
+        dispatcher.answers = lambda inquiry: (
+            anatomy((row("other"),)) if isinstance(inquiry, AnatomyInquiry) else answer_to(inquiry)
+        )
         assert "not in the file any more" in words(inspect(tab="Weights"))
 
 
@@ -206,48 +208,48 @@ def test_the_graph_has_all_layers(inspect):
 
 
 class TestNotYet:
-    def test_a_setting_that_is_not_measured_is_said_and_measured(self, inspect, engine):
-        engine.held = True
+    def test_a_setting_that_is_not_measured_is_said_and_measured(self, inspect, dispatcher):
+        dispatcher.held = True
         page = inspect(setting=make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}]))
         assert "not measured yet" in words(page)
         assert "waiting for a worker" in " ".join(progress(page))
         assert not page.tabs
 
-    def test_while_it_is_taken_apart_the_verdict_is_there(self, inspect, engine):
-        engine.held = True
+    def test_while_it_is_taken_apart_the_verdict_is_there(self, inspect, dispatcher):
+        dispatcher.held = True
         page = inspect()
         assert "smaller" in words(page)
         assert not page.tabs
-        engine.release()
+        dispatcher.release()
         assert "Stored file, to the byte" in words(rerun(page))
 
-    def test_a_study_that_failed_says_why_and_can_be_tried_again(self, inspect, engine):
-        engine.failing = "anatomy"
+    def test_a_inquiry_that_failed_says_why_and_can_be_tried_again(self, inspect, dispatcher):
+        dispatcher.failing = "anatomy"
         page = inspect()
         assert "anatomy went wrong" in words(page)
-        engine.failing = ""
+        dispatcher.failing = ""
         page.button(key="inquiry_retry_anatomy").click()
         assert "Stored file, to the byte" in words(rerun(page))
 
-    def test_a_tab_that_failed_leaves_the_others(self, inspect, engine):
-        engine.failing = "weights"
+    def test_a_tab_that_failed_leaves_the_others(self, inspect, dispatcher):
+        dispatcher.failing = "weights"
         page = inspect(tab="Weights")
         assert "weights went wrong" in words(page)
         assert [tab.label for tab in page.tabs] == TABS
 
 
-def test_a_broken_store_is_said(engine, inspect, monkeypatch):
+def test_a_broken_store_is_said(dispatcher, inspect, monkeypatch):
     def broken(*_):
         raise StorageFailed("The results cannot be read: the disk is full. Free some space.")
 
-    monkeypatch.setattr(engine.store, "results", broken)
+    monkeypatch.setattr(dispatcher.store, "results", broken)
     page = inspect()
     assert "disk is full" in page.error[0].value
     assert not page.tabs
 
 
-def test_rows_from_before_there_was_a_ledger_still_open(inspect, engine):
-    engine.store.by_id[RECIPE.recipe_id] = fabricate(RECIPE, ledger={}, runtime_ledger={})
+def test_rows_from_before_there_was_a_ledger_still_open(inspect, dispatcher):
+    dispatcher.store.by_id[RECIPE.recipe_id] = fabricate(RECIPE, ledger={}, runtime_ledger={})
     assert "before bytes were counted" in words(inspect(tab="Where bytes go"))
     inspect(tab="Why not better?")
 

@@ -5,28 +5,31 @@ import threading
 from dataclasses import replace
 
 import pytest
-from fake_engine import FakeEngine
-from jobs_support import contents, output
-from page_tools import ROOT, checked
 from streamlit.testing.v1 import AppTest
 
-from compression import deletion, history, jobs, keys, paths
-from compression.crew import Crew, Member
+from compression import environment
 from compression.errors import StorageFailed
-from compression.job import JobState
-from compression.joblog import Journal
-from compression.recipe import make_recipe
-from compression.store import Owner, Store
-from compression.studies.outcomes import OutcomeStudy
-from pages.components import state
+from compression.inquiries.outcomes import OutcomeInquiry
+from compression.recipe.recipe import make_recipe
+from compression.results import conditions
+from compression.store import deletion, history
+from compression.store.jobs import JobState
+from compression.store.logs import Journal
+from compression.store.store import Owner, Store
+from compression.work.dispatcher import Dispatcher
+from compression.work.members import Crew, Member
 from pages.components.jobs import board, dialogs, past, past_chosen
+from pages.components.view import state
+from tests.support.fake_dispatcher import FakeDispatcher
+from tests.support.jobs_support import contents, output
+from tests.support.page_tools import ROOT, checked
 
 ME = Owner("me", "here", 1, 0.0)
 MODEL = "mlp-digits"
 WORKER = Member("tls://127.0.0.1:7", "0", "vm", 4242, False, 312_000_000, 2_000_000_000, 98.0, 0)
 
 
-class IdleEngine(jobs.Engine):
+class IdleDispatcher(Dispatcher):
     """The engine without its threads and workers: jobs are moved by the tests."""
 
     def __init__(self):
@@ -54,15 +57,15 @@ def journal(*texts):
 
 
 @pytest.fixture
-def engine(monkeypatch, fresh_home):
-    idle = IdleEngine()
-    monkeypatch.setattr("compression.jobs.get_engine", lambda: idle)
-    monkeypatch.setattr("compression.host.begin_early", lambda: None)
+def dispatcher(monkeypatch, fresh_home):
+    idle = IdleDispatcher()
+    monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: idle)
+    monkeypatch.setattr("compression.work.cluster_process.begin_early", lambda: None)
     return idle
 
 
 @pytest.fixture
-def opened(engine):
+def opened(dispatcher):
     """Opens the Jobs page as a link with these query parameters does."""
 
     def open_jobs(**parameters):
@@ -79,10 +82,10 @@ def quantized(bits, seed=0):
     return make_recipe(MODEL, [{"technique": "quantization", "weight_bits": bits}], seed=seed)
 
 
-def add(engine, recipe, **changes):
+def add(dispatcher, recipe, **changes):
     done = output(recipe, **changes)
-    engine.store.add_result(done.result, contents(done))
-    return keys.key(done.result.recipe_id, keys.conditions_of(done.result))
+    dispatcher.store.add_result(done.result, contents(done))
+    return conditions.key(done.result.recipe_id, conditions.conditions_of(done.result))
 
 
 def words(page):
@@ -108,134 +111,134 @@ class TestWork:
         assert page.button(key="jobs_cancel_all").disabled
         assert url(page) == {}
 
-    def test_a_running_job_is_on_its_workers_card(self, opened, engine):
-        (job,) = engine.submit([quantized(4)], group="explore-someone")
-        engine.begin(job)
-        engine.workers = Crew("tls://127.0.0.1:1", True, (replace(WORKER, job_ids=(job.job_id,)),))
+    def test_a_running_job_is_on_its_workers_card(self, opened, dispatcher):
+        (job,) = dispatcher.submit([quantized(4)], group="explore-someone")
+        dispatcher.begin(job)
+        dispatcher.workers = Crew("tls://127.0.0.1:1", True, (replace(WORKER, job_ids=(job.job_id,)),))
         said = words(opened())
         assert "MLP" in said
         assert "Measure: 4-bit weights  \npruning layer 3 · 40 % ·" in said
         assert "process 4242 on vm · memory 312 MB of 2.00 GB · CPU 98 % · normal priority" in plain(said)
         assert "another server" not in said
 
-    def test_a_job_of_another_servers_worker_is_shown_too(self, opened, engine):
-        (job,) = engine.submit([quantized(4)], group="explore-someone")
-        engine.begin(job)
+    def test_a_job_of_another_servers_worker_is_shown_too(self, opened, dispatcher):
+        (job,) = dispatcher.submit([quantized(4)], group="explore-someone")
+        dispatcher.begin(job)
         page = opened()
         assert "In another server's workers" in words(page)
         assert "Idle" in words(page)
 
-    def test_one_job_is_cancelled(self, opened, engine):
-        first, second = engine.submit([quantized(4), quantized(5)], group="explore-someone")
-        engine.begin(first)
-        engine.workers = Crew("", True, (replace(WORKER, job_ids=(first.job_id,)),))
+    def test_one_job_is_cancelled(self, opened, dispatcher):
+        first, second = dispatcher.submit([quantized(4), quantized(5)], group="explore-someone")
+        dispatcher.begin(first)
+        dispatcher.workers = Crew("", True, (replace(WORKER, job_ids=(first.job_id,)),))
         page = opened()
         checked(page.button(key="jobs_cancel_0").click().run())
-        assert engine.store.is_cancel_requested(first.job_id)
+        assert dispatcher.store.is_cancel_requested(first.job_id)
         assert "stopping" in words(page)
         checked(page.button(key=f"jobs_cancel_{second.job_id}").click().run())
-        assert engine.store.job(second.job_id).state is JobState.CANCELLED
+        assert dispatcher.store.job(second.job_id).state is JobState.CANCELLED
 
-    def test_waiting_jobs_are_counted_by_who_asked_and_cancelled_together(self, opened, engine):
-        engine.submit([quantized(bits) for bits in range(2, 9)], group="sweep-other", background=True)
-        engine.inquire([OutcomeStudy(recipe=quantized(4))], group="study-other")
+    def test_waiting_jobs_are_counted_by_who_asked_and_cancelled_together(self, opened, dispatcher):
+        dispatcher.submit([quantized(bits) for bits in range(2, 9)], group="sweep-other", background=True)
+        dispatcher.inquire([OutcomeInquiry(recipe=quantized(4))], group="inquiry-other")
         page = opened()
         assert "**Explore: the curves (another browser window)**  \nMLP on digits: 7 waiting" in words(page)
         assert "**A page that looks into a result (another browser window)**  \nMLP on digits: 1 waiting" in words(page)
         assert "Asking the network about every test image: 4-bit weights" in words(page)
         checked(page.button(key="jobs_cancel_group_sweep-other").click().run())
-        assert {job.state for job in engine.jobs("sweep-other")} == {JobState.CANCELLED}
-        assert engine.jobs("study-other")[0].state is JobState.WAITING
+        assert {job.state for job in dispatcher.jobs("sweep-other")} == {JobState.CANCELLED}
+        assert dispatcher.jobs("inquiry-other")[0].state is JobState.WAITING
 
-    def test_all_are_cancelled_only_after_a_question(self, opened, engine):
-        engine.submit([quantized(4)], group="explore-other")
+    def test_all_are_cancelled_only_after_a_question(self, opened, dispatcher):
+        dispatcher.submit([quantized(4)], group="explore-other")
         page = opened()
         checked(page.button(key="jobs_cancel_all").click().run())
         assert "This gives up **1 job** of all browser windows" in words(page)
         checked(page.button(key="jobs_no").click().run())
-        assert engine.jobs("explore-other")[0].state is JobState.WAITING
+        assert dispatcher.jobs("explore-other")[0].state is JobState.WAITING
         assert "gives up" not in words(page)
         checked(page.button(key="jobs_cancel_all").click().run())
         checked(page.button(key="jobs_yes").click().run())
-        assert engine.jobs("explore-other")[0].state is JobState.CANCELLED
+        assert dispatcher.jobs("explore-other")[0].state is JobState.CANCELLED
 
-    def test_a_failure_says_why_and_is_tried_again(self, opened, engine):
-        (job,) = engine.submit([quantized(4)], group="sweep-other", background=True)
-        engine.end(job, JobState.FAILED, "The loss is not finite. Try a smaller learning rate.")
+    def test_a_failure_says_why_and_is_tried_again(self, opened, dispatcher):
+        (job,) = dispatcher.submit([quantized(4)], group="sweep-other", background=True)
+        dispatcher.end(job, JobState.FAILED, "The loss is not finite. Try a smaller learning rate.")
         page = opened()
         assert "The loss is not finite" in words(page)
         checked(page.button(key=f"jobs_retry_{job.job_id}").click().run())
-        again = engine.jobs("sweep-other")[-1]
+        again = dispatcher.jobs("sweep-other")[-1]
         assert (again.state, again.background, again.recipe) == (JobState.WAITING, False, quantized(4))
         assert "The loss is not finite" not in words(page)
 
-    def test_many_failures_are_tried_again_at_once_or_cleared(self, opened, engine):
-        for job in engine.submit([quantized(bits) for bits in range(1, 9)], group="g"):
-            engine.end(job, JobState.FAILED, "why")
+    def test_many_failures_are_tried_again_at_once_or_cleared(self, opened, dispatcher):
+        for job in dispatcher.submit([quantized(bits) for bits in range(1, 9)], group="g"):
+            dispatcher.end(job, JobState.FAILED, "why")
         page = opened()
         assert "**Failed** (8)" in words(page)
         checked(page.button(key="jobs_retry_all").click().run())
-        assert [job.state for job in engine.jobs("g")].count(JobState.WAITING) == 8
-        engine.cancel("g")
+        assert [job.state for job in dispatcher.jobs("g")].count(JobState.WAITING) == 8
+        dispatcher.cancel("g")
         checked(page.run())
         checked(page.button(key="jobs_clear_failed").click().run())
-        assert JobState.FAILED not in {job.state for job in engine.jobs("g")}
+        assert JobState.FAILED not in {job.state for job in dispatcher.jobs("g")}
 
-    def test_what_is_over_is_a_table(self, opened, engine):
-        first, second = engine.submit([quantized(4), quantized(5)], group="explore-other")
-        engine.end(first, JobState.COMPLETE)
-        engine.cancel_jobs([second.job_id])
+    def test_what_is_over_is_a_table(self, opened, dispatcher):
+        first, second = dispatcher.submit([quantized(4), quantized(5)], group="explore-other")
+        dispatcher.end(first, JobState.COMPLETE)
+        dispatcher.cancel_jobs([second.job_id])
         (table,) = opened().dataframe
         rows = {row["purpose"]: row for row in table.value.to_dict("records")}
         assert rows["Measure: 4-bit weights"]["outcome"] == "finished"
         assert rows["Measure: 4-bit weights"]["took"] >= 0
         assert rows["Measure: 5-bit weights"]["outcome"] == "cancelled"
 
-    def test_what_the_engine_says_is_said(self, opened, engine):
-        engine.problem = "The worker processes could not be started."
+    def test_what_the_engine_says_is_said(self, opened, dispatcher):
+        dispatcher.problem = "The worker processes could not be started."
         assert "could not be started" in words(opened())
 
-    def test_until_the_workers_are_there_it_says_so(self, opened, engine):
-        engine.workers = Crew()
+    def test_until_the_workers_are_there_it_says_so(self, opened, dispatcher):
+        dispatcher.workers = Crew()
         assert "The workers are starting" in words(opened())
 
-    def test_workers_of_a_cluster_elsewhere(self, opened, engine):
+    def test_workers_of_a_cluster_elsewhere(self, opened, dispatcher):
         far = Member("tls://10.0.0.7:1", "tls://10.0.0.7:1", "10.0.0.7", None, True, 5_000_000, 0, None, None)
-        engine.workers = Crew("tls://10.0.0.1:8786", False, tuple(replace(far, name=f"w{n}") for n in range(30)))
+        dispatcher.workers = Crew("tls://10.0.0.1:8786", False, tuple(replace(far, name=f"w{n}") for n in range(30)))
         said = words(opened())
         assert "10.0.0.7 · memory 5.00 MB" in plain(said)
         assert "30 workers on the cluster in COMPRESSION_SCHEDULER; their scheduler is `tls://10.0.0.1:8786`" in said
         assert f"{30 - board.MAX_CARDS} more workers are not shown" in said
 
-    def test_other_servers_on_the_same_database_are_named(self, opened, engine):
-        engine.store.beat(ME)
+    def test_other_servers_on_the_same_database_are_named(self, opened, dispatcher):
+        dispatcher.store.beat(ME)
         assert "share this database" not in words(opened())
-        engine.store.beat(Owner("other", "far-away", 99, 0.0))
+        dispatcher.store.beat(Owner("other", "far-away", 99, 0.0))
         assert "2 servers share this database: here, process 1; far-away, process 99" in words(opened())
 
-    def test_nothing_is_read_again_while_nothing_changes(self, opened, engine, monkeypatch):
-        engine.submit([quantized(4)], group="explore-other")
+    def test_nothing_is_read_again_while_nothing_changes(self, opened, dispatcher, monkeypatch):
+        dispatcher.submit([quantized(4)], group="explore-other")
         page = opened()
         looked = []
-        look = board.activity.look
-        monkeypatch.setattr(board.activity, "look", lambda store: looked.append(1) or look(store))
+        look = board.overview.look
+        monkeypatch.setattr(board.overview, "look", lambda store: looked.append(1) or look(store))
         checked(page.run())
         assert looked == []
-        engine.submit([quantized(5)], group="explore-other")
+        dispatcher.submit([quantized(5)], group="explore-other")
         checked(page.run())
         assert len(looked) == 1
 
     @pytest.mark.parametrize("part", ["work", "history"])
-    def test_a_broken_store_is_said(self, opened, engine, part):
-        paths.home().joinpath("results.sqlite").write_bytes(b"this is no database" * 100)
+    def test_a_broken_store_is_said(self, opened, dispatcher, part):
+        environment.home().joinpath("results.sqlite").write_bytes(b"this is no database" * 100)
         page = opened(show=part)
         assert "Move that file away" in words(page)
 
 
 class TestLog:
-    def test_it_opens_from_a_running_job_and_is_in_the_address(self, opened, engine):
-        (job,) = engine.submit([quantized(4)], group="explore-other")
-        engine.begin(job, log=("begun in process 7", "pruning layer 3"))
+    def test_it_opens_from_a_running_job_and_is_in_the_address(self, opened, dispatcher):
+        (job,) = dispatcher.submit([quantized(4)], group="explore-other")
+        dispatcher.begin(job, log=("begun in process 7", "pruning layer 3"))
         page = opened()
         assert "begun in process 7" not in words(page)
         checked(page.button(key=f"jobs_log_{job.job_id}").click().run())
@@ -243,25 +246,25 @@ class TestLog:
         assert "pruning layer 3" in words(page)
         assert url(page) == {"job": job.job_id}
 
-    def test_a_link_opens_it(self, opened, engine):
-        (job,) = engine.submit([quantized(4)], group="explore-other")
-        engine.end(job, JobState.FAILED, "why it failed", log=("begun", "it stumbled"))
+    def test_a_link_opens_it(self, opened, dispatcher):
+        (job,) = dispatcher.submit([quantized(4)], group="explore-other")
+        dispatcher.end(job, JobState.FAILED, "why it failed", log=("begun", "it stumbled"))
         page = opened(job=job.job_id)
         assert ":red-badge[:material/error: failed]" in words(page)
         assert "it stumbled" in words(page)
         assert json.dumps("quantization") in words(page)
 
-    def test_from_there_it_is_tried_again(self, opened, engine):
-        (job,) = engine.submit([quantized(4)], group="explore-other")
-        engine.end(job, JobState.FAILED, "why it failed")
+    def test_from_there_it_is_tried_again(self, opened, dispatcher):
+        (job,) = dispatcher.submit([quantized(4)], group="explore-other")
+        dispatcher.end(job, JobState.FAILED, "why it failed")
         page = opened(job=job.job_id)
         checked(page.button(key="job_retry").click().run())
-        again = engine.jobs("explore-other")[-1]
+        again = dispatcher.jobs("explore-other")[-1]
         assert again.state is JobState.WAITING
         assert url(page)["job"] == again.job_id
         assert "It has not begun yet" in words(page)
         checked(page.button(key="job_cancel").click().run())
-        assert engine.store.job(again.job_id).state is JobState.CANCELLED
+        assert dispatcher.store.job(again.job_id).state is JobState.CANCELLED
 
     def test_a_job_that_is_gone(self, opened):
         assert "There is no such job any more" in words(opened(job="nonsense"))
@@ -272,9 +275,9 @@ class TestHistory:
         page = opened(show="history")
         assert "Nothing is measured yet" in words(page)
 
-    def test_every_result_is_a_row_whatever_it_was_measured_with(self, opened, engine):
-        add(engine, quantized(4), stored_bytes=30)
-        add(engine, quantized(5), engine_version="0.1")
+    def test_every_result_is_a_row_whatever_it_was_measured_with(self, opened, dispatcher):
+        add(dispatcher, quantized(4), stored_bytes=30)
+        add(dispatcher, quantized(5), engine_version="0.1")
         (table,) = opened(show="history").dataframe
         rows = table.value.to_dict("records")
         assert [row["setting"] for row in rows] == ["5-bit weights", "4-bit weights"]
@@ -282,9 +285,9 @@ class TestHistory:
         assert rows[1]["size_ratio"] == 2
         assert rows[1]["stored_kb"] == 0.03
 
-    def test_a_search_is_in_the_address_and_a_link_repeats_it(self, opened, engine):
-        add(engine, quantized(4))
-        add(engine, quantized(5))
+    def test_a_search_is_in_the_address_and_a_link_repeats_it(self, opened, dispatcher):
+        add(dispatcher, quantized(4))
+        add(dispatcher, quantized(5))
         page = opened(show="history")
         page.text_input(key="past_text").set_value("5-bit").run()
         checked(page.run())
@@ -295,8 +298,8 @@ class TestHistory:
         assert again.selectbox(key="past_order").value == "smallest"
         assert url(again) == {"show": "history", "search": "4-bit", "order": "smallest"}
 
-    def test_nothing_found(self, opened, engine):
-        add(engine, quantized(4))
+    def test_nothing_found(self, opened, dispatcher):
+        add(dispatcher, quantized(4))
         page = opened(show="history", search="nonsense")
         assert "**0** of 1 results" in words(page)
         assert "Nothing fits" in words(page)
@@ -309,16 +312,16 @@ class TestHistory:
             ({"show": "history", "order": "nonsense"}, "There is no order 'nonsense'"),
         ],
     )
-    def test_a_bad_link_is_said(self, opened, engine, parameters, problem):
-        add(engine, quantized(4))
+    def test_a_bad_link_is_said(self, opened, dispatcher, parameters, problem):
+        add(dispatcher, quantized(4))
         page = opened(**parameters)
         assert "This link cannot be opened" in words(page)
         assert problem in words(page)
 
-    def test_rows_stay_where_they_are_while_new_results_come(self, opened, engine):
-        add(engine, quantized(4))
+    def test_rows_stay_where_they_are_while_new_results_come(self, opened, dispatcher):
+        add(dispatcher, quantized(4))
         page = opened(show="history")
-        add(engine, quantized(5))
+        add(dispatcher, quantized(5))
         checked(page.run())
         assert len(page.dataframe[0].value) == 1
         assert "**2** of 2 results" in words(page)
@@ -328,10 +331,10 @@ class TestHistory:
             "4-bit weights",
         ]
 
-    def test_what_does_not_fit_is_said(self, opened, engine, monkeypatch):
+    def test_what_does_not_fit_is_said(self, opened, dispatcher, monkeypatch):
         monkeypatch.setattr(past, "MAX_ROWS", 2)
         for bits in (3, 4, 5):
-            add(engine, quantized(bits))
+            add(dispatcher, quantized(bits))
         page = opened(show="history")
         assert len(page.dataframe[0].value) == 2
         assert "**3** of 3 results; the table has the first 2" in words(page)
@@ -344,18 +347,18 @@ def choose(page, monkeypatch, *rows):
 
 
 class TestChosenResults:
-    def test_one_is_opened_elsewhere(self, opened, engine, monkeypatch):
-        add(engine, quantized(4))
+    def test_one_is_opened_elsewhere(self, opened, dispatcher, monkeypatch):
+        add(dispatcher, quantized(4))
         page = choose(opened(show="history"), monkeypatch, 0)
         links = {link.proto.label: link.proto.query_string for link in page.get("page_link") if link.proto.query_string}
         assert {"Explore", "Inspect"} <= set(links)
         assert all("quantization" in link for link in links.values())
 
-    def test_several_are_compared_where_there_is_such_a_page(self, opened, engine, monkeypatch):
-        add(engine, quantized(4))
-        add(engine, quantized(5))
+    def test_several_are_compared_where_there_is_such_a_page(self, opened, dispatcher, monkeypatch):
+        add(dispatcher, quantized(4))
+        add(dispatcher, quantized(5))
         monkeypatch.setattr(
-            "pages.components.menu.PAGES", (*past_chosen.menu.PAGES, ("pages/compare.py", "Compare", ""))
+            "pages.components.frame.menu.PAGES", (*past_chosen.menu.PAGES, ("pages/compare.py", "Compare", ""))
         )
         links = []
         monkeypatch.setattr(past_chosen.st, "page_link", lambda path, **options: links.append((path, options)))
@@ -367,36 +370,36 @@ class TestChosenResults:
         ]
         assert [recipe["model"] for recipe in json.loads(query["recipes"])] == [MODEL, MODEL]
 
-    def test_tags_and_note_are_kept(self, opened, engine, monkeypatch):
-        key = add(engine, quantized(4))
+    def test_tags_and_note_are_kept(self, opened, dispatcher, monkeypatch):
+        key = add(dispatcher, quantized(4))
         page = choose(opened(show="history"), monkeypatch, 0)
         page.text_area[0].set_value("for the talk on Monday")
         (save,) = [button for button in page.button if button.label == "Save"]
         checked(save.click().run())
-        assert history.notes(engine.store)[key].text == "for the talk on Monday"
+        assert history.notes(dispatcher.store)[key].text == "for the talk on Monday"
 
-    def test_a_result_of_other_conditions_says_so(self, opened, engine, monkeypatch):
-        add(engine, quantized(4), engine_version="0.1")
+    def test_a_result_of_other_conditions_says_so(self, opened, dispatcher, monkeypatch):
+        add(dispatcher, quantized(4), engine_version="0.1")
         page = choose(opened(show="history"), monkeypatch, 0)
         assert "measured under other conditions" in words(page)
 
-    def test_deleting_says_what_goes_and_asks(self, opened, engine, monkeypatch):
-        key, kept = add(engine, quantized(4)), add(engine, quantized(5))
+    def test_deleting_says_what_goes_and_asks(self, opened, dispatcher, monkeypatch):
+        key, kept = add(dispatcher, quantized(4)), add(dispatcher, quantized(5))
         size = sum(len(content) for content in contents(output(quantized(4))).values())
         page = choose(opened(show="history"), monkeypatch, 1)
         checked(page.button(key="past_delete").click().run())
         assert "- **1 result** from the database" in words(page)
         assert f"- **3 files** from the disk, which frees **{size} bytes**" in words(page)
         checked(page.button(key="jobs_no").click().run())
-        assert len(history.entries(engine.store)) == 2
+        assert len(history.entries(dispatcher.store)) == 2
         checked(page.button(key="past_delete").click().run())
         checked(page.button(key="jobs_yes").click().run())
-        assert [entry.key for entry in history.entries(engine.store)] == [kept]
+        assert [entry.key for entry in history.entries(dispatcher.store)] == [kept]
         assert "from the database" not in words(page)
         assert key != kept
 
-    def test_a_deletion_that_fails_says_why(self, opened, engine, monkeypatch):
-        add(engine, quantized(4))
+    def test_a_deletion_that_fails_says_why(self, opened, dispatcher, monkeypatch):
+        add(dispatcher, quantized(4))
         page = choose(opened(show="history"), monkeypatch, 0)
         checked(page.button(key="past_delete").click().run())
 
@@ -423,8 +426,8 @@ class TestConsequences:
 
 
 class TestDisk:
-    def test_every_place_is_said_with_its_size(self, opened, engine, fresh_home):
-        add(engine, quantized(4))
+    def test_every_place_is_said_with_its_size(self, opened, dispatcher, fresh_home):
+        add(dispatcher, quantized(4))
         said = words(opened(show="disk"))
         size = sum(len(content) for content in contents(output(quantized(4))).values())
         assert str(fresh_home / "results.sqlite") in said
@@ -432,11 +435,11 @@ class TestDisk:
         assert str(fresh_home / "artifacts") in said
         assert str(fresh_home / "data") in said
 
-    def test_leftovers_are_found_and_removed(self, opened, engine, monkeypatch):
-        key = add(engine, quantized(4))
+    def test_leftovers_are_found_and_removed(self, opened, dispatcher, monkeypatch):
+        key = add(dispatcher, quantized(4))
         with monkeypatch.context() as patch:
             patch.setattr(deletion, "_remove", lambda database, found: None)
-            deletion.delete(engine.store, [key])
+            deletion.delete(dispatcher.store, [key])
         monkeypatch.setattr(deletion.orphans, "__defaults__", (-60,))
         monkeypatch.setattr(deletion.clean_up, "__defaults__", (-60,))
         page = opened(show="disk")
@@ -446,8 +449,8 @@ class TestDisk:
         assert "3 files removed" in words(page)
         assert list(deletion.files()) == []
 
-    def test_where_a_broken_database_lies_is_said_too(self, opened, engine):
-        file = paths.home() / "results.sqlite"
+    def test_where_a_broken_database_lies_is_said_too(self, opened, dispatcher):
+        file = environment.home() / "results.sqlite"
         file.write_bytes(b"this is no database" * 100)
         page = opened(show="disk")
         assert str(file) in words(page)
@@ -461,17 +464,17 @@ class TestDisk:
 
 
 def test_other_pages_have_a_link_to_it(monkeypatch):
-    engine = FakeEngine()
-    monkeypatch.setattr("compression.jobs.get_engine", lambda: engine)
-    monkeypatch.setattr("compression.host.begin_early", lambda: None)
+    dispatcher = FakeDispatcher()
+    monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: dispatcher)
+    monkeypatch.setattr("compression.work.cluster_process.begin_early", lambda: None)
     page = checked(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run())
     assert "Jobs" in [link.proto.label for link in page.get("page_link")]
 
 
-def test_this_browser_window_is_told_from_others(opened, engine):
+def test_this_browser_window_is_told_from_others(opened, dispatcher):
     page = opened()
     page.session_state[state._SESSION] = "mine"
-    engine.submit([quantized(4)], group="explore-mine")
+    dispatcher.submit([quantized(4)], group="explore-mine")
     checked(page.run())
     assert "Explore: the setting shown (this browser window)" in words(page)
 

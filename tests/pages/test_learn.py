@@ -2,20 +2,20 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from fake_engine import fabricate
-from lesson_answers import fabricate_answer
-from page_tools import ROOT, checked, progress
 from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
-from compression.lessons.questions import ACCURACY
-from compression.links import DEFAULT_MODEL, view_from
-from compression.recipe import make_recipe
-from compression.studies.lessons import SPARSITIES, TEMPERATURES, PruningStudy
-from compression.sweeps import control_of
-from pages.components import chart_view
+from compression.explain.quiz import ACCURACY
+from compression.inquiries.course import SPARSITIES, TEMPERATURES, PruningInquiry
+from compression.recipe.recipe import make_recipe
+from compression.search.curves import control_of
+from pages.components.frame import chart_view
 from pages.components.learn.chapters import CHAPTERS, efficient, measuring
+from pages.components.view.link import DEFAULT_MODEL, view_from
 from sample_models.catalogue import MODELS
+from tests.support.fake_dispatcher import fabricate
+from tests.support.lesson_answers import fabricate_answer
+from tests.support.page_tools import ROOT, checked, progress
 
 MODEL = DEFAULT_MODEL
 QUANTIZED = make_recipe(
@@ -24,9 +24,9 @@ QUANTIZED = make_recipe(
 
 
 @pytest.fixture
-def learn(engine):
+def learn(dispatcher):
     """Opens the Learn page as a link with these query parameters does."""
-    engine.answers = fabricate_answer
+    dispatcher.answers = fabricate_answer
 
     def open_learn(**parameters):
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -47,7 +47,7 @@ def drawn(monkeypatch):
         figures[key] = figure
         show(figure, key=key, **settings)
 
-    monkeypatch.setattr("pages.components.chart_view.show", keep)
+    monkeypatch.setattr("pages.components.frame.chart_view.show", keep)
     return figures
 
 
@@ -95,34 +95,34 @@ class TestEveryChapter:
         assert chapter.papers
         assert chapter.icon.startswith(":material/")
 
-    def test_shows_what_is_being_found_out_and_lets_one_predict_meanwhile(self, learn, engine, name):
-        engine.held = True
+    def test_shows_what_is_being_found_out_and_lets_one_predict_meanwhile(self, learn, dispatcher, name):
+        dispatcher.held = True
         page = learn(chapter=name)
         assert any("waiting for a worker" in words for words in progress(page))
         assert len(page.radio) == 1
-        engine.release()
+        dispatcher.release()
         settled(page.run())
         assert not [words for words in progress(page) if "waiting" in words]
 
-    def test_says_why_there_is_no_picture(self, learn, engine, name):
+    def test_says_why_there_is_no_picture(self, learn, dispatcher, name):
         page = learn(chapter=name, model="mlp-digits")
-        (kind,) = {study.kind for study in engine.inquired}
-        engine.failing = kind
-        engine.store.answers.clear()
-        engine.store.all_jobs.clear()
+        (kind,) = {inquiry.kind for inquiry in dispatcher.inquired}
+        dispatcher.failing = kind
+        dispatcher.store.answers.clear()
+        dispatcher.store.all_jobs.clear()
         settled(page.run())
         assert f"{kind} went wrong: choose something milder." in texts(page)
         assert len(page.radio) == 1
-        engine.failing = ""
+        dispatcher.failing = ""
         next(button for button in page.button if button.label == "Try again").click()
         settled(page.run())
         assert not page.error
 
-    def test_a_broken_store_is_told(self, learn, engine, name, monkeypatch):
+    def test_a_broken_store_is_told(self, learn, dispatcher, name, monkeypatch):
         def broken(*arguments):
             raise StorageFailed("The disk is full: free some space.")
 
-        monkeypatch.setattr(engine.store, "answer_name", broken)
+        monkeypatch.setattr(dispatcher.store, "answer_name", broken)
         assert "The disk is full" in texts(learn(chapter=name))
 
     def test_its_controls_stand_in_the_link(self, learn, name):
@@ -140,10 +140,10 @@ class TestEveryChapter:
                 settled(page.run())
                 assert not page.error
 
-    def test_its_setting_is_measured_and_opens_in_explore(self, learn, engine, name):
+    def test_its_setting_is_measured_and_opens_in_explore(self, learn, dispatcher, name):
         page = learn(chapter=name)
         predict(page, page.radio[0].options[0])
-        measured = [recipe for group, recipe in engine.submitted if group.startswith("learn-")]
+        measured = [recipe for group, recipe in dispatcher.submitted if group.startswith("learn-")]
         assert shown_link(page) in measured
         assert "1 of 9" in texts(page).replace("*", "")
 
@@ -172,22 +172,22 @@ def move(page, kind, name, value):
 class TestPredictThenReveal:
     CHOICES = tuple(ACCURACY.values())
 
-    def test_nothing_is_measured_before_one_has_chosen(self, learn, engine):
+    def test_nothing_is_measured_before_one_has_chosen(self, learn, dispatcher):
         page = learn(chapter="quantization")
         assert page.radio[0].value is None
         assert page.button(key="predict_reveal").disabled
         predict(page, self.CHOICES[1], reveal=False)
         assert not page.button(key="predict_reveal").disabled
-        assert not [group for group, _ in engine.submitted if group.startswith("learn-")]
+        assert not [group for group, _ in dispatcher.submitted if group.startswith("learn-")]
 
-    def test_a_right_guess(self, learn, engine):
-        engine.store.by_id[QUANTIZED.recipe_id] = fabricate(QUANTIZED)  # loses 3 points, measurably
+    def test_a_right_guess(self, learn, dispatcher):
+        dispatcher.store.by_id[QUANTIZED.recipe_id] = fabricate(QUANTIZED)  # loses 3 points, measurably
         page = predict(learn(chapter="quantization"), "It loses up to 5 points")
         assert "Well predicted" in page.success[0].value
         assert "Measured: 96.0 % of 1,000 test images are right, against 99.0 % before" in page.success[0].value
         assert page.radio[0].disabled
 
-    def test_a_wrong_guess_is_told_what_was_measured(self, learn, engine):
+    def test_a_wrong_guess_is_told_what_was_measured(self, learn, dispatcher):
         page = predict(learn(chapter="quantization"), "It gets better")
         assert not page.success
         (words,) = [box.value for box in page.info]
@@ -195,10 +195,10 @@ class TestPredictThenReveal:
         assert "You said: “It gets better”" in words
         assert "So it is: “It loses up to 5 points”" in words
 
-    def test_the_explanation_follows_the_measurement(self, learn, engine):
+    def test_the_explanation_follows_the_measurement(self, learn, dispatcher):
         seen = {}
         for accuracy, p_value in ((0.357, 0.001), (0.989, 0.6)):
-            engine.store.by_id[QUANTIZED.recipe_id] = fabricate(
+            dispatcher.store.by_id[QUANTIZED.recipe_id] = fabricate(
                 QUANTIZED, accuracy=accuracy, accuracy_difference=accuracy - 0.99, p_value=p_value
             )
             seen[accuracy] = texts(predict(learn(chapter="quantization"), "No measurable difference"))
@@ -206,9 +206,9 @@ class TestPredictThenReveal:
         assert "most of that cancels" in seen[0.989]
         assert "35.7 %" in seen[0.357]
 
-    def test_while_it_is_measured_there_is_a_bar_and_it_can_be_cancelled(self, learn, engine):
+    def test_while_it_is_measured_there_is_a_bar_and_it_can_be_cancelled(self, learn, dispatcher):
         page = learn(chapter="quantization")
-        engine.held = True
+        dispatcher.held = True
         predict(page, self.CHOICES[0])
         assert any("Measuring “3-bit weights" in words for words in progress(page))
         page.button(key="measuring_cancel_predict").click()
@@ -216,13 +216,13 @@ class TestPredictThenReveal:
         assert "was cancelled" in texts(page)
         page.button(key="measuring_retry_predict").click()
         settled(page.run())
-        engine.release()
+        dispatcher.release()
         settled(page.run())
         assert "Measured: 96.0 %" in texts(page)
 
-    def test_a_failure_is_explained(self, learn, engine):
+    def test_a_failure_is_explained(self, learn, dispatcher):
         page = learn(chapter="quantization")
-        engine.failing = "quantization"
+        dispatcher.failing = "quantization"
         predict(page, self.CHOICES[0])
         assert "quantization went wrong: choose something milder." in texts(page)
         assert "**0 of 9**" in texts(page)
@@ -252,20 +252,20 @@ class TestPredictThenReveal:
         move(page, "select_slider", "quantization_bits", 3)
         assert page.radio[0].value == "It gets better"
 
-    def test_a_store_that_breaks_meanwhile_is_told(self, learn, engine, monkeypatch):
+    def test_a_store_that_breaks_meanwhile_is_told(self, learn, dispatcher, monkeypatch):
         page = predict(learn(chapter="quantization"), self.CHOICES[0], reveal=False)
 
         def broken(*arguments):
             raise StorageFailed("The disk is full: free some space.")
 
-        monkeypatch.setattr(engine.store, "result", broken)
+        monkeypatch.setattr(dispatcher.store, "result", broken)
         page.button(key="predict_reveal").click()
         settled(page.run())
         assert "The disk is full" in texts(page)
 
-    def test_a_student_is_measured_with_its_control(self, learn, engine):
+    def test_a_student_is_measured_with_its_control(self, learn, dispatcher):
         page = predict(learn(chapter="distillation"), "Worse than without the teacher")
-        student, control = [recipe for group, recipe in engine.submitted if group.startswith("learn-")]
+        student, control = [recipe for group, recipe in dispatcher.submitted if group.startswith("learn-")]
         assert control == control_of(student)
         assert "with the teacher" in texts(page)
 
@@ -351,11 +351,11 @@ class TestChapters:
         assert not [one for one in page.select_slider if one.key == "course_pruning_sparsity"]
         assert shown_link(page).steps[0].pattern == "2:4"
 
-    def test_outputs_that_are_classes_cannot_go(self, learn, engine):
-        without = fabricate_answer(PruningStudy(recipe=QUANTIZED.baseline(), layer="classifier"))
+    def test_outputs_that_are_classes_cannot_go(self, learn, dispatcher):
+        without = fabricate_answer(PruningInquiry(recipe=QUANTIZED.baseline(), layer="classifier"))
         for table in (without.gone_at, without.zeros, without.errors):
             del table["channels"]
-        engine.answers = lambda study: without
+        dispatcher.answers = lambda inquiry: without
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         page.switch_page("pages/learn.py")
         for key, value in {"chapter": "pruning", "pattern": "channels"}.items():
@@ -368,9 +368,9 @@ class TestChapters:
         page = learn(chapter="pruning", model=MODEL, layer="conv1")
         assert "cannot be read" in texts(page)
 
-    def test_the_picture_is_of_what_the_study_found(self, learn, drawn):
+    def test_the_picture_is_of_what_the_inquiry_found(self, learn, drawn):
         learn(chapter="pruning", sparsity="0.5")
-        answer = fabricate_answer(PruningStudy(recipe=QUANTIZED.baseline(), layer="conv2"))
+        answer = fabricate_answer(PruningInquiry(recipe=QUANTIZED.baseline(), layer="conv2"))
         table = np.array(drawn["chart_pruning_mask"].data[0].z, dtype=float)
         np.testing.assert_array_equal(np.isnan(table), answer.gone_at["weights"] <= SPARSITIES.index(0.5))
 
@@ -387,10 +387,10 @@ class TestChapters:
         assert "Zeros come on top of this grid" not in said("2")
         assert "4 different codes take more plain bits" in said("1")
 
-    def test_real_settings_are_measured_for_operations_against_time(self, learn, engine, drawn):
+    def test_real_settings_are_measured_for_operations_against_time(self, learn, dispatcher, drawn):
         page = learn(chapter="measuring")
-        measured = {recipe for group, recipe in engine.submitted if group.startswith("learn-")}
-        measured |= {study.recipe for study in engine.inquired}
+        measured = {recipe for group, recipe in dispatcher.submitted if group.startswith("learn-")}
+        measured |= {inquiry.recipe for inquiry in dispatcher.inquired}
         assert set(measuring.recipes_of(MODEL)) <= measured
         settled(page.run())
         points = sum(len(trace.x) for trace in drawn["chart_work_time"].data if trace.mode == "markers")

@@ -4,16 +4,16 @@ import zipfile
 
 import numpy as np
 import pytest
-from fake_engine import fabricate
-from page_tools import ROOT, checked, progress, rerun
 from streamlit.testing.v1 import AppTest
 
-from compression import bundle, presentation
 from compression.errors import StorageFailed
-from compression.recipe import Recipe, make_recipe
-from compression.studies.outcomes import Outcomes
-from compression.studies.verification import Verification
+from compression.explain import bundle, presentation
+from compression.inquiries.outcomes import Outcomes
+from compression.inquiries.verification import Verification
+from compression.recipe.recipe import Recipe, make_recipe
 from pages.components.present import assume, export, full_screen
+from tests.support.fake_dispatcher import fabricate
+from tests.support.page_tools import ROOT, checked, progress, rerun
 
 MODEL = "lenet5-mnist5k"
 BITS = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}])
@@ -22,7 +22,7 @@ N = 1000
 LABELS = (np.arange(N) % 10).astype(np.uint8)
 
 
-def sound(study, **changes):
+def sound(inquiry, **changes):
     return Verification(
         **{
             "stored_sha256": "a" * 64, "onnx_sha256": "b" * 64, "decodes_alike": True, "is_valid_onnx": True,
@@ -32,19 +32,19 @@ def sound(study, **changes):
     )  # fmt: skip
 
 
-def answer(study):
-    if study.kind == "verification":
-        return sound(study)
-    wrong = 9 if study.recipe.steps else 0
+def answer(inquiry):
+    if inquiry.kind == "verification":
+        return sound(inquiry)
+    wrong = 9 if inquiry.recipe.steps else 0
     predictions = LABELS.copy()
     predictions[:wrong] = (predictions[:wrong] + 1) % 10
     return Outcomes(probabilities=np.eye(10, dtype=np.float16)[predictions], labels=LABELS)
 
 
 @pytest.fixture
-def present(engine):
+def present(dispatcher):
     """Opens the page as a link does."""
-    engine.answers = answer
+    dispatcher.answers = answer
 
     def open_page(recipe=None, **parameters):
         page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -64,9 +64,9 @@ def recipe_in_link(recipe):
     return json.dumps(content)
 
 
-def measured(engine, *recipes, **changes):
+def measured(dispatcher, *recipes, **changes):
     for recipe in recipes:
-        engine.store.by_id[recipe.recipe_id] = fabricate(recipe, **(changes if recipe.steps else {}))
+        dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, **(changes if recipe.steps else {}))
 
 
 def everything(page):
@@ -83,7 +83,7 @@ def in_url(page, name):
     return value[0] if isinstance(value, list) else value
 
 
-def test_the_original_alone_leads_on(present, engine):
+def test_the_original_alone_leads_on(present, dispatcher):
     page = present(BASELINE)
     assert "nothing is compressed yet" in everything(page)
     page.button(key="present_first").click()
@@ -91,16 +91,16 @@ def test_the_original_alone_leads_on(present, engine):
     assert "Worth it" in everything(page)
 
 
-def test_the_best_that_is_measured_is_offered(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_the_best_that_is_measured_is_offered(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     page = present(BASELINE)
     page.button(key="present_best").click()
     page = rerun(page)
     assert json.loads(in_url(page, "recipe"))["steps"] == [json.loads(BITS.to_short_json())["steps"][0]]
 
 
-def test_it_says_verdict_meaning_and_risk(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_it_says_verdict_meaning_and_risk(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     words = everything(present(BITS))
     for part in (
         "Worth it", "smaller", "File to ship", "Right answers", "Download over 4G", "fit in 1 MB of flash",
@@ -110,13 +110,13 @@ def test_it_says_verdict_meaning_and_risk(present, engine):
         assert part in words
 
 
-def test_a_link_that_is_not_measured_is_measured(present, engine):
-    engine.held = True
+def test_a_link_that_is_not_measured_is_measured(present, dispatcher):
+    dispatcher.held = True
     page = present(BITS)
-    assert {study.recipe for study in engine.inquired} == {BITS, BASELINE}
+    assert {inquiry.recipe for inquiry in dispatcher.inquired} == {BITS, BASELINE}
     assert any("Asking the network" in words for words in progress(page))
     before = next(box for box in page.selectbox if box.label == "Setting")
-    engine.release()
+    dispatcher.release()
     page = rerun(page)
     assert "Worth it" in everything(page)
     after = next(box for box in page.selectbox if box.label == "Setting")
@@ -125,8 +125,8 @@ def test_a_link_that_is_not_measured_is_measured(present, engine):
     assert after.value == BITS.recipe_id
 
 
-def test_assumptions_change_what_it_means_and_are_in_the_address(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_assumptions_change_what_it_means_and_are_in_the_address(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     page = present(BITS)
     page.number_input(key="present_mbits").set_value(2.0)
     page = rerun(page)
@@ -141,15 +141,15 @@ def test_assumptions_change_what_it_means_and_are_in_the_address(present, engine
     assert "mbits" not in page.query_params
 
 
-def test_a_link_opens_with_its_assumptions(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_a_link_opens_with_its_assumptions(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     page = present(BITS, mbits="5", memory="dram")
     assert page.number_input(key="present_mbits").value == 5
     assert "at 5 Mbit/s" in everything(page)
 
 
-def test_a_bad_link_says_what_is_wrong(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_a_bad_link_says_what_is_wrong(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     page = present(BITS, mbits="fast")
     assert "mbits must be a number from 0.01 to 10000, but is 'fast'" in everything(page)
     assert page.number_input(key="present_mbits").value == presentation.Assumptions().mbits
@@ -157,8 +157,8 @@ def test_a_bad_link_says_what_is_wrong(present, engine):
     assert "There is no model 'resnet9000'" in everything(page)
 
 
-def test_full_screen_shows_the_page_alone(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_full_screen_shows_the_page_alone(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     page = present(BITS, full="1")
     words = everything(page)
     assert "Worth it" in words
@@ -183,16 +183,16 @@ def test_the_button_enters_and_leaves_full_screen(monkeypatch, wanted, full):
     assert session["present_full"] is full
 
 
-def test_files_are_offered_when_they_are_checked(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_files_are_offered_when_they_are_checked(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     page = rerun(present(BITS))
     assert {"Stored file", "Runtime file (.onnx)", "Everything (.zip)", "Report (.html)"} <= set(downloads(page))
     assert "all 1,000 predictions are those that were measured" in everything(page)
 
 
-def test_files_are_not_offered_while_they_are_checked(present, engine):
-    measured(engine, BASELINE, BITS)
-    engine.held = True
+def test_files_are_not_offered_while_they_are_checked(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
+    dispatcher.held = True
     page = present(BITS)
     assert "Chart (.png)" in downloads(page)
     assert not {"Report (.html)", "Stored file", "Runtime file (.onnx)", "Everything (.zip)"} & set(downloads(page))
@@ -207,36 +207,40 @@ def test_files_are_not_offered_while_they_are_checked(present, engine):
         ({"onnx_sha256": "d" * 64}, "not what was measured"),
     ],
 )
-def test_files_that_are_not_what_was_measured_are_never_offered(present, engine, changes, words):
-    measured(engine, BASELINE, BITS)
-    engine.answers = lambda study: sound(study, **changes) if study.kind == "verification" else answer(study)
+def test_files_that_are_not_what_was_measured_are_never_offered(present, dispatcher, changes, words):
+    measured(dispatcher, BASELINE, BITS)
+    dispatcher.answers = lambda inquiry: (
+        sound(inquiry, **changes) if inquiry.kind == "verification" else answer(inquiry)
+    )
     page = rerun(present(BITS))
     assert not {"Stored file", "Runtime file (.onnx)", "Everything (.zip)"} & set(downloads(page))
     assert words in everything(page)
 
 
-def test_undecided_images_are_said_and_accepted(present, engine):
-    measured(engine, BASELINE, BITS)
-    engine.answers = lambda study: sound(study, different=2, ties=2) if study.kind == "verification" else answer(study)
+def test_undecided_images_are_said_and_accepted(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
+    dispatcher.answers = lambda inquiry: (
+        sound(inquiry, different=2, ties=2) if inquiry.kind == "verification" else answer(inquiry)
+    )
     page = rerun(present(BITS))
     assert "Everything (.zip)" in downloads(page)
     assert "2 of 1,000 predictions differ, all on images that are undecided" in everything(page)
 
 
-def test_a_failed_study_says_why(present, engine):
-    measured(engine, BASELINE, BITS)
-    engine.failing = "verification"
+def test_a_failed_inquiry_says_why(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
+    dispatcher.failing = "verification"
     page = present(BITS)
     assert "verification went wrong" in everything(page)
     assert "Runtime file (.onnx)" not in downloads(page)
     assert "Worth it" in everything(page)
 
 
-def test_a_broken_store_is_said(present, engine, monkeypatch):
+def test_a_broken_store_is_said(present, dispatcher, monkeypatch):
     def broken(model):
         raise StorageFailed("The database is locked. Close other programs.")
 
-    monkeypatch.setattr(engine.store, "results", broken)
+    monkeypatch.setattr(dispatcher.store, "results", broken)
     assert "The database is locked" in everything(present(BITS))
 
 
@@ -283,8 +287,8 @@ def test_every_assumption_has_a_field_and_words():
     assert set(assume._STEPS) == set(presentation.LIMITS)
 
 
-def test_leaving_and_coming_back_keeps_the_assumptions(present, engine):
-    measured(engine, BASELINE, BITS)
+def test_leaving_and_coming_back_keeps_the_assumptions(present, dispatcher):
+    measured(dispatcher, BASELINE, BITS)
     page = present(BITS)
     page.number_input(key="present_mbits").set_value(2.0)
     page = rerun(page)
@@ -303,8 +307,8 @@ class TestAlternatives:
     def beside(self, *recipes):
         return "[" + ",".join(recipe_in_link(recipe) for recipe in recipes) + "]"
 
-    def test_up_to_two_stand_beside_it_and_in_the_address(self, present, engine):
-        measured(engine, BASELINE, BITS, *self.OTHERS)
+    def test_up_to_two_stand_beside_it_and_in_the_address(self, present, dispatcher):
+        measured(dispatcher, BASELINE, BITS, *self.OTHERS)
         page = present(BITS)
         assert "The alternatives" not in everything(page)
         page.multiselect[0].set_value([recipe.recipe_id for recipe in self.OTHERS[:2]])
@@ -318,27 +322,27 @@ class TestAlternatives:
         assert "beside" not in page.query_params
         assert "The alternatives" not in everything(page)
 
-    def test_a_link_opens_them(self, present, engine):
-        measured(engine, BASELINE, BITS, *self.OTHERS)
+    def test_a_link_opens_them(self, present, dispatcher):
+        measured(dispatcher, BASELINE, BITS, *self.OTHERS)
         page = present(BITS, beside=self.beside(*self.OTHERS[1:]))
         assert page.multiselect[0].value == [recipe.recipe_id for recipe in self.OTHERS[1:]]
         assert "prune 70 % of channels" in everything(page)
 
     @pytest.mark.parametrize("raw", ["[", "{}", "[1]", '[{"steps":[{"technique":"magic"}]}]', "[{},{},{}]"])
-    def test_a_bad_link_says_what_is_wrong_and_shows_the_rest(self, present, engine, raw):
-        measured(engine, BASELINE, BITS)
+    def test_a_bad_link_says_what_is_wrong_and_shows_the_rest(self, present, dispatcher, raw):
+        measured(dispatcher, BASELINE, BITS)
         words = everything(present(BITS, beside=raw))
         assert "alternatives cannot be read" in words
         assert "Worth it" in words
 
-    def test_what_is_not_measured_is_left_out(self, present, engine):
-        measured(engine, BASELINE, BITS)
+    def test_what_is_not_measured_is_left_out(self, present, dispatcher):
+        measured(dispatcher, BASELINE, BITS)
         page = present(BITS, beside=self.beside(self.OTHERS[0]))
         assert page.multiselect[0].value == []
 
-    def test_report_chart_and_numbers_have_them(self, engine):
-        measured(engine, BASELINE, BITS, *self.OTHERS)
-        results = engine.store.by_id
+    def test_report_chart_and_numbers_have_them(self, dispatcher):
+        measured(dispatcher, BASELINE, BITS, *self.OTHERS)
+        results = dispatcher.store.by_id
         others = [results[recipe.recipe_id] for recipe in self.OTHERS[:2]]
         one = export.Export(
             results[BITS.recipe_id], results, presentation.Assumptions(), presentation.risks(results[BITS.recipe_id]),

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from compression.data import load_dataset
 from compression.errors import CorruptFile, UnknownModel
+from compression.models.data import load_dataset
 from sample_models.catalogue import MODELS, find_model
 
 # what a well-trained network of each kind reaches on these test images
@@ -27,7 +27,7 @@ class TestEverySampleModel:
         assert hashlib.sha256(content).hexdigest() == entry.card["weights_sha256"]
         assert len(content) <= 3_000_000
         assert entry.card["accuracy"] >= LEAST_ACCURACY[name]
-        assert entry.card["command"] == f"python -m sample_models.train {name}"
+        assert entry.card["command"] == f"python -m compression.engine.samples.train {name}"
 
     def test_trained_weights_classify_as_the_card_says(self, name):
         entry = find_model(name)
@@ -60,7 +60,7 @@ def test_unknown_model_names_the_known_ones():
 def test_broken_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
     (tmp_path / "mlp-digits.safetensors").write_bytes(b"not safetensors")
-    with pytest.raises(CorruptFile, match="sample_models.train mlp-digits"):
+    with pytest.raises(CorruptFile, match="compression.engine.samples.train mlp-digits"):
         find_model("mlp-digits").load()
     with pytest.raises(CorruptFile, match="card"):
         _ = find_model("mlp-digits").card
@@ -68,7 +68,7 @@ def test_broken_weights_are_refused(tmp_path, monkeypatch):
 
 def test_training_command_refuses_an_unknown_name_in_one_line():
     done = subprocess.run(
-        [sys.executable, "-m", "sample_models.train", "nope"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "compression.engine.samples.train", "nope"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: There is no model 'nope'")

@@ -4,8 +4,9 @@ import shutil
 import pytest
 import torch
 
+from compression.engine.samples import train_slimmable
 from compression.errors import CorruptFile, NotApplicable
-from sample_models import catalogue, slimmable, train_slimmable
+from sample_models import catalogue, slimmable
 
 NAME = "lenet5-mnist5k"
 

@@ -5,22 +5,23 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from networks import samples_of
 from torch import nn
 from torch.nn import functional
 
-from compression import evaluation, export
-from compression.data import load_dataset
-from compression.network import count_costs, trace
-from compression.primitives.batch_norm import BatchNorm
-from compression.primitives.calibration import insert_quantizers, quantization_points
-from compression.primitives.channels import channel_groups, remove_units
-from compression.recipe import Distillation
-from compression.training import train
-from compression.variants import build_student as build_for_step
+from compression.engine.build import build_student as build_for_step
+from compression.engine.files import export
+from compression.engine.measure import evaluation
+from compression.engine.network.form import count_costs, trace
+from compression.engine.primitives.batch_norm import BatchNorm
+from compression.engine.primitives.calibration import insert_quantizers, quantization_points
+from compression.engine.primitives.channels import channel_groups, remove_units
+from compression.engine.training.loop import train
+from compression.models.data import load_dataset
+from compression.recipe.recipe import Distillation
 from sample_models.catalogue import find_model
 from sample_models.small_inputs import SMALLEST_MAP, Resize, strides
 from sample_models.students import FAMILIES, build_student
+from tests.support.networks import samples_of
 
 SIZES = [
     ((1, 8, 8), {"width_mult": 0.25, "depth_mult": 0.5}),

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from compression import classes, comparison_plots, wording
-from compression.classes import Answers
-from compression.comparison import Contender
-from pages.components import chart_view
-from pages.components.contest import Contest, badge, class_names
+from compression import units
+from compression.charts import compared
+from compression.explain.comparison import Contender
+from compression.explain.presentation import recall_words
+from compression.results import predictions
+from compression.results.predictions import Answers
+from pages.components.compare.contest import Contest, badge, class_names
+from pages.components.frame import chart_view
 
 _VIEW = "compare_confusion"
 _COUNTS, _CHANGE = "Counts", "Change from A"
@@ -26,9 +29,9 @@ def show(contest: Contest) -> None:
     names = class_names(contest.reference.model, answers[contest.reference.letter].n_classes)
     _show_words(contest, answers, names)
     st.header("What share of each class is recognized")
-    recalls = [(contender, classes.recalls(answers[contender.letter])) for contender in contest.contenders]
+    recalls = [(contender, predictions.recalls(answers[contender.letter])) for contender in contest.contenders]
     chart_view.show(
-        comparison_plots.draw_recalls(recalls, names),
+        compared.draw_recalls(recalls, names),
         key="compare_recalls",
         alt="Share of each class that is recognized, with intervals",
     )
@@ -37,9 +40,9 @@ def show(contest: Contest) -> None:
 
 def _show_words(contest: Contest, answers: Mapping[str, Answers], names: Sequence[str]) -> None:
     for contender in contest.contenders:
-        found = classes.recalls(answers[contender.letter])
-        worst = classes.worst(found)
-        words = f"**Worst class: {names[worst.index]}**, {comparison_plots.recall_words(worst)} recognized."
+        found = predictions.recalls(answers[contender.letter])
+        worst = predictions.worst(found)
+        words = f"**Worst class: {names[worst.index]}**, {recall_words(worst)} recognized."
         if contender is not contest.reference:
             words += f" {_largest_loss(answers[contender.letter], answers['A'], names)}"
         with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
@@ -49,12 +52,12 @@ def _show_words(contest: Contest, answers: Mapping[str, Answers], names: Sequenc
 
 def _largest_loss(other: Answers, reference: Answers, names: Sequence[str]) -> str:
     """The class that lost most, and whether that is more than chance among so many classes."""
-    most = classes.class_changes(other, reference)[0]
+    most = predictions.class_changes(other, reference)[0]
     if most.difference.difference >= 0:
         return "No class lost anything against A."
-    decimals = wording.decimals_for(int((reference.labels == most.index).sum()))
-    lost = wording.points(most.difference.difference, decimals)
-    low, high = (wording.points(side, decimals) for side in (most.difference.low, most.difference.high))
+    decimals = units.decimals_for(int((reference.labels == most.index).sum()))
+    lost = units.points(most.difference.difference, decimals)
+    low, high = (units.points(side, decimals) for side in (most.difference.low, most.difference.high))
     certain = (
         "a measurable loss" if most.p_value < 0.05 else "which may be chance, as there are many classes to look at"
     )
@@ -90,18 +93,16 @@ def _show_confusion(contest: Contest, answers: Mapping[str, Answers], names: Seq
 def _show_matrix(
     contest: Contest, answers: Mapping[str, Answers], names: Sequence[str], contender: Contender, *, changes: bool
 ) -> None:
-    matrices = {letter: classes.confusion(found) for letter, found in answers.items()}
+    matrices = {letter: predictions.confusion(found) for letter, found in answers.items()}
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
         st.html(badge(contender), width="content")
         st.caption(contest.name(contender), width="stretch")
     if changes:
-        top = max(float(abs(comparison_plots.harm(matrix, matrices["A"])).max()) for matrix in matrices.values())
-        figure = comparison_plots.draw_harm(
-            matrices[contender.letter], matrices["A"], names, top, f"A{contender.letter}"
-        )
+        top = max(float(abs(compared.harm(matrix, matrices["A"])).max()) for matrix in matrices.values())
+        figure = compared.draw_harm(matrices[contender.letter], matrices["A"], names, top, f"A{contender.letter}")
     else:
-        top = max(float(comparison_plots.mistakes(matrix).max()) for matrix in matrices.values())
-        figure = comparison_plots.draw_confusion(matrices[contender.letter], names, top)
+        top = max(float(compared.mistakes(matrix).max()) for matrix in matrices.values())
+        figure = compared.draw_confusion(matrices[contender.letter], names, top)
     kind = "change" if changes else "counts"
     chart_view.show(
         figure,

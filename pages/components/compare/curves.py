@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import comparison_plots
-from compression.axes import COSTS, Cost
-from compression.recipe import Recipe
-from compression.result import Result
-from pages.components import chart_view, pick
-from pages.components.contest import Contest
+from compression.charts import compared
+from compression.charts.axes import COSTS, Cost
+from compression.recipe.recipe import Recipe
+from compression.results.record import Result
+from pages.components.asking import pick
+from pages.components.compare.contest import Contest
+from pages.components.frame import chart_view
 
 AT_MOST = 4
 
@@ -22,7 +23,7 @@ def show(contest: Contest) -> None:
     for column, cost in zip(st.columns(2, gap="small"), costs, strict=True):
         with column:
             chart_view.show(
-                comparison_plots.draw_curves(contest.contenders, results, cost),
+                compared.draw_curves(contest.contenders, results, cost),
                 key=f"compare_{cost}",
                 alt=f"Accuracy against {COSTS[cost].words}: {len(contest.contenders)} of {len(results)} points marked",
                 on_click=lambda recipe_id: _add(recipe_id, contest, results),

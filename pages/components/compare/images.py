@@ -7,13 +7,15 @@ from html import escape
 
 import streamlit as st
 
-from compression import classes, wording
-from compression.classes import KINDS, ORDERS, Change
-from compression.comparison import Contender
-from compression.recipe import Recipe
-from compression.studies.outcomes import MAX_PICTURES, Pictures, PictureStudy
-from pages.components import inquiry, picture
-from pages.components.contest import Contest, badge, class_names
+from compression import units
+from compression.explain.comparison import Contender
+from compression.inquiries.outcomes import MAX_PICTURES, PictureInquiry, Pictures
+from compression.recipe.recipe import Recipe
+from compression.results import predictions
+from compression.results.predictions import KINDS, ORDERS, Change
+from pages.components.asking import answers
+from pages.components.compare.contest import Contest, badge, class_names
+from pages.components.view import picture
 
 PER_PAGE = 24
 _WINDOW = MAX_PICTURES // PER_PAGE
@@ -35,7 +37,7 @@ def show(contest: Contest) -> None:
     top = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
     with top[0]:
         other = _choose_other(contest)
-    found = classes.changes(contest.answers[other.letter], contest.answers["A"])
+    found = predictions.changes(contest.answers[other.letter], contest.answers["A"])
     with top[1]:
         kinds = st.multiselect(
             "Kind of change", list(KINDS), format_func=lambda kind: _kind_words(kind, found), key=_KEYS[1],
@@ -51,7 +53,7 @@ def show(contest: Contest) -> None:
             "Order", list(ORDERS), format_func=ORDERS.__getitem__, key=_KEYS[3], on_change=_to_first_page,
             help="A change of mind is large when A was sure of its answer and the other gives it little probability.",
         )  # fmt: skip
-    kept = classes.chosen(found, kinds, None if label == _ANY else label, order)
+    kept = predictions.chosen(found, kinds, None if label == _ANY else label, order)
     _say(contest, other, found)
     if not kept:
         st.info("No image is like that." if found else "Both answer every test image alike.", icon=":material/check:")
@@ -80,7 +82,7 @@ def _differing(contest: Contest, letter: str) -> int:
     return int((answers[letter].predictions != answers["A"].predictions).sum())
 
 
-def _kind_words(kind: classes.Kind, found: Sequence[Change]) -> str:
+def _kind_words(kind: predictions.Kind, found: Sequence[Change]) -> str:
     count = sum(change.kind == kind for change in found)
     return f"{_SIGNS[kind][0]} {KINDS[kind]} ({count:,})"
 
@@ -110,9 +112,9 @@ def _show_page(contest: Contest, other: Contender, kept: Sequence[Change], names
     start = (page - 1) // _WINDOW * _WINDOW * PER_PAGE
     window = kept[start : start + _WINDOW * PER_PAGE]
     baseline = Recipe.model_validate(contest.reference.result.recipe).baseline()
-    study = PictureStudy(recipe=baseline, indices=tuple(sorted(change.index for change in window)))
-    pictures = inquiry.ask(study, Pictures, key="pictures")
-    place = {index: at for at, index in enumerate(study.indices)}
+    inquiry = PictureInquiry(recipe=baseline, indices=tuple(sorted(change.index for change in window)))
+    pictures = answers.ask(inquiry, Pictures, key="pictures")
+    place = {index: at for at, index in enumerate(inquiry.indices)}
     cards = []
     for change in kept[(page - 1) * PER_PAGE : page * PER_PAGE]:
         source = ""
@@ -175,4 +177,4 @@ def _percent(probability: float) -> str:
     """Half precision knows no more than three digits, and 100 % is never quite true."""
     if probability > 0.9995:
         return "> 99.9 %"
-    return f"{wording.percent(probability, 1)} %"
+    return f"{units.percent(probability, 1)} %"

@@ -7,14 +7,15 @@ from html import escape
 
 import streamlit as st
 
-from compression import layer_comparison
-from compression.comparison import Contender
-from compression.layer_comparison import MEASURES, Line
-from compression.recipe import Recipe
-from compression.studies.anatomy import Anatomy, AnatomyStudy, LayerRow
-from pages.components import chart_view, inquiry
-from pages.components.contest import Contest, badge
-from pages.components.wide_table import scrolling
+from compression.charts import layers_compared
+from compression.charts.layers_compared import MEASURES, Line
+from compression.explain.comparison import Contender
+from compression.inquiries.anatomy import Anatomy, AnatomyInquiry, LayerRow
+from compression.recipe.recipe import Recipe
+from pages.components.asking import answers
+from pages.components.compare.contest import Contest, badge
+from pages.components.frame import chart_view
+from pages.components.shown.wide_table import scrolling
 
 _MEASURE = "compare_layer_measure"
 _TABLE = "width:100%;border-collapse:collapse;font-size:.88rem;line-height:1.35"
@@ -25,12 +26,12 @@ _SOFT = "opacity:.7;font-size:.8rem"
 def show(contest: Contest) -> None:
     """A chart of one measure, and the table of all."""
     recipes = [Recipe.model_validate(contender.result.recipe) for contender in contest.contenders]
-    found = inquiry.ask_all([AnatomyStudy(recipe=recipe) for recipe in recipes], Anatomy, key="layers")
+    found = answers.ask_all([AnatomyInquiry(recipe=recipe) for recipe in recipes], Anatomy, key="layers")
     if found is None:
         return
     networks = [answer.subject.layers for answer in found]
-    lines = layer_comparison.lines_of(networks)
-    if not layer_comparison.are_alike(networks):
+    lines = layers_compared.lines_of(networks)
+    if not layers_compared.are_alike(networks):
         st.info("These networks do not have the same layers: only those of the same name stand beside each other.")
     name = st.segmented_control(
         "Show", list(MEASURES), default=next(iter(MEASURES)), required=True,
@@ -38,7 +39,7 @@ def show(contest: Contest) -> None:
     )  # fmt: skip
     measure = MEASURES[name]
     chart_view.show(
-        layer_comparison.draw(contest.contenders, lines, measure),
+        layers_compared.draw(contest.contenders, lines, measure),
         key="compare_layers",
         alt=f"{measure.title} of each layer, side by side",
     )
@@ -67,6 +68,6 @@ def _cell(row: LayerRow | None) -> str:
     if row is None:
         return f'<td style="{_CELL}">–</td>'
     return (
-        f'<td style="{_CELL}"><span style="white-space:nowrap">{layer_comparison.shape_words(row)}</span>'
-        f'<div style="{_SOFT}">{layer_comparison.weight_words(row)}<br>{layer_comparison.cost_words(row)}</div></td>'
+        f'<td style="{_CELL}"><span style="white-space:nowrap">{layers_compared.shape_words(row)}</span>'
+        f'<div style="{_SOFT}">{layers_compared.weight_words(row)}<br>{layers_compared.cost_words(row)}</div></td>'
     )

@@ -9,10 +9,10 @@ from html import escape
 
 import streamlit as st
 
-from compression import comparison
-from compression.comparison import Cell, Row, Tone
-from pages.components.contest import Contest, badge
-from pages.components.wide_table import scrolling
+from compression.explain import comparison
+from compression.explain.comparison import Cell, Row, Tone
+from pages.components.compare.contest import Contest, badge
+from pages.components.shown.wide_table import scrolling
 
 _SIGNS: dict[Tone, tuple[str, str]] = {
     "better": ("▲", "var(--good)"),

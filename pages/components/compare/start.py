@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from compression.links import View
-from compression.recipe import Recipe, make_recipe
-from compression.result import Result
-from pages.components import pick, state
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.record import Result
+from pages.components.asking import pick
+from pages.components.view import state
+from pages.components.view.link import View
 
 IDEAS: dict[str, list[list[dict[str, Any]]]] = {
     "What do fewer bits cost? 8, 4 and 2 bits a weight": [

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 
 import streamlit as st
 
-from compression.links import View
-from compression.recipe import (
+from compression.models.facts import MODELS, has_slimmable, teachers_for
+from compression.recipe.recipe import (
     PATTERN_SPARSITY,
     ChannelPruning,
     DepthwiseSeparable,
@@ -24,7 +24,7 @@ from compression.recipe import (
     help_text,
     limits,
 )
-from compression.settings import (
+from compression.recipe.settings import (
     ACTIVATION_BITS,
     FLOAT_BITS,
     INTEGER_BITS,
@@ -35,11 +35,8 @@ from compression.settings import (
     SHARE_STEP,
     STUDENT_STEP,
     Settings,
-    has_slimmable,
     neutral_settings,
-    teachers_for,
 )
-from pages.components import state
 from pages.components.explore import parts, words
 from pages.components.explore.widgets import (
     amount,
@@ -53,7 +50,8 @@ from pages.components.explore.widgets import (
     value_of,
 )
 from pages.components.explore.words import title_of
-from sample_models.catalogue import MODELS
+from pages.components.view import state
+from pages.components.view.link import View
 
 KEY = "advanced"
 """The session-state key that says whether any of this is open."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import wording
-from compression.limits import Choice, Limits, choose
-from compression.links import View, view_of
-from compression.plots import setting_in_words
-from compression.recipe import Recipe
-from compression.result import Result
-from pages.components import state
+from compression import units
+from compression.explain.titles import setting_in_words
+from compression.recipe.recipe import Recipe
+from compression.results.record import Result
+from compression.search.limits import Choice, Limits, choose
+from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
-from pages.components.work import Snapshot
+from pages.components.view import state
+from pages.components.view.link import View, view_of
 
 KEY = "limits"
 _LIMIT = state.SETTING + "limit_"
@@ -81,15 +81,15 @@ def _best(choice: Choice, view: View, reference_ms: float) -> None:
 
 def _numbers(best: Result, reference_ms: float) -> str:
     """In the units of the limits."""
-    decimals = wording.decimals_for(best.n_test)
-    lost = wording.points(best.accuracy_difference, decimals)
+    decimals = units.decimals_for(best.n_test)
+    lost = units.points(best.accuracy_difference, decimals)
     low, high = (
-        wording.points(bound, decimals) for bound in (best.accuracy_difference_low, best.accuracy_difference_high)
+        units.points(bound, decimals) for bound in (best.accuracy_difference_low, best.accuracy_difference_high)
     )
     return (
-        f"{wording.size(best.stored_bytes)}, accuracy {wording.percent(best.accuracy, decimals)} % "
+        f"{units.size(best.stored_bytes)}, accuracy {units.percent(best.accuracy, decimals)} % "
         f"({lost} points, {low} to {high}), "
-        f"{wording.milliseconds(reference_ms * best.latency_ratio)} for one image"
+        f"{units.milliseconds(reference_ms * best.latency_ratio)} for one image"
     )
 
 

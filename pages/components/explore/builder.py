@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from compression import pipeline, wording
+from compression import units
 from compression.errors import InvalidRecipe
-from compression.links import View, view_of
-from compression.pipeline import Kind
-from compression.recipe import MAX_STEPS, Recipe, Step
-from compression.schooling import training_seconds
-from pages.components import state
+from compression.recipe import edit
+from compression.recipe.budgets import training_seconds
+from compression.recipe.edit import Kind
+from compression.recipe.recipe import MAX_STEPS, Recipe, Step
 from pages.components.explore import parts, step_settings
+from pages.components.view import state
+from pages.components.view.link import View, view_of
 
 _REFUSED = "builder_refused"
 
@@ -29,11 +30,11 @@ def show(view: View) -> None:
         _card(recipe, at, step)
     _add(recipe)
     seconds = training_seconds(recipe)
-    st.caption(f"Trains for about {wording.duration(seconds)}." if seconds else "No step trains: measured in seconds.")
+    st.caption(f"Trains for about {units.duration(seconds)}." if seconds else "No step trains: measured in seconds.")
 
 
 def _card(recipe: Recipe, at: int, step: Step) -> None:
-    kind = pipeline.kind_of(step)
+    kind = edit.kind_of(step)
     with st.container(border=True, key=f"step_{at}", gap="small"):
         title, buttons = st.columns([3, 1.3], vertical_alignment="center", gap=None, wrap=False)
         with title:
@@ -52,13 +53,13 @@ def _card(recipe: Recipe, at: int, step: Step) -> None:
 
 def _buttons(recipe: Recipe, at: int, kind: Kind) -> None:
     changes: dict[str, tuple[str, str, Callable[[], Recipe]]] = {
-        "up": ("arrow_upward", "earlier", lambda: pipeline.moved(recipe, at, -1)),
-        "down": ("arrow_downward", "later", lambda: pipeline.moved(recipe, at, 1)),
-        "remove": ("delete", "", lambda: pipeline.removed(recipe, at)),
+        "up": ("arrow_upward", "earlier", lambda: edit.moved(recipe, at, -1)),
+        "down": ("arrow_downward", "later", lambda: edit.moved(recipe, at, 1)),
+        "remove": ("delete", "", lambda: edit.removed(recipe, at)),
     }
     for name, (icon, where, change) in changes.items():
         at_the_end = (name == "up" and at == 0) or (name == "down" and at == len(recipe.steps) - 1)
-        reason = "" if at_the_end else pipeline.refusal(change)
+        reason = "" if at_the_end else edit.refusal(change)
         words = f"Take {kind.title!r} {where}" if where else f"Remove {kind.title!r}"
         st.button(
             f":material/{icon}:",
@@ -82,7 +83,7 @@ def _changed(at: int, technique: str, field: str, key: str) -> None:
     if key in st.session_state and at < len(recipe.steps) and recipe.steps[at].technique == technique:
         step = recipe.steps[at]
         value = step_settings.from_control(step, field, st.session_state[key])
-        _try(lambda: pipeline.changed(recipe, at, **{field: value, **step_settings.follow(step, field, value)}))
+        _try(lambda: edit.changed(recipe, at, **{field: value, **step_settings.follow(step, field, value)}))
 
 
 def _add(recipe: Recipe) -> None:
@@ -90,9 +91,9 @@ def _add(recipe: Recipe) -> None:
         st.caption(f"A recipe has at most {MAX_STEPS} steps.")
         return
     with st.popover("Add a step", icon=":material/add:", width="stretch", key="builder_add"):
-        for kind in pipeline.offered(recipe.model):
-            about = pipeline.KINDS[kind]
-            reason = pipeline.refusal(lambda kind=kind: pipeline.added(recipe, kind))  # type: ignore[misc]
+        for kind in edit.offered(recipe.model):
+            about = edit.KINDS[kind]
+            reason = edit.refusal(lambda kind=kind: edit.added(recipe, kind))  # type: ignore[misc]
             st.button(
                 about.title,
                 key=f"builder_add_{kind.model_fields['technique'].default}",
@@ -100,7 +101,7 @@ def _add(recipe: Recipe) -> None:
                 disabled=bool(reason),
                 width="stretch",
                 on_click=_try,
-                args=(lambda kind=kind: pipeline.added(recipe, kind),),
+                args=(lambda kind=kind: edit.added(recipe, kind),),
             )
 
 

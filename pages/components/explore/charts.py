@@ -6,16 +6,18 @@ from typing import Literal
 
 import streamlit as st
 
-from compression import drawing, plots
-from compression.axes import COSTS, GAINS, Axes
-from compression.estimate import Estimate, estimate
-from compression.links import View, view_of
-from compression.plots import Ranges, Tradeoff
-from compression.recipe import Recipe
-from compression.sweeps import CURVES, Curve, curves_for
-from pages.components import chart_view, menu, state
+from compression.charts import drawing, tradeoff
+from compression.charts.axes import COSTS, GAINS, Axes
+from compression.charts.palette import ACCENT, LOOKS, NEUTRAL
+from compression.charts.tradeoff import Ranges, Tradeoff
+from compression.recipe.recipe import Recipe
+from compression.search.curves import CURVES, Curve, curves_for
+from compression.search.estimate import Estimate, estimate
+from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
-from pages.components.work import Snapshot
+from pages.components.frame import chart_view, menu
+from pages.components.view import state
+from pages.components.view.link import View, view_of
 
 _RANGES = "chart_ranges"
 _ZOOM = "chart_zoom"
@@ -47,7 +49,7 @@ def guess_of(seen: Snapshot) -> Estimate:
 def numbers(seen: Snapshot) -> Tradeoff:
     """What the charts show."""
     curves = {curve: recipes.values() for curve, recipes in seen.curves.items()}
-    return plots.tradeoff(
+    return tradeoff.tradeoff(
         list(seen.results.values()), curves, seen.view.recipe,
         guess=guess_of(seen), preview=seen.preview, limits=seen.view.limits, axes=seen.view.axes,
     )  # fmt: skip
@@ -93,7 +95,7 @@ def show(
         cost,
         axes.gain,
         _ranges(seen, data),
-        gain_range=plots.near_baseline(data, axes.gain) if near_baseline else None,
+        gain_range=tradeoff.near_baseline(data, axes.gain) if near_baseline else None,
         height=height,
     )
     what = f"{GAINS[axes.gain].choice} against {COSTS[cost].words}"
@@ -116,7 +118,7 @@ def _choose_curves(view: View) -> None:
             "Curves",
             offered,
             selection_mode="multi",
-            format_func=lambda curve: f"{_GLYPHS[plots.LOOKS[curve].symbol]} {plots.LOOKS[curve].title}",
+            format_func=lambda curve: f"{_GLYPHS[LOOKS[curve].symbol]} {LOOKS[curve].title}",
             default=shown,
             key=_CURVES,
             on_change=_curves_chosen,
@@ -170,9 +172,9 @@ def show_legend(view: View, *, with_setting: bool = True) -> None:
 
 def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
     """The session's ranges of this model's axes."""
-    kept: dict[str, plots.Kept] = st.session_state.setdefault(_RANGES, {})
+    kept: dict[str, tradeoff.Kept] = st.session_state.setdefault(_RANGES, {})
     expected = seen.known.stored_bytes or 100_000.0
-    kept[seen.view.model] = plots.keep(data, expected, kept.get(seen.view.model), seen.view.axes)
+    kept[seen.view.model] = tradeoff.keep(data, expected, kept.get(seen.view.model), seen.view.axes)
     return kept[seen.view.model].shown
 
 
@@ -196,13 +198,13 @@ def was_clicked() -> bool:
 
 
 def _legend(curves: tuple[Curve, ...], with_setting: bool) -> str:
-    looks = [plots.LOOKS[curve] for curve in curves]
+    looks = [LOOKS[curve] for curve in curves]
     entries = [_entry(_GLYPHS[look.symbol], look.colour, look.title) for look in looks]
     if with_setting:
-        entries.append(_entry("●", plots.ACCENT, "This setting"))
-    entries.append(_entry("★", plots.NEUTRAL, "Baseline"))
-    entries.append(_entry("•", plots.NEUTRAL, "Other settings"))
-    entries.append(_entry("┄", plots.NEUTRAL, "Best trade-offs (Pareto front)"))
+        entries.append(_entry("●", ACCENT, "This setting"))
+    entries.append(_entry("★", NEUTRAL, "Baseline"))
+    entries.append(_entry("•", NEUTRAL, "Other settings"))
+    entries.append(_entry("┄", NEUTRAL, "Best trade-offs (Pareto front)"))
     style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
     return f'<div style="{style}">{"".join(entries)}</div>'
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import wording
-from compression.links import View
-from compression.recipe import ChannelPruning, Distillation, MagnitudePruning, Quantization, help_text
-from compression.schooling import BUDGETS, schooling, training_seconds
-from compression.settings import (
+from compression import units
+from compression.recipe.budgets import BUDGETS, schooling, training_seconds
+from compression.recipe.recipe import ChannelPruning, Distillation, MagnitudePruning, Quantization, help_text
+from compression.recipe.settings import (
     BIT_WIDTHS,
     FLOAT_BITS,
     MAX_PRUNING,
@@ -17,10 +16,11 @@ from compression.settings import (
     PRUNING_STEP,
     STUDENT_STEP,
 )
-from pages.components import state
 from pages.components.explore import advanced, boxes, builder, parts, widgets
 from pages.components.explore.widgets import common, percentage, value_of
 from pages.components.explore.words import title_of
+from pages.components.view import state
+from pages.components.view.link import View
 
 
 def show(view: View) -> None:
@@ -110,6 +110,6 @@ def _training_note(view: View) -> None:
     if seconds == 0:
         st.caption("No training: a setting is measured within seconds.")
     elif view.settings.has_student and view.settings.student != "slimmable":
-        st.caption(f"A smaller student must be trained: about {wording.duration(seconds)}.")
+        st.caption(f"A smaller student must be trained: about {units.duration(seconds)}.")
     else:
-        st.caption(f"This setting trains for about {wording.duration(seconds)}.")
+        st.caption(f"This setting trains for about {units.duration(seconds)}.")

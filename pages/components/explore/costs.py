@@ -6,12 +6,14 @@ from typing import Literal
 
 import streamlit as st
 
-from compression import breakdown, wording
-from compression import energy as model
-from compression.energy import Memory
-from compression.result import Measures, Result
-from pages.components import chart_view, slices
-from pages.components.work import Snapshot
+from compression import units
+from compression.charts import breakdown
+from compression.results import energy as model
+from compression.results.energy import Memory
+from compression.results.record import Measures, Result
+from pages.components.asking.work import Snapshot
+from pages.components.frame import chart_view
+from pages.components.shown import slices
 
 _MEMORY = "costs_memory"
 _INTENSITY = "costs_intensity"
@@ -29,7 +31,7 @@ def show(seen: Snapshot) -> None:
     memory, intensity = _assumptions()
     _numbers(result, memory, intensity)
     chart_view.show(breakdown.draw_energy(result, memory), key="chart_energy", alt="Energy of one image by part")
-    slices.table(breakdown.energy_slices(result, memory), wording.energy)
+    slices.table(breakdown.energy_slices(result, memory), units.energy)
     st.caption(
         f":material/bolt: Energy and carbon are a **model, not a measurement**: {model.MODEL}. It compares networks; "
         "a present chip needs less for arithmetic, and more for everything around it."
@@ -80,9 +82,9 @@ def _operations(result: Result) -> None:
     share = result.integer_macs / result.macs if result.macs else 0.0
     _metric(
         "Operations (MACs)",
-        wording.count(result.macs),
+        units.count(result.macs),
         (result.baseline.macs, result.macs),
-        f"{wording.MACS} {100 * share:.0f} % of them run on integers here.",
+        f"{units.MACS} {100 * share:.0f} % of them run on integers here.",
         "fewer",
     )
 
@@ -90,10 +92,10 @@ def _operations(result: Result) -> None:
 def _memory(result: Result) -> None:
     _metric(
         "Peak memory",
-        wording.size(result.peak_memory_bytes),
+        units.size(result.peak_memory_bytes),
         (result.baseline.peak_memory_bytes, result.peak_memory_bytes),
-        f"Computed: weights as the runtime holds them ({wording.size(result.weight_bytes)}) and the activations that "
-        f"live together for one image ({wording.size(result.activation_bytes)}). {_process_words(result)}",
+        f"Computed: weights as the runtime holds them ({units.size(result.weight_bytes)}) and the activations that "
+        f"live together for one image ({units.size(result.activation_bytes)}). {_process_words(result)}",
         "less",
     )
 
@@ -101,12 +103,12 @@ def _memory(result: Result) -> None:
 def _process_words(measures: Measures) -> str:
     if measures.process_peak_bytes is None:
         return "This system cannot say what the process needed."
-    return f"Measured, a process that loads it and runs one image grows by {wording.size(measures.process_peak_bytes)}."
+    return f"Measured, a process that loads it and runs one image grows by {units.size(measures.process_peak_bytes)}."
 
 
 def _energy(result: Result, memory: Memory) -> None:
     new, old = (model.energy(measures, memory).joules for measures in (result, result.baseline))
-    _metric("Energy an image", wording.energy(new), (old, new), f"By the model: {model.LABEL}.", "less")
+    _metric("Energy an image", units.energy(new), (old, new), f"By the model: {model.LABEL}.", "less")
 
 
 def _carbon(result: Result, memory: Memory, intensity: float) -> None:
@@ -116,7 +118,7 @@ def _carbon(result: Result, memory: Memory, intensity: float) -> None:
     )
     _metric(
         "Carbon a million images",
-        wording.grams(new),
+        units.grams(new),
         (old, new),
         f"That energy at {intensity:.0f} g of CO₂ a kWh, for a million images. By the model, not measured.",
         "less",
@@ -126,7 +128,7 @@ def _carbon(result: Result, memory: Memory, intensity: float) -> None:
 def _metric(label: str, value: str, change: tuple[float, float], explanation: str, better: str) -> None:
     """A number with its factor against the baseline."""
     old, new = change
-    same = not old or abs(new / old - 1) < wording.SAME_SIZE
-    words = "same" if same else f"{wording.factor(max(old / new, new / old))} {better if new < old else 'more'}"
+    same = not old or abs(new / old - 1) < units.SAME_SIZE
+    words = "same" if same else f"{units.factor(max(old / new, new / old))} {better if new < old else 'more'}"
     colour: Literal["gray", "green", "red"] = "gray" if same else "green" if new < old else "red"
     st.metric(label, value, delta=words, delta_color=colour, delta_arrow="off", help=explanation)

@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from compression import drawing, plots
-from compression.foresight import Place, foresee
-from compression.plots import Tradeoff
+from compression.charts import drawing, tradeoff
+from compression.charts.tradeoff import Tradeoff
+from compression.search.foresight import Place, foresee
+from pages.components.asking.work import Snapshot
 from pages.components.explore import charts, widgets
-from pages.components.work import Snapshot
 
 LOOK_MS = 800
 """How often the browser asks for more while settings are being measured ahead."""
@@ -44,10 +44,10 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     )  # fmt: skip
     ranges = charts.ranges_of(view.model)
     reference = seen.baseline.latency_p50_ms if seen.baseline else None
-    baseline = plots.point_of(seen.baseline, reference) if seen.baseline else None
+    baseline = tradeoff.point_of(seen.baseline, reference) if seen.baseline else None
 
     def mark(place: Place) -> dict[str, Any]:
-        current = plots.point_of(place.result, reference) if place.result else None
+        current = tradeoff.point_of(place.result, reference) if place.result else None
         there = Tradeoff(baseline=baseline, current=current, guess=place.guess)
         sides = zip(charts.SIDES, (view.axes.left, view.axes.right), strict=True)
         marks: dict[str, Any] = {side: drawing.mark(there, cost, view.axes.gain, ranges) for side, cost in sides}

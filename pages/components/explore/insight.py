@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import ledger, state, table
+from pages.components.asking.work import Snapshot
 from pages.components.explore import costs, parts, steps, zeros
-from pages.components.work import Snapshot
+from pages.components.shown import ledger, table
+from pages.components.view import state
 
 PARTS = {
     "All settings": table.show,

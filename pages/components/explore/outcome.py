@@ -7,13 +7,16 @@ from typing import Literal
 
 import streamlit as st
 
-from compression import track_record, verdict, wording
-from compression.job import JobState
-from compression.limits import exceeded
-from compression.result import Result
-from pages.components import notices, work
+from compression import units
+from compression.explain import verdict
+from compression.recipe.words import recipe_in_words
+from compression.results.record import Result
+from compression.search import track_record
+from compression.search.limits import exceeded
+from compression.store.jobs import JobState
+from pages.components.asking import notices, work
+from pages.components.asking.work import Snapshot
 from pages.components.explore import charts, parts
-from pages.components.work import Snapshot
 
 _BOXES = {"good": st.success, "neutral": st.info, "mixed": st.warning, "bad": st.error}
 _ICONS = {
@@ -50,7 +53,7 @@ def show_verdict(seen: Snapshot) -> None:
         elif seen.preview is not None and seen.baseline is not None:
             st.info(f"**{verdict.so_far(seen.preview, seen.baseline)}**", icon=":material/hourglass_bottom:")
         else:
-            words = verdict.guess(wording.recipe_in_words(seen.view.recipe), charts.guess_of(seen), seen.known)
+            words = verdict.guess(recipe_in_words(seen.view.recipe), charts.guess_of(seen), seen.known)
             st.info(f"**{words.text}**", icon=":material/hourglass_top:")
 
 
@@ -78,11 +81,11 @@ def _show_size(seen: Snapshot, field: str, label: str, explanation: str) -> None
         st.metric(label, "–", delta="not measured yet", delta_color="off", delta_arrow="off", help=explanation)
         return
     new, old = getattr(known, field), getattr(baseline, field)
-    change = wording.size_change(old, new)
+    change = units.size_change(old, new)
     colour: Literal["green", "red", "gray"] = (
         "green" if "smaller" in change else "red" if "larger" in change else "gray"
     )
-    st.metric(label, wording.size(new), delta=change, delta_color=colour, delta_arrow="off", help=explanation)
+    st.metric(label, units.size(new), delta=change, delta_color=colour, delta_arrow="off", help=explanation)
 
 
 def show_details(seen: Snapshot) -> None:
@@ -94,14 +97,14 @@ def show_details(seen: Snapshot) -> None:
     changed = result.changed_predictions
     st.caption(
         f"Changed predictions: **{changed:,}** of {result.n_test:,} test images · "
-        f"latency **{wording.milliseconds(result.latency_p50_ms)}** "
-        f"(p95 {wording.milliseconds(result.latency_p95_ms)}), in turns with the baseline's "
-        f"{wording.milliseconds(result.baseline.latency_p50_ms)}: ratio **{result.latency_ratio:.2f}** "
+        f"latency **{units.milliseconds(result.latency_p50_ms)}** "
+        f"(p95 {units.milliseconds(result.latency_p95_ms)}), in turns with the baseline's "
+        f"{units.milliseconds(result.baseline.latency_p50_ms)}: ratio **{result.latency_ratio:.2f}** "
         f"({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}) · "
-        f"**{wording.count(result.params)}** parameters, {wording.count(result.nonzero_params)} of them not zero · "
-        f"**{wording.count(result.macs)}** MACs",
+        f"**{units.count(result.params)}** parameters, {units.count(result.nonzero_params)} of them not zero · "
+        f"**{units.count(result.macs)}** MACs",
         help=f"p95: 95 of 100 runs took at most this long. The ratio is this setting's time over the baseline's, with "
-        f"its 95 % interval: below 1 is faster. {wording.MACS}",
+        f"its 95 % interval: below 1 is faster. {units.MACS}",
     )
     miss = track_record.miss_of(result, seen.known, seen.measured_curves(), seen.lessons)
     if miss is not None:
@@ -126,7 +129,7 @@ def show_failures(seen: Snapshot) -> None:
         return
     with st.expander(f"{len(others)} point{'s' if len(others) > 1 else ''} failed", icon=":material/error:"):
         for job in others:
-            st.markdown(f"- **{wording.recipe_in_words(job.recipe)}**: {notices.plain(job.error or '')}")
+            st.markdown(f"- **{recipe_in_words(job.recipe)}**: {notices.plain(job.error or '')}")
         st.button("Try them again", on_click=_try_again, icon=":material/refresh:")
 
 

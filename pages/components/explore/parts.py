@@ -12,10 +12,11 @@ from collections.abc import Set
 import streamlit as st
 
 from compression.errors import CompressionError
-from compression.links import View
-from compression.result import Preview
-from pages.components import menu, notices, work
-from pages.components.work import Snapshot
+from compression.results.record import Preview
+from pages.components.asking import notices, work
+from pages.components.asking.work import Snapshot
+from pages.components.frame import menu
+from pages.components.view.link import View
 
 CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS = (
     "charts", "verdict", "controls", "outcome", "insight", "foresight",

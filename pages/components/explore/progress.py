@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from compression import wording
+from compression import units
 from compression.errors import CompressionError
-from compression.job import Job, JobState
-from pages.components import menu, notices, work
-from pages.components.work import Snapshot
+from compression.store.jobs import Job, JobState
+from pages.components.asking import notices, work
+from pages.components.asking.work import Snapshot
+from pages.components.frame import menu
 
 POLL_SECONDS = 0.6
 """How often the page asks whether anything changed: one small query each time. Twice as often is no sooner: what is
@@ -56,7 +57,7 @@ def _setting(seen: Snapshot) -> None:
     """The current setting: a bar while it is measured."""
     job = seen.job
     if seen.result is not None:
-        _bar(1.0, f"This setting: measured in {wording.duration(seen.result.seconds)}")
+        _bar(1.0, f"This setting: measured in {units.duration(seen.result.seconds)}")
     elif job is None or job.state.is_final:
         _bar(0.0, "This setting: not measured", button="Measure", on_click=work.retry, key="retry")
     else:
@@ -82,7 +83,7 @@ def _sweep(seen: Snapshot) -> None:
     if left == 0:
         _bar(1.0, f"{words} measured")
     elif seen.sweep_runs:
-        still = wording.duration(work.seconds_left(seen))
+        still = units.duration(work.seconds_left(seen))
         _bar(done, f"{words} · {still} left", button="Cancel", on_click=work.pause, key="pause")
     else:
         why = "stopped" if seen.paused else "incomplete"

@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from compression.recipe import PATTERN_SPARSITY, Step, help_text, limits
+from compression.models.facts import MODELS
+from compression.recipe.recipe import PATTERN_SPARSITY, Step, help_text, limits
 from pages.components.explore import words
-from sample_models.catalogue import MODELS
 
 FRACTIONS = {"sparsity", "pruning_ratio", "share", "rank_ratio", "width_mult", "depth_mult"}
 """Shown in percent."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import pipeline, step_chart, wording
-from compression.job import Job
-from compression.pipeline import Stage
-from compression.result import Result
-from pages.components import chart_view, notices, work
-from pages.components.work import Snapshot
+from compression import units
+from compression.charts import steps
+from compression.charts.steps import Stage, stages
+from compression.recipe import edit
+from compression.results.record import Result
+from compression.store.jobs import Job
+from pages.components.asking import notices, work
+from pages.components.asking.work import Snapshot
+from pages.components.frame import chart_view
 
-_TITLES: dict[step_chart.Measure, str] = {"bytes": "Stored file", "accuracy": "Accuracy", "latency": "Latency"}
+_TITLES: dict[steps.Measure, str] = {"bytes": "Stored file", "accuracy": "Accuracy", "latency": "Latency"}
 
 
 def show(seen: Snapshot) -> None:
@@ -22,15 +25,15 @@ def show(seen: Snapshot) -> None:
         return
     if not work.is_asked(seen.view, step_by_step=True):
         st.rerun()  # the tab was opened just now: the whole page asks for what it needs, and watches it come
-    found = pipeline.stages(recipe, seen.results)
+    found = stages(recipe, seen.results)
     _waiting(found, seen)
     for column, (measure, title) in zip(st.columns(3, gap="medium"), _TITLES.items(), strict=True):
-        rows = step_chart.changes(found, measure)
+        rows = steps.changes(found, measure)
         with column:
             st.markdown(f"**{title}**")
             if len(rows) > 1:
                 words = "; ".join(f"{row.title}: {row.words}" for row in rows)
-                chart_view.show(step_chart.draw(rows, measure), key=f"chart_steps_{measure}", alt=words)
+                chart_view.show(steps.draw(rows, measure), key=f"chart_steps_{measure}", alt=words)
             else:
                 st.caption("Nothing measured yet.")
     _table(found)
@@ -45,7 +48,7 @@ def _waiting(found: tuple[Stage, ...], seen: Snapshot) -> None:
     """How many of the stages are still to come, and why some never will."""
     missing = [
         (stage, prefix)
-        for stage, prefix in zip(found, pipeline.prefixes(seen.view.recipe), strict=True)
+        for stage, prefix in zip(found, edit.prefixes(seen.view.recipe), strict=True)
         if stage.result is None
     ]
     if not missing:
@@ -72,16 +75,16 @@ def _table(found: tuple[Stage, ...]) -> None:
         if result is None:
             lines.append(f"| {stage.words} | – | – | – | – |")
             continue
-        decimals = wording.decimals_for(result.n_test)
+        decimals = units.decimals_for(result.n_test)
         accuracy, low, high = (
-            wording.percent(share, decimals) for share in (result.accuracy, result.accuracy_low, result.accuracy_high)
+            units.percent(share, decimals) for share in (result.accuracy, result.accuracy_low, result.accuracy_high)
         )
         difference, least, most = (
-            wording.points(by, decimals)
+            units.points(by, decimals)
             for by in (result.accuracy_difference, result.accuracy_difference_low, result.accuracy_difference_high)
         )
         lines.append(
-            f"| {stage.words} | {wording.size(result.stored_bytes)} | {accuracy} ({low}–{high}) "
+            f"| {stage.words} | {units.size(result.stored_bytes)} | {accuracy} ({low}–{high}) "
             f"| {difference} ({least} to {most}) "
             f"| {_ratio(result)} |"
         )

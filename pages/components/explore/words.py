@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compression.recipe import (
+from compression.recipe.recipe import (
     ChannelPruning,
     Distillation,
     EntropyCoding,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import breakdown
-from pages.components import chart_view
-from pages.components.work import Snapshot
+from compression.charts import breakdown
+from pages.components.asking.work import Snapshot
+from pages.components.frame import chart_view
 
 _LAYER = "zeros_layer"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from compression import wording
-from pages.components import model_card, picture
-from sample_models.catalogue import MODELS, SampleModel
+from compression import units
+from compression.models.facts import MODELS, SampleModel
+from pages.components.view import model_card, picture
 
 PER_ROW = 3
 
@@ -26,7 +26,7 @@ def _card(entry: SampleModel) -> None:
     if entry.picture_path.is_file():
         picture.show(picture.of_file(entry.picture_path), model_card.picture_words(entry))
     st.markdown(f"**{entry.title}**  \n{entry.about}")
-    st.caption(f"{entry.task}. {model_card.summary(entry)}", help=wording.MACS)
+    st.caption(f"{entry.task}. {model_card.summary(entry)}", help=units.MACS)
     st.page_link(
         "pages/explore.py", label="Explore", icon=":material/tune:", query_params={"model": entry.name}
     )  # fmt: skip

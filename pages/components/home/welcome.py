@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from compression import jobs, wording
 from compression.errors import CompressionError
-from compression.links import View, parameters_of, view_of
-from pages.components import state, work
+from compression.models.facts import MODELS
+from compression.recipe.words import recipe_in_words
+from compression.work import dispatcher
+from pages.components.asking import work
 from pages.components.explore import charts, progress
-from sample_models.catalogue import MODELS
+from pages.components.view import state
+from pages.components.view.link import View, parameters_of, view_of
 
 CHART_HEIGHT = 340
 
@@ -83,13 +85,13 @@ def resume() -> None:
         icon=":material/history:",
         query_params=parameters_of(view),
     )
-    st.caption(f":material/conversion_path: {wording.recipe_in_words(view.recipe)}")
+    st.caption(f":material/conversion_path: {recipe_in_words(view.recipe)}")
 
 
 def _last_asked() -> View | None:
     """The newest setting that anybody measured by hand on this machine."""
     try:
-        recent = [job.recipe for job in jobs.get_engine().store.last_asked(_LOOKED_AT)]
+        recent = [job.recipe for job in dispatcher.get_dispatcher().store.last_asked(_LOOKED_AT)]
     except CompressionError:
         return None
     chosen = (recipe for recipe in recent if not recipe.is_baseline and recipe.model in MODELS)

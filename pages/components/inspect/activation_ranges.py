@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression.inspection.ranges import draw, table_of, words_of
-from compression.studies.activations import Activations, ActivationStudy
-from pages.components import chart_view, inquiry
+from compression.charts.ranges import draw, table_of, words_of
+from compression.inquiries.activations import ActivationInquiry, Activations
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.inspect.spot import Seen
 
 _COLUMNS = {
@@ -24,7 +25,7 @@ _COLUMNS = {
 
 def show(seen: Seen) -> None:
     """The chart, and the same numbers as a table."""
-    found = inquiry.ask(ActivationStudy(recipe=seen.recipe), Activations, key="activations")
+    found = answers.ask(ActivationInquiry(recipe=seen.recipe), Activations, key="activations")
     if found is None:
         return
     st.markdown(f":material/straighten: {words_of(found)}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import wording
-from compression.links import parameters_of, view_of
-from compression.reasons import Finding, Question, findings
-from compression.verdict import size_words, speed_words
+from compression.explain.reasons import Finding, Question, findings
+from compression.explain.verdict import size_words, speed_words
+from compression.recipe.words import recipe_in_words
 from pages.components.inspect.spot import Seen
+from pages.components.view.link import parameters_of, view_of
 
 _TITLES: dict[Question, str] = {"size": "What keeps it from being smaller", "speed": "What keeps it from being faster"}
 
@@ -48,7 +48,7 @@ def _finding(one: Finding, key: str) -> None:
         if one.recipe is not None:
             st.page_link(
                 "pages/explore.py",
-                label=f"Try it on Explore: {wording.recipe_in_words(one.recipe)}",
+                label=f"Try it on Explore: {recipe_in_words(one.recipe)}",
                 icon=":material/tune:",
                 query_params=parameters_of(view_of(one.recipe)),
             )

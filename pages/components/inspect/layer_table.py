@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, GREEN, ORANGE, PINK, Slice
-from compression.inspection.bars import MEASURES, draw
-from compression.inspection.layers import WHERE, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
-from compression.plots import NEUTRAL
-from compression.studies.anatomy import FileAnatomy
-from compression.studies.sensitivity import Sensitivities, SensitivityStudy
-from pages.components import chart_view, inquiry, slices
+from compression import units
+from compression.charts.breakdown import Slice
+from compression.charts.layer_bars import MEASURES, draw
+from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, PINK
+from compression.explain.layers import WHERE, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
+from compression.inquiries.anatomy import FileAnatomy
+from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.inspect import spot
 from pages.components.inspect.spot import Seen
+from pages.components.shown import slices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "was_kb": number("Stored KB before", format="%.2f", help="The same in the uncompressed model's stored file."),
         "share": st.column_config.ProgressColumn("Of the file", format="%.1f %%", min_value=0, max_value=100),
         "runtime_kb": number("Runtime KB", format="%.2f", help="The same numbers in the runtime file (.onnx)."),
-        "macs": number("MACs", format="localized", help=wording.MACS),
+        "macs": number("MACs", format="localized", help=units.MACS),
         "integer": st.column_config.CheckboxColumn("On integers", help="Whether an integer kernel computes it."),
         "us": number("µs", format="%.1f", help="Measured on this machine, one thread, one image."),
         "was_us": number("µs before", format="%.1f", help="The same layer in the uncompressed model."),
@@ -103,7 +105,7 @@ def _cells_names() -> tuple[str, ...]:
 
 def show(seen: Seen) -> None:
     """Table, what is left of the file, bars, and where the time goes."""
-    known = inquiry.known(SensitivityStudy(recipe=seen.recipe.baseline()), Sensitivities)
+    known = answers.known(SensitivityInquiry(recipe=seen.recipe.baseline()), Sensitivities)
     lines = lines_of(seen.anatomy, known)
     _notes(seen)
     with st.container(horizontal=True, vertical_alignment="bottom", key="layers_head"):
@@ -213,7 +215,7 @@ def _time(seen: Seen) -> None:
 
 def _microseconds(ms: float) -> str:
     """No more digits than are known."""
-    return wording.milliseconds(ms) if ms >= 1 else f"{1000 * ms:.{0 if ms >= 0.01 else 1}f} µs"
+    return units.milliseconds(ms) if ms >= 1 else f"{1000 * ms:.{0 if ms >= 0.01 else 1}f} µs"
 
 
 def _time_table(file: FileAnatomy) -> None:

@@ -7,9 +7,9 @@ from html import escape
 
 import streamlit as st
 
-from compression import wording
-from compression.inspection.graph import FILLS, TEXT, dot_of, kinds_in
-from compression.inspection.layers import Line, lines_of
+from compression import units
+from compression.charts.network import FILLS, TEXT, dot_of, kinds_in
+from compression.explain.layers import Line, lines_of
 from pages.components.inspect import spot
 from pages.components.inspect.spot import Seen
 
@@ -20,10 +20,10 @@ def _facts(line: Line) -> None:
     """The chosen layer in numbers."""
     rows = {
         "Kind": f"{line.kind}, {line.shape}",
-        "Parameters": _was(wording.count(line.parameters), line.before_parameters, wording.count),
+        "Parameters": _was(units.count(line.parameters), line.before_parameters, units.count),
         "Weights": f"{line.written}, {line.bits} bit",
-        "Stored": _was(wording.size(line.stored_bytes), line.before_stored_bytes, wording.size),
-        "Operations": _was(f"{wording.count(line.macs)} MACs", line.before_macs, wording.count),
+        "Stored": _was(units.size(line.stored_bytes), line.before_stored_bytes, units.size),
+        "Operations": _was(f"{units.count(line.macs)} MACs", line.before_macs, units.count),
         "Computed in": "integers" if line.integer else "32-bit floats",
         "Time": _was(f"{1000 * line.ms:.1f} µs", line.before_ms, lambda ms: f"{1000 * ms:.1f} µs"),
     }

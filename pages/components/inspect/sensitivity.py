@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression.inspection.sensitive import WAYS, Reach, draw, reaches, words_of
-from compression.studies.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityStudy
-from pages.components import chart_view, inquiry
+from compression.charts.sensitivity import WAYS, Reach, draw, reaches, words_of
+from compression.inquiries.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityInquiry
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.inspect.spot import Seen
 
 _WAY, _DROP = "sensitivity_way", "sensitivity_drop"
@@ -14,7 +15,7 @@ _WAY, _DROP = "sensitivity_way", "sensitivity_drop"
 
 def show(seen: Seen) -> None:
     """The curves of the uncompressed model, which all its settings share."""
-    found = inquiry.ask(SensitivityStudy(recipe=seen.recipe.baseline()), Sensitivities, key="sensitivity")
+    found = answers.ask(SensitivityInquiry(recipe=seen.recipe.baseline()), Sensitivities, key="sensitivity")
     if found is None:
         st.caption(
             "Each layer of the uncompressed model is tried alone: seconds for small models, a minute for others."

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from compression.recipe import Recipe
-from compression.result import Result
-from compression.studies.anatomy import Anatomy
-from pages.components import menu, state
+from compression.inquiries.anatomy import Anatomy
+from compression.recipe.recipe import Recipe
+from compression.results.record import Result
+from pages.components.frame import menu
+from pages.components.view import state
 
 TAB = "inspect_tabs"
 _TAB, _LAYER, _LAYER_KEY = "inspect_tab", "inspect_layer", "inspect_layer_select"

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from compression import activity, jobs, wording
-from compression.activity import Activity, Group, Running
-from compression.crew import Crew, Member
+from compression import units
 from compression.errors import CompressionError
-from compression.job import Job, JobState
-from pages.components import notices, state
+from compression.store.jobs import Job, JobState
+from compression.work import dispatcher, overview
+from compression.work.members import Crew, Member
+from compression.work.overview import Activity, Group, Running
+from pages.components.asking import notices
 from pages.components.jobs import dialogs, job_link
+from pages.components.view import state
 
 BUSY_S, QUIET_S = 1.0, 3.0
 """How often the page asks whether anything changed, while jobs run and while none do: one small query each time."""
@@ -38,10 +40,10 @@ _STYLE = """
 
 def look() -> Activity:
     """What all jobs do; the last look again where the store says that nothing changed. Raises `StorageFailed`."""
-    store = jobs.get_engine().store
+    store = dispatcher.get_dispatcher().store
     seen: Activity | None = st.session_state.get(_SEEN)
     if seen is None or seen.revision != store.revision():
-        seen = st.session_state[_SEEN] = activity.look(store)
+        seen = st.session_state[_SEEN] = overview.look(store)
     return seen
 
 
@@ -49,7 +51,7 @@ def show() -> None:
     """Draw it, and again by itself."""
     st.html(_STYLE)
     try:
-        seen, servers = look(), activity.servers(jobs.get_engine().store)
+        seen, servers = look(), overview.servers(dispatcher.get_dispatcher().store)
     except CompressionError as error:
         notices.show_error(error)
         return
@@ -69,7 +71,7 @@ def _rest(seen: Activity) -> object:
 
 def _board(servers: list[str], first: list[bool]) -> None:
     """`first` is empty but for the first time: a page that is just being drawn must not start anew."""
-    engine = jobs.get_engine()
+    queue = dispatcher.get_dispatcher()
     try:
         seen = look()
     except CompressionError as error:
@@ -77,12 +79,12 @@ def _board(servers: list[str], first: list[bool]) -> None:
         return
     if not (first and first.pop()) and st.session_state.get(_DRAWN) != _rest(seen):
         st.rerun()
-    if engine.problem:
-        st.error(engine.problem, icon=":material/error:")
+    if queue.problem:
+        st.error(queue.problem, icon=":material/error:")
     _head(seen)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _workers(seen, engine.crew())
+        _workers(seen, queue.crew())
         if len(servers) > 1:
             st.caption(f":material/dns: {len(servers)} servers share this database: {'; '.join(servers)}.")
     with right:
@@ -152,11 +154,11 @@ def _worker(number: int, one: Member, row: Running | None) -> None:
 
 def member_in_words(one: Member) -> str:
     """A worker's process, memory, use of the processor and priority on one line."""
-    limit = f" of {wording.size(one.memory_limit_bytes)}" if one.memory_limit_bytes else ""
+    limit = f" of {units.size(one.memory_limit_bytes)}" if one.memory_limit_bytes else ""
     nice = one.niceness
     parts = (
         f"process {one.pid} on {one.host}" if one.pid else one.host,
-        f"memory {wording.size(one.memory_bytes)}{limit}",
+        f"memory {units.size(one.memory_bytes)}{limit}",
         None if one.cpu_percent is None else f"CPU {one.cpu_percent:.0f} %",
         None if nice is None else "normal priority" if nice <= 0 else f"low priority (niceness {nice})",
     )
@@ -165,17 +167,17 @@ def member_in_words(one: Member) -> str:
 
 def _running(row: Running, key: str) -> None:
     job = row.job
-    what = f"**{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}"
+    what = f"**{overview.model_title(job.recipe.model)}** · {overview.purpose(job)}"
     _line(job.progress, f"{what}  \n{doing(row)}", key, job)
 
 
 def doing(row: Running) -> str:
     """What a running job does, how far it is, since when, and how long still."""
     job = row.job
-    taken = activity.seconds_taken(job, datetime.now(UTC)) or 0.0
-    left = "time left not known yet" if row.seconds_left is None else f"about {wording.duration(row.seconds_left)} left"
+    taken = overview.seconds_taken(job, datetime.now(UTC)) or 0.0
+    left = "time left not known yet" if row.seconds_left is None else f"about {units.duration(row.seconds_left)} left"
     words = "stopping" if job.is_cancel_requested else job.message or "starting"
-    return f"{words} · {100 * job.progress:.0f} % · {wording.duration(taken)} so far, {left}"
+    return f"{words} · {100 * job.progress:.0f} % · {units.duration(taken)} so far, {left}"
 
 
 def _line(fraction: float, words: str, key: str, job: Job | None) -> None:
@@ -205,19 +207,19 @@ def _waiting(seen: Activity) -> None:
 
 
 def _group(group: Group) -> None:
-    left = "" if group.seconds_left is None else f" · about {wording.duration(group.seconds_left)} for all"
+    left = "" if group.seconds_left is None else f" · about {units.duration(group.seconds_left)} for all"
     runs = f", {group.running} running" if group.running else ""
     with st.container(border=True, key=f"waits_{group.name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            who = activity.asker(group.name, state.session_id())
-            models = " and ".join(dict.fromkeys(activity.model_title(job.recipe.model) for job in group.first))
+            who = overview.asker(group.name, state.session_id())
+            models = " and ".join(dict.fromkeys(overview.model_title(job.recipe.model) for job in group.first))
             st.markdown(f"**{who}**  \n{models}: {group.waiting:,} waiting{runs}{left}")
             st.button("Cancel these", key=f"jobs_cancel_group_{group.name}", on_click=cancel_group, args=(group.name,))
         more = group.waiting - len(group.first)
         with st.expander(f"Next {len(group.first)}" if more > 0 else "Which", key=f"waits_open_{group.name}"):
             for job in group.first:
                 with st.container(horizontal=True, vertical_alignment="center"):
-                    st.caption(f"{activity.model_title(job.recipe.model)}: {activity.purpose(job)}")
+                    st.caption(f"{overview.model_title(job.recipe.model)}: {overview.purpose(job)}")
                     st.button(
                         "Cancel",
                         key=f"jobs_cancel_{job.job_id}",
@@ -232,7 +234,7 @@ def _group(group: Group) -> None:
 def cancel(job_ids: list[str]) -> None:
     """In a callback: give up these jobs. Where the store fails, what is drawn next meets the same and says it."""
     try:
-        jobs.get_engine().cancel_jobs(job_ids)
+        dispatcher.get_dispatcher().cancel_jobs(job_ids)
     except CompressionError:
         return
 
@@ -240,6 +242,6 @@ def cancel(job_ids: list[str]) -> None:
 def cancel_group(name: str) -> None:
     """In a callback: give up a group's jobs."""
     try:
-        jobs.get_engine().cancel(name)
+        dispatcher.get_dispatcher().cancel(name)
     except CompressionError:
         return

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from compression import activity, deletion, joblog, jobs, wording
-from compression.deletion import Deletion
+from compression import units
 from compression.errors import CompressionError
-from compression.job import UNFINISHED, Job, JobState
-from compression.joblog import Line
-from pages.components import notices, state, work
+from compression.store import deletion, logs
+from compression.store.deletion import Deletion
+from compression.store.jobs import UNFINISHED, Job, JobState
+from compression.store.logs import Line
+from compression.work import dispatcher, overview
+from pages.components.asking import notices, work
 from pages.components.jobs import job_link
+from pages.components.view import state
 
 POLL_S = 1.0
 """How often the log of a running job is read again; its worker writes it every two seconds."""
@@ -75,7 +78,7 @@ def _log(job_id: str) -> None:
 def _find(job_id: str) -> Job | None:
     """The job; None where it is gone or cannot be read, which is said."""
     try:
-        job = jobs.get_engine().store.job(job_id)
+        job = dispatcher.get_dispatcher().store.job(job_id)
     except CompressionError as error:
         notices.show_error(error)
         return None
@@ -96,11 +99,11 @@ def _report(job_id: str, drawn: JobState) -> None:
     if job.state is not drawn:
         st.rerun()
     try:
-        lines = joblog.log_of(jobs.get_engine().store.database, job_id)
+        lines = logs.log_of(dispatcher.get_dispatcher().store.database, job_id)
     except CompressionError as error:
         notices.show_error(error)
         return
-    st.markdown(f"{_STATES[job.state]} **{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}")
+    st.markdown(f"{_STATES[job.state]} **{overview.model_title(job.recipe.model)}** · {overview.purpose(job)}")
     st.caption(_facts(job))
     if job.error:
         st.error(notices.plain(job.error), icon=":material/error:")
@@ -113,13 +116,13 @@ def _report(job_id: str, drawn: JobState) -> None:
 
 def _facts(job: Job) -> str:
     waited = ((job.started_at or job.finished_at or job.created_at) - job.created_at).total_seconds()
-    taken = activity.seconds_taken(job)
+    taken = overview.seconds_taken(job)
     parts = (
-        activity.asker(job.group, state.session_id()),
+        overview.asker(job.group, state.session_id()),
         "in the background" if job.background else None,
         f"asked for {job.created_at.astimezone(job_link.local_zone()):%Y-%m-%d %H:%M:%S}",
-        f"waited {wording.duration(waited)}" if job.started_at and waited >= 1 else None,
-        f"{'took' if job.state.is_final else 'running for'} {wording.duration(taken)}" if taken is not None else None,
+        f"waited {units.duration(waited)}" if job.started_at and waited >= 1 else None,
+        f"{'took' if job.state.is_final else 'running for'} {units.duration(taken)}" if taken is not None else None,
         f"{job.attempts} attempts" if job.attempts > 1 else None,
     )
     return " · ".join(part for part in parts if part)
@@ -146,15 +149,15 @@ def _actions(job: Job, text: str) -> None:
             )  # fmt: skip
         elif job.state is not JobState.COMPLETE and st.button("Try again", icon=":material/refresh:", key="job_retry"):
             try:
-                job_link.open_job(jobs.get_engine().retry(job).job_id)
+                job_link.open_job(dispatcher.get_dispatcher().retry(job).job_id)
             except CompressionError as error:
                 notices.show_error(error)
                 return
             st.rerun()
-        content = job.study.to_json() if job.study else job.recipe.to_json()
+        content = job.inquiry.to_json() if job.inquiry else job.recipe.to_json()
         st.download_button(
             "Log (.txt)",
-            f"{activity.purpose(job)}\n{_facts(job)}\n\n{text}\n\n{content}\n",
+            f"{overview.purpose(job)}\n{_facts(job)}\n\n{text}\n\n{content}\n",
             f"job-{job.job_id[:8]}.txt",
             "text/plain",
             on_click="ignore",
@@ -167,7 +170,7 @@ def _actions(job: Job, text: str) -> None:
 
 def _cancel(job_id: str) -> None:
     try:
-        jobs.get_engine().cancel_jobs([job_id])
+        dispatcher.get_dispatcher().cancel_jobs([job_id])
     except CompressionError:  # what is drawn next meets the same, and says it
         return
 
@@ -178,7 +181,7 @@ def _cancel(job_id: str) -> None:
 @st.dialog("Cancel all jobs?", on_dismiss=_close)
 def _cancel_all() -> None:
     try:
-        seen = activity.look(jobs.get_engine().store)
+        seen = overview.look(dispatcher.get_dispatcher().store)
     except CompressionError as error:
         notices.show_error(error)
         return
@@ -189,7 +192,7 @@ def _cancel_all() -> None:
     )
     if _answer("Cancel all", "Go on working"):
         try:
-            jobs.get_engine().cancel_all()
+            dispatcher.get_dispatcher().cancel_all()
         except CompressionError as error:
             notices.show_error(error)
             return
@@ -199,7 +202,7 @@ def _cancel_all() -> None:
 
 @st.dialog("Delete results?", on_dismiss=_close)
 def _delete(result_keys: tuple[str, ...]) -> None:
-    store = jobs.get_engine().store
+    store = dispatcher.get_dispatcher().store
     try:
         for line in consequences(deletion.plan(store, result_keys)):
             st.markdown(f"- {line}")
@@ -211,7 +214,7 @@ def _delete(result_keys: tuple[str, ...]) -> None:
         notices.show_error(error)
         return
     work.retry()  # Explore measures what it shows
-    st.session_state[_DONE] = f"{_counted(gone.results, 'result')} deleted, {wording.size(gone.file_bytes)} freed."
+    st.session_state[_DONE] = f"{_counted(gone.results, 'result')} deleted, {units.size(gone.file_bytes)} freed."
     st.rerun()
 
 
@@ -223,7 +226,7 @@ def consequences(planned: Deletion) -> list[str]:
     if planned.notes:
         lines.append(f"Tags and notes of **{_counted(planned.notes, 'result')}**")
     lines.append(
-        f"**{_counted(planned.files, 'file')}** from the disk, which frees **{wording.size(planned.file_bytes)}**"
+        f"**{_counted(planned.files, 'file')}** from the disk, which frees **{units.size(planned.file_bytes)}**"
     )
     if planned.shared_files:
         stays = "stays" if planned.shared_files == 1 else "stay"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import deletion, disk, jobs, wording
-from compression.deletion import Orphans
-from compression.disk import Place
+from compression import units
 from compression.errors import CompressionError
-from pages.components import notices
+from compression.store import deletion, disk
+from compression.store.deletion import Orphans
+from compression.store.disk import Place
+from compression.work import dispatcher
+from pages.components.asking import notices
 
 _FOUND, _CLEANED = "disk_orphans", "disk_cleaned"
 
@@ -16,13 +18,13 @@ _FOUND, _CLEANED = "disk_orphans", "disk_cleaned"
 def show() -> None:
     """Sizes and places, and the clean-up."""
     try:
-        seen = disk.usage(jobs.get_engine().store)
+        seen = disk.usage(dispatcher.get_dispatcher().store)
     except CompressionError as error:
         notices.show_error(error)
         return
-    free = f" · {wording.size(seen.free_bytes)} free on this disk" if seen.free_bytes is not None else ""
+    free = f" · {units.size(seen.free_bytes)} free on this disk" if seen.free_bytes is not None else ""
     st.markdown(
-        f"**{wording.size(seen.n_bytes)}** in all{free}",
+        f"**{units.size(seen.n_bytes)}** in all{free}",
         help="COMPRESSION_HOME sets another folder, COMPRESSION_DATABASE another database.",
     )
     for start in range(0, len(seen.places), 2):
@@ -35,7 +37,7 @@ def show() -> None:
 def _place(place: Place) -> None:
     files = f" · {place.files:,} file{'' if place.files == 1 else 's'}" if place.files else ""
     with st.container(border=True, height="stretch", key=f"disk_{place.name.lower().replace(' ', '_')}"):
-        st.markdown(f"**{place.name}** · {wording.size(place.n_bytes)}{files}")
+        st.markdown(f"**{place.name}** · {units.size(place.n_bytes)}{files}")
         st.code(place.path, language=None, wrap_lines=True)
         st.caption(place.about)
 
@@ -62,21 +64,21 @@ def _leftovers() -> None:
 def in_words(found: Orphans) -> str:
     """What there is to clean up, on one line."""
     answers = f", {found.answers:,} answers about results that are gone" if found.answers else ""
-    return f"**{len(found.files):,} files, {wording.size(found.file_bytes)}**{answers}: nothing needs them."
+    return f"**{len(found.files):,} files, {units.size(found.file_bytes)}**{answers}: nothing needs them."
 
 
 def _look() -> None:
     try:
-        st.session_state[_FOUND] = deletion.orphans(jobs.get_engine().store)
+        st.session_state[_FOUND] = deletion.orphans(dispatcher.get_dispatcher().store)
     except CompressionError as error:
         st.session_state["disk_problem"] = str(error)
 
 
 def _clean() -> None:
     try:
-        gone = deletion.clean_up(jobs.get_engine().store)
+        gone = deletion.clean_up(dispatcher.get_dispatcher().store)
     except CompressionError as error:
         st.session_state["disk_problem"] = str(error)
         return
     st.session_state.pop(_FOUND, None)
-    st.session_state[_CLEANED] = f"{len(gone.files):,} files removed, {wording.size(gone.file_bytes)} freed."
+    st.session_state[_CLEANED] = f"{len(gone.files):,} files removed, {units.size(gone.file_bytes)} freed."

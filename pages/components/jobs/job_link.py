@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from compression.history import Order, Search
-from pages.components import menu, notices
-from sample_models.catalogue import MODELS
+from compression.models.facts import MODELS
+from compression.store.history import Order, Search
+from pages.components.asking import notices
+from pages.components.frame import menu
 
 WORK, HISTORY, DISK = SHOWS = ("Work", "History", "Disk")
 _ICONS = {WORK: ":material/play_circle:", HISTORY: ":material/history:", DISK: ":material/hard_drive:"}

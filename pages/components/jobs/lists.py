@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from compression import activity, jobs, wording
-from compression.activity import Activity
+from compression import units
 from compression.errors import CompressionError
-from compression.job import Job, JobState
-from pages.components import notices, state
+from compression.store.jobs import Job, JobState
+from compression.work import dispatcher, overview
+from compression.work.overview import Activity
+from pages.components.asking import notices
 from pages.components.jobs import board, job_link
+from pages.components.view import state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,9 +74,9 @@ def _failed(seen: Activity) -> None:
 
 
 def _failure(job: Job) -> None:
-    who = activity.asker(job.group, state.session_id())
+    who = overview.asker(job.group, state.session_id())
     with st.container(border=True, key=f"jobs_failed_{job.job_id}"):
-        st.markdown(f"**{activity.model_title(job.recipe.model)}** · {activity.purpose(job)}")
+        st.markdown(f"**{overview.model_title(job.recipe.model)}** · {overview.purpose(job)}")
         st.error(notices.plain(job.error or "No reason was written down."), icon=":material/error:")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
@@ -89,21 +91,21 @@ def ago(moment: datetime | None) -> str:
     if moment is None:
         return ""
     seconds = (datetime.now(UTC) - moment).total_seconds()
-    return "just now" if seconds < 5 else f"{wording.duration(seconds)} ago"
+    return "just now" if seconds < 5 else f"{units.duration(seconds)} ago"
 
 
 def _retry(failed: Sequence[Job]) -> None:
     """In a callback; where the store fails, what is drawn next meets the same and says it."""
     try:
         for job in failed:
-            jobs.get_engine().retry(job)
+            dispatcher.get_dispatcher().retry(job)
     except CompressionError:
         return
 
 
 def _clear() -> None:
     try:
-        activity.forget(jobs.get_engine().store, [JobState.FAILED])
+        overview.forget(dispatcher.get_dispatcher().store, [JobState.FAILED])
     except CompressionError:
         return
 
@@ -145,10 +147,10 @@ def table_of(over: Sequence[Job], session: str, zone: tzinfo) -> pd.DataFrame:
                 job.finished_at.astimezone(zone).replace(tzinfo=None) if job.finished_at else None for job in over
             ],
             "outcome": [_ENDED[job.state] for job in over],
-            "model": [activity.model_title(job.recipe.model) for job in over],
-            "purpose": [activity.purpose(job) for job in over],
-            "took": [activity.seconds_taken(job) for job in over],
-            "asker": [activity.asker(job.group, session) for job in over],
+            "model": [overview.model_title(job.recipe.model) for job in over],
+            "purpose": [overview.purpose(job) for job in over],
+            "took": [overview.seconds_taken(job) for job in over],
+            "asker": [overview.asker(job.group, session) for job in over],
             "attempts": [job.attempts for job in over],
         }
     )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
-from compression import history, jobs
 from compression.errors import CompressionError
-from compression.history import ORDERS, Entry, Note, Search
-from compression.keys import Conditions
-from pages.components import notices
+from compression.models.facts import MODELS
+from compression.results.conditions import Conditions
+from compression.store import history
+from compression.store.history import ORDERS, Entry, Note, Search
+from compression.work import dispatcher
+from pages.components.asking import notices
 from pages.components.jobs import job_link, past_chosen
-from sample_models.catalogue import MODELS
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -61,7 +62,7 @@ def show() -> None:
 
 
 def _past() -> None:
-    store = jobs.get_engine().store
+    store = dispatcher.get_dispatcher().store
     try:
         every, written, here = history.entries(store), history.notes(store), history.present(store)
     except CompressionError as error:

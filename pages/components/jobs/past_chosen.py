@@ -8,14 +8,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
-from compression import history, jobs, wording
+from compression import units
 from compression.errors import CompressionError
-from compression.history import Entry, Note
-from compression.keys import Conditions
-from compression.links import parameters_of, view_of
-from pages.components import menu, notices
+from compression.models.facts import MODELS
+from compression.results.conditions import Conditions
+from compression.store import history
+from compression.store.history import Entry, Note
+from compression.work import dispatcher
+from pages.components.asking import notices
+from pages.components.frame import menu
 from pages.components.jobs import dialogs
-from sample_models.catalogue import MODELS
+from pages.components.view.link import parameters_of, view_of
 
 
 def show(chosen: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions]) -> None:
@@ -77,9 +80,9 @@ def _note(entry: Entry, note: Note, known: Sequence[str]) -> None:
             height=96,
         )
         if st.form_submit_button("Save", icon=":material/save:"):
-            _save(lambda: history.write_note(jobs.get_engine().store, entry.key, tags, text))
+            _save(lambda: history.write_note(dispatcher.get_dispatcher().store, entry.key, tags, text))
     if note.changed_at:
-        st.caption(f"Last changed {wording.duration(max(1.0, time.time() - note.changed_at))} ago.")
+        st.caption(f"Last changed {units.duration(max(1.0, time.time() - note.changed_at))} ago.")
 
 
 def _tags(chosen: Sequence[Entry], written: Mapping[str, Note]) -> None:
@@ -97,7 +100,7 @@ def _tags(chosen: Sequence[Entry], written: Mapping[str, Note]) -> None:
             key=f"past_tags_several_{hash((*keys, *common))}",
         )
         if st.form_submit_button("Save", icon=":material/save:"):
-            store = jobs.get_engine().store
+            store = dispatcher.get_dispatcher().store
             _save(lambda: history.change_tags(store, keys, set(tags) - set(common), set(common) - set(tags)))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from compression.lessons.layers import LayerInfo
-from compression.lessons.questions import Question
-from compression.recipe import Recipe
-from sample_models.catalogue import MODELS
+from compression.explain.quiz import Question
+from compression.models.facts import MODELS
+from compression.models.layers import LayerInfo
+from compression.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import TypeVar
 import streamlit as st
 
 from compression.errors import CompressionError
-from compression.lessons.layers import LayerInfo, layers_of, usual_layer
-from compression.links import DEFAULT_MODEL
-from pages.components import menu, notices, state
+from compression.models.facts import MODELS
+from compression.models.layers import LayerInfo, layers_of, usual_layer
+from pages.components.asking import notices
+from pages.components.frame import menu
 from pages.components.learn.chapter import Chapter, Lesson
-from sample_models.catalogue import MODELS
+from pages.components.view import state
+from pages.components.view.link import DEFAULT_MODEL
 
 T = TypeVar("T")
 

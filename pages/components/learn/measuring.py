@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from compression import jobs, wording
 from compression.errors import CompressionError
-from compression.job import Job, JobState
-from compression.recipe import Recipe
-from compression.result import Result
-from pages.components import inquiry, notices, state
+from compression.recipe.recipe import Recipe
+from compression.recipe.words import recipe_in_words
+from compression.results.record import Result
+from compression.store.jobs import Job, JobState
+from compression.work import dispatcher
+from pages.components.asking import answers, notices
+from pages.components.view import state
 
 POLL_SECONDS = 0.5
 """How often the page asks how far the measurements are."""
@@ -19,7 +21,7 @@ POLL_SECONDS = 0.5
 
 def known(recipes: Sequence[Recipe]) -> list[Result | None]:
     """What the store holds of each. May raise `StorageFailed`."""
-    store = jobs.get_engine().store
+    store = dispatcher.get_dispatcher().store
     return [store.result(recipe) for recipe in recipes]
 
 
@@ -52,36 +54,36 @@ def group() -> str:
 
 def _job(recipe: Recipe, background: bool) -> Job:
     """The session's latest job of the recipe, begun now if there is none or its result is gone."""
-    engine = jobs.get_engine()
-    mine = [job for job in engine.jobs(group()) if job.study is None and job.recipe == recipe]
+    queue = dispatcher.get_dispatcher()
+    mine = [job for job in queue.jobs(group()) if job.inquiry is None and job.recipe == recipe]
     if mine and mine[-1].state is not JobState.COMPLETE:
         return mine[-1]
-    return engine.submit([recipe], group=group(), background=background)[0]
+    return queue.submit([recipe], group=group(), background=background)[0]
 
 
 def _wait(recipes: Sequence[Recipe], first: list[bool], key: str) -> None:
     """`first` is empty but for the first time: a page that is just being drawn must not start anew."""
-    mine = {job.recipe: job for job in jobs.get_engine().jobs(group()) if job.recipe in recipes}
+    mine = {job.recipe: job for job in dispatcher.get_dispatcher().jobs(group()) if job.recipe in recipes}
     if not (first and first.pop()) and any(job.state.is_final for job in mine.values()):
         st.rerun()
     now = next((job for job in mine.values() if job.state is JobState.RUNNING), None)
     recipe = now.recipe if now else recipes[0]
-    words = (now.message if now else "") or inquiry.WAITS
+    words = (now.message if now else "") or answers.WAITS
     done = sum(job.progress for job in mine.values()) / len(recipes)
     with st.container(horizontal=True, vertical_alignment="center", key=f"measuring_{key}"):
-        st.progress(min(1.0, done), f"Measuring “{wording.recipe_in_words(recipe)}”: {words}")
+        st.progress(min(1.0, done), f"Measuring “{recipe_in_words(recipe)}”: {words}")
         ids = [job.job_id for job in mine.values()]
         st.button("Cancel", key=f"measuring_cancel_{key}", on_click=_cancel, args=(ids,))
 
 
 def _cancel(job_ids: list[str]) -> None:
-    jobs.get_engine().cancel_jobs(job_ids)
+    dispatcher.get_dispatcher().cancel_jobs(job_ids)
 
 
 def _explain(over: Sequence[Job], key: str) -> None:
     """Why there are no numbers, and the way to try again."""
     for job in over:
-        words = wording.recipe_in_words(job.recipe)
+        words = recipe_in_words(job.recipe)
         if job.state is JobState.FAILED:
             st.error(f"**{words} has no numbers.** {notices.plain(job.error or '')}", icon=":material/error:")
         else:
@@ -94,6 +96,6 @@ def _explain(over: Sequence[Job], key: str) -> None:
 
 def _retry(recipes: Sequence[Recipe]) -> None:
     try:
-        jobs.get_engine().submit(recipes, group=group())
+        dispatcher.get_dispatcher().submit(recipes, group=group())
     except CompressionError:  # the page that is drawn next meets the same, and says it
         return

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from compression.links import parameters_of, view_of
-from compression.recipe import Recipe
+from compression.recipe.recipe import Recipe
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter
+from pages.components.view.link import parameters_of, view_of
 
 _STYLE = """
 <style>

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression.lessons.questions import Question, judge
-from compression.schooling import training_seconds
-from compression.wording import duration
+from compression.explain.quiz import Question, judge
+from compression.recipe.budgets import training_seconds
+from compression.units import duration
 from pages.components.learn import course, measuring
 
 _GUESSES, _REVEALED, _WIDGET = "predict_guesses", "predict_revealed", "predict_choice_"

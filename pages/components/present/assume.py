@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import streamlit as st
 
-from compression import presentation
-from compression.energy import Memory
 from compression.errors import InvalidRecipe
-from compression.presentation import ASSUMED, LIMITS, Assumptions
-from pages.components import menu, notices
+from compression.explain import presentation
+from compression.explain.presentation import ASSUMED, LIMITS, Assumptions
+from compression.results.energy import Memory
+from pages.components.asking import notices
+from pages.components.frame import menu
 
 _KEPT, _PROBLEM, _PREFIX = "present_assumed", "present_assumed_problem", "present_"
 _STEPS = {"mbits": 1.0, "flash_mb": 0.25, "inferences": 1e5, "hour_price": 0.01, "kwh_price": 0.05, "intensity": 10.0}

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from compression.alternatives import AT_MOST
 from compression.errors import CompressionError, InvalidRecipe
-from compression.links import recipe_from
-from compression.recipe import Recipe
-from compression.result import Result
-from pages.components import menu, notices, pick, state
+from compression.explain.alternatives import AT_MOST
+from compression.recipe.recipe import Recipe
+from compression.results.record import Result
+from pages.components.asking import notices, pick
+from pages.components.frame import menu
+from pages.components.view import state
+from pages.components.view.link import recipe_from
 
 _KEPT, _PROBLEM, _PICKER = "present_beside", "present_beside_problem", "present_beside_picker"
 PARAMETER = "beside"

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from compression import alternatives, bundle, chart_files, comparison, jobs, presentation, report, verdict, wording
-from compression.axes import Cost
-from compression.chart_files import PictureFormat
-from compression.comparison import Pair
+from compression import units
+from compression.charts import picture_files
+from compression.charts.axes import Cost
+from compression.charts.palette import contenders
+from compression.charts.picture_files import PictureFormat
 from compression.errors import CompressionError
-from compression.plots import setting_in_words
-from compression.presentation import Assumptions, Risk
-from compression.recipe import Recipe
-from compression.result import STORED_SUFFIX, Result
-from compression.studies.verification import Verification, VerificationStudy
-from pages.components import inquiry, notices, table
+from compression.explain import alternatives, bundle, comparison, presentation, report, verdict
+from compression.explain.comparison import Pair
+from compression.explain.presentation import Assumptions, Risk
+from compression.explain.titles import setting_in_words
+from compression.inquiries.verification import Verification, VerificationInquiry
+from compression.models.facts import MODELS
+from compression.recipe.recipe import Recipe
+from compression.results.record import STORED_SUFFIX, Result
+from compression.work import dispatcher
+from pages.components.asking import answers, notices
 from pages.components.present import stage
-from sample_models.catalogue import MODELS
+from pages.components.shown import table
 
 _FILES = {
     bundle.README: "this text",
@@ -62,8 +67,8 @@ class Export:
 def show(export: Export) -> None:
     """Files that need no check, and as soon as there is one the report, which tells of it, and what was checked."""
     st.markdown("## Take it away")
-    checked = inquiry.ask(
-        VerificationStudy(recipe=Recipe.model_validate(export.result.recipe)), Verification, key="verification"
+    checked = answers.ask(
+        VerificationInquiry(recipe=Recipe.model_validate(export.result.recipe)), Verification, key="verification"
     )
     said = words_of(checked) if checked else ""
     with st.container(horizontal=True, key="present_downloads"):
@@ -107,7 +112,7 @@ def words_of(checked: Verification) -> str:
         answers = f"{checked.different:,} of {checked.n_test:,} predictions differ, all on images that are undecided"
     else:
         answers = f"{checked.different:,} of {checked.n_test:,} predictions differ from those that were measured"
-    accuracy = wording.percent(checked.accuracy, wording.decimals_for(checked.n_test))
+    accuracy = units.percent(checked.accuracy, units.decimals_for(checked.n_test))
     return (
         f"Checked: the stored file decodes {files}, and loaded anew in {checked.runtime} (opset {checked.opset}) "
         f"{answers}: {accuracy} % right.{valid}"
@@ -135,7 +140,7 @@ def _show_checked(export: Export, said: str) -> None:
 @st.cache_data(max_entries=8, show_spinner=False)
 def _content(sha256: str) -> bytes | None:
     """Named after its content, so it can be kept."""
-    return jobs.get_engine().store.artifact(sha256)
+    return dispatcher.get_dispatcher().store.artifact(sha256)
 
 
 def _button(label: str, content: Callable[[], str | bytes], file_name: str, mime: str, kind: str = "secondary") -> None:
@@ -163,7 +168,7 @@ def report_html(export: Export, said: str) -> str:
     result = export.result
     baseline = export.results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
     pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
-    found = comparison.contenders([*([baseline] if baseline else []), result])
+    found = contenders([*([baseline] if baseline else []), result])
     charts: tuple[tuple[str, Cost], ...] = (
         ("Accuracy against size", "stored"),
         ("Accuracy against latency", "latency"),
@@ -199,7 +204,7 @@ def provenance(result: Result) -> str:
 
 def picture(export: Export, kind: PictureFormat) -> bytes:
     """The chart as a file."""
-    return chart_files.draw(export.result, list(export.results.values()), export.title, kind, export.others)
+    return picture_files.draw(export.result, list(export.results.values()), export.title, kind, export.others)
 
 
 def numbers_csv(export: Export) -> str:

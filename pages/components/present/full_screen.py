@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import menu
+from pages.components.frame import menu
 
 FULL = "full"
 _KEPT, _KEY = "present_full", "full_screen"

@@ -8,17 +8,19 @@ from html import escape
 
 import streamlit as st
 
-from compression import alternatives, comparison, comparison_plots, presentation, verdict
-from compression.alternatives import Option
-from compression.axes import Cost
-from compression.drawing import Figure
-from compression.plots import ACCENT, setting_in_words
-from compression.presentation import Assumptions, BigNumber, Meaning, Risk, Tone
-from compression.recipe import Recipe
-from compression.result import Result
-from pages.components import chart_view
-from pages.components.wide_table import scrolling
-from sample_models.catalogue import MODELS
+from compression.charts import compared
+from compression.charts.axes import Cost
+from compression.charts.drawing import Figure
+from compression.charts.palette import ACCENT, contenders
+from compression.explain import alternatives, presentation, verdict
+from compression.explain.alternatives import Option
+from compression.explain.presentation import Assumptions, BigNumber, Meaning, Risk, Tone
+from compression.explain.titles import setting_in_words
+from compression.models.facts import MODELS
+from compression.recipe.recipe import Recipe
+from compression.results.record import Result
+from pages.components.frame import chart_view
+from pages.components.shown.wide_table import scrolling
 
 _COLOURS: dict[Tone, str] = {
     "good": "var(--good)", "mixed": "var(--mixed)", "bad": "var(--bad)", "neutral": "inherit",
@@ -66,11 +68,11 @@ def figure(result: Result, results: Mapping[str, Result], cost: Cost, others: Se
     before = [baseline] if baseline else []
     shown = [
         replace(each, colour=ACCENT) if each.result is result else each
-        for each in comparison.contenders([*before, result, *others])
+        for each in contenders([*before, result, *others])
     ]
     names = [*(["before"] if baseline else []), *alternatives.names(len(others))]
     labels = {each.letter: name for each, name in zip(shown, names, strict=True)}
-    return comparison_plots.draw_curves(shown, list(results.values()), cost, labels)
+    return compared.draw_curves(shown, list(results.values()), cost, labels)
 
 
 def show_options(found: Sequence[Option]) -> None:

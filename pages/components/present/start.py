@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from compression import presentation, wording
-from compression.links import view_of
-from compression.plots import setting_in_words
-from compression.recipe import Recipe, make_recipe
-from compression.result import Result
-from pages.components import state
+from compression import units
+from compression.explain import presentation
+from compression.explain.titles import setting_in_words
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.record import Result
+from pages.components.view import state
+from pages.components.view.link import view_of
 
 
 def show(model: str, results: Mapping[str, Result]) -> None:
@@ -23,7 +24,7 @@ def show(model: str, results: Mapping[str, Result]) -> None:
     )
     best = presentation.best_of(results.values())
     if best is not None:
-        words = f"{setting_in_words(best)} · {wording.size(best.stored_bytes)}"
+        words = f"{setting_in_words(best)} · {units.size(best.stored_bytes)}"
         st.button(
             f"Present the smallest without a measurable loss: {words}", icon=":material/star:", key="present_best",
             on_click=_show, args=(Recipe.model_validate(best.recipe),),

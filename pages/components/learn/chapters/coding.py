@@ -8,14 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, GREEN, ORANGE
-from compression.lessons.arithmetic import code_words
-from compression.lessons.questions import Question, coding_question
-from compression.plots import ACCENT, NEUTRAL
-from compression.recipe import make_recipe
-from compression.studies.lessons import BITS, CODED_SPARSITIES, Coded, CodingStudy
-from pages.components import chart_view, inquiry
+from compression import units
+from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE
+from compression.explain.arithmetic import code_words
+from compression.explain.quiz import Question, coding_question
+from compression.inquiries.course import BITS, CODED_SPARSITIES, Coded, CodingInquiry
+from compression.recipe.recipe import make_recipe
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure
@@ -37,7 +37,7 @@ def _show(lesson: Lesson) -> Question | None:
     sparsity = course.slider(
         "zeros", "Pruned before", CODED_SPARSITIES, 0.5, words=lambda share: f"{100 * share:.0f} % zeros"
     )
-    found = inquiry.ask(CodingStudy(recipe=lesson.baseline, layer=lesson.layer.name), Coded, key="coding")
+    found = answers.ask(CodingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Coded, key="coding")
     if found is not None:
         _picture(found, (CODED_SPARSITIES.index(sparsity), BITS.index(bits)), lesson)
     return _question(lesson, bits, sparsity)
@@ -47,7 +47,7 @@ def _picture(found: Coded, at: tuple[int, int], lesson: Lesson) -> None:
     with st.container(horizontal=True, gap="large", key="coding_numbers"):
         for name, (title, _, _) in _WAYS.items():
             value = float(getattr(found, name)[at])
-            size = wording.size(value * found.size / 8)
+            size = units.size(value * found.size / 8)
             st.metric(title.capitalize(), f"{value:.2f} bits", size, delta_color="off", delta_arrow="off")
     st.caption(
         f"Bits for each weight of **{lesson.layer.name}** ({found.size:,} weights), everything included that is needed "

@@ -8,18 +8,19 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, PINK
-from compression.lessons.questions import Question, teaching_question
-from compression.plots import NEUTRAL
-from compression.recipe import make_recipe
-from compression.schooling import schooling
-from compression.studies.lessons import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherStudy
-from compression.sweeps import control_of
-from pages.components import chart_view, inquiry, picture
+from compression import units
+from compression.charts.palette import BLUE, NEUTRAL, PINK
+from compression.explain.quiz import Question, teaching_question
+from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
+from compression.recipe.budgets import schooling
+from compression.recipe.recipe import make_recipe
+from compression.search.curves import control_of
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure, here, lines
+from pages.components.view import picture
 
 _WIDTHS = (25, 50, 75)
 
@@ -34,7 +35,7 @@ def _show(lesson: Lesson) -> Question | None:
         help_text="1 is the answer as it is. Higher temperatures bring the shares closer to each other.",
     )
     image = course.slider("picture", "Picture", tuple(range(1, TEACHER_PICTURES + 1)), 1)
-    found = inquiry.ask(TeacherStudy(recipe=lesson.baseline), Taught, key="teacher")
+    found = answers.ask(TeacherInquiry(recipe=lesson.baseline), Taught, key="teacher")
     if found is not None:
         _picture(found, temperature, image - 1)
     width = course.slider(
@@ -61,15 +62,15 @@ def _picture(found: Taught, temperature: float, image: int) -> None:
     shares = found.probabilities[at, image]
     first, second = (found.classes[place] for place in np.argsort(-shares, kind="stable")[:2])
     st.caption(
-        f"At temperature {temperature:g} the teacher says {wording.percent(float(shares.max()), 0)} % “{first}” and "
-        f"{wording.percent(float(np.sort(shares)[-2]))} % “{second}”. Pictures 1 to {TEACHER_PICTURES // 2} are those "
+        f"At temperature {temperature:g} the teacher says {units.percent(float(shares.max()), 0)} % “{first}” and "
+        f"{units.percent(float(np.sort(shares)[-2]))} % “{second}”. Pictures 1 to {TEACHER_PICTURES // 2} are those "
         "it is least sure of."
     )
     chart_view.show(_entropy(found, at), key="chart_teacher_entropy", alt="What an answer says, by temperature")
     st.caption(
         "How evenly the answers are spread over the classes, on average over all validation pictures, in bits: "
         f"0 names one class and leaves no doubt, {math.log2(len(found.classes)):.1f} is the same share for all. On "
-        f"{wording.percent(found.sure, 0)} % of the pictures the teacher itself is more than 99 % sure."
+        f"{units.percent(found.sure, 0)} % of the pictures the teacher itself is more than 99 % sure."
     )
 
 

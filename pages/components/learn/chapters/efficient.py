@@ -8,20 +8,20 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, ORANGE, VIOLET
-from compression.lessons.arithmetic import ConvolutionCost, separable, whole
-from compression.lessons.questions import Question, speed_outcome, speed_question
-from compression.plots import ACCENT, NEUTRAL
-from compression.recipe import Recipe, make_recipe
-from compression.result import Result
-from compression.studies.lessons import CHANNELS, KERNELS, SIDES, Split, SplitStudy
-from compression.sweeps import curves_for
-from pages.components import chart_view, inquiry
+from compression import units
+from compression.charts.palette import ACCENT, BLUE, NEUTRAL, ORANGE, VIOLET
+from compression.explain.arithmetic import ConvolutionCost, separable, whole
+from compression.explain.quiz import Question, speed_outcome, speed_question
+from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry
+from compression.models.facts import MODELS
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.record import Result
+from compression.search.curves import curves_for
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure
-from sample_models.catalogue import MODELS
 
 _TIMED = Recipe(model="mlp-digits")
 """Convolutions of chosen shapes belong to no model: the timing is filed under the smallest one."""
@@ -40,7 +40,7 @@ def _show(lesson: Lesson) -> Question | None:
         side = course.slider("side", "Image", SIDES, 14, words=lambda size: f"{size} × {size}")
     shape = (kernel, inputs, outputs, side)
     _arithmetic(shape)
-    found = inquiry.ask(SplitStudy(recipe=_TIMED), Split, key="split")
+    found = answers.ask(SplitInquiry(recipe=_TIMED), Split, key="split")
     if found is not None:
         _picture(found, shape)
     return _question(lesson)
@@ -50,17 +50,17 @@ def _arithmetic(shape: Shape) -> None:
     before, after = whole(*shape), separable(*shape)
     kernel, inputs, outputs, side = shape
     st.markdown(
-        f"Whole: {kernel} × {kernel} × {inputs} × {outputs} × {side} × {side} = **{wording.count(before.macs)}** "
-        f"multiplications, {wording.count(before.params)} weights.  \n"
+        f"Whole: {kernel} × {kernel} × {inputs} × {outputs} × {side} × {side} = **{units.count(before.macs)}** "
+        f"multiplications, {units.count(before.params)} weights.  \n"
         f"Split: ({kernel} × {kernel} × {inputs} + {inputs} × {outputs}) × {side} × {side} = "
-        f"**{wording.count(after.macs)}** multiplications, {wording.count(after.params)} weights: "
+        f"**{units.count(after.macs)}** multiplications, {units.count(after.params)} weights: "
         f"**{_times(before, after)}**."
     )
 
 
 def _times(before: ConvolutionCost, after: ConvolutionCost) -> str:
     ratio = before.macs / after.macs
-    return f"{wording.factor(ratio)} fewer" if ratio >= 1 else f"{wording.factor(1 / ratio)} more"
+    return f"{units.factor(ratio)} fewer" if ratio >= 1 else f"{units.factor(1 / ratio)} more"
 
 
 def _picture(found: Split, shape: Shape) -> None:
@@ -69,10 +69,10 @@ def _picture(found: Split, shape: Shape) -> None:
     before, after = float(found.whole_ms[at]), float(found.split_ms[at])
     ratio, low, high = (float(part[at]) for part in (found.ratio, found.ratio_low, found.ratio_high))
     with st.container(horizontal=True, gap="large", key="split_numbers"):
-        st.metric("Whole, measured", wording.milliseconds(before))
+        st.metric("Whole, measured", units.milliseconds(before))
         st.metric(
             "Split, measured",
-            wording.milliseconds(after),
+            units.milliseconds(after),
             _speed(ratio, low, high),
             delta_color="off",
             delta_arrow="off",
@@ -91,7 +91,7 @@ def _picture(found: Split, shape: Shape) -> None:
 def _speed(ratio: float, low: float, high: float) -> str:
     if low <= 1 <= high:
         return "no measurable difference"
-    return f"{wording.factor(1 / ratio)} faster" if ratio < 1 else f"{wording.factor(ratio)} slower"
+    return f"{units.factor(1 / ratio)} faster" if ratio < 1 else f"{units.factor(ratio)} slower"
 
 
 def _cloud(found: Split, shape: Shape, ratio: float) -> go.Figure:

@@ -6,12 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression.breakdown import BLUE, VIOLET
-from compression.lessons.arithmetic import break_even_rank, thin_weights
-from compression.lessons.questions import Question, accuracy_question
-from compression.recipe import make_recipe
-from compression.studies.lessons import Factored, FactorStudy
-from pages.components import chart_view, inquiry
+from compression.charts.palette import BLUE, VIOLET
+from compression.explain.arithmetic import break_even_rank, thin_weights
+from compression.explain.quiz import Question, accuracy_question
+from compression.inquiries.course import Factored, FactorInquiry
+from compression.recipe.recipe import make_recipe
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure, here, lines, weights_map
@@ -28,7 +29,7 @@ def _show(lesson: Lesson) -> Question | None:
         words=lambda part: f"{part} % of full",
         help_text="How many numbers pass between the two thin layers, against as many as could ever matter.",
     )
-    found = inquiry.ask(FactorStudy(recipe=lesson.baseline, layer=lesson.layer.name), Factored, key="factors")
+    found = answers.ask(FactorInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Factored, key="factors")
     if found is not None:
         _picture(found, rank_of(share, min(found.shape)))
     return _question(lesson, share)

@@ -9,8 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from compression.breakdown import BLUE, ORANGE
-from compression.plots import ACCENT
+from compression.charts.palette import ACCENT, BLUE, ORANGE
 
 MIDDLE = "#c9c9c9"
 """Between the two signs: a grey that shows on white and on black."""

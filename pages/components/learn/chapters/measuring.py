@@ -9,24 +9,25 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, GREEN, ORANGE, VIOLET
-from compression.lessons.arithmetic import wrong_verdicts
-from compression.lessons.questions import Question, speed_outcome, speed_question
-from compression.plots import LOOKS, NEUTRAL
-from compression.recipe import Recipe, make_recipe
-from compression.result import Result
-from compression.statistics import median_ratio_interval
-from compression.studies.lessons import Timed, TimingStudy
-from compression.sweeps import curves_for
-from pages.components import chart_view, inquiry
+from compression import units
+from compression.charts.palette import BLUE, GREEN, LOOKS, NEUTRAL, ORANGE, VIOLET
+from compression.explain.arithmetic import wrong_verdicts
+from compression.explain.quiz import Question, speed_outcome, speed_question
+from compression.inquiries.course import Timed, TimingInquiry
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.words import recipe_in_words
+from compression.results.record import Result
+from compression.results.significance import median_ratio_interval
+from compression.search.curves import curves_for
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn import measuring as measured
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure, here, lines
 
 RUNS = (1, 3, 5, 10, 20, 30, 50)
-"""Positions of the slider; a round of the study has as many runs as the last."""
+"""Positions of the slider; a round of the inquiry has as many runs as the last."""
 
 _VARIANTS = {
     "quantization": "8-bit weights and activations",
@@ -44,7 +45,7 @@ def _show(lesson: Lesson) -> Question | None:
     variant = course.switch("variant", "Compared with the network as it is", _VARIANTS, "quantization")
     runs = course.slider("runs", "Runs of each that you take", RUNS, 1)
     recipe = make_recipe(lesson.model, _STEPS[variant])
-    found = inquiry.ask(TimingStudy(recipe=recipe), Timed, key="timing")
+    found = answers.ask(TimingInquiry(recipe=recipe), Timed, key="timing")
     if found is not None:
         _noise(found, runs, _VARIANTS[variant])
     st.markdown("**Operations are not time**")
@@ -76,7 +77,7 @@ def _noise(found: Timed, runs: int, variant: str) -> None:
     count = found.times_ms[0].size
     st.caption(
         f"{count:,} single runs of each, taken in turns, on this machine. Medians (half of the runs are faster): "
-        f"{wording.milliseconds(baseline_ms)} as it is, {wording.milliseconds(variant_ms)} with {variant}. Time of the "
+        f"{units.milliseconds(baseline_ms)} as it is, {units.milliseconds(variant_ms)} with {variant}. Time of the "
         f"second, in % of the first: **{100 * found.ratio:.0f} %, 95 % interval {100 * found.ratio_low:.0f} to "
         f"{100 * found.ratio_high:.0f} %**. {_left_out(found)}"
     )
@@ -106,7 +107,7 @@ def _left_out(found: Timed) -> str:
     slow = int((found.times_ms > longest).sum())
     if not slow:
         return ""
-    worst = wording.milliseconds(float(found.times_ms.max()))
+    worst = units.milliseconds(float(found.times_ms.max()))
     return f"{slow} of {found.times_ms.size:,} runs took longer than is drawn, the slowest {worst}."
 
 
@@ -201,7 +202,7 @@ def _points(results: Sequence[Result], title: str, colour: str, symbol: str) -> 
             "color": colour,
             "thickness": 1.5,
         },
-        hovertext=[wording.recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
+        hovertext=[recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
         hovertemplate="%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time<extra></extra>",
     )
 

@@ -8,13 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import GREEN, ORANGE, PINK
-from compression.lessons.questions import Question, accuracy_question
-from compression.plots import LOOKS
-from compression.recipe import PATTERN_SPARSITY, make_recipe
-from compression.studies.lessons import SPARSITIES, Pruned, PruningStudy
-from pages.components import chart_view, inquiry
+from compression.charts.palette import GREEN, LOOKS, ORANGE, PINK
+from compression.explain.quiz import Question, accuracy_question
+from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
+from compression.recipe.recipe import PATTERN_SPARSITY, make_recipe
+from compression.recipe.words import recipe_in_words
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure, here, lines, weights_map
@@ -46,7 +46,7 @@ def _show(lesson: Lesson) -> Question | None:
         "2 of every 4 is a pattern that some graphics chips can skip.",
     )
     sparsity = _sparsity(pattern)
-    found = inquiry.ask(PruningStudy(recipe=lesson.baseline, layer=lesson.layer.name), Pruned, key="pruning")
+    found = answers.ask(PruningInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Pruned, key="pruning")
     if found is not None and pattern not in found.zeros:
         st.info(
             "This layer's outputs are the answers themselves, one for each class, so none of them can go. "
@@ -115,7 +115,7 @@ def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
     if pattern == "channels":
         step = {"technique": "channel_pruning", "pruning_ratio": sparsity}
     recipe = make_recipe(lesson.model, [step])
-    words = wording.recipe_in_words(recipe)
+    words = recipe_in_words(recipe)
     return accuracy_question(
         f"**{words[0].upper()}{words[1:]}**, now in the whole network, without any training afterwards. "
         "What happens to its accuracy?",

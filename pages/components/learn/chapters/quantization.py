@@ -6,13 +6,14 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, GREEN, ORANGE, PINK, VIOLET
-from compression.lessons.questions import Question, accuracy_question
-from compression.plots import ACCENT, NEUTRAL
-from compression.recipe import make_recipe
-from compression.studies.lessons import BITS, Rounded, RoundingStudy
-from pages.components import chart_view, inquiry
+from compression import units
+from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
+from compression.explain.quiz import Question, accuracy_question
+from compression.inquiries.course import BITS, Rounded, RoundingInquiry
+from compression.recipe.recipe import make_recipe
+from compression.recipe.words import recipe_in_words
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure, here, lines, weights_map
@@ -40,7 +41,7 @@ def _show(lesson: Lesson) -> Question | None:
         "Clipped: a few large weights are cut off, so that the steps for all others get finer. With one bit there is "
         "nothing to clip.",
     )
-    found = inquiry.ask(RoundingStudy(recipe=lesson.baseline, layer=lesson.layer.name), Rounded, key="rounding")
+    found = answers.ask(RoundingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Rounded, key="rounding")
     if found is not None:
         _picture(found, bits, scales, method, lesson)
     return _question(lesson, bits, scales, method)
@@ -55,7 +56,7 @@ def _picture(found: Rounded, bits: int, scales: str, method: str, lesson: Lesson
     st.caption(
         f"{len(found.sample)} weights of one output of **{lesson.layer.name}** (blue, above) and what becomes of them "
         f"(orange, below). There are {len(levels)} values to choose from; these weights use {used} of them. "
-        + (f"The values are {wording.three_digits(float(np.diff(levels).min()))} apart." if len(levels) > 1 else "")
+        + (f"The values are {units.three_digits(float(np.diff(levels).min()))} apart." if len(levels) > 1 else "")
     )
     limit = float(np.quantile(np.abs(found.weights.astype(np.float64)), 0.98)) or 1.0
     chart_view.show(
@@ -148,7 +149,7 @@ def _question(lesson: Lesson, bits: int, scales: str, method: str) -> Question:
     )
     return accuracy_question(
         f"**What will happen at {bits} bit{'s' if bits > 1 else ''}?** All weights of the network are rounded this way "
-        f"({wording.recipe_in_words(recipe)}), without training. What happens to its accuracy?",
+        f"({recipe_in_words(recipe)}), without training. What happens to its accuracy?",
         recipe,
         _REASONS,
     )

@@ -6,13 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, GREEN, ORANGE
-from compression.lessons.questions import Question, accuracy_question
-from compression.plots import NEUTRAL
-from compression.recipe import make_recipe
-from compression.studies.lessons import CLUSTERS, Shared, SharingStudy
-from pages.components import chart_view, inquiry
+from compression import units
+from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE
+from compression.explain.quiz import Question, accuracy_question
+from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
+from compression.recipe.recipe import make_recipe
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure, here, histogram, lines
@@ -20,7 +20,7 @@ from pages.components.learn.chapters.figures import figure, here, histogram, lin
 
 def _show(lesson: Lesson) -> Question | None:
     clusters = course.slider("clusters", "Different values", CLUSTERS, 8, help_text="How long the codebook is.")
-    found = inquiry.ask(SharingStudy(recipe=lesson.baseline, layer=lesson.layer.name), Shared, key="sharing")
+    found = answers.ask(SharingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Shared, key="sharing")
     if found is not None:
         at = CLUSTERS.index(clusters)
         chart_view.show(
@@ -67,7 +67,7 @@ def _numbers(found: Shared, at: int, lesson: Lesson) -> None:
     size = (found.size * bits + 16 * len(values)) / 8
     st.caption(
         f"**{lesson.layer.name}**: {found.size:,} weights × {bits} bit{'s' if bits > 1 else ''} (which value) + {book} "
-        f"(the codebook) = **{wording.size(size)}**, against {wording.size(4 * found.size)} with 32 bits."
+        f"(the codebook) = **{units.size(size)}**, against {units.size(4 * found.size)} with 32 bits."
     )
 
 

@@ -6,14 +6,16 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from compression import wording
-from compression.breakdown import BLUE, ORANGE
-from compression.lessons.arithmetic import FLOAT_BITS, theoretical_bytes
-from compression.lessons.questions import Question, size_question
-from compression.recipe import make_recipe
-from compression.result import Result
-from compression.studies.lessons import Layout, LayoutStudy
-from pages.components import chart_view, inquiry
+from compression import units
+from compression.charts.palette import BLUE, ORANGE
+from compression.explain.arithmetic import FLOAT_BITS, theoretical_bytes
+from compression.explain.quiz import Question, size_question
+from compression.inquiries.course import Layout, LayoutInquiry
+from compression.recipe.recipe import make_recipe
+from compression.recipe.words import recipe_in_words
+from compression.results.record import Result
+from pages.components.asking import answers
+from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure
@@ -42,7 +44,7 @@ def _show(lesson: Lesson) -> Question | None:
         words=lambda share: f"{share} %",
         help_text="Zeros need not be written down.",
     )
-    found = inquiry.ask(LayoutStudy(recipe=lesson.baseline), Layout, key="why")
+    found = answers.ask(LayoutInquiry(recipe=lesson.baseline), Layout, key="why")
     if found is not None:
         _numbers(found, bits, zeros)
         chart_view.show(_picture(found), key="chart_why", alt="Share of weights and of work of each layer")
@@ -61,8 +63,8 @@ def _numbers(found: Layout, bits: int, zeros: int) -> None:
     with st.container(horizontal=True, gap="large", key="why_numbers"):
         st.metric(
             "Theoretical size",
-            wording.size(after),
-            wording.size_change(before, after),
+            units.size(after),
+            units.size_change(before, after),
             delta_color="off",
             delta_arrow="off",
         )
@@ -73,7 +75,7 @@ def _numbers(found: Layout, bits: int, zeros: int) -> None:
             delta_color="off",
             delta_arrow="off",
         )
-        fits = "fits" if after <= FLASH_BYTES else f"{wording.factor(after / FLASH_BYTES)} too large"
+        fits = "fits" if after <= FLASH_BYTES else f"{units.factor(after / FLASH_BYTES)} too large"
         st.metric("In a small chip's 256 KB", fits, delta_color="off", delta_arrow="off")
     st.caption(
         f"Calculated: {weights:,} weights, {100 - zeros} % of them kept, times {bits} bits, and {found.others:,} other "
@@ -82,7 +84,7 @@ def _numbers(found: Layout, bits: int, zeros: int) -> None:
 
 
 def _seconds(size: float) -> str:
-    return f"{wording.three_digits(8 * size / RADIO_BITS_PER_SECOND)} s"
+    return f"{units.three_digits(8 * size / RADIO_BITS_PER_SECOND)} s"
 
 
 def _picture(found: Layout) -> go.Figure:
@@ -125,7 +127,7 @@ def _question(lesson: Lesson, bits: int, zeros: int) -> Question | None:
         st.caption("With 32 bits and no zeros nothing is compressed. Move a slider.")
         return None
     recipe = make_recipe(lesson.model, steps)
-    words = wording.recipe_in_words(recipe)
+    words = recipe_in_words(recipe)
     return size_question(
         f"**{words[0].upper()}{words[1:]}.** You see the calculated size. How many times smaller will the "
         "real file be, with everything that is needed to read it again?",
@@ -137,8 +139,8 @@ def _question(lesson: Lesson, bits: int, zeros: int) -> Question | None:
 def _theory(result: Result) -> str:
     calculated, real = result.theoretical_bytes, result.stored_bytes
     words = (
-        f"In the finished network, bits times the weights that are really not zero come to {wording.size(calculated)}. "
-        f"The file has {wording.size(real)}."
+        f"In the finished network, bits times the weights that are really not zero come to {units.size(calculated)}. "
+        f"The file has {units.size(real)}."
     )
     if real > 1.02 * calculated:
         return (

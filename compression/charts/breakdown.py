@@ -1,0 +1,318 @@
+"""Where bytes and energy go, and where skipping zeros pays: first the numbers, then the pictures. Torch-free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from compression import units
+from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, ROW_HEIGHT, VIOLET
+from compression.explain.sizes import Part
+from compression.results.energy import Memory, energy
+from compression.results.record import RUNTIME_PARTS, STORED_PARTS, Measures, Result, SparseTiming
+from compression.results.sparse import crossover
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of a whole: bytes or joules, its share of the whole (0..1), and what it is."""
+
+    title: str
+    meaning: str
+    amount: float
+    share: float
+    colour: str
+
+
+_PARTS: dict[str, tuple[str, str, str]] = {
+    "codes": ("Weights", "values of the weights, or the codes that stand for them", BLUE),
+    "weights": ("Weights", "weights that are not zero, as the runtime holds them", BLUE),
+    "positions": ("Positions", "where the weights are that are not zero", ORANGE),
+    "zeros": ("Zeros", "zeros that are written out like any other weight", ORANGE),
+    "codebooks": ("Codebooks", "the values that codes stand for", VIOLET),
+    "scales": ("Scales", "the size of a step on the grid, for each channel or layer", GREEN),
+    "biases": ("Biases", "biases, and what batch norm left behind", PINK),
+    "rounding": ("Rounding nodes", "nodes that turn numbers into integers and back", ACCENT),
+    "graph": ("Structure", "layers, how they are connected, and names", NEUTRAL),
+    "header": ("Header", "what kind of file it is, its version and checksum", "#5f6b7a"),
+}
+
+
+def stored_slices(measures: Measures) -> tuple[Slice, ...]:
+    """Where the bytes of the stored file go; they add up to it. Empty for rows from before there was a ledger."""
+    return _slices(measures.ledger, STORED_PARTS)
+
+
+def runtime_slices(measures: Measures) -> tuple[Slice, ...]:
+    """Where the bytes of the runtime file go; they add up to it."""
+    return _slices(measures.runtime_ledger, RUNTIME_PARTS)
+
+
+def _slices(ledger: Mapping[str, int], parts: Sequence[str]) -> tuple[Slice, ...]:
+    total = sum(ledger.values())
+    rows = [(*_PARTS[part], ledger[part]) for part in parts if ledger.get(part, 0) > 0]
+    return tuple(Slice(title, meaning, amount, amount / total, colour) for title, meaning, colour, amount in rows)
+
+
+ENERGY_PARTS = {
+    "arithmetic": ("Arithmetic", "multiplying and adding", BLUE),
+    "weights": ("Fetching weights", "every weight once for each image", ORANGE),
+    "activations": ("Moving activations", "what layers write and the next ones read", GREEN),
+}
+
+
+def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
+    """What one image costs by the energy model, in joules."""
+    cost = energy(measures, memory)
+    rows = [(*words, getattr(cost, part)) for part, words in ENERGY_PARTS.items()]
+    total = cost.joules or 1.0
+    return tuple(Slice(title, meaning, joules, joules / total, colour) for title, meaning, colour, joules in rows)
+
+
+def draw_bytes(measures: Measures) -> go.Figure:
+    """The stored and the runtime file as bars of their parts, on one axis in KB."""
+    rows = {"Stored file": stored_slices(measures), "Runtime file": runtime_slices(measures)}
+    return _stacked(rows, 1 / 1000, "KB", units.size)
+
+
+def draw_energy(result: Result, memory: Memory) -> go.Figure:
+    """The baseline's and this network's energy as bars of their parts, on one axis in microjoules."""
+    rows = {"This setting": energy_slices(result, memory), "Baseline": energy_slices(result.baseline, memory)}
+    return _stacked(rows, 1e6, "µJ for one image", units.energy)
+
+
+def _stacked(rows: Mapping[str, Sequence[Slice]], factor: float, unit: str, words: Callable[[float], str]) -> go.Figure:
+    figure = go.Figure()
+    for row, slices in rows.items():
+        for piece in slices:
+            figure.add_trace(_bar(row, piece, factor, words))
+    figure.update_layout(
+        template="none",
+        barmode="stack",
+        bargap=0.35,
+        height=ROW_HEIGHT * len(rows) + 56,
+        margin={"l": 8, "r": 12, "t": 4, "b": 8},
+        showlegend=False,
+        dragmode=False,
+        xaxis={"title": unit, "automargin": True, "zeroline": False, "fixedrange": True},
+        yaxis={"automargin": True, "autorange": "reversed", "fixedrange": True, "ticksuffix": " "},
+    )
+    return figure
+
+
+def _bar(row: str, piece: Slice, factor: float, words: Callable[[float], str]) -> go.Bar:
+    return go.Bar(
+        name=piece.title,
+        x=[factor * piece.amount],
+        y=[row],
+        orientation="h",
+        marker={"color": piece.colour, "line": {"width": 0}},
+        hovertext=[f"<b>{piece.title}</b> {words(piece.amount)}, {100 * piece.share:.1f} %<br>{piece.meaning}"],
+        hoverinfo="text",
+    )
+
+
+def draw_waterfall(parts: Sequence[Part]) -> go.Figure:
+    """How the theoretical size becomes the stored, the runtime and the zipped one, from top to bottom, in KB."""
+    rows = list(range(len(parts)))
+    figure = go.Figure(
+        go.Waterfall(
+            orientation="h",
+            y=rows,
+            x=[part.bytes / 1000 for part in parts],
+            measure=["absolute" if part.is_total else "relative" for part in parts],
+            hovertext=[f"<b>{part.label}</b> {change_in_words(part)}<br>{part.cause}" for part in parts],
+            hoverinfo="text",
+            totals={"marker": {"color": BLUE}},
+            increasing={"marker": {"color": ORANGE}},
+            decreasing={"marker": {"color": GREEN}},
+            connector={"line": {"color": NEUTRAL, "width": 1}},
+        )
+    )
+    edges = _right_edges(parts)
+    words = [f" {change_in_words(part)}" for part in parts]
+    figure.add_trace(
+        go.Scatter(
+            x=[edge / 1000 for edge in edges], y=rows, text=words, mode="text", textposition="middle right",
+            cliponaxis=False, hoverinfo="skip",
+        )
+    )  # fmt: skip
+    labels = [f"<b>{part.label}</b>" if part.is_total else part.label for part in parts]
+    figure.update_layout(
+        template="none",
+        height=WATERFALL_ROW * len(parts) + 56,
+        margin={"l": 8, "r": 12, "t": 4, "b": 8},
+        showlegend=False,
+        dragmode=False,
+        waterfallgap=0.25,
+        xaxis={
+            "title": "KB",
+            "automargin": True,
+            "zeroline": False,
+            "fixedrange": True,
+            "range": (0, 1.25 * max(edges, default=1) / 1000),
+        },
+        yaxis={
+            "automargin": True,
+            "autorange": "reversed",
+            "fixedrange": True,
+            "ticksuffix": " ",
+            "tickvals": rows,
+            "ticktext": labels,
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def change_in_words(part: Part) -> str:
+    """A size, or a signed change: '+1.20 KB', '−300 bytes'."""
+    if part.is_total:
+        return units.size(part.bytes)
+    return f"{'+' if part.bytes > 0 else '−'}{units.size(abs(part.bytes))}"
+
+
+def _right_edges(parts: Sequence[Part]) -> list[int]:
+    """How far each bar reaches to the right: a total, or the larger of before and after a change."""
+    edges, at = [], 0
+    for part in parts:
+        before, at = at, part.bytes if part.is_total else at + part.bytes
+        edges.append(at if part.is_total else max(before, at))
+    return edges
+
+
+WATERFALL_ROW = 30
+"""Pixels for one bar of the waterfall."""
+
+
+# Sparse execution.
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer whose sparse product was timed; `rows` x `columns` is its weight as a matrix.
+
+    Where all weights of an output became zero it has a row less, so this is its largest shape.
+    """
+
+    name: str
+    rows: int
+    columns: int
+
+    @property
+    def title(self) -> str:
+        """For a list of layers."""
+        return f"{self.name} ({self.rows:,} × {self.columns:,})"
+
+
+def timed_layers(results: Iterable[Result]) -> tuple[Layer, ...]:
+    """All layers that were timed, the largest first."""
+    found: dict[str, Layer] = {}
+    for timing in (timing for result in results for timing in result.sparse):
+        known = found.get(timing.layer, Layer(timing.layer, 0, 0))
+        found[timing.layer] = Layer(timing.layer, max(known.rows, timing.rows), max(known.columns, timing.columns))
+    return tuple(sorted(found.values(), key=lambda layer: (-layer.rows * layer.columns, layer.name)))
+
+
+def timings_of(layer: Layer, results: Iterable[Result]) -> dict[int, list[SparseTiming]]:
+    """A layer's timings by batch size, each by rising sparsity."""
+    found: dict[int, list[SparseTiming]] = {}
+    for timing in (timing for result in results for timing in result.sparse if timing.layer == layer.name):
+        found.setdefault(timing.batch_size, []).append(timing)
+    return {batch: sorted(found[batch], key=lambda timing: timing.sparsity) for batch in sorted(found)}
+
+
+def crossover_words(timings: Mapping[int, Sequence[SparseTiming]]) -> str:
+    """From where on skipping zeros is faster, or that it never is; batch sizes of which the same holds together."""
+    found: dict[str, list[str]] = {}
+    for batch, group in timings.items():
+        images = "one image at a time" if batch == 1 else f"{batch} images together"
+        found.setdefault(_crossover_clause(group), []).append(images)
+    return " ".join(f"With {' and with '.join(images)} it is {clause}." for clause, images in found.items())
+
+
+def _crossover_clause(timings: Sequence[SparseTiming]) -> str:
+    start = crossover(timings)
+    if start is None:
+        most = max(timing.sparsity for timing in timings)
+        return f"not faster at any measured sparsity (up to {100 * most:.0f} %)"
+    return f"faster from **{100 * start:.0f} %** zeros on"
+
+
+_BATCH_LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (VIOLET, "diamond"))
+_RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+SPARSE_HEIGHT = 340
+
+
+def draw_sparse(timings: Mapping[int, Sequence[SparseTiming]]) -> go.Figure:
+    """Sparse time over dense time against sparsity, a line for each batch size, crossings marked."""
+    figure = go.Figure()
+    for (batch, group), (colour, symbol) in zip(timings.items(), _BATCH_LOOKS, strict=False):
+        figure.add_trace(_sparse_trace(batch, group, colour, symbol))
+        start = crossover(group)
+        if start is not None:
+            figure.add_vline(100 * start, line={"color": colour, "width": 1, "dash": "dot"})
+    figure.add_hline(1, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
+    figure.update_layout(
+        template="none",
+        height=SPARSE_HEIGHT,
+        margin={"l": 8, "r": 12, "t": 30, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hovermode="closest",
+        dragmode=False,
+        xaxis={"title": "weights that are zero, %", "range": (0, 101), "automargin": True, "fixedrange": True},
+        yaxis={
+            "title": "sparse time / dense time",
+            "type": "log",
+            "tickvals": _RATIO_TICKS,
+            "ticktext": [f"{tick:g}" for tick in _RATIO_TICKS],
+            "range": _ratio_range(timings),
+            "automargin": True,
+            "fixedrange": True,
+        },
+    )
+    return figure
+
+
+def _ratio_range(timings: Mapping[int, Sequence[SparseTiming]]) -> tuple[float, float]:
+    """Decades of the ratio's axis: all points, and 1 with room around it."""
+    ratios = [_ratio(timing) for group in timings.values() for timing in group]
+    return math.log10(min(0.5, *ratios)) - 0.1, math.log10(max(2.0, *ratios)) + 0.1
+
+
+def points_of(timings: Sequence[SparseTiming]) -> list[SparseTiming]:
+    """One point a percent of sparsity, the middle one by its ratio: several settings may make a layer as sparse."""
+    found: dict[int, list[SparseTiming]] = {}
+    for timing in sorted(timings, key=_ratio):
+        found.setdefault(round(100 * timing.sparsity), []).append(timing)
+    return [group[len(group) // 2] for _, group in sorted(found.items())]
+
+
+def _ratio(timing: SparseTiming) -> float:
+    return timing.sparse_ms / timing.dense_ms
+
+
+def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symbol: str) -> go.Scatter:
+    timings = points_of(timings)
+    return go.Scatter(
+        name=f"batch {batch}",
+        x=[100 * timing.sparsity for timing in timings],
+        y=[_ratio(timing) for timing in timings],
+        mode="lines+markers",
+        line={"color": colour, "width": 1.5},
+        marker={"color": colour, "size": 9, "symbol": symbol},
+        hovertext=[_sparse_hover(timing) for timing in timings],
+        hoverinfo="text",
+    )
+
+
+def _sparse_hover(timing: SparseTiming) -> str:
+    return (
+        f"<b>{100 * timing.sparsity:.0f} % zeros, batch {timing.batch_size}</b><br>"
+        f"{timing.rows:,} × {timing.columns:,} weights<br>"
+        f"sparse {units.milliseconds(timing.sparse_ms)} · dense {units.milliseconds(timing.dense_ms)}"
+    )

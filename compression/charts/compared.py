@@ -1,0 +1,270 @@
+"""Charts of results side by side, as plain data for plotly.js, drawn from numbers. Torch-free."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression.charts import drawing, tradeoff
+from compression.charts.axes import COSTS, GAINS, Axes, Cost, Point, Value
+from compression.charts.drawing import Figure, Trace
+from compression.charts.palette import BLUE, NEUTRAL, ORANGE
+from compression.charts.tradeoff import Tradeoff, point_of
+from compression.explain.comparison import Contender
+from compression.explain.presentation import recall_words
+from compression.recipe.recipe import Recipe
+from compression.results.predictions import Recall
+from compression.results.record import Result
+
+CONFUSION_HEIGHT = 400
+CLASS_ROW = 44
+"""Pixels for one class in the chart of recalls."""
+
+_CLEAR_ORANGE, _CLEAR_BLUE = "rgba(217,130,0,0)", "rgba(43,131,196,0)"
+_LEAST_TOP = 0.05
+"""Share of a class's images from which on a mistake has the strongest colour, at least."""
+_LEAST_CHANGE = 0.02
+"""The same for a change."""
+
+
+def mistakes(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of each true class's images (rows) that are taken for another (columns); 0 on the diagonal."""
+    totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    shares: NDArray[np.float64] = matrix / totals
+    np.fill_diagonal(shares, 0.0)
+    return shares
+
+
+def harm(matrix: NDArray[np.int64], reference: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much worse each cell is than the reference's, as a share of the class: right answers lost, mistakes added."""
+    totals = np.maximum(reference.sum(axis=1, keepdims=True), 1)
+    shares: NDArray[np.float64] = (matrix - reference) / totals
+    np.fill_diagonal(shares, -np.diagonal(shares))
+    return shares
+
+
+def draw_confusion(matrix: NDArray[np.int64], names: Sequence[str], top: float) -> Figure:
+    """Counts; mistakes are coloured, the stronger the more, up to a share of `top`."""
+    words = [[f"{count:,}" if count else "" for count in row] for row in matrix]
+    hover = [
+        [
+            f"<b>{names[row]}</b> taken for <b>{names[column]}</b>: {matrix[row, column]:,}"
+            if row != column
+            else f"<b>{names[row]}</b> recognized: {matrix[row, column]:,}"
+            for column in range(len(names))
+        ]
+        for row in range(len(names))
+    ]
+    scale = [[0, _CLEAR_ORANGE], [1, ORANGE]]
+    return _matrix(mistakes(matrix), words, hover, names, span=(0, max(top, _LEAST_TOP)), scale=scale)
+
+
+def draw_harm(
+    matrix: NDArray[np.int64], reference: NDArray[np.int64], names: Sequence[str], top: float, letters: str
+) -> Figure:
+    """Changes of the counts: orange where it got worse, blue where it got better."""
+    change = matrix - reference
+    words = [[_signed(int(count)) if count else "" for count in row] for row in change]
+    hover = [
+        [
+            f"<b>{names[row]}</b> {'recognized' if row == column else f'taken for <b>{names[column]}</b>'}:<br>"
+            f"{letters[0]} {reference[row, column]:,}, {letters[1]} {matrix[row, column]:,}"
+            for column in range(len(names))
+        ]
+        for row in range(len(names))
+    ]
+    most = max(top, _LEAST_CHANGE)
+    scale = [[0, BLUE], [0.5, _CLEAR_BLUE], [0.5, _CLEAR_ORANGE], [1, ORANGE]]
+    return _matrix(harm(matrix, reference), words, hover, names, span=(-most, most), scale=scale)
+
+
+def _signed(count: int) -> str:
+    return f"{'+' if count > 0 else '−'}{abs(count):,}"
+
+
+def _matrix(
+    values: NDArray[np.float64],
+    words: list[list[str]],
+    hover: list[list[str]],
+    names: Sequence[str],
+    *,
+    span: tuple[float, float],
+    scale: list[list[Any]],
+) -> Figure:
+    """Coloured cells with words in the page's own text colour; the true class downwards, the answer across."""
+    n = len(names)
+    places = list(range(n))
+    cells: Trace = {
+        "type": "heatmap", "z": values.tolist(), "x": places, "y": places, "hovertext": hover, "hoverinfo": "text",
+        "colorscale": scale, "zmin": span[0], "zmax": span[1], "showscale": False, "xgap": 1, "ygap": 1,
+    }  # fmt: skip
+    text: Trace = {
+        "type": "scatter", "mode": "text", "x": places * n, "y": [row for row in places for _ in places],
+        "text": [word for row in words for word in row], "textfont": {"size": 10}, "hoverinfo": "skip",
+    }  # fmt: skip
+    diagonal = [
+        {
+            "type": "rect", "x0": at - 0.5, "x1": at + 0.5, "y0": at - 0.5, "y1": at + 0.5,
+            "line": {"color": NEUTRAL, "width": 1},
+        }
+        for at in places
+    ]  # fmt: skip
+    common = {
+        "tickvals": places, "ticktext": list(names), "automargin": True, "zeroline": False, "showgrid": False,
+        "fixedrange": True,
+    }  # fmt: skip
+    return {
+        "data": [cells, text],
+        "layout": {
+            "height": CONFUSION_HEIGHT,
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "showlegend": False,
+            "dragmode": False,
+            "shapes": diagonal,
+            "xaxis": {"title": {"text": "the network's answer"}, "range": (-0.5, n - 0.5), **common},
+            "yaxis": {"title": {"text": "true class"}, "range": (n - 0.5, -0.5), **common},
+        },
+    }
+
+
+_CORNERS = {"A": "top left", "B": "top right", "C": "bottom right", "D": "bottom left"}
+"""Where each letter stands beside its mark, so that those of equal results do not hide each other."""
+_SYMBOLS = {"A": "circle", "B": "square", "C": "diamond", "D": "triangle-up"}
+
+
+def draw_recalls(found: Sequence[tuple[Contender, Sequence[Recall]]], names: Sequence[str]) -> Figure:
+    """A row for each class: what share of it each result recognizes, with 95 % intervals."""
+    step = 0.6 / max(1, len(found) - 1)
+    traces = [_recall_trace(*entry, -0.3 + step * at, names) for at, entry in enumerate(found)]
+    classes = [recall.index for recall in found[0][1]]
+    lowest = min(recall.low for _, every in found for recall in every)
+    return {
+        "data": traces,
+        "layout": {
+            "height": CLASS_ROW * len(classes) + 70,
+            "margin": {"l": 8, "r": 12, "t": 30, "b": 8},
+            "showlegend": True,
+            "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
+            "hovermode": "closest",
+            "dragmode": False,
+            "xaxis": {
+                "title": {"text": "share of each class that is recognized, %; lines: 95 % intervals"},
+                "range": (max(0.0, 100 * lowest - 2), 100.5),
+                "automargin": True, "fixedrange": True, "zeroline": False,
+            },
+            "yaxis": {
+                "title": {"text": ""}, "tickvals": classes, "ticktext": [f"{names[index]} " for index in classes],
+                "range": (max(classes) + 0.5, min(classes) - 0.5), "automargin": True, "fixedrange": True,
+                "zeroline": False, "showgrid": False,
+            },
+        },
+    }  # fmt: skip
+
+
+def _recall_trace(contender: Contender, found: Sequence[Recall], shift: float, names: Sequence[str]) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": contender.letter,
+        "x": [100 * recall.share for recall in found],
+        "y": [recall.index + shift for recall in found],
+        "error_x": {
+            "type": "data", "symmetric": False, "width": 0, "thickness": 1.5, "color": contender.colour,
+            "array": [100 * (recall.high - recall.share) for recall in found],
+            "arrayminus": [100 * (recall.share - recall.low) for recall in found],
+        },
+        "marker": {"color": contender.colour, "size": 9, "symbol": _SYMBOLS[contender.letter]},
+        "hovertext": [f"<b>{contender.letter}, {names[recall.index]}</b>: {recall_words(recall)}" for recall in found],
+        "hoverinfo": "text",
+    }  # fmt: skip
+
+
+def draw_curves(
+    found: Sequence[Contender], results: Sequence[Result], cost: Cost, labels: Mapping[str, str] = MappingProxyType({})
+) -> Figure:
+    """All measured points faintly, and on them the chosen ones with their letters; accuracies around those.
+
+    `labels` says what stands there instead of a letter.
+    """
+    points = {result.recipe_id: point_of(result, _reference_ms(result, results)) for result in results}
+    marked = {contender.result.recipe_id: points[contender.result.recipe_id] for contender in found}
+    baseline = points.get(Recipe.model_validate(found[0].result.recipe).baseline().recipe_id)
+    whole = Tradeoff(baseline, others=tuple(points.values()), n_test=results[0].n_test)
+    ranges = tradeoff.ranges_for(whole, max(result.stored_bytes for result in results), axes=Axes(left=cost))
+    drawn = heapq.nsmallest(tradeoff.MAX_OTHERS, points.keys() - marked.keys())  # a fair sample: ids are hashes
+    shown = replace(whole, others=tuple(points[name] for name in (*drawn, *marked)), n_results=len(points))
+    figure = drawing.draw(shown, cost, "accuracy", ranges, gain_range=_around(tuple(marked.values())))
+    front = drawing.draw(whole, cost, "accuracy", ranges)["data"][0]
+    faint = {**figure["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
+    faint |= {"error_x": None, "error_y": None}
+    middle = sum(ranges[cost]) / 2
+    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], cost, labels, middle) for contender in found]
+    return {**figure, "data": [front, faint, *marks]}
+
+
+def _around(points: Sequence[Point]) -> tuple[float, float]:
+    """Percent range of the accuracies of these points with their intervals, and some room."""
+    low = 100 * min(point.known.accuracy_low for point in points)
+    high = 100 * max(point.known.accuracy_high for point in points)
+    room = max(1.0, 0.15 * (high - low))
+    return max(-1.0, low - room), min(101.0, high + room)
+
+
+def _reference_ms(result: Result, results: Sequence[Result]) -> float:
+    """The latency of the model's own baseline, by which ratios become milliseconds."""
+    for other in results:
+        if other.recipe["model"] == result.recipe["model"] and not other.recipe["steps"]:
+            return other.latency_p50_ms
+    return result.baseline.latency_p50_ms
+
+
+def _chosen_trace(contender: Contender, point: Point, cost: Cost, labels: Mapping[str, str], middle: float) -> Trace:
+    """A mark with its letter, or with words, which stand on the side that has more room (`middle` is the axis's)."""
+    label = labels.get(contender.letter, contender.letter)
+    across, up = COSTS[cost].of(point), GAINS["accuracy"].of(point)
+    assert across is not None and up is not None  # a whole result
+    star = contender.is_baseline
+    corner = _CORNERS[contender.letter]
+    if labels:
+        place = math.log10(max(across.at, tradeoff.LEAST)) if COSTS[cost].is_log else across.at
+        corner = f"{corner.split()[0]} {'right' if place < middle else 'left'}"
+    trace: Trace = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "name": label,
+        "x": [across.at],
+        "y": [up.at],
+        "customdata": [point.recipe_id],
+        "text": [label],
+        "textposition": corner,
+        "textfont": {"color": contender.colour, "size": 16, "weight": 700},
+        "hovertext": [f"<b>{label}</b> {point.hover}"],
+        "hoverinfo": "text",
+        "cliponaxis": False,
+        "marker": {
+            "size": 16 if star else 14,
+            "color": contender.colour,
+            "symbol": "star" if star else _SYMBOLS[contender.letter],
+        },
+        "error_x": _bars(across, contender.colour),
+        "error_y": _bars(up, contender.colour),
+    }
+    return trace
+
+
+def _bars(value: Value, colour: str) -> dict[str, Any] | None:
+    if value.low is None or value.high is None:
+        return None
+    sides = [max(0.0, value.high - value.at)], [max(0.0, value.at - value.low)]
+    shown = all(math.isfinite(side[0]) for side in sides)
+    return {
+        "type": "data", "symmetric": False, "array": sides[0], "arrayminus": sides[1], "visible": shown, "width": 0,
+        "thickness": 1.5, "color": colour,
+    }  # fmt: skip

@@ -1,0 +1,249 @@
+"""The trade-off charts' pictures: figures for plotly.js as plain data. Torch-free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from compression.charts.axes import COSTS, GAINS, Cost, Gain, Point, Scale, Value
+from compression.charts.palette import ACCENT, LOOKS, NEUTRAL
+from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured
+from compression.search.curves import Curve
+
+HEIGHT = 380
+SHADE = "rgba(138, 138, 138, 0.16)"
+"""What a limit forbids: light enough to see points through it on both themes."""
+MARK = "mark"
+"""`meta` of the current setting's trace: the page draws it apart from the others, so that it moves at once."""
+Trace = dict[str, Any]
+Figure = dict[str, Any]
+"""What plotly.js takes, as plain data: plotly's own classes check each number and take 25 ms for a chart."""
+
+_NOTHING_YET = {
+    "text": "Measuring the baseline: the first point comes in a few seconds",
+    "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False, "font": {"color": NEUTRAL, "size": 14},
+}  # fmt: skip
+_NOTE = {
+    "x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False,
+    "align": "right", "font": {"color": NEUTRAL, "size": 12},
+}  # fmt: skip
+
+
+def draw(
+    data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges, *, gain_range: Range | None = None, height: int = HEIGHT
+) -> Figure:
+    """What a setting gains against what it costs. Every point's `customdata` is its recipe_id."""
+    baseline = (data.baseline,) if data.baseline else ()
+    others = {"size": 6, "color": NEUTRAL, "opacity": 0.55}
+    traces = [
+        _front_trace(data, cost, gain),
+        _points_trace("other settings", data.others, cost, gain, others),
+        *(_curve_trace(curve, data, cost, gain) for curve in data.curves),
+        _points_trace("baseline", baseline, cost, gain, {"size": 14, "color": NEUTRAL, "symbol": "star"}),
+        *([_best_trace(data.best, cost, gain)] if data.best else []),
+        mark(data, cost, gain, ranges),
+    ]
+    return {
+        "data": traces,
+        "layout": {**_layout(data, cost, gain, ranges, gain_range or ranges[gain]), "height": height},
+    }
+
+
+def mark(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+    """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
+    return {**_current_trace(data, cost, gain, ranges), "meta": MARK}
+
+
+def _front_trace(data: Tradeoff, cost: Cost, gain: Gain) -> Trace:
+    points = data.points
+    reference = data.baseline.reference_ms if data.baseline else 1.0
+    front = front_of([point.known for point in points], reference, cost, gain)
+    return {
+        "type": "scatter",
+        "name": "Pareto front",
+        "x": [x for _, x, _ in front],
+        "y": [y for _, _, y in front],
+        "mode": "lines",
+        "line": {"color": NEUTRAL, "width": 1, "dash": "dot", "shape": "hv"},
+        "hoverinfo": "skip",
+    }
+
+
+def _curve_trace(curve: Curve, data: Tradeoff, cost: Cost, gain: Gain) -> Trace:
+    """The curve's points on a thin line that starts at the baseline."""
+    look, points = LOOKS[curve], data.curves.get(curve, ())
+    marker: dict[str, Any] = {"size": 9, "color": look.colour, "symbol": look.symbol}
+    if data.baseline and points:
+        points, marker["size"] = (data.baseline, *points), [0] + [9] * len(points)
+    line = {"color": look.colour, "width": 1.5, "dash": look.dash}
+    return {**_points_trace(look.title, points, cost, gain, marker), "mode": "lines+markers", "line": line}
+
+
+def _best_trace(best: Point, cost: Cost, gain: Gain) -> Trace:
+    """A ring around the best setting within the limits, with a word."""
+    ring = {"size": 24, "color": NEUTRAL, "symbol": "circle-open", "line": {"width": 2.5}}
+    trace = _points_trace("best within your limits", (best,), cost, gain, ring)
+    for bars in ("error_x", "error_y"):
+        trace.pop(bars, None)  # the point below has them
+    words = {"text": ["best"], "textposition": "top center", "textfont": {"color": NEUTRAL, "size": 13}}
+    return {**trace, "mode": "markers+text", **words}
+
+
+def _points_trace(name: str, points: Sequence[Point], cost: Cost, gain: Gain, marker: dict[str, Any]) -> Trace:
+    marker = {"line": {"width": 0}, **marker}
+    unfaded = {"marker": {"opacity": marker.get("opacity", 1)}}  # a click must not fade the others
+    across, up = ([scale.of(point) for point in points] for scale in (COSTS[cost], GAINS[gain]))
+    trace = {
+        "type": "scatter",
+        "name": name,
+        "x": [value.at if value else None for value in across],
+        "y": [value.at if value else None for value in up],
+        "customdata": [point.recipe_id for point in points],
+        "hovertext": [point.hover for point in points],
+        "hoverinfo": "text",
+        "mode": "markers",
+        "marker": marker,
+        "selected": unfaded,
+        "unselected": unfaded,
+    }
+    for bars, values in (("error_x", across), ("error_y", up)):
+        if any(value and value.high is not None for value in values):
+            trace[bars] = _error_bars(values, str(marker["color"]))
+    return trace
+
+
+def _error_bars(values: Sequence[Value | None], colour: str) -> dict[str, Any]:
+    ends = [(value.at, value.low, value.high) if value else (0.0, None, None) for value in values]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [0.0 if high is None else max(0.0, high - at) for at, _, high in ends],
+        "arrayminus": [0.0 if low is None else max(0.0, at - low) for at, low, _ in ends],
+        "width": 0,
+        "thickness": 1,
+        "color": colour,
+    }
+
+
+def _current_trace(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+    if data.current and data.baseline and data.current.recipe_id == data.baseline.recipe_id:
+        star = {"size": 16, "color": ACCENT, "symbol": "star"}
+        return _points_trace("this setting", (data.current,), cost, gain, star)
+    solid = {"size": 15, "color": ACCENT, "symbol": "circle"}
+    if data.current:
+        trace = _points_trace("this setting", (data.current,), cost, gain, solid)
+        return _labelled(trace, "measured", cost, gain, ranges) if trace["x"] != [None] else trace
+    if data.preview:
+        point = half_measured(data.preview)
+        if COSTS[cost].of(point) and GAINS[gain].of(point):
+            trace = _points_trace("this setting", (point,), cost, gain, solid)
+            return _labelled(trace, "measured", cost, gain, ranges)
+    return _expected_trace(data, cost, gain, ranges)
+
+
+def _expected_trace(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+    """A hollow marker where the setting is expected, or none; what it gains may be measured already."""
+    marker = {"size": 15, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
+    trace = {"type": "scatter", "name": "this setting", "x": [], "y": [], "mode": "markers+text", "marker": marker}
+    across, up = (_known_or_expected(data, scale) for scale in (COSTS[cost], GAINS[gain]))
+    if across is None or up is None:
+        return trace
+    hover = {"hovertext": ["this setting, estimated: being measured"], "hoverinfo": "text"}
+    return _labelled({**trace, "x": [across], "y": [up], **hover}, "estimated", cost, gain, ranges)
+
+
+def _known_or_expected(data: Tradeoff, scale: Scale) -> float | None:
+    known = scale.of(half_measured(data.preview)) if data.preview else None
+    if known:
+        return known.at
+    return scale.foreseen(data.guess) if data.guess else None
+
+
+def _labelled(trace: Trace, label: str, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+    """Write the label beside the marker, on the side where there is room."""
+    low, high = ranges[cost]
+    x, y = trace["x"][0], trace["y"][0]
+    across = ((math.log10(max(x, LEAST)) if COSTS[cost].is_log else x) - low) / (high - low)
+    vertical = "top" if y < sum(ranges[gain]) / 2 else "bottom"
+    side = "left" if across > 0.75 else "right"
+    return {
+        **trace,
+        "mode": "markers+text",
+        "text": [label],
+        "textposition": f"{vertical} {side}",
+        "textfont": {"color": ACCENT, "size": 13},
+        "cliponaxis": False,
+    }
+
+
+def _layout(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges, up: Range) -> dict[str, Any]:
+    """Axes and margins; colours and fonts are the page's."""
+    images = f" on {data.n_test:,} test images" if data.n_test else ""
+    common = {"automargin": True, "zeroline": False}
+    return {
+        "margin": {"l": 8, "r": 12, "t": 10, "b": 8},
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": "pan",
+        "uirevision": f"{cost} {gain} {up == ranges[gain]}",
+        "yaxis": {"title": {"text": GAINS[gain].title.format(images=images)}, "range": up, **common},
+        "xaxis": {"title": {"text": COSTS[cost].title}, **_x_axis(data, cost, ranges), **common},
+        "annotations": _annotations(data),
+        "shapes": _shades(data, cost, gain),
+    }
+
+
+FAR = 1e9
+"""Beyond every axis: the chart cuts off what it does not show."""
+
+
+def _shades(data: Tradeoff, cost: Cost, gain: Gain) -> list[dict[str, Any]]:
+    """What the limits forbid, on the axes that show what they limit."""
+    limits, shades = data.limits, list[dict[str, Any]]()
+    most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(cost)
+    if most is not None:
+        at = max(most, LEAST)
+        shades.append({"type": "rect", "x0": at, "x1": FAR, "y0": 0, "y1": 1, "yref": "paper"})
+        shades.append({"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"})
+    base = GAINS[gain].of(data.baseline) if data.baseline and gain == "accuracy" else None
+    if limits.drop_points is not None and base:
+        at = base.at - limits.drop_points
+        shades.append({"type": "rect", "x0": 0, "x1": 1, "xref": "paper", "y0": -FAR, "y1": at})
+        shades.append({"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": at, "y1": at})
+    return [{**_SHADE_LOOKS[shade["type"]], "layer": "below", **shade} for shade in shades]
+
+
+_SHADE_LOOKS: dict[str, dict[str, Any]] = {
+    "rect": {"fillcolor": SHADE, "line": {"width": 0}},
+    "line": {"line": {"color": NEUTRAL, "width": 1, "dash": "dash"}},
+}
+
+
+def _annotations(data: Tradeoff) -> list[dict[str, Any]]:
+    """What a person must know of what is not drawn."""
+    shown = len(data.points)
+    if not shown:
+        return [_NOTHING_YET]
+    if shown >= data.n_results:
+        return []
+    words = f"{shown:,} of {data.n_results:,} settings drawn:<br>the curves, the front, and a sample of the rest"
+    return [{**_NOTE, "text": words}]
+
+
+def _x_axis(data: Tradeoff, cost: Cost, ranges: Ranges) -> dict[str, Any]:
+    if not COSTS[cost].is_log:
+        blank = {"tickvals": ranges[cost], "ticktext": (" ", " ")}  # as high as labels: the chart keeps its height
+        return {"range": ranges[cost], **({} if data.baseline else blank)}
+    ticks, texts = size_ticks(ranges[cost])
+    return {"type": "log", "range": ranges[cost], "tickvals": ticks, "ticktext": texts}
+
+
+def size_ticks(span: Range) -> tuple[list[float], list[str]]:
+    """Tick positions (KB) at 1, 2 and 5 times powers of ten; only the powers where that were too many."""
+    low, high = span
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    multiples = (1, 2, 5) if high - low < 2.6 else (1,)
+    ticks = [multiple * 10.0**power for power in powers for multiple in multiples]
+    ticks = [tick for tick in ticks if low <= math.log10(tick) <= high]
+    return ticks, [f"{tick:,g}" for tick in ticks]

@@ -1,0 +1,118 @@
+"""Ranges of activations: what leaves each layer, and what a quantizer keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from compression import units
+from compression.charts.palette import BLUE, NEUTRAL, ORANGE
+from compression.inquiries.activations import ActivationRange, Activations
+
+ROW = 30
+"""Pixels for one layer."""
+IMAGE = "image"
+"""What goes into the network: it is rounded too, but is no layer's output."""
+
+
+def table_of(found: Activations) -> list[dict[str, object]]:
+    """One row a layer, for a table and for CSV."""
+    before = {row.name: row for row in found.baseline}
+    return [
+        {
+            "layer": row.name,
+            "min": row.min,
+            "low": row.low,
+            "high": row.high,
+            "max": row.max,
+            "kept_low": row.kept_low,
+            "kept_high": row.kept_high,
+            "bits": row.bits or None,
+            "clipped": 100 * row.clipped if row.bits else None,
+            "before_max": before[row.name].max if row.name in before else None,
+        }
+        for row in found.subject
+    ]
+
+
+def words_of(found: Activations) -> str:
+    """Where activations are rounded, and what that cuts off."""
+    rounded = [row for row in found.subject if row.bits]
+    if found.dynamic:
+        return "Ranges are found anew for each image, so that nothing is cut off; no fixed range is drawn."
+    if not rounded:
+        return "Activations are floats here: nothing is rounded or cut off."
+    bits = "/".join(str(number) for number in sorted({row.bits for row in rounded}))
+    worst = max(rounded, key=lambda row: row.clipped)
+    cut = "no value is cut off" if not worst.clipped else (
+        f"at most {units.three_digits(100 * worst.clipped)} % of the values are cut off (**{worst.name}**)"
+    )  # fmt: skip
+    layers = [row for row in found.subject if row.name != IMAGE]
+    outputs = f"{sum(row.bits > 0 for row in layers)} of {len(layers)} layers' outputs"
+    image = any(row.name == IMAGE for row in rounded)
+    return f"{f'The image and {outputs}' if image else outputs} are rounded to {bits} bits; {cut}."
+
+
+def draw(found: Activations) -> go.Figure:
+    """Thin: smallest to largest value. Thick: all but one in a thousand at each end. Brackets: what is kept."""
+    rows = list(range(len(found.subject)))
+    figure = go.Figure()
+    figure.add_trace(_lines("smallest to largest", [(row.min, row.max) for row in found.subject], NEUTRAL, 2))
+    figure.add_trace(_lines("all but 1 in 1,000 at each end", [(row.low, row.high) for row in found.subject], BLUE, 9))
+    kept = [(number, row) for number, row in enumerate(found.subject) if row.bits]
+    if kept:
+        figure.add_trace(_brackets(kept))
+    figure.add_trace(
+        go.Scatter(
+            x=[row.max for row in found.subject], y=rows, mode="markers", marker={"size": 12, "opacity": 0},
+            hovertext=[_hover(row) for row in found.subject], hoverinfo="text", showlegend=False,
+        )
+    )  # fmt: skip
+    figure.update_layout(
+        template="none",
+        height=ROW * len(rows) + 90,
+        margin={"l": 8, "r": 12, "t": 28, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        hovermode="closest",
+        dragmode=False,
+        xaxis={"title": "value", "automargin": True, "fixedrange": True},
+        yaxis={
+            "automargin": True, "fixedrange": True, "tickvals": rows, "ticksuffix": " ", "showgrid": False,
+            "ticktext": [row.name for row in found.subject], "range": (len(rows) - 0.4, -0.6), "zeroline": False,
+        },
+    )  # fmt: skip
+    return figure
+
+
+def _lines(name: str, ends: Sequence[tuple[float, float]], colour: str, width: int) -> go.Scatter:
+    return go.Scatter(
+        name=name,
+        x=[value for low, high in ends for value in (low, high, None)],
+        y=[value for number in range(len(ends)) for value in (number, number, None)],
+        mode="lines",
+        line={"color": colour, "width": width},
+        hoverinfo="skip",
+    )
+
+
+def _brackets(kept: Sequence[tuple[int, ActivationRange]]) -> go.Scatter:
+    return go.Scatter(
+        name="range that is kept",
+        x=[end for _, row in kept for end in (row.kept_low, row.kept_high)],
+        y=[number for number, _ in kept for _ in range(2)],
+        mode="markers",
+        marker={"color": ORANGE, "symbol": "line-ns-open", "size": 18, "line": {"width": 3, "color": ORANGE}},
+        hovertext=[_hover(row) for _, row in kept for _ in range(2)],
+        hoverinfo="text",
+    )
+
+
+def _hover(row: ActivationRange) -> str:
+    digits = units.three_digits
+    inner = f"99.8 % lie in {digits(row.low)} to {digits(row.high)}"
+    text = f"<b>{row.name}</b><br>{digits(row.min)} to {digits(row.max)}; {inner}"
+    if row.kept_low is None or row.kept_high is None:
+        return text
+    kept = f"{digits(row.kept_low)} to {digits(row.kept_high)} in {row.bits} bits"
+    return f"{text}<br>kept: {kept}; {digits(100 * row.clipped)} % cut off"

@@ -1,0 +1,170 @@
+"""Sensitivity of layers: how far each alone can go above a floor of accuracy, and the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import plotly.graph_objects as go
+
+from compression import units
+from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
+from compression.inquiries.sensitivity import BITS, SPARSITIES, LayerSensitivity, Sensitivities
+
+N = TypeVar("N", int, float)
+Way = Literal["bits", "sparsity"]
+WAYS: dict[Way, str] = {"bits": "Fewer bits", "sparsity": "More zeros"}
+_LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PINK, "triangle-up"), (VIOLET, "cross"))
+MAX_NAMED = len(_LOOKS)
+"""Curves with a colour of their own: the most sensitive layers. The others are grey."""
+HEIGHT = 380
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far one layer can go with the accuracy at or above the floor; None where not even the mildest form does.
+
+    `lost` is what the network loses on average over all forms that were tried (0 to 1): the layer's rank.
+    """
+
+    name: str
+    fewest_bits: int | None
+    most_zeros: float | None
+    lost: float
+
+
+def accuracies(layer: LayerSensitivity, way: Way) -> tuple[float, ...]:
+    """From the mildest form to the hardest."""
+    return layer.by_bits if way == "bits" else layer.by_sparsity
+
+
+def floor_of(found: Sensitivities, drop_points: float) -> float:
+    """The accuracy (0 to 1) that is `drop_points` percentage points below the network's."""
+    return found.accuracy - drop_points / 100
+
+
+def reaches(found: Sensitivities, drop_points: float, way: Way) -> list[Reach]:
+    """Every layer, the most sensitive one first."""
+    floor = floor_of(found, drop_points)
+    rows = [
+        Reach(
+            name=layer.name,
+            fewest_bits=_last(BITS, layer.by_bits, floor),
+            most_zeros=_last(SPARSITIES, layer.by_sparsity, floor),
+            lost=sum(found.accuracy - value for value in accuracies(layer, way)) / len(accuracies(layer, way)),
+        )
+        for layer in found.layers
+    ]
+    return sorted(rows, key=lambda row: -row.lost)
+
+
+def _last(forms: Sequence[N], values: Sequence[float], floor: float) -> N | None:
+    """The hardest form before the accuracy first falls below the floor."""
+    reached = None
+    for form, value in zip(forms, values, strict=True):
+        if value < floor - 1e-9:
+            break
+        reached = form
+    return reached
+
+
+def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
+    """Which layers fall below the floor first, in a sentence."""
+    rows = reaches(found, drop_points, way)
+    hardest = f"{BITS[-1]} bits" if way == "bits" else f"{100 * SPARSITIES[-1]:.0f} % zeros"
+    worst = [
+        row for row in rows if (row.fewest_bits != BITS[-1] if way == "bits" else row.most_zeros != SPARSITIES[-1])
+    ]
+    if not worst and rows[0].lost <= 1 / found.n_images:
+        return (
+            f"Each layer alone stays above the floor at {hardest}, and none costs more than one of "
+            f"{found.n_images:,} images on average: no single layer stands in the way."
+        )
+    if not worst:
+        return (
+            f"Each layer alone stays above the floor at {hardest}: no single layer stands in the way. "
+            f"The most sensitive is **{rows[0].name}**, which costs {max(0, 100 * rows[0].lost):.1f} points on average."
+        )
+    named = ", ".join(f"**{row.name}** ({_reach_in_words(row, way)})" for row in worst[:3])
+    more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""
+    return f"Most sensitive: {named}{more}. {len(rows) - len(worst)} of {len(rows)} layers stay above it at {hardest}."
+
+
+def _reach_in_words(row: Reach, way: Way) -> str:
+    if way == "bits":
+        return f"down to {row.fewest_bits} bits" if row.fewest_bits else f"not even {BITS[0]} bits"
+    return (
+        f"up to {100 * row.most_zeros:.0f} % zeros" if row.most_zeros else f"not even {100 * SPARSITIES[0]:.0f} % zeros"
+    )
+
+
+def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -> go.Figure:
+    """A curve for each layer; the most sensitive and the chosen one in colour, with symbols. The floor is dashed."""
+    order = [row.name for row in reaches(found, drop_points, way)]
+    named = dict(zip(order, _LOOKS, strict=False))
+    if chosen in order:
+        named = {name: look for name, look in named.items() if name != chosen} | {chosen: (ACCENT, "star")}
+    ticks = [f"{bits}" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} %" for share in SPARSITIES]
+    figure = go.Figure()
+    layers = {layer.name: layer for layer in found.layers}
+    for name in sorted(layers, key=lambda name: (name in named, -order.index(name))):
+        figure.add_trace(_curve(layers[name], way, named.get(name)))
+    figure.add_hline(100 * floor_of(found, drop_points), line={"color": ACCENT, "width": 1.5, "dash": "dash"})
+    figure.add_hline(100 * found.accuracy, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+    figure.update_layout(
+        template="none",
+        height=HEIGHT,
+        margin={"l": 8, "r": 12, "t": 8, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top", "traceorder": "reversed"},
+        hovermode="closest",
+        dragmode=False,
+        xaxis={
+            "title": "bits of this layer's weights" if way == "bits" else "zeros among this layer's weights",
+            "tickvals": list(range(len(ticks))),
+            "ticktext": ticks,
+            "automargin": True,
+            "fixedrange": True,
+            "range": (-0.2, len(ticks) - 0.8),
+            "zeroline": False,
+        },
+        yaxis={
+            "title": "accuracy %",
+            "automargin": True,
+            "fixedrange": True,
+            "zeroline": False,
+            "range": _range(found, drop_points, way),
+        },
+    )
+    return figure
+
+
+def _range(found: Sensitivities, drop_points: float, way: Way) -> tuple[float, float]:
+    """All curves and the floor, with some room."""
+    values = [value for layer in found.layers for value in accuracies(layer, way)]
+    low, high = min(*values, floor_of(found, drop_points)), max(*values, found.accuracy)
+    room = 0.06 * (high - low) + 0.001
+    return 100 * (low - room), 100 * (high + room)
+
+
+def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> go.Scatter:
+    colour, symbol = look or (NEUTRAL, "circle")
+    values = accuracies(layer, way)
+    forms = (
+        [f"{bits} bits" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} % zeros" for share in SPARSITIES]
+    )
+    return go.Scatter(
+        name=layer.name,
+        x=list(range(len(values))),
+        y=[100 * value for value in values],
+        mode="lines+markers",
+        showlegend=look is not None,
+        opacity=1 if look else 0.35,
+        line={"color": colour, "width": 2 if look else 1},
+        marker={"color": colour, "size": 9 if look else 5, "symbol": symbol},
+        hovertext=[
+            f"<b>{layer.name}</b>, {form}<br>{units.percent(value)} % ({units.count(layer.weights)} weights)"
+            for form, value in zip(forms, values, strict=True)
+        ],
+        hoverinfo="text",
+    )

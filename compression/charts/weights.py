@@ -1,0 +1,220 @@
+"""Pictures of one layer's weights: histograms with the levels of the grid, zeros, and filters."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from compression.charts.palette import BLUE, NEUTRAL, ORANGE
+from compression.inquiries.weights import Histogram, LayerWeights
+
+HEIGHT = 320
+MAX_LEVELS = 64
+"""Lines that can still be told apart in a chart."""
+ZERO, KEPT = "#8a8a8a33", BLUE
+SIGNED = ((0.0, "#b45f06"), (0.25, "#e8a33d"), (0.5, "#f4f4f4"), (0.75, "#6aaee0"), (1.0, "#14548f"))
+"""Below zero, zero, above zero: told apart by colour-blind people, and equally far from the middle."""
+GAP = 1
+"""Empty pixels between two filters."""
+
+
+Unit = Literal["values", "steps"]
+UNITS: dict[Unit, str] = {"values": "Values", "steps": "Steps of the grid"}
+
+
+def units_of(layer: LayerWeights) -> list[Unit]:
+    """What weights can be counted in; the one that shows more comes first.
+
+    In steps of their channel's grid all channels have their levels at the same places; but a layer whose shape has
+    changed has no former weights there.
+    """
+    if layer.steps is None:
+        return ["values"]
+    return ["values", "steps"] if layer.original and not len(layer.steps.before) else ["steps", "values"]
+
+
+def shown(layer: LayerWeights, unit: Unit) -> Histogram:
+    """The histogram in this unit."""
+    return layer.steps if unit == "steps" and layer.steps is not None else layer.values
+
+
+def histogram_words(layer: LayerWeights, unit: Unit) -> str:
+    """What the chart says, and what it leaves out."""
+    found = shown(layer, unit)
+    parts = [_before_words(layer, found), _levels_words(layer, found, unit)]
+    if found.zeros_after:
+        zeros = f"{found.zeros_after:,} of {found.zeros_after + int(found.after.sum()):,}"
+        parts.append(f"Exact zeros are not drawn, as they would dwarf the rest: {zeros} weights.")
+    return " ".join(filter(None, parts))
+
+
+def _before_words(layer: LayerWeights, found: Histogram) -> str:
+    if not layer.original:
+        return "There is no layer of the uncompressed network to compare with."
+    if layer.shape == layer.original_shape:
+        return ""
+    was, now = (" × ".join(map(str, shape)) for shape in (layer.original_shape, layer.shape))
+    changed = f"Before, {layer.original} had {was} weights; now this layer has {now}."
+    return changed if len(found.before) else f"{changed} Its former weights have no place on these grids."
+
+
+def _levels_words(layer: LayerWeights, found: Histogram, unit: Unit) -> str:
+    count = len(found.levels)
+    each = "Each output channel has its own grid"
+    if layer.steps is not None and unit == "values":
+        return f"{each}, so there are no levels that all weights share: see steps of the grid."
+    start = f"{each}; weights are counted in its steps. " if unit == "steps" else ""
+    if count > MAX_LEVELS:
+        return f"{start}The weights use a grid of {count} levels, too close together to draw as lines."
+    if count:
+        return f"{start}Thin lines: the {count} levels that the weights may take."
+    return "The weights are floats: there are no levels."
+
+
+def draw_histogram(layer: LayerWeights, unit: Unit) -> go.Figure:
+    """How many weights lie where, before (outline) and after (bars), with the grid's levels as thin lines."""
+    found = shown(layer, unit)
+    middles = (found.edges[:-1] + found.edges[1:]) / 2
+    figure = go.Figure()
+    figure.add_trace(
+        go.Bar(
+            name="after", x=middles, y=found.after, marker={"color": BLUE, "line": {"width": 0}},
+            width=np.diff(found.edges), hovertemplate="after: %{y:,} weights near %{x:.3g}<extra></extra>",
+        )
+    )  # fmt: skip
+    if len(found.before):
+        figure.add_trace(
+            go.Scatter(
+                name="before", x=middles, y=found.before, mode="lines",
+                line={"color": ORANGE, "width": 2, "shape": "hvh"},
+                hovertemplate="before: %{y:,} weights near %{x:.3g}<extra></extra>",
+            )
+        )  # fmt: skip
+    if 0 < len(found.levels) <= MAX_LEVELS:
+        top = float(max(found.after.max(initial=0), found.before.max(initial=0), 1))
+        figure.add_trace(_level_lines(found.levels, top))
+    figure.update_layout(
+        template="none",
+        height=HEIGHT,
+        margin={"l": 8, "r": 12, "t": 28, "b": 8},
+        bargap=0,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hovermode="closest",
+        dragmode=False,
+        xaxis={
+            "title": "weight, in steps of its channel's grid" if unit == "steps" else "weight",
+            "automargin": True, "fixedrange": True, "zeroline": False,
+        },
+        yaxis={"title": "weights", "automargin": True, "fixedrange": True, "rangemode": "tozero"},
+    )  # fmt: skip
+    return figure
+
+
+def _level_lines(levels: NDArray[Any], top: float) -> go.Scatter:
+    xs = np.repeat(levels, 3).astype(float)
+    ys = np.tile([0.0, top, np.nan], len(levels))
+    return go.Scatter(
+        name="levels", x=xs, y=[None if np.isnan(y) else y for y in ys], mode="lines",
+        line={"color": NEUTRAL, "width": 0.7}, hoverinfo="skip",
+    )  # fmt: skip
+
+
+def zeros_words(layer: LayerWeights) -> str:
+    """What one cell of the picture stands for."""
+    rows = layer.shape[0]
+    columns = int(np.prod(layer.shape[1:]))
+    total = rows * columns
+    share = f"{layer.n_zeros:,} of {total:,} weights are zero ({100 * layer.n_zeros / total:.1f} %)"
+    matrix = f"The weight as a matrix of {rows:,} outputs × {columns:,} inputs. {share}."
+    if layer.cell == (1, 1):
+        return f"{matrix} One cell is one weight."
+    size = f"{layer.cell[0]} × {layer.cell[1]}"
+    return f"{matrix} It is too large to draw: one cell is the share of zeros among {size} weights."
+
+
+def draw_zeros(layer: LayerWeights) -> go.Figure:
+    """The whole matrix: from grey (all zero) to blue (no zeros)."""
+    kept = 100 - 100 * layer.zeros.astype(float) / 255
+    return _matrix(kept, "%{z:.0f} % not zero<extra></extra>", cell=layer.cell)
+
+
+def draw_corner(layer: LayerWeights) -> go.Figure:
+    """The first rows and columns, weight by weight: patterns such as 2:4 are seen here."""
+    return _matrix(100.0 * ~layer.corner, "output %{y}, input %{x}<extra></extra>", gap=1)
+
+
+def _matrix(kept: NDArray[Any], hover: str, gap: int = 0, cell: tuple[int, int] = (1, 1)) -> go.Figure:
+    rows, columns = kept.shape
+    figure = go.Figure(
+        go.Heatmap(
+            z=kept, zmin=0, zmax=100, colorscale=[[0, "#e3e3e3"], [1, KEPT]], showscale=False, hovertemplate=hover,
+            xgap=gap, ygap=gap, x0=(cell[1] - 1) / 2, dx=cell[1], y0=(cell[0] - 1) / 2, dy=cell[0],
+        )
+    )  # fmt: skip
+    pixels = max(3, min(16, 560 // max(rows, columns // 2)))
+    figure.update_layout(
+        template="none",
+        height=max(90, min(380, rows * pixels)) + 54,
+        margin={"l": 8, "r": 12, "t": 4, "b": 8},
+        dragmode=False,
+        xaxis={"title": "inputs", "automargin": True, "fixedrange": True, "showgrid": False, "zeroline": False},
+        yaxis={
+            "title": "outputs", "automargin": True, "fixedrange": True, "autorange": "reversed", "showgrid": False,
+            "zeroline": False,
+        },
+    )  # fmt: skip
+    return figure
+
+
+def mosaic(filters: NDArray[Any]) -> NDArray[np.float64]:
+    """Kernels (outputs x inputs x height x width) side by side, a row for each output; NaN between them."""
+    outputs, inputs, height, width = filters.shape
+    picture = np.full((outputs * (height + GAP) - GAP, inputs * (width + GAP) - GAP), np.nan)
+    for out in range(outputs):
+        for into in range(inputs):
+            top, left = out * (height + GAP), into * (width + GAP)
+            picture[top : top + height, left : left + width] = filters[out, into]
+    return picture
+
+
+def arranged(filters: NDArray[Any], columns: int = 8) -> NDArray[Any]:
+    """Kernels of one input in several columns instead of one long one; the last row is filled up with NaN."""
+    outputs, inputs, height, width = filters.shape
+    if inputs > 1 or not outputs:
+        return filters
+    columns = min(columns, outputs)
+    rows = -(-outputs // columns)
+    filled = np.full((rows * columns, height, width), np.nan)
+    filled[:outputs] = filters[:, 0]
+    return filled.reshape(rows, columns, height, width)
+
+
+def colour_range(layer: LayerWeights) -> float:
+    """The largest magnitude before or after: both pictures have one scale of colours."""
+    return max(float(np.abs(part).max(initial=0)) for part in (layer.filters, layer.filters_before)) or 1.0
+
+
+def draw_filters(filters: NDArray[Any], limit: float) -> go.Figure:
+    """Kernels as small pictures: brown below zero, blue above."""
+    picture = mosaic(arranged(filters.astype(float)))
+    rows, columns = picture.shape
+    figure = go.Figure(
+        go.Heatmap(
+            z=[[None if np.isnan(value) else value for value in row] for row in picture.tolist()],
+            zmin=-limit, zmax=limit, colorscale=[list(stop) for stop in SIGNED],
+            hovertemplate="%{z:.3g}<extra></extra>", colorbar={"thickness": 10, "len": 0.9}, hoverongaps=False,
+        )
+    )  # fmt: skip
+    axis = {"visible": False, "fixedrange": True, "constrain": "domain"}
+    figure.update_layout(
+        template="none",
+        height=int(max(120, min(560, 420 * rows / columns))),
+        margin={"l": 4, "r": 4, "t": 4, "b": 4},
+        dragmode=False,
+        xaxis=axis,
+        yaxis={**axis, "autorange": "reversed", "scaleanchor": "x"},
+    )
+    return figure

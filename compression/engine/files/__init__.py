@@ -1,0 +1,1 @@
+"""Network -> ONNX -> stored file -> ONNX, and where its bytes go."""

@@ -1,0 +1,292 @@
+"""Tensors of a network as matrices of small integers, for the adaptive arithmetic coder (`range_coder`).
+
+One stream of codes serves all tensors of a file. Beside it each tensor keeps a few bytes (integers are
+LEB128 varints, *vector* as in `compression.engine.files.codec.coders`), first one that says what the matrix holds:
+
+    0 CODES    8-bit integers minus an offset: number of offsets (1, or one a row), vector of them; settings
+    1 SHARED   for each element the index of its value minus an offset: number of distinct values, vector of
+               them in rising order, offset; settings
+    2 FLOATS   0 for a float whose bits are all 0, else (largest exponent - exponent + 1) with the float's
+               sign: how many lowest bits are zero in all floats (one byte), largest exponent; settings; then
+               what is left of the mantissas of all floats that are not 0, packed
+
+    settings   largest magnitude in the matrix; where that is not 0: mean error of prediction in 64ths, width
+               of the image that rows look at (0: nothing is predicted; 1 for filters), and, where there is a
+               width, the weights of the four neighbours in 64ths, one signed byte each
+
+The rows of a matrix are the output channels. Codes and exponents are learned apart from each other.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression.engine.files.codec.adaptive_model import MAX_MAGNITUDE, Model
+from compression.engine.files.codec.bit_packing import pack_bits, packed_bytes, unpack_bits
+from compression.engine.files.codec.byte_reader import Reader, varint
+from compression.engine.files.codec.coders import Integers, decode_vector, packed_vector
+from compression.engine.files.codec.range_coder import Decoder, Recorder, Settings, code_matrix, fit_settings, stream_of
+from compression.engine.files.codec.scan_order import MAX_WAVES, layout_of
+from compression.errors import CorruptFile
+
+Matrix = NDArray[np.int64]
+
+MAX_COLUMNS = 1 << 17
+"""Longer rows are not coded this way: the order in which they are visited would take more memory than they do."""
+_WORKING_BYTES = 24
+"""Memory for an element while it is decoded, beside the element: what is known of it, twice, and where it stands."""
+_WAVE_BYTES = 1 << 14
+"""Taken off the budget for each wave of places: a wave takes half a millisecond however small it is."""
+
+_SHARERS = 8
+"""Elements that must share a value on average: fewer hardly save what the values take."""
+
+
+class Kind(enum.IntEnum):
+    """What the matrix of a tensor holds. The numbers are part of the file format."""
+
+    CODES = 0
+    SHARED = 1
+    FLOATS = 2
+
+
+# --- encoding ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A tensor as it would be written: `data` beside the stream, what would go into it, and the model after it."""
+
+    kind: Kind
+    data: bytes
+    recorder: Recorder
+    model: Model
+
+    @property
+    def size(self) -> float:
+        """Bytes, those in the stream included."""
+        return len(self.data) + self.recorder.bits / 8
+
+
+class ContextEncoder:
+    """Writes tensors one after the other into one stream."""
+
+    def __init__(self) -> None:
+        self._recorders: list[Recorder] = []
+        self._models = {False: Model(), True: Model()}
+
+    def attempt(self, values: Integers, shape: Sequence[int], exponent_bits: int = 0) -> Attempt | None:
+        """How a tensor's elements would be written next, or None where they cannot be written this way.
+
+        For bit patterns of floats `exponent_bits` is how many of each are its exponent, else 0.
+        """
+        rows = _rows(shape)
+        if not len(values) or len(values) // rows > MAX_COLUMNS:
+            return None
+        if values.itemsize == 1:
+            return self._codes(values, _planar(shape))
+        if _may_share(values):
+            distinct, index = np.unique(values, return_inverse=True)
+            if len(distinct) <= min(MAX_MAGNITUDE, int(np.count_nonzero(values)) // _SHARERS):
+                return self._shared(distinct, index, _planar(shape))
+        return self._floats(values, _planar(shape), exponent_bits) if exponent_bits else None
+
+    def keep(self, attempt: Attempt) -> bytes:
+        """Write what was attempted last; returns what belongs beside the stream."""
+        self._recorders.append(attempt.recorder)
+        self._models[attempt.kind is Kind.FLOATS] = attempt.model
+        return attempt.data
+
+    def stream(self) -> bytes:
+        """The codes of all tensors so far."""
+        return stream_of(self._recorders)
+
+    def _codes(self, values: Integers, shape: tuple[int, ...]) -> Attempt:
+        table = values.reshape(shape[0], -1).astype(np.int64)
+        offsets = _offsets(table, is_signed=values.dtype.kind == "i")
+        head = varint(len(offsets)) + packed_vector(offsets.astype(values.dtype))
+        return self._matrix(Kind.CODES, head, table - offsets[:, None], shape)
+
+    def _shared(self, distinct: Integers, index: NDArray[np.intp], shape: tuple[int, ...]) -> Attempt:
+        offset = int(np.bincount(index).argmax())
+        head = varint(len(distinct)) + packed_vector(distinct) + varint(offset)
+        return self._matrix(Kind.SHARED, head, index.reshape(shape[0], -1) - offset, shape)
+
+    def _floats(self, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> Attempt | None:
+        bits = 8 * values.itemsize
+        patterns = values.view(f"u{values.itemsize}").astype(np.uint64)
+        mantissa_bits = bits - 1 - exponent_bits
+        kept = patterns[patterns != 0]
+        low_zeros = min(_trailing_zeros(int(np.bitwise_or.reduce(kept))), mantissa_bits)
+        exponents = (patterns >> np.uint64(mantissa_bits)).astype(np.int64) & ((1 << exponent_bits) - 1)
+        largest = int(exponents.max())
+        if largest - int(exponents[patterns != 0].min(initial=largest)) >= MAX_MAGNITUDE:
+            return None
+        signs = 1 - 2 * (patterns >> np.uint64(bits - 1)).astype(np.int64)
+        signed = np.where(patterns != 0, signs * (largest - exponents + 1), 0)
+        mantissas = (kept & np.uint64((1 << mantissa_bits) - 1)) >> np.uint64(low_zeros)
+        head = bytes([low_zeros]) + varint(largest)
+        tail = pack_bits(mantissas.astype(f"u{values.itemsize}"), mantissa_bits - low_zeros)
+        return self._matrix(Kind.FLOATS, head, signed.reshape(shape[0], -1), shape, tail)
+
+    def _matrix(self, kind: Kind, head: bytes, matrix: Matrix, shape: tuple[int, ...], tail: bytes = b"") -> Attempt:
+        width, settings = fit_settings(matrix, shape)
+        recorder, model = Recorder(), self._models[kind is Kind.FLOATS].copy()
+        if settings.largest:
+            code_matrix(recorder, model, layout_of(shape, width), settings, matrix)
+        return Attempt(kind, bytes([kind]) + head + _written(width, settings) + tail, recorder, model)
+
+
+def _rows(shape: Sequence[int]) -> int:
+    return max(1, shape[0]) if len(shape) > 1 else 1
+
+
+def _planar(shape: Sequence[int]) -> tuple[int, ...]:
+    """Rows and columns; filters as they are."""
+    return tuple(shape) if len(shape) == 4 else (_rows(shape), math.prod(shape) // _rows(shape))
+
+
+def _may_share(values: Integers) -> bool:
+    """Whether an evenly spaced sample has few distinct values beside zero, so that sorting all of them is worth it."""
+    sample = values[:: max(1, len(values) // 2048)]
+    sample = sample[sample != 0]
+    return 2 * len(np.unique(sample)) < len(sample)
+
+
+def _offsets(table: Matrix, *, is_signed: bool) -> Matrix:
+    """What to take off each row so that its zero becomes 0; one number for all if that does nearly as well.
+
+    On grids without symmetry each row has its own code for zero: about the median, most of all in sparse rows.
+    """
+    middle = table.shape[1] // 2
+    each = np.partition(table, middle, axis=1)[:, middle]
+    low = int(table.min())
+    common = 0 if is_signed else low + int(np.bincount((table - low).ravel()).argmax())
+    if np.abs(table - each[:, None]).sum() < 0.8 * np.abs(table - common).sum():
+        return each
+    return np.array([common])
+
+
+def _trailing_zeros(bits: int) -> int:
+    return (bits & -bits).bit_length() - 1 if bits else 64
+
+
+def _written(width: int, settings: Settings) -> bytes:
+    if not settings.largest:
+        return varint(0)
+    weights = bytes(weight & 0xFF for weight in settings.weights) if width else b""
+    return varint(settings.largest) + varint(settings.mean) + varint(width) + weights
+
+
+# --- decoding ----------------------------------------------------------------------------------------------------
+
+
+class ContextDecoder:
+    """Reads what `ContextEncoder` wrote: a few bytes from the file's reader, codes from the stream.
+
+    With `counts`, `bits` sums up what codes of the reader's parts took of the stream; zero flags of
+    weights count as positions.
+    """
+
+    def __init__(self, reader: Reader, stream: bytes | memoryview, *, counts: bool = False) -> None:
+        self._reader, self._decoder = reader, Decoder(stream, counts=counts)
+        self._models = {False: Model(), True: Model()}
+        self.bits: dict[str, float] = {}
+
+    def decode(self, shape: Sequence[int], dtype: np.dtype[Any], exponent_bits: int = 0) -> Integers:
+        """The elements of a tensor in order; raises `CorruptFile`."""
+        count = math.prod(shape)
+        if count <= 0 or min(shape, default=1) < 0 or count // _rows(shape) > MAX_COLUMNS:
+            raise CorruptFile(f"The stored file codes a tensor of shape {list(shape)} in a way made for others.")
+        self._reader.spend(count * (dtype.itemsize + _WORKING_BYTES))
+        kind = self._reader.byte()
+        if kind == Kind.CODES and dtype.itemsize == 1:
+            return self._codes(_planar(shape), dtype)
+        if kind == Kind.SHARED:
+            return self._shared(_planar(shape), dtype)
+        if kind == Kind.FLOATS and exponent_bits:
+            return self._floats(_planar(shape), dtype, exponent_bits)
+        raise CorruptFile(f"The stored file codes a tensor of this type in a way ({kind}) made for others.")
+
+    def _codes(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Integers:
+        count = self._reader.varint()
+        if count not in (1, shape[0]):
+            raise CorruptFile(f"The stored file has {count} offsets for {shape[0]} rows.")
+        with self._reader.detail("scales" if count > 1 else "codes"):
+            offsets = decode_vector(self._reader, count, dtype).astype(np.int64)
+        return (self._matrix(shape, Kind.CODES) + offsets[:, None]).ravel().astype(dtype)
+
+    def _shared(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Integers:
+        size = self._reader.varint()
+        if not 0 < size <= MAX_MAGNITUDE:
+            raise CorruptFile(f"The stored file shares {size} values; 1 to {MAX_MAGNITUDE} can be.")
+        with self._reader.detail("codebooks"):
+            distinct = decode_vector(self._reader, size, dtype)
+        offset = self._reader.varint()
+        index = self._matrix(shape, Kind.SHARED).ravel() + min(offset, size)
+        if int(index.min()) < 0 or int(index.max()) >= size:
+            raise CorruptFile(f"The stored file uses a shared value that is not among its {size}.")
+        return distinct[index]
+
+    def _floats(self, shape: tuple[int, ...], dtype: np.dtype[Any], exponent_bits: int) -> Integers:
+        unsigned = np.dtype(f"u{dtype.itemsize}")
+        mantissa_bits = 8 * dtype.itemsize - 1 - exponent_bits
+        low_zeros, largest = self._reader.byte(), self._reader.varint()
+        if low_zeros > mantissa_bits or largest >> exponent_bits:
+            raise CorruptFile("The stored file's floats have bits that no float has.")
+        signed = self._matrix(shape, Kind.FLOATS).ravel()
+        kept = signed[signed != 0]
+        exponents = largest + 1 - np.abs(kept)
+        if int(exponents.min(initial=0)) < 0:
+            raise CorruptFile("The stored file's floats have exponents that no float has.")
+        width = mantissa_bits - low_zeros
+        mantissas = unpack_bits(self._reader.take(packed_bytes(len(kept), width)), len(kept), width, unsigned)
+        sign_and_exponent = (kept < 0).astype(np.int64) << exponent_bits | exponents
+        patterns = np.zeros(len(signed), unsigned)
+        patterns[signed != 0] = sign_and_exponent.astype(unsigned) << unsigned.type(mantissa_bits) | (
+            mantissas << unsigned.type(low_zeros)
+        )
+        return patterns.view(dtype)
+
+    def _matrix(self, shape: tuple[int, ...], kind: Kind) -> Matrix:
+        width, settings = self._settings()
+        if not settings.largest:
+            return np.zeros((shape[0], math.prod(shape[1:])), np.int64)
+        if width > math.prod(shape[1:]) or len(layout_of(shape, width).waves) > MAX_WAVES:
+            raise CorruptFile(f"The stored file takes rows of a tensor of shape {list(shape)} for images.")
+        self._reader.spend(_WAVE_BYTES * len(layout_of(shape, width).waves))
+        before = self._decoder.zero_bits, self._decoder.other_bits
+        matrix = code_matrix(self._decoder, self._models[kind is Kind.FLOATS], layout_of(shape, width), settings, None)
+        part = self._reader.current
+        self._add("positions" if part == "codes" else part, self._decoder.zero_bits - before[0])
+        self._add(part, self._decoder.other_bits - before[1])
+        return matrix
+
+    def _add(self, part: str, bits: float) -> None:
+        self.bits[part] = self.bits.get(part, 0.0) + bits
+
+    def _settings(self) -> tuple[int, Settings]:
+        reader = self._reader
+        largest = reader.varint()
+        if largest > MAX_MAGNITUDE:
+            raise CorruptFile(f"The stored file has codes up to {largest}; up to {MAX_MAGNITUDE} can be.")
+        if not largest:
+            return 0, Settings(0, 1)
+        mean, width = reader.varint(), reader.varint()
+        if not 0 < mean <= _LARGEST_MEAN:
+            raise CorruptFile(f"The stored file has a mean code of {mean} 64ths, which no codes have.")
+        if not width:
+            return 0, Settings(largest, mean)
+        left, above, corner, other = np.frombuffer(reader.take(4), np.int8).tolist()
+        return width, Settings(largest, mean, (left, above, corner, other))
+
+
+_LARGEST_MEAN = 64 * MAX_MAGNITUDE * 9
+"""Codes, and four neighbours with twice their weight each."""

@@ -1,0 +1,385 @@
+"""The stored file: a lossless code for an ONNX model, bit for bit. Needs neither torch nor ONNX Runtime.
+
+Format (integers are LEB128 varints unless a size is given):
+
+    4 bytes   magic: "CNN" and byte 0x1A
+    1 byte    version: 3
+    4 bytes   CRC-32 of everything behind it, little-endian
+    graph     the ModelProto without the numbers of its initializers (`raw_data`), see
+              `compression.engine.files.codec.graph_coder`
+    stream    length and bytes: the range coder's codes of all CONTEXT records, see
+              `compression.engine.files.codec.range_coder`
+    records   one for each initializer, in the graph's order, of one of these kinds:
+              0 ABSENT    no raw_data: its numbers, if any, stand in the graph
+              1 OPAQUE    length and bytes, for element types without a whole number of bytes
+              2 VECTOR    one vector, see `compression.engine.files.codec.coders`: Huffman codes or plain bits
+              3 PRODUCT   indices i and j of two other initializers whose float32 product it is, bit for bit
+                          (an integer bias has scale = input scale x weight scale)
+              4 CONTEXT   a tensor in the stream, see `compression.engine.files.codec.context_coder`
+
+Element types and shapes are those of the graph. Nothing may follow. Everything counts: graph, names, shapes,
+positions, codebooks, scales, biases.
+
+`encode` writes down in one of three ways: `packed` uses as many bits for each code as the largest needs,
+`huffman` the Huffman codes, gaps and shared values of "Deep compression" (Han et al., 2016), and `context`
+adaptive arithmetic coding. All are decoded alike, on every machine to the same bits: see `range_coder` and
+`adaptive_model` for why.
+
+`decode` trusts nothing: every length is compared with the bytes that are left, everything decoded together
+may take up 64 MiB, or 1,000 times the stored file where that is more, what takes time without taking space is
+charged to the same account, and there is nothing to execute.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from google.protobuf.message import EncodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from compression.engine.files.codec.byte_reader import Reader, varint
+from compression.engine.files.codec.coders import (
+    Integers,
+    decode_vector,
+    encode_vector,
+    little_endian,
+    packed_vector,
+    single_code_bytes,
+)
+from compression.engine.files.codec.context_coder import ContextDecoder, ContextEncoder
+from compression.engine.files.codec.graph_coder import compress_graph, decompress_graph
+from compression.engine.files.ledger import proportional, roles
+from compression.errors import CorruptFile
+from compression.results.record import STORED_PARTS
+
+Coding = Literal["context", "huffman", "packed"]
+
+MAGIC = b"CNN\x1a"
+VERSION = 3
+MIN_BUDGET = 64 << 20
+MAX_EXPANSION = 1000
+"""A layer of zeros shrinks to a few bytes, a real network at most about a hundredfold."""
+
+_HEADER = len(MAGIC) + 1 + 4
+
+_ELEMENTS: dict[int, np.dtype[Any]] = {
+    TensorProto.FLOAT: np.dtype(np.uint32),
+    TensorProto.FLOAT16: np.dtype(np.uint16),
+    TensorProto.BFLOAT16: np.dtype(np.uint16),
+    TensorProto.DOUBLE: np.dtype(np.uint64),
+    TensorProto.INT8: np.dtype(np.int8),
+    TensorProto.INT16: np.dtype(np.int16),
+    TensorProto.INT32: np.dtype(np.int32),
+    TensorProto.INT64: np.dtype(np.int64),
+    TensorProto.UINT8: np.dtype(np.uint8),
+    TensorProto.UINT16: np.dtype(np.uint16),
+    TensorProto.UINT32: np.dtype(np.uint32),
+    TensorProto.UINT64: np.dtype(np.uint64),
+    TensorProto.BOOL: np.dtype(np.uint8),
+}
+"""Integers that hold the bits of each ONNX element type."""
+_EXPONENT_BITS = {TensorProto.FLOAT: 8, TensorProto.FLOAT16: 5, TensorProto.BFLOAT16: 8, TensorProto.DOUBLE: 11}
+
+
+class Record(enum.IntEnum):
+    """First byte of an initializer's record. The numbers are part of the file format."""
+
+    ABSENT = 0
+    OPAQUE = 1
+    VECTOR = 2
+    PRODUCT = 3
+    CONTEXT = 4
+
+
+def encode(model: onnx.ModelProto, coding: Coding = "context") -> bytes:
+    """The stored file of a model. `decode` gives back an equal model, whatever the coding."""
+    skeleton = onnx.ModelProto()
+    skeleton.CopyFrom(model)
+    for tensor in skeleton.graph.initializer:
+        tensor.ClearField("raw_data")
+    contexts = ContextEncoder()
+    writers: dict[str, _Write] = {
+        "context": functools.partial(_smallest, contexts), "huffman": _huffman, "packed": _packed
+    }  # fmt: skip
+    products = _find_products(model.graph.initializer)
+    records = [
+        _product(*products[index]) if index in products else _record(tensor, writers[coding])
+        for index, tensor in enumerate(model.graph.initializer)
+    ]
+    stream = contexts.stream()
+    data = b"".join([compress_graph(skeleton), varint(len(stream)), stream, *records])
+    return MAGIC + bytes([VERSION]) + zlib.crc32(data).to_bytes(4, "little") + data
+
+
+def decode(data: bytes) -> onnx.ModelProto:
+    """The model in a stored file; raises `CorruptFile` for anything that `encode` did not write."""
+    return _parse(data).model
+
+
+def decode_with_ledger(data: bytes) -> tuple[onnx.ModelProto, dict[str, int]]:
+    """The model, and how many bytes of the stored file each of `STORED_PARTS` takes; they add up to the file.
+
+    Bytes are counted as they are read. Those of the arithmetic coder's stream, where codes share bytes,
+    are divided by what each part's codes cost (-log2 of their probabilities). Zero flags count as positions.
+    Raises `CorruptFile` like `decode`.
+    """
+    parsed = _parse(data, counts=True)
+    counted = {**parsed.reader.ledger, "header": parsed.reader.ledger.get("header", 0) + _HEADER}
+    shares = proportional(parsed.contexts.bits, counted.pop("stream", 0))
+    return parsed.model, {part: counted.get(part, 0) + shares.get(part, 0) for part in STORED_PARTS}
+
+
+def decode_by_tensor(data: bytes) -> tuple[onnx.ModelProto, dict[str, int], dict[str, int]]:
+    """The model, how many bytes of the stored file each initializer takes, and the rest: `graph` and `header`.
+
+    Together they add up to the file. What an initializer has beside the arithmetic coder's stream is counted as it
+    is read. In the stream codes share bytes: it is divided by what each initializer's codes cost there (-log2 of the
+    probabilities that the coder gave them, after all that it had learned by then).
+    Raises `CorruptFile` like `decode`.
+    """
+    parsed = _parse(data, counts=True)
+    names = [tensor.name for tensor in parsed.model.graph.initializer]
+    bits = {name: cost.bits for name, cost in zip(names, parsed.costs, strict=True)}
+    stream = parsed.reader.ledger.get("stream", 0)
+    shares = proportional(bits, stream) if sum(bits.values()) else {}
+    sizes = {name: cost.bytes + shares.get(name, 0) for name, cost in zip(names, parsed.costs, strict=True)}
+    graph = parsed.reader.ledger.get("graph", 0) - sum(
+        cost.bytes for cost in parsed.costs if cost.part == "graph"
+    )  # small tensors that are structure are initializers here
+    return parsed.model, sizes, {"graph": graph, "header": len(data) - graph - sum(sizes.values())}
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What one initializer takes: bytes of its own, and bits in the common stream."""
+
+    part: str
+    bytes: int
+    bits: float
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    model: onnx.ModelProto
+    reader: Reader
+    contexts: ContextDecoder
+    costs: list[_Cost]
+
+
+def _parse(data: bytes, *, counts: bool = False) -> _Parsed:
+    reader = Reader(_checked(data), max(MIN_BUDGET, MAX_EXPANSION * len(data)))
+    with reader.part("graph"):
+        model = decompress_graph(reader)
+    with reader.part("header"):
+        length = reader.varint()
+    with reader.part("stream"):
+        contexts = ContextDecoder(reader, reader.take(length), counts=counts)
+    parts = [_PARTS[role] for role in roles(model)] if counts else ["codes"] * len(model.graph.initializer)
+    costs = _fill(model.graph.initializer, parts, reader, contexts)
+    try:
+        model.SerializeToString(deterministic=True)
+    except EncodeError as error:
+        raise CorruptFile(f"The stored file's numbers make no model: {error}.") from error
+    if reader.left:
+        raise CorruptFile(f"{reader.left} bytes follow the end of the stored file.")
+    return _Parsed(model, reader, contexts, costs)
+
+
+_PARTS: Mapping[str, str] = {
+    "weights": "codes",
+    "codebooks": "codebooks",
+    "scales": "scales",
+    "rounding": "scales",
+    "biases": "biases",
+    "graph": "graph",
+}
+"""The part of the stored file to which an initializer belongs, by its role in the graph."""
+
+
+def zipped_size(onnx_bytes: bytes) -> int:
+    """Bytes of a zip archive (deflate, level 6, as common tools make it) that holds the runtime file."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as file:
+        file.writestr(zipfile.ZipInfo("model.onnx"), onnx_bytes, zipfile.ZIP_DEFLATED, compresslevel=6)
+    return len(archive.getvalue())
+
+
+# --- header and records ------------------------------------------------------------------------------------------
+
+
+def _checked(data: bytes) -> memoryview:
+    """What stands behind the header."""
+    if len(data) < _HEADER or data[: len(MAGIC)] != MAGIC:
+        raise CorruptFile("This is not a stored file of this program: its first bytes are others.")
+    if data[len(MAGIC)] != VERSION:
+        raise CorruptFile(f"This stored file has format version {data[len(MAGIC)]}; this program reads {VERSION}.")
+    if zlib.crc32(data[_HEADER:]) != int.from_bytes(data[len(MAGIC) + 1 : _HEADER], "little"):
+        raise CorruptFile("This stored file is damaged: its checksum does not fit. Make it again, or copy it again.")
+    return memoryview(data)[_HEADER:]
+
+
+_Write = Callable[[Integers, tuple[int, ...], int], bytes]
+"""Elements, shape and, for floats, the bits of an exponent (else 0) to a record."""
+
+
+def _record(tensor: onnx.TensorProto, write: _Write) -> bytes:
+    if not tensor.HasField("raw_data"):
+        return bytes([Record.ABSENT])
+    element = _ELEMENTS.get(tensor.data_type)
+    count = math.prod(tensor.dims)
+    if element is None or min(tensor.dims, default=0) < 0 or len(tensor.raw_data) != count * element.itemsize:
+        return bytes([Record.OPAQUE]) + varint(len(tensor.raw_data)) + bytes(tensor.raw_data)
+    return write(_elements(tensor), tuple(tensor.dims), _EXPONENT_BITS.get(tensor.data_type, 0))
+
+
+def _packed(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
+    return bytes([Record.VECTOR]) + packed_vector(values)
+
+
+def _huffman(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
+    rows = shape[0] if len(shape) > 1 and len(values) else 1
+    return bytes([Record.VECTOR]) + encode_vector(values, is_float=exponent_bits > 0, rows=rows)
+
+
+def _smallest(contexts: ContextEncoder, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
+    """Arithmetic codes, or Huffman codes where these are smaller: not below the entropy of single codes."""
+    attempt = contexts.attempt(values, shape, exponent_bits)
+    if attempt is None or (values.itemsize > 1 or attempt.size > single_code_bytes(values)):
+        plain = _huffman(values, shape, exponent_bits)
+        if attempt is None or attempt.size >= len(plain) - 1:
+            return plain
+    return bytes([Record.CONTEXT]) + contexts.keep(attempt)
+
+
+def _elements(tensor: onnx.TensorProto) -> NDArray[Any]:
+    element = _ELEMENTS[tensor.data_type]
+    return np.frombuffer(tensor.raw_data, element.newbyteorder("<")).astype(element, copy=False)
+
+
+def _fill(
+    tensors: Sequence[onnx.TensorProto], parts: Sequence[str], reader: Reader, contexts: ContextDecoder
+) -> list[_Cost]:
+    """Read the records into the graph's tensors; products last, when their factors are there. What each one takes."""
+    products: dict[int, tuple[int, int]] = {}
+    costs: list[_Cost] = []
+    for index, (tensor, part) in enumerate(zip(tensors, parts, strict=True)):
+        left, bits = reader.left, sum(contexts.bits.values())
+        with reader.part(part):
+            kind = reader.byte()
+            if kind == Record.OPAQUE:
+                tensor.raw_data = bytes(reader.take(reader.varint()))
+            elif kind in (Record.VECTOR, Record.CONTEXT):
+                tensor.raw_data = _read_elements(tensor, reader, contexts if kind == Record.CONTEXT else None)
+            elif kind == Record.PRODUCT:
+                products[index] = (reader.varint(), reader.varint())
+            elif kind != Record.ABSENT:
+                raise CorruptFile(f"The stored file has a record of unknown kind {kind}.")
+        costs.append(_Cost(part, left - reader.left, sum(contexts.bits.values()) - bits))
+    for index, factors in products.items():
+        tensors[index].raw_data = _read_product(tensors, index, factors, products, reader)
+    return costs
+
+
+def _read_elements(tensor: onnx.TensorProto, reader: Reader, contexts: ContextDecoder | None) -> bytes:
+    element = _ELEMENTS.get(tensor.data_type)
+    if element is None or min(tensor.dims, default=0) < 0:
+        raise CorruptFile(f"The stored file has numbers of unknown type {tensor.data_type} or shape.")
+    if contexts is None:
+        return little_endian(decode_vector(reader, math.prod(tensor.dims), element))
+    return little_endian(contexts.decode(tensor.dims, element, _EXPONENT_BITS.get(tensor.data_type, 0)))
+
+
+def _find_products(tensors: Sequence[onnx.TensorProto]) -> dict[int, tuple[int, int]]:
+    """Float vectors that are a scalar times another vector: index to the indices of scalar and vector.
+
+    Their first elements are compared first. No factor is itself written as a product.
+    """
+    floats = {index: _floats(tensor) for index, tensor in enumerate(tensors) if _is_small_float(tensor)}
+    scalars = [index for index, values in floats.items() if len(values) == 1]
+    found: dict[int, tuple[int, int]] = {}
+    factors: set[int] = set()
+    for index, values in floats.items():
+        if index in factors:
+            continue
+        pair = _factors(index, values, scalars, floats, found)
+        if pair:
+            found[index] = pair
+            factors.update(pair)
+    return found
+
+
+def _factors(
+    index: int,
+    values: NDArray[np.float32],
+    scalars: Sequence[int],
+    floats: dict[int, NDArray[np.float32]],
+    found: dict[int, tuple[int, int]],
+) -> tuple[int, int] | None:
+    usable = [i for i in scalars if i not in found and i != index]
+    firsts = np.array([floats[i][0] for i in usable], np.float32)
+    for other, vector in floats.items():
+        if other == index or other in found or len(vector) != len(values):
+            continue
+        with np.errstate(all="ignore"):
+            hits = np.flatnonzero(firsts * vector[0] == values[0])
+            for hit in hits:
+                if usable[hit] != other and _same_bits(firsts[hit] * vector, values):
+                    return usable[hit], other
+    return None
+
+
+_SMALL = 1 << 14
+"""Elements; scales have one for each output channel."""
+
+
+def _is_small_float(tensor: onnx.TensorProto) -> bool:
+    return (
+        tensor.data_type == TensorProto.FLOAT
+        and len(tensor.dims) <= 1
+        and 0 < len(tensor.raw_data) <= 4 * _SMALL
+        and len(tensor.raw_data) == 4 * math.prod(tensor.dims)
+    )
+
+
+def _floats(tensor: onnx.TensorProto) -> NDArray[np.float32]:
+    return np.frombuffer(tensor.raw_data, np.dtype("<f4")).astype(np.float32, copy=False)
+
+
+def _same_bits(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
+    return a.tobytes() == b.tobytes()
+
+
+def _product(scalar: int, vector: int) -> bytes:
+    return bytes([Record.PRODUCT]) + varint(scalar) + varint(vector)
+
+
+def _read_product(
+    tensors: Sequence[onnx.TensorProto],
+    index: int,
+    factors: tuple[int, int],
+    products: dict[int, tuple[int, int]],
+    reader: Reader,
+) -> bytes:
+    scalar, vector = factors
+    usable = functools.partial(_is_factor, tensors, products)
+    if not (usable(scalar) and usable(vector)) or len(tensors[scalar].raw_data) != 4:
+        raise CorruptFile(f"The stored file computes numbers {index} from others that are not there.")
+    reader.spend(len(tensors[vector].raw_data))
+    with np.errstate(all="ignore"):
+        product = _floats(tensors[scalar])[0] * _floats(tensors[vector])
+    return bytes(little_endian(product.view(np.uint32)))
+
+
+def _is_factor(tensors: Sequence[onnx.TensorProto], products: dict[int, tuple[int, int]], index: int) -> bool:
+    return index < len(tensors) and index not in products and _is_small_float(tensors[index])

@@ -1,0 +1,73 @@
+"""The layer that a lesson is about, and how far off its answers are when its weights change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from compression.engine.build import load_network
+from compression.engine.laboratory.bench import Bench
+from compression.engine.network.form import WeightedLayer, weighted_layers
+from compression.engine.primitives.batch_norm import fold_batch_norm
+from compression.engine.primitives.moments import layer_grams
+from compression.errors import InvalidRecipe
+from compression.inquiries.course import COLUMNS, ROWS, LayerInquiry
+
+
+def network_of(bench: Bench) -> fx.GraphModule:
+    """The trained network as quantization sees it, with batch norm folded into the layers before it."""
+    return fold_batch_norm(load_network(bench.entry.name))
+
+
+def layer_of(model: fx.GraphModule, inquiry: LayerInquiry) -> WeightedLayer:
+    """The inquiry's layer; raises `InvalidRecipe` with the names there are."""
+    layers = weighted_layers(model)
+    if inquiry.layer not in layers:
+        raise InvalidRecipe(f"There is no layer {inquiry.layer[:80]!r}. Choose one of: {', '.join(layers)}.")
+    return layers[inquiry.layer]
+
+
+def gram_of(model: fx.GraphModule, inquiry: LayerInquiry, bench: Bench) -> Tensor:
+    """Mean products of what reaches the layer on calibration images: groups x features x features."""
+    bench.report(0, "running images through the network")
+    x = torch.from_numpy(bench.dataset.calibration.x)
+    with torch.no_grad():
+        return layer_grams(model, x, bench.check_cancelled)[inquiry.layer]
+
+
+def answer_error(weight: Tensor, new: Tensor, gram: Tensor) -> float:
+    """The squared error of the layer's answers with weights `new`, relative to the answers' own square.
+
+    0 is the same, and 1 what a layer of zeros gives. Averages do not count, a bias takes care of them.
+    """
+    reached = gram.float()
+    wrong, right = (_answers(one, reached) for one in (new - weight, weight))
+    return float(wrong / right.clamp(min=torch.finfo(torch.float32).tiny))
+
+
+def _answers(weight: Tensor, gram: Tensor) -> Tensor:
+    rows = weight.reshape(len(gram), -1, gram.shape[-1])
+    return ((rows @ gram) * rows).sum()
+
+
+def corner(weight: Tensor) -> NDArray[Any]:
+    """The part of a weight (outputs x ...) that is drawn, as a matrix."""
+    shown: NDArray[Any] = weight.detach().flatten(1)[:ROWS, :COLUMNS].numpy()
+    return shown
+
+
+def padded(values: Tensor, width: int = 256) -> NDArray[np.float32]:
+    """A vector filled up with NaN."""
+    row = np.full(width, np.nan, np.float32)
+    row[: values.numel()] = values.detach().flatten().numpy()
+    return row
+
+
+def histogram(weight: Tensor, bins: int = 80) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """How many weights lie in each of `bins` intervals of equal width, and their edges."""
+    counts, edges = np.histogram(weight.detach().numpy(), bins=bins)
+    return counts.astype(np.int64), edges.astype(np.float64)

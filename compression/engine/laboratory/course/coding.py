@@ -1,0 +1,71 @@
+"""What a layer's codes cost to write down."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compression.engine.files.codec.coders import encode_vector, packed_vector
+from compression.engine.files.codec.context_coder import ContextEncoder
+from compression.engine.laboratory.bench import Bench
+from compression.engine.laboratory.course.chosen_layer import layer_of, network_of
+from compression.engine.primitives.affine import fit_affine
+from compression.engine.primitives.patterns import pattern_masks
+from compression.inquiries.course import BITS, CODED_SPARSITIES, Coded, CodingInquiry
+
+
+def coding(inquiry: CodingInquiry, bench: Bench) -> Coded:
+    """The layer pruned by size, then rounded with a clipped grid for each output, then written in three ways."""
+    weight = layer_of(network_of(bench), inquiry).weight.detach()
+    rows = []
+    for number, (sparsity, bits) in enumerate(itertools.product(CODED_SPARSITIES, BITS)):
+        bench.check_cancelled()
+        done = number / (len(CODED_SPARSITIES) * len(BITS))
+        bench.report(done, f"{bits} bits, {100 * sparsity:.0f} % zeros")
+        rows.append(_measured(codes_of(weight, sparsity, bits), tuple(weight.shape)))
+    shape = (len(CODED_SPARSITIES), len(BITS))
+    counts, lengths, *sizes = (np.stack(column) for column in zip(*rows, strict=True))
+    entropy, huffman, arithmetic, plain = (column.reshape(shape) for column in sizes)
+    return Coded(
+        counts=counts.reshape(*shape, 256), lengths=lengths.reshape(*shape, 256),
+        entropy=entropy, huffman=huffman, arithmetic=arithmetic, plain=plain, size=weight.numel(),
+    )  # fmt: skip
+
+
+def codes_of(weight: Tensor, sparsity: float, bits: int) -> NDArray[np.int8]:
+    """The integer of each weight; zeros keep the code 0, also with one bit."""
+    mask = pattern_masks([weight.abs()], sparsity, "layer", "weights")[0]
+    kept = weight * mask
+    grid = fit_affine(kept, bits, mask=mask)
+    codes: NDArray[np.int8] = (grid.quantize(kept) * mask).to(torch.int8).flatten().numpy()
+    return codes
+
+
+def _measured(codes: NDArray[np.int8], shape: tuple[int, ...]) -> tuple[NDArray[np.int64] | float, ...]:
+    """Counts, lengths of Huffman codes, then bits a weight: entropy, Huffman, arithmetic, plain."""
+    counts = np.bincount(codes.astype(np.int64) - int(codes.min()), minlength=256)
+    share = counts[counts > 0] / codes.size
+    entropy = float(-(share * np.log2(share)).sum())
+    attempt = ContextEncoder().attempt(codes, shape)
+    sizes = (len(encode_vector(codes, rows=shape[0])), attempt.size if attempt else np.nan, len(packed_vector(codes)))
+    return counts, huffman_lengths(counts.tolist()), entropy, *(8 * size / codes.size for size in sizes)
+
+
+def huffman_lengths(counts: Sequence[int]) -> NDArray[np.int64]:
+    """Bits of each symbol in a best prefix code (Huffman, 1952); 0 where a symbol never occurs, 1 if it is alone."""
+    lengths = np.zeros(len(counts), np.int64)
+    heap = [(count, symbol, [symbol]) for symbol, count in enumerate(counts) if count]
+    if len(heap) == 1:
+        lengths[heap[0][1]] = 1
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        (one, tie, first), (other, _, second) = heapq.heappop(heap), heapq.heappop(heap)
+        lengths[first + second] += 1
+        heapq.heappush(heap, (one + other, tie, first + second))
+    return lengths

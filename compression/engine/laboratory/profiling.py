@@ -1,0 +1,202 @@
+"""How long each node of a runtime file takes, by the runtime's own clock, and which layer it belongs to."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from compression.engine.laboratory.onnx_layers import Call
+from compression.engine.measure.evaluation import open_session
+from compression.engine.measure.latency import machine_lock
+from compression.engine.measure.memory import INTEGER_KERNELS
+from compression.inquiries.anatomy import NodeTime
+from compression.results.machine import BATCH_SIZE, THREADS
+
+SESSIONS = 4
+"""Where in memory a newly loaded network happens to lie changes its speed by some percent."""
+RUNS = 60
+"""In each session."""
+WARM_UP_RUNS = 10
+_TAG = re.compile(r"layer(\d+)(?!\d)")
+_MULTIPLYING = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", *INTEGER_KERNELS}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Nodes in order of execution; which layers integer kernels carry out; the time of a whole run without profiling.
+
+    `overhead_ms` was taken off the time of each node: what it takes to write the time down.
+    """
+
+    nodes: tuple[NodeTime, ...]
+    integer: frozenset[str]
+    run_ms: float
+    overhead_ms: float
+    runs: int = SESSIONS * RUNS
+
+
+def profile(
+    model: onnx.ModelProto,
+    calls: Sequence[Call],
+    names: Sequence[str],
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> Profile:
+    """Time the nodes of the graph that ONNX Runtime makes out of `model`: one thread, one image.
+
+    The runtime's clock counts whole microseconds, and small nodes take one or two. So each node's time is the mean of
+    the middle half of all runs, which has fractions like a mean and is as hard to disturb as a median. Writing a
+    node's time down takes longer than many a node: that is measured too (`overhead_us`), and taken off. It takes more
+    where caches are full; so at least as much is taken off that all nodes together fit into a whole run.
+    """
+    graph = _runnable(model, calls)
+    owners = _owners(graph, model.graph, calls, names)
+    for number, node in enumerate(graph.graph.node):
+        node.name = f"n{number}"
+    times: list[NDArray[np.float64]] = []
+    whole: list[float] = []
+    overheads: list[float] = []
+    content = graph.SerializeToString()
+    with tempfile.TemporaryDirectory() as folder, machine_lock(check_cancelled, report):
+        for session in range(SESSIONS):
+            check_cancelled()
+            report(session / SESSIONS, "timing every layer")
+            overheads.append(overhead_us(Path(folder)))
+            whole.append(_run_us(content) / 1000)
+            times.append(_session(content, len(graph.graph.node), Path(folder) / str(session)))
+    middle, run_ms = _middle_mean(np.concatenate(times)), float(np.median(whole))
+    overhead = max(float(np.median(overheads)), (middle.sum() - 1000 * run_ms) / max(1, len(middle)))
+    middle = np.maximum(0, middle - overhead) / 1000
+    nodes = tuple(
+        NodeTime(operator=node.op_type, layer=owner, ms=float(ms))
+        for node, owner, ms in zip(graph.graph.node, owners, middle, strict=True)
+    )
+    integer = frozenset(node.layer for node in nodes if node.operator in INTEGER_KERNELS and node.layer)
+    return Profile(nodes, integer, run_ms, overhead / 1000)
+
+
+CHAINS = (10, 60)
+"""Nodes that do next to nothing, one behind the other: the longer chain shows what one more costs."""
+
+
+def overhead_us(folder: Path) -> float:
+    """What profiling adds to the time of a node: that of a node that does nothing, with profiling and without."""
+    short, long = (_chain(count) for count in CHAINS)
+    profiled = float(_middle_mean(_session(long, CHAINS[1], folder / "chain")).mean())
+    alone = (_run_us(long) - _run_us(short)) / (CHAINS[1] - CHAINS[0])
+    return max(0.0, profiled - max(0.0, alone))
+
+
+def _chain(count: int) -> bytes:
+    nodes = [helper.make_node("Relu", [str(number)], [str(number + 1)], name=f"n{number}") for number in range(count)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1]) for name in ("0", str(count))]
+    graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:])
+    opset = helper.make_opsetid("", 17)
+    content: bytes = helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+    return content
+
+
+def _run_us(content: bytes) -> float:
+    """The median time of a run without profiling, in microseconds."""
+    session = open_session(content, THREADS, optimize=False)
+    feed = _feed(session)
+    times = []
+    for _ in range(WARM_UP_RUNS + RUNS):
+        started = time.perf_counter_ns()
+        session.run(None, feed)
+        times.append((time.perf_counter_ns() - started) / 1e3)
+    return float(np.median(times[WARM_UP_RUNS:]))
+
+
+def _runnable(model: onnx.ModelProto, calls: Sequence[Call]) -> onnx.ModelProto:
+    """The graph that is really run, made out of one whose weighted nodes have names that fusing keeps."""
+    named = onnx.ModelProto()
+    named.CopyFrom(model)
+    for number, call in enumerate(calls):
+        named.graph.node[call.node].name = f"layer{number}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        open_session(named.SerializeToString(), THREADS, save_as=path)
+        return onnx.load(str(path))
+
+
+def _session(content: bytes, count: int, prefix: Path) -> NDArray[np.float64]:
+    """Microseconds of each node in each run (runs x nodes)."""
+    session = open_session(content, THREADS, optimize=False, profile_to=prefix)
+    feed = _feed(session)
+    for _ in range(WARM_UP_RUNS + RUNS):
+        session.run(None, feed)
+    events = json.loads(Path(session.end_profiling()).read_text())
+    times: dict[str, list[float]] = {f"n{number}_kernel_time": [] for number in range(count)}
+    for event in events:
+        if event.get("name") in times:
+            times[event["name"]].append(float(event["dur"]))
+    return np.array(list(times.values())).T[WARM_UP_RUNS:]
+
+
+def _feed(session: onnxruntime.InferenceSession) -> dict[str, NDArray[np.float32]]:
+    """One image of random numbers."""
+    source = session.get_inputs()[0]
+    shape = (BATCH_SIZE, *source.shape[1:])
+    return {source.name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
+
+
+def _middle_mean(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the middle half of each column."""
+    quarter = len(times) // 4
+    found: NDArray[np.float64] = np.sort(times, axis=0)[quarter : len(times) - quarter].mean(axis=0)
+    return found
+
+
+def _owners(graph: onnx.ModelProto, before: onnx.GraphProto, calls: Sequence[Call], names: Sequence[str]) -> list[str]:
+    """The layer of each node that multiplies, by its name or, where that was lost, by what it gives."""
+    makers = {name: number for number, node in enumerate(before.node) for name in node.output}
+    by_node = {call.node: number for number, call in enumerate(calls)}
+    owner: dict[int, int] = {}
+    late: list[tuple[int, str]] = []
+    for number, node in enumerate(graph.graph.node):
+        if node.op_type in _MULTIPLYING:
+            tag = _TAG.search(node.name)
+            output = _plain(node.output[0], makers) or _plain(node.name, makers)
+            if tag:
+                owner[number] = int(tag[1])
+            elif output and makers[output] in by_node:
+                owner[number] = by_node[makers[output]]
+            elif output:
+                late.append((number, output))
+    for number, output in late:  # what was fused with an addition has the sum's name
+        taken = set(owner.values())
+        found = [call for call in _behind(output, before, makers, by_node) if call not in taken]
+        if found:
+            owner[number] = found[0]
+    return [names[owner[number]] if number in owner else "" for number in range(len(graph.graph.node))]
+
+
+def _plain(name: str, makers: Mapping[str, int]) -> str:
+    """The value's name in the file: the runtime puts something behind it."""
+    return next((cut for cut in (name, name.split("_", maxsplit=1)[0]) if cut in makers), "")
+
+
+def _behind(output: str, before: onnx.GraphProto, makers: Mapping[str, int], calls: Mapping[int, int]) -> list[int]:
+    """Calls whose values get to `output` without passing another call, the latest first."""
+    waiting, found = [output], []
+    while waiting:
+        number = makers.get(waiting.pop())
+        if number is None:
+            continue
+        if number in calls:
+            found.append(calls[number])
+        else:
+            waiting += before.node[number].input
+    return sorted(found, reverse=True)

@@ -1,0 +1,133 @@
+"""What a runtime file answers: logits and predicted classes, computed by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as _errors
+
+from compression.errors import CorruptFile, Diverged
+from compression.models.data import Split
+from compression.results.machine import THREADS, describe_machine
+
+BATCH = 50
+"""Images at once: enough to keep two threads busy, few enough for activations to stay in the caches. ResNet-8 takes a
+tenth longer with 250, a fifth with half of its channels."""
+
+_VNNI = {"avx512_vnni", "avx_vnni"}
+_LOADING_ERRORS = (
+    _errors.Fail,
+    _errors.InvalidArgument,
+    _errors.InvalidGraph,
+    _errors.InvalidProtobuf,
+    _errors.NotImplemented,
+    _errors.RuntimeException,
+)
+
+
+def open_session(
+    onnx_bytes: bytes,
+    threads: int | None = None,
+    *,
+    optimize: bool = True,
+    save_as: Path | None = None,
+    profile_to: Path | None = None,
+) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU, with `threads` threads (None: one for each core).
+
+    `save_as` names a file for the graph that the runtime makes out of this one and really runs: constants
+    folded, layers fused, integer kernels chosen, memory laid out for this processor; `optimize=False` runs
+    such a graph as it is. `profile_to` begins the name of a file in which the time of each node is written when the
+    session's `end_profiling` is called. Raises `CorruptFile` when the bytes are no network that ONNX Runtime can run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3  # errors only; warnings would go to the terminal of whoever started us
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn a core
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if save_as is not None:
+        options.optimized_model_filepath = str(save_as)
+    if profile_to is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_to)
+    if not _VNNI & set(describe_machine().instruction_sets):
+        # Other x86 processors add products of 8-bit numbers in 16 bits, which overflow. This makes them exact
+        # and integer kernels up to twice as slow; with VNNI they are exact anyway.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    try:
+        return onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+    except _LOADING_ERRORS as error:
+        raise CorruptFile(f"ONNX Runtime cannot load this runtime file: {error}. Compress the model again.") from error
+
+
+@functools.lru_cache(maxsize=2)  # a variant and its baseline, which is the same one for a whole sweep
+def optimized(onnx_bytes: bytes) -> bytes:
+    """The graph that the runtime makes out of a file, as a file: loaded with `optimize=False` it runs the same.
+
+    Loading that takes a quarter to a half of the time, for what is opened again and again. It fits this processor
+    and this version of the runtime, and no others. May raise `CorruptFile`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        open_session(onnx_bytes, THREADS, save_as=path)
+        return path.read_bytes()
+
+
+def logits(onnx_bytes: bytes, x: NDArray[np.float32], *, threads: int | None = None) -> NDArray[np.float32]:
+    """Logits (N x classes) of preprocessed images `x` (N x C x H x W). May raise `CorruptFile`, `Diverged`."""
+    session = open_session(optimized(onnx_bytes), threads, optimize=False)
+    return np.concatenate([_run(session, x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
+
+
+def predict(
+    onnx_bytes: bytes,
+    split: Split,
+    *,
+    threads: int | None = None,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> NDArray[np.uint8]:
+    """Predicted class of each image of `split`, uint8.
+
+    Raises `CorruptFile` when the file cannot be run and `Diverged` when a logit is not finite.
+    """
+    found = logits_of(onnx_bytes, split, threads=threads, report=report, check_cancelled=check_cancelled)
+    classes: NDArray[np.uint8] = found.argmax(axis=1).astype(np.uint8)
+    return classes
+
+
+def logits_of(
+    onnx_bytes: bytes,
+    split: Split,
+    *,
+    threads: int | None = None,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """Logits (N x classes) of the images of `split`. Raises what `predict` does."""
+    session = open_session(optimized(onnx_bytes), threads, optimize=False)
+    found: list[NDArray[np.float32]] = []
+    done = 0
+    for x, _ in split.batches(BATCH):
+        check_cancelled()
+        found.append(_run(session, x))
+        done += len(x)
+        report(done / len(split), f"evaluating: {done:,} of {len(split):,} images")
+    return np.concatenate(found)
+
+
+def _run(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    (found,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x, dtype=np.float32)})
+    values: NDArray[np.float32] = found
+    if not np.isfinite(values).all():
+        raise Diverged("The compressed network's outputs are not finite numbers. Choose milder settings.")
+    return values

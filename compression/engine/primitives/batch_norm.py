@@ -1,0 +1,100 @@
+"""Batch normalization: folding it into the layer before it, and measuring its statistics anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.engine.network.form import WeightedLayer, clone, module_of, propagate_shapes, weight_format
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+
+RECALIBRATION_BATCH = 256
+"""Images at once: enough for the mean of the batches' variances to be close to the variance of all."""
+
+
+def fold_batch_norm(model: fx.GraphModule) -> fx.GraphModule:
+    """Merge every batch norm into the convolution or linear layer right before it (Jacob et al., 2018).
+
+    Returns a new model, in evaluation mode the same function up to float rounding; the layers get a bias.
+    Zero weights stay zero and masks stay. A batch norm stays where it cannot be folded: behind another
+    kind of layer, behind a layer whose output or weights are also used elsewhere, without running
+    statistics, or behind weights that lie on a grid already (scaling would move them off it).
+    """
+    folded = clone(model)
+    for node in list(folded.graph.nodes):
+        layer_node = _foldable(folded, node)
+        if layer_node is not None:
+            _fold(folded.get_submodule(str(layer_node.target)), folded.get_submodule(str(node.target)))
+            node.replace_all_uses_with(layer_node)
+            folded.graph.erase_node(node)
+    folded.delete_all_unused_submodules()
+    folded.recompile()
+    return propagate_shapes(folded)
+
+
+def recalibrate(model: nn.Module, x: Tensor, check_cancelled: Callable[[], None] = lambda: None) -> None:
+    """Measure the running mean and variance of every batch norm anew on images `x` (N x C x H x W), in place.
+
+    The statistics are plain averages over all batches, not moving ones; weights do not change. Networks
+    whose weights were changed without training need this (Li et al., "EagleEye", 2020).
+    """
+    norms = [layer for layer in model.modules() if isinstance(layer, BatchNorm) and layer.running_mean is not None]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch: a cumulative average
+        norm.train()
+    try:
+        with torch.no_grad():
+            for batch in torch.split(x, RECALIBRATION_BATCH):  # type: ignore[no-untyped-call]
+                check_cancelled()
+                model(batch)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+
+def measure_statistics(norm: BatchNorm, x: Tensor) -> None:
+    """Make the running statistics those of the input `x` (N x C, or N x C x H x W), in place."""
+    if norm.running_mean is not None and norm.running_var is not None:
+        mean, variance = torch.batch_norm_update_stats(x, None, None, 0)  # a quarter of the time of x.var
+        values = x.numel() // x.shape[1]
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance * (values / max(values - 1, 1)))
+
+
+def call_count(model: fx.GraphModule, node: fx.Node) -> int:
+    """How often the graph uses the layer of this node."""
+    return sum(other.op == "call_module" and other.target == node.target for other in model.graph.nodes)
+
+
+def _foldable(model: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """The node whose layer `node`'s batch norm can be merged into, or None."""
+    norm = module_of(model, node)
+    if not isinstance(norm, BatchNorm) or norm.running_mean is None or call_count(model, node) > 1:
+        return None
+    before = node.all_input_nodes[0]
+    layer = module_of(model, before)
+    if not isinstance(layer, WeightedLayer) or len(before.users) > 1 or call_count(model, before) > 1:
+        return None
+    return before if weight_format(layer).grid is None else None
+
+
+def _fold(layer: nn.Module, norm: nn.Module) -> None:
+    """Weight: w * gamma / sqrt(var + eps); bias: (b - mean) * gamma / sqrt(var + eps) + beta."""
+    assert isinstance(layer, WeightedLayer) and isinstance(norm, BatchNorm)
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    with torch.no_grad():
+        gamma = torch.ones_like(mean) if norm.weight is None else norm.weight
+        beta = torch.zeros_like(mean) if norm.bias is None else norm.bias
+        bias = torch.zeros_like(mean) if layer.bias is None else layer.bias
+        factor = gamma * torch.rsqrt(variance + norm.eps)
+        layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.dim() - 1)))
+        layer.bias = nn.Parameter((bias - mean) * factor + beta)

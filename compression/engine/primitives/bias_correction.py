@@ -1,0 +1,77 @@
+"""Biases that make up for what rounding does to a layer's average answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx
+
+from compression.engine.network.form import WeightedLayer, clone, module_of
+from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
+
+Check = Callable[[], None]
+
+
+def correct_biases(
+    original: fx.GraphModule,
+    changed: fx.GraphModule,
+    x: Tensor,
+    check_cancelled: Check = lambda: None,
+) -> fx.GraphModule:
+    """`changed`, or a copy with biases so that layers answer the same on average (Nagel et al., 2019).
+
+    Of the two the one that gives more of the images `x` (N x C x H x W) the class that `original` gives them.
+    Both have the same graph. Each bias knows of those corrected before it; layers that are used several times
+    keep theirs. Batch norms that are left between layers get the statistics of `x`.
+    """
+    corrected = clone(changed)
+    with torch.no_grad():
+        averages = _Averages(original, check_cancelled)
+        expected = averages.run(x).argmax(1)
+        found = _Correction(corrected, averages.found, check_cancelled).run(x).argmax(1)
+        before = _Averages(changed, check_cancelled).run(x).argmax(1)
+    return corrected if (found == expected).sum() >= (before == expected).sum() else changed
+
+
+class _Averages(fx.Interpreter):
+    """Runs the network and keeps the mean answer of each node's every channel."""
+
+    def __init__(self, model: fx.GraphModule, check_cancelled: Check) -> None:
+        super().__init__(model)
+        self.found: dict[str, Tensor] = {}
+        self._model, self._check = model, check_cancelled
+
+    def run_node(self, n: fx.Node) -> object:
+        """Compute one node; of a layer, look at what it answers."""
+        self._check()
+        value = super().run_node(n)
+        if isinstance(module_of(self._model, n), WeightedLayer):
+            self.found[n.name] = _channel_means(value)
+        return value
+
+
+class _Correction(fx.Interpreter):
+    """Runs the network and, as it goes, gives each layer the bias with which its mean answer is as given."""
+
+    def __init__(self, model: fx.GraphModule, averages: dict[str, Tensor], check_cancelled: Check) -> None:
+        super().__init__(model)
+        self._model, self._averages, self._check = model, averages, check_cancelled
+
+    def run_node(self, n: fx.Node) -> object:
+        """Compute one node; correct a layer, and what it has just answered, in place."""
+        self._check()
+        layer = module_of(self._model, n)
+        if isinstance(layer, BatchNorm) and call_count(self._model, n) == 1:
+            measure_statistics(layer, self.env[n.all_input_nodes[0]])
+        value = super().run_node(n)
+        if isinstance(layer, WeightedLayer) and layer.bias is not None and call_count(self._model, n) == 1:
+            error = self._averages[n.name] - _channel_means(value)
+            layer.bias.add_(error)
+            value.add_(error.reshape(-1, *[1] * (value.dim() - 2)))
+        return value
+
+
+def _channel_means(y: Tensor) -> Tensor:
+    """Of N x C x ..., shape C."""
+    return y.mean([dim for dim in range(y.dim()) if dim != 1])

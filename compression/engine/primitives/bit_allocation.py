@@ -1,0 +1,94 @@
+"""Which layer gets how many bits, under a budget for all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, fx
+from torch.nn import functional
+
+from compression.engine.network.form import WeightedLayer, module_of
+from compression.engine.primitives.execution import evaluate_node, rerun
+
+Curve = Mapping[int, float]
+"""What a layer costs in quality at each number of bits."""
+
+Rounded = Callable[[WeightedLayer, int], Tensor]
+"""A layer's weight rounded to that many bits."""
+
+
+def bit_losses(
+    model: fx.GraphModule, x: Tensor, bits: Sequence[int], rounded: Rounded, check_cancelled: Callable[[], None]
+) -> dict[str, Curve]:
+    """How far predictions on images `x` (N x C x H x W) move when one layer alone is rounded, for all layers.
+
+    For each layer and number of bits: Kullback-Leibler divergence from the model's own predictions, in nats, mean
+    over the images. Only what comes behind the layer is computed anew. The model is left as it was.
+    """
+    nodes = [node for node in model.graph.nodes if node.op != "output"]
+    (logits,) = next(node for node in model.graph.nodes if node.op == "output").all_input_nodes
+    values: dict[str, Tensor] = {}
+    losses: dict[str, Curve] = {}
+    with torch.no_grad():
+        for node in nodes:
+            values[node.name] = evaluate_node(model, node, values, x)
+        for number, node in enumerate(nodes):
+            layer, name = module_of(model, node), str(node.target)
+            if not isinstance(layer, WeightedLayer) or name in losses:
+                continue
+            before, curve = layer.weight.clone(), {}
+            for count in bits:
+                check_cancelled()
+                layer.weight.copy_(rounded(layer, count))
+                curve[count] = _divergence(values[logits.name], rerun(model, nodes[number:], values, x, logits))
+                layer.weight.copy_(before)
+            losses[name] = curve
+    return losses
+
+
+def _divergence(expected: Tensor, found: Tensor) -> float:
+    """Mean KL(expected || found) of two sets of logits (N x classes); not below 0, where float rounding may put it."""
+    logs = functional.log_softmax(expected, 1), functional.log_softmax(found, 1)
+    return max(0.0, functional.kl_div(logs[1], logs[0], reduction="batchmean", log_target=True).item())
+
+
+def allocate_bits(losses: Sequence[Curve], sizes: Sequence[int], average: float) -> list[int]:
+    """Bits for each layer with a small sum of losses and sum(size x bits) <= average x sum(sizes).
+
+    `losses[i]` maps every number of bits that layer i may have to its loss; `sizes[i]` is its number of weights.
+    Losses are taken to add up and not to rise with more bits. From the fewest bits on, the step that saves most
+    loss a bit is taken while it fits (Lagrangian allocation on the convex hull of each curve; Shoham and Gersho,
+    1988), then single steps use up what is left. Ties go to the earlier layer. Raises `ValueError` if not even
+    the fewest bits fit.
+    """
+    curves = [_falling(curve) for curve in losses]
+    bits = [min(curve) for curve in curves]
+    left = average * sum(sizes) - sum(size * used for size, used in zip(sizes, bits, strict=True))
+    if left < 0:
+        raise ValueError(f"an average of {average} bits is below the fewest that the layers can have, {min(bits)}")
+    while True:
+        steps = [step for i in range(len(bits)) for step in _steps(i, bits[i], curves[i], sizes[i], left)]
+        if not steps:
+            return bits
+        _, layer, chosen = max(steps, key=lambda step: (step[0], -step[1], step[2]))
+        left -= sizes[layer] * (chosen - bits[layer])
+        bits[layer] = chosen
+
+
+def _steps(layer: int, now: int, curve: Curve, size: int, left: float) -> list[tuple[float, int, int]]:
+    """What a layer could do next within the budget: (loss saved a bit of the file, layer, new number of bits)."""
+    return [
+        ((curve[now] - loss) / (size * (more - now)), layer, more)
+        for more, loss in curve.items()
+        if more > now and size * (more - now) <= left and loss < curve[now]
+    ]
+
+
+def _falling(curve: Curve) -> dict[int, float]:
+    """The curve without noise that would make more bits look worse."""
+    lowest, result = float("inf"), {}
+    for bits in sorted(curve):
+        lowest = min(lowest, curve[bits])
+        result[bits] = lowest
+    return result

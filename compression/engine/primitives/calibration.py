@@ -1,0 +1,157 @@
+"""Where activations are quantized, and with which scale and zero point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, module_of
+from compression.engine.primitives.affine import fit_affine
+
+CALIBRATION_BATCH = 64
+SAMPLES_PER_BATCH = 16384
+"""Values of one activation that are looked at for so many images; the extremes are always among them."""
+
+Samples = dict[fx.Node, Tensor]
+"""Values that a node took on some images: the two extremes, and up to `SAMPLES_PER_BATCH` for `CALIBRATION_BATCH`."""
+
+BINS = 4096
+"""Bins in which those values are counted before scales are tried on them: sixteen for each step of eight bits."""
+
+_ON_GRID = (nn.MaxPool2d, nn.Flatten, ActivationQuantizer)
+"""Layers that only choose among or rearrange their inputs, so quantized inputs give quantized outputs."""
+
+
+def quantization_points(model: fx.GraphModule) -> list[fx.Node]:
+    """The nodes whose output needs a quantizer for integer kernels (Jacob et al., 2018, section 2.4).
+
+    These are the input, every weighted layer, addition and average pooling; a ReLU that is the only one to
+    read such a value is computed together with it and quantized instead. Logits stay as they are.
+    """
+    logits = {node for output in model.graph.nodes if output.op == "output" for node in output.all_input_nodes}
+    return [node for node in model.graph.nodes if node not in logits and _needs_quantizer(model, node)]
+
+
+def linear_inputs(model: fx.GraphModule) -> list[fx.Node]:
+    """The nodes whose output linear layers read, where ranges are found for each image."""
+    return list({n.all_input_nodes[0]: None for n in model.graph.nodes if isinstance(module_of(model, n), nn.Linear)})
+
+
+def insert_quantizers(model: fx.GraphModule, samples: Samples, bits: int, check_cancelled: Callable[[], None]) -> None:
+    """Put an `ActivationQuantizer`, fitted on samples of its values, behind each of these nodes, in place."""
+    for number, (node, values) in enumerate(samples.items()):
+        check_cancelled()
+        _insert_after(model, node, f"quantizer_{number}", fit_quantizer(values, bits), list(node.users))
+    model.recompile()
+
+
+def insert_dynamic_quantizers(model: fx.GraphModule, samples: Samples, bits: int) -> None:
+    """Put a `DynamicQuantizer` between each of these nodes and the linear layers that read it, in place.
+
+    Its zero point is fitted on samples of the node's values.
+    """
+    for number, (node, values) in enumerate(samples.items()):
+        quantizer = DynamicQuantizer(fit_quantizer(values, bits).zero_point, bits)
+        readers = [user for user in node.users if isinstance(module_of(model, user), nn.Linear)]
+        _insert_after(model, node, f"quantizer_{number}", quantizer, readers)
+    model.recompile()
+
+
+def fit_quantizer(values: Tensor, bits: int) -> ActivationQuantizer:
+    """Scale and zero point with the least squared error on `values` (any shape), unsigned codes."""
+    points, counts = _counted(values.flatten())
+    grid = fit_affine(points[None], bits, per_channel=False, symmetric=False, method="mse", counts=counts)
+    return ActivationQuantizer(grid.scale.item(), int(grid.zero_point.item()), bits)
+
+
+def _counted(values: Tensor) -> tuple[Tensor, Tensor]:
+    """About `BINS` numbers in place of many, and how often each stands for one; the ends and zero are exact.
+
+    The middles of bins are multiples of their width, so that the zeros behind a ReLU stay zeros. What is not finite
+    counts as zero: the evaluation says that such a network has diverged.
+    """
+    values = values.nan_to_num(0.0, 0.0, 0.0)
+    low, high = values.aminmax()
+    narrowest = values.abs().max() * torch.finfo(torch.float32).eps  # where all values are the same
+    width = ((high - low) / BINS).clamp(min=narrowest).clamp(min=torch.finfo(torch.float32).tiny)
+    numbers = torch.round(values / width).long()
+    first = numbers.min()
+    counts = torch.bincount(numbers - first)
+    used = counts.nonzero().flatten()
+    points = ((used + first) * width).clamp(low, high)
+    return points, counts[used].float()
+
+
+def sample_activations(
+    model: fx.GraphModule, nodes: Sequence[fx.Node], x: Tensor, check_cancelled: Callable[[], None]
+) -> Samples:
+    """Run images `x` (N x C x H x W) through the model, and look at these nodes."""
+    sampler = Sampler(nodes)
+    interpreter = _Interpreter(model, sampler)
+    with torch.no_grad():
+        for batch in torch.split(x, CALIBRATION_BATCH):
+            check_cancelled()
+            interpreter.run(batch)
+    return sampler.samples()
+
+
+class Sampler:
+    """Keeps evenly spaced values and the two extremes of some nodes; of the first `images` where that is given."""
+
+    def __init__(self, nodes: Sequence[fx.Node], images: int | None = None) -> None:
+        self._parts: dict[fx.Node, list[Tensor]] = {node: [] for node in nodes}
+        self._images = images
+
+    def see(self, node: fx.Node, value: Tensor) -> None:
+        """Look at the node's value for some images (N x ...), if it is one of those."""
+        if node not in self._parts:
+            return
+        seen = value[: self._images]
+        if seen.dim() == 4 and seen.is_contiguous(memory_format=torch.channels_last):
+            seen = seen.permute(0, 2, 3, 1)  # as it lies in memory: the order does not matter
+        flat = seen.flatten()
+        wanted = SAMPLES_PER_BATCH * -(-len(seen) // CALIBRATION_BATCH)
+        self._parts[node] += [flat[:: max(1, len(flat) // wanted)].clone(), torch.stack(flat.aminmax())]
+
+    def samples(self) -> Samples:
+        """What was seen, by node."""
+        return {node: torch.cat(parts) for node, parts in self._parts.items()}
+
+
+class _Interpreter(fx.Interpreter):
+    """Shows every value to a sampler."""
+
+    def __init__(self, model: fx.GraphModule, sampler: Sampler) -> None:
+        super().__init__(model)
+        self._sampler = sampler
+
+    def run_node(self, n: fx.Node) -> object:
+        """Compute one node and look at its value."""
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self._sampler.see(n, value)
+        return value
+
+
+def _needs_quantizer(model: fx.GraphModule, node: fx.Node) -> bool:
+    if node.op in ("output", "get_attr") or isinstance(module_of(model, node), _ON_GRID):
+        return False
+    users = list(node.users)
+    return not (len(users) == 1 and _is_relu(model, users[0]) and not _is_relu(model, node))
+
+
+def _is_relu(model: fx.GraphModule, node: fx.Node) -> bool:
+    return isinstance(module_of(model, node), nn.ReLU | nn.ReLU6)
+
+
+def _insert_after(
+    model: fx.GraphModule, node: fx.Node, name: str, quantizer: nn.Module, readers: Collection[fx.Node]
+) -> None:
+    """From now on `readers` read the node's value through the quantizer."""
+    model.add_submodule(name, quantizer)
+    with model.graph.inserting_after(node):
+        new = model.graph.call_module(name, (node,))
+    node.replace_all_uses_with(new, delete_user_cb=lambda user: user in readers)
+    new.meta["shape"] = node.meta["shape"]

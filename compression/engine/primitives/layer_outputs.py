@@ -1,0 +1,87 @@
+"""What the layers of a network answer on some images: the target of every fit without training.
+
+One network is compressed in many ways, so its answers are remembered by the contents of network and images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, fx, nn
+
+from compression.engine.byte_cache import Shelf
+from compression.engine.network.form import WeightedLayer, module_of
+from compression.engine.primitives.execution import Call, layer_calls
+from compression.engine.primitives.moments import output_rows
+
+ROOM = 96 << 20
+"""Bytes of answers to remember: those of one sample model take 10 to 80 MiB."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a layer gave: at drawn positions (rows x outputs), and on average over all (outputs)."""
+
+    rows: Tensor
+    mean: Tensor
+
+    def of_channels(self, kept: Tensor) -> Answers:
+        """Those of some outputs (indices)."""
+        return Answers(self.rows[:, kept], self.mean[kept])
+
+
+Named = tuple[str, Answers]
+"""The layer's name, and what it answered."""
+
+_remembered: Shelf[list[Named]] = Shelf(ROOM)
+
+
+def answers_of(call: Call) -> Answers:
+    """What a fit needs of a layer's output."""
+    return Answers(output_rows(call.layer, call.y), channel_means(call.y))
+
+
+def channel_means(y: Tensor) -> Tensor:
+    """Of N x C x ..., shape C."""
+    return y.mean([dim for dim in range(y.dim()) if dim != 1])
+
+
+def answers_in_turn(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None]) -> Iterator[Named]:
+    """The answers at each call of a weighted layer on images `x` (N x C x H x W), in the order of the calls.
+
+    From memory, or by running the network as far as whoever asks goes on; those of a large network are not
+    held all at once. Nobody may change them.
+    """
+    key = _fingerprint(model, x)
+    known = _remembered.get(key)
+    if known is not None:
+        yield from known
+        return
+    found: list[Named] = []
+    size, calls = 0, sum(isinstance(module_of(model, node), WeightedLayer) for node in model.graph.nodes)
+    for call in layer_calls(model, x, check_cancelled):
+        named = call.name, answers_of(call)
+        size += named[1].rows.nbytes
+        if size <= ROOM:
+            found.append(named)
+        else:
+            found.clear()
+        if len(found) == calls:  # now, as nobody asks for more than there is
+            _remembered.put(key, found, size)
+        yield named
+
+
+def _fingerprint(model: fx.GraphModule, x: Tensor) -> bytes:
+    """Of everything that answers depend on: the graph, each layer's settings, and all numbers."""
+    layers = [(type(layer).__name__, _settings(layer)) for layer in model.modules()]
+    digest = hashlib.blake2b(repr([model.code, layers]).encode())
+    for tensor in (x, *model.state_dict().values()):
+        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.digest()
+
+
+def _settings(layer: nn.Module) -> list[tuple[str, object]]:
+    """Strides, scales and the like; not what `code` or `state_dict` say."""
+    return [(name, value) for name, value in vars(layer).items() if isinstance(value, bool | int | float | str | tuple)]

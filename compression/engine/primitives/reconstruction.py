@@ -1,0 +1,111 @@
+"""Fit a changed network to the answers of the original one, layer by layer and without training.
+
+He et al., "Channel pruning for accelerating very deep neural networks" (2017), section 3.1: what a layer
+computes from the inputs that are left is fitted by least squares to what it computed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx
+
+from compression.engine.network.form import WeightedLayer, module_of, weight_format
+from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
+from compression.engine.primitives.channels import OUT, Kept
+from compression.engine.primitives.execution import Values, evaluate_node, last_reads
+from compression.engine.primitives.layer_outputs import Answers, answers_in_turn, channel_means
+from compression.engine.primitives.least_squares import masked_solve
+from compression.engine.primitives.moments import by_group, centred, gram_of, has_patches, input_rows
+
+
+def reconstruct(
+    original: fx.GraphModule,
+    changed: fx.GraphModule,
+    kept: Kept,
+    x: Tensor,
+    *,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> None:
+    """Fit weights, biases and batch-norm statistics of `changed`, in place, on images `x` (N x C x H x W).
+
+    Both models have the same graph; `kept` says which channels of `original` are left in `changed`. See `fit_layers`.
+    """
+    answers = {
+        name: found.of_channels(kept[name, OUT]) if (name, OUT) in kept else found
+        for name, found in answers_in_turn(original, x, check_cancelled)
+    }
+    fit_layers(changed, answers, x, report=report, check_cancelled=check_cancelled)
+
+
+def fit_layers(
+    model: fx.GraphModule,
+    answers: dict[str, Answers],
+    x: Tensor,
+    *,
+    report: Callable[[float, str], None] = lambda fraction, words: None,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> dict[str, Tensor]:
+    """Fit the model, in place, to what its layers should answer on images `x` (N x C x H x W).
+
+    Each layer is fitted on the inputs that it gets from the layers fitted before it, so that it makes up for their
+    errors too. Masked weights stay zero and the others are fitted; layers on a grid keep their weights, and only
+    their biases move. Layers that are used several times stay as they are. Batch-norm statistics become those
+    of `x`.
+
+    Returns, for each layer whose weights were fitted, the products of its inputs, as `layer_grams` would now.
+    """
+    grams: dict[str, Tensor] = {}
+    values: Values = {}
+    finished = last_reads(model)
+    nodes = list(model.graph.nodes)[:-1]  # without the output
+    for number, node in enumerate(nodes):
+        check_cancelled()
+        with torch.no_grad():
+            grams |= _fit_before(model, node, values, answers)
+            values[node.name] = evaluate_node(model, node, values, x)
+            _fit_bias(model, node, values[node.name], answers)
+        for name in finished[node]:
+            del values[name]
+        report((number + 1) / len(nodes), f"fitting {node.name}")
+    return grams
+
+
+def _fit_before(model: fx.GraphModule, node: fx.Node, values: Values, answers: dict[str, Answers]) -> dict[str, Tensor]:
+    """Fit what this node's layer multiplies with, unless it is also used elsewhere. Returns its gram, if it has one."""
+    layer = module_of(model, node)
+    if not isinstance(layer, WeightedLayer | BatchNorm) or call_count(model, node) > 1:
+        return {}
+    x, name = values[node.all_input_nodes[0].name], str(node.target)
+    if isinstance(layer, BatchNorm):
+        measure_statistics(layer, x)
+    elif weight_format(layer).grid is None and has_patches(layer):
+        inputs = input_rows(layer, x, (len(x), *node.meta["shape"][1:]))
+        return {name: _fit_weight(layer, centred(inputs), answers[name].rows)}
+    return {}
+
+
+def _fit_weight(layer: WeightedLayer, inputs: Tensor, answers: Tensor) -> Tensor:
+    """Ridge regression of what the answers lack on the centred inputs; masked weights stay zero. Returns the gram."""
+    groups = len(inputs)
+    weight = layer.weight.reshape(groups, -1, inputs.shape[2])
+    lacking = centred(by_group(answers, groups)) - inputs @ weight.mT
+    gram, cross = gram_of(inputs), (lacking.mT @ inputs).double() / inputs.shape[1]
+    mask = weight_format(layer).mask
+    if mask is None:
+        change = torch.linalg.solve(gram, cross.mT).mT.float()
+    else:
+        change = masked_solve(gram, cross, mask.reshape(weight.shape))
+    layer.weight.add_(change.reshape(layer.weight.shape))
+    return gram
+
+
+def _fit_bias(model: fx.GraphModule, node: fx.Node, y: Tensor, answers: dict[str, Answers]) -> None:
+    """Make the layer right on average: its bias and, in place, what it has just answered."""
+    layer = module_of(model, node)
+    if isinstance(layer, WeightedLayer) and layer.bias is not None and call_count(model, node) == 1:
+        change = answers[str(node.target)].mean - channel_means(y)
+        layer.bias.add_(change)
+        y.add_(change.reshape(-1, *[1] * (y.dim() - 2)))

@@ -1,0 +1,179 @@
+"""The story of the project: a recipe in, honestly measured numbers out.
+
+Load the model, apply the steps, write the stored file, decode it, and evaluate and time what was decoded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression import ENGINE_VERSION
+from compression.engine.build import Check, Report, build_variant, part
+from compression.engine.files import export, stored_file
+from compression.engine.files.ledger import runtime_ledger
+from compression.engine.files.stored_file import Coding
+from compression.engine.measure import evaluation, memory
+from compression.engine.measure.latency import Latency, measure_latency
+from compression.engine.measure.process_peak import process_peak, start_helper
+from compression.engine.measure.sparse import measure_sparse
+from compression.engine.network.form import Costs, count_costs
+from compression.engine.primitives.batch_norm import fold_batch_norm
+from compression.engine.training.allocator import reused_memory
+from compression.models.data import data_version, load_dataset
+from compression.models.versions import model_version
+from compression.recipe.recipe import EntropyCoding, Recipe
+from compression.results import machine, significance
+from compression.results.record import Measures, Preview, Result, WorstClass
+from sample_models.catalogue import SampleModel, find_model
+
+
+@dataclass(frozen=True)
+class RunOutput:
+    """A result and its artifacts: stored file, runtime file, predicted class of each test image (uint8)."""
+
+    result: Result
+    stored: bytes
+    onnx: bytes
+    predictions: NDArray[np.uint8]
+
+    def artifacts(self) -> dict[str, bytes]:
+        """The files to keep, by the names used in `Result.artifacts`."""
+        return _artifacts(self.stored, self.onnx, self.predictions)
+
+
+def _artifacts(stored: bytes, onnx: bytes, predictions: NDArray[np.uint8]) -> dict[str, bytes]:
+    return {"stored": stored, "onnx": onnx, "predictions": predictions.tobytes()}
+
+
+def run_recipe(
+    recipe: Recipe,
+    *,
+    baseline: RunOutput | None = None,
+    report: Report = lambda fraction, words: None,
+    check_cancelled: Check = lambda: None,
+    preview: Callable[[Preview], None] = lambda found: None,
+) -> RunOutput:
+    """Carry out `recipe` and measure the file it leads to.
+
+    `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. `preview` is told
+    accuracy and sizes as soon as they are known, before the latency is measured. Raises `CompressionError`
+    children for whatever a person can do something about, `Cancelled` when `check_cancelled` says so.
+    """
+    started = time.monotonic()
+    start_helper()
+    entry = find_model(recipe.model)
+    if baseline is None and not recipe.is_baseline:
+        baseline = run_recipe(recipe.baseline(), report=part(report, 0, 0.2), check_cancelled=check_cancelled)
+        report = part(report, 0.2, 1)
+    dataset = load_dataset(entry.dataset, progress=part(report, 0, 0.1))
+    with reused_memory():  # the steps run whole sets of images through layers
+        model = build_variant(recipe, entry, dataset, part(report, 0.1, 0.7), check_cancelled)
+
+    report(0.7, "writing the stored file")
+    folded = fold_batch_norm(model)
+    stored = stored_file.encode(export.to_onnx(folded), _coding(recipe))
+    decoded, ledger = stored_file.decode_with_ledger(stored)
+    onnx = decoded.SerializeToString(deterministic=True)
+    predictions = evaluation.predict(
+        onnx, dataset.test, report=part(report, 0.75, 0.85), check_cancelled=check_cancelled
+    )
+    known = _preview(predictions == dataset.test.y, dataset.test.y, count_costs(folded), ledger, onnx)
+    preview(known)
+    latency = measure_latency(
+        onnx, baseline.onnx if baseline else onnx, dataset.input_shape,
+        report=part(report, 0.85, 0.97), check_cancelled=check_cancelled,
+    )  # fmt: skip
+    report(0.97, "measuring memory and sparse products")
+    sparse = measure_sparse(model, check_cancelled=check_cancelled)
+
+    measures = _measures(known, ledger, onnx, latency)
+    artifacts = _artifacts(stored, onnx, predictions)
+    result = Result(
+        **measures.model_dump(),
+        **_comparison(measures, predictions, dataset.test.y, baseline, latency),
+        **_provenance(recipe, entry),
+        seconds=time.monotonic() - started,
+        artifacts={name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()},
+        sparse=sparse,
+    )
+    return RunOutput(result, stored, onnx, predictions)
+
+
+def _coding(recipe: Recipe) -> Coding:
+    """How the recipe has the stored file written."""
+    last = recipe.steps[-1] if recipe.steps else None
+    return last.coding if isinstance(last, EntropyCoding) else "context"
+
+
+def _preview(
+    right: NDArray[np.bool_], labels: NDArray[np.int64], costs: Costs, ledger: dict[str, int], onnx: bytes
+) -> Preview:
+    correct, n_test = int(right.sum()), len(right)
+    low, high = significance.wilson_interval(correct, n_test)
+    index, correct_there, n_there = significance.worst_class(right, labels)
+    return Preview(
+        accuracy=correct / n_test, accuracy_low=low, accuracy_high=high, n_test=n_test,
+        stored_bytes=sum(ledger.values()), onnx_bytes=len(onnx), zipped_bytes=stored_file.zipped_size(onnx),
+        **dataclasses.asdict(costs), worst_class=WorstClass(index=index, correct=correct_there, n=n_there),
+    )  # fmt: skip
+
+
+def _measures(known: Preview, ledger: dict[str, int], onnx: bytes, latency: Latency) -> Measures:
+    return Measures(
+        **known.model_dump(),
+        latency_p50_ms=latency.p50_ms, latency_p95_ms=latency.p95_ms,
+        latency_ratio=latency.ratio, latency_ratio_low=latency.ratio_low, latency_ratio_high=latency.ratio_high,
+        **dataclasses.asdict(memory.runtime_costs(onnx)),
+        process_peak_bytes=process_peak(onnx),
+        ledger=ledger, runtime_ledger=runtime_ledger(onnx),
+    )  # fmt: skip
+
+
+def _comparison(
+    measures: Measures,
+    predictions: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    baseline: RunOutput | None,
+    latency: Latency,
+) -> dict[str, Any]:
+    """Against the baseline: on the same images, and with its latency from between this variant's runs.
+
+    The baseline (None) is compared with itself.
+    """
+    before, predictions_before = measures, predictions
+    if baseline is not None:
+        times = {"latency_p50_ms": latency.baseline_p50_ms, "latency_p95_ms": latency.baseline_p95_ms}
+        before = Measures(**baseline.result.model_dump(include=set(Measures.model_fields)) | times)
+        predictions_before = baseline.predictions
+    paired = significance.paired_difference(predictions == labels, predictions_before == labels)
+    return {
+        "baseline": before,
+        "accuracy_difference": paired.difference,
+        "accuracy_difference_low": paired.low,
+        "accuracy_difference_high": paired.high,
+        "p_value": paired.p_value,
+        "changed_predictions": int((predictions != predictions_before).sum()),
+    }
+
+
+def _provenance(recipe: Recipe, entry: SampleModel) -> dict[str, Any]:
+    """What was measured, where, when and with what."""
+    return {
+        "recipe_id": recipe.recipe_id,
+        "recipe": recipe.model_dump(mode="json"),
+        "machine": machine.describe_machine(),
+        "machine_id": machine.machine_id(),
+        "engine_version": ENGINE_VERSION,
+        "data_version": data_version(entry.dataset),
+        "model_version": model_version(entry.name),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,65 @@
+"""Techniques: functions that carry out one kind of step.
+
+The one protocol is `(model, step, context) -> model`. The given model is not changed. A technique knows
+nothing of jobs, files or pages; `Context` brings what it needs. To add one: a step in `recipe.py`, a file
+here, a line in `TECHNIQUES`, an entry in the contract test.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import fx
+
+from compression.engine.techniques.channel_pruning import channel_pruning
+from compression.engine.techniques.context import Context, Technique
+from compression.engine.techniques.depthwise_separable import depthwise_separable
+from compression.engine.techniques.distillation import distillation
+from compression.engine.techniques.entropy_coding import entropy_coding
+from compression.engine.techniques.fine_tuning import fine_tuning
+from compression.engine.techniques.layer_tying import layer_tying
+from compression.engine.techniques.low_rank import low_rank
+from compression.engine.techniques.magnitude_pruning import magnitude_pruning
+from compression.engine.techniques.quantization import quantization
+from compression.engine.techniques.second_order_pruning import second_order_pruning
+from compression.engine.techniques.slimmable_student import slimmable_student
+from compression.engine.techniques.weight_sharing import weight_sharing
+from compression.recipe.recipe import (
+    ChannelPruning,
+    DepthwiseSeparable,
+    Distillation,
+    EntropyCoding,
+    FineTuning,
+    LayerTying,
+    LowRank,
+    MagnitudePruning,
+    Quantization,
+    SecondOrderPruning,
+    SlimmableStudent,
+    Step,
+    WeightSharing,
+)
+
+__all__ = ["TECHNIQUES", "Context", "Technique", "apply_step"]
+
+TECHNIQUES: dict[type[Step], Technique[Any]] = {
+    Distillation: distillation,
+    SlimmableStudent: slimmable_student,
+    LayerTying: layer_tying,
+    DepthwiseSeparable: depthwise_separable,
+    LowRank: low_rank,
+    ChannelPruning: channel_pruning,
+    MagnitudePruning: magnitude_pruning,
+    SecondOrderPruning: second_order_pruning,
+    WeightSharing: weight_sharing,
+    Quantization: quantization,
+    FineTuning: fine_tuning,
+    EntropyCoding: entropy_coding,
+}
+"""What carries out each kind of step."""
+
+
+def apply_step(model: fx.GraphModule, step: Step, context: Context) -> fx.GraphModule:
+    """Carry out one step; returns a new model and leaves the given one alone."""
+    context.check_cancelled()
+    return TECHNIQUES[type(step)](model, step, context)

@@ -1,0 +1,135 @@
+"""Remove whole channels and neurons, wherever they are coupled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, fx
+
+from compression.engine.files.export import to_onnx
+from compression.engine.measure.latency import measure_ratios
+from compression.engine.network.form import clone, input_shape
+from compression.engine.primitives.channel_use import activation_importance, taylor_importance
+from compression.engine.primitives.channels import Unit, channel_groups, remove_units
+from compression.engine.primitives.importance import least_of, unit_importance
+from compression.engine.primitives.reconstruction import reconstruct
+from compression.engine.primitives.width_search import Plan, widths_for_time
+from compression.engine.primitives.widths import WidthCosts, Widths, distortion_curves, greedy_widths
+from compression.engine.techniques.context import FITTING_IMAGES, Context, fitting_images
+from compression.recipe.recipe import ChannelPruning
+
+
+def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Context) -> fx.GraphModule:
+    """Cut the least important channels out of every group of coupled channels (Li et al., 2017; Fang et al., 2023).
+
+    `step.pruning_ratio` is the fraction that goes of each group's channels, or with `target="macs"` of the
+    network's operations, met as nearly as whole channels allow. With `target="latency"` it is the fraction of the
+    time that one image takes in ONNX Runtime on this machine: some networks of other widths are measured side by
+    side with the given one, and of those that save that much the one with the most operations is taken. Time does
+    not follow width smoothly: kernels work on blocks of channels, so that the nearest network may save much more
+    (see `widths_for_time`). Small networks take most of their time whatever their width, so that large fractions may
+    be out of reach, where the fastest is taken; and another machine may choose other channels.
+
+    With `ratios="sensitivity"` as many channels go (or operations), but more of them where the logits move least:
+    see `distortion_curves`. Layers that are used several times lose the same channels each time. Every group keeps
+    at least one channel, and with `round_to` a multiple of it where it has that many. With `recalibrate` the
+    remaining weights are then fitted, layer by layer and without training, to what the layers answered before.
+    Raises `InvalidRecipe` where channels cannot be followed through the model.
+    """
+    context.check_cancelled()
+    if step.pruning_ratio == 0:
+        return clone(model)
+    groups = channel_groups(model)
+    importances = _importances(model, groups, step, context)
+    doomed = _doomed(groups, importances, _widths(model, groups, importances, step, context))
+    if not doomed:
+        return clone(model)
+    pruned, kept = remove_units(model, doomed)
+    if step.recalibrate:
+        reconstruct(
+            model,
+            pruned,
+            kept,
+            fitting_images(context.dataset),
+            report=context.report,
+            check_cancelled=context.check_cancelled,
+        )
+    context.report(1, "pruned")
+    return pruned
+
+
+def _importances(
+    model: fx.GraphModule, groups: list[list[Unit]], step: ChannelPruning, context: Context
+) -> list[Tensor]:
+    """One number for each unit of each group, comparable within the group."""
+    if step.importance == "taylor":
+        train = context.dataset.train.head(FITTING_IMAGES)
+        return taylor_importance(
+            model, groups, torch.from_numpy(train.x), torch.from_numpy(train.y), context.check_cancelled
+        )
+    if step.importance == "activation":
+        return activation_importance(model, groups, fitting_images(context.dataset), context.check_cancelled)
+    return [
+        unit_importance(model, group, step.importance, context.seed + number) for number, group in enumerate(groups)
+    ]
+
+
+def _doomed(groups: list[list[Unit]], importances: list[Tensor], widths: Widths) -> list[Unit]:
+    """The units that have to go, from all groups."""
+    chosen = zip(groups, importances, widths, strict=True)
+    return [unit for group, importance, width in chosen for unit in least_of(group, importance, width)]
+
+
+def _widths(
+    model: fx.GraphModule,
+    groups: list[list[Unit]],
+    importances: list[Tensor],
+    step: ChannelPruning,
+    context: Context,
+) -> Widths:
+    """How many units of each group stay."""
+    costs = WidthCosts(model, groups)
+    plan = _uniform(costs, step)
+    if step.ratios == "sensitivity":
+        x = fitting_images(context.dataset)
+        curves = distortion_curves(
+            model, groups, importances, x, seed=context.seed, check_cancelled=context.check_cancelled
+        )
+        plan = _by_sensitivity(costs, curves, step)
+    if step.target != "latency":
+        return plan(step.pruning_ratio, step.round_to)
+
+    def savings(candidates: Sequence[Widths]) -> list[float]:
+        smaller = [remove_units(model, _doomed(groups, importances, widths))[0] for widths in candidates]
+        return _time_savings(smaller, model, context)
+
+    return widths_for_time(
+        plan, step.round_to, step.pruning_ratio, sizes=costs.sizes, operations=costs.macs, savings=savings
+    )
+
+
+def _uniform(costs: WidthCosts, step: ChannelPruning) -> Plan:
+    """The same ratio in each group; the plan's fraction counts channels, or operations."""
+    return costs.uniform_macs if step.target == "macs" else costs.uniform
+
+
+def _by_sensitivity(costs: WidthCosts, curves: list[Tensor], step: ChannelPruning) -> Plan:
+    """More where it matters less; the plan's fraction counts channels, else operations."""
+    if step.target == "channels":
+        return lambda fraction, round_to: greedy_widths(curves, sum, sum(costs.uniform(fraction, round_to)), round_to)
+    whole = costs.macs(costs.sizes)
+    return lambda fraction, round_to: greedy_widths(curves, costs.macs, (1 - fraction) * whole, round_to)
+
+
+def _time_savings(networks: Sequence[fx.GraphModule], reference: fx.GraphModule, context: Context) -> list[float]:
+    """Fraction of the reference's time for one image that each network saves in ONNX Runtime on this machine."""
+    files = []
+    for network in networks:
+        context.check_cancelled()
+        files.append(to_onnx(network).SerializeToString())
+    ratios = measure_ratios(
+        files, to_onnx(reference).SerializeToString(), input_shape(reference),
+        seed=context.seed, check_cancelled=context.check_cancelled,
+    )  # fmt: skip
+    return [1 - ratio for ratio in ratios]

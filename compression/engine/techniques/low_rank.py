@@ -1,0 +1,98 @@
+"""Write layers as products of thinner ones."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from torch import fx
+
+from compression.engine.network.form import WeightedLayer, clone, module_of
+from compression.engine.primitives.moments import Moments
+from compression.engine.primitives.rank_allocation import Choice, cheapest_errors
+from compression.engine.primitives.replacement import moments_of, replace_layers, replaceable
+from compression.engine.primitives.thin_layers import ThinForm, make_chain, thin_form
+from compression.engine.techniques.context import Context, fitting_images
+from compression.errors import NotApplicable
+from compression.recipe.recipe import LowRank
+
+
+def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.GraphModule:
+    """Keep `step.rank_ratio` of each layer's full rank, measured by what the layer answers on images.
+
+    Linear layers and 1 x 1 convolutions become two (Denton et al., 2014), other convolutions three (Tucker-2;
+    Kim et al., 2016), or a column and a row (Jaderberg et al., 2014; Tai et al., 2016). All factors are
+    fitted, layer by layer and without training, to what the original network answers. A layer is replaced
+    only if that leaves it with fewer weights and fewer operations: a square matrix, say, below half of its
+    rank; the final report says how many were. Depthwise and other grouped convolutions, layers that are used
+    in several places and layers with a mask or a grid stay, and so does the layer of the logits: below the
+    number of classes, its rank is what tells them apart.
+
+    `ranks="uniform"` keeps the same share everywhere. `"error"` gives the network as many parameters as that,
+    and spends them where they lower the layers' relative errors most. Raises `NotApplicable` where no layer
+    would shrink at any rank.
+    """
+    context.check_cancelled()
+    forms = _forms(model, step)
+    if not any(form.shrinks(form.smallest) for form in forms.values()):
+        raise NotApplicable(
+            "No layer of this network gets smaller as a product of thinner ones: its layers are too thin, depthwise, "
+            "shared, or already sparse or quantized. Use channel_pruning or quantization instead."
+        )
+    if step.rank_ratio == 1:
+        context.report(1, "full rank: nothing to do")
+        return clone(model)
+    x = fitting_images(context.dataset)
+    ranks = _uniform_ranks(forms, step)
+    if step.ranks == "error":
+        ranks = _ranks_by_error(forms, moments_of(model, x, context.check_cancelled), ranks, step.round_to)
+    chains = {name: functools.partial(make_chain, forms[name], chosen) for name, chosen in ranks.items()}
+    thinner = replace_layers(model, chains, x, report=context.report, check_cancelled=context.check_cancelled)
+    context.report(1, f"{len(chains)} of {len(forms)} layers replaced; the others would not get smaller")
+    return thinner
+
+
+Ranks = dict[str, tuple[int, ...]]
+
+
+def _forms(model: fx.GraphModule, step: LowRank) -> dict[str, ThinForm]:
+    """How each layer could be factored, but for those of the logits."""
+    nodes = replaceable(model)
+    logits = _last_weighted(model, [node for node in model.graph.nodes if node.op == "output"])
+    return {name: thin_form(model, node, step.convolutions) for name, node in nodes.items() if node not in logits}
+
+
+def _last_weighted(model: fx.GraphModule, nodes: list[fx.Node]) -> set[fx.Node]:
+    """The first weighted layers on the way back from these nodes."""
+    found: set[fx.Node] = set()
+    for node in nodes:
+        is_weighted = isinstance(module_of(model, node), WeightedLayer)
+        found |= {node} if is_weighted else _last_weighted(model, node.all_input_nodes)
+    return found
+
+
+def _uniform_ranks(forms: Mapping[str, ThinForm], step: LowRank) -> Ranks:
+    """The same share of every layer's rank; without the layers that would not shrink."""
+    ranks = {name: form.ranks_at(step.rank_ratio, step.round_to) for name, form in forms.items()}
+    return {name: chosen for name, chosen in ranks.items() if forms[name].shrinks(chosen)}
+
+
+def _ranks_by_error(
+    forms: Mapping[str, ThinForm], moments: Mapping[str, Moments], uniform: Ranks, round_to: int
+) -> Ranks:
+    """Ranks with the least sum of relative errors, within the parameters that `uniform` takes."""
+    budget = sum(forms[name].cost(uniform.get(name)).params for name in forms)
+    table = {name: _choices(form, moments[name], round_to) for name, form in forms.items()}
+    chosen = cheapest_errors(table, budget)
+    return {name: choice.ranks for name, choice in chosen.items() if choice.ranks is not None}
+
+
+def _choices(form: ThinForm, moments: Moments, round_to: int) -> list[Choice]:
+    """One row of the error table: every rank at which the layer shrinks, and leaving it as it is."""
+    errors = form.errors(moments)
+    shrunk = [
+        Choice(ranks, form.cost(ranks).params, errors(ranks))
+        for ranks in form.candidates(round_to)
+        if form.shrinks(ranks)
+    ]
+    return [Choice(None, form.cost(None).params, 0.0), *shrunk]

@@ -1,0 +1,154 @@
+"""Set the weights to zero that matter least to what the layers answer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, fx
+from torch.nn import functional
+
+from compression.engine.network.form import WeightedLayer, clone, restrict, weight_format, weighted_layers
+from compression.engine.primitives.curvature import output_sensitivities
+from compression.engine.primitives.execution import layer_calls
+from compression.engine.primitives.layer_outputs import Answers, answers_of
+from compression.engine.primitives.least_squares import masked_solve
+from compression.engine.primitives.moments import gram_matrix, layer_grams
+from compression.engine.primitives.patterns import GROUP, KEPT_OF_FOUR, pattern_masks
+from compression.engine.primitives.reconstruction import fit_layers
+from compression.engine.primitives.second_order import removal_costs
+from compression.engine.techniques.context import Context, fitting_images
+from compression.recipe.recipe import SecondOrderPruning
+
+Grams = dict[str, Tensor]
+"""For each layer the mean products of its inputs, groups x features x features."""
+
+LEFT_BY_A_ROUND = 0.1
+"""The least share of the weights that one round leaves; the next one takes inputs and sensitivities anew."""
+
+FEW = 0.05
+"""Share of weights from which on every halving takes one round more. ResNet-8 on validation images: at 95 % two, three
+or four rounds are alike; at 98 % two have 66.6 % right, four 85, five 87."""
+
+
+def second_order_pruning(model: fx.GraphModule, step: SecondOrderPruning, context: Context) -> fx.GraphModule:
+    """Zero `step.sparsity` of the weights by the optimal brain surgeon, layer by layer (Frantar et al., 2022).
+
+    Each layer's rows lose, one after another, the weight that adds least to the squared error of the layer's
+    output on some hundred images, while the others make up for it; no training. With `scope="global"` the
+    errors of all layers are compared by how far they move the logits, and the network loses weights where
+    that is least; `"layer"` gives all layers the same sparsity. Then the weights that are left, biases and batch-norm
+    statistics are fitted, layer after layer, to what the original layers answered, on the inputs that the pruned
+    layers before them really give. High sparsities take several rounds of both.
+
+    Weights that an earlier step masked stay zero, and every layer keeps at least one weight.
+    """
+    context.check_cancelled()
+    pruned = clone(model)
+    rounds = _rounds(step)
+    if rounds > 0:
+        grams, answers = _observe(model, fitting_images(context.dataset), context)
+    for number in range(1, rounds + 1):
+        sparsity = 1 - (1 - step.sparsity) ** (number / rounds)
+        part = _Part(context, (number - 1) / rounds, number / rounds)
+        _prune(pruned, grams, step, sparsity, part)
+        grams = _fit(pruned, answers, part)
+    context.report(1, "pruned")
+    return pruned
+
+
+def _observe(model: fx.GraphModule, x: Tensor, context: Context) -> tuple[Grams, dict[str, Answers]]:
+    """What the layers get and what they answer, in one run."""
+    grams: Grams = {}
+    answers: dict[str, Answers] = {}
+    for call in layer_calls(model, x, context.check_cancelled):
+        grams[call.name] = grams.get(call.name, torch.zeros(())) + gram_matrix(call.layer, call.x, call.y)
+        answers[call.name] = answers_of(call)
+    return grams, answers
+
+
+def _rounds(step: SecondOrderPruning) -> int:
+    if step.sparsity == 0:
+        return 0
+    if step.pattern in KEPT_OF_FOUR:
+        return 1
+    left = 1 - step.sparsity
+    rounds = math.log(max(left, FEW)) / math.log(LEFT_BY_A_ROUND)
+    halvings = math.log2(max(FEW / left, 1))
+    return max(1, math.ceil(rounds - 1e-9) + math.ceil(halvings - 1e-9))
+
+
+class _Part:
+    """One round's share of the progress, and its images."""
+
+    def __init__(self, context: Context, start: float, stop: float) -> None:
+        self.x, self.seed, self.check_cancelled = fitting_images(context.dataset), context.seed, context.check_cancelled
+        self.context, self.start, self.stop = context, start, stop
+
+    def report(self, fraction: float, words: str) -> None:
+        """Progress within the round, 0 to 1."""
+        self.context.report(self.start + (self.stop - self.start) * fraction, words)
+
+
+def _prune(pruned: fx.GraphModule, grams: Grams, step: SecondOrderPruning, sparsity: float, part: _Part) -> None:
+    """The first half of a round, in place: costs of all weights, masks, and what the layers alone can make up for."""
+    layers = weighted_layers(pruned)
+    factors = {name: torch.ones(len(layer.weight)) for name, layer in layers.items()}
+    if step.scope == "global":
+        factors = output_sensitivities(pruned, part.x, part.seed, part.check_cancelled)
+    costs = []
+    for number, (name, layer) in enumerate(layers.items()):
+        part.report(0.6 * number / len(layers), f"weighing {name}")
+        costs.append(_costs(layer, grams[name], factors[name], step, part))
+    masks = pattern_masks(costs, sparsity, step.scope, step.pattern)
+    for (name, layer), mask in zip(layers.items(), masks, strict=True):
+        _compensate(layer, grams[name], mask)
+        restrict(layer, mask=mask)
+
+
+def _fit(pruned: fx.GraphModule, answers: dict[str, Answers], part: _Part) -> Grams:
+    """The second half, in place: fit what is left to what the layers should answer. Returns the new grams."""
+    grams = fit_layers(
+        pruned, answers, part.x,
+        report=lambda fraction, words: part.report(0.6 + 0.4 * fraction, words),
+        check_cancelled=part.check_cancelled,
+    )  # fmt: skip
+    complete = grams.keys() == weighted_layers(pruned).keys()
+    return grams if complete else layer_grams(pruned, part.x, part.check_cancelled)
+
+
+def _costs(layer: WeightedLayer, gram: Tensor, factor: Tensor, step: SecondOrderPruning, part: _Part) -> Tensor:
+    """What removing each weight adds to the error, in the weight's shape; -1 where it has gone already."""
+    weight = layer.weight.detach().flatten(1)
+    earlier = weight_format(layer).mask
+    mask = torch.ones_like(weight, dtype=torch.bool) if earlier is None else earlier.flatten(1)
+    filling = -weight.shape[1] % GROUP if step.pattern != "weights" else 0
+    rows = [
+        removal_costs(
+            functional.pad(some, (0, filling)),
+            _padded(matrix, filling),
+            functional.pad(its_mask, (0, filling), value=True),
+            block=GROUP if step.pattern == "blocks" else 1,
+            per_four=GROUP - KEPT_OF_FOUR[step.pattern] if step.pattern in KEPT_OF_FOUR else None,
+            check_cancelled=part.check_cancelled,
+        )
+        for some, matrix, its_mask in zip(weight.chunk(len(gram)), gram, mask.chunk(len(gram)), strict=True)
+    ]
+    costs = torch.cat(rows)[:, : weight.shape[1]]
+    finite = (costs > 0) & (costs < torch.inf)  # infinity stays infinite even where outputs do not matter
+    return torch.where(finite, costs * factor[:, None], costs).reshape(layer.weight.shape)
+
+
+def _padded(gram: Tensor, count: int) -> Tensor:
+    """More features, which have nothing to do with the others."""
+    padded = functional.pad(gram, (0, count, 0, count))
+    padded.diagonal()[len(gram) :] = gram.diagonal().mean()
+    return padded
+
+
+def _compensate(layer: WeightedLayer, gram: Tensor, mask: Tensor) -> None:
+    """Move the weights that stay so that the layer answers as nearly as it can what it answered with all of them."""
+    rows = layer.weight.detach().reshape(len(gram), -1, gram.shape[1])
+    fitted = masked_solve(gram, rows.double() @ gram, mask.reshape(rows.shape))
+    with torch.no_grad():
+        layer.weight.copy_(fitted.reshape(layer.weight.shape))

@@ -1,0 +1,23 @@
+"""Take a student of any width out of one network trained for all widths."""
+
+from __future__ import annotations
+
+from torch import fx
+
+from compression.engine.primitives.slimming import take_width
+from compression.engine.techniques.context import Context, fitting_images
+from compression.recipe.recipe import SlimmableStudent
+
+
+def slimmable_student(model: fx.GraphModule, step: SlimmableStudent, context: Context) -> fx.GraphModule:
+    """The first `step.width_mult` of each layer's channels of the slimmable network (Yu and Huang, 2019).
+
+    Nothing is trained: batch-norm statistics, where there are any, are measured anew for this width. The
+    student replaces `model`; the full width is the slimmable network itself, which was trained on and so is
+    not the sample model. Raises `NotApplicable` for models without slimmable weights.
+    """
+    context.check_cancelled()
+    slimmable = context.load_slimmable()
+    student = take_width(slimmable, step.width_mult, fitting_images(context.dataset), context.check_cancelled)
+    context.report(1, f"took {step.width_mult:.0%} of the width")
+    return student

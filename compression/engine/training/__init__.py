@@ -1,0 +1,1 @@
+"""One loop for all training, and how this machine does it fastest."""

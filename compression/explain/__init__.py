@@ -1,0 +1,1 @@
+"""What a result means, in words. Torch-free."""

@@ -1,0 +1,370 @@
+"""A measured result for people who decide: a verdict, what it means in practice, and the risk. Torch-free.
+
+What it means rests on assumptions, which are always shown with it. Energy is a labelled model
+(`compression.results.energy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from compression import units
+from compression.errors import InvalidRecipe
+from compression.explain import verdict
+from compression.results import energy, predictions
+from compression.results.energy import Memory
+from compression.results.predictions import Answers, Recall
+from compression.results.record import Measures, Result
+
+Tone = Literal["good", "mixed", "bad", "neutral"]
+_MEGA = 1e6
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What the numbers beside the measured ones rest on: `LIMITS` holds legal values, `ASSUMED` the words."""
+
+    mbits: float = 20.0
+    flash_mb: float = 1.0
+    inferences: float = 1e6
+    hour_price: float = 0.04
+    kwh_price: float = 0.25
+    intensity: float = energy.WORLD_GRID
+    memory: Memory = "cache"
+
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "mbits": (0.01, 10_000.0),
+    "flash_mb": (0.001, 100_000.0),
+    "inferences": (1.0, 1e12),
+    "hour_price": (0.0, 1000.0),
+    "kwh_price": (0.0, 100.0),
+    "intensity": (0.0, 2000.0),
+}
+"""Smallest and largest value of each number in `Assumptions`."""
+
+ASSUMED: Mapping[str, tuple[str, str]] = {
+    "mbits": ("4G download, Mbit/s", "A usual speed outdoors in a city; at the edge of a cell it is a tenth of it."),
+    "flash_mb": ("Flash memory, MB", "What a small microcontroller has. 1 MB is 1,000,000 bytes."),
+    "inferences": ("Images", "How many images the network looks at."),
+    "hour_price": ("One vCPU for an hour, $", "About what a general-purpose virtual machine costs in a cloud."),
+    "kwh_price": ("Electricity, $ a kWh", "For the energy model only."),
+    "intensity": ("CO₂, g a kWh", f"{energy.WORLD_GRID:.0f} is the world's average grid."),
+    "memory": (
+        "Weights come from",
+        "A small network stays in the cache; a byte from DRAM costs a hundred times as much.",
+    ),
+}
+"""Title and explanation of each assumption."""
+
+
+def assumptions_from(parameters: Mapping[str, str]) -> Assumptions:
+    """Read a link's query parameters, any of which may be missing; raises `InvalidRecipe`, naming the value."""
+    found: dict[str, object] = {name: _number(name, parameters[name]) for name in LIMITS if name in parameters}
+    memory = parameters.get("memory", "cache")
+    if memory not in energy.BYTE_PJ:
+        raise InvalidRecipe(f"The link's memory must be cache or dram, but is {memory[:80]!r}.")
+    return Assumptions(**found, memory=memory)  # type: ignore[arg-type]  # the types are those of the fields
+
+
+def _number(name: str, text: str) -> float:
+    low, high = LIMITS[name]
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise InvalidRecipe(f"The link's {name} must be a number from {low:g} to {high:g}, but is {text[:80]!r}.")
+    return value
+
+
+def parameters_of(assumed: Assumptions) -> dict[str, str]:
+    """The query parameters of assumptions: those that are not the usual ones."""
+    usual = Assumptions()
+    changed = [field.name for field in fields(assumed) if getattr(assumed, field.name) != getattr(usual, field.name)]
+    return {name: f"{getattr(assumed, name):.12g}" if name in LIMITS else getattr(assumed, name) for name in changed}
+
+
+# The verdict.
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The answer in two words, and the sentence behind it."""
+
+    tone: Tone
+    title: str
+    text: str
+
+
+def headline(result: Result) -> Headline:
+    """Whether it is worth it, in plain language; never more than was measured."""
+    images = f"{result.n_test:,} test images"
+    before, after = (_percent(measures) for measures in (result.baseline, result))
+    if not result.recipe["steps"]:
+        return Headline("neutral", "The original", f"Nothing is compressed yet: {after} right on {images}.")
+    size = verdict.size_words(result)
+    if verdict.has_collapsed(result):
+        return Headline(
+            "bad", "It breaks the product", f"{_capital(size)}, but only {after} right instead of {before}."
+        )
+    speed = _speed_clause(result)
+    if result.is_different and result.accuracy_difference < 0:
+        lost = units.points(-result.accuracy_difference, units.decimals_for(result.n_test)).lstrip("+")
+        return Headline(
+            "mixed",
+            "A trade-off",
+            f"{_capital(size)}{speed}, but {lost} more mistakes in every 100: {after} right instead of {before}.",
+        )
+    gained = result.is_different
+    accuracy = (
+        f"it even gets more right: {after} instead of {before}"
+        if gained
+        else f"no measurable loss of accuracy on {images}"
+    )
+    if result.size_ratio <= 1 + units.SAME_SIZE and result.latency_ratio_high >= 1:
+        return Headline("mixed", "Nothing won", f"{_capital(size)}{speed}; {accuracy}.")
+    slower = result.latency_ratio_low > 1 or result.size_ratio < 1 - units.SAME_SIZE
+    return Headline(
+        "mixed" if slower else "good", "A trade-off" if slower else "Worth it", f"{_capital(size)}{speed}; {accuracy}."
+    )
+
+
+def _speed_clause(result: Result) -> str:
+    words = verdict.speed_words(result)
+    if result.latency_ratio_high < 1:
+        return f" and {words}"
+    return f" but {words}" if result.latency_ratio_low > 1 else ""
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _percent(measures: Measures) -> str:
+    return f"{units.percent(measures.accuracy, units.decimals_for(measures.n_test))} %"
+
+
+@dataclass(frozen=True)
+class BigNumber:
+    """One number that everybody remembers, with what it was before."""
+
+    title: str
+    value: str
+    before: str
+    tone: Tone
+
+
+def big_numbers(result: Result, before_ms: float | None = None) -> tuple[BigNumber, BigNumber, BigNumber]:
+    """Size, time and accuracy.
+
+    The time is the ratio to the baseline, measured in turns, times that one's: `before_ms`, so that several results
+    have the same, or what it was then.
+    """
+    old = result.baseline
+    before_ms = before_ms or old.latency_p50_ms
+    slower, faster = result.latency_ratio_low > 1, result.latency_ratio_high < 1
+    speed = verdict.speed_words(result) if slower or faster else "no measurable change"
+    worse = result.is_different and result.accuracy_difference < 0
+    size = f"{units.size(old.stored_bytes)} before, {units.size(result.stored_bytes)} after"
+    after_ms = before_ms * result.latency_ratio
+    times = f"{units.milliseconds(before_ms)} before, {units.milliseconds(after_ms)} after"
+    smaller = result.size_ratio > 1 + units.SAME_SIZE
+    return (
+        BigNumber("File to ship (stored file)", verdict.size_words(result), size, "good" if smaller else "mixed"),
+        BigNumber("Time for an image", speed, times, "good" if faster else "mixed" if slower else "neutral"),
+        BigNumber(
+            "Right answers", _percent(result), f"{_percent(old)} before: {accuracy_words(result)}",
+            "mixed" if worse else "good",
+        ),
+    )  # fmt: skip
+
+
+def accuracy_words(result: Result) -> str:
+    """Whether the accuracy changed measurably."""
+    if not result.is_different:
+        return "no measurable difference"
+    return "measurably better" if result.accuracy_difference > 0 else "measurably worse"
+
+
+# What it means.
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One consequence: before and after in words, and what it was computed from."""
+
+    title: str
+    before: str
+    after: str
+    how: str
+    is_model: bool = False
+
+
+def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
+    """What the measured numbers mean under these assumptions."""
+    count = f"{assumed.inferences:,.0f} image{'' if assumed.inferences == 1 else 's'}"
+    unclear = "" if result.latency_ratio_high < 1 or result.latency_ratio_low > 1 else "; no measurable difference"
+    place = "the cache" if assumed.memory == "cache" else "DRAM"
+
+    def line(title: str, words: Callable[[Measures, Measures], str], how: str, *, is_model: bool = False) -> Meaning:
+        """`words` are of the first, in units that the second, beside it, can have too."""
+        before, now = result.baseline, result
+        return Meaning(title, words(before, now), words(now, before), how, is_model)
+
+    return (
+        line(
+            "Download over 4G",
+            lambda one, other: units.long_time(download_seconds(one, assumed), download_seconds(other, assumed)),
+            f"the stored file at {assumed.mbits:g} Mbit/s, transfer alone",
+        ),
+        line(
+            f"How many fit in {assumed.flash_mb:g} MB of flash",
+            lambda one, _: f"{fitting(one, assumed):,}",
+            "stored files with nothing else beside them; a network is decoded before it runs",
+        ),
+        line(
+            f"Computing {count}",
+            lambda one, other: _computing_words(one, other, assumed),
+            f"one core like this machine's, one image after the other, at ${assumed.hour_price:g} an hour{unclear}",
+        ),
+        line(
+            f"Energy of {count}",
+            lambda one, other: _energy_words(one, other, assumed),
+            f"{energy.MODEL}; weights from {place}, ${assumed.kwh_price:g} and {assumed.intensity:g} g of CO₂ a kWh",
+            is_model=True,
+        ),
+    )
+
+
+def download_seconds(measures: Measures, assumed: Assumptions) -> float:
+    """For the stored file."""
+    return 8 * measures.stored_bytes / (assumed.mbits * _MEGA)
+
+
+def fitting(measures: Measures, assumed: Assumptions) -> int:
+    """Whole stored files in the flash memory."""
+    return int(round(assumed.flash_mb * _MEGA) // measures.stored_bytes)
+
+
+def cpu_seconds(measures: Measures, assumed: Assumptions) -> float:
+    """Of one core, for all inferences."""
+    return assumed.inferences * measures.latency_p50_ms / 1000
+
+
+def cpu_cost(measures: Measures, assumed: Assumptions) -> float:
+    """Dollars for that time."""
+    return cpu_seconds(measures, assumed) / 3600 * assumed.hour_price
+
+
+def joules(measures: Measures, assumed: Assumptions) -> float:
+    """Of all inferences, by the model."""
+    return assumed.inferences * energy.energy(measures, assumed.memory).joules
+
+
+def _computing_words(one: Measures, other: Measures, assumed: Assumptions) -> str:
+    seconds = units.long_time(cpu_seconds(one, assumed), cpu_seconds(other, assumed))
+    return f"{seconds}, {money(cpu_cost(one, assumed))}"
+
+
+def _energy_words(one: Measures, other: Measures, assumed: Assumptions) -> str:
+    spent, beside = joules(one, assumed), joules(other, assumed)
+    kwh = spent / energy.JOULES_PER_KWH
+    carbon, carbon_beside = (amount / energy.JOULES_PER_KWH * assumed.intensity for amount in (spent, beside))
+    return f"{units.energy(spent, beside)}, {units.grams(carbon, carbon_beside)} CO₂, {money(kwh * assumed.kwh_price)}"
+
+
+def money(dollars: float) -> str:
+    """'$12.30', '$0.043'; what is less than a cent is not worth a number."""
+    if dollars < 0.01:
+        return "$0" if dollars == 0 else "under $0.01"
+    return f"${dollars:,.2f}" if dollars >= 0.1 else f"${dollars:.3f}"
+
+
+# The risk.
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What may go wrong: a number, and what it says."""
+
+    title: str
+    value: str
+    text: str
+
+
+def risks(
+    result: Result, answers: Answers | None = None, before: Answers | None = None, names: Sequence[str] = ()
+) -> tuple[Risk, ...]:
+    """The accuracy's interval, the worst class, changed predictions; without answers what the row alone says."""
+    decimals = units.decimals_for(result.n_test)
+    low, high = (units.percent(side, decimals) for side in (result.accuracy_low, result.accuracy_high))
+    certain = Risk(
+        "How sure is the accuracy?",
+        f"{low}–{high} %",
+        f"With 95 % confidence it lies in this range, on images like the {result.n_test:,} test images. These chose "
+        f"nothing: neither the training nor the compression ever saw them. {_difference_words(result)}",
+    )
+    changed = f"{result.changed_predictions:,} of {result.n_test:,}"
+    if answers is None or before is None:
+        return certain, Risk("Changed predictions", changed, "Test images that get another answer than before.")
+    return (
+        certain,
+        _worst_risk(answers, before, names),
+        Risk("Changed predictions", changed, _changed_words(answers, before)),
+    )
+
+
+def _difference_words(result: Result) -> str:
+    if not result.recipe["steps"]:
+        return ""
+    decimals = units.decimals_for(result.n_test)
+    low, high = (
+        units.points(side, decimals) for side in (result.accuracy_difference_low, result.accuracy_difference_high)
+    )
+    return f"Against the original the difference lies between {low} and {high} points."
+
+
+def _worst_risk(answers: Answers, before: Answers, names: Sequence[str]) -> Risk:
+    worst = predictions.worst(predictions.recalls(answers))
+    old = next(recall for recall in predictions.recalls(before) if recall.index == worst.index)
+    most = predictions.class_changes(answers, before)[0]
+    lost = ""
+    if most.difference.difference < 0:
+        sure = "measurable" if most.p_value < 0.05 else "may be chance"
+        digits = units.decimals_for(len(answers.labels))
+        lost = f" “{names[most.index]}” lost most: {units.points(most.difference.difference, digits)} points ({sure})."
+    return Risk(
+        "Worst class",
+        f"“{names[worst.index]}”: {units.percent(worst.share)} %",
+        f"Recognized: {recall_words(worst)}; before {units.percent(old.share)} %.{lost}",
+    )
+
+
+def recall_words(recall: Recall) -> str:
+    """'81.2 % (78.6–83.5) of 1,000'."""
+    decimals = units.decimals_for(recall.total)
+    low, high = (units.percent(side, decimals) for side in (recall.low, recall.high))
+    return f"{units.percent(recall.share, decimals)} % ({low}–{high}) of {recall.total:,}"
+
+
+def _changed_words(answers: Answers, before: Answers) -> str:
+    broken = int((before.right & ~answers.right).sum())
+    fixed = int((~before.right & answers.right).sum())
+    return (
+        f"Test images with another answer than before: {broken:,} turned from right to wrong, {fixed:,} the other way."
+    )
+
+
+def best_of(results: Iterable[Result]) -> Result | None:
+    """The smallest stored file without a measurable loss of accuracy; None where nothing is smaller than before."""
+    kept = [
+        result
+        for result in results
+        if result.recipe["steps"]
+        and result.size_ratio > 1 + units.SAME_SIZE
+        and not (result.is_different and result.accuracy_difference < 0)
+    ]
+    return min(kept, key=lambda result: result.stored_bytes, default=None)

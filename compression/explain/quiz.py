@@ -1,0 +1,240 @@
+"""Predict, then reveal: questions about a recipe, and how what was measured answers them. Torch-free.
+
+The answer is never written down beforehand: which choice came true, and what is said about it, follow from results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from compression import units
+from compression.explain import verdict
+from compression.recipe.recipe import Recipe
+from compression.results.record import Result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which choice came true, what was measured (half a sentence), and why."""
+
+    choice: int
+    measured: str
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """Asked about `recipes`, of which the first is the setting itself and others are what it is compared with."""
+
+    text: str
+    choices: tuple[str, ...]
+    recipes: tuple[Recipe, ...]
+    judge: Callable[[Sequence[Result]], Outcome]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The setting that the question is about."""
+        return self.recipes[0]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A guess held against what was measured."""
+
+    is_right: bool
+    said: str
+    explanation: str
+
+
+def judge(question: Question, guess: str, results: Sequence[Result]) -> Judgement:
+    """What became of a guess, which is one of the question's choices; `results` are those of its recipes in order."""
+    found = question.judge(results)
+    truth = question.choices[found.choice]
+    said = f"You said: “{guess}”. Measured: {found.measured}."
+    if guess != truth:
+        said += f" So it is: “{truth}”."
+    return Judgement(guess == truth, said, found.explanation)
+
+
+Reasons = Mapping[str, str]
+"""What is said of each outcome, by its name."""
+
+# --- accuracy ----------------------------------------------------------------------------------------------------
+
+ACCURACY = {
+    "better": "It gets better",
+    "same": "No measurable difference",
+    "little": "It loses up to 5 points",
+    "much": "It loses 5 to 30 points",
+    "collapse": "It loses more than 30 points",
+}
+LITTLE, MUCH = 0.05, 0.30
+
+
+def accuracy_question(text: str, recipe: Recipe, reasons: Reasons) -> Question:
+    """What happens to the share of test images that the whole network gets right."""
+
+    def judged(results: Sequence[Result]) -> Outcome:
+        name = accuracy_outcome(results[0])
+        return Outcome(list(ACCURACY).index(name), _accuracies(results[0]), _why(results[0], reasons[name]))
+
+    return Question(text, tuple(ACCURACY.values()), (recipe,), judged)
+
+
+def accuracy_outcome(result: Result) -> str:
+    """One of `ACCURACY`."""
+    if not result.is_different:
+        return "same"
+    if result.accuracy_difference > 0:
+        return "better"
+    lost = round(-result.accuracy_difference, 6)
+    return "little" if lost <= LITTLE else "much" if lost <= MUCH else "collapse"
+
+
+def _accuracies(result: Result) -> str:
+    decimals = units.decimals_for(result.n_test)
+    after, before = (units.percent(one, decimals) for one in (result.accuracy, result.baseline.accuracy))
+    return f"{after} % of {result.n_test:,} test images are right, against {before} % before"
+
+
+def _why(result: Result, reason: str) -> str:
+    """The reason, and what else the measurement brought."""
+    return f"{reason}\n\nAll in all: {verdict.judge(result).text}"
+
+
+# --- size --------------------------------------------------------------------------------------------------------
+
+SIZES = {
+    "none": "Hardly: less than 1.5 times",
+    "little": "1.5 to 4 times",
+    "some": "4 to 10 times",
+    "much": "10 to 25 times",
+    "most": "More than 25 times",
+}
+_SIZE_BOUNDS = (1.5, 4, 10, 25)
+
+
+def size_question(text: str, recipe: Recipe, theory: Callable[[Result], str]) -> Question:
+    """How many times smaller the stored file gets; `theory` says how that compares with what was calculated."""
+
+    def judged(results: Sequence[Result]) -> Outcome:
+        (result,) = results
+        measured = (
+            f"{units.size(result.baseline.stored_bytes)} became {units.size(result.stored_bytes)}, "
+            f"{units.size_change(result.baseline.stored_bytes, result.stored_bytes)}"
+        )
+        return Outcome(_place(result.size_ratio, _SIZE_BOUNDS), measured, _why(result, theory(result)))
+
+    return Question(text, tuple(SIZES.values()), (recipe,), judged)
+
+
+def _place(value: float, bounds: Sequence[float]) -> int:
+    """How many of the bounds, ascending, the value reaches."""
+    return sum(value >= bound for bound in bounds)
+
+
+# --- speed -------------------------------------------------------------------------------------------------------
+
+SPEEDS = {
+    "slower": "It gets slower",
+    "same": "No measurable change",
+    "faster": "Faster, but it needs more than 60 % of the time",
+    "half": "It needs 40 to 60 % of the time",
+    "more": "It needs less than 40 % of the time",
+}
+
+
+def speed_question(text: str, recipe: Recipe, reasons: Callable[[Result], str]) -> Question:
+    """What happens to the time for one image."""
+
+    def judged(results: Sequence[Result]) -> Outcome:
+        (result,) = results
+        measured = (
+            f"{units.percent(result.latency_ratio, 0)} % of the time "
+            f"(95 % interval {100 * result.latency_ratio_low:.0f} to {100 * result.latency_ratio_high:.0f} %), "
+            f"with {100 * result.macs / result.baseline.macs:.0f} % of the operations"
+        )
+        return Outcome(list(SPEEDS).index(speed_outcome(result)), measured, _why(result, reasons(result)))
+
+    return Question(text, tuple(SPEEDS.values()), (recipe,), judged)
+
+
+def speed_outcome(result: Result) -> str:
+    """One of `SPEEDS`."""
+    if result.latency_ratio_low > 1:
+        return "slower"
+    if result.latency_ratio_high >= 1:
+        return "same"
+    return "faster" if result.latency_ratio > 0.6 else "half" if result.latency_ratio >= 0.4 else "more"
+
+
+# --- one way against another -------------------------------------------------------------------------------------
+
+TEACHING = {
+    "better": "Better than without the teacher",
+    "same": "No difference that 95 % intervals can tell",
+    "worse": "Worse than without the teacher",
+}
+
+
+def teaching_question(text: str, student: Recipe, control: Recipe, reasons: Reasons) -> Question:
+    """Whether a student with a teacher beats the same student without. They differ where intervals do not overlap."""
+
+    def judged(results: Sequence[Result]) -> Outcome:
+        taught, plain = results
+        name = "same"
+        if taught.accuracy_low > plain.accuracy_high:
+            name = "better"
+        elif taught.accuracy_high < plain.accuracy_low:
+            name = "worse"
+        return Outcome(list(TEACHING).index(name), _both(taught, plain), _why(taught, reasons[name]))
+
+    return Question(text, tuple(TEACHING.values()), (student, control), judged)
+
+
+def _both(taught: Result, plain: Result) -> str:
+    decimals = units.decimals_for(taught.n_test)
+    with_teacher, without = (
+        f"{units.percent(one.accuracy, decimals)} % ({units.percent(one.accuracy_low, decimals)} to "
+        f"{units.percent(one.accuracy_high, decimals)})"
+        for one in (taught, plain)
+    )
+    return f"{with_teacher} right with the teacher, {without} without"
+
+
+CODINGS = {
+    "none": "Less than 5 % smaller",
+    "little": "5 to 15 % smaller",
+    "some": "15 to 30 % smaller",
+    "half": "30 to 60 % smaller",
+    "most": "More than 60 % smaller",
+}
+_CODING_BOUNDS = (0.05, 0.15, 0.30, 0.60)
+
+
+def coding_question(text: str, coded: Recipe, plain: Recipe) -> Question:
+    """How much smaller arithmetic coding makes the whole stored file, against plain bits."""
+
+    def judged(results: Sequence[Result]) -> Outcome:
+        short, long = (result.stored_bytes for result in results)
+        saved = 1 - short / long
+        measured = f"{units.size(short)} against {units.size(long)} with plain bits, {_saved_words(saved)}"
+        return Outcome(_place(saved, _CODING_BOUNDS), measured, _coding_reason(results))
+
+    return Question(text, tuple(CODINGS.values()), (coded, plain), judged)
+
+
+def _saved_words(saved: float) -> str:
+    return f"{100 * saved:.0f} % smaller" if saved >= 0 else f"{-100 * saved:.0f} % larger"
+
+
+def _coding_reason(results: Sequence[Result]) -> str:
+    coded, plain = results
+    if coded.changed_predictions == plain.changed_predictions and coded.accuracy == plain.accuracy:
+        same = "Nothing is lost: both files hold the same weights, and accuracy is the same to the last image."
+    else:
+        same = "The two files do not answer exactly alike, which coding alone should never cause."
+    if coded.stored_bytes < plain.stored_bytes:
+        return f"Some codes are more frequent than others, and frequent ones get fewer bits. {same}"
+    return f"Here no code is frequent enough for shorter words to pay for the description of the code. {same}"

@@ -1,0 +1,80 @@
+"""Why the four sizes of a network differ: step by step from one to the next. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from compression.results.record import Measures
+
+THEORY = "bits × weights that are not zero, and biases at 32 bits; no positions, scales or header"
+"""What the theoretical size counts."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One bar of the waterfall: a size (`is_total`), or what makes the next size larger or smaller (signed bytes)."""
+
+    label: str
+    bytes: int
+    cause: str
+    is_total: bool = False
+
+
+def waterfall(measures: Measures) -> tuple[Part, ...]:
+    """From the theoretical size by way of the stored and the runtime file to the zipped runtime file.
+
+    The changes between two sizes add up to their difference. Empty where a result has no ledgers.
+    """
+    stored, runtime = measures.ledger, measures.runtime_ledger
+    if not stored or not runtime:
+        return ()
+    return (
+        Part("Theoretical size", measures.theoretical_bytes, THEORY, True),
+        *_writing_down(measures, stored),
+        Part("Stored file", measures.stored_bytes, "what you would ship", True),
+        *_unpacking(stored, runtime, measures.params),
+        Part("Runtime file", measures.onnx_bytes, "what ONNX Runtime loads", True),
+        *_changes([("Zip", measures.zipped_bytes - measures.onnx_bytes, _ZIP)]),
+        Part("Zipped runtime file", measures.zipped_bytes, "the runtime file as a zip archive", True),
+    )
+
+
+_ZIP = "zip finds bytes that repeat, zeros most of all, but knows nothing of weights"
+
+
+def _writing_down(measures: Measures, stored: Mapping[str, int]) -> list[Part]:
+    values = stored["codes"] + stored["biases"] - measures.theoretical_bytes
+    saved = "frequent values take fewer bits than rare ones"
+    spent = "values take more bits than the theory counts, as zeros have a code too or codes fill whole bytes"
+    return _changes([
+        ("Weights and biases", values, saved if values < 0 else spent),
+        ("Positions", stored["positions"], "where the weights are that are not zero"),
+        ("Codebooks", stored["codebooks"], "the values that codes stand for"),
+        ("Scales", stored["scales"], "how large a step of the grid is, for each channel or layer"),
+        ("Structure", stored["graph"], "layers, how they are connected, and their shapes"),
+        ("Header", stored["header"], "what kind of file it is, its version and checksum"),
+    ])  # fmt: skip
+
+
+def _unpacking(stored: Mapping[str, int], runtime: Mapping[str, int], params: int) -> list[Part]:
+    held = (runtime["weights"] + runtime["zeros"]) / max(1, params)
+    whole = "each code takes whole bytes again, however few bits it has"
+    floats = "weights are floats of four bytes: layers left in float, or codes that count for nothing at run time"
+    small = sum(runtime[part] - stored[part] for part in ("codebooks", "scales", "biases"))
+    return _changes([
+        ("Weights", runtime["weights"] - stored["codes"], floats if held > _FLOAT_BYTES else whole),
+        ("Zeros", runtime["zeros"], "zeros are kept like any other weight: the runtime computes with them"),
+        ("Positions", -stored["positions"], "every weight has its place, so that positions need not be told"),
+        ("Scales and biases", small, "scales, biases and codebooks are written out in full"),
+        ("Rounding", runtime["rounding"], "nodes that turn numbers into integers and back"),
+        ("Structure", runtime["graph"] - stored["graph"] - stored["header"], "layers, names and shapes, uncompressed"),
+    ])  # fmt: skip
+
+
+_FLOAT_BYTES = 3.0
+"""Bytes a weight from which most weights must be 32-bit floats."""
+
+
+def _changes(rows: list[tuple[str, int, str]]) -> list[Part]:
+    return [Part(label, size, cause) for label, size, cause in rows if size]

@@ -1,0 +1,49 @@
+"""What every inquiry has in common. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from compression.recipe.recipe import Recipe
+
+
+class Answer(BaseModel):
+    """What an inquiry finds; written to the store as JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Inquiry(BaseModel):
+    """A question about one measured recipe that takes longer to answer than a page may wait.
+
+    A step is data and a technique carries it out; an inquiry is data and `compression.engine.laboratory` answers it.
+    The same inquiry of the same result is answered once: raise `VERSION` where the answer to the same question changes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    VERSION: ClassVar[int] = 1
+    ANSWER: ClassVar[type[Answer]]
+    WORDS: ClassVar[str]
+    """What is being found out, for progress bars: 'looking into the layers'."""
+
+    kind: str
+    recipe: Recipe
+
+    @property
+    def inquiry_id(self) -> str:
+        """16 hexadecimal digits, the same for the same question asked by the same version."""
+        content = json.dumps([self.VERSION, self.model_dump(mode="json")], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def answer_key(self, result_key: str) -> str:
+        """64 hexadecimal digits: this inquiry of one result."""
+        return hashlib.sha256(json.dumps([self.inquiry_id, result_key]).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Everything that the question says."""
+        return self.model_dump_json()

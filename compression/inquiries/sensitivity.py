@@ -1,0 +1,40 @@
+"""How much each layer alone can be compressed before the network suffers. Torch-free."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from compression.inquiries.inquiry import Answer, Inquiry
+
+BITS = (8, 4, 3, 2)
+SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)
+
+
+class LayerSensitivity(BaseModel):
+    """The network's accuracy when this layer alone is compressed, for each of `BITS` and of `SPARSITIES`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    weights: int
+    by_bits: tuple[float, ...]
+    by_sparsity: tuple[float, ...]
+
+
+class Sensitivities(Answer):
+    """Accuracies (0 to 1) on `n_images` of the validation split, which is never the one that results are tested on."""
+
+    n_images: int
+    accuracy: float
+    layers: tuple[LayerSensitivity, ...]
+
+
+class SensitivityInquiry(Inquiry):
+    """Compress one layer at a time; asked of a model's baseline, as all settings of the model share the answer."""
+
+    ANSWER = Sensitivities
+    WORDS: ClassVar[str] = "compressing one layer at a time"
+
+    kind: Literal["sensitivity"] = "sensitivity"

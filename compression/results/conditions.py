@@ -1,0 +1,59 @@
+"""What makes two measurements the same one: recipe, model, data, engine and machine. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import astuple, dataclass
+
+from compression import ENGINE_VERSION
+from compression.models.data import data_version
+from compression.models.facts import find_model
+from compression.models.versions import model_version
+from compression.recipe.recipe import Recipe
+from compression.results import machine
+from compression.results.record import Result
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a model's results are comparable; a result measured under others is not shown beside them."""
+
+    model: str
+    model_version: str
+    data_version: str
+    engine_version: str
+    machine_id: str
+
+
+def conditions(model: str, machine_id: str | None = None) -> Conditions:
+    """The present conditions of `model`, on this machine or the one named.
+
+    Raises `UnknownModel`, or `CorruptFile` when the model's card cannot be read.
+    """
+    version = model_version(model)
+    return Conditions(
+        model, version, data_version(find_model(model).dataset), ENGINE_VERSION, machine_id or machine.machine_id()
+    )
+
+
+def conditions_of(result: Result) -> Conditions:
+    """The conditions under which `result` was measured."""
+    return Conditions(
+        str(result.recipe["model"]),
+        result.model_version,
+        result.data_version,
+        result.engine_version,
+        result.machine_id,
+    )
+
+
+def key(recipe_id: str, measured_under: Conditions) -> str:
+    """64 hexadecimal digits: one recipe under one set of conditions."""
+    parts = json.dumps([recipe_id, *astuple(measured_under)])
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def result_key(recipe: Recipe, machine_id: str | None = None) -> str:
+    """Key of `recipe` under the present conditions, on this machine or the one named."""
+    return key(recipe.recipe_id, conditions(recipe.model, machine_id))

@@ -1,0 +1,273 @@
+"""A guess within microseconds of what a setting will measure, for the hollow marker. Torch-free.
+
+Each slider has a rough prior: a formula for its accuracy change, size factor and latency factor. Where
+points of its curve have been measured, the prior is corrected by them (interpolated between slider
+positions), so that at a measured position the guess equals the measurement. What has no curve (another
+family's student, tied layers, few bits for activations, how the file is written) keeps its prior. Several
+settings combine at first as if they were independent: accuracy changes add, factors multiply. They are not (what
+rounding gains is less of a pruned network's time), so measured combinations near by correct that. A guess is
+always shown as one.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from compression.recipe.budgets import Budget
+from compression.recipe.settings import FLOAT_BITS, Settings, recipe_of, settings_of
+from compression.results.record import Preview, Result
+from compression.search.curves import Curve
+from compression.search.priors import Effect, prior, without_curve
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the uncompressed model; None for what is not measured yet.
+
+    `chance` is the accuracy of guessing: no estimate goes below it.
+    """
+
+    accuracy: float | None = None
+    stored_bytes: float | None = None
+    latency_ms: float | None = None
+    chance: float = 0.1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Guessed numbers; None where even the baseline's is unknown. `others` are those that were asked for by name."""
+
+    accuracy: float | None
+    stored_bytes: float | None
+    latency_ms: float | None
+    others: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Another number to guess: how to read it from a measurement (and a median latency, which it may ignore).
+
+    Effects of several settings multiply where it `is_factor`; else it is in percent, and they add.
+    """
+
+    name: str
+    number: Callable[[Preview, float], float | None]
+    is_factor: bool
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How a measured combination of settings differs from its estimate by each of them alone.
+
+    `loss`, `size` and `latency` are logarithms of measured over estimated; a loss is that of accuracy, plus `LEAST`.
+    """
+
+    settings: Settings
+    loss: float
+    size: float
+    latency: float
+
+
+LEAST = 0.005
+"""Share of the images: losses below it are not told apart."""
+_NEAR, _FAR = 0.1, 0.5
+"""Distances in whole lengths of a slider: combinations nearer than the one teach alike, and those farther than the
+other less than it is trusted that settings are independent."""
+
+
+def estimate(
+    settings: Settings,
+    known: Known,
+    measured: Mapping[Curve, Mapping[int, Result]],
+    readings: Iterable[Reading] = (),
+    lessons: Sequence[Lesson] = (),
+) -> Estimate:
+    """Guess accuracy (0..1), stored bytes and latency in ms, and those `readings` that curves say something about.
+
+    `measured` holds the results of the chosen model's and budget's curves by slider position; `lessons` are from
+    measured combinations of the same model.
+    """
+    moved, rest = _moved(settings), without_curve(settings)
+    effects = [
+        *(_effect(curve, position, settings.budget, measured.get(curve, {})) for curve, position in moved),
+        *rest,
+    ]
+    others = {
+        reading.name: value
+        for reading in readings
+        if not rest and (value := _read_off(reading, moved, measured)) is not None
+    }
+    change = sum(effect.accuracy_change for effect in effects)
+    size = float(np.prod([effect.size_factor for effect in effects]))
+    latency = float(np.prod([effect.latency_factor for effect in effects]))
+    loss_by, size_by, latency_by = _learned(settings, lessons) if len(effects) > 1 else (0.0, 0.0, 0.0)
+    accuracy = None if known.accuracy is None else _bounded(known.accuracy + change, known)
+    if accuracy is not None and known.accuracy is not None and loss_by:
+        loss = (max(0.0, known.accuracy - accuracy) + LEAST) * math.exp(loss_by) - LEAST
+        accuracy = _bounded(known.accuracy - loss, known)
+    return Estimate(
+        accuracy,
+        None if known.stored_bytes is None else known.stored_bytes * size * math.exp(size_by),
+        None if known.latency_ms is None else known.latency_ms * latency * math.exp(latency_by),
+        others,
+    )
+
+
+def lesson_of(
+    settings: Settings, result: Result, known: Known, measured: Mapping[Curve, Mapping[int, Result]]
+) -> Lesson | None:
+    """What a measured setting teaches; None where it is no combination, or nothing is known of the baseline."""
+    if len(_moved(settings)) + len(without_curve(settings)) < 2:
+        return None
+    alone = estimate(settings, known, measured)
+    if alone.accuracy is None or not alone.stored_bytes or not alone.latency_ms:
+        return None
+    assert known.accuracy is not None and known.latency_ms is not None
+    lost, expected = (max(0.0, known.accuracy - accuracy) + LEAST for accuracy in (result.accuracy, alone.accuracy))
+    return Lesson(
+        settings,
+        math.log(lost / expected),
+        math.log(result.stored_bytes / alone.stored_bytes),
+        math.log(known.latency_ms * result.latency_ratio / alone.latency_ms),
+    )
+
+
+def _learned(settings: Settings, lessons: Iterable[Lesson]) -> tuple[float, float, float]:
+    """Means of what combinations of the same settings teach, the nearer the more, and less where none is near."""
+    kind, here = _place(settings)
+    total, sums = 1 / (_FAR**2 + _NEAR**2), [0.0, 0.0, 0.0]
+    for lesson in lessons:
+        other, there = _place(lesson.settings)
+        if other != kind:
+            continue
+        distance = sum((one - another) ** 2 for one, another in zip(here, there, strict=True))
+        weight = 1 / (distance + _NEAR**2)
+        total += weight
+        for number, taught in enumerate((lesson.loss, lesson.size, lesson.latency)):
+            sums[number] += weight * taught
+    loss, size, latency = (value / total for value in sums)
+    return loss, size, latency
+
+
+_SLIDERS = ("pruning_percent", "weight_bits", "student_percent", "rank_percent", "separable_percent", "seed")
+
+
+@functools.lru_cache(maxsize=4096)
+def _place(settings: Settings) -> tuple[tuple[object, ...], tuple[float, ...]]:
+    """What must be the same for one setting to teach another, and how far each moved slider is.
+
+    Settings without effect on the recipe, chance, and the sliders' positions may differ. Positions are in lengths of a
+    slider, bits by their logarithm. Found once: most settings are asked about again with the next move.
+    """
+    moved = _moved(settings)
+    positions = tuple(
+        math.log2(at) / math.log2(FLOAT_BITS) if _NEUTRAL[curve] == FLOAT_BITS else at / 100 for curve, at in moved
+    )
+    effective = settings_of(recipe_of("any", settings)) or settings
+    others = replace(effective, **{name: getattr(_UNMOVED, name) for name in _SLIDERS})
+    return (*(curve for curve, _ in moved), _interned(others)), positions
+
+
+_UNMOVED = Settings()
+
+
+@functools.lru_cache(maxsize=4096)
+def _interned(settings: Settings) -> Settings:
+    """One object for all equal ones, so that they are told to be equal at once."""
+    return settings
+
+
+def _read_off(
+    reading: Reading, moved: Iterable[tuple[Curve, int]], measured: Mapping[Curve, Mapping[int, Result]]
+) -> float | None:
+    """What the measured points of the moved sliders' curves let expect; None where one of them has none."""
+    base, total = None, 0.0
+    for curve, position in moved:
+        effects = {_NEUTRAL[curve]: 0.0}
+        for at, result in measured.get(curve, {}).items():
+            number, base = (reading.number(each, 1.0) for each in (result, result.baseline))
+            if number is None or base is None or (reading.is_factor and not (number > 0 and base > 0)):
+                return None
+            effects[at] = float(np.log(number / base)) if reading.is_factor else number - base
+        if len(effects) == 1:
+            return None
+        positions = sorted(effects)
+        total += float(np.interp(position, positions, [effects[at] for at in positions]))
+    if base is None:
+        return None
+    return base * float(np.exp(total)) if reading.is_factor else min(100.0, max(0.0, base + total))
+
+
+def _bounded(accuracy: float, known: Known) -> float:
+    return min(1.0, max(min(known.chance, known.accuracy or 0.0), accuracy))
+
+
+def _moved(settings: Settings) -> list[tuple[Curve, int]]:
+    """The sliders that are not neutral, each with the curve it moves along and its position."""
+    moved: list[tuple[Curve, int]] = []
+    if settings.has_student and settings.student in ("same", "slimmable"):
+        student: Curve = "distillation" if settings.student == "same" else "slimmable_student"
+        moved.append((student, settings.student_percent))
+    if settings.separable_percent > 0:
+        moved.append(("depthwise_separable", settings.separable_percent))
+    if settings.rank_percent < 100:
+        moved.append(("low_rank", settings.rank_percent))
+    if settings.pruning_percent > 0:
+        moved.append((_pruning_curve(settings), round(100 * settings.removed)))
+    if settings.weight_bits < FLOAT_BITS:
+        moved.append(("weight_sharing" if settings.has_codebook else "quantization", settings.weight_bits))
+    return moved
+
+
+def _pruning_curve(settings: Settings) -> Curve:
+    if settings.remove == "channels":
+        return "channel_pruning"
+    return "second_order_pruning" if settings.criterion == "second_order" else "magnitude_pruning"
+
+
+_NEUTRAL: dict[Curve, int] = {
+    "channel_pruning": 0,
+    "magnitude_pruning": 0,
+    "second_order_pruning": 0,
+    "quantization": FLOAT_BITS,
+    "weight_sharing": FLOAT_BITS,
+    "distillation": 100,
+    "slimmable_student": 100,
+    "low_rank": 100,
+    "depthwise_separable": 0,
+}
+"""Where each slider does nothing."""
+
+
+def _effect(curve: Curve, position: int, budget: Budget, results: Mapping[int, Result]) -> Effect:
+    """The prior at `position`, corrected by what the curve measured."""
+    rough = prior(curve, position, budget)
+    known = sorted({_NEUTRAL[curve]: None, **results}.items())
+    positions = [at for at, _ in known]
+    offsets = [_corrections(prior(curve, at, budget), result) for at, result in known]
+    change, log_size, log_latency = (
+        float(np.interp(position, positions, column)) for column in zip(*offsets, strict=True)
+    )
+    return Effect(
+        rough.accuracy_change + change,
+        rough.size_factor * float(np.exp(log_size)),
+        rough.latency_factor * float(np.exp(log_latency)),
+    )
+
+
+def _corrections(rough: Effect, result: Result | None) -> tuple[float, float, float]:
+    """Measured against prior: difference of accuracy changes, logarithms of the factors' quotients."""
+    if result is None:
+        return 0.0, 0.0, 0.0
+    change = result.accuracy - result.baseline.accuracy
+    size = result.stored_bytes / result.baseline.stored_bytes
+    return (
+        change - rough.accuracy_change,
+        float(np.log(size / rough.size_factor)),
+        float(np.log(result.latency_ratio / rough.latency_factor)),
+    )

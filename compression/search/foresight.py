@@ -1,0 +1,69 @@
+"""What is known, or else expected, of every setting that one slider away: a browser that has it answers at once.
+
+Torch-free.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from compression.recipe.settings import Settings, recipe_of
+from compression.results.record import Result
+from compression.search.curves import Curve
+from compression.search.estimate import Estimate, Known, Lesson, Reading, estimate
+from compression.search.neighbours import SLIDERS, Slider, placed, positions
+
+
+@dataclass(frozen=True)
+class Place:
+    """One position of a slider: the setting's recipe_id, and its measurement or else what it is expected to bring."""
+
+    recipe_id: str
+    result: Result | None
+    guess: Estimate
+
+
+@dataclass(frozen=True)
+class Row:
+    """All positions of a slider from its beginning to its end, and which of them is the current one."""
+
+    at: int
+    places: tuple[Place, ...]
+
+
+def foresee(
+    model: str,
+    settings: Settings,
+    results: Mapping[str, Result],
+    known: Known,
+    measured: Mapping[Curve, Mapping[int, Result]],
+    *,
+    readings: Collection[Reading] = (),
+    lessons: Sequence[Lesson] = (),
+) -> dict[Slider, Row]:
+    """Each slider's row while the others stay. Empty where a slider stands between its positions.
+
+    `results` are all of the model's by recipe_id; `known`, `measured`, `readings` and `lessons` are
+    what `estimate` takes.
+    """
+    rows = {}
+    for slider in SLIDERS:
+        reachable = positions(slider, settings)
+        if getattr(settings, slider) not in reachable:
+            return {}
+        places = []
+        for position in reachable:
+            there = placed(settings, slider, position)
+            recipe_id = _recipe_id(model, there)
+            guess = estimate(there, known, measured, readings, lessons)
+            places.append(Place(recipe_id, results.get(recipe_id), guess))
+        rows[slider] = Row(reachable.index(getattr(settings, slider)), tuple(places))
+    return rows
+
+
+@functools.lru_cache(maxsize=4096)
+def _recipe_id(model: str, settings: Settings) -> str:
+    """Found once for each setting: most of them are still one slider away after the next move."""
+    return recipe_of(model, settings).recipe_id

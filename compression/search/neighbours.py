@@ -1,0 +1,88 @@
+"""Where a person may go next: the settings one step of a slider away. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from compression.recipe.budgets import trains
+from compression.recipe.recipe import Recipe
+from compression.recipe.settings import (
+    BIT_WIDTHS,
+    FLOAT_BITS,
+    MAX_PRUNING,
+    MIN_SLIMMABLE,
+    MIN_STUDENT,
+    PRUNING_STEP,
+    STUDENT_STEP,
+    Settings,
+    recipe_of,
+)
+
+Slider = Literal["pruning_percent", "weight_bits", "student_percent"]
+SLIDERS: tuple[Slider, ...] = get_args(Slider)
+"""Fields of `Settings` with a slider of their own."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One slider was moved, towards its end (`direction` 1) or its beginning (-1)."""
+
+    slider: Slider
+    direction: Literal[1, -1]
+
+
+def move_between(before: Settings, after: Settings) -> Move | None:
+    """The move that led from one position of the controls to another; None unless just one slider was moved."""
+    moved = [slider for slider in SLIDERS if getattr(before, slider) != getattr(after, slider)]
+    if len(moved) != 1 or placed(before, moved[0], getattr(after, moved[0])) != after:
+        return None
+    places = positions(moved[0], after)
+    was, at = getattr(before, moved[0]), getattr(after, moved[0])
+    if was not in places or at not in places:
+        return None
+    return Move(moved[0], 1 if places.index(at) > places.index(was) else -1)
+
+
+def neighbours(model: str, settings: Settings, last: Move | None = None) -> tuple[Recipe, ...]:
+    """The recipes one step up or down each slider in use, each once, and none that trains.
+
+    First the one that goes on with the `last` move, then back from it, then those of the other sliders. A slider
+    at its neutral end is not in use, unless it was just moved there. Between 0 and 6 recipes.
+    """
+    here = recipe_of(model, settings)
+    found = (recipe_of(model, other) for other in _steps(settings, last))
+    return tuple(dict.fromkeys(recipe for recipe in found if recipe != here and not trains(recipe)))
+
+
+def positions(slider: Slider, settings: Settings) -> Sequence[int]:
+    """Where a slider can be, from its beginning to its end."""
+    if slider == "weight_bits":
+        return BIT_WIDTHS
+    if slider == "pruning_percent":
+        return range(0, MAX_PRUNING + 1, PRUNING_STEP)
+    low = MIN_SLIMMABLE if settings.student == "slimmable" else MIN_STUDENT
+    return range(low, 100 + 1, STUDENT_STEP)
+
+
+def placed(settings: Settings, slider: Slider, place: int) -> Settings:
+    """The settings with one slider somewhere else."""
+    change: dict[str, Any] = {slider: place}
+    return replace(settings, **change)
+
+
+def _steps(settings: Settings, last: Move | None) -> Iterator[Settings]:
+    used = [slider for slider in SLIDERS if _is_used(slider, settings) and not (last and slider == last.slider)]
+    moves = [(last.slider, last.direction), (last.slider, -last.direction)] if last else []
+    for slider, direction in [*moves, *((slider, way) for slider in used for way in (1, -1))]:
+        places = positions(slider, settings)
+        at = getattr(settings, slider)
+        to = places.index(at) + direction if at in places else -1
+        if 0 <= to < len(places):
+            yield placed(settings, slider, places[to])
+
+
+def _is_used(slider: Slider, settings: Settings) -> bool:
+    neutral = {"pruning_percent": 0, "weight_bits": FLOAT_BITS, "student_percent": 100}
+    return bool(getattr(settings, slider) != neutral[slider])

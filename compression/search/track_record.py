@@ -1,0 +1,132 @@
+"""How far estimates were off: each measured setting against what would have been expected without it. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from compression import units
+from compression.recipe.recipe import Recipe
+from compression.recipe.settings import Settings, settings_of
+from compression.results.record import Result
+from compression.search.curves import Curve
+from compression.search.estimate import Estimate, Known, Lesson, estimate, lesson_of
+
+LATEST = 60
+"""Settings that a record looks at: the last measured ones, for the estimator learns."""
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Measured minus estimated: accuracy in points, stored file and latency as shares of the estimate."""
+
+    estimate: Estimate
+    accuracy_points: float
+    size_share: float
+    latency_share: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """Medians of how far `n` estimates were off, whichever way."""
+
+    n: int
+    accuracy_points: float
+    size_share: float
+    latency_share: float
+
+
+def lessons_of(
+    results: Sequence[Result], known: Known, measured: Mapping[Curve, Mapping[int, Result]]
+) -> tuple[Lesson, ...]:
+    """What the `LATEST` of a model's results that combine settings teach; `known` and `measured` as of `estimate`."""
+    pairs = ((_settings_of(result), result) for result in results[-LATEST:])
+    found = (lesson_of(settings, result, known, measured) for settings, result in pairs if settings is not None)
+    return tuple(lesson for lesson in found if lesson is not None)
+
+
+def miss_of(
+    result: Result,
+    known: Known,
+    measured: Mapping[Curve, Mapping[int, Result]],
+    lessons: Iterable[Lesson] = (),
+) -> Miss | None:
+    """How far the estimate of a measured setting is off that knows all measurements but its own.
+
+    `known`, `measured` and `lessons` are what `estimate` takes. None for the baseline, where nothing is known of it,
+    and for recipes that the sliders cannot express, which are not estimated well.
+    """
+    settings = _settings_of(result)
+    if settings is None or not result.recipe["steps"]:
+        return None
+    others = {
+        curve: {at: point for at, point in points.items() if point.recipe_id != result.recipe_id}
+        for curve, points in measured.items()
+    }
+    found = estimate(settings, known, others, lessons=[one for one in lessons if one.settings != settings])
+    if found.accuracy is None or not found.stored_bytes or not found.latency_ms or not known.latency_ms:
+        return None
+    return Miss(
+        found,
+        100 * (result.accuracy - found.accuracy),
+        result.stored_bytes / found.stored_bytes - 1,
+        known.latency_ms * result.latency_ratio / found.latency_ms - 1,
+    )
+
+
+def record(
+    results: Iterable[Result],
+    known: Known,
+    measured: Mapping[Curve, Mapping[int, Result]],
+    lessons: Sequence[Lesson] = (),
+) -> Record | None:
+    """The record over the `LATEST` of the results; None where there is nothing to judge by."""
+    latest = list(results)[-LATEST:]
+    misses = [miss for result in latest if (miss := miss_of(result, known, measured, lessons))]
+    if not misses:
+        return None
+    return Record(
+        len(misses),
+        *(median(abs(getattr(miss, field)) for miss in misses) for field in _FIELDS),
+    )
+
+
+_FIELDS = ("accuracy_points", "size_share", "latency_share")
+_remembered: dict[str, Settings | None] = {}
+MAX_REMEMBERED = 10_000
+
+
+def _settings_of(result: Result) -> Settings | None:
+    """Found once: a recipe's id is the hash of its content."""
+    if result.recipe_id not in _remembered:
+        if len(_remembered) >= MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[result.recipe_id] = settings_of(Recipe.model_validate(result.recipe))
+    return _remembered[result.recipe_id]
+
+
+def record_in_words(found: Record) -> str:
+    """One sentence about the record."""
+    return (
+        f"Estimates of this model were off by {found.accuracy_points:.1f} points of accuracy, "
+        f"{100 * found.size_share:.0f} % of the size and {100 * found.latency_share:.0f} % of the latency "
+        f"(median of {found.n} settings, each estimated without its own measurement)."
+    )
+
+
+def miss_in_words(found: Miss, n_test: int) -> str:
+    """What had been expected of a setting that is measured now."""
+    guess, decimals = found.estimate, units.decimals_for(n_test)
+    assert guess.accuracy is not None and guess.stored_bytes is not None and guess.latency_ms is not None
+    measured_ms = guess.latency_ms * (1 + found.latency_share)
+    return (
+        f"Without this measurement the estimate is {units.percent(guess.accuracy, decimals)} %, "
+        f"{units.size(guess.stored_bytes)} and {units.milliseconds(guess.latency_ms)}. The measurement differs by "
+        f"{units.points(found.accuracy_points / 100, decimals)} points, {_signed(found.size_share)} % in size and "
+        f"{_signed(found.latency_share)} % in latency ({units.milliseconds(measured_ms)} on the charts' scale)."
+    )
+
+
+def _signed(share: float) -> str:
+    return units.points(share, 0)

@@ -1,0 +1,245 @@
+"""Deleting results, and what that frees: rows first, then files that nothing else needs. Torch-free.
+
+Files are named after their content, so several results may share one, and answers are files too. A file goes when no
+row names it any more. Whatever a crash in between leaves behind, `orphans` finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sql
+
+from compression import environment
+from compression.errors import StorageFailed
+from compression.results.conditions import Conditions
+from compression.store import artifacts
+from compression.store.database import ANSWERS, NOTES, RESULTS, Database, count_deletion, hold
+from compression.store.store import Store
+
+FRESH_S = 3600
+"""Files younger than this may belong to a measurement that has not written its row yet: they are no orphans."""
+
+BATCH = 500
+"""Keys in one question to the database."""
+
+_NAME = re.compile(r'"([0-9a-f]{64})"')
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What deleting some results removes, or has removed.
+
+    `baseline_of` counts results that stay and whose baseline is among those that go: it is measured again when needed.
+    `shared_files` stay, since other results or answers have them too.
+    """
+
+    results: int
+    answers: int
+    notes: int
+    files: int
+    file_bytes: int
+    shared_files: int
+    baseline_of: int
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """What nobody needs: files that no row names, and answers to questions about results that are gone."""
+
+    files: tuple[Path, ...]
+    file_bytes: int
+    answers: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to clean up."""
+        return not self.files and not self.answers
+
+
+def plan(store: Store, result_keys: Collection[str]) -> Deletion:
+    """What `delete` would remove, as things are now. Raises `StorageFailed`."""
+    with store.database.read() as connection:
+        return _planned(connection, store.database, set(result_keys))[0]
+
+
+def delete(store: Store, result_keys: Collection[str]) -> Deletion:
+    """Remove results with their answers, tags and notes, and the files that nothing else names; returns what went.
+
+    The rows go in one transaction, then the files. Jobs that need a result meanwhile measure it again.
+    Raises `StorageFailed`; then either nothing went, or the files that are left are orphans.
+    """
+    wanted = set(result_keys)
+    with store.database.write() as connection:
+        planned, doomed = _planned(connection, store.database, wanted)
+        for some in _batches(wanted):
+            for table in (ANSWERS, NOTES, RESULTS):
+                connection.execute(table.delete().where(table.c.result_key.in_(some)))
+        count_deletion(connection)
+    _remove(store.database, [artifacts.path_of(name) for name in doomed])
+    return planned
+
+
+def orphans(store: Store, fresh_s: float = FRESH_S) -> Orphans:
+    """What a crash or a deletion has left behind. Raises `StorageFailed`."""
+    with store.database.read() as connection:
+        needed = _named(connection, lost_answers=False) | _named_elsewhere(store.database)
+        answers = int(connection.scalar(sql.select(sql.func.count()).select_from(ANSWERS).where(_lost())) or 0)
+    before = time.time() - fresh_s
+    found = {
+        path: about.st_size
+        for path, about in files()
+        if _name_of(path) not in needed and _is_ours(path) and about.st_mtime < before
+    }
+    return Orphans(tuple(found), sum(found.values()), answers)
+
+
+def clean_up(store: Store, fresh_s: float = FRESH_S) -> Orphans:
+    """Remove the orphans; returns what went. Raises `StorageFailed`."""
+    found = orphans(store, fresh_s)
+    with store.database.write() as connection:
+        connection.execute(ANSWERS.delete().where(_lost()))
+    _remove(store.database, found.files)
+    return found
+
+
+def files() -> Iterator[tuple[Path, os.stat_result]]:
+    """All files in the artifact folder, with what the system knows of them."""
+    for folder in _scan(environment.artifact_folder()):
+        if folder.is_dir(follow_symlinks=False):
+            for file in _scan(Path(folder.path)):
+                with contextlib.suppress(FileNotFoundError):  # somebody deletes too
+                    yield Path(file.path), file.stat()
+
+
+def _planned(connection: sql.Connection, database: Database, wanted: set[str]) -> tuple[Deletion, set[str]]:
+    """What goes, and the names of its files."""
+    going: set[str] = set()
+    counts = dict.fromkeys((RESULTS, ANSWERS, NOTES), 0)
+    for some in _batches(wanted):
+        for table in counts:
+            query = sql.select(sql.func.count()).select_from(table).where(table.c.result_key.in_(some))
+            counts[table] += int(connection.scalar(query) or 0)
+        for document in connection.scalars(sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(some))):
+            going |= _names_in(document)
+        going |= set(connection.scalars(sql.select(ANSWERS.c.artifact).where(ANSWERS.c.result_key.in_(some))))
+    staying = (_named(connection, without=wanted) | _named_elsewhere(database)) if going else set()
+    sizes = [size for size in map(_size, going - staying) if size is not None]
+    shared = sum(_size(name) is not None for name in going & staying)
+    baseline_of = _baseline_of(connection, wanted)
+    planned = Deletion(counts[RESULTS], counts[ANSWERS], counts[NOTES], len(sizes), sum(sizes), shared, baseline_of)
+    return planned, going - staying
+
+
+def _baseline_of(connection: sql.Connection, wanted: set[str]) -> int:
+    """Results that stay, measured under the conditions of a baseline that goes."""
+    conditions = [RESULTS.c[name] for name in Conditions.__dataclass_fields__]
+    going: set[tuple[str, ...]] = set()
+    for some in _batches(wanted):
+        query = sql.select(RESULTS.c.document, *conditions).where(RESULTS.c.result_key.in_(some))
+        for row in connection.execute(query):
+            if not json.loads(row.document)["recipe"].get("steps"):
+                going.add(tuple(row)[1:])
+    total = 0
+    for values in going:
+        same = sql.and_(*(column == value for column, value in zip(conditions, values, strict=True)))
+        total += len(set(connection.scalars(sql.select(RESULTS.c.result_key).where(same))) - wanted)
+    return total
+
+
+def _named(connection: sql.Connection, *, without: Collection[str] = (), lost_answers: bool = True) -> set[str]:
+    """All files that rows name, but for those of the results `without`. One honest look at every row."""
+    found: set[str] = set()
+    for key, document in connection.execute(sql.select(RESULTS.c.result_key, RESULTS.c.document)):
+        if key not in without:
+            found |= _names_in(document)
+    answers = sql.select(ANSWERS.c.result_key, ANSWERS.c.artifact)
+    for key, name in connection.execute(answers if lost_answers else answers.where(~_lost())):
+        if key not in without:
+            found.add(name)
+    return found
+
+
+def _named_elsewhere(database: Database) -> set[str]:
+    """Files that another database in the same home names: it was used before COMPRESSION_DATABASE was set, say."""
+    usual = environment.home() / "results.sqlite"
+    if not usual.is_file() or _is_at(database, usual):
+        return set()
+    with Database(f"sqlite:///{usual}").read() as connection:
+        return _named(connection)
+
+
+def _is_at(database: Database, file: Path) -> bool:
+    url = sql.make_url(database.url)
+    return url.get_backend_name() == "sqlite" and Path(url.database or "").resolve() == file.resolve()
+
+
+def _lost() -> sql.ColumnElement[bool]:
+    """Answers to questions about results that are gone."""
+    return ~sql.exists().where(RESULTS.c.result_key == ANSWERS.c.result_key)
+
+
+def _names_in(document: str) -> set[str]:
+    """Whatever looks like a file's name in a result: artifacts, and hashes of weights, which do no harm."""
+    return set(_NAME.findall(document))
+
+
+def _remove(database: Database, found: Iterable[Path]) -> None:
+    """Delete files, but for those that a row has come to name meanwhile: no row can come while this looks."""
+    with database.write(announce=False) as connection:
+        hold(connection)
+        needed = _named(connection) | _named_elsewhere(database)
+        for path in found:
+            if _name_of(path) not in needed:
+                _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageFailed(
+            f"The file {path} could not be deleted: {error.strerror or error}. Check your rights there; "
+            "the result is no longer listed, and the clean-up on the Jobs page finds what is left."
+        ) from error
+
+
+def _name_of(path: Path) -> str:
+    return path.parent.name + path.name
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this program made the file, as a whole one or as one that it was about to rename."""
+    return bool(re.fullmatch("[0-9a-f]{64}", _name_of(path))) or path.name.startswith(artifacts.UNFINISHED)
+
+
+def _size(name: str) -> int | None:
+    try:
+        return artifacts.path_of(name).stat().st_size
+    except OSError:
+        return None
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageFailed(
+            f"The folder {folder} cannot be read: {error.strerror or error}. Check your rights."
+        ) from error
+
+
+def _batches(names: Collection[str]) -> Iterator[list[str]]:
+    every = sorted(names)
+    for start in range(0, len(every), BATCH):
+        yield every[start : start + BATCH]

@@ -1,0 +1,150 @@
+"""Jobs: recipes to be measured and inquiries to be made, as data and as rows of the table of jobs. Torch-free."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sql
+
+from compression.errors import CompressionError
+from compression.inquiries import Inquiry, parse_inquiry
+from compression.recipe.recipe import Recipe, parse_recipe
+from compression.results.record import Preview
+
+Row = sql.RowMapping
+
+
+class JobState(enum.StrEnum):
+    """Where a job stands. A final state never changes.
+
+    WAITING -> RUNNING -> COMPLETE | FAILED | CANCELLED, and back from RUNNING to WAITING when the process
+    that ran it is gone. A waiting job may become FAILED or CANCELLED without ever running.
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job is over."""
+        return self in (JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED)
+
+
+UNFINISHED = (JobState.WAITING, JobState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe to be measured, or a `inquiry` of it to be made, for one group (a page, a sweep).
+
+    `progress` is 0 to 1, times are UTC.
+    `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
+    it was started. `preview` is what a running job has measured so far.
+    """
+
+    job_id: str
+    recipe: Recipe
+    group: str
+    background: bool
+    state: JobState
+    progress: float
+    message: str
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: int = 0
+    is_cancel_requested: bool = False
+    preview: Preview | None = None
+    inquiry: Inquiry | None = None
+
+    @property
+    def work_id(self) -> str:
+        """The same for jobs that lead to the same."""
+        return work_id_of(self.recipe if self.inquiry is None else self.inquiry)
+
+
+def work_id_of(work: Recipe | Inquiry) -> str:
+    """The recipe's or the inquiry's own name."""
+    return work.recipe_id if isinstance(work, Recipe) else work.inquiry_id
+
+
+def new_job(work: Recipe | Inquiry, group: str, background: bool, is_done: bool) -> Job:
+    """A job that waits, or is over because what it leads to `is_done`."""
+    recipe, inquiry = (work, None) if isinstance(work, Recipe) else (work.recipe, work)
+    now = datetime.now(UTC)
+    done = now if is_done else None
+    state = JobState.COMPLETE if is_done else JobState.WAITING
+    message = "measured before" if is_done else ""
+    return Job(
+        uuid.uuid4().hex, recipe, group, background, state, float(is_done), message, None,
+        created_at=now, started_at=done, finished_at=done, inquiry=inquiry,
+    )  # fmt: skip
+
+
+def row_of(job: Job, owner: str | None) -> dict[str, Any]:
+    """A new row, for the engine of this name."""
+    return {
+        "job_id": job.job_id,
+        "recipe": job.recipe.to_json(),
+        "recipe_id": job.recipe.recipe_id,
+        "study": job.inquiry.to_json() if job.inquiry else None,
+        "job_group": job.group,
+        "background": job.background,
+        "state": job.state.value,
+        "progress": job.progress,
+        "message": job.message,
+        "attempts": job.attempts,
+        "owner": owner,
+        "created_at": job.created_at.timestamp(),
+    }
+
+
+def job_from_row(row: Row) -> Job:
+    """A row of the table of jobs. Raises `CompressionError` or ValueError where another version wrote what it asks."""
+    return Job(
+        job_id=row["job_id"],
+        recipe=_parse_recipe(row["recipe"]),
+        group=row["job_group"],
+        background=row["background"],
+        state=JobState(row["state"]),
+        progress=row["progress"],
+        message=row["message"],
+        error=row["error"],
+        created_at=datetime.fromtimestamp(row["created_at"], UTC),
+        started_at=_time(row["started_at"]),
+        finished_at=_time(row["finished_at"]),
+        attempts=row["attempts"],
+        is_cancel_requested=row["cancel_requested_at"] is not None,
+        preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == JobState.RUNNING.value else None,
+        inquiry=_parse_inquiry(row["study"]) if row["study"] else None,
+    )
+
+
+def readable(rows: Iterable[Row]) -> tuple[list[Job], list[str]]:
+    """The jobs of these rows, and the names of those that another version of this program wrote."""
+    found, others = [], []
+    for row in rows:
+        try:
+            found.append(job_from_row(row))
+        except (CompressionError, ValueError):  # pydantic's errors are of this kind
+            others.append(str(row["job_id"]))
+    return found, others
+
+
+_parse_preview = functools.lru_cache(maxsize=64)(Preview.model_validate_json)
+_parse_inquiry = functools.lru_cache(maxsize=256)(parse_inquiry)
+_parse_recipe = functools.lru_cache(maxsize=4096)(parse_recipe)
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,218 @@
+"""The worker processes as the engine sees them: embedded, or where COMPRESSION_SCHEDULER says. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from compression import RUN
+from compression.errors import CompressionError
+from compression.results import machine
+from compression.store.jobs import Job
+from compression.work import cluster_process, worker
+from compression.work.members import BACKGROUND, Crew, Meter, member, task_name
+from compression.work.worker import Order
+
+if TYPE_CHECKING:
+    import distributed
+
+    from compression.work.local_cluster import SetUp
+
+START_TIMEOUT_S = 180
+"""Four seconds on an idle machine, over a minute on one that is far too busy."""
+
+
+class ClusterFailed(CompressionError):
+    """The worker processes could not be started or reached."""
+
+
+@dataclass
+class Slot:
+    """A worker, how many more jobs it can take now, and whether background jobs may go there.
+
+    They may go to workers with the resource `BACKGROUND`, or to all of a cluster elsewhere where none has it.
+    Embedded workers with it run at low priority, see `compression.work.worker.give_way`.
+    """
+
+    address: str
+    free: int
+    has_resource: bool
+    takes_background: bool = True
+
+
+class Cluster:
+    """A connection to worker processes. Make one with `connect`."""
+
+    def __init__(self, client: distributed.Client, host: subprocess.Popen[bytes] | None) -> None:
+        self._client, self._host = client, host
+        self._seen: set[str] = set()
+        self._meter = Meter()
+        self.machine_ids: tuple[str, ...] = ()
+        self.slots()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether work can be given to it."""
+        return self._client.status == "running" and (self._host is None or self._host.poll() is None)
+
+    def slots(self) -> list[Slot]:
+        """All workers, those that take no background jobs first."""
+        workers, busy = self._look()
+        return self._slots(workers, busy)
+
+    def crew(self) -> Crew:
+        """All workers as plain rows, those that take no background jobs first."""
+        workers, busy = self._look()
+        slots = self._slots(workers, busy)
+        rows = (
+            member(
+                slot.address,
+                workers[slot.address],
+                busy.get(slot.address, ()),
+                takes_background=slot.takes_background,
+            )
+            for slot in slots
+        )
+        members = sorted(self._meter.read(rows), key=lambda one: (one.takes_background, len(one.name), one.name))
+        return Crew(self._client.scheduler.address, self._host is not None, tuple(members))
+
+    def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The workers and the names of the tasks they have in hand, by address."""
+        try:
+            # Not `scheduler_info`: what that returns is replaced every two seconds by an answer without any workers.
+            workers = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+            busy = self._client.processing()
+            if set(workers) != self._seen:
+                self._look_at(set(workers))
+        except OSError as error:  # Dask's are of this kind
+            raise ClusterFailed("The worker processes do not answer. Trying again; no result is lost.") from error
+        return workers, busy
+
+    def _slots(self, workers: dict[str, Any], busy: dict[str, Any]) -> list[Slot]:
+        slots = [
+            Slot(address, entry["nthreads"] - len(busy.get(address, ())), BACKGROUND in entry["resources"])
+            for address, entry in workers.items()
+        ]
+        for slot in slots:  # embedded ones without it are for people, also while the others still start
+            is_for_all = self._host is None and not any(other.has_resource for other in slots)
+            slot.takes_background = slot.has_resource or is_for_all
+        return sorted(slots, key=lambda slot: slot.takes_background)
+
+    def submit(self, slot: Slot, job: Job, order: Order) -> distributed.Future:
+        """Give a job to a worker, and to no other; returns Dask's future."""
+        return self._client.submit(
+            worker.execute, order,
+            key=task_name(order.job_id, order.claim), pure=False, workers=[slot.address],
+            priority=0 if job.background else 10,
+            resources={BACKGROUND: 1} if job.background and slot.has_resource else None,
+        )  # fmt: skip
+
+    def stop_by_force(self, future: distributed.Future, address: str) -> None:
+        """Restart the worker that runs `future`, so that it stops in the middle of whatever it does."""
+        future.cancel()
+        self._client.restart_workers([address], timeout=30, raise_for_error=False)
+
+    def close(self) -> None:
+        """Disconnect and, where the cluster is ours, end it; returns when it is gone."""
+        with contextlib.suppress(Exception):  # whatever a broken connection says now does not matter
+            self._client.close(timeout=2)
+        if self._host is not None:
+            _end(self._host)
+
+    def _look_at(self, addresses: set[str]) -> None:
+        """Elsewhere may be another kind of machine: results are looked up under the workers' names."""
+        if self._host is None and addresses:
+            self.machine_ids = tuple(sorted(set(self._client.run(machine.machine_id).values())))
+        self._seen = addresses
+
+
+def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
+    """Start an embedded cluster, or connect to COMPRESSION_SCHEDULER (`tcp://…` or `tls://…`).
+
+    An embedded one has a worker for people and `background_workers` others (by default one for each processor
+    up to four), which take sweeps too and have low priority: so sweeps use every processor, and lose them to a
+    person's setting, to the server and to the browser whenever those want them.
+
+    The scheduler and workers of a cluster elsewhere need this package installed, and the workers one thread each and
+    access to COMPRESSION_DATABASE (say, PostgreSQL) and to the COMPRESSION_HOME folder under the same path;
+    certificates for `tls://` come from Dask's own configuration (`distributed.comm.tls`). Clocks must agree
+    within seconds. Give all workers but one `--resources background=1` to keep one free for people. Their
+    priority is left as it is: on machines that do nothing else there is nobody to give way to.
+
+    Raises `ClusterFailed` with what to do.
+    """
+    address = os.environ.get("COMPRESSION_SCHEDULER")
+    if address:
+        from compression.work.local_cluster import SetUp
+
+        return Cluster(_client(address, None, SetUp(run, gives_way=False)), None)
+    hosting = _begun(run, background_workers)
+    try:
+        greeting = _told(hosting)
+        from compression.work.local_cluster import (  # a second of work beside a page's: not before it is needed
+            SetUp,
+            security,
+        )
+
+        client = _client(greeting["address"], security(greeting["credentials"]), SetUp(run, gives_way=True))
+        _told(hosting)  # a worker is there
+        return Cluster(client, hosting)
+    except BaseException:
+        _end(hosting)
+        raise
+
+
+def _client(address: str, security: distributed.Security | None, set_up: SetUp) -> distributed.Client:
+    import distributed
+
+    try:
+        client = distributed.Client(address, security=security, set_as_default=False, timeout=15, name="compression")
+        client.register_plugin(set_up)
+    except Exception as error:
+        raise ClusterFailed(
+            f"The worker processes at {address} cannot be used: {error}. Check that the cluster runs, has this "
+            "package installed and is reachable from here; or unset COMPRESSION_SCHEDULER to use this machine."
+        ) from error
+    return client
+
+
+def _begun(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
+    try:
+        return cluster_process.take(run, background_workers)
+    except OSError as error:
+        raise ClusterFailed(f"The worker processes could not be started: {error}. Free some memory.") from error
+
+
+def _told(hosting: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """The next line that the host prints. Raises `ClusterFailed` where it has a problem, or ends, or is silent."""
+    assert hosting.stdout is not None
+    ready, _, _ = select.select([hosting.stdout], [], [], START_TIMEOUT_S)
+    line = hosting.stdout.readline() if ready else b""
+    if line:
+        message: dict[str, Any] = json.loads(line)
+        if "problem" not in message:
+            return message
+        reason = message["problem"]
+    else:
+        reason = "they ended at once" if ready else f"they were not there after {START_TIMEOUT_S} s"
+    raise ClusterFailed(
+        f"The worker processes could not be started: {reason}. The terminal of the server shows more; "
+        "free some memory, check the installation, and restart."
+    )
+
+
+def _end(hosting: subprocess.Popen[bytes]) -> None:
+    assert hosting.stdin is not None and hosting.stdout is not None
+    with contextlib.suppress(OSError):
+        hosting.stdin.close()
+    try:
+        hosting.wait(10)
+    except subprocess.TimeoutExpired:
+        hosting.kill()
+        hosting.wait()
+    hosting.stdout.close()

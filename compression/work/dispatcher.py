@@ -1,0 +1,392 @@
+"""The engine: submit recipes, see how they get on, give them up. Torch-free; pages use this.
+
+The store holds the queue. A thread hands its jobs, one by one, to worker processes that are free, so
+giving a job up or overtaking another is a matter of the store alone and takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from compression import RUN
+from compression.errors import CompressionError
+from compression.inquiries import Inquiry
+from compression.recipe.recipe import Recipe
+from compression.store.jobs import Job, JobState
+from compression.store.store import STALE_AFTER_S, Owner, Store, died
+from compression.work.eta import GroupProgress, group_progress
+from compression.work.members import Crew
+from compression.work.placement import next_job
+from compression.work.worker import Order
+
+if TYPE_CHECKING:
+    import distributed
+
+    from compression.work.cluster import Cluster, Slot
+
+__all__ = ["Dispatcher", "GroupProgress", "Job", "JobState", "close_dispatcher", "get_dispatcher"]
+
+BEAT_S = 3
+"""How often an engine says that it lives."""
+
+HOUSEKEEPING_S = 5
+"""How often it looks for jobs of engines that are gone."""
+
+FORCE_AFTER_S = 20
+"""A running job looks for its cancellation several times a second; one that has not by now is stuck."""
+
+IDLE_S, TROUBLE_S = 1.0, 3.0
+"""How long the thread sleeps when nothing wakes it, and after a failure."""
+
+CLOSE_TIMEOUT_S = 20
+"""Stopping takes a second or two. Workers that take longer end by themselves soon after this process."""
+
+LOOK_S = 0.02
+"""How often it looks whether a worker is through (a look in memory): what a free worker waits at most."""
+
+HEAD_START_S = 2.0
+"""So long after a person's job began nothing new is begun in the background: a setting that does not train is
+measured by then, without waiting again and again for others to leave the machine-wide lock of measurements."""
+
+WATCHED_S = 10.0
+"""So long after somebody asked for the workers they are looked at again and again: asking Dask takes milliseconds."""
+
+LOOK_AHEAD = 64
+"""Jobs of a kind handed out in one round at most: more than a small cluster has workers."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A job in a worker's hands: Dask's future, the worker's address, the job, since when."""
+
+    future: distributed.Future
+    address: str
+    job: Job
+    since: float
+
+    @property
+    def has_head_start(self) -> bool:
+        """Whether a person's job began just now."""
+        return not self.job.background and time.monotonic() - self.since < HEAD_START_S
+
+
+class Dispatcher:
+    """One per process: a store, and a thread that has its jobs done by worker processes.
+
+    Making one returns at once; the workers start in the background. `problem` says what keeps jobs from
+    running, in words for people, or is None. Jobs outlive the engine: the next one on the same store goes
+    on with what was waiting or running. All methods may be called from any thread.
+
+    `background_workers` is how many embedded workers there are beside the one for people, by default one for each
+    processor up to four.
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        run: str = RUN,
+        force_after_s: float = FORCE_AFTER_S,
+        background_workers: int | None = None,
+    ) -> None:
+        self.store = store or Store()
+        self.problem: str | None = None
+        self._place = self.store.place
+        self._run, self._force_after_s, self._background_workers = run, force_after_s, background_workers
+        self._owner = _this_process()
+        self._cluster: Cluster | None = None
+        self._flights: dict[str, _Flight] = {}  # by job_id
+        self._given_last: dict[str, Recipe] = {}  # by worker's address: what it was given last
+        self._housekept_at = 0.0
+        self._crew, self._watched_until, self._counted_at = Crew(), 0.0, 0.0
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._threads = [
+            threading.Thread(target=target, daemon=True, name=f"compression-{target.__name__.strip('_')}")
+            for target in (self._beat, self._work)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # For pages ----------------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether worker processes are there."""
+        cluster = self._cluster
+        return cluster is not None and cluster.is_alive
+
+    def submit(self, recipes: Sequence[Recipe], *, group: str, background: bool = False) -> list[Job]:
+        """Have `recipes` measured; returns one job for each different recipe, in the given order.
+
+        Interactive jobs (`background=False`) run before background ones and always find a worker that no
+        background job occupies. A recipe that waits or runs in this group already gives that job. One that
+        was measured before gives a COMPLETE job, which is not stored: its result is there at once.
+        """
+        return self._submit(recipes, group, background, replace=False)
+
+    def replace(self, recipes: Sequence[Recipe], *, group: str, background: bool = False) -> list[Job]:
+        """Like `submit`, and give up whatever else is unfinished in `group`: the slider has moved on."""
+        return self._submit(recipes, group, background, replace=True)
+
+    def inquire(self, inquiries: Sequence[Inquiry], *, group: str) -> list[Job]:
+        """Have `inquiries` made, measuring their recipes first where that was not done; jobs as `submit` gives them.
+
+        Inquiries are interactive: somebody waits for what they find.
+        """
+        return self._submit(inquiries, group, background=False, replace=False)
+
+    def cancel(self, group: str) -> None:
+        """Give up all unfinished jobs of `group`."""
+        self.store.request_cancel_group(group)
+        self._wake.set()
+
+    def cancel_jobs(self, job_ids: Collection[str]) -> None:
+        """Give up these jobs; those that are over stay as they are."""
+        self.store.request_cancel(job_ids)
+        self._wake.set()
+
+    def cancel_all(self) -> None:
+        """Give up whatever is unfinished, whoever asked for it."""
+        self.store.request_cancel_all()
+        self._wake.set()
+
+    def retry(self, job: Job) -> Job:
+        """Have the same done once more, for the same group; somebody waits for it now."""
+        return self._submit([job.inquiry or job.recipe], job.group, background=False, replace=False)[0]
+
+    def crew(self) -> Crew:
+        """The workers as they were about a second ago; without members until they are there and were looked at.
+
+        Asks nobody and waits for nothing: the engine's own thread looks at them while somebody wants to know.
+        """
+        is_news = time.monotonic() > self._watched_until
+        self._watched_until = time.monotonic() + WATCHED_S
+        if is_news:
+            self._wake.set()
+        return self._crew
+
+    def jobs(self, group: str) -> list[Job]:
+        """All jobs of `group`, in the order of submission."""
+        return self.store.jobs(group)
+
+    def progress(self, group: str) -> GroupProgress:
+        """How far the current batch of `group` is."""
+        return group_progress(self.store.jobs(group))
+
+    def close(self) -> None:
+        """Stop the workers; unfinished jobs wait for the next engine. Returns when they are gone."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(CLOSE_TIMEOUT_S)
+        try:
+            self.store.bury([self._owner.engine_id], excuse=True)
+        except CompressionError as error:
+            _log.warning("%s", error)
+
+    def _submit(self, works: Sequence[Recipe | Inquiry], group: str, background: bool, replace: bool) -> list[Job]:
+        jobs = self.store.add_jobs(works, group=group, background=background, owner=self._owner, replace=replace)
+        self._wake.set()
+        return jobs
+
+    # The two threads ----------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        """Say that this engine lives, also while the other thread waits for something."""
+        while not self._stopping.is_set():
+            try:
+                self.store.beat(self._owner)
+            except Exception as error:  # the other thread meets the same trouble and tells people
+                _log.debug("no heartbeat: %s", error)
+            self._stopping.wait(BEAT_S)
+
+    def _work(self) -> None:
+        """Hand out jobs until `close`. Whatever goes wrong is told, and tried again."""
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self._step()
+                self.problem, pause = None, IDLE_S
+            except CompressionError as error:
+                self.problem, pause = str(error), TROUBLE_S
+            except Exception as error:
+                text = f"Unexpected error: {type(error).__name__}: {error}. Please report this."
+                if text != self.problem:  # once is enough: it may come again every few seconds
+                    _log.exception("the engine stumbled")
+                self.problem, pause = text, TROUBLE_S
+            self._rest(pause)
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Sleep until woken, or until a worker is through with its job."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._wake.wait(LOOK_S if self._flights else seconds):
+            if any(flight.future.done() for flight in self._flights.values()):
+                return
+
+    def _step(self) -> None:
+        """One round."""
+        cluster = self._connected()
+        self._collect(cluster)
+        self._force_out(cluster)
+        if time.monotonic() - self._housekept_at > HOUSEKEEPING_S:
+            self._keep_house()
+        self._hand_out(cluster)
+        now = time.monotonic()
+        if now < self._watched_until and now - self._counted_at > IDLE_S / 2:
+            self._crew, self._counted_at = cluster.crew(), now
+
+    def _connected(self) -> Cluster:
+        if self._cluster is not None and not self._cluster.is_alive:
+            _log.warning("The worker processes are gone; starting new ones.")
+            lost, self._cluster, self._crew = self._cluster, None, Crew()
+            lost.close()
+        if self._cluster is None:
+            self.store.requeue(self._owner, self._flights)
+            self._flights.clear()
+            self._cluster = _connect(self._run, self._background_workers)
+            self.store.machine_ids = self._cluster.machine_ids
+        return self._cluster
+
+    def _collect(self, cluster: Cluster) -> None:
+        """Look after jobs whose workers are through with them, or gone.
+
+        A worker writes the outcome of its job itself. A job without outcome whose worker is gone waits again.
+        """
+        if not self._flights:
+            return
+        addresses = {slot.address for slot in cluster.slots()}
+        for job_id, flight in list(self._flights.items()):
+            future = flight.future
+            if future.status == "error":
+                self.store.fail_job(self._owner.engine_id, job_id, self._reason(job_id, future.exception()))
+            elif future.done() or flight.address not in addresses:
+                future.cancel()
+                self.store.requeue(self._owner, [job_id])
+            else:
+                continue
+            del self._flights[job_id]
+
+    def _reason(self, job_id: str, error: BaseException) -> str:
+        if type(error).__name__ == "KilledWorker":
+            job = self.store.job(job_id)
+            return died(job.message if job else "")
+        if isinstance(error, CompressionError):
+            return str(error)
+        return f"Unexpected error: {type(error).__name__}: {error}. Please report this."
+
+    def _force_out(self, cluster: Cluster) -> None:
+        """Restart workers whose jobs do not notice that they were given up."""
+        for job_id, claim in self.store.overdue_cancels(self._owner.engine_id, self._force_after_s):
+            self.store.finish_job(job_id, claim, JobState.CANCELLED)
+            if job_id in self._flights:
+                _log.warning("Job %s did not stop; restarting its worker.", job_id)
+                flight = self._flights.pop(job_id)
+                cluster.stop_by_force(flight.future, flight.address)
+
+    def _keep_house(self) -> None:
+        """Take over the jobs of engines that are gone."""
+        others = [(owner, beat) for owner, beat in self.store.engines() if owner != self._owner]
+        dead = [owner.engine_id for owner, beat in others if _is_dead(owner, beat)]
+        if dead:
+            self.store.bury(dead)
+        self.store.adopt(self._owner)
+        if self._housekept_at == 0.0:
+            self.store.forget_old_jobs()
+        self._housekept_at = time.monotonic()
+
+    def _hand_out(self, cluster: Cluster) -> None:
+        """Give waiting jobs to free workers: interactive ones first, the others not while a person's has just begun."""
+        waiting = self._waiting(background=False)
+        if not waiting and not any(flight.has_head_start for flight in self._flights.values()):
+            waiting = self._waiting(background=True)
+        if not waiting:
+            return
+        slots = cluster.slots()
+        self.store.machine_ids = cluster.machine_ids
+        for slot in slots:
+            while slot.free > 0 and (job := self._next_for(slot, waiting)):
+                waiting.remove(job)
+                self._launch(cluster, job, slot)
+
+    def _next_for(self, slot: Slot, waiting: Sequence[Job]) -> Job | None:
+        return next_job(
+            waiting,
+            background=slot.takes_background,
+            last=self._given_last.get(slot.address),
+            running=(flight.job.recipe for flight in self._flights.values()),
+        )
+
+    def _waiting(self, *, background: bool) -> list[Job]:
+        """The next jobs that are in no worker's hands."""
+        return self.store.next_jobs(
+            self._owner.engine_id, background=background, limit=LOOK_AHEAD, exclude=list(self._flights)
+        )
+
+    def _launch(self, cluster: Cluster, job: Job, slot: Slot) -> None:
+        order = Order(job.job_id, uuid.uuid4().hex, self._owner.engine_id, self._place, self._run)
+        future = cluster.submit(slot, job, order)
+        slot.free -= 1
+        self._flights[job.job_id] = _Flight(future, slot.address, job, time.monotonic())
+        self._given_last[slot.address] = job.recipe
+
+
+def _connect(run: str, background_workers: int | None) -> Cluster:
+    from compression.work.cluster import connect  # Dask takes most of a second to import: not in a page's thread
+
+    return connect(run, background_workers)
+
+
+def _this_process() -> Owner:
+    process = psutil.Process()
+    return Owner(uuid.uuid4().hex, platform.node(), process.pid, process.create_time())
+
+
+def _is_dead(owner: Owner, last_beat: float) -> bool:
+    """No heartbeat for long, or a process of this machine that is not there any more."""
+    if time.time() - last_beat > STALE_AFTER_S:
+        return True
+    if owner.host != platform.node():
+        return False
+    try:
+        return bool(abs(psutil.Process(owner.pid).create_time() - owner.process_started) > 1)
+    except psutil.NoSuchProcess:
+        return True
+
+
+_lock = threading.Lock()
+_dispatcher: Dispatcher | None = None
+
+
+def get_dispatcher() -> Dispatcher:
+    """The engine of this process, made on the first call and closed when the process ends."""
+    global _dispatcher  # noqa: PLW0603 - one engine for a process is the point
+    with _lock:
+        if _dispatcher is None:
+            _dispatcher = Dispatcher()
+            atexit.register(close_dispatcher)
+        return _dispatcher
+
+
+def close_dispatcher() -> None:
+    """Close this process's engine, if there is one; `get_dispatcher` then makes a new one."""
+    global _dispatcher
+    with _lock:
+        dispatcher, _dispatcher = _dispatcher, None
+    if dispatcher is not None:
+        dispatcher.close()

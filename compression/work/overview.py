@@ -1,0 +1,227 @@
+"""What all jobs of a store are doing, a screenful of each kind, and in words. Torch-free.
+
+Only what is shown is read, so that it takes milliseconds with tens of thousands of jobs; the counts say what is left
+out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sql
+
+from compression.models.facts import MODELS
+from compression.recipe.words import recipe_in_words
+from compression.store.database import JOBS
+from compression.store.jobs import UNFINISHED, Job, JobState, readable
+from compression.store.store import STALE_AFTER_S, Store
+from compression.work.eta import seconds_left, time_left
+
+MAX_RUNNING, MAX_GROUPS, MAX_WAITING, MAX_FAILED, MAX_OVER = 40, 12, 8, 20, 100
+"""Shown at most: running jobs, groups that wait, jobs of each, failed jobs, and jobs that are over."""
+
+TYPICAL_OF = 20
+"""Jobs of a group that say how long such a job takes: the latest."""
+
+LATER = JOBS.alias("later")
+
+_ASKERS = {
+    "explore": "Explore: the setting shown",
+    "sweep": "Explore: the curves",
+    "ahead": "Explore: measured ahead, before anybody asks",
+    "study": "A page that looks into a result",
+    "picked": "Settings chosen side by side",
+    "learn": "Learn: the course",
+}
+"""Who asked, by the first part of a group's name; the rest names the browser window."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs that somebody asked for together: how many wait and run, those that come first, seconds left (or None)."""
+
+    name: str
+    background: bool
+    waiting: int
+    running: int
+    first: tuple[Job, ...]
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running job, and roughly how many seconds it still takes (None: not known yet)."""
+
+    job: Job
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Everything at one moment. `counts` are of all jobs; the rest is a screenful each.
+
+    `failed` are those whose work was not done or asked for again since, `failed_total` how many of them there are.
+    `over` are the last that ended, whatever came of them. `unreadable` jobs of those looked at were asked for by
+    another version of this program, and are left out.
+    """
+
+    revision: int
+    counts: dict[JobState, int]
+    running: tuple[Running, ...]
+    groups: tuple[Group, ...]
+    groups_total: int
+    failed: tuple[Job, ...]
+    failed_total: int
+    over: tuple[Job, ...]
+    unreadable: int
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing runs or waits."""
+        return not any(self.counts[state] for state in UNFINISHED)
+
+
+def look(store: Store, now: datetime | None = None) -> Activity:
+    """Look at all jobs once. Raises `StorageFailed`."""
+    now, unreadable = now or datetime.now(UTC), [0]
+    revision = store.revision()
+    with store.database.read() as connection:
+        counts = _counts(connection)
+        running = _jobs(connection, _in(JobState.RUNNING), _EARLIEST, MAX_RUNNING, unreadable)
+        typical = {name: _typical_seconds(connection, name) for name in {job.group for job in running}}
+        groups, groups_total = _groups(connection, running, now, unreadable)
+        failed = _jobs(connection, _unmended(), _LATEST, MAX_FAILED, unreadable)
+        failed_total = int(connection.scalar(sql.select(sql.func.count()).select_from(JOBS).where(_unmended())) or 0)
+        over = _over(connection, unreadable)
+    rows = tuple(Running(job, seconds_left(job, typical[job.group], now)) for job in running)
+    return Activity(revision, counts, rows, groups, groups_total, failed, failed_total, over, unreadable[0])
+
+
+_OVER = tuple(state for state in JobState if state.is_final)
+_EARLIEST = (JOBS.c.sequence,)
+_LATEST = (JOBS.c.finished_at.desc(), JOBS.c.sequence.desc())
+"""As the index of states has them, so that the database need not sort."""
+
+
+def _over(connection: sql.Connection, unreadable: list[int]) -> tuple[Job, ...]:
+    """The last that ended. Each state alone, which an index answers: all together would be sorted each time."""
+    found = [job for state in _OVER for job in _jobs(connection, _in(state), _LATEST, MAX_OVER, unreadable)]
+    found.sort(key=lambda job: job.finished_at or job.created_at, reverse=True)
+    return tuple(found[:MAX_OVER])
+
+
+def _in(*states: JobState) -> sql.ColumnElement[bool]:
+    return JOBS.c.state.in_([state.value for state in states])
+
+
+def _unmended() -> sql.ColumnElement[bool]:
+    """Failed, and the same work neither done nor asked for since."""
+    same = sql.and_(
+        LATER.c.recipe_id == JOBS.c.recipe_id,
+        sql.func.coalesce(LATER.c.study, "") == sql.func.coalesce(JOBS.c.study, ""),
+        LATER.c.sequence > JOBS.c.sequence,
+        LATER.c.state != JobState.CANCELLED.value,
+    )
+    return _in(JobState.FAILED) & ~sql.exists().where(same)
+
+
+def _counts(connection: sql.Connection) -> dict[JobState, int]:
+    found = connection.execute(sql.select(JOBS.c.state, sql.func.count()).group_by(JOBS.c.state))
+    return dict.fromkeys(JobState, 0) | {JobState(state): count for state, count in found}
+
+
+def _jobs(
+    connection: sql.Connection,
+    which: sql.ColumnElement[bool],
+    order: Sequence[sql.ColumnElement[Any]],
+    limit: int,
+    unreadable: list[int],
+) -> tuple[Job, ...]:
+    query = sql.select(JOBS).where(which).order_by(*order).limit(limit)
+    found, others = readable(connection.execute(query).mappings())
+    unreadable[0] += len(others)
+    return tuple(found)
+
+
+def _groups(
+    connection: sql.Connection, running: Sequence[Job], now: datetime, unreadable: list[int]
+) -> tuple[tuple[Group, ...], int]:
+    """Groups with waiting jobs in the order in which they come: people's first, then those asked for last."""
+    waits = _in(JobState.WAITING)
+    query = (
+        sql.select(JOBS.c.job_group, sql.func.count(), sql.func.min(JOBS.c.sequence))
+        .add_columns(sql.func.min(sql.case((JOBS.c.background, 1), else_=0)), sql.func.max(JOBS.c.sequence))
+        .where(waits)
+        .group_by(JOBS.c.job_group)
+    )
+    found = [tuple(row) for row in connection.execute(query)]
+    found.sort(key=lambda row: (row[3], -row[4] if row[3] else row[2]))
+    groups = []
+    for name, waiting, _, background, _ in found[:MAX_GROUPS]:
+        first = _jobs(connection, waits & (JOBS.c.job_group == name), _EARLIEST, MAX_WAITING, unreadable)
+        mine = [job for job in running if job.group == name]
+        left = time_left(mine, waiting, _typical_seconds(connection, name), now)
+        groups.append(Group(name, bool(background), waiting, len(mine), first, left))
+    return tuple(groups), len(found)
+
+
+def _typical_seconds(connection: sql.Connection, group: str) -> float | None:
+    """Mean duration of a group's latest complete jobs."""
+    took = (JOBS.c.finished_at - JOBS.c.started_at).label("took")
+    query = (
+        sql.select(took)
+        .where(JOBS.c.job_group == group, _in(JobState.COMPLETE), took.is_not(None))
+        .order_by(JOBS.c.sequence.desc())
+        .limit(TYPICAL_OF)
+    )
+    found = [float(seconds) for seconds in connection.scalars(query)]
+    return sum(found) / len(found) if found else None
+
+
+def forget(store: Store, states: Collection[JobState]) -> int:
+    """Drop jobs that ended so, with their logs, from the list; results stay. Returns how many there were."""
+    assert all(state.is_final for state in states)
+    with store.database.write() as connection:
+        return connection.execute(JOBS.delete().where(_in(*states))).rowcount
+
+
+def servers(store: Store, fresh_s: float = STALE_AFTER_S) -> list[str]:
+    """Where the engines are that use this store now, this one too."""
+    return [
+        f"{owner.host}, process {owner.pid}" for owner, beat in store.engines() if time.time() - beat < fresh_s
+    ]  # fmt: skip
+
+
+# In words ---------------------------------------------------------------------------------------------
+
+
+def asker(group: str, session: str) -> str:
+    """Who asked for a group's jobs, for somebody in the browser session `session`."""
+    kind, _, window = group.partition("-")
+    if kind not in _ASKERS:
+        return "Somebody else"
+    return f"{_ASKERS[kind]} ({'this' if window == session else 'another'} browser window)"
+
+
+def purpose(job: Job) -> str:
+    """What a job is for, on one line."""
+    words = recipe_in_words(job.recipe)
+    if job.inquiry is None:
+        return f"Measure: {words}"
+    return f"{job.inquiry.WORDS[:1].upper()}{job.inquiry.WORDS[1:]}: {words}"
+
+
+def model_title(name: str) -> str:
+    """A model as people know it."""
+    return MODELS[name].title if name in MODELS else name
+
+
+def seconds_taken(job: Job, now: datetime | None = None) -> float | None:
+    """How long a job took, or has taken until now; None where it never began."""
+    if job.started_at is None:
+        return None
+    return max(0.0, ((job.finished_at or now or datetime.now(UTC)) - job.started_at).total_seconds())

@@ -1,0 +1,1 @@
+"""Work that a page asks for: jobs, inquiries, their progress and their problems."""

@@ -1,0 +1,51 @@
+"""What a person must be told before anything else: a bad link, an engine in trouble."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from compression.errors import CompressionError
+from compression.recipe.words import recipe_in_words
+from pages.components.asking.work import Snapshot
+from pages.components.view import state
+from pages.components.view.link import View
+
+
+def show_error(error: CompressionError) -> None:
+    """An expected trouble: its text says what was wrong and what to do."""
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def show_problem(text: str) -> None:
+    """What was wrong with a link."""
+    st.error(plain(text), icon=":material/link_off:")
+
+
+_MARKDOWN = re.compile(r"[\\\[\]$<@]|:(?=[\w/+-])|(?<=www)\.", re.IGNORECASE)
+"""What makes links, pictures, formulas and icons."""
+
+
+def plain(text: str) -> str:
+    """The same words for Markdown: what somebody put into a link or a file may fetch no picture and set no link."""
+    return _MARKDOWN.sub(lambda found: f"\\{found[0]}", text)
+
+
+def show_link() -> None:
+    """What was wrong with the link."""
+    problem = state.problem()
+    if problem:
+        show_problem(f"This link cannot be opened, so you see the default. {problem}")
+
+
+def show_setting(view: View) -> None:
+    """The recipe on one line."""
+    custom = " · no slider setting: sliders show the nearest, Steps shows all of it" if view.custom else ""
+    st.caption(f":material/conversion_path: {recipe_in_words(view.recipe)}{custom}")
+
+
+def show_engine(seen: Snapshot) -> None:
+    """Trouble of the engine itself, such as a full disk or workers that do not start."""
+    if seen.problem:
+        st.error(plain(seen.problem), icon=":material/error:")

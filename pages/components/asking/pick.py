@@ -1,0 +1,328 @@
+"""Which measured settings a page is about: one, shared by all pages, or several side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import streamlit as st
+
+from compression import units
+from compression.errors import CompressionError, InvalidRecipe
+from compression.explain.titles import setting_in_words
+from compression.models.facts import MODELS
+from compression.recipe.recipe import Recipe
+from compression.recipe.words import recipe_in_words
+from compression.results.record import Result
+from compression.search.pareto import pareto_front
+from compression.store.jobs import Job, JobState
+from compression.work import dispatcher
+from pages.components.asking import notices
+from pages.components.frame import menu
+from pages.components.view import model_card, state
+from pages.components.view.link import View, recipe_from, view_of
+
+MAX_OFFERED = 400
+"""Settings in a list of choices: those that nothing beats, and the latest. A browser gets slow with thousands."""
+
+_RESULT = state.SETTING + "result"
+_SEVERAL, _SEVERAL_KEY, _PROBLEM = "picked_several", "picked_several_widget", "picked_problem"
+_TURN, _SIGNS = "picked_several_turn", "picked_several_signs"
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The setting that is shown everywhere, and what is measured of its model."""
+
+    recipe: Recipe
+    results: Mapping[str, Result]
+
+    @property
+    def result(self) -> Result | None:
+        """The setting's measurement, if there is one."""
+        return self.results.get(self.recipe.recipe_id)
+
+
+def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
+    """Choose a model and one of its measured settings; the address says which. None where the store fails (said).
+
+    `also` is what else the address says: the page's own parameters.
+
+    The choice is the dashboard's one current setting: Explore shows it too, and what was chosen there is shown here.
+    The setting need not be measured, when it comes from a link or from Explore.
+    """
+    view = state.current()
+    try:
+        results = measured(view.model)
+    except CompressionError as error:
+        notices.show_error(error)
+        return None
+    state.write_link(view, also)
+    notices.show_link()
+    words = _distinct(_words_of(view.recipe, results))
+    # Another control once it is measured: its label is another one then, and a browser that knows options by their
+    # labels would choose the first instead.
+    alone = words[view.recipe.recipe_id].endswith(_sign(view.recipe.recipe_id))
+    key = (_RESULT if view.recipe.recipe_id in results else f"{_RESULT}_waiting") + ("_distinct" if alone else "")
+    state.place(key, view.recipe.recipe_id)
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        model_card.choose(view)
+    with right:
+        st.selectbox(
+            "Setting",
+            list(words),
+            index=list(words).index(st.session_state[key]) if st.session_state[key] in words else 0,
+            format_func=lambda name: words.get(name, name),
+            key=key,
+            help=f"Measured settings of this model, smallest stored file first.{_left_out(words, results)}",
+            on_change=_chosen,
+            args=(key,),
+        )
+    return Picked(view.recipe, results)
+
+
+def _chosen(key: str) -> None:
+    """The view follows, here and on Explore."""
+    view = state.current()
+    result = measured(view.model).get(st.session_state.get(key, ""))
+    if result is not None:
+        state.show(view_of(Recipe.model_validate(result.recipe), view))
+
+
+def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...]:
+    """Choose measured settings, of one model or of several on the same data; the address says which.
+
+    Comes with the baseline and the current setting. Returns those that are measured, in the order chosen; what is not
+    is being measured, which is shown. `also` is what else the address says: the page's own parameters.
+    """
+    if "recipes" in st.query_params and not menu.has_arrived():
+        _open_link(st.query_params["recipes"], at_most)
+    menu.arrive()
+    if problem := st.session_state.get(_PROBLEM):
+        notices.show_problem(f"This link cannot be opened. {problem}")
+    chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, _usual())
+    model = chosen[0].model if chosen else (state.last() or View()).model
+    try:
+        known = {name: result for other in _on_same_data(model) for name, result in measured(other).items()}
+        waiting = _measure([recipe for recipe in chosen if recipe.recipe_id not in known])
+    except CompressionError as error:
+        notices.show_error(error)
+        return ()
+    by_id = {recipe.recipe_id: recipe for recipe in chosen}
+    words = _words_of(None, known)
+    words |= {name: _chosen_label(recipe, known.get(name)) for name, recipe in by_id.items() if name not in words}
+    words = _distinct(words)
+    key = _several_key((*(recipe.recipe_id for recipe in waiting), *(words[name] for name in by_id)))
+    if key not in st.session_state:
+        st.session_state[key] = [name for name in by_id if name in words]
+    shown = [name for name in st.session_state[key] if name in words]
+    st.multiselect(
+        f"Settings to compare (up to {at_most})",
+        list(words),
+        default=shown,
+        format_func=lambda name: words.get(name, name),
+        key=key,
+        max_selections=at_most,
+        placeholder="Choose measured settings",
+        help=f"Measured settings of all models on the same images.{_left_out(words, known)}",
+        on_change=_several_chosen,
+        args=(key, by_id, known),
+    )
+    link = json.dumps([json.loads(recipe.to_short_json()) for recipe in chosen], separators=(",", ":"))
+    parameters = ({"recipes": link} if chosen else {}) | dict(also)
+    menu.write_address(parameters)
+    if waiting:
+        st.fragment(run_every=0.7)(_wait)(waiting)
+    return tuple(known[name] for name in by_id if name in known)
+
+
+def choose_several(recipes: Sequence[Recipe]) -> None:
+    """Put these settings side by side; only before `several` is drawn, or in a callback."""
+    st.session_state[_SEVERAL] = tuple(dict.fromkeys(recipes))
+    st.session_state.pop(_PROBLEM, None)
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+
+
+def wanted() -> tuple[Recipe, ...]:
+    """What `several` was last asked for, measured or not."""
+    found: tuple[Recipe, ...] = st.session_state.get(_SEVERAL, ())
+    return found
+
+
+def _several_key(signs: tuple[str, ...]) -> str:
+    """The control's key: another one when its labels change, which depend on `signs`, or what is chosen from outside.
+
+    A browser knows options by their labels, and takes away one that is called otherwise now, such as a setting that
+    was measured meanwhile.
+    """
+    if st.session_state.get(_SIGNS) != signs:
+        st.session_state[_SIGNS] = signs
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    return f"{_SEVERAL_KEY}_{st.session_state[_TURN]}"
+
+
+def measured(model: str) -> dict[str, Result]:
+    """All comparable results of a model by recipe_id."""
+    return {result.recipe_id: result for result in dispatcher.get_dispatcher().store.results(model)}
+
+
+def _open_link(text: str, at_most: int) -> None:
+    st.session_state.pop(_PROBLEM, None)
+    try:
+        content = json.loads(text)
+        if not isinstance(content, list) or not 0 < len(content) <= at_most:
+            raise InvalidRecipe(f"Its `recipes` must be a list of one to {at_most} recipes.")
+        recipes = [recipe_from(json.dumps(part)) for part in content]
+        _check_same_data(recipes)
+        choose_several(recipes)
+    except (ValueError, RecursionError) as error:
+        st.session_state[_PROBLEM] = f"Its `recipes` cannot be read as JSON ({error}). Copy the whole link again."
+    except CompressionError as error:
+        st.session_state[_PROBLEM] = str(error)
+
+
+def _check_same_data(recipes: Sequence[Recipe]) -> None:
+    first = recipes[0].model
+    for recipe in recipes:
+        if MODELS[recipe.model].dataset != MODELS[first].dataset:
+            raise InvalidRecipe(
+                f"{MODELS[first].title} and {MODELS[recipe.model].title} are measured on different images, so their "
+                "numbers cannot be compared. Choose settings of models on the same data."
+            )
+
+
+def _usual() -> tuple[Recipe, ...]:
+    recipe = (state.last() or View()).recipe
+    return tuple(dict.fromkeys((recipe.baseline(), recipe)))
+
+
+def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, Result]) -> None:
+    if key not in st.session_state:
+        return
+    names = [name for name in dict.fromkeys(st.session_state[key]) if name in before or name in known]
+    st.session_state[_SEVERAL] = tuple(
+        before[name] if name in before else Recipe.model_validate(known[name].recipe) for name in names
+    )
+    st.session_state.pop(_PROBLEM, None)
+
+
+def _on_same_data(model: str) -> list[str]:
+    """Models on the same images, this one first."""
+    same = [name for name, entry in MODELS.items() if entry.dataset == MODELS[model].dataset]
+    return sorted(same, key=lambda name: name != model)
+
+
+def labels(results: Mapping[str, Result], always: Sequence[Recipe] = ()) -> dict[str, str]:
+    """What can be chosen by recipe_id, smallest stored file first; of `always` those that are measured too."""
+    words = _words_of(None, results)
+    also = (recipe for recipe in always if recipe.recipe_id in results and recipe.recipe_id not in words)
+    return _distinct(words | {one.recipe_id: _label(results[one.recipe_id], with_model=False) for one in also})
+
+
+def _distinct(words: Mapping[str, str]) -> dict[str, str]:
+    """No label twice: a browser tells options apart by them."""
+    often = Counter(words.values())
+    return {name: label + _sign(name) if often[label] > 1 else label for name, label in words.items()}
+
+
+def _sign(recipe_id: str) -> str:
+    return f" · {recipe_id[:6]}"
+
+
+def _words_of(recipe: Recipe | None, results: Mapping[str, Result]) -> dict[str, str]:
+    """What can be chosen, smallest stored file first, with sizes and accuracy; `recipe` is always among it."""
+    offered = sorted(_offered(results), key=lambda result: result.stored_bytes)
+    several_models = len({result.recipe["model"] for result in offered}) > 1
+    words = {result.recipe_id: _label(result, with_model=several_models) for result in offered}
+    if recipe is not None and recipe.recipe_id not in words:
+        result = results.get(recipe.recipe_id)
+        label = _label(result, with_model=False) if result else f"{recipe_in_words(recipe)} · not measured"
+        words = {recipe.recipe_id: label} | words
+    return words
+
+
+def _offered(results: Mapping[str, Result]) -> list[Result]:
+    every = list(results.values())
+    if len(every) <= MAX_OFFERED:
+        return every
+    front = pareto_front([result.stored_bytes for result in every], [result.accuracy for result in every])
+    best = {every[index].recipe_id: every[index] for index in front}
+    baselines = {result.recipe_id: result for result in every if not result.recipe["steps"]}
+    latest = {result.recipe_id: result for result in every[-(MAX_OFFERED - len(best)) :]}
+    return list((best | baselines | latest).values())
+
+
+def _left_out(words: Mapping[str, str], results: Mapping[str, Result]) -> str:
+    if len(words) >= len(results):
+        return ""
+    return f" Of {len(results):,} you see the {len(words):,} that nothing beats or that came last."
+
+
+def _label(result: Result, *, with_model: bool) -> str:
+    decimals = units.decimals_for(result.n_test)
+    model = f"{MODELS[str(result.recipe['model'])].title}: " if with_model else ""
+    accuracy = units.percent(result.accuracy, decimals)
+    return f"{model}{setting_in_words(result)} · {units.size(result.stored_bytes)} · {accuracy} %"
+
+
+def _chosen_label(recipe: Recipe, result: Result | None) -> str:
+    """Of a setting that is not among the offered ones: not measured yet, or left out of a long list."""
+    if result is not None:
+        return _label(result, with_model=True)
+    return f"{MODELS[recipe.model].title}: {recipe_in_words(recipe)}"
+
+
+def _group() -> str:
+    return f"picked-{state.session_id()}"
+
+
+def _measure(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
+    """Have what a link names measured; those that are not through, failed or were cancelled."""
+    begun = _latest()
+    over = {name for name, job in begun.items() if job.state is JobState.COMPLETE}  # and its result is gone
+    missing = [recipe for recipe in recipes if recipe.recipe_id not in begun or recipe.recipe_id in over]
+    dispatcher.get_dispatcher().submit(missing, group=_group())
+    return tuple(recipes)
+
+
+def _latest() -> dict[str, Job]:
+    """The last job for each setting."""
+    return {job.work_id: job for job in dispatcher.get_dispatcher().jobs(_group())}
+
+
+def is_waiting() -> bool:
+    """Whether something that `several` was asked for is being measured."""
+    begun = _latest()
+    found = (begun.get(recipe.recipe_id) for recipe in wanted())
+    return any(job is not None and not job.state.is_final for job in found)
+
+
+def _again(recipe: Recipe) -> None:
+    with contextlib.suppress(CompressionError):  # the page that is drawn next meets the same, and says it
+        dispatcher.get_dispatcher().submit([recipe], group=_group())
+
+
+def _wait(recipes: Sequence[Recipe]) -> None:
+    """A line for each setting that is being measured, or why it has no numbers."""
+    begun = _latest()
+    for recipe in recipes:
+        job = begun.get(recipe.recipe_id)
+        words = recipe_in_words(recipe)
+        if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
+            if job.error:
+                st.error(f"**{words} has no numbers.** {notices.plain(job.error)}", icon=":material/error:")
+            else:
+                st.warning(f"**Measuring {words} was cancelled.**", icon=":material/cancel:")
+            st.button(
+                "Measure again", icon=":material/refresh:", key=f"picked_again_{recipe.recipe_id}", on_click=_again,
+                args=(recipe,),
+            )  # fmt: skip
+        elif job is not None and not job.state.is_final:
+            st.progress(job.progress, f"Measuring {words}: {job.message or 'waiting for a worker'}")
+        elif recipe.recipe_id in measured(recipe.model):
+            st.rerun()

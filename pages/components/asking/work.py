@@ -1,0 +1,307 @@
+"""What a page asks of the engine, and what it knows at one moment."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+import streamlit as st
+
+from compression.recipe.budgets import training_seconds, trains
+from compression.recipe.edit import prefixes
+from compression.recipe.recipe import Recipe
+from compression.results.record import Preview, Result
+from compression.search import track_record
+from compression.search.curves import Curve, control_of, curve_recipes, curves_for, sweep_recipes
+from compression.search.estimate import Known, Lesson
+from compression.search.neighbours import Move, move_between, neighbours
+from compression.store.jobs import UNFINISHED, Job, JobState
+from compression.work import dispatcher
+from pages.components.view import model_card, state
+from pages.components.view.link import View
+
+_ASKED, _SWEPT, _PAUSED = "work_asked", "work_swept", "work_paused"
+_SHOWN, _BEFORE, _MOVE = "work_shown", "work_before", "work_move"
+_AHEAD, _UNASKED = "work_ahead", "work_unasked"
+
+MEASURING_SECONDS = 2.0
+"""Guess of what a point costs besides training, until one was measured."""
+
+MAX_AHEAD = max(1, min(4, (os.cpu_count() or 1) - 1))
+"""Settings measured ahead: as many as there are processors beside the one that a person's next setting needs, so that
+the likeliest is not held up by the others. Most are given up unseen."""
+
+MAX_AHEAD_SECONDS = 10.0
+"""A setting that took longer than this has neighbours that cost more than the chance of being wanted is worth."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything a page draws, at one moment: nothing on the page is newer or older than the rest.
+
+    `revision` was the store's just before: where it is another one now, something may have changed since.
+    `ahead` are the unfinished jobs that measure settings before anybody asks for them. They are none of `jobs`, for
+    nobody waits for them; but one that came to measure the current setting is its `job` too. `unasked` has the
+    recipe_ids of all that this browser session had measured that way.
+    """
+
+    revision: int
+    view: View
+    results: dict[str, Result]
+    jobs: tuple[Job, ...]
+    sweep: tuple[Recipe, ...]
+    problem: str | None
+    paused: bool
+    ahead: tuple[Job, ...] = ()
+    unasked: frozenset[str] = frozenset()
+
+    @property
+    def result(self) -> Result | None:
+        """The current setting's measurement."""
+        return self.results.get(self.view.recipe.recipe_id)
+
+    @property
+    def baseline(self) -> Result | None:
+        """The uncompressed model's measurement."""
+        return self.results.get(self.view.recipe.baseline().recipe_id)
+
+    @functools.cached_property
+    def known(self) -> Known:
+        """What estimates start from."""
+        return model_card.known_of(self.view.model, self.baseline)
+
+    @functools.cached_property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """What estimates learn from measured combinations of settings."""
+        return track_record.lessons_of(list(self.results.values()), self.known, self.measured_curves())
+
+    @property
+    def control(self) -> Result | None:
+        """The measurement of the current student's control: the same training without the teacher."""
+        control = control_of(self.view.recipe)
+        return self.results.get(control.recipe_id) if control else None
+
+    @property
+    def job(self) -> Job | None:
+        """The current setting's job: the one furthest on, or else the latest.
+
+        The curves may want it too, or it was begun ahead; of jobs that run one measures, and the others wait for it.
+        """
+        mine = [job for job in (*self.jobs, *self.ahead) if job.recipe == self.view.recipe]
+        return max(mine, key=_how_far, default=None)
+
+    @property
+    def preview(self) -> Preview | None:
+        """Accuracy and sizes of the current setting while its latency is still being measured."""
+        return self.job.preview if self.job is not None and self.result is None else None
+
+    @functools.cached_property
+    def missing(self) -> tuple[Recipe, ...]:
+        """Points of the curves that are not measured."""
+        return tuple(recipe for recipe in self.sweep if recipe.recipe_id not in self.results)
+
+    @property
+    def failed(self) -> tuple[Job, ...]:
+        """Failed jobs of this model whose recipe has no result, each recipe once."""
+        latest = {job.recipe: job for job in sorted(self.jobs, key=lambda job: job.created_at)}
+        return tuple(
+            job
+            for recipe, job in latest.items()
+            if job.state is JobState.FAILED and recipe.model == self.view.model and recipe.recipe_id not in self.results
+        )
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something may still change by itself."""
+        return any(not job.state.is_final for job in self.jobs)
+
+    @property
+    def sweep_runs(self) -> bool:
+        """Whether points of the curves are being measured."""
+        return any(job.background and not job.state.is_final for job in self.jobs)
+
+    @property
+    def signature(self) -> object:
+        """Changes when the page has to be drawn anew, but not with mere progress, nor with neighbours' results."""
+        over = frozenset(job.job_id for job in self.jobs if job.state.is_final)
+        asked = {recipe.recipe_id for recipe in (*self.sweep, self.view.recipe)}
+        return frozenset(self.results) - (self.unasked - asked), over, self.problem, self.preview
+
+    @property
+    def curves(self) -> dict[Curve, dict[int, Recipe]]:
+        """The recipes of the curves by slider position."""
+        return curve_recipes(self.view.model, self.view.settings.budget, self.view.curves)
+
+    def measured_curves(self) -> dict[Curve, dict[int, Result]]:
+        """The measured points of all curves by slider position, shown or not."""
+        every = curve_recipes(self.view.model, self.view.settings.budget, curves_for(self.view.model))
+        return {
+            curve: {at: self.results[r.recipe_id] for at, r in recipes.items() if r.recipe_id in self.results}
+            for curve, recipes in every.items()
+        }
+
+
+def _liveliness(job: Job) -> int:
+    """2 running, 1 waiting, 0 over or about to be."""
+    if job.state.is_final or job.is_cancel_requested:
+        return 0
+    return 2 if job.state is JobState.RUNNING else 1
+
+
+def _how_far(job: Job) -> tuple[int, bool, float, datetime]:
+    """The larger the further on; of those that are over the latest is the largest."""
+    alive = _liveliness(job)
+    return alive, job.preview is not None, job.progress if alive else 0.0, job.created_at
+
+
+def groups() -> tuple[str, str, str]:
+    """Names of this browser session's work: what is shown, the curves, and what may be wanted next."""
+    name = state.session_id()
+    return f"explore-{name}", f"sweep-{name}", f"ahead-{name}"
+
+
+def want(view: View, *, step_by_step: bool = False) -> None:
+    """Ask for the view's measurement and its curves; what was asked before and is not wanted is given up.
+
+    With `step_by_step` also for that of the recipe's beginnings.
+    """
+    queue, (interactive, background, _) = dispatcher.get_dispatcher(), groups()
+    if not is_asked(view, step_by_step=step_by_step):
+        control = control_of(view.recipe)
+        wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
+        queue.replace((*wanted, *(prefixes(view.recipe) if step_by_step else ())), group=interactive)
+        _turn_to(view)
+        st.session_state[_ASKED] = (view.recipe, step_by_step)
+    swept = (view.model, view.settings.budget, view.curves, is_paused())
+    if st.session_state.get(_SWEPT) != swept:
+        sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget, view.curves)
+        queue.replace(sweep, group=background, background=True)
+        st.session_state[_SWEPT] = swept
+
+
+def is_to_ask() -> bool:
+    """Whether something was taken back that `want` has to ask for again."""
+    return not {_ASKED, _SWEPT} <= st.session_state.keys()
+
+
+def is_asked(view: View, *, step_by_step: bool) -> bool:
+    """Whether `want` was called with these last."""
+    return bool(st.session_state.get(_ASKED) == (view.recipe, step_by_step))
+
+
+def _turn_to(view: View) -> None:
+    """Note where the person goes, and give up what was begun ahead, unless it is measured now what they go to.
+
+    The job of the current setting then waits for that one and takes its result.
+    """
+    before: View = st.session_state.get(_SHOWN, view)
+    st.session_state[_SHOWN] = view
+    if before != view:
+        goes_on = before.model == view.model and not before.custom and not view.custom
+        st.session_state[_MOVE] = move_between(before.settings, view.settings) if goes_on else None
+        st.session_state[_BEFORE] = before.recipe.recipe_id
+    st.session_state.pop(_AHEAD, None)
+    begun = begun_ahead()
+    dispatcher.get_dispatcher().cancel_jobs(
+        [j.job_id for j in begun if j.state is JobState.WAITING or j.recipe != view.recipe]
+    )
+
+
+def snapshot(view: View) -> Snapshot:
+    """Look at the store once."""
+    queue, now = dispatcher.get_dispatcher(), revision()
+    interactive, background, _ = groups()
+    found = [job for group in (interactive, background) for job in queue.jobs(group)]
+    begun = begun_ahead()
+    results = {result.recipe_id: result for result in queue.store.results(view.model)}
+    sweep = sweep_recipes(view.model, view.settings.budget, view.curves)
+    unasked = frozenset(st.session_state.get(_UNASKED, ()))
+    return Snapshot(now, view, results, tuple(found), sweep, queue.problem, is_paused(), begun, unasked)
+
+
+def begun_ahead() -> tuple[Job, ...]:
+    """The unfinished jobs that measure settings before anybody asks for them."""
+    return tuple(dispatcher.get_dispatcher().store.jobs(groups()[2], UNFINISHED))
+
+
+def go_ahead(seen: Snapshot) -> None:
+    """Have settings measured that the person may want next.
+
+    Once where the last move goes on to, while the current setting is still being measured: the engine begins with it
+    as soon as that one is through. Then the neighbours on all sides.
+    """
+    view = seen.view
+    reached = seen.result or seen.results.get(st.session_state.get(_BEFORE, ""))
+    if reached is None or reached.seconds > MAX_AHEAD_SECONDS or trains(view.recipe) or view.custom or seen.paused:
+        return
+    asked_for = (view.recipe, seen.result is not None)
+    if st.session_state.get(_AHEAD) == asked_for:
+        return
+    st.session_state[_AHEAD] = asked_for
+    move: Move | None = st.session_state.get(_MOVE)
+    likely = neighbours(view.model, view.settings, move)
+    if seen.result is None:
+        likely = likely[:1] if move else ()
+    begun = {job.recipe for job in seen.ahead}
+    near = [recipe for recipe in likely if recipe.recipe_id not in seen.results][:MAX_AHEAD]
+    if wanted := [recipe for recipe in near if recipe not in begun]:
+        st.session_state[_UNASKED] = seen.unasked | {recipe.recipe_id for recipe in wanted}
+        dispatcher.get_dispatcher().submit(wanted, group=groups()[2], background=True)
+
+
+def revision() -> int:
+    """Changes when a snapshot would."""
+    return dispatcher.get_dispatcher().store.revision()
+
+
+def is_paused() -> bool:
+    """Whether the person stopped the sweep."""
+    return bool(st.session_state.get(_PAUSED, False))
+
+
+def pause() -> None:
+    """Stop the sweep and what is measured ahead; what was measured stays."""
+    st.session_state[_PAUSED] = True
+    for group in groups()[1:]:
+        dispatcher.get_dispatcher().cancel(group)
+
+
+def resume() -> None:
+    """Measure the rest of the sweep, and try failed points again."""
+    st.session_state[_PAUSED] = False
+    for asked in (_ASKED, _SWEPT):
+        st.session_state.pop(asked, None)
+
+
+def give_up(seen: Snapshot) -> None:
+    """Cancel the current setting's measurement, also where it is a point of a curve or was begun ahead."""
+    every = (*seen.jobs, *seen.ahead)
+    dispatcher.get_dispatcher().cancel_jobs([job.job_id for job in every if job.recipe == seen.view.recipe])
+
+
+def retry() -> None:
+    """Ask for the current setting again."""
+    st.session_state.pop(_ASKED, None)
+
+
+def seconds_left(seen: Snapshot) -> float:
+    """Rough time until the curves are complete: what like points took, shared among the running jobs."""
+    taken = defaultdict(list)
+    for result in seen.results.values():
+        taken[_kind(Recipe.model_validate(result.recipe))].append(result.seconds)
+    every = [seconds for group in taken.values() for seconds in group]
+    fallback = median(every) if every else MEASURING_SECONDS
+    total = sum(
+        median(taken[_kind(recipe)]) if taken[_kind(recipe)] else fallback + training_seconds(recipe)
+        for recipe in seen.missing
+    )
+    running = sum(job.state is JobState.RUNNING and job.background for job in seen.jobs)
+    return total / max(1, running)
+
+
+def _kind(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(step.technique for step in recipe.steps)

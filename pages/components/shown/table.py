@@ -1,0 +1,180 @@
+"""The table of all points, and everything that can be downloaded."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from compression import units
+from compression.errors import CompressionError
+from compression.explain.titles import setting_in_words
+from compression.results.record import STORED_SUFFIX, Result
+from compression.work import dispatcher
+from pages.components.asking.work import Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+
+_NUMBERS = {
+    "accuracy": ("Accuracy %", "%.{decimals}f", "Share of the test images that are classified correctly."),
+    "difference": ("Points vs baseline", "%+.{decimals}f", "Percentage points above or below the baseline."),
+    "stored_kb": ("Stored KB", "%.1f", "The file you would ship. 1 KB is 1,000 bytes."),
+    "size_ratio": ("Times smaller", "%.1f", "The baseline's stored file over this one."),
+    "onnx_kb": ("Runtime KB", "%.1f", "The file that ONNX Runtime loads (.onnx)."),
+    "zipped_kb": ("Zipped KB", "%.1f", "The runtime file in an ordinary zip."),
+    "theoretical_kb": ("Theoretical KB", "%.1f", "What papers quote: bits × weights that are not zero, and biases."),
+    "latency_ms": ("Latency ms", "%.3f", "Median time of one image, as the clock said."),
+    "latency_p95_ms": ("p95 ms", "%.3f", "95 of 100 runs took at most this long."),
+    "latency_ratio": ("Latency ratio", "%.2f", "Over the baseline's, in turns with it: below 1 is faster."),
+    "params": ("Parameters", "localized", "Numbers that were learned."),
+    "nonzero_params": ("Not zero", "localized", "Parameters that pruning left."),
+    "macs": ("MACs", "localized", units.MACS),
+}
+_SIGN = "Whether the accuracy differs from the baseline's measurably: a paired test, 5 %."
+
+
+def _columns(n_test: int) -> dict[str, ColumnConfig]:
+    """How columns look; percentages have the decimals that one of `n_test` images can still move."""
+    decimals = units.decimals_for(n_test)
+    numbers = {
+        name: st.column_config.NumberColumn(title, format=pattern.format(decimals=decimals), help=about)
+        for name, (title, pattern, about) in _NUMBERS.items()
+    }
+    return {
+        "setting": st.column_config.TextColumn("Setting", width=300),
+        "interval": st.column_config.TextColumn("95 % interval", help="Where the accuracy lies with 95 % confidence."),
+        "different": st.column_config.CheckboxColumn("Differs", help=_SIGN),
+        "ratio_interval": st.column_config.TextColumn("Ratio interval", help="95 % interval of the latency ratio."),
+        "recipe_id": st.column_config.TextColumn("Recipe", help="The hash of its content."),
+        **numbers,
+    }
+
+
+def row_of(result: Result) -> dict[str, object]:
+    """One row with the units that people read."""
+    return {
+        "setting": setting_in_words(result),
+        "accuracy": 100 * result.accuracy,
+        "interval": f"{100 * result.accuracy_low:.1f}–{100 * result.accuracy_high:.1f}",
+        "difference": 100 * result.accuracy_difference,
+        "different": result.is_different,
+        "stored_kb": result.stored_bytes / 1000,
+        "size_ratio": result.size_ratio,
+        "onnx_kb": result.onnx_bytes / 1000,
+        "zipped_kb": result.zipped_bytes / 1000,
+        "theoretical_kb": result.theoretical_bytes / 1000,
+        "latency_ms": result.latency_p50_ms,
+        "latency_p95_ms": result.latency_p95_ms,
+        "latency_ratio": result.latency_ratio,
+        "ratio_interval": f"{result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}",
+        "params": result.params,
+        "nonzero_params": result.nonzero_params,
+        "macs": result.macs,
+        "recipe_id": result.recipe_id,
+    }
+
+
+def csv_of(results: Sequence[Result]) -> str:
+    """All results with every number, one a line; the recipe as JSON."""
+    rows = [{**result.flat(), "recipe": json.dumps(result.recipe, separators=(",", ":"))} for result in results]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def frame_of(results: Sequence[Result]) -> pd.DataFrame:
+    """`row_of` each as a table."""
+    import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
+
+    return pd.DataFrame([row_of(result) for result in results])
+
+
+_last: list[tuple[list[Result], pd.DataFrame]] = []
+"""What `rows_of` was asked last in any browser session, and what it answered."""
+
+
+def rows_of(results: list[Result]) -> pd.DataFrame:
+    """`row_of` each as a table; the last one again where it is of the very same results, as after most moves."""
+    for known, frame in _last:
+        if len(results) == len(known) and all(map(operator.is_, results, known)):
+            return frame
+    frame = frame_of(results)
+    _last[:] = [(results, frame)]
+    return frame
+
+
+def show(seen: Snapshot) -> None:
+    """All measured settings of the model, smallest file first."""
+    results = sorted(seen.results.values(), key=lambda result: result.stored_bytes)
+    st.markdown(f"**All measured settings** ({len(results):,})")
+    if not results:
+        st.caption("Nothing is measured yet: the first row comes with the baseline, in a few seconds.")
+        return
+    st.dataframe(
+        rows_of(results),
+        column_config=_columns(results[0].n_test),
+        hide_index=True,
+        height=330,
+        key="points_table",
+    )
+    _downloads(seen, results)
+    _provenance(results[0])
+
+
+def _downloads(seen: Snapshot, results: list[Result]) -> None:
+    name = f"{seen.view.model}-{seen.view.recipe.recipe_id}"
+    recipe = seen.view.recipe.to_short_json() + "\n"
+    with st.container(horizontal=True, key="downloads"):
+        _button("All settings (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv", "text/csv")
+        _button("This recipe (.json)", lambda: recipe, f"{name}.json", "application/json")
+        if seen.result is not None:
+            _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}{STORED_SUFFIX}")
+            _artifact("Runtime file (.onnx)", seen.result.artifacts.get("onnx"), f"{name}.onnx")
+
+
+def _button(label: str, content: Callable[[], str | bytes], file_name: str, mime: str) -> None:
+    """Made when it is clicked: a page that is drawn often would leave the browser with addresses of old files."""
+    st.download_button(
+        label, content, file_name, mime, on_click="ignore", icon=":material/download:", key=f"download_{label}"
+    )  # fmt: skip
+
+
+def _artifact(label: str, sha256: str | None, file_name: str) -> None:
+    """A file of the current setting; where it is lost or damaged the page says so instead."""
+    try:
+        content = _content(sha256) if sha256 else None
+    except CompressionError as error:
+        st.caption(f":material/error: {error}")
+        return
+    if content is None:
+        st.caption(f":material/error: {label}: no longer on this machine. Measure the setting again.")
+        return
+    _button(label, lambda: content, file_name, "application/octet-stream")
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _content(sha256: str) -> bytes | None:
+    """Named after its content, so it can be kept: the page draws often, the file is read once."""
+    return dispatcher.get_dispatcher().store.artifact(sha256)
+
+
+def _provenance(result: Result) -> None:
+    """Where all this was measured."""
+    machine = result.machine
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    st.caption(
+        f"Measured on {machine.cpu} ({', '.join(machine.instruction_sets) or 'no special instructions'}), "
+        f"{machine.threads} thread{'s' if machine.threads > 1 else ''}, batch {machine.batch_size}; {versions}. "
+        "1 KB is 1,000 bytes. Latencies are medians of ONNX Runtime; on the chart they are the ratio to the baseline, "
+        "measured in turns with it, times the baseline's median."
+    )

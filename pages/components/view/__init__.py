@@ -1,0 +1,1 @@
+"""Which model and setting a page shows, and how a link says it."""

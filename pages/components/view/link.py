@@ -1,0 +1,153 @@
+"""What the Explore page shows, and how a link says it. Torch-free.
+
+A link carries `model`, `recipe` (JSON without the model), `budget` where it is not `none`, and where others than the
+default ones are shown `curves` (names with commas between), `axes` (`left,right,up` by name) and limits (`max_kb`,
+`max_ms`, `max_drop`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, parse_axes
+from compression.errors import InvalidRecipe
+from compression.models.facts import find_model
+from compression.recipe.budgets import BUDGETS, Budget
+from compression.recipe.recipe import Recipe, parse_recipe
+from compression.recipe.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
+from compression.search.curves import CURVES, DEFAULT_CURVES, Curve
+from compression.search.limits import NO_LIMITS, Limits
+
+_NO_CURVES = "none"
+DEFAULT_MODEL = "lenet5-mnist5k"
+"""Measured within seconds, and its curves differ much: half its weights go without harm."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A model, the controls' position, and what the charts show beside it: curves, axes and limits.
+
+    `custom` is a recipe that the controls cannot express.
+    """
+
+    model: str = DEFAULT_MODEL
+    settings: Settings = field(default_factory=lambda: neutral_settings(DEFAULT_MODEL))
+    custom: Recipe | None = None
+    curves: tuple[Curve, ...] = DEFAULT_CURVES
+    axes: Axes = DEFAULT_AXES
+    limits: Limits = NO_LIMITS
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is shown and measured."""
+        return self.custom or recipe_of(self.model, self.settings)
+
+
+def view_of(recipe: Recipe, like: View | None = None) -> View:
+    """The view of a recipe that is otherwise like `like`, also in its budget where the recipe leaves it open."""
+    like = like or View()
+    settings = settings_of(recipe, like.settings.budget)
+    custom = None if settings else recipe
+    return replace(like, model=recipe.model, settings=settings or nearest_settings(recipe), custom=custom)
+
+
+def parameters_of(view: View) -> dict[str, str]:
+    """The query parameters of a view."""
+    content = json.loads(view.recipe.to_short_json())
+    del content["model"]
+    parameters = {"model": view.model, "recipe": json.dumps(content, separators=(",", ":"))}
+    if view.settings.budget != "none":
+        parameters["budget"] = view.settings.budget
+    if view.curves != DEFAULT_CURVES:
+        parameters["curves"] = ",".join(view.curves) or _NO_CURVES
+    if view.axes != DEFAULT_AXES:
+        parameters["axes"] = ",".join((view.axes.left, view.axes.right, view.axes.gain))
+    limits = {name: getattr(view.limits, field) for name, field in _LIMITS.items()}
+    return parameters | {name: f"{limit:.12g}" for name, limit in limits.items() if limit is not None}
+
+
+_LIMITS = {"max_kb": "stored_kb", "max_ms": "latency_ms", "max_drop": "drop_points"}
+"""Limits by their names in links."""
+
+PARAMETERS = ("model", "recipe", "budget", "curves", "axes", *_LIMITS)
+"""All that a link may carry."""
+
+
+def view_from(parameters: Mapping[str, str]) -> View:
+    """Read a link's query parameters, any of which may be missing.
+
+    Raises `UnknownModel` or `InvalidRecipe`, naming the value and what to do.
+    """
+    recipe = recipe_from(parameters.get("recipe", '{"steps":[]}'), parameters.get("model"))
+    curves = _curves(parameters["curves"]) if "curves" in parameters else DEFAULT_CURVES
+    axes = _axes(parameters["axes"]) if "axes" in parameters else DEFAULT_AXES
+    limits = {field: _limit(name, parameters[name]) for name, field in _LIMITS.items() if name in parameters}
+    settings = replace(neutral_settings(recipe.model), budget=_budget(parameters.get("budget", "none")))
+    return view_of(recipe, View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits)))
+
+
+def recipe_from(text: str, model: str | None = None) -> Recipe:
+    """Read a recipe's JSON in a link, which may leave the model to the link. Raises what `view_from` does."""
+    content = _recipe_content(text)
+    model = model or content.get("model") or DEFAULT_MODEL
+    find_model(str(model))
+    if content.get("model", model) != model:
+        raise InvalidRecipe(
+            f"The link names two models, {model!r} and in its recipe {content['model']!r}. Remove one of them."
+        )
+    return parse_recipe(json.dumps({**content, "model": model}))
+
+
+def _recipe_content(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRecipe(
+            f"The link's recipe cannot be read as JSON ({error}): {text[:80]!r}. Copy the whole link again."
+        ) from error
+    if isinstance(content, list):
+        return {"steps": content}
+    if not isinstance(content, dict):
+        raise InvalidRecipe(f'The link\'s recipe must look like {{"steps": [...]}}, but is {text[:80]!r}.')
+    return content
+
+
+def _budget(text: str) -> Budget:
+    for budget in BUDGETS:
+        if text == budget:
+            return budget
+    raise InvalidRecipe(f"The link's budget must be none, quick or thorough, but is {text[:80]!r}.")
+
+
+def _curves(text: str) -> tuple[Curve, ...]:
+    """Curves by name, in their usual order."""
+    names = [] if text == _NO_CURVES else [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in CURVES]
+    if unknown:
+        raise InvalidRecipe(f"There is no curve {unknown[0][:80]!r}. Choose from: {', '.join(CURVES)}.")
+    return tuple(curve for curve in CURVES if curve in names)
+
+
+def _axes(text: str) -> Axes:
+    """Two costs and a gain by name."""
+    axes = parse_axes(text)
+    if axes is None:
+        raise InvalidRecipe(
+            f"The link's axes {text[:80]!r} are not two of {', '.join(COSTS)} and one of {', '.join(GAINS)}."
+        )
+    return axes
+
+
+def _limit(name: str, text: str) -> float:
+    """A number from 0 on."""
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise InvalidRecipe(f"The link's {name} must be a number from 0 on, but is {text[:80]!r}.")
+    return limit

@@ -1,0 +1,97 @@
+import math
+
+import pytest
+
+from compression.charts import drawing, tradeoff
+from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Point, parse_axes, scale_of
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.energy import energy
+from compression.search.estimate import Estimate
+from tests.support.fake_dispatcher import MS, fabricate, preview
+
+MODEL = "lenet5-mnist5k"
+BASELINE = fabricate(Recipe(model=MODEL))
+SMALL = fabricate(make_recipe(MODEL, [{"technique": "channel_pruning", "pruning_ratio": 0.5}]))
+POINT = Point(SMALL.recipe_id, SMALL, 2 * MS, "")
+
+EXPECTED = {
+    "stored": SMALL.stored_bytes / 1000,
+    "theoretical": SMALL.theoretical_bytes / 1000,
+    "runtime": SMALL.onnx_bytes / 1000,
+    "zipped": SMALL.zipped_bytes / 1000,
+    "memory": (SMALL.weight_bytes + SMALL.activation_bytes) / 1000,
+    "latency": 2 * MS * SMALL.latency_ratio,
+    "macs": SMALL.macs / 1e6,
+    "energy": 1e6 * energy(SMALL).joules,
+    "accuracy": 100 * SMALL.accuracy,
+    "worst_class": 100 * SMALL.worst_class.accuracy,
+    "flips": 100 * SMALL.changed_predictions / SMALL.n_test,
+}
+
+
+def test_every_axis_is_tried_here():
+    assert set(EXPECTED) == {*COSTS, *GAINS}
+
+
+@pytest.mark.parametrize("axis", EXPECTED)
+class TestEveryAxis:
+    def test_reads_its_number(self, axis):
+        assert scale_of(axis).of(POINT).at == pytest.approx(EXPECTED[axis])
+
+    def test_intervals_hold_the_number(self, axis):
+        value = scale_of(axis).of(POINT)
+        assert (value.low is None) == (axis in COSTS and axis != "latency")
+        if value.low is not None:
+            assert value.low <= value.at <= value.high
+
+    def test_explains_itself(self, axis):
+        scale = scale_of(axis)
+        assert scale.about.endswith(".")
+        assert {"%", "KB", "ms", "millions", "µJ"} & set(scale.title.replace(",", " ").split())
+
+    def test_ranges_hold_the_point_and_the_baseline(self, axis):
+        data = tradeoff.tradeoff([BASELINE, SMALL], {}, Recipe.model_validate(SMALL.recipe))
+        axes = Axes(left=axis) if axis in COSTS else Axes(gain=axis)
+        low, high = tradeoff.ranges_for(data, 1_000_000, axes=axes)[axis]
+        for result in (BASELINE, SMALL):
+            at = scale_of(axis).of(tradeoff.point_of(result, MS)).at
+            assert low <= (math.log10(at) if scale_of(axis).is_log else at) <= high
+
+
+def test_what_is_not_measured_yet_has_no_value():
+    early = Point("", preview(Recipe.model_validate(SMALL.recipe)), 0.0, "")
+    known = {axis for axis in EXPECTED if scale_of(axis).of(early)}
+    assert known == {"stored", "theoretical", "runtime", "zipped", "macs", "accuracy", "worst_class"}
+
+
+def test_estimates_are_read_in_the_axes_units():
+    guess = Estimate(0.9, 100_000, 0.1)
+    assert {axis: scale_of(axis).foreseen(guess) for axis in EXPECTED if scale_of(axis).foreseen(guess)} == {
+        "stored": 100.0, "latency": 0.1, "accuracy": 90.0,
+    }  # fmt: skip
+
+
+def test_fewer_changed_predictions_are_better():
+    data = tradeoff.tradeoff([BASELINE, SMALL], {}, Recipe(model=MODEL))
+    front = tradeoff.front_of([point.known for point in data.points], MS, "stored", "flips")
+    assert [data.points[n].recipe_id for n, _, _ in front] == [SMALL.recipe_id, BASELINE.recipe_id]
+
+
+def test_a_setting_without_estimate_on_an_axis_has_no_mark_until_it_is_measured():
+    current = Recipe.model_validate(SMALL.recipe)
+    waiting = tradeoff.tradeoff([BASELINE], {}, current, Estimate(0.9, 100_000, 0.1))
+    ranges = tradeoff.ranges_for(waiting, 1_000_000, axes=Axes("energy", "macs", "accuracy"))
+    assert drawing.mark(waiting, "energy", "accuracy", ranges)["x"] == []
+    early = tradeoff.tradeoff([BASELINE], {}, current, preview=preview(current))
+    mark = drawing.mark(early, "macs", "accuracy", ranges)
+    assert (mark["x"], mark["text"]) == ([SMALL.macs / 1e6], ["measured"])
+
+
+@pytest.mark.parametrize("axes", [DEFAULT_AXES, Axes("macs", "energy", "flips")])
+def test_axes_in_links(axes):
+    assert parse_axes(f"{axes.left},{axes.right},{axes.gain}") == axes
+
+
+@pytest.mark.parametrize("text", ["", "stored", "stored,latency", "stored,latency,speed", "accuracy,latency,stored"])
+def test_other_words_are_no_axes(text):
+    assert parse_axes(text) is None

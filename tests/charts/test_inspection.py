@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from compression.charts import network, ranges
+from compression.charts import weights as pictures
+from tests.support.made_up import activations, anatomy, histogram, layer_weights, row
+
+
+class TestHistogram:
+    def test_before_after_and_levels(self):
+        after, before, levels = pictures.draw_histogram(layer_weights(), "steps").data
+        assert list(after.y) == list(range(9, -1, -1))
+        assert list(before.y) == list(range(10))
+        assert sorted(set(levels.x)) == [-1, 0, 1]
+
+    def test_without_a_counterpart_there_is_no_before(self):
+        layer = layer_weights(original="", original_shape=(), steps=None, values=histogram(before=False))
+        assert pictures.units_of(layer) == ["values"]
+        assert len(pictures.draw_histogram(layer, "values").data) == 1
+        assert "no layer of the uncompressed network" in pictures.histogram_words(layer, "values")
+
+    def test_many_levels_are_said_and_not_drawn(self):
+        layer = layer_weights(steps=histogram(range(-127, 128)))
+        assert len(pictures.draw_histogram(layer, "steps").data) == 2
+        assert "255 levels" in pictures.histogram_words(layer, "steps")
+
+    def test_words_say_what_is_left_out(self):
+        words = pictures.histogram_words(layer_weights(), "steps")
+        assert "5 of 50" in words
+        assert "own grid" in words
+        assert "see steps of the grid" in pictures.histogram_words(layer_weights(), "values")
+        assert "floats" in pictures.histogram_words(layer_weights(steps=None), "values")
+
+    def test_another_shape_is_said(self):
+        layer = layer_weights(steps=histogram((-1, 1), before=False), original_shape=(16, 5, 5, 5))
+        assert pictures.units_of(layer) == ["values", "steps"]
+        assert pictures.units_of(layer_weights()) == ["steps", "values"]
+        assert "Before, conv1 had 16 × 5 × 5 × 5 weights" in pictures.histogram_words(layer, "values")
+        assert "no place on these grids" in pictures.histogram_words(layer, "steps")
+
+
+class TestZeros:
+    def test_a_cell_that_holds_several_weights_is_said(self):
+        words = pictures.zeros_words(layer_weights())
+        assert "500 of 1,000 weights are zero (50.0 %)" in words
+        assert "1 × 2 weights" in words
+        assert "One cell is one weight." in pictures.zeros_words(layer_weights(cell=(1, 1)))
+
+    def test_axes_count_weights_not_cells(self):
+        (heat,) = pictures.draw_zeros(layer_weights()).data
+        assert (heat.x0, heat.dx, heat.y0, heat.dy) == (0.5, 2, 0, 1)
+        assert np.asarray(heat.z)[0, 0] == pytest.approx(100 - 100 * 127 / 255)
+
+    def test_the_corner_shows_each_weight(self):
+        (heat,) = pictures.draw_corner(layer_weights()).data
+        assert np.asarray(heat.z)[0, :4].tolist() == [0, 100, 0, 100]
+
+
+class TestFilters:
+    def test_a_mosaic_keeps_every_number_in_its_place(self):
+        filters = np.arange(2 * 3 * 2 * 2).reshape(2, 3, 2, 2).astype(float)
+        picture = pictures.mosaic(filters)
+        assert picture.shape == (5, 8)
+        np.testing.assert_array_equal(picture[3:5, 6:8], filters[1, 2])
+        assert np.isnan(picture[2]).all()
+
+    def test_filters_of_one_input_stand_in_columns(self):
+        filters = np.arange(10 * 9).reshape(10, 1, 3, 3).astype(float)
+        found = pictures.arranged(filters)
+        assert found.shape == (2, 8, 3, 3)
+        np.testing.assert_array_equal(found[1, 1], filters[9, 0])
+        assert np.isnan(found[1, 2]).all()
+
+    def test_both_pictures_have_one_scale(self):
+        layer = layer_weights(filters=np.full((1, 1, 3, 3), -4, np.float16))
+        assert pictures.colour_range(layer) == 4
+        (heat,) = pictures.draw_filters(layer.filters_before, 4).data
+        assert (heat.zmin, heat.zmax) == (-4, 4)
+
+
+class TestRanges:
+    def test_lines_and_brackets(self):
+        whole, inner, kept, _ = ranges.draw(activations()).data
+        assert list(whole.x[:3]) == [-1, 1, None]
+        assert list(inner.x[3:6]) == [0, 4, None]
+        assert (list(kept.x), list(kept.y)) == ([0, 6], [1, 1])
+
+    def test_words_name_the_worst(self):
+        assert "1 of 2 layers' outputs are rounded to 8 bits" in ranges.words_of(activations())
+        assert "at most 0.200 % of the values are cut off (**conv1**)" in ranges.words_of(activations())
+        assert "floats" in ranges.words_of(activations(bits=0))
+        assert "each image" in ranges.words_of(activations(dynamic=True))
+
+    def test_the_table_has_what_the_chart_has(self):
+        rows = ranges.table_of(activations())
+        assert [found["layer"] for found in rows] == ["image", "conv1", "hidden"]
+        assert rows[1]["clipped"] == pytest.approx(0.2)
+        assert rows[0]["bits"] is rows[0]["clipped"] is None
+
+
+class TestGraph:
+    def test_every_box_and_arrow_is_there(self):
+        text = network.dot_of(anatomy(), "hidden")
+        assert 'n1 [label="conv1\\nConv 5×5 · 8 × 5 × 5 × 5\\n32 bit · 3.50 KB stored\\nReLU"' in text
+        assert 'n1 -> n2 [label=" 8 bit"]' in text
+        assert "n2 -> n3;" in text
+        assert text.count("penwidth=3") == 1
+
+    @pytest.mark.parametrize(
+        ("layer", "kind"),
+        [
+            (row(), "float"),
+            (row(format="codes", integer=True), "integer"),
+            (row(format="codes"), "codes"),
+            (row(format="codebook"), "shared"),
+            (row(format="bfloat16"), "half"),
+        ],
+    )
+    def test_colours_say_what_is_held_and_how_it_is_computed(self, layer, kind):
+        assert network.kind_of(layer) == kind
+        assert network.kinds_in(anatomy((layer,))) == [kind, "other"]
+        assert network.FILLS[kind].colour in network.dot_of(anatomy((layer,)))
+
+    def test_names_cannot_break_out_of_their_label(self):
+        text = network.dot_of(anatomy((row('a"];evil[label="'),)))
+        assert 'evil[label=\\"' in text

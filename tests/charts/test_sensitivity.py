@@ -1,0 +1,62 @@
+import pytest
+
+from compression.charts.sensitivity import draw, floor_of, reaches, words_of
+from tests.support.made_up import sensitivities
+
+FOUND = sensitivities()
+
+
+def test_the_floor_lies_below_the_models_accuracy():
+    assert floor_of(FOUND, 1.5) == pytest.approx(0.965)
+
+
+def test_layers_go_as_far_as_the_floor_lets_them():
+    rows = reaches(FOUND, 1, "bits")
+    assert [row.name for row in rows] == ["conv1", "hidden"]
+    assert [(row.fewest_bits, row.most_zeros) for row in rows] == [(4, None), (3, 0.95)]
+    assert [row.fewest_bits for row in reaches(FOUND, 2, "bits")] == [4, 2]
+    assert [row.fewest_bits for row in reaches(FOUND, 0, "bits")] == [8, 4]
+
+
+def test_the_worst_are_named():
+    assert "**conv1** (down to 4 bits), **hidden** (down to 3 bits)" in words_of(FOUND, 1, "bits")
+    assert "**conv1** (not even 50 % zeros)" in words_of(FOUND, 1, "sparsity")
+    assert "1 of 2 layers stay above it at 95 % zeros" in words_of(FOUND, 1, "sparsity")
+    words = words_of(FOUND, 50, "bits")
+    assert words.startswith("Each layer alone stays above")
+    assert "The most sensitive is **conv1**, which costs 14.2 points" in words
+
+
+def test_one_image_is_no_sensitivity():
+    layers = [
+        layer.model_copy(update={"by_bits": (0.98, 0.98, 0.98, 0.978), "by_sparsity": (0.98,) * 5})
+        for layer in FOUND.layers
+    ]
+    words = words_of(FOUND.model_copy(update={"layers": tuple(layers)}), 1, "bits")
+    assert "none costs more than one of 500 images" in words
+
+
+@pytest.mark.parametrize("way", ["bits", "sparsity"])
+def test_curves_floor_and_room(way):
+    figure = draw(FOUND, 3, way, "hidden")
+    curves = {trace.name: trace for trace in figure.data}
+    layer = FOUND.layers[0]
+    expected = layer.by_bits if way == "bits" else layer.by_sparsity
+    assert list(curves["conv1"].y) == pytest.approx([100 * value for value in expected])
+    assert curves["hidden"].marker.symbol == "star"
+    floor, whole = (shape.y0 for shape in figure.layout.shapes)
+    assert (floor, whole) == (pytest.approx(95), pytest.approx(98))
+    low, high = figure.layout.yaxis.range
+    assert low < min(100 * min(expected), 95)
+    assert high > 98
+
+
+def test_only_the_most_sensitive_have_colours():
+    many = FOUND.model_copy(
+        update={"layers": tuple(FOUND.layers[0].model_copy(update={"name": str(number)}) for number in range(9))}
+    )
+    figure = draw(many, 1, "bits")
+    assert sum(bool(trace.showlegend) for trace in figure.data) == 5
+    colours = {trace.line.color for trace in figure.data if trace.showlegend}
+    symbols = {trace.marker.symbol for trace in figure.data if trace.showlegend}
+    assert len(colours) == len(symbols) == 5

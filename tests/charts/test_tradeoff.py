@@ -1,0 +1,317 @@
+import math
+from dataclasses import replace
+
+import plotly.graph_objects as go
+import pytest
+
+from compression.charts import drawing, tradeoff
+from compression.charts.axes import Axes, scale_of
+from compression.charts.palette import LOOKS
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.words import recipe_in_words
+from compression.search.curves import CURVES, DEFAULT_CURVES, curve_recipes
+from compression.search.estimate import Estimate
+from compression.search.pareto import pareto_front
+from tests.support.fake_dispatcher import BYTES, MS, fabricate, preview
+
+MODEL = "lenet5-mnist5k"
+CURRENT = recipe_of(MODEL, Settings(pruning_percent=45, weight_bits=4))
+
+
+def curves(shown=DEFAULT_CURVES):
+    return {curve: recipes.values() for curve, recipes in curve_recipes(MODEL, "none", shown).items()}
+
+
+def results(*more, shown=DEFAULT_CURVES):
+    swept = [recipe for recipes in curves(shown).values() for recipe in recipes]
+    return [fabricate(recipe) for recipe in (Recipe(model=MODEL), *swept, *more)]
+
+
+@pytest.fixture
+def full():
+    other = recipe_of(MODEL, Settings(weight_bits=7))
+    return tradeoff.tradeoff(results(CURRENT, other), curves(), CURRENT)
+
+
+def trace(figure, name):
+    (found,) = [trace for trace in figure.data if trace.name == name]
+    return found
+
+
+def draw(data, cost="stored", gain="accuracy", **more):
+    """The figure in plotly's own classes, which check every name and value."""
+    ranges = tradeoff.ranges_for(data, BYTES, axes=Axes(cost, cost, gain))
+    return go.Figure(drawing.draw(data, cost, gain, ranges, **more))
+
+
+def at(point, axis):
+    return scale_of(axis).of(point)
+
+
+def test_every_result_is_sorted_into_its_place(full):
+    assert full.baseline.recipe_id == Recipe(model=MODEL).recipe_id
+    assert full.current.recipe_id == CURRENT.recipe_id
+    assert [point.recipe_id for point in full.others] == [recipe_of(MODEL, Settings(weight_bits=7)).recipe_id]
+    assert {curve: len(points) for curve, points in full.curves.items()} == {
+        curve: len(recipes) for curve, recipes in curve_recipes(MODEL, "none").items()
+    }
+    assert len(full.points) == len(results()) + 2
+    assert full.guess is None
+
+
+def many(count):
+    """Results of one recipe under many seeds, each a bit smaller and faster but less accurate, or simply worse."""
+    found = []
+    for seed in range(count):
+        step = {"technique": "magnitude_pruning", "sparsity": 0.5}
+        like = fabricate(make_recipe(MODEL, [step], seed + 1))
+        good = seed % 100 == 0
+        accuracy, stored = (0.98 - seed / count / 2, 300_000 - 10 * seed) if good else (0.3, 400_000 + seed)
+        found.append(like.model_copy(update={"accuracy": accuracy, "stored_bytes": stored}))
+    return found
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return [*results(CURRENT), *many(1500)]
+
+
+def test_of_very_many_settings_the_front_the_curves_and_the_current_one_are_all_drawn(crowd):
+    data = tradeoff.tradeoff(crowd, curves(), CURRENT)
+    drawn = {point.recipe_id for point in data.points}
+    costs = ([result.stored_bytes for result in crowd], [result.latency_ratio for result in crowd])
+    fronts = [pareto_front(cost, [result.accuracy for result in crowd]) for cost in costs]
+    assert {crowd[index].recipe_id for front in fronts for index in front} <= drawn
+    assert {result.recipe_id for result in results(CURRENT)} <= drawn
+    assert data.current is not None
+    assert data.baseline is not None
+    assert tradeoff.MAX_OTHERS <= len(data.others) < tradeoff.MAX_OTHERS + 100
+
+
+def test_a_sample_is_said_on_the_chart_and_a_whole_is_not(crowd, full):
+    data = tradeoff.tradeoff(crowd, curves(), CURRENT)
+    (note,) = draw(data).layout.annotations
+    assert note.text.startswith(f"{len(data.points):,} of {len(crowd):,} settings drawn")
+    assert draw(full).layout.annotations == ()
+
+
+def test_a_sample_hardly_changes_when_a_point_is_added(crowd):
+    before = {point.recipe_id for point in tradeoff.tradeoff(crowd[:-1], curves(), CURRENT).others}
+    after = {point.recipe_id for point in tradeoff.tradeoff(crowd, curves(), CURRENT).others}
+    assert len(before ^ after) <= 2
+
+
+def test_words_of_a_setting_are_those_of_its_recipe():
+    for recipe in (CURRENT, Recipe(model=MODEL), CURRENT):
+        assert tradeoff.setting_in_words(fabricate(recipe)) == recipe_in_words(recipe)
+
+
+def test_the_guess_is_kept_only_until_the_measurement():
+    guess = Estimate(0.9, 100_000, 0.1)
+    assert tradeoff.tradeoff(results(), curves(), CURRENT, guess).guess == guess
+    assert tradeoff.tradeoff(results(CURRENT), curves(), CURRENT, guess).guess is None
+
+
+def test_latency_is_the_paired_ratio_times_the_baselines_median():
+    busy = fabricate(CURRENT, latency_p50_ms=99.0)
+    data = tradeoff.tradeoff([fabricate(Recipe(model=MODEL)), busy], curves(), CURRENT)
+    latency = at(data.current, "latency")
+    assert latency.at == pytest.approx(MS * busy.latency_ratio)
+    assert latency.low < latency.at < latency.high
+
+
+def test_every_point_can_be_clicked_to_its_recipe(full):
+    for axis in ("stored", "latency"):
+        ids = {identity for trace in draw(full, axis).data for identity in trace.customdata or ()}
+        assert ids == {point.recipe_id for point in full.points}
+
+
+def test_size_is_in_kilobytes_and_accuracy_in_percent(full):
+    drawn = trace(draw(full), "this setting")
+    assert drawn.x[0] == pytest.approx(fabricate(CURRENT).stored_bytes / 1000)
+    assert drawn.y[0] == pytest.approx(100 * fabricate(CURRENT).accuracy)
+
+
+def test_error_bars_are_the_intervals(full):
+    accuracy, latency = (at(full.curves["quantization"][0], axis) for axis in ("accuracy", "latency"))
+    drawn = trace(draw(full, "latency"), "Quantization")
+    assert drawn.error_y.array[1] == pytest.approx(accuracy.high - accuracy.at)
+    assert drawn.error_y.arrayminus[1] == pytest.approx(accuracy.at - accuracy.low)
+    assert drawn.error_x.array[1] == pytest.approx(latency.high - latency.at)
+    assert trace(draw(full, "stored"), "Quantization").error_x.array is None
+
+
+def test_the_current_setting_is_hollow_and_called_estimated_until_it_is_measured(full):
+    waiting = tradeoff.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1))
+    hollow, solid = (trace(draw(data), "this setting") for data in (waiting, full))
+    assert (hollow.marker.symbol, list(hollow.text)) == ("circle-open", ["estimated"])
+    assert (solid.marker.symbol, list(solid.text)) == ("circle", ["measured"])
+    assert (hollow.x[0], hollow.y[0]) == pytest.approx((100, 90))
+
+
+def test_accuracy_and_size_are_drawn_as_measured_while_latency_is_still_estimated():
+    known = preview(CURRENT)
+    data = tradeoff.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1), preview=known)
+    solid, hollow = (trace(draw(data, axis), "this setting") for axis in ("stored", "latency"))
+    assert (solid.marker.symbol, list(solid.text)) == ("circle", ["measured"])
+    assert (hollow.marker.symbol, list(hollow.text)) == ("circle-open", ["estimated"])
+    assert (solid.x[0], solid.y[0]) == pytest.approx((known.stored_bytes / 1000, 100 * known.accuracy))
+    assert (hollow.x[0], hollow.y[0]) == pytest.approx((0.1, 100 * known.accuracy))
+    assert tradeoff.tradeoff(results(CURRENT), curves(), CURRENT, preview=known).preview is None
+
+
+def test_axes_hold_a_point_that_is_half_measured():
+    small = preview(CURRENT).model_copy(update={"stored_bytes": 10, "accuracy": 0.1})
+    ranges = tradeoff.ranges_for(tradeoff.tradeoff(results(), curves(), CURRENT, preview=small), BYTES, None)
+    assert ranges["stored"][0] < math.log10(10 / 1000) and ranges["accuracy"][0] == 0
+
+
+def test_an_unknown_guess_is_not_drawn():
+    waiting = tradeoff.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, None))
+    assert not trace(draw(waiting, "latency"), "this setting").x
+
+
+def test_curves_look_the_same_on_both_axes_and_differ_from_each_other():
+    every = tradeoff.tradeoff(results(shown=CURVES), curves(CURVES), CURRENT)
+    assert len(every.curves) > len(DEFAULT_CURVES)
+    for curve in every.curves:
+        title = LOOKS[curve].title
+        left, right = (trace(draw(every, axis), title) for axis in ("stored", "latency"))
+        assert left.marker.color == right.marker.color
+        assert left.marker.symbol == right.marker.symbol
+    assert len({look.symbol for look in LOOKS.values()}) == len(CURVES)
+
+
+def test_one_hue_a_slider_with_one_filled_symbol_each():
+    sliders = {("channel_pruning",), ("magnitude_pruning", "second_order_pruning"), ("quantization", "weight_sharing")}
+    sliders |= {("distillation", "student_control", "slimmable_student"), ("low_rank", "depthwise_separable")}
+    hues = [{LOOKS[curve].colour for curve in group} for group in sliders]
+    assert all(len(hue) == 1 for hue in hues)
+    assert len(set.union(*hues)) == len(sliders)
+    for group in sliders:
+        assert [curve for curve in group if LOOKS[curve].dash == "solid"] == [group[0]]
+
+
+def test_points_of_curves_that_are_not_shown_are_grey_and_still_there():
+    data = tradeoff.tradeoff(results(shown=CURVES), curves(), CURRENT)
+    hidden = {recipe.recipe_id for recipe in curves(("low_rank",))["low_rank"]}
+    assert hidden <= {point.recipe_id for point in data.others}
+    assert "Low rank" not in [trace.name for trace in draw(data).data]
+
+
+def test_a_curve_starts_at_the_baseline(full):
+    assert trace(draw(full), "Quantization").x[0] == pytest.approx(BYTES / 1000)
+
+
+def test_the_front_never_falls(full):
+    front = trace(draw(full), "Pareto front")
+    assert list(front.y) == sorted(front.y)
+    assert list(front.x) == sorted(front.x)
+    assert len(front.x) > 1
+
+
+def test_hover_holds_all_numbers_with_units(full):
+    hover = full.current.hover
+    for words in (
+        "prune 45 % of channels",
+        "n = 1,000",
+        "KB",
+        "theoretical",
+        "runtime file",
+        "zipped",
+        " ms",
+        "p95",
+        "MACs",
+    ):
+        assert words in hover
+
+
+def test_without_results_the_chart_says_what_is_coming():
+    figure = draw(tradeoff.Tradeoff())
+    assert "Measuring the baseline" in figure.layout.annotations[0].text
+    assert not draw(tradeoff.tradeoff(results(), curves(), CURRENT)).layout.annotations
+
+
+def test_ranges_hold_every_point_and_only_grow(full):
+    first = tradeoff.ranges_for(tradeoff.Tradeoff(), BYTES)
+    later = tradeoff.ranges_for(full, BYTES, first)
+    assert later["stored"][0] <= first["stored"][0]
+    assert later["stored"][1] >= first["stored"][1]
+    for point in full.points:
+        assert later["stored"][0] <= math.log10(at(point, "stored").at) <= later["stored"][1]
+        assert at(point, "latency").high <= later["latency"][1]
+    assert tradeoff.ranges_for(tradeoff.Tradeoff(), BYTES, later) == later
+
+
+def test_a_point_beyond_the_range_widens_it(full):
+    known = full.current.known.model_copy(
+        update={"latency_ratio": 25.0, "latency_ratio_high": 30.0, "stored_bytes": 90_000_000}
+    )
+    slow = replace(full, current=replace(full.current, known=known))
+    ranges = tradeoff.ranges_for(slow, BYTES)
+    assert ranges["latency"][1] > 30 * MS
+    assert ranges["stored"][1] > math.log10(90_000)
+
+
+def test_the_accuracy_axis_starts_high_and_grows_down_only_where_a_point_needs_it(full):
+    mild = tradeoff.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
+    first = tradeoff.ranges_for(mild, BYTES)
+    assert first["accuracy"][0] == 95
+    assert tradeoff.ranges_for(full, BYTES, first)["accuracy"][0] == 0
+    assert tradeoff.ranges_for(replace(mild, guess=Estimate(0.7, 1, 1)), BYTES)["accuracy"][0] == 60
+    assert tradeoff.ranges_for(mild, BYTES, tradeoff.ranges_for(full, BYTES))["accuracy"][0] == 0
+
+
+def test_a_guess_widens_an_axis_until_it_is_measured(full):
+    mild = tradeoff.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
+    low, high = (replace(mild, guess=Estimate(accuracy, 1, 1)) for accuracy in (0.7, 0.97))
+    guessed = tradeoff.keep(low, BYTES, None)
+    assert (guessed.shown["accuracy"][0], guessed.measured["accuracy"][0]) == (60, 95)
+    later = tradeoff.keep(high, BYTES, guessed)  # the slider goes back: nothing jumps meanwhile
+    assert later.shown["accuracy"][0] == 60
+    assert tradeoff.keep(mild, BYTES, later).shown["accuracy"][0] == 95
+    measured = tradeoff.keep(full, BYTES, later)
+    assert measured.shown["accuracy"][0] == 0
+    assert tradeoff.keep(high, BYTES, measured).shown["accuracy"][0] == 0
+
+
+def test_at_the_baseline_the_current_marker_is_a_star_without_words():
+    data = tradeoff.tradeoff(results()[:1], curves(), Recipe(model=MODEL))
+    drawn = trace(draw(data), "this setting")
+    assert drawn.marker.symbol == "star"
+    assert drawn.text is None
+
+
+def test_near_the_baseline_shows_few_points(full):
+    low, high = tradeoff.near_baseline(full)
+    assert low == 99 - tradeoff.NEAR
+    assert high > 99
+    assert draw(full, gain_range=(low, high)).layout.yaxis.range == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("span", "ticks"),
+    [((1.2, 3.1), [20, 50, 100, 200, 500, 1000]), ((-1.0, 3.0), [0.1, 1, 10, 100, 1000])],
+)
+def test_ticks_are_round_kilobytes(span, ticks):
+    positions, texts = drawing.size_ticks(span)
+    assert positions == pytest.approx(ticks)
+    assert texts[-1] == "1,000"
+
+
+def test_view_changes_of_the_person_survive_new_points(full):
+    before = draw(tradeoff.tradeoff(results()[:3], curves(), CURRENT))
+    assert before.layout.uirevision == draw(full).layout.uirevision
+
+
+def test_custom_recipes_are_points_too():
+    custom = make_recipe(MODEL, [{"technique": "fine_tuning", "epochs": 1}])
+    data = tradeoff.tradeoff([fabricate(custom)], curves(), custom)
+    assert data.current.recipe_id == custom.recipe_id
+
+
+def test_the_current_setting_alone_is_marked_for_the_page(full):
+    waiting = tradeoff.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1))
+    for data in (full, waiting, tradeoff.Tradeoff()):
+        assert [trace.name for trace in draw(data).data if trace.meta == drawing.MARK] == ["this setting"]

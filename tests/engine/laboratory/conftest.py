@@ -1,0 +1,41 @@
+"""One compressed network and its baseline, measured once for all inquiries of the laboratory."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from compression.engine.laboratory import Bench, Subject
+from compression.engine.run import run_recipe
+from compression.recipe.recipe import Recipe, make_recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    recipe: Recipe
+    bench: Bench
+
+    def with_check(self, check):
+        return replace(self.bench, check_cancelled=check)
+
+
+def prepare(recipe):
+    """A bench with the measured recipe and its baseline."""
+    baseline = run_recipe(recipe.baseline())
+    output = run_recipe(recipe, baseline=baseline)
+    subjects = (Subject(found.result, found.stored, found.onnx, found.predictions) for found in (output, baseline))
+    return Prepared(recipe, Bench(*subjects))
+
+
+@pytest.fixture(scope="session")
+def bench():
+    steps = [
+        {"technique": "magnitude_pruning", "sparsity": 0.5},
+        {"technique": "quantization", "weight_bits": 4, "activation_bits": 8},
+    ]
+    return prepare(make_recipe("mlp-digits", steps))
+
+
+@pytest.fixture(scope="session")
+def conv_bench():
+    """A network with convolutions and batch norm as it is, measured."""
+    return prepare(Recipe(model="resnet8-mnist5k"))

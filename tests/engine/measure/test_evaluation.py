@@ -1,0 +1,100 @@
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from compression.engine.files import export
+from compression.engine.measure import evaluation
+from compression.errors import Cancelled, CorruptFile, Diverged
+from compression.models.data import Split
+from tests.support.networks import images, network, run
+
+
+@pytest.fixture(scope="module")
+def onnx_bytes():
+    return export.to_onnx(network("mlp-digits")).SerializeToString(deterministic=True)
+
+
+@pytest.fixture(scope="module")
+def split():
+    pictures = np.random.default_rng(0).integers(0, 17, (620, 1, 8, 8)).astype(np.uint8)
+    return Split(pictures, np.zeros(620, np.int64), white=16, mean=0.3, std=0.4)
+
+
+def scaling(factor):
+    """A runtime file that multiplies its input by a number."""
+    shape = ["N", 3, 1, 1]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "factor"], ["y"]), helper.make_node("Flatten", ["y"], ["logits"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def test_logits_of_all_batches_in_order(onnx_bytes):
+    x = images(network("mlp-digits"), 2 * evaluation.BATCH + 3)
+    found = evaluation.logits(onnx_bytes, x.numpy(), threads=1)
+    assert found.shape == (len(x), 10) and found.dtype == np.float32
+    np.testing.assert_allclose(found, run(network("mlp-digits"), x).numpy(), atol=1e-4)
+
+
+def test_predictions_are_the_largest_logits(onnx_bytes, split):
+    seen = []
+    classes = evaluation.predict(onnx_bytes, split, threads=1, report=lambda *done: seen.append(done))
+    assert classes.dtype == np.uint8
+    assert np.array_equal(classes, evaluation.logits(onnx_bytes, split.x, threads=1).argmax(1))
+    assert [fraction for fraction, _ in seen] == pytest.approx([*(done / 620 for done in range(50, 620, 50)), 1.0])
+    assert "620 of 620" in seen[-1][1]
+
+
+def test_can_be_cancelled_between_batches(onnx_bytes, split):
+    calls = []
+
+    def check():
+        calls.append(None)
+        if len(calls) == 2:
+            raise Cancelled("no longer wanted")
+
+    with pytest.raises(Cancelled):
+        evaluation.predict(onnx_bytes, split, check_cancelled=check)
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+def test_outputs_that_are_no_numbers_are_an_error(factor):
+    x = np.ones((2, 3, 1, 1), np.float32)
+    assert evaluation.logits(scaling(2.0), x, threads=1).tolist() == [[2, 2, 2]] * 2
+    with pytest.raises(Diverged, match="not finite"):
+        evaluation.logits(scaling(factor), x)
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", scaling(1.0)[:-9]])
+def test_a_file_that_is_no_network_is_an_error(data):
+    with pytest.raises(CorruptFile, match="cannot load"):
+        evaluation.open_session(data)
+
+
+@pytest.mark.parametrize(("instruction_sets", "expected"), [(("avx2",), "1"), (("avx2", "avx_vnni"), None)])
+def test_integer_kernels_are_exact_where_they_would_overflow(instruction_sets, expected, onnx_bytes, monkeypatch):
+    machine = evaluation.describe_machine().model_copy(update={"instruction_sets": instruction_sets})
+    monkeypatch.setattr(evaluation, "describe_machine", lambda: machine)
+    options = evaluation.open_session(onnx_bytes).get_session_options()
+    if expected:
+        assert options.get_session_config_entry("session.x64quantprecision") == expected
+    else:
+        with pytest.raises(RuntimeError):
+            options.get_session_config_entry("session.x64quantprecision")
+
+
+def test_the_graph_that_really_runs_can_be_saved_and_run_as_it_is(onnx_bytes, tmp_path):
+    x = images(network("mlp-digits"), 20).numpy()
+    path = tmp_path / "optimized.onnx"
+    session = evaluation.open_session(onnx_bytes, 1, save_as=path)
+    (expected,) = session.run(None, {"x": x})
+    saved = path.read_bytes()
+    kinds = {node.op_type for node in onnx.load_from_string(saved).graph.node}
+    assert "Relu" in {node.op_type for node in onnx.load_from_string(onnx_bytes).graph.node} - kinds
+    (found,) = evaluation.open_session(saved, 1, optimize=False).run(None, {"x": x})
+    np.testing.assert_array_equal(found, expected)

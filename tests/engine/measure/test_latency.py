@@ -1,0 +1,216 @@
+import contextlib
+import gc
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+
+import numpy as np
+import pytest
+
+from compression.engine.files import export
+from compression.engine.measure import latency
+from compression.errors import Cancelled, StorageFailed
+from tests.support.networks import network
+
+
+@pytest.fixture(scope="module")
+def onnx_bytes():
+    return export.to_onnx(network("mlp-digits")).SerializeToString(deterministic=True)
+
+
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path, monkeypatch):
+    """Tests must not wait for measurements of others."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def fake_runs(monkeypatch):
+    """Loaded files are called by their first byte; each run takes as many seconds on a fake clock."""
+    clock, log = [0], []
+
+    def prepare(data, image):
+        log.append(f"load {data.decode()}")
+        duration = {"a": 2, "b": 8}[data.decode()]
+
+        def run():
+            clock[0] += duration * 10**9
+            log.append(data.decode())
+
+        return run
+
+    monkeypatch.setattr(latency, "prepare", prepare)
+    monkeypatch.setattr(latency, "optimized", lambda data: data)
+    monkeypatch.setattr(latency.time, "perf_counter_ns", lambda: clock[0])
+    return log
+
+
+class TestRatios:
+    def test_each_file_against_the_baseline(self, fake_runs):
+        assert latency.measure_ratios([b"a", b"b", b"a"], b"b", (1, 8, 8)) == [0.25, 1, 0.25]
+
+    def test_all_take_turns_as_often_and_in_changing_order(self, fake_runs):
+        latency.measure_ratios([b"a"], b"b", (1, 8, 8), runs=40)
+        assert fake_runs.count("a") == fake_runs.count("b")
+        assert fake_runs.count("a") == 2 * 40 + latency.SEARCH_ROUNDS * latency.WARM_UP_RUNS
+        timed = "".join(entry for entry in fake_runs if len(entry) == 1)
+        assert timed.count("aabbaa") and timed.count("bbaabb")
+
+    def test_it_can_be_cancelled(self, fake_runs):
+        def check():
+            if len(fake_runs) > 60:
+                raise Cancelled("no longer wanted")
+
+        with pytest.raises(Cancelled):
+            latency.measure_ratios([b"a"], b"b", (1, 8, 8), check_cancelled=check)
+
+
+class TestLatency:
+    def test_times_in_milliseconds_and_their_ratio(self, fake_runs):
+        found = latency.measure_latency(b"a", b"b", (1, 8, 8), runs=20)
+        assert (found.p50_ms, found.p95_ms, found.baseline_p50_ms) == (2000, 2000, 8000)
+        assert found.ratio == found.ratio_low == found.ratio_high == 0.25
+
+    def test_each_file_runs_as_often_and_never_cold(self, fake_runs):
+        latency.measure_latency(b"a", b"b", (1, 8, 8), runs=40)
+        runs = [entry for entry in fake_runs if len(entry) == 1]
+        once_cold = 40 // latency.IN_A_ROW
+        assert runs.count("a") == runs.count("b") == 40 + once_cold + latency.ROUNDS * latency.WARM_UP_RUNS
+        assert fake_runs.count("load a") == fake_runs.count("load b") == latency.ROUNDS
+
+    def test_the_order_changes(self, fake_runs):
+        latency.measure_latency(b"a", b"b", (1, 8, 8), runs=200)
+        loads = [entry for entry in fake_runs if len(entry) > 1]
+        assert loads == ["load a", "load b", "load b", "load a"] * (latency.ROUNDS // 2)
+        turn = 1 + latency.IN_A_ROW
+        runs = "".join(entry for entry in fake_runs if len(entry) == 1)
+        assert "a" * 2 * turn + "b" in runs and "b" + "a" * turn + "b" in runs  # turns follow each other in any order
+
+    @pytest.mark.parametrize("runs", [1, 3, 30, 200])
+    def test_never_fewer_runs_than_asked_for(self, runs, fake_runs):
+        latency.measure_latency(b"a", b"b", (1, 8, 8), runs=runs)
+        rounds = min(runs, latency.ROUNDS)
+        cold = fake_runs.count("a") - rounds * latency.WARM_UP_RUNS - runs
+        assert cold >= runs / latency.IN_A_ROW
+
+    def test_runs_must_be_positive(self):
+        with pytest.raises(ValueError, match="runs=0"):
+            latency.measure_latency(b"a", b"b", (1, 8, 8), runs=0)
+
+    def test_reports_and_can_be_cancelled(self, fake_runs):
+        seen = []
+        latency.measure_latency(b"a", b"b", (1, 8, 8), runs=16, report=lambda *said: seen.append(said[0]))
+        assert seen == sorted(seen) and seen[0] >= 0 and seen[-1] < 1
+
+        def check():
+            if len(seen) > 20:
+                raise Cancelled("no longer wanted")
+            seen.append(None)
+
+        with pytest.raises(Cancelled):
+            latency.measure_latency(b"a", b"b", (1, 8, 8), runs=16, check_cancelled=check)
+
+    def test_real_networks(self, onnx_bytes):
+        found = latency.measure_latency(onnx_bytes, onnx_bytes, (1, 8, 8), runs=16)
+        assert 0 < found.p50_ms <= found.p95_ms and found.baseline_p50_ms > 0
+        assert found.ratio_low <= found.ratio <= found.ratio_high
+
+    def test_one_image_one_thread(self, onnx_bytes, monkeypatch):
+        opened = []
+        real = latency.open_session
+        monkeypatch.setattr(
+            latency, "open_session", lambda *given, **named: opened.append(given) or real(*given, **named)
+        )
+        image = np.zeros((1, 1, 8, 8), np.float32)
+        latency.prepare(onnx_bytes, image)()
+        assert opened == [(onnx_bytes, 1)]
+
+    def test_garbage_collection_comes_back(self, fake_runs):
+        latency.measure_latency(b"a", b"b", (1, 8, 8), runs=1)
+        assert gc.isenabled()
+        with latency._no_garbage_collection():
+            assert not gc.isenabled()
+
+
+class TestLock:
+    def test_a_second_measurement_waits(self):
+        order = []
+        waiting = threading.Event()
+
+        def second():
+            with latency.machine_lock(report=lambda *said: waiting.set()):
+                order.append("second")
+
+        with latency.machine_lock():
+            thread = threading.Thread(target=second)
+            thread.start()
+            assert waiting.wait(10)
+            order.append("first")
+        thread.join(10)
+        assert order == ["first", "second"]
+
+    def test_who_waits_is_told_for_whom(self, own_lock):
+        said = []
+
+        def listen(fraction, words):
+            said.append(words)
+            raise Cancelled("heard enough")
+
+        with latency.machine_lock(), pytest.raises(Cancelled), latency.machine_lock(report=listen):
+            pass
+        (path,) = own_lock.iterdir()
+        path.write_text("no number, and from another user")
+        with self.held_silently(path), pytest.raises(Cancelled), latency.machine_lock(report=listen):
+            pass
+        waiting = "waiting for another measurement on this machine"
+        assert said == [f"{waiting}, by process {os.getpid()}", waiting]
+
+    @contextlib.contextmanager
+    def held_silently(self, path):
+        with open(path, "r+b") as file:
+            assert latency._try_lock(file.fileno())
+            yield
+
+    def test_another_process_holds_it_until_it_dies(self, own_lock):
+        code = (
+            "import tempfile, sys; tempfile.tempdir = sys.argv[1]\n"
+            "from compression.engine.measure.latency import machine_lock\n"
+            "with machine_lock(): print('held', flush=True); sys.stdin.read()"
+        )
+        command = [sys.executable, "-c", code, str(own_lock)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(Cancelled), latency.machine_lock(check_cancelled=self.give_up):
+                pass
+            other.kill()
+        with latency.machine_lock(check_cancelled=self.give_up):
+            pass
+
+    def give_up(self):
+        raise Cancelled("no longer wanted")
+
+    def test_is_free_again_after_an_error(self):
+        with pytest.raises(RuntimeError), latency.machine_lock():
+            raise RuntimeError
+        with latency.machine_lock(check_cancelled=self.give_up):
+            pass
+
+    @pytest.mark.skipif(not hasattr(os, "fchmod"), reason="Windows has no modes")
+    def test_all_users_share_it(self, own_lock):
+        with latency.machine_lock():
+            (path,) = own_lock.iterdir()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+    def test_a_file_that_cannot_be_opened_is_not_used(self, own_lock):
+        (own_lock / "compression-measurement.lock").mkdir()
+        with latency.machine_lock():
+            assert len(list(own_lock.glob("compression-measurement-*.lock"))) == 1
+
+    def test_no_folder_to_lock_in(self, own_lock, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(own_lock / "missing"))
+        with pytest.raises(StorageFailed, match="TMPDIR"), latency.machine_lock():
+            pass

@@ -1,0 +1,112 @@
+import pytest
+import torch
+from torch import nn
+
+from compression.engine.network.form import ActivationQuantizer
+from compression.engine.primitives.affine import fit_affine
+from compression.engine.primitives.calibration import (
+    Sampler,
+    fit_quantizer,
+    insert_quantizers,
+    quantization_points,
+    sample_activations,
+)
+from compression.engine.primitives.execution import evaluate_node
+from tests.support.networks import samples_of
+
+
+def test_points_of_a_residual_network(sample):
+    model, _ = sample("resnet8-mnist5k")
+    names = [
+        node.name
+        for node in quantization_points(model)
+        if node.name.startswith(("x", "stem", "bn", "relu", "stages_1", "add_1", "pool", "flat", "class"))
+    ]
+    assert names == [
+        "x", "stem", "relu",
+        "stages_1_conv1", "stages_1_relu1", "stages_1_conv2", "stages_1_bn2",
+        "stages_1_shortcut_0", "stages_1_shortcut_1", "stages_1_relu2", "pool",
+    ]  # fmt: skip
+
+
+def test_rectified_values_are_quantized_once_and_pooling_passes_them_on(sample):
+    model, _ = sample("lenet5-mnist5k")
+    assert [node.name for node in quantization_points(model)] == ["x", "relu1", "relu2", "relu3"]
+
+
+def test_quantizers_stand_behind_their_points(sample):
+    model, x = sample("lenet5-mnist5k")
+    expected = model(x)
+    insert_quantizers(model, samples_of(model, x), 8, lambda: None)
+    quantizers = [layer for layer in model.modules() if isinstance(layer, ActivationQuantizer)]
+    assert len(quantizers) == 4
+    assert all(quantizer.zero_point == 0 for quantizer in quantizers[1:])  # behind a ReLU
+    order = [node.name for node in model.graph.nodes]
+    assert order.index("quantizer_1") == order.index("relu1") + 1
+    assert all("shape" in node.meta for node in model.graph.nodes if node.op != "output")
+    error = (model(x) - expected).abs().max() / expected.abs().max()
+    assert 0 < error < 0.05
+
+
+def test_images_seen_on_the_way_count_as_those_that_were_run_alone(sample):
+    model, x = sample("resnet8-mnist5k")
+    points = quantization_points(model)
+    sampler, values = Sampler(points, images=6), {}
+    with torch.no_grad():
+        for node in list(model.graph.nodes)[:-1]:
+            values[node.name] = evaluate_node(model, node, values, x[:8])
+            sampler.see(node, values[node.name])
+    alone = samples_of(model, x[:6])
+    for node, found in sampler.samples().items():
+        one, other = fit_quantizer(found, 8), fit_quantizer(alone[node], 8)
+        assert one.scale == pytest.approx(other.scale, rel=0.05)
+        torch.testing.assert_close(torch.stack(found.aminmax()), torch.stack(alone[node].aminmax()))
+
+
+def test_range_always_includes_zero():
+    quantizer = fit_quantizer(torch.linspace(5, 6, 100), 8)
+    assert quantizer.zero_point == 0
+    assert quantizer(torch.zeros(1)).item() == 0
+    below = fit_quantizer(torch.linspace(-6, -5, 100), 8)
+    assert below.zero_point == 255
+    assert below(torch.zeros(1)).item() == 0
+
+
+def test_every_value_lands_within_half_a_step():
+    values = torch.linspace(-1, 3, 999)
+    quantizer = fit_quantizer(values, 8)
+    assert (quantizer(values) - values).abs().mean() <= quantizer.scale / 2
+    assert quantizer.scale < 4.1 / 255
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("shape", [lambda x: x.relu(), lambda x: x, lambda x: x**5 - 3])
+def test_counting_in_bins_chooses_the_scale_that_all_values_choose(bits, shape):
+    values = shape(torch.randn(30_000, generator=torch.Generator().manual_seed(0)))
+    quantizer = fit_quantizer(values, bits)
+    grid = fit_affine(values[None], bits, per_channel=False, symmetric=False)
+    errors = [
+        (ActivationQuantizer(scale, zero_point, bits)(values) - values).square().mean().item()
+        for scale, zero_point in (
+            (quantizer.scale, quantizer.zero_point),
+            (grid.scale.item(), int(grid.zero_point)),
+        )
+    ]
+    assert errors[0] <= 1.001 * errors[1]
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e-30, float("inf"), float("nan")])
+def test_values_that_are_all_the_same_have_a_scale(value):
+    quantizer = fit_quantizer(torch.full((100,), value), 8)
+    assert 0 < quantizer.scale < 1
+    assert 0 <= quantizer.zero_point <= 255
+
+
+def test_samples_contain_the_extremes(graph):
+    model = graph(nn.Sequential(nn.Conv2d(1, 8, 3)), (1, 60, 60))
+    x = torch.randn(70, 1, 60, 60)
+    (conv,) = [node for node in model.graph.nodes if node.op == "call_module"]
+    found = sample_activations(model, [conv], x, lambda: None)[conv]
+    everything = model(x)
+    assert len(found) < everything.numel() / 10
+    assert (found.min(), found.max()) == (everything.min(), everything.max())

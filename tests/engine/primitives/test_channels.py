@@ -1,0 +1,247 @@
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from compression.engine.network.form import restrict, weight_format, weighted_layers
+from compression.engine.primitives.affine import fit_affine
+from compression.engine.primitives.channels import IN, OUT, Slice, channel_groups, remove_units
+from compression.errors import InvalidRecipe
+from sample_models.catalogue import MODELS
+
+
+def described(model):
+    """What each group touches: {layers and dimensions: number of units}."""
+    return {
+        tuple(sorted({(part.layer, "out" if part.dim == OUT else "in") for part in group[0]})): len(group)
+        for group in channel_groups(model)
+    }
+
+
+def test_lenet5_by_hand(sample):
+    model, _ = sample("lenet5-mnist5k")
+    assert described(model) == {
+        (("conv1", "out"), ("conv2", "in")): 20,
+        (("conv2", "out"), ("hidden", "in")): 50,
+        (("classifier", "in"), ("hidden", "out")): 500,
+    }
+    second = channel_groups(model)[1]
+    assert second[3] == (  # 50 channels of 4 x 4 are flattened
+        Slice("conv2", OUT, 3),
+        *(Slice("hidden", IN, position) for position in range(48, 64)),
+    )
+
+
+def test_resnet8_by_hand(sample):
+    model, _ = sample("resnet8-mnist5k")
+    assert described(model) == {
+        (
+            ("bn", "out"),
+            ("stages.0.bn2", "out"),
+            ("stages.0.conv1", "in"),
+            ("stages.0.conv2", "out"),
+            ("stages.1.conv1", "in"),
+            ("stages.1.shortcut.0", "in"),
+            ("stem", "out"),
+        ): 16,
+        (("stages.0.bn1", "out"), ("stages.0.conv1", "out"), ("stages.0.conv2", "in")): 16,
+        (("stages.1.bn1", "out"), ("stages.1.conv1", "out"), ("stages.1.conv2", "in")): 32,
+        (
+            ("stages.1.bn2", "out"),
+            ("stages.1.conv2", "out"),
+            ("stages.1.shortcut.0", "out"),
+            ("stages.1.shortcut.1", "out"),
+            ("stages.2.conv1", "in"),
+            ("stages.2.shortcut.0", "in"),
+        ): 32,
+        (("stages.2.bn1", "out"), ("stages.2.conv1", "out"), ("stages.2.conv2", "in")): 64,
+        (
+            ("classifier", "in"),
+            ("stages.2.bn2", "out"),
+            ("stages.2.conv2", "out"),
+            ("stages.2.shortcut.0", "out"),
+            ("stages.2.shortcut.1", "out"),
+        ): 64,
+    }
+
+
+def test_depthwise_convolutions_tie_both_sides(sample):
+    model, _ = sample("mobilenet-fashion")
+    groups = described(model)
+    expanded = next(key for key in groups if ("features.4.layers.0", "out") in key)
+    assert groups[expanded] == 64
+    assert set(expanded) == {
+        ("features.4.layers.0", "out"),
+        ("features.4.layers.1", "out"),
+        ("features.4.layers.3", "out"),  # the depthwise one
+        ("features.4.layers.4", "out"),
+        ("features.4.layers.6", "in"),
+    }
+
+
+def silenced(model, units):
+    """The same network with these units' channels at zero everywhere."""
+    for part in (part for unit in units for part in unit if part.dim == OUT):
+        layer = model.get_submodule(part.layer)
+        with torch.no_grad():
+            layer.weight[part.position] = 0
+            if layer.bias is not None:
+                layer.bias[part.position] = 0
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean[part.position] = 0
+    return model
+
+
+def every_third(model):
+    return [unit for group in channel_groups(model) for unit in group[::3]]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_removing_channels_that_are_zero_changes_nothing(name, sample):
+    model, x = sample(name)
+    units = every_third(model)
+    expected = silenced(model, units)(x)
+    smaller, kept = remove_units(model, units)
+    torch.testing.assert_close(smaller(x), expected, rtol=1e-5, atol=1e-5 * expected.abs().max().item())
+    assert sum(p.numel() for p in smaller.parameters()) < 0.7 * sum(p.numel() for p in model.parameters())
+    for (layer, dim), indices in kept.items():
+        assert smaller.get_submodule(layer).weight.shape[dim] == len(indices)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_know_their_new_sizes(name, sample):
+    model, _ = sample(name)
+    smaller, _ = remove_units(model, every_third(model))
+    for layer in weighted_layers(smaller).values():
+        if isinstance(layer, nn.Linear):
+            assert (layer.out_features, layer.in_features) == layer.weight.shape
+        else:
+            assert (layer.out_channels, layer.in_channels) == (
+                layer.weight.shape[0],
+                layer.weight.shape[1] * layer.groups,
+            )
+    for layer in smaller.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.num_features == len(layer.running_mean) == len(layer.running_var) == len(layer.weight)
+
+
+class Concatenated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.both = nn.Conv2d(1, 2, 1), nn.Conv2d(1, 3, 1), nn.Conv2d(5, 4, 1)
+        self.pool, self.flatten = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        y = torch.relu(self.both(torch.cat([self.left(x), self.right(x)], 1)))
+        return self.head(self.flatten(self.pool(y)))
+
+
+class Gated(nn.Module):
+    """Squeeze and excitation: channels times a factor each."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1)
+        self.squeeze, self.expand = nn.Conv2d(4, 2, 1), nn.Conv2d(2, 4, 1)
+        self.relu, self.gate, self.head = nn.ReLU(), nn.Sigmoid(), nn.Conv2d(4, 3, 1)
+
+    def forward(self, x):
+        y = self.relu(self.conv(x))
+        return self.head(y * self.gate(self.expand(self.relu(self.squeeze(self.pool(y))))))
+
+
+class SharedLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.shared, self.last = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.shared(torch.relu(self.shared(self.first(x))))))
+
+
+GROUPED = nn.Sequential(nn.Conv2d(1, 6, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, groups=2), nn.ReLU(), nn.Conv2d(8, 2, 1))
+MULTIPLIER = nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), nn.Conv2d(6, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (
+            Concatenated(),
+            {
+                (("both", "in"), ("left", "out")): 2,
+                (("both", "in"), ("right", "out")): 3,
+                (("both", "out"), ("head", "in")): 4,
+            },
+        ),
+        (
+            Gated(),
+            {
+                (("conv", "out"), ("expand", "out"), ("head", "in"), ("squeeze", "in")): 4,
+                (("expand", "in"), ("squeeze", "out")): 2,
+            },
+        ),
+        (SharedLayer(), {(("first", "out"), ("last", "in"), ("shared", "in"), ("shared", "out")): 4}),
+        (GROUPED, {(("0", "out"), ("2", "in")): 3, (("2", "out"), ("4", "in")): 4}),
+        (MULTIPLIER, {(("0", "out"), ("2", "out"), ("4", "in")): 3}),
+    ],
+    ids=["concatenation", "squeeze and excitation", "layer used twice", "grouped", "channel multiplier"],
+)
+def test_other_graphs(module, expected, graph):
+    model = graph(module, (1, 5, 5))
+    assert described(model) == expected
+    units = [unit for group in channel_groups(model) for unit in group[1:2]]
+    x = torch.randn(3, 1, 5, 5)
+    reference = silenced(model, units)(x)
+    torch.testing.assert_close(remove_units(model, units)[0](x), reference, rtol=1e-4, atol=1e-5)
+
+
+def test_one_channel_spread_over_others_stays(graph):
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.map, self.head = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 1, 1), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return self.head(y * self.map(y))
+
+    assert described(graph(Attention(), (1, 5, 5))) == {(("conv", "out"), ("head", "in"), ("map", "in")): 4}
+
+
+def test_an_unknown_operation_is_named(graph):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 1)
+
+        def forward(self, x):
+            return torch.cumsum(self.conv(x), 1)
+
+    with pytest.raises(InvalidRecipe, match="'cumsum'.*magnitude_pruning"):
+        channel_groups(graph(Odd(), (1, 5, 5)))
+
+
+def test_masks_and_grids_are_cut(sample):
+    model, _ = sample("lenet5-mnist5k")
+    mask = torch.rand_like(model.conv2.weight) > 0.5
+    restrict(model.conv2, mask=mask)
+    restrict(model.conv2, grid=fit_affine(model.conv2.weight, 4))
+    smaller, kept = remove_units(model, every_third(model))
+    outputs, inputs = kept["conv2", OUT], kept["conv2", IN]
+    found = weight_format(smaller.conv2)
+    assert torch.equal(found.mask, mask[outputs][:, inputs])
+    assert torch.equal(smaller.conv2.weight, model.conv2.weight[outputs][:, inputs])
+    assert torch.equal(found.project(smaller.conv2.weight), smaller.conv2.weight)
+    assert dataclasses.replace(found, mask=None).grid.scale.shape == outputs.shape
+
+
+def test_the_given_model_is_unchanged(sample):
+    model, x = sample("resnet8-mnist5k")
+    before = model(x)
+    smaller, _ = remove_units(model, every_third(model))
+    assert torch.equal(model(x), before)
+    shapes = [node.meta["shape"] for node in smaller.graph.nodes if node.name == "stages_2_conv2"]
+    assert shapes == [(1, 64 - 22, 7, 7)]

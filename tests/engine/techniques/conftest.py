@@ -1,0 +1,90 @@
+"""Sample models with what a technique needs to work on them."""
+
+import functools
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import fx, nn
+
+from compression.engine.build import build_student, load_slimmable, load_teacher
+from compression.engine.network.form import trace
+from compression.engine.techniques import Context, apply_step
+from compression.engine.training.loop import train
+from compression.models.data import load_dataset
+from sample_models.catalogue import find_model
+from sample_models.resnet import BasicBlock
+
+
+@functools.cache
+def make_context(name, seed=0):
+    """The trained model of the catalogue as teacher, its data, and students."""
+    if name == "blocks-digits":
+        return _repeated_blocks(seed)
+    entry = find_model(name)
+    dataset = load_dataset(entry.dataset)
+    return Context(
+        dataset,
+        trace(entry.load(), dataset.input_shape),
+        functools.partial(build_student, entry, dataset),
+        seed,
+        functools.partial(load_teacher, entry),
+        functools.partial(load_slimmable, entry),
+    )
+
+
+def _repeated_blocks(seed):
+    """A residual network of three equal blocks, trained for a second."""
+    dataset = load_dataset("digits")
+    torch.manual_seed(0)
+    blocks = nn.Sequential(*(BasicBlock(8, 8, 1) for _ in range(3)))
+    stem = (nn.Conv2d(1, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+    model = trace(nn.Sequential(*stem, blocks, nn.Flatten(), nn.Linear(512, 10)), dataset.input_shape)
+    train(model, dataset, epochs=8, learning_rate=0.05, seed=0)
+    return Context(dataset, model, lambda step: model, seed)
+
+
+@pytest.fixture(scope="session")
+def context_of():
+    return make_context
+
+
+@pytest.fixture(scope="session")
+def images_of():
+    """The first 100 validation images of a model's data set."""
+    return lambda name: torch.from_numpy(make_context(name).dataset.validation.head(100).x)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a step made of a trained model, and what could be seen while it did."""
+
+    model: fx.GraphModule
+    given_before: object
+    given_after: object
+    random_before: torch.Tensor
+    random_after: torch.Tensor
+    fractions: list[float]
+
+
+def fingerprint(model):
+    """Everything that a technique could change: code, tensors, formats."""
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    formats = {name: getattr(layer, "weight_format", None) for name, layer in model.named_modules()}
+    return model.code, tensors, formats
+
+
+@functools.cache
+def apply(name, step):
+    fractions = []
+    context = replace(make_context(name), report=lambda fraction, words: fractions.append(fraction))
+    before, random_before = fingerprint(context.teacher), torch.random.get_rng_state()
+    model = apply_step(context.teacher, step, context)
+    after, random_after = fingerprint(context.teacher), torch.random.get_rng_state()
+    return Applied(model, before, after, random_before, random_after, fractions)
+
+
+@pytest.fixture(scope="session")
+def applied():
+    """A step on a trained model, carried out once."""
+    return apply

@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from compression.engine.network.form import weight_format, weighted_layers
+from compression.engine.techniques import apply_step
+from compression.recipe.recipe import ChannelPruning, MagnitudePruning, SecondOrderPruning
+
+
+def correct(model, split):
+    with torch.no_grad():
+        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
+
+
+def share_of_zeros(model):
+    layers = weighted_layers(model).values()
+    return sum(int((layer.weight == 0).sum()) for layer in layers) / sum(layer.weight.numel() for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("name", "sparsity", "accuracy"),
+    [("mlp-digits", 0.9, 0.94), ("resnet8-mnist5k", 0.9, 0.97)],
+)
+def test_accuracy_without_training(name, sparsity, accuracy, context_of):
+    """On validation images; magnitudes with new batch-norm statistics give 84 % on ResNet-8."""
+    context = context_of(name)
+    pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=sparsity), context)
+    assert share_of_zeros(pruned) == pytest.approx(sparsity, abs=1e-3)
+    assert correct(pruned, context.dataset.validation) >= accuracy
+
+
+def test_it_beats_magnitudes_with_the_same_fit(context_of):
+    context = context_of("mlp-digits")
+    by_order, by_size = (
+        apply_step(context.teacher, step(sparsity=0.95, scope="layer"), context)
+        for step in (SecondOrderPruning, MagnitudePruning)
+    )
+    assert correct(by_order, context.dataset.validation) > correct(by_size, context.dataset.validation) + 0.1
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("sparsity", [0.3, 0.8, 0.96])
+def test_sparsity_is_exact(scope, sparsity, context_of):
+    context = context_of("mlp-digits")
+    pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=sparsity, scope=scope), context)
+    layers = list(weighted_layers(pruned).values())
+    counts = [(int((layer.weight == 0).sum()), layer.weight.numel()) for layer in layers]
+    if scope == "global":
+        counts = [tuple(map(sum, zip(*counts, strict=True)))]
+    assert [zeros for zeros, _ in counts] == [round(sparsity * total) for _, total in counts]
+    assert all(torch.equal(weight_format(layer).mask, layer.weight != 0) for layer in layers)
+
+
+@pytest.mark.parametrize(("pattern", "kept"), [("2:4", 2), ("1:4", 1)])
+def test_n_of_every_four_stay(pattern, kept, context_of):
+    context = context_of("mlp-digits")
+    pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=1 - kept / 4, pattern=pattern), context)
+    for layer in weighted_layers(pruned).values():
+        mask = weight_format(layer).mask
+        assert (mask[:, : mask.shape[1] // 4 * 4].reshape(-1, 4).sum(1) == kept).all()
+        assert not layer.weight[~mask].any()
+    assert correct(pruned, context.dataset.validation) >= 0.91
+
+
+def test_blocks_go_as_a_whole(context_of):
+    context = context_of("mlp-digits")
+    pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=0.7, pattern="blocks"), context)
+    for layer in weighted_layers(pruned).values():
+        blocks = weight_format(layer).mask.reshape(-1, 4)
+        assert (blocks == blocks[:, :1]).all()
+    assert correct(pruned, context.dataset.validation) >= 0.94
+
+
+def test_an_earlier_mask_stays(context_of):
+    context = context_of("mlp-digits")
+    once = apply_step(context.teacher, MagnitudePruning(sparsity=0.5), context)
+    twice = apply_step(once, SecondOrderPruning(sparsity=0.8), context)
+    for before, after in zip(weighted_layers(once).values(), weighted_layers(twice).values(), strict=True):
+        assert not after.weight[before.weight == 0].any()
+    assert share_of_zeros(twice) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_other_steps_leave_it_something(context_of):
+    context = context_of("mlp-digits")
+    narrow = apply_step(context.teacher, ChannelPruning(pruning_ratio=0.3), context)
+    sparse = apply_step(narrow, SecondOrderPruning(sparsity=0.6), context)
+    narrower = apply_step(sparse, ChannelPruning(pruning_ratio=0.2), context)
+    assert correct(narrower, context.dataset.validation) >= 0.85
+    assert 0.4 < share_of_zeros(narrower) < 0.8

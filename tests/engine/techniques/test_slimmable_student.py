@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from compression.engine.network.form import count_costs
+from compression.engine.techniques import apply_step
+from compression.errors import NotApplicable
+from compression.recipe.recipe import ChannelPruning, Quantization, SlimmableStudent
+from sample_models import slimmable
+from sample_models.catalogue import MODELS, find_model
+
+SHIPPED = ("lenet5-mnist5k", "resnet8-mnist5k")
+
+
+def correct(model, split):
+    with torch.no_grad():
+        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("width", [0.25, 0.5, 1.0])
+def test_student_of_any_width_without_training(name, width, context_of):
+    context = context_of(name)
+    student = apply_step(context.teacher, SlimmableStudent(width_mult=width), context)
+    family = find_model(name).build(width).state_dict()
+    assert {key: value.shape for key, value in student.state_dict().items()} == {
+        key: value.shape for key, value in family.items()
+    }
+    assert correct(student, context.dataset.validation) >= 0.96
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_accuracy_is_what_the_card_says(name, context_of):
+    context = context_of(name)
+    student = apply_step(context.teacher, SlimmableStudent(width_mult=0.25), context)
+    assert correct(student, context.dataset.test) == pytest.approx(slimmable.card(name)["accuracy"]["0.25"], abs=0.003)
+    assert count_costs(student).params == slimmable.card(name)["params"]["0.25"]
+
+
+def test_far_better_than_cutting_the_same_channels_without_training(context_of):
+    context = context_of("resnet8-mnist5k")
+    split = context.dataset.validation
+    student = apply_step(context.teacher, SlimmableStudent(width_mult=0.25), context)
+    cut = apply_step(context.teacher, ChannelPruning(pruning_ratio=0.75), context)
+    assert count_costs(cut).params == count_costs(student).params
+    assert correct(student, split) > correct(cut, split) + 0.02
+
+
+def test_other_steps_follow(context_of):
+    context = context_of("lenet5-mnist5k")
+    student = apply_step(context.teacher, SlimmableStudent(width_mult=0.5), context)
+    small = apply_step(student, Quantization(weight_bits=4), context)
+    assert correct(small, context.dataset.validation) >= 0.95
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - set(SHIPPED) - {"resnet20-fashion", "mobilenet-fashion"}))
+def test_models_without_slimmable_weights_name_those_that_have_them(name, context_of):
+    context = context_of(name)
+    with pytest.raises(NotApplicable, match=f"for {name}.*lenet5-mnist5k"):
+        apply_step(context.teacher, SlimmableStudent(width_mult=0.5), context)

@@ -1,0 +1,116 @@
+import math
+
+import pytest
+
+from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, contenders
+from compression.explain import comparison
+from compression.explain.comparison import Pair
+from compression.recipe.recipe import make_recipe
+from compression.results.significance import PairedDifference
+from tests.support.fake_dispatcher import fabricate
+
+MODEL = "lenet5-mnist5k"
+BITS = {"technique": "quantization", "weight_bits": 4}
+CHANNELS = {"technique": "channel_pruning", "pruning_ratio": 0.5}
+SURE = PairedDifference(-0.02, -0.03, -0.01, 0.001)
+UNSURE = PairedDifference(-0.001, -0.005, 0.003, 0.7)
+
+
+def result(*steps, model=MODEL, **changes):
+    return fabricate(make_recipe(model, list(steps)), **changes)
+
+
+def cells(rows, title):
+    return next(row.cells for row in rows if row.title == title)
+
+
+def test_letters_in_order_and_every_hue_once():
+    found = contenders([result(), result(CHANNELS), result(BITS), result(CHANNELS, BITS)])
+    assert [contender.letter for contender in found] == ["A", "B", "C", "D"]
+    assert [contender.colour for contender in found] == [NEUTRAL, BLUE, GREEN, ORANGE]
+
+
+def test_speed_against_the_baseline_is_what_was_measured():
+    ratios = {"latency_ratio": 0.5, "latency_ratio_low": 0.4, "latency_ratio_high": 0.6}
+    fast, baseline = result(BITS, **ratios), result()
+    assert comparison.speed_between(fast, baseline) == comparison.SpeedRatio(0.5, 0.4, 0.6, indirect=False)
+    back = comparison.speed_between(baseline, fast)
+    assert (back.ratio, back.low, back.high) == pytest.approx((2, 1 / 0.6, 2.5))
+    assert not back.indirect
+
+
+def test_speed_between_two_results_is_indirect_and_less_certain():
+    one = result(BITS, latency_ratio=0.5, latency_ratio_low=0.5 / 1.1, latency_ratio_high=0.55)
+    two = result(CHANNELS, latency_ratio=1.0, latency_ratio_low=1 / 1.1, latency_ratio_high=1.1)
+    speed = comparison.speed_between(one, two)
+    wider = math.exp(math.hypot(math.log(1.1), math.log(1.1)))
+    assert speed.indirect
+    assert (speed.ratio, speed.low, speed.high) == pytest.approx((0.5, 0.5 / wider, 0.5 * wider))
+
+
+def test_speeds_of_different_models_are_not_compared():
+    assert comparison.speed_between(result(BITS), result(model="lenet300-mnist5k")) is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0.5, 0.4, 0.6), "2.0× faster (1.67×–2.5×)"),
+        ((1.5, 1.2, 1.8), "1.50× slower (1.20×–1.80×)"),
+        ((0.98, 0.95, 1.01), "no measurable difference (0.95–1.01 of the time)"),
+    ],
+)
+def test_speed_in_words_claims_no_more_than_the_interval(numbers, words):
+    assert comparison.speed_words(comparison.SpeedRatio(*numbers, indirect=False)) == words
+
+
+def test_accuracy_in_words_claims_no_more_than_the_test():
+    assert comparison.accuracy_words(SURE, 1000) == "−2.0 points (−3.0 to −1.0)"
+    assert comparison.accuracy_words(UNSURE, 1000) == "no measurable difference (−0.1 points, −0.5 to +0.3)"
+
+
+def test_only_against_its_own_baseline_the_row_knows_the_difference():
+    small, baseline = result(BITS, p_value=0.5), result()
+    assert comparison.known_difference(small, baseline).p_value == 0.5
+    assert comparison.known_difference(small, result(CHANNELS)) is None
+    assert comparison.known_difference(small, result(model="lenet300-mnist5k")) is None
+
+
+def test_the_table_has_exact_changes_and_says_better_or_worse():
+    found = contenders([result(stored_bytes=1000, macs=100), result(BITS, stored_bytes=250, macs=150)])
+    rows = comparison.table(found, {"B": Pair(SURE, 30)})
+    first, second = cells(rows, "Stored file")
+    assert (first.value, first.change) == ("1.00 KB", "")
+    assert (second.value, second.change, second.tone) == ("250 bytes", "4.0× smaller", "better")
+    assert cells(rows, "Operations (MACs)")[1].change == "1.50× more"
+    assert cells(rows, "Operations (MACs)")[1].tone == "worse"
+    assert cells(rows, "Accuracy")[1].tone == "worse"
+    assert cells(rows, "Changed predictions")[1].value == "30"
+    assert cells(rows, "Changed predictions")[1].detail == "3.0 % of 1,000"
+
+
+def test_what_is_not_measurable_is_neither_better_nor_worse():
+    found = contenders([result(), result(BITS, latency_ratio_high=1.02)])
+    rows = comparison.table(found, {"B": Pair(UNSURE, 1)})
+    assert cells(rows, "Accuracy")[1].tone == "same"
+    assert cells(rows, "Latency of one image")[1].tone == "same"
+
+
+def test_a_process_peak_within_its_repeatability_is_the_same():
+    found = contenders([result(process_peak_bytes=100), result(BITS, process_peak_bytes=104)])
+    assert cells(comparison.table(found, {}), "Process peak, measured")[1].change == "the same"
+    found = contenders([result(process_peak_bytes=None), result(BITS)])
+    assert [cell.change for cell in cells(comparison.table(found, {}), "Process peak, measured")] == ["", ""]
+
+
+def test_the_sentence_says_size_speed_and_accuracy():
+    found = contenders([result(CHANNELS), result(BITS, stored_bytes=100)])
+    words = comparison.sentence(found[1], found[0], Pair(UNSURE, 1))
+    assert words.startswith("B instead of A: a ")
+    assert "indirect" in words
+    assert "accuracy: no measurable difference" in words
+
+
+def test_the_sentence_about_different_models_says_that_speed_is_not_compared():
+    found = contenders([result(), result(BITS, model="lenet300-mnist5k")])
+    assert "speed: not compared" in comparison.sentence(found[1], found[0], Pair(None, None))

@@ -1,0 +1,111 @@
+import pytest
+
+from compression.explain import quiz
+from compression.explain.quiz import judge
+from compression.recipe.recipe import make_recipe
+from tests.support.fake_dispatcher import ACCURACY, BYTES, fabricate
+
+RECIPE = make_recipe("lenet5-mnist5k", [{"technique": "quantization", "weight_bits": 3}])
+REASONS = {name: f"because {name}" for name in (*quiz.ACCURACY, *quiz.TEACHING)}
+
+
+def result(accuracy=ACCURACY, *, different=True, **changes):
+    difference = accuracy - ACCURACY
+    p_value = 0.001 if different else 0.6
+    return fabricate(RECIPE, accuracy=accuracy, accuracy_difference=difference, p_value=p_value, **changes)
+
+
+class TestAccuracy:
+    QUESTION = quiz.accuracy_question("What happens?", RECIPE, REASONS)
+
+    @pytest.mark.parametrize(
+        ("accuracy", "different", "name"),
+        [
+            (0.995, True, "better"),
+            (0.995, False, "same"),
+            (0.985, False, "same"),
+            (0.94, True, "little"),
+            (0.939, True, "much"),
+            (0.69, True, "much"),
+            (0.357, True, "collapse"),
+        ],
+    )
+    def test_what_came_true_follows_from_the_measurement(self, accuracy, different, name):
+        found = self.QUESTION.judge([result(accuracy, different=different)])
+        assert list(quiz.ACCURACY)[found.choice] == name
+        assert found.explanation.startswith(f"because {name}")
+
+    def test_a_right_guess(self):
+        judged = judge(self.QUESTION, "It loses more than 30 points", [result(0.357)])
+        assert judged.is_right
+        assert judged.said == (
+            "You said: “It loses more than 30 points”. Measured: 35.7 % of 1,000 test images are right, against 99.0 % "
+            "before."
+        )
+
+    def test_a_wrong_guess_is_told_what_is(self):
+        judged = judge(self.QUESTION, "No measurable difference", [result(0.357)])
+        assert not judged.is_right
+        assert judged.said.endswith("So it is: “It loses more than 30 points”.")
+
+
+class TestSize:
+    QUESTION = quiz.size_question("How small?", RECIPE, lambda result: f"{result.stored_bytes} bytes")
+
+    @pytest.mark.parametrize(("times", "choice"), [(1, 0), (1.49, 0), (1.51, 1), (3.9, 1), (4.1, 2), (24, 3), (60, 4)])
+    def test_the_factor_decides(self, times, choice):
+        found = self.QUESTION.judge([result(stored_bytes=round(BYTES / times))])
+        assert found.choice == choice
+
+    def test_a_larger_file_is_called_so(self):
+        found = self.QUESTION.judge([result(stored_bytes=2 * BYTES)])
+        assert found.choice == 0
+        assert "2.0× larger" in found.measured
+
+
+class TestSpeed:
+    QUESTION = quiz.speed_question("How fast?", RECIPE, quiz.speed_outcome)
+
+    @pytest.mark.parametrize(
+        ("ratio", "name"),
+        [(1.2, "slower"), (1.02, "same"), (0.98, "same"), (0.8, "faster"), (0.6, "half"), (0.4, "half"), (0.3, "more")],
+    )
+    def test_the_ratio_and_its_interval_decide(self, ratio, name):
+        one = result(latency_ratio=ratio, latency_ratio_low=ratio - 0.05, latency_ratio_high=ratio + 0.05)
+        found = self.QUESTION.judge([one])
+        assert list(quiz.SPEEDS)[found.choice] == name
+        assert found.explanation.startswith(name)
+        assert f"{100 * ratio:.0f} % of the time" in found.measured
+
+
+class TestTeaching:
+    QUESTION = quiz.teaching_question("Who wins?", RECIPE, RECIPE.baseline(), REASONS)
+
+    @pytest.mark.parametrize(
+        ("taught", "plain", "name"),
+        [
+            ((0.96, 0.98), (0.90, 0.95), "better"),
+            ((0.96, 0.98), (0.95, 0.97), "same"),
+            ((0.8, 0.85), (0.9, 0.95), "worse"),
+        ],
+    )
+    def test_intervals_decide(self, taught, plain, name):
+        rows = [result(sum(ends) / 2, accuracy_low=ends[0], accuracy_high=ends[1]) for ends in (taught, plain)]
+        found = self.QUESTION.judge(rows)
+        assert list(quiz.TEACHING)[found.choice] == name
+        assert "with the teacher" in found.measured
+
+
+class TestCoding:
+    QUESTION = quiz.coding_question("How much?", RECIPE, RECIPE.baseline())
+
+    @pytest.mark.parametrize(("share", "choice"), [(1.1, 0), (0.96, 0), (0.94, 1), (0.8, 2), (0.5, 3), (0.3, 4)])
+    def test_what_is_saved_decides(self, share, choice):
+        plain = result(stored_bytes=100_000)
+        found = self.QUESTION.judge([result(stored_bytes=round(share * 100_000)), plain])
+        assert found.choice == choice
+        assert ("frequent ones get fewer bits" in found.explanation) == (share < 1)
+
+    def test_a_difference_in_accuracy_would_be_said(self):
+        found = self.QUESTION.judge([result(0.9, stored_bytes=50), result(0.99, stored_bytes=100)])
+        assert "should never" in found.explanation

@@ -1,0 +1,86 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from compression.charts import compared
+from compression.charts.palette import contenders
+from compression.explain import comparison, presentation, report
+from compression.explain.comparison import Pair
+from compression.explain.presentation import Assumptions
+from compression.recipe.recipe import make_recipe
+from tests.support.fake_dispatcher import fabricate
+
+MODEL = "lenet5-mnist5k"
+ORIGINAL = fabricate(make_recipe(MODEL, []))
+RESULT = fabricate(make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}]))
+
+
+@pytest.fixture
+def made():
+    found = contenders([ORIGINAL, RESULT])
+    return report.Report(
+        model="LeNet",
+        setting="4-bit weights",
+        headline=presentation.headline(RESULT),
+        numbers=presentation.big_numbers(RESULT),
+        meanings=presentation.meanings(RESULT, Assumptions()),
+        risks=presentation.risks(RESULT),
+        reasons=("It is what it is.",),
+        figures=[("Size", compared.draw_curves(found, [ORIGINAL, RESULT], "stored"))],
+        rows=comparison.table(found, {"B": Pair(None, 3)}),
+        checked="Checked.",
+        provenance="Measured here.",
+        recipe="{}",
+    )
+
+
+def test_it_says_everything(made):
+    page = report.html(made, "/* library */")
+    for words in (
+        "LeNet", "Worth it", "smaller", "Download over 4G", "How sure is the accuracy?", "It is what it is.",
+        "Stored file", "Checked.", "Measured here.", "A model, not a measurement",
+    ):  # fmt: skip
+        assert words in page
+
+
+def test_it_needs_no_network(made):
+    page = report.html(made, "/* library */")
+    assert not re.search(r"""(src|href)\s*=|@import|url\(|https?://""", page)
+    assert len(report.html(made)) > 1_000_000  # plotly.js is inside
+
+
+def test_words_cannot_become_markup(made):
+    evil = "</script><script>alert(1)</script>"
+    figure = {"data": [{"hovertext": [evil]}], "layout": {"title": evil}}
+    page = report.html(
+        replace(
+            made, setting=evil, checked=evil, recipe=evil, provenance=evil, reasons=(evil,), figures=[(evil, figure)]
+        ),
+        "",
+    )
+    assert "<script>alert" not in page
+    assert page.count("</script>") == 2
+    text = re.search(r"const FIGURES = (.*?);\n", page).group(1)
+    assert json.loads(text) == [figure]
+
+
+def test_it_is_well_formed(made):
+    from html.parser import HTMLParser
+
+    class Balance(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.open = []
+
+        def handle_starttag(self, tag, attributes):
+            if tag not in ("meta", "br"):
+                self.open.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open.pop() == tag
+
+    balance = Balance()
+    balance.feed(report.html(made, ""))
+    assert balance.open == []

@@ -1,0 +1,267 @@
+import pytest
+
+from compression.explain import verdict
+from compression.recipe.recipe import make_recipe
+from compression.results.record import SparseTiming
+from compression.search.estimate import Estimate, Known
+from tests.support.fake_dispatcher import fabricate, preview
+
+
+def recipe(*steps):
+    return make_recipe("lenet5-mnist5k", list(steps))
+
+
+CHANNELS = {"technique": "channel_pruning", "pruning_ratio": 0.5}
+WEIGHTS = {"technique": "magnitude_pruning", "sparsity": 0.9}
+
+
+def result(
+    accuracy=0.969, before=0.972, p_value=0.5, ratio=(0.7, 0.68, 0.72), size=1000, was=6100, steps=(CHANNELS,), **more
+):
+    row = fabricate(recipe(*steps))
+    baseline = row.baseline.model_copy(update={"accuracy": before, "stored_bytes": was})
+    names = ("latency_ratio", "latency_ratio_low", "latency_ratio_high")
+    return row.model_copy(
+        update={
+            "baseline": baseline,
+            "accuracy": accuracy,
+            "accuracy_difference": accuracy - before,
+            "accuracy_difference_low": accuracy - before - 0.013,
+            "accuracy_difference_high": accuracy - before + 0.013,
+            "p_value": p_value,
+            "stored_bytes": size,
+            **dict(zip(names, ratio, strict=True)),
+            **more,
+        }
+    )
+
+
+def test_the_good_case_reads_as_promised():
+    judged = verdict.judge(result(ratio=(0.714, 0.70, 0.73)))
+    assert judged.text == (
+        "6.1× smaller, 1.40× faster, accuracy 97.2 → 96.9 %: no measurable difference on 1,000 images."
+    )
+    assert judged.tone == "good"
+    assert judged.reasons == ()
+
+
+def test_a_collapse_is_said_first_and_loudly():
+    judged = verdict.judge(result(accuracy=0.34, p_value=0.0))
+    assert judged.text.startswith("Accuracy collapsed: 97.2 → 34.0 % on 1,000 images")
+    assert judged.tone == "bad"
+
+
+def test_a_measurable_loss_comes_with_its_interval():
+    judged = verdict.judge(result(accuracy=0.931, p_value=0.001))
+    assert "accuracy 97.2 → 93.1 %: a measurable loss on 1,000 images" in judged.text
+    assert "−4.1 points, 95 % interval −5.4 to −2.8" in judged.text
+    assert judged.tone == "mixed"
+
+
+def test_a_measurable_gain_is_one():
+    judged = verdict.judge(result(accuracy=0.985, p_value=0.01))
+    assert "a measurable gain" in judged.text
+    assert judged.tone == "good"
+
+
+def test_a_loss_that_the_test_does_not_find_is_not_claimed():
+    assert "no measurable difference" in verdict.judge(result(accuracy=0.85, p_value=0.06)).text
+
+
+def test_unchanged_predictions_are_said_to_be_so():
+    assert "every prediction the same" in verdict.judge(result(accuracy=0.972, changed_predictions=0, p_value=1.0)).text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [
+        ((0.5, 0.49, 0.51), "2.0× faster"),
+        ((0.97, 0.93, 1.01), "no measurable change in speed"),
+        ((1.3, 1.2, 1.4), "1.30× slower"),
+    ],
+)
+def test_speed_is_claimed_only_beyond_the_interval(ratio, words):
+    assert words in verdict.judge(result(ratio=ratio)).text
+
+
+def test_a_larger_file_is_called_larger_and_explained():
+    judged = verdict.judge(result(size=1200, was=1000))
+    assert "1.20× larger" in judged.text
+    assert judged.tone == "mixed"
+    assert any("did not shrink" in reason for reason in judged.reasons)
+
+
+def test_zeros_that_save_no_time_are_explained():
+    judged = verdict.judge(result(steps=(WEIGHTS,), ratio=(1.0, 0.98, 1.02)))
+    assert any("multiplies by them" in reason for reason in judged.reasons)
+
+
+def test_float_activations_are_explained():
+    step = {"technique": "quantization", "weight_bits": 8}
+    judged = verdict.judge(result(steps=(step,), ratio=(1.0, 0.98, 1.02)))
+    assert any("8-bit activations" in reason for reason in judged.reasons)
+
+
+def test_slower_is_not_good():
+    assert verdict.judge(result(ratio=(1.3, 1.2, 1.4))).tone == "mixed"
+
+
+def test_ten_thousand_images_earn_a_second_decimal():
+    assert "97.20 → 96.90 %" in verdict.judge(result(n_test=10_000)).text
+
+
+def test_the_baseline_is_no_achievement():
+    judged = verdict.judge(fabricate(recipe()))
+    assert judged.tone == "neutral"
+    assert "The model as it is" in judged.text
+
+
+def test_an_estimate_says_that_it_is_one():
+    guess = verdict.guess("4-bit weights", Estimate(0.95, 100_000, 0.1), Known(0.99, 800_000, 0.2))
+    assert guess.text == "Estimated: about 8.0× smaller, accuracy near 95 %. Measuring 4-bit weights now …"
+
+
+def test_what_is_known_before_the_latency_is_said_without_judging():
+    known, baseline = preview(recipe(CHANNELS)), fabricate(recipe(CHANNELS)).baseline
+    words = verdict.so_far(known, baseline)
+    assert words.endswith(
+        f"accuracy {100 * baseline.accuracy:.1f} → {100 * known.accuracy:.1f} % on 1,000 images. "
+        "Its latency is being measured."
+    )
+    assert words.startswith(f"{baseline.stored_bytes / known.stored_bytes:.1f}× smaller")
+
+
+def test_an_estimate_without_numbers_says_so():
+    assert "no numbers yet" in verdict.guess("4-bit weights", Estimate(None, None, None), Known()).text
+
+
+STUDENT = {"technique": "distillation", "width_mult": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("taught", "plain", "words"),
+    [
+        (0.97, 0.90, "The teacher helped: 97.0 %"),
+        (0.90, 0.97, "The teacher cost accuracy here"),
+        (0.961, 0.958, "Whether the teacher helped cannot be told"),
+    ],
+)
+def test_a_student_is_compared_with_plain_training(taught, plain, words):
+    rows = [
+        result(accuracy=accuracy, accuracy_low=accuracy - 0.01, accuracy_high=accuracy + 0.01, steps=(STUDENT,))
+        for accuracy in (taught, plain)
+    ]
+    sentence = verdict.control_sentence(*rows)
+    assert words in sentence
+    assert f"{100 * plain:.1f} % by plain training" in sentence
+
+
+def test_slower_after_channel_pruning_points_to_rounding():
+    slower = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=(CHANNELS,)))
+    assert any("multiples of 8" in reason for reason in slower.reasons)
+    rounded = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=({**CHANNELS, "round_to": 8},)))
+    assert not any("multiples of 8" in reason for reason in rounded.reasons)
+
+
+SAME_SPEED = (1.0, 0.98, 1.02)
+
+
+def reasons(*steps, **more):
+    return " ".join(verdict.judge(result(steps=steps, **({"ratio": SAME_SPEED} | more))).reasons)
+
+
+def timing(dense_ms, sparse_ms):
+    return SparseTiming(
+        layer="hidden", rows=500, columns=800, sparsity=0.9, batch_size=1, dense_ms=dense_ms, sparse_ms=sparse_ms
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([{"technique": "second_order_pruning", "sparsity": 0.9}], "ONNX Runtime multiplies by them"),
+        ([{**WEIGHTS, "pattern": "blocks"}], "Blocks of zeros save no time"),
+        ([{**WEIGHTS, "pattern": "2:4", "sparsity": 0.5}], "no kernel on CPUs"),
+        ([{"technique": "second_order_pruning", "sparsity": 0.75, "pattern": "1:4"}], "no kernel on CPUs"),
+        ([{"technique": "weight_sharing", "clusters": 16}], "Shared values become floats again"),
+        ([{"technique": "quantization", "weight_bits": 16}], "16-bit weights become 32-bit floats"),
+        ([{"technique": "layer_tying", "blocks": 2}], "each of them still runs"),
+        ([{"technique": "low_rank", "rank_ratio": 0.9}], "no fewer operations"),
+        ([{"technique": "entropy_coding", "coding": "packed"}], "undone before the network runs"),
+        ([{"technique": "slimmable_student", "width_mult": 0.5}], "starting each layer takes most of the time"),
+    ],
+)
+def test_every_technique_that_saves_no_time_says_why(steps, words):
+    assert words in reasons(*steps)
+    assert words not in reasons(*steps, ratio=(0.5, 0.49, 0.51))
+
+
+def test_thin_layers_with_fewer_operations_are_explained_otherwise():
+    low_rank = {"technique": "low_rank", "rank_ratio": 0.25}
+    assert "pass more numbers through memory" in reasons(low_rank, macs=1000)
+
+
+@pytest.mark.parametrize(
+    ("sparse_ms", "words"),
+    [(0.5, "2.0× faster (measured apart"), (2.0, "even make the largest layer (hidden) 2.0× slower")],
+)
+def test_what_skipping_zeros_would_be_worth_is_told_where_it_was_measured(sparse_ms, words):
+    assert words in reasons(WEIGHTS, sparse=(timing(1.0, sparse_ms),))
+    assert "measured apart" not in reasons(WEIGHTS, sparse=())
+
+
+@pytest.mark.parametrize(
+    ("settings", "integer_share", "words"),
+    [
+        ({}, 0.5, "Integer kernels carry out 50 % of the operations"),
+        ({}, 1.0, "converting to integers and back"),
+        ({"weight_bits": 4}, 1.0, "4-bit weights are smaller in the file, not faster"),
+        ({"activations": "dynamic"}, 1.0, "anew for each image"),
+    ],
+)
+def test_integers_that_save_no_time_are_explained(settings, integer_share, words):
+    step = {"technique": "quantization", "weight_bits": 8, "activation_bits": 8} | settings
+    assert words in reasons(step, macs=1000, integer_macs=int(1000 * integer_share))
+
+
+@pytest.mark.parametrize(
+    ("coding", "words"), [("packed", "as much room as a rare one"), ("huffman", "a whole bit"), ("context", "")]
+)
+def test_codings_without_arithmetic_are_explained(coding, words):
+    said = reasons(WEIGHTS, {"technique": "entropy_coding", "coding": coding}, ratio=(0.5, 0.49, 0.51))
+    assert words in said
+    assert ("arithmetic coding" in said) == bool(words)
+
+
+def test_a_student_of_another_family_has_more_layers():
+    student = {**STUDENT, "student": "efficientnet_b0"}
+    slower = reasons(student, ratio=(2.0, 1.9, 2.1), size=2000, was=1000, params=10**7)
+    assert "EfficientNet-B0 has many more layers" in slower
+    assert "this network has 10.0 M weights" in slower
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        (
+            [CHANNELS, {"technique": "fine_tuning", "epochs": 1, "alpha": 0.9}],
+            "the original network's predictions helped",
+        ),
+        ([{"technique": "fine_tuning", "epochs": 1, "learn_scales": True}], "learning the scales helped"),
+        ([{**WEIGHTS, "epochs": 3}], "pruning little by little helped"),
+        (
+            [STUDENT, {"technique": "fine_tuning", "epochs": 1, "entropy_penalty": 0.1}],
+            "the teacher and the entropy penalty helped",
+        ),
+    ],
+)
+def test_a_control_says_what_it_is_without(steps, words):
+    rows = [result(steps=steps, accuracy=0.96, accuracy_low=0.95, accuracy_high=0.97) for _ in range(2)]
+    assert f"Whether {words} cannot be told" in verdict.control_sentence(*rows)
+
+
+def test_a_smaller_file_than_the_controls_is_mentioned():
+    step = {"technique": "fine_tuning", "epochs": 1, "entropy_penalty": 0.1}
+    smaller, plain = result(steps=(step,), size=1000), result(steps=(step,), size=2000)
+    assert "in 1.00 KB instead of 2.00 KB" in verdict.control_sentence(smaller, plain)
+    assert "instead of" not in verdict.control_sentence(plain, plain)

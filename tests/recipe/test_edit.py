@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import pytest
+
+from compression.charts import steps
+from compression.charts.steps import stages
+from compression.errors import InvalidRecipe
+from compression.recipe import edit
+from compression.recipe.recipe import MAX_STEPS, STEP_TYPES, Distillation, EntropyCoding, FineTuning, make_recipe
+from tests.support.fake_dispatcher import fabricate
+
+MODEL = "lenet5-mnist5k"
+STEPS = [
+    {"technique": "channel_pruning", "pruning_ratio": 0.5},
+    {"technique": "fine_tuning", "epochs": 1},
+    {"technique": "quantization", "weight_bits": 4},
+]
+RECIPE = make_recipe(MODEL, STEPS, seed=3)
+
+
+def techniques(recipe):
+    return [step.technique for step in recipe.steps]
+
+
+def test_every_kind_of_step_has_a_place():
+    assert set(edit.KINDS) == set(STEP_TYPES.values())
+
+
+@pytest.mark.parametrize("kind", edit.KINDS)
+def test_every_kind_of_step_starts_with_something(kind):
+    recipe = edit.added(make_recipe(MODEL, []), kind)
+    (step,) = recipe.steps
+    assert type(step) is kind
+    assert getattr(step, edit.KINDS[kind].main) == edit.KINDS[kind].start[edit.KINDS[kind].main]
+    assert edit.KINDS[kind].about.endswith(".")
+
+
+def test_a_slimmable_student_is_offered_where_there_is_one():
+    assert len(edit.offered(MODEL)) == len(edit.offered("mlp-digits")) + 1
+
+
+def test_a_new_step_comes_as_late_as_it_makes_sense():
+    assert techniques(edit.added(RECIPE, Distillation))[0] == "distillation"
+    assert techniques(edit.added(RECIPE, FineTuning))[-1] == "fine_tuning"
+    written = edit.added(RECIPE, EntropyCoding)
+    assert techniques(edit.added(written, FineTuning))[-2:] == ["fine_tuning", "entropy_coding"]
+
+
+def test_a_step_that_makes_no_sense_anywhere_is_refused():
+    student = edit.added(RECIPE, Distillation)
+    assert "one student is enough" in edit.refusal(lambda: edit.added(student, Distillation))
+    assert edit.refusal(lambda: edit.added(RECIPE, FineTuning)) == ""
+
+
+def test_there_is_an_end_to_adding():
+    full = make_recipe(MODEL, [STEPS[1]] * MAX_STEPS)
+    with pytest.raises(InvalidRecipe, match=f"at most {MAX_STEPS} steps"):
+        edit.added(full, FineTuning)
+
+
+@pytest.mark.parametrize(
+    ("at", "by", "expected"),
+    [
+        (0, 1, ["fine_tuning", "channel_pruning", "quantization"]),
+        (1, -1, ["fine_tuning", "channel_pruning", "quantization"]),
+        (2, 5, ["channel_pruning", "fine_tuning", "quantization"]),
+        (0, -1, ["channel_pruning", "fine_tuning", "quantization"]),
+    ],
+)
+def test_moving(at, by, expected):
+    assert techniques(edit.moved(RECIPE, at, by)) == expected
+
+
+def test_moving_where_it_makes_no_sense_says_why():
+    with pytest.raises(InvalidRecipe, match="put it before quantization"):
+        edit.moved(RECIPE, 0, 2)
+
+
+def test_seed_and_model_stay():
+    for other in (
+        edit.removed(RECIPE, 1),
+        edit.changed(RECIPE, 0, pruning_ratio=0.3),
+        edit.moved(RECIPE, 0, 1),
+    ):
+        assert (other.model, other.seed) == (MODEL, 3)
+
+
+def test_a_changed_setting_is_validated():
+    assert edit.changed(RECIPE, 2, weight_bits=3).steps[2].weight_bits == 3
+    with pytest.raises(InvalidRecipe, match="weight_bits"):
+        edit.changed(RECIPE, 2, weight_bits=9)
+
+
+def test_prefixes_lead_from_the_baseline_to_the_recipe():
+    first, *middle, last = edit.prefixes(RECIPE)
+    assert (first, last) == (RECIPE.baseline(), RECIPE)
+    assert [techniques(recipe) for recipe in middle] == [["channel_pruning"], ["channel_pruning", "fine_tuning"]]
+    assert edit.prefixes(RECIPE.baseline()) == (RECIPE.baseline(),)
+
+
+RESULTS = {recipe.recipe_id: fabricate(recipe) for recipe in edit.prefixes(RECIPE)}
+
+
+class TestContributions:
+    @pytest.mark.parametrize("measure", steps.WAYS)
+    def test_they_add_up(self, measure):
+        first, *between, last = steps.changes(stages(RECIPE, RESULTS), measure)
+        assert first.is_total and last.is_total and len(between) == 3
+        assert first.amount + sum(step.amount for step in between) == pytest.approx(last.amount)
+        assert last.title == "All together"
+
+    def test_they_end_where_the_measurements_do(self):
+        results = dict(RESULTS)
+        del results[edit.prefixes(RECIPE)[2].recipe_id]
+        rows = steps.changes(stages(RECIPE, results), "bytes")
+        assert [row.title for row in rows] == ["Baseline", "1. Prune channels", "So far"]
+        assert steps.changes(stages(RECIPE, {}), "bytes") == ()
+
+    def test_better_is_told_from_worse(self):
+        walked = stages(RECIPE, RESULTS)
+        size, accuracy = (steps.changes(walked, measure)[1] for measure in ("bytes", "accuracy"))
+        assert (size.amount < 0, size.is_better) == (True, True)
+        assert (accuracy.amount < 0, accuracy.is_better) == (True, False)
+        assert size.words.startswith("−") and size.words.endswith("MB")
+
+    def test_the_baseline_takes_its_own_time_whatever_the_clock_said(self):
+        walked = stages(RECIPE, RESULTS)
+        noisy = walked[0].result.model_copy(update={"latency_ratio": 1.02})
+        rows = steps.changes([replace(walked[0], result=noisy), *walked[1:]], "latency")
+        assert rows[0].words == "100 %"
+
+    @pytest.mark.parametrize("measure", steps.WAYS)
+    def test_the_picture_is_one_that_plotly_knows(self, measure):
+        import plotly.graph_objects as go
+
+        rows = steps.changes(stages(RECIPE, RESULTS), measure)
+        (bars,) = go.Figure(steps.draw(rows, measure)).data
+        assert list(bars.measure) == ["absolute", "relative", "relative", "relative", "total"]
+        good = bars.decreasing if measure != "accuracy" else bars.increasing
+        assert good.marker.color == steps.GREEN

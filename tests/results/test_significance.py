@@ -1,0 +1,149 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from compression.results import significance
+from compression.results.significance import median_ratio_interval, paired_difference, wilson_interval
+
+
+def answers(both, only_a, only_b, neither):
+    a = [True] * both + [True] * only_a + [False] * only_b + [False] * neither
+    b = [True] * both + [False] * only_a + [True] * only_b + [False] * neither
+    return a, b
+
+
+class TestWilson:
+    @pytest.mark.parametrize(
+        ("correct", "n", "low", "high"),
+        [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    )
+    def test_published_intervals(self, correct, n, low, high):
+        """Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I, method 3."""
+        assert wilson_interval(correct, n) == pytest.approx((low, high), abs=5e-5)
+
+    @pytest.mark.parametrize(("correct", "n"), [(0, 1), (1, 1), (7, 10), (990, 1000), (1000, 1000)])
+    def test_equals_scipy(self, correct, n):
+        interval = stats.binomtest(correct, n).proportion_ci(method="wilson")
+        assert wilson_interval(correct, n) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+    @pytest.mark.parametrize(("correct", "n"), [(-1, 10), (11, 10), (0, 0)])
+    def test_impossible_counts(self, correct, n):
+        with pytest.raises(ValueError, match=f"correct={correct}, n={n}"):
+            wilson_interval(correct, n)
+
+
+class TestPairedDifference:
+    @pytest.mark.parametrize(
+        ("counts", "low", "high"),
+        [
+            ((36, 12, 2, 0), 0.0569, 0.3404),
+            ((18, 12, 2, 18), 0.0562, 0.3290),
+            ((53, 0, 0, 1), -0.0729, 0.0729),
+        ],
+    )
+    def test_published_intervals(self, counts, low, high):
+        """Newcombe (1998), "... based on paired data", method 10."""
+        found = paired_difference(*answers(*counts))
+        assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+    def test_sign_and_size(self):
+        found = paired_difference(*answers(80, 15, 5, 0))
+        assert found.difference == pytest.approx(0.10)
+        assert found.low < 0.10 < found.high
+        turned = paired_difference(*reversed(answers(80, 15, 5, 0)))
+        assert (turned.difference, turned.low, turned.high) == pytest.approx((-0.10, -found.high, -found.low))
+
+    @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (7, 1), (12, 12), (30, 51)])
+    def test_exact_mcnemar(self, only_a, only_b):
+        found = paired_difference(*answers(100, only_a, only_b, 3)).p_value
+        assert found == pytest.approx(stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0)
+
+    def test_the_same_answers(self):
+        found = paired_difference([True] * 99 + [False], [True] * 99 + [False])
+        assert found.difference == 0 and found.low <= 0 <= found.high and found.p_value == 1
+
+    @pytest.mark.parametrize("counts", [(10, 0, 0, 0), (0, 0, 0, 10), (0, 10, 0, 0), (0, 0, 10, 0)])
+    def test_extremes_stay_in_range(self, counts):
+        found = paired_difference(*answers(*counts))
+        assert -1 <= found.low <= found.difference <= found.high <= 1
+
+    def test_covers_the_truth(self):
+        """95 % intervals of 400 simulated comparisons."""
+        random = np.random.default_rng(0)
+        hits = 0
+        for _ in range(400):
+            a = random.random(500) < 0.95
+            b = np.where(random.random(500) < 0.06, random.random(500) < 0.5, a)
+            truth = 0.95 - (0.94 * 0.95 + 0.06 * 0.5)
+            found = paired_difference(a, b)
+            hits += found.low <= truth <= found.high
+        assert 370 <= hits <= 396
+
+    @pytest.mark.parametrize(("a", "b"), [([True], [True, False]), ([], [])])
+    def test_needs_the_same_images(self, a, b):
+        with pytest.raises(ValueError, match="same images"):
+            paired_difference(a, b)
+
+
+class TestMedianRatio:
+    def test_finds_the_ratio(self):
+        random = np.random.default_rng(0)
+        a, b = 2 + 0.1 * random.random((8, 25)), 4 + 0.1 * random.random((8, 25))
+        ratio, low, high = median_ratio_interval(a, b)
+        assert ratio == np.median(a) / np.median(b) and low <= ratio <= high
+        assert low > 0.49 and high < 0.51
+
+    def test_the_same_seed_gives_the_same_interval(self):
+        a, b = np.random.default_rng(1).random((2, 50)) + 1
+        assert median_ratio_interval(a, b, seed=3) == median_ratio_interval(a, b, seed=3)
+        assert median_ratio_interval(a, b, seed=3) != median_ratio_interval(a, b, seed=4)
+
+    def test_what_rounds_share_counts_once(self):
+        """Times that differ only between rounds say little, however often they are repeated."""
+        random = np.random.default_rng(2)
+        a = np.repeat(1 + 0.05 * random.random((8, 1)), 25, axis=1)
+        b = np.repeat(1 + 0.05 * random.random((8, 1)), 25, axis=1)
+        _, low, high = median_ratio_interval(a, b)
+        assert high - low > 0.02
+
+    def test_covers_one_for_equal_networks(self, monkeypatch):
+        """With noise, drift within a round and a factor for each loaded network, as seen on real machines."""
+        monkeypatch.setattr(significance, "RESAMPLES", 400)
+        random = np.random.default_rng(3)
+        hits = 0
+        for seed in range(60):
+            drift = 1 + 0.05 * random.standard_normal((1, 8, 25)).cumsum(axis=2) / 5
+            loaded = 1 + 0.02 * random.standard_normal((2, 8, 1))
+            a, b = drift * loaded * (1 + 0.03 * random.exponential(size=(2, 8, 25)))
+            _, low, high = median_ratio_interval(a, b, seed)
+            hits += low <= 1 <= high
+        assert hits >= 51
+
+    def test_a_single_pair(self):
+        assert median_ratio_interval([3.0], [2.0]) == (1.5, 1.5, 1.5)
+
+    @pytest.mark.parametrize(("a", "b"), [([], []), ([0.0], [1.0]), ([1.0, np.nan], [1.0, 1.0])])
+    def test_impossible_times(self, a, b):
+        with pytest.raises(ValueError, match="positive"):
+            median_ratio_interval(a, b)
+
+
+def test_torch_is_not_needed():
+    code = "import sys, compression.results.significance, compression.results.machine; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "labels", "expected"),
+    [
+        ([1, 1, 0, 1], [0, 0, 1, 1], (1, 1, 2)),
+        ([1, 0, 1, 0], [0, 0, 1, 1], (0, 1, 2)),
+        ([1, 1], [0, 2], (0, 1, 1)),  # a class without images is not the worst
+        ([0, 0], [3, 3], (3, 0, 2)),
+    ],
+)
+def test_worst_class(right, labels, expected):
+    assert significance.worst_class(np.array(right, bool), np.array(labels)) == expected

@@ -1,0 +1,144 @@
+import pytest
+
+from compression.charts.axes import COSTS, GAINS, Axes, scale_of
+from compression.recipe.settings import Settings, recipe_of
+from compression.search.curves import CURVES, curve_recipes
+from compression.search.estimate import Known, estimate
+from tests.support.fake_dispatcher import fabricate
+
+MODEL = "lenet5-mnist5k"
+KNOWN = Known(accuracy=0.99, stored_bytes=1_700_000, latency_ms=0.2)
+
+
+@pytest.fixture
+def measured():
+    curves = curve_recipes(MODEL, "none", CURVES)
+    return {curve: {at: fabricate(recipe) for at, recipe in recipes.items()} for curve, recipes in curves.items()}
+
+
+def test_neutral_settings_are_the_baseline():
+    guess = estimate(Settings(), KNOWN, {})
+    assert (guess.accuracy, guess.stored_bytes, guess.latency_ms) == pytest.approx((0.99, 1_700_000, 0.2))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(pruning_percent=50),
+        Settings(pruning_percent=80, remove="weights", criterion="second_order"),
+        Settings(pruning_percent=90, remove="weights"),
+        Settings(weight_bits=4),
+        Settings(weight_bits=3, codes="codebook"),
+        Settings(student_percent=50),
+        Settings(rank_percent=25),
+        Settings(separable_percent=50),
+    ],
+)
+def test_at_a_measured_position_the_guess_is_the_measurement(settings, measured):
+    result = fabricate(recipe_of(MODEL, settings))
+    guess = estimate(settings, KNOWN, measured)
+    assert guess.accuracy == pytest.approx(result.accuracy)
+    assert guess.stored_bytes == pytest.approx(result.stored_bytes, rel=1e-5)
+    assert guess.latency_ms == pytest.approx(result.latency_ratio * 0.2)
+
+
+def test_between_positions_it_lies_between_the_neighbours(measured):
+    low, middle, high = (estimate(Settings(pruning_percent=p), KNOWN, measured) for p in (50, 55, 60))
+    assert low.stored_bytes > middle.stored_bytes > high.stored_bytes
+    assert low.accuracy > middle.accuracy > high.accuracy
+    assert low.latency_ms > middle.latency_ms > high.latency_ms
+
+
+def test_sliders_combine_factors_and_add_losses(measured):
+    prune, bits = Settings(pruning_percent=50), Settings(weight_bits=4)
+    both = estimate(Settings(pruning_percent=50, weight_bits=4), KNOWN, measured)
+    alone = [estimate(settings, KNOWN, measured) for settings in (prune, bits)]
+    assert both.stored_bytes == pytest.approx(alone[0].stored_bytes * alone[1].stored_bytes / 1_700_000)
+    assert 0.99 - both.accuracy == pytest.approx(sum(0.99 - guess.accuracy for guess in alone))
+
+
+def test_no_guess_is_worse_than_chance_or_better_than_perfect():
+    worst = Settings(pruning_percent=95, weight_bits=1, student_percent=10)
+    assert estimate(worst, KNOWN, {}).accuracy == pytest.approx(0.1)
+
+
+def test_without_measurements_stronger_compression_means_smaller_and_worse():
+    for settings in (
+        [Settings(pruning_percent=p) for p in (10, 40, 90)],
+        [Settings(pruning_percent=p, remove="weights") for p in (30, 70, 95)],
+        [Settings(weight_bits=b) for b in (8, 4, 1)],
+        [Settings(student_percent=p) for p in (90, 50, 10)],
+        [Settings(student_percent=p, student="slimmable") for p in (90, 50, 25)],
+        [Settings(rank_percent=p) for p in (55, 30, 10)],
+        [Settings(separable_percent=p) for p in (25, 50, 100)],
+        [Settings(weight_bits=b, codes="codebook") for b in (8, 3, 1)],
+    ):
+        guesses = [estimate(setting, KNOWN, {}) for setting in settings]
+        sizes = [guess.stored_bytes for guess in guesses]
+        accuracies = [guess.accuracy for guess in guesses]
+        assert sizes == sorted(sizes, reverse=True)
+        assert accuracies == sorted(accuracies, reverse=True)
+        assert sizes[0] < 1_700_000
+
+
+def test_what_is_not_known_stays_unknown():
+    guess = estimate(Settings(weight_bits=4), Known(accuracy=0.9), {})
+    assert guess.accuracy is not None
+    assert guess.stored_bytes is None
+    assert guess.latency_ms is None
+
+
+def test_what_has_no_curve_moves_the_guess_by_its_prior():
+    plain = estimate(Settings(weight_bits=8), KNOWN, {})
+    assert estimate(Settings(weight_bits=8, coding="packed"), KNOWN, {}).stored_bytes > plain.stored_bytes
+    assert estimate(Settings(weight_bits=8, activation_bits=4), KNOWN, {}).accuracy < plain.accuracy
+    assert estimate(Settings(weight_bits=8, rate_weight=0.5), KNOWN, {}).stored_bytes < plain.stored_bytes
+    tied = [estimate(Settings(tied_blocks=blocks), KNOWN, {}) for blocks in (1, 2, 4)]
+    assert tied[0].stored_bytes > tied[1].stored_bytes > tied[2].stored_bytes
+    family = Settings(student="mobilenet_v3_small")
+    assert estimate(family, KNOWN, {}).stored_bytes > KNOWN.stored_bytes
+    narrow = Settings(student="mobilenet_v3_small", student_percent=50, depth_percent=50)
+    assert estimate(narrow, KNOWN, {}).stored_bytes < estimate(family, KNOWN, {}).stored_bytes
+
+
+def test_a_pattern_is_guessed_at_the_zeros_it_fixes(measured):
+    fixed = Settings(pruning_percent=5, remove="weights", pattern="2:4")
+    half = Settings(pruning_percent=50, remove="weights")
+    assert estimate(fixed, KNOWN, measured) == estimate(half, KNOWN, measured)
+
+
+class TestOtherNumbers:
+    """What the trade-off charts can show beside accuracy, stored size and latency."""
+
+    AXES = tuple(axis for axis in (*COSTS, *GAINS) if scale_of(axis).expected is None)
+
+    def guess(self, axis, settings, measured):
+        axes = Axes(gain=axis) if axis in GAINS else Axes(left=axis)
+        return scale_of(axis).foreseen(estimate(settings, KNOWN, measured, axes.readings))
+
+    def number(self, axis, settings):
+        return scale_of(axis).number(fabricate(recipe_of(MODEL, settings)), 1.0)
+
+    @pytest.mark.parametrize("axis", AXES)
+    @pytest.mark.parametrize("settings", [Settings(pruning_percent=50), Settings(weight_bits=4)])
+    def test_at_a_measured_position_they_are_the_measurement(self, axis, settings, measured):
+        assert self.guess(axis, settings, measured) == pytest.approx(self.number(axis, settings))
+
+    @pytest.mark.parametrize("axis", AXES)
+    def test_between_positions_they_lie_between_the_neighbours(self, axis, measured):
+        around = [self.number(axis, Settings(pruning_percent=at)) for at in (50, 60)]
+        assert min(around) <= self.guess(axis, Settings(pruning_percent=55), measured) <= max(around)
+
+    def test_factors_multiply_and_percents_add(self, measured):
+        pruned, coded = Settings(pruning_percent=50), Settings(weight_bits=4)
+        both = Settings(pruning_percent=50, weight_bits=4)
+        base = self.number("runtime", Settings())
+        product = self.guess("runtime", pruned, measured) * self.guess("runtime", coded, measured) / base
+        assert self.guess("runtime", both, measured) == pytest.approx(product)
+        total = self.guess("flips", pruned, measured) + self.guess("flips", coded, measured)
+        assert self.guess("flips", both, measured) == pytest.approx(min(100, total))
+
+    @pytest.mark.parametrize("axis", AXES)
+    def test_nobody_knows_without_points_or_a_curve(self, axis, measured):
+        assert self.guess(axis, Settings(pruning_percent=50), {}) is None
+        assert self.guess(axis, Settings(pruning_percent=50, tied_blocks=2), measured) is None

@@ -1,0 +1,305 @@
+"""What deleting results removes, and what it must not, over every database there is."""
+
+import os
+import time
+
+import pytest
+import sqlalchemy as sql
+
+from compression import environment
+from compression.errors import StorageFailed
+from compression.inquiries.outcomes import PictureInquiry
+from compression.results import conditions
+from compression.store import artifacts, database, deletion, disk, history
+from compression.store.jobs import JobState
+from compression.store.store import Owner, Store
+from compression.work.worker import Order, execute, measure
+from tests.support.jobs_support import MODEL, RUN, contents, output, recipe, runs_of
+
+ME = Owner("me", "here", 1, 0.0)
+
+
+@pytest.fixture
+def store(any_store):
+    return any_store
+
+
+def key_of(result):
+    return conditions.key(result.recipe_id, conditions.conditions_of(result))
+
+
+def add(store, wanted, **changes):
+    done = output(wanted, **changes)
+    store.add_result(done.result, contents(done))
+    return done.result
+
+
+def add_sharing(store, wanted, other):
+    """A result whose stored file is the very same as another's."""
+    done = output(wanted, artifacts=output(wanted).result.artifacts | {"stored": other.artifacts["stored"]})
+    store.add_result(done.result, contents(done) | {"stored": contents(output(recipe(seed=1)))["stored"]})
+    return done.result
+
+
+def files():
+    return {path.parent.name + path.name for path, _ in deletion.files()}
+
+
+def age(*names):
+    for name in names:
+        os.utime(artifacts.path_of(name), (1, 1))
+
+
+class TestDelete:
+    def test_rows_files_answers_and_notes_go_and_all_else_stays(self, store):
+        gone, kept = add(store, recipe(seed=1)), add(store, recipe(seed=2))
+        inquiry = PictureInquiry(recipe=recipe(seed=1), indices=(1,))
+        store.add_answer(inquiry, gone, b"found")
+        history.write_note(store, key_of(gone), ["a"], "")
+        history.write_note(store, key_of(kept), ["b"], "")
+        expected = sum(len(content) for content in contents(output(recipe(seed=1))).values()) + len(b"found")
+        planned = deletion.plan(store, [key_of(gone)])
+        assert planned == deletion.Deletion(1, 1, 1, 4, expected, 0, 0)
+        assert deletion.delete(store, [key_of(gone)]) == planned
+        assert [result.recipe_id for result in store.results(MODEL)] == [kept.recipe_id]
+        assert store.answer(inquiry) is None
+        assert set(history.notes(store)) == {key_of(kept)}
+        assert files() == set(kept.artifacts.values())
+
+    def test_planning_changes_nothing(self, store):
+        result = add(store, recipe())
+        before = store.revision()
+        deletion.plan(store, [key_of(result)])
+        assert store.revision() == before
+        assert len(files()) == 3
+
+    def test_a_file_that_another_result_has_stays_until_that_goes_too(self, store):
+        first = add(store, recipe(seed=1))
+        second = add_sharing(store, recipe(seed=2), first)
+        done = deletion.delete(store, [key_of(first)])
+        assert (done.files, done.shared_files) == (2, 1)
+        assert store.artifact(second.artifacts["stored"]) is not None
+        done = deletion.delete(store, [key_of(second)])
+        assert (done.files, done.shared_files) == (3, 0)
+        assert files() == set()
+
+    def test_both_at_once_share_with_nobody(self, store):
+        first = add(store, recipe(seed=1))
+        second = add_sharing(store, recipe(seed=2), first)
+        assert deletion.delete(store, [key_of(first), key_of(second)]).shared_files == 0
+        assert files() == set()
+
+    def test_a_file_that_an_answer_has_stays(self, store):
+        gone, kept = add(store, recipe(seed=1)), add(store, recipe(seed=2))
+        content = contents(output(recipe(seed=1)))["stored"]
+        store.add_answer(PictureInquiry(recipe=recipe(seed=2), indices=(1,)), kept, content)
+        assert deletion.delete(store, [key_of(gone)]).shared_files == 1
+        assert gone.artifacts["stored"] in files()
+
+    def test_a_baseline_of_others_is_said_and_may_go(self, store):
+        baseline, other = add(store, recipe().baseline()), add(store, recipe(seed=2))
+        add(store, recipe(seed=3), engine_version="older")
+        assert deletion.plan(store, [key_of(baseline)]).baseline_of == 1
+        assert deletion.plan(store, [key_of(baseline), key_of(other)]).baseline_of == 0
+        assert deletion.plan(store, [key_of(other)]).baseline_of == 0
+        deletion.delete(store, [key_of(baseline)])
+        measure(recipe(seed=4), store, run=RUN)
+        assert runs_of(recipe().baseline()) == 1
+        assert store.result(recipe().baseline()) is not None
+
+    def test_what_is_not_there_is_no_trouble(self, store):
+        assert deletion.delete(store, ["0" * 64]) == deletion.Deletion(0, 0, 0, 0, 0, 0, 0)
+
+    def test_a_lost_file_is_no_trouble(self, store):
+        result = add(store, recipe())
+        artifacts.path_of(result.artifacts["onnx"]).unlink()
+        assert deletion.delete(store, [key_of(result)]).files == 2
+
+    def test_thousands_at_once(self, store):
+        results = [add(store, recipe(seed=seed)) for seed in range(30)]
+        wanted = [*map(key_of, results), *(f"{number:064d}" for number in range(40_000))]
+        assert deletion.delete(store, wanted).results == 30
+        assert store.results(MODEL) == []
+
+
+class TestOtherProcesses:
+    def test_a_page_that_remembers_results_forgets_them(self, store):
+        """SQLite gives the number of the last row to the next one: same number, same recipe, another result."""
+        add(store, recipe(seed=1))
+        last = add(store, recipe(seed=2), accuracy=0.5)
+        other = Store(store.database.url)
+        assert [result.accuracy for result in other.results(MODEL)] == [0.9, 0.5]
+        deletion.delete(store, [key_of(last)])
+        add(store, recipe(seed=2), accuracy=0.75)
+        assert [result.accuracy for result in other.results(MODEL)] == [0.9, 0.75]
+
+    def test_also_when_other_rows_took_the_numbers(self, store):
+        add(store, recipe(seed=1))
+        gone = [add(store, recipe(seed=seed)) for seed in (2, 3)]
+        other = Store(store.database.url)
+        other.results(MODEL)
+        deletion.delete(store, map(key_of, gone))
+        for seed in (4, 3):
+            add(store, recipe(seed=seed))
+        assert [result.recipe["seed"] for result in other.results(MODEL)] == [1, 4, 3]
+
+    def test_a_file_that_somebody_needs_meanwhile_stays(self, store, monkeypatch):
+        """Between the rows and the files another worker keeps a result with the same content."""
+        first = add(store, recipe(seed=1))
+        remove = deletion._remove
+
+        def meanwhile(database, found):
+            add_sharing(store, recipe(seed=2), first)
+            remove(database, found)
+
+        monkeypatch.setattr(deletion, "_remove", meanwhile)
+        deletion.delete(store, [key_of(first)])
+        assert store.artifact(first.artifacts["stored"]) is not None
+
+    def test_a_file_that_was_taken_before_its_row_came_is_written_again(self, store, monkeypatch):
+        done = output(recipe())
+        write = artifacts.write
+        written = []
+
+        def write_and_lose(content):
+            name = write(content)
+            if len(written) < 3:  # whoever deletes comes between the files and the row
+                artifacts.path_of(name).unlink()
+            written.append(name)
+            return name
+
+        monkeypatch.setattr(artifacts, "write", write_and_lose)
+        store.add_result(done.result, contents(done))
+        assert {role: store.artifact(name) for role, name in done.result.artifacts.items()} == contents(done)
+
+    def test_a_job_whose_recipe_is_deleted_measures_it_again(self, store):
+        result = add(store, recipe())
+        add(store, recipe().baseline())
+        (job,) = store.add_jobs([recipe(seed=5)], group="g", owner=ME)
+        deletion.delete(store, [key_of(result), key_of(store.result(recipe().baseline()))])
+        execute(Order(job.job_id, "claim", ME.engine_id, store.place, RUN))
+        assert store.job(job.job_id).state is JobState.COMPLETE
+
+    def test_files_of_another_database_in_the_same_home_stay(self, fresh_home):
+        usual, team = Store(), Store(f"sqlite:///{fresh_home}/team.sqlite")
+        mine, theirs = add(usual, recipe()), add(team, recipe())
+        done = deletion.delete(team, [key_of(theirs)])
+        assert (done.results, done.files, done.shared_files) == (1, 0, 3)
+        assert files() == set(mine.artifacts.values())
+        age(*mine.artifacts.values())
+        assert deletion.orphans(team).is_empty
+
+
+class TestOrphans:
+    def test_none(self, store):
+        age(*add(store, recipe()).artifacts.values())
+        assert deletion.orphans(store).is_empty
+        assert deletion.clean_up(store).is_empty
+        assert len(files()) == 3
+
+    def test_a_crash_between_rows_and_files_is_cleaned_up(self, store, monkeypatch):
+        gone, kept = add(store, recipe(seed=1)), add(store, recipe(seed=2))
+
+        def crash(database, found):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(deletion, "_remove", crash)
+            with pytest.raises(KeyboardInterrupt):
+                deletion.delete(store, [key_of(gone)])
+        assert set(gone.artifacts.values()) <= files()
+        age(*gone.artifacts.values(), *kept.artifacts.values())
+        found = deletion.orphans(store)
+        assert {path.parent.name + path.name for path in found.files} == set(gone.artifacts.values())
+        assert found.file_bytes == sum(len(content) for content in contents(output(recipe(seed=1))).values())
+        assert deletion.clean_up(store) == found
+        assert files() == set(kept.artifacts.values())
+
+    def test_fresh_files_belong_to_somebody(self, store):
+        name = artifacts.write(b"just being measured")
+        assert deletion.orphans(store).is_empty
+        age(name)
+        assert len(deletion.orphans(store).files) == 1
+
+    def test_half_written_files_go_and_strangers_stay(self, store):
+        folder = artifacts.path_of(artifacts.write(b"content")).parent
+        half, strange = folder / f"{artifacts.UNFINISHED}abc", folder / "read-me.txt"
+        for path in (half, strange):
+            path.write_bytes(b"x")
+            os.utime(path, (1, 1))
+        deletion.clean_up(store)
+        assert (half.exists(), strange.exists()) == (False, True)
+
+    def test_answers_about_results_that_are_gone(self, store):
+        result, inquiry = output(recipe()).result, PictureInquiry(recipe=recipe(), indices=(1,))
+        store.add_answer(inquiry, result, b"found")
+        age(store.answer_name(inquiry))
+        found = deletion.orphans(store)
+        assert (found.answers, len(found.files)) == (1, 1)
+        deletion.clean_up(store)
+        with store.database.read() as connection:
+            assert connection.scalar(sql.select(sql.func.count()).select_from(database.ANSWERS)) == 0
+        assert files() == set()
+
+    def test_an_answers_file_that_a_result_has_stays(self, store):
+        kept, lost = add(store, recipe(seed=1)), output(recipe(seed=2)).result
+        content = contents(output(recipe(seed=1)))["stored"]
+        store.add_answer(PictureInquiry(recipe=recipe(seed=2), indices=(1,)), lost, content)
+        age(*kept.artifacts.values())
+        assert deletion.clean_up(store).answers == 1
+        assert files() == set(kept.artifacts.values())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may delete everywhere")
+def test_a_file_that_cannot_be_deleted_is_said(fresh_home):
+    store = Store()
+    result = add(store, recipe())
+    folder = artifacts.path_of(result.artifacts["onnx"]).parent
+    folder.chmod(0o500)
+    with pytest.raises(StorageFailed, match="could not be deleted"):
+        deletion.delete(store, [key_of(result)])
+    folder.chmod(0o700)
+
+
+class TestDisk:
+    def test_every_byte_is_counted_and_its_place_said(self, fresh_home):
+        store = Store()
+        add(store, recipe())
+        (fresh_home / "training").mkdir()
+        (fresh_home / "training" / "a.json").write_bytes(b"12345")
+        seen = disk.usage(store)
+        by_name = {place.name: place for place in seen.places}
+        database_file = environment.home() / "results.sqlite"
+        assert (by_name["Database"].path, by_name["Database"].n_bytes) == (
+            str(database_file),
+            database_file.stat().st_size,
+        )
+        files_of_results = by_name["Files of results"]
+        assert files_of_results.path == str(environment.artifact_folder())
+        assert files_of_results.files == 3
+        assert files_of_results.n_bytes == sum(len(content) for content in contents(output(recipe())).values())
+        assert (by_name["Training notes"].files, by_name["Training notes"].n_bytes) == (1, 5)
+        assert seen.n_bytes == sum(place.n_bytes for place in seen.places)
+        assert seen.free_bytes > 0
+
+    def test_an_empty_home(self, fresh_home):
+        seen = disk.usage(Store())
+        assert {place.n_bytes for place in seen.places if place.name not in ("Data sets", "Database")} == {0}
+
+    def test_on_any_database(self, any_store):
+        any_store.revision()
+        assert disk.usage(any_store).places[0].n_bytes > 0
+
+
+def test_ten_thousand_results_are_deleted_from_in_seconds(any_store):
+    add(any_store, recipe(seed=1))
+    with any_store.database.write() as connection:
+        row = dict(connection.execute(sql.select(database.RESULTS)).mappings().one())
+        del row["sequence"]
+        rows = [row | {"result_key": f"{number:064d}", "recipe_id": f"{number:016d}"} for number in range(10_000)]
+        connection.execute(database.RESULTS.insert(), rows)
+    began = time.perf_counter()
+    done = deletion.delete(any_store, [f"{number:064d}" for number in range(0, 10_000, 2)])
+    assert time.perf_counter() - began < 20  # half a second on an idle machine
+    assert (done.results, done.files, done.shared_files) == (5000, 0, 3)
+    assert len(history.entries(any_store)) == 5001

@@ -1,0 +1,625 @@
+"""The contract of the store, over every database there is."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import pytest
+import sqlalchemy as sql
+from sqlalchemy.dialects import postgresql
+
+from compression import environment
+from compression.errors import CorruptFile, StorageFailed
+from compression.inquiries.outcomes import PictureInquiry
+from compression.results import machine
+from compression.results.record import Preview
+from compression.store import artifacts, database
+from compression.store import store as store_module
+from compression.store.jobs import JobState
+from compression.store.store import Owner, Store
+from tests.support.jobs_support import MODEL, SLOW, contents, output, recipe
+
+parse_result = store_module._parse_result
+
+POSTGRES = os.environ.get("COMPRESSION_TEST_POSTGRES")
+ME = Owner("me", "here", 1, 0.0)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request, fresh_home, monkeypatch):
+    monkeypatch.delenv("COMPRESSION_DATABASE", raising=False)
+    if request.param == "sqlite":
+        return Store()
+    if not POSTGRES:
+        pytest.skip("COMPRESSION_TEST_POSTGRES is not set to the URL of an empty PostgreSQL database")
+    store = Store(POSTGRES)
+    database.METADATA.drop_all(store.database._engine())
+    return store
+
+
+@pytest.fixture
+def sqlite_store(fresh_home):
+    return Store()
+
+
+def add(store, done):
+    store.add_result(done.result, contents(done))
+
+
+def fill(store):
+    for seed in range(2, 100):
+        add(store, output(recipe(seed=seed)))
+
+
+def start(store, **options):
+    job = store.add_jobs([recipe(**options)], group="g", owner=ME)[0]
+    claim = uuid.uuid4().hex
+    assert store.start_job(job.job_id, claim, ME.engine_id).state is JobState.RUNNING
+    return job.job_id, claim
+
+
+KNOWN = Preview(**output(recipe()).result.model_dump(include=set(Preview.model_fields)))
+
+
+class TestResults:
+    def test_a_result_comes_back_as_it_was(self, store):
+        done = output(recipe())
+        assert store.result(recipe()) is None
+        add(store, done)
+        assert store.result(recipe()) == done.result
+        assert {role: store.artifact(name) for role, name in done.result.artifacts.items()} == contents(done)
+
+    def test_the_first_result_stays(self, store):
+        add(store, output(recipe(), accuracy=0.9))
+        add(store, output(recipe(), accuracy=0.1))
+        assert [result.accuracy for result in store.results(MODEL)] == [0.9]
+
+    def test_results_are_in_order_of_measurement_and_of_one_model(self, store):
+        for seed in (3, 1, 2):
+            add(store, output(recipe(seed=seed)))
+        assert [result.recipe["seed"] for result in store.results(MODEL)] == [3, 1, 2]
+        assert store.results("lenet5-mnist5k") == []
+
+    @pytest.mark.parametrize("field", ["model_version", "data_version", "engine_version", "machine_id"])
+    def test_results_of_other_conditions_are_not_shown(self, store, field):
+        add(store, output(recipe(), **{field: "another"}))
+        assert store.result(recipe()) is None
+        assert store.results(MODEL) == []
+        add(store, output(recipe()))
+        assert len(store.results(MODEL)) == 1
+
+    def test_later_results_are_seen_and_only_they_are_read(self, store, monkeypatch):
+        add(store, output(recipe(seed=1)))
+        (first,) = store.results(MODEL)
+        parsed = []
+        monkeypatch.setattr(store_module, "_parse_result", lambda document: parsed.append(1) or parse_result(document))
+        add(store, output(recipe(seed=2)))
+        again = store.results(MODEL)
+        assert [result.recipe["seed"] for result in again] == [1, 2]
+        assert again[0] is first and len(parsed) == 1
+        assert store.results(MODEL) == again and len(parsed) == 1
+
+    def test_a_result_that_becomes_visible_late_is_seen(self, store):
+        for seed in (1, 2):
+            add(store, output(recipe(seed=seed)))
+        with store.database.read() as connection:
+            (row,) = connection.execute(sql.select(database.RESULTS).where(database.RESULTS.c.sequence == 1)).mappings()
+        with store.database.write() as connection:
+            connection.execute(database.RESULTS.delete().where(database.RESULTS.c.sequence == 1))
+        assert [result.recipe["seed"] for result in store.results(MODEL)] == [2]
+        with store.database.write() as connection:
+            connection.execute(database.RESULTS.insert().values(dict(row)))
+        assert [result.recipe["seed"] for result in store.results(MODEL)] == [1, 2]
+
+    def test_what_is_remembered_is_not_the_callers(self, store):
+        add(store, output(recipe()))
+        store.results(MODEL).clear()
+        assert len(store.results(MODEL)) == 1
+
+    def test_results_of_the_workers_machines_are_shown(self, store):
+        add(store, output(recipe(), machine_id="elsewhere"))
+        store.machine_ids = ("elsewhere", machine.machine_id())
+        assert store.result(recipe()).machine_id == "elsewhere"
+        assert len(store.results(MODEL)) == 1
+
+    def test_many_are_looked_up_at_once(self, store):
+        add(store, output(recipe(seed=1)))
+        found = store.results_of([recipe(seed=seed) for seed in range(3)])
+        assert list(found) == [recipe(seed=1).recipe_id]
+
+    def test_a_file_that_does_not_fit_is_refused(self, store):
+        done = output(recipe())
+        with pytest.raises(CorruptFile, match="onnx"):
+            store.add_result(done.result, contents(done) | {"onnx": b"something else"})
+        assert store.result(recipe()) is None
+
+    def test_files_come_before_the_row(self, store, monkeypatch):
+        def fail(content):
+            raise StorageFailed("the disk is full")
+
+        monkeypatch.setattr(artifacts, "write", fail)
+        with pytest.raises(StorageFailed):
+            add(store, output(recipe()))
+        assert store.result(recipe()) is None
+
+    def test_many_threads_add_the_same(self, store):
+        threads = [threading.Thread(target=add, args=(store, output(recipe(seed=n % 3)))) for n in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(store.results(MODEL)) == 3
+
+
+class TestAnswers:
+    INQUIRY = PictureInquiry(recipe=recipe(), indices=(1, 2))
+
+    def test_an_answer_comes_back_and_the_first_one_stays(self, store):
+        assert store.answer(self.INQUIRY) is None
+        store.add_answer(self.INQUIRY, output(recipe()).result, b"first")
+        store.add_answer(self.INQUIRY, output(recipe()).result, b"second")
+        assert store.answer(self.INQUIRY) == b"first"
+
+    def test_other_questions_are_not_answered(self, store, monkeypatch):
+        store.add_answer(self.INQUIRY, output(recipe()).result, b"found")
+        assert store.answer(self.INQUIRY.model_copy(update={"indices": (1, 3)})) is None
+        assert store.answer(self.INQUIRY.model_copy(update={"recipe": recipe(SLOW)})) is None
+        monkeypatch.setattr(PictureInquiry, "VERSION", 99)
+        assert store.answer(self.INQUIRY) is None
+
+    def test_an_answer_about_another_engines_result_is_not_shown(self, store):
+        store.add_answer(self.INQUIRY, output(recipe(), engine_version="older").result, b"found")
+        assert store.answer(self.INQUIRY) is None
+
+    def test_a_lost_answer_is_found_out_again(self, store):
+        result = output(recipe()).result
+        store.add_answer(self.INQUIRY, result, b"found")
+        artifacts.path_of(store.answer_name(self.INQUIRY)).unlink()
+        assert store.answer(self.INQUIRY) is None
+        (job,) = store.add_jobs([self.INQUIRY], group="g")
+        assert job.state is JobState.WAITING
+        store.add_answer(self.INQUIRY, result, b"found again")
+        assert store.answer(self.INQUIRY) == b"found again"
+
+    def test_a_inquiry_is_a_job_of_its_own(self, store):
+        studied, measured = store.add_jobs([self.INQUIRY, recipe()], group="g")
+        assert store.jobs("g") == [studied, measured]
+        assert (studied.inquiry, studied.recipe, measured.inquiry) == (self.INQUIRY, recipe(), None)
+        assert store.add_jobs([self.INQUIRY], group="g") == [studied]
+        store.add_answer(self.INQUIRY, output(recipe()).result, b"found")
+        (done,) = store.add_jobs([self.INQUIRY], group="another")
+        assert done.state is JobState.COMPLETE
+
+
+class TestJobs:
+    def test_a_job_comes_back_as_it_was(self, store):
+        (job,) = store.add_jobs([recipe()], group="g", background=True)
+        assert store.job(job.job_id) == job
+        assert (job.state, job.progress, job.error, job.recipe) == (JobState.WAITING, 0, None, recipe())
+        assert job.created_at.utcoffset().total_seconds() == 0
+        assert store.job("no such job") is None
+
+    def test_jobs_by_group_and_state(self, store):
+        store.add_jobs([recipe(seed=1), recipe(seed=2)], group="a")
+        store.add_jobs([recipe(seed=3)], group="b")
+        assert [job.recipe.seed for job in store.jobs()] == [1, 2, 3]
+        assert [job.recipe.seed for job in store.jobs("a")] == [1, 2]
+        assert store.jobs("a", [JobState.RUNNING]) == []
+        assert len(store.jobs(states=[JobState.WAITING])) == 3
+
+    def test_the_same_recipe_is_not_submitted_twice(self, store):
+        first = store.add_jobs([recipe(), recipe()], group="g")
+        again = store.add_jobs([recipe(seed=1), recipe()], group="g")
+        assert len(first) == 1
+        assert again[1] == first[0]
+        assert len(store.jobs("g")) == 2
+        other = store.add_jobs([recipe()], group="other")
+        assert other[0].job_id != first[0].job_id
+
+    def test_a_measured_recipe_is_complete_and_leaves_no_job(self, store):
+        add(store, output(recipe()))
+        (job,) = store.add_jobs([recipe()], group="g")
+        assert (job.state, job.progress) == (JobState.COMPLETE, 1.0)
+        assert store.jobs("g") == []
+
+    def test_replace_gives_up_the_others(self, store):
+        kept, dropped = store.add_jobs([recipe(seed=1), recipe(seed=2)], group="g")
+        (foreign,) = store.add_jobs([recipe(seed=2)], group="other")
+        jobs = store.add_jobs([recipe(seed=3), recipe(seed=1)], group="g", replace=True)
+        assert jobs[1] == kept
+        assert store.job(dropped.job_id).state is JobState.CANCELLED
+        assert store.job(foreign.job_id).state is JobState.WAITING
+        assert [job.recipe.seed for job in store.jobs("g", [JobState.WAITING])] == [1, 3]
+
+    def test_from_waiting_to_complete(self, store):
+        job_id, claim = start(store)
+        store.set_progress(job_id, claim, 0.5, "half way")
+        job = store.job(job_id)
+        assert (job.progress, job.message, job.attempts) == (0.5, "half way", 1)
+        assert job.started_at >= job.created_at
+        store.finish_job(job_id, claim, JobState.COMPLETE)
+        job = store.job(job_id)
+        assert (job.state, job.progress) == (JobState.COMPLETE, 1)
+        assert job.finished_at >= job.started_at
+
+    def test_a_running_job_shows_what_it_knows(self, store):
+        job_id, claim = start(store)
+        store.set_preview(job_id, "another claim", KNOWN)
+        assert store.job(job_id).preview is None
+        before = store.revision()
+        store.set_preview(job_id, claim, KNOWN)
+        assert store.job(job_id).preview == KNOWN
+        assert store.revision() > before
+        store.finish_job(job_id, claim, JobState.FAILED, "why")
+        assert store.job(job_id).preview is None
+
+    def test_a_job_that_starts_again_knows_nothing_yet(self, store):
+        job_id, claim = start(store)
+        store.set_preview(job_id, claim, KNOWN)
+        store.requeue(ME, [job_id])
+        assert store.job(job_id).preview is None
+        assert store.start_job(job_id, "second", ME.engine_id).preview is None
+
+    @pytest.mark.parametrize("state", [JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED])
+    def test_a_final_state_never_changes(self, store, state):
+        job_id, claim = start(store)
+        store.finish_job(job_id, claim, state, "why")
+        before = store.job(job_id)
+        store.finish_job(job_id, claim, JobState.FAILED, "other")
+        store.set_progress(job_id, claim, 0.1, "other")
+        store.request_cancel([job_id])
+        store.fail_job(ME.engine_id, job_id, "other")
+        store.requeue(ME, [job_id])
+        assert store.start_job(job_id, claim, ME.engine_id) is None
+        assert state.is_final
+        assert store.job(job_id) == before
+
+    def test_cancelling(self, store):
+        job_id, claim = start(store, seed=1)
+        (waiting,) = store.add_jobs([recipe(seed=2)], group="g", owner=ME)
+        assert store.is_wanted(job_id, claim)
+        store.request_cancel_group("g")
+        assert store.job(waiting.job_id).state is JobState.CANCELLED
+        assert store.job(job_id).state is JobState.RUNNING
+        assert store.is_cancel_requested(job_id)
+        assert not store.is_wanted(job_id, claim)
+        assert store.start_job(waiting.job_id, claim, ME.engine_id) is None
+
+    def test_a_recipe_that_is_being_given_up_can_be_submitted_again(self, store):
+        job_id, _ = start(store)
+        store.request_cancel([job_id])
+        (again,) = store.add_jobs([recipe()], group="g")
+        assert again.job_id != job_id
+
+    def test_only_the_claim_moves_a_job(self, store):
+        job_id, _ = start(store)
+        assert store.start_job(job_id, "another claim", ME.engine_id) is None
+        store.set_progress(job_id, "another claim", 0.9, "not mine")
+        store.finish_job(job_id, "another claim", JobState.COMPLETE)
+        assert not store.is_wanted(job_id, "another claim")
+        job = store.job(job_id)
+        assert (job.state, job.progress) == (JobState.RUNNING, 0)
+
+    def test_only_the_owner_starts_a_job(self, store):
+        (job,) = store.add_jobs([recipe()], group="g", owner=ME)
+        assert store.start_job(job.job_id, "claim", "somebody else") is None
+        assert store.job(job.job_id).state is JobState.WAITING
+
+    def test_a_job_whose_worker_died_three_times_is_given_up(self, store):
+        (job,) = store.add_jobs([recipe()], group="g", owner=ME)
+        for attempt in range(1, 4):
+            assert store.start_job(job.job_id, f"claim {attempt}", ME.engine_id).attempts == attempt
+            store.set_progress(job.job_id, f"claim {attempt}", 0.2, "pruning")
+            assert store.requeue(ME, [job.job_id]) == (attempt < 3)
+        job = store.job(job.job_id)
+        assert job.state is JobState.FAILED
+        assert "died three times while 'pruning'" in job.error
+
+    def test_a_claim_starts_a_job_once(self, store):
+        job_id, claim = start(store)
+        assert store.start_job(job_id, claim, ME.engine_id) is None
+        store.requeue(ME, [job_id])
+        assert not store.is_wanted(job_id, claim)
+        assert store.start_job(job_id, "new claim", ME.engine_id).attempts == 2
+
+    def test_a_cancelled_job_whose_worker_died_is_cancelled(self, store):
+        job_id, _ = start(store)
+        store.request_cancel([job_id])
+        store.requeue(ME, [job_id])
+        assert store.job(job_id).state is JobState.CANCELLED
+
+    def test_jobs_of_another_version_hold_nothing_up(self, store):
+        strange, fine = store.add_jobs([recipe(seed=1), recipe(seed=2)], group="g", owner=ME)
+        with store.database.write() as connection:
+            which = database.JOBS.c.job_id == strange.job_id
+            connection.execute(database.JOBS.update().where(which).values(recipe='{"technique": "of the future"}'))
+        assert store.job(strange.job_id) is None
+        assert store.jobs("g") == store.last_asked(9) == [fine]
+        assert store.add_jobs([recipe(seed=2)], group="g", owner=ME) == [fine]
+        assert store.next_jobs(ME.engine_id, background=False, limit=1) == []
+        assert store.next_jobs(ME.engine_id, background=False, limit=1) == [fine]
+        with store.database.read() as connection:
+            state, error = connection.execute(
+                sql.select(database.JOBS.c.state, database.JOBS.c.error).where(which)
+            ).one()
+        assert (state, error) == ("failed", store_module.OTHER_VERSION)
+
+    def test_what_was_asked_for_by_hand_comes_back_newest_first(self, store):
+        store.add_jobs([recipe(seed=1), recipe(seed=2), recipe(seed=3)], group="g")
+        store.add_jobs([recipe(seed=4)], group="sweep", background=True)
+        store.add_jobs([PictureInquiry(recipe=recipe(seed=5), indices=(0,))], group="g")
+        assert [job.recipe.seed for job in store.last_asked(2)] == [3, 2]
+
+    def test_next_jobs_are_the_oldest_of_their_kind(self, store):
+        jobs = store.add_jobs([recipe(seed=n) for n in range(4)], group="g", owner=ME)
+        store.add_jobs([recipe(seed=9)], group="sweep", background=True, owner=ME)
+        store.add_jobs([recipe(seed=8)], group="foreign", owner=Owner("other", "there", 1, 0.0))
+        found = store.next_jobs(ME.engine_id, background=False, limit=2, exclude=[jobs[0].job_id])
+        assert [job.recipe.seed for job in found] == [1, 2]
+        assert [job.recipe.seed for job in store.next_jobs(ME.engine_id, background=True, limit=9)] == [9]
+
+    def test_of_background_jobs_those_of_the_group_asked_last_come_first(self, store):
+        store.add_jobs([recipe(seed=n) for n in (1, 2)], group="left behind", background=True, owner=ME)
+        store.add_jobs([recipe(seed=n) for n in (3, 4)], group="looked at", background=True, owner=ME)
+        found = store.next_jobs(ME.engine_id, background=True, limit=9)
+        assert [job.recipe.seed for job in found] == [3, 4, 1, 2]
+
+    def test_old_jobs_are_forgotten_and_results_are_not(self, store, monkeypatch):
+        job_id, claim = start(store)
+        add(store, output(recipe()))
+        store.finish_job(job_id, claim, JobState.COMPLETE)
+        store.forget_old_jobs()
+        assert store.job(job_id)
+        later = time.time() + 40 * 86_400
+        monkeypatch.setattr(time, "time", lambda: later)
+        store.forget_old_jobs()
+        assert store.job(job_id) is None
+        assert store.result(recipe())
+
+
+class TestDispatchers:
+    def test_jobs_of_a_dead_engine_are_adopted(self, store):
+        running, claim = start(store, seed=1)
+        (waiting,) = store.add_jobs([recipe(seed=2)], group="g", owner=ME)
+        given_up, _ = start(store, seed=3)
+        store.request_cancel([given_up])
+        heir = Owner("heir", "here", 2, 0.0)
+        assert store.adopt(heir) == 0
+        store.bury([ME.engine_id])
+        assert store.adopt(heir) == 2
+        assert [owner.engine_id for owner, _ in store.engines()] == ["heir"]
+        assert store.job(given_up).state is JobState.CANCELLED
+        assert not store.is_wanted(running, claim)
+        assert [job.job_id for job in store.next_jobs("heir", background=False, limit=9)] == [running, waiting.job_id]
+
+    def test_a_clean_stop_does_not_count_as_an_attempt(self, store):
+        job_id, _ = start(store)
+        store.bury([ME.engine_id], excuse=True)
+        store.adopt(ME)
+        assert store.job(job_id).attempts == 0
+
+    def test_heartbeats_are_kept_and_do_not_wake_pages(self, store):
+        store.beat(ME)
+        before = store.revision()
+        store.beat(ME)
+        ((owner, beat),) = store.engines()
+        assert owner == ME
+        assert abs(beat - time.time()) < 60
+        assert store.revision() == before
+
+    def test_overdue_cancels(self, store):
+        job_id, claim = start(store)
+        store.request_cancel([job_id])
+        assert store.overdue_cancels(ME.engine_id, 60) == []
+        assert store.overdue_cancels(ME.engine_id, -1) == [(job_id, claim)]
+
+
+class TestRevision:
+    def test_every_change_is_seen(self, store):
+        seen = [store.revision()]
+
+        def changed():
+            seen.append(store.revision())
+            return seen[-1] > seen[-2]
+
+        (job,) = store.add_jobs([recipe()], group="g", owner=ME)
+        assert changed()
+        store.start_job(job.job_id, "claim", ME.engine_id)
+        assert changed()
+        store.set_progress(job.job_id, "claim", 0.5, "half")
+        assert changed()
+        add(store, output(recipe()))
+        assert changed()
+        store.finish_job(job.job_id, "claim", JobState.COMPLETE)
+        assert changed()
+        assert not changed()
+
+    def test_the_same_in_another_process(self, sqlite_store):
+        before = sqlite_store.revision()
+        code = (
+            "from compression.store.store import Store; from tests.support.jobs_support import recipe;"
+            "Store().add_jobs([recipe()], group='g')"
+        )
+        path = os.pathsep.join(sys.path)
+        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path})
+        assert sqlite_store.revision() > before
+        assert len(sqlite_store.jobs("g")) == 1
+
+
+class TestTrouble:
+    """A full, read-only, locked or damaged place is told with its remedy, and loses nothing."""
+
+    def test_a_full_disk(self, sqlite_store, monkeypatch):
+        add(sqlite_store, output(recipe(seed=1)))
+        with sqlite_store.database.read() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        engine = sqlite_store.database._engine()
+
+        def limit(connection, record):
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+        sql.event.listen(engine, "connect", limit)
+        with pytest.raises(StorageFailed, match=r"disk is full. Free some space"):
+            fill(sqlite_store)
+        assert sqlite_store.result(recipe(seed=1))
+        sql.event.remove(engine, "connect", limit)
+        add(sqlite_store, output(recipe(seed=100)))
+        assert sqlite_store.result(recipe(seed=100))
+
+    def test_a_full_disk_for_files(self, fresh_home, monkeypatch):
+        def full(handle):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(StorageFailed, match=r"No space left.*Free some space"):
+            artifacts.write(b"content")
+        monkeypatch.undo()
+        assert [path for path in environment.artifact_folder().rglob("*") if path.is_file()] == []
+
+    def test_a_locked_database(self, sqlite_store, monkeypatch):
+        add(sqlite_store, output(recipe()))
+        monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
+        other = Store()
+        holder = sqlite3.connect(environment.home() / "results.sqlite", isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageFailed, match="another program has held it"):
+            other.add_jobs([recipe(seed=1)], group="g")
+        holder.execute("ROLLBACK")
+        holder.close()
+        assert len(other.add_jobs([recipe(seed=1)], group="g")) == 1
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_read_only_database_can_be_read(self, sqlite_store):
+        add(sqlite_store, output(recipe()))
+        file = environment.home() / "results.sqlite"
+        file.chmod(stat.S_IRUSR)
+        assert Store().result(recipe())
+        with pytest.raises(StorageFailed, match="read-only"):
+            Store().add_jobs([recipe(seed=1)], group="g")
+
+    def test_a_query_only_database(self, sqlite_store):
+        add(sqlite_store, output(recipe()))
+        store = Store(f"sqlite:///file:{environment.home()}/results.sqlite?mode=ro&uri=true")
+        with pytest.raises(StorageFailed, match=r"read-only. Check your rights"):
+            store.add_jobs([recipe(seed=1)], group="g")
+        assert sqlite_store.result(recipe())
+
+    @pytest.mark.parametrize(
+        "content", [b"this is no database, only some text" * 50, b"SQLite format 3\0" + b"\1" * 5000]
+    )
+    def test_a_damaged_database(self, fresh_home, content):
+        file = fresh_home / "results.sqlite"
+        file.write_bytes(content)
+        with pytest.raises(StorageFailed, match="Move"):
+            Store().results(MODEL)
+        assert file.read_bytes() == content
+        file.rename(fresh_home / "away")
+        assert Store().results(MODEL) == []
+
+    def test_a_home_that_cannot_be_made(self, tmp_path, monkeypatch):
+        (tmp_path / "file").write_text("in the way")
+        monkeypatch.setenv("COMPRESSION_HOME", str(tmp_path / "file" / "home"))
+        with pytest.raises(StorageFailed, match="COMPRESSION_HOME"):
+            Store().results(MODEL)
+        with pytest.raises(StorageFailed, match="COMPRESSION_HOME"):
+            artifacts.write(b"content")
+
+    def test_a_database_that_vanishes_is_made_anew(self, sqlite_store):
+        add(sqlite_store, output(recipe()))
+        (environment.home() / "results.sqlite").unlink()
+        assert sqlite_store.results(MODEL) == []
+        add(sqlite_store, output(recipe()))
+        assert len(sqlite_store.results(MODEL)) == 1
+
+    def test_a_database_that_is_replaced_brings_its_own_results(self, sqlite_store):
+        add(sqlite_store, output(recipe(seed=1)))
+        sqlite_store.results(MODEL)
+        (environment.home() / "results.sqlite").unlink()
+        add(sqlite_store, output(recipe(seed=2)))
+        assert [result.recipe["seed"] for result in sqlite_store.results(MODEL)] == [2]
+
+    def test_a_database_without_the_newest_column_gets_it_and_keeps_its_rows(self, sqlite_store):
+        add(sqlite_store, output(recipe()))
+        with sqlite_store.database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN preview")
+        later = Store()
+        job_id, claim = start(later, seed=1)
+        later.set_preview(job_id, claim, KNOWN)
+        assert later.job(job_id).preview == KNOWN
+        assert len(later.results(MODEL)) == 1
+
+    def test_a_database_without_the_newest_table_gets_it(self, sqlite_store):
+        add(sqlite_store, output(recipe()))
+        with sqlite_store.database.write() as connection:
+            connection.exec_driver_sql("DROP TABLE answers")
+        again = Store()
+        assert again.result(recipe()) is not None
+        assert again.answer_name(TestAnswers.INQUIRY) is None
+
+    def test_a_database_of_another_format(self, sqlite_store):
+        sqlite_store.revision()
+        with sqlite_store.database.write() as connection:
+            connection.execute(database.COUNTERS.update().values(value=99).where(database.COUNTERS.c.name == "schema"))
+        with pytest.raises(StorageFailed, match="another version"):
+            Store().revision()
+
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("nonsense", "not a database URL"),
+            ("nosuch://host/name", "driver .* is missing"),
+            ("postgresql+nosuchdriver://host/name", "driver .* is missing"),
+        ],
+    )
+    def test_a_bad_url(self, fresh_home, url, words):
+        with pytest.raises(StorageFailed, match=words):
+            Store(url).revision()
+
+    def test_passwords_are_not_shown(self, fresh_home):
+        store = Store("postgresql+psycopg://me:secret@host/name")
+        assert "secret" not in store.database.place
+        assert "secret" not in repr(store.place)
+
+
+class TestArtifacts:
+    def test_a_damaged_file_is_noticed_and_replaced(self, fresh_home):
+        name = artifacts.write(b"content")
+        artifacts.path_of(name).write_bytes(b"c0ntent")
+        with pytest.raises(CorruptFile, match="Measure the recipe again"):
+            artifacts.read(name)
+        assert artifacts.write(b"content") == name
+        assert artifacts.read(name) == b"content"
+
+    def test_a_file_that_is_not_there(self, fresh_home):
+        assert artifacts.read("0" * 64) is None
+
+    def test_files_lie_in_small_folders_under_their_hash(self, fresh_home):
+        name = artifacts.write(b"content")
+        assert name == artifacts.sha256(b"content")
+        assert (fresh_home / "artifacts" / name[:2] / name[2:]).read_bytes() == b"content"
+
+
+def test_journal_is_safe_for_this_sqlite(sqlite_store):
+    sqlite_store.revision()
+    with sqlite_store.database.read() as connection:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    assert mode == ("wal" if sqlite3.sqlite_version_info >= (3, 51, 3) else "delete")
+
+
+def test_postgres_understands_the_schema():
+    for table in database.METADATA.sorted_tables:
+        assert (
+            str(sql.schema.CreateTable(table).compile(dialect=postgresql.dialect())).strip().startswith("CREATE TABLE")
+        )
+
+
+def test_two_processes_make_the_tables_at_once(fresh_home):
+    code = "from compression.store.store import Store; Store().revision()"
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0] * 3

@@ -1,0 +1,125 @@
+"""Small networks and hand-made formats, so that tests of files do not depend on the techniques."""
+
+import functools
+import operator
+
+import torch
+from torch import fx, nn
+
+from compression.engine.network.form import ActivationQuantizer, clone, module_of, restrict, trace, weighted_layers
+from compression.engine.network.grids import Affine, Half
+from compression.engine.primitives.batch_norm import fold_batch_norm
+from compression.engine.primitives.calibration import quantization_points, sample_activations
+from sample_models.catalogue import find_model
+
+torch.set_num_threads(1)  # many small tensors: threads would only wait for each other
+
+SHAPES = {"mlp-digits": (1, 8, 8)}
+
+
+def network(name: str) -> fx.GraphModule:
+    """A sample model with random weights and random batch-norm statistics."""
+    return clone(_network(name))
+
+
+@functools.cache
+def _network(name: str) -> fx.GraphModule:
+    torch.manual_seed(0)
+    shape = SHAPES.get(name, (1, 28, 28))
+    module = find_model(name).build()
+    with torch.no_grad():
+        module.train()(torch.randn(16, *shape))
+        for parameter in module.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return trace(module, shape)
+
+
+def images(model: fx.GraphModule, n: int = 100) -> torch.Tensor:
+    return torch.randn(n, *model.input_shape, generator=torch.Generator().manual_seed(1))
+
+
+def run(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(x)
+
+
+def grid(weight: torch.Tensor, bits: int, symmetric: bool = True, per_channel: bool = True) -> Affine | Half:
+    if bits == 16:
+        return Half()
+    flat = weight.detach().reshape(len(weight) if per_channel else 1, -1)
+    if bits == 1:
+        return Affine(1, flat.abs().mean(1), torch.zeros(len(flat), dtype=torch.int32), -1, 1)
+    if symmetric:
+        high = 2 ** (bits - 1) - 1
+        scale = flat.abs().amax(1).clamp(min=1e-8) / high
+        return Affine(bits, scale, torch.zeros(len(flat), dtype=torch.int32), -high, high)
+    low, top = flat.amin(1).clamp(max=0), flat.amax(1).clamp(min=0)
+    scale = ((top - low) / (2**bits - 1)).clamp(min=1e-8)
+    return Affine(bits, scale, torch.round(-low / scale).to(torch.int32), 0, 2**bits - 1)
+
+
+def quantized(model: fx.GraphModule, bits: int, symmetric: bool = True, per_channel: bool = True) -> fx.GraphModule:
+    model = fold_batch_norm(model)
+    for layer in weighted_layers(model).values():
+        restrict(layer, grid=grid(layer.weight, bits, symmetric, per_channel))
+    return model
+
+
+def pruned(model: fx.GraphModule, sparsity: float) -> fx.GraphModule:
+    model = fold_batch_norm(model)
+    for layer in weighted_layers(model).values():
+        size = layer.weight.detach().abs()
+        restrict(layer, mask=size > torch.quantile(size.flatten()[:100_000], sparsity))
+    return model
+
+
+def with_quantizers(model: fx.GraphModule) -> fx.GraphModule:
+    """8-bit activations: a quantizer wherever numbers change, as the quantization technique sets them."""
+    model = clone(model)
+    recorder = _Ranges(model)
+    run(recorder, images(model))
+    for node in list(model.graph.nodes):
+        if node.op == "output" or isinstance(module_of(model, node), nn.Flatten | nn.MaxPool2d | nn.ReLU | nn.ReLU6):
+            continue
+        last = _activation_after(model, node) or node
+        if node.target is not operator.add and any(user.op == "output" for user in node.users):
+            continue
+        low, high = recorder.ranges[last.name]
+        scale = (high - low) / 255
+        name = f"quantizer_{last.name}"
+        model.add_submodule(name, ActivationQuantizer(scale, round(-low / scale)))
+        with model.graph.inserting_after(last):
+            quantizer = model.graph.call_module(name)
+        last.replace_all_uses_with(quantizer)
+        quantizer.args = (last,)
+    model.recompile()
+    return model
+
+
+def _activation_after(model: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    users = list(node.users)
+    is_activation = len(users) == 1 and isinstance(module_of(model, users[0]), nn.ReLU | nn.ReLU6)
+    return users[0] if is_activation else None
+
+
+class _Ranges(fx.Interpreter):
+    def __init__(self, model: fx.GraphModule) -> None:
+        super().__init__(model)
+        self.ranges: dict[str, tuple[float, float]] = {}
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        self.ranges[n.name] = (min(0.0, value.min().item()), max(0.0, value.max().item()))
+        return value
+
+    def eval(self) -> "_Ranges":
+        return self
+
+    def __call__(self, x: torch.Tensor) -> object:
+        return self.run(x)
+
+
+def samples_of(model: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, torch.Tensor]:
+    """What activations are on images `x`, wherever they would be rounded."""
+    return sample_activations(model, quantization_points(model), x, lambda: None)

@@ -1,0 +1,250 @@
+"""What all jobs are doing, over every database there is."""
+
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sql
+
+from compression.inquiries.outcomes import OutcomeInquiry
+from compression.recipe.recipe import make_recipe
+from compression.store import database
+from compression.store.jobs import Job, JobState
+from compression.store.store import Owner
+from compression.work import overview
+from tests.support.jobs_support import MODEL, recipe
+
+ME = Owner("me", "here", 1, 0.0)
+
+
+@pytest.fixture
+def store(any_store):
+    return any_store
+
+
+def add(store, group="g", background=False, n=1, first=0):
+    works = [recipe(seed=first + seed) for seed in range(n)]
+    return store.add_jobs(works, group=group, background=background, owner=ME)
+
+
+def begin(store, job):
+    claim = uuid.uuid4().hex
+    store.start_job(job.job_id, claim, ME.engine_id)
+    return claim
+
+
+def end(store, job, state=JobState.COMPLETE, error=None):
+    store.finish_job(job.job_id, begin(store, job), state, error)
+
+
+def set_times(store, job, started, finished):
+    with store.database.write() as connection:
+        which = database.JOBS.c.job_id == job.job_id
+        connection.execute(database.JOBS.update().where(which).values(started_at=started, finished_at=finished))
+
+
+def ids(jobs):
+    return [job.job_id for job in jobs]
+
+
+class TestLook:
+    def test_nothing(self, store):
+        seen = overview.look(store)
+        assert seen.is_quiet
+        assert (seen.running, seen.groups, seen.failed, seen.over) == ((), (), (), ())
+        assert set(seen.counts.values()) == {0}
+
+    def test_each_job_is_in_its_place(self, store):
+        waiting, running, failed, done, given_up = add(store, n=5)
+        begin(store, running)
+        end(store, failed, JobState.FAILED, "why")
+        end(store, done)
+        store.request_cancel([given_up.job_id])
+        seen = overview.look(store)
+        assert [row.job.job_id for row in seen.running] == [running.job_id]
+        assert ids(seen.groups[0].first) == [waiting.job_id]
+        assert (seen.groups[0].waiting, seen.groups[0].running) == (1, 1)
+        assert [(job.job_id, job.error) for job in seen.failed] == [(failed.job_id, "why")]
+        assert set(ids(seen.over)) == {failed.job_id, done.job_id, given_up.job_id}
+        assert seen.counts == dict.fromkeys(JobState, 1)
+        assert not seen.is_quiet
+        assert seen.revision == store.revision()
+
+    def test_what_ended_last_comes_first(self, store):
+        first, second = add(store, n=2)
+        end(store, second)
+        end(store, first)
+        set_times(store, first, 0, 20)
+        set_times(store, second, 0, 10)
+        assert ids(overview.look(store).over) == [first.job_id, second.job_id]
+
+    def test_people_come_first_and_then_the_group_asked_last(self, store):
+        add(store, "sweep-old", background=True)
+        add(store, "sweep-new", background=True)
+        add(store, "explore-a")
+        assert [group.name for group in overview.look(store).groups] == ["explore-a", "sweep-new", "sweep-old"]
+
+    def test_only_a_screenful_is_read_and_the_counts_say_the_rest(self, store):
+        add(store, "many", n=overview.MAX_WAITING + 5)
+        for number in range(overview.MAX_GROUPS):
+            add(store, f"group-{number}")
+        seen = overview.look(store)
+        assert len(seen.groups) == overview.MAX_GROUPS
+        assert seen.groups_total == overview.MAX_GROUPS + 1
+        (many,) = [group for group in seen.groups if group.name == "many"]
+        assert (len(many.first), many.waiting) == (overview.MAX_WAITING, overview.MAX_WAITING + 5)
+
+    def test_a_failure_that_was_tried_again_is_not_listed(self, store):
+        (job,) = add(store)
+        end(store, job, JobState.FAILED, "once")
+        (again,) = add(store, "another group")
+        assert overview.look(store).failed_total == 0
+        end(store, again, JobState.FAILED, "twice")
+        seen = overview.look(store)
+        assert [job.error for job in seen.failed] == ["twice"]
+        assert seen.failed_total == 1
+
+    def test_a_failure_that_was_tried_again_and_given_up_is_listed(self, store):
+        (job,) = add(store)
+        end(store, job, JobState.FAILED, "once")
+        (again,) = add(store)
+        store.request_cancel([again.job_id])
+        assert [job.error for job in overview.look(store).failed] == ["once"]
+
+    def test_a_failed_inquiry_is_not_mended_by_measuring_its_recipe(self, store):
+        (job,) = store.add_jobs([OutcomeInquiry(recipe=recipe())], group="inquiry-a", owner=ME)
+        end(store, job, JobState.FAILED, "why")
+        (measured,) = add(store)
+        end(store, measured)
+        assert ids(overview.look(store).failed) == [job.job_id]
+
+    def test_jobs_of_another_version_are_counted_and_break_nothing(self, store):
+        strange, fine = add(store, n=2)
+        with store.database.write() as connection:
+            which = database.JOBS.c.job_id == strange.job_id
+            connection.execute(database.JOBS.update().where(which).values(inquiry='{"kind": "of the future"}'))
+        seen = overview.look(store)
+        assert ids(seen.groups[0].first) == [fine.job_id]
+        assert (seen.unreadable, seen.groups[0].waiting) == (1, 2)
+
+
+class TestTimeLeft:
+    NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def test_what_such_jobs_took_says_how_long_others_take(self, store):
+        done, running, *_ = add(store, n=4)
+        end(store, done)
+        begin(store, running)
+        start = self.NOW.timestamp()
+        set_times(store, done, start - 100, start - 90)
+        set_times(store, running, start - 4, None)
+        seen = overview.look(store, self.NOW)
+        assert seen.running[0].seconds_left == pytest.approx(6)
+        assert seen.groups[0].seconds_left == pytest.approx(6 + 2 * 10)
+
+    def test_progress_says_it_better(self, store):
+        (running,) = add(store)
+        claim = begin(store, running)
+        store.set_progress(running.job_id, claim, 0.25, "a quarter")
+        set_times(store, running, self.NOW.timestamp() - 3, None)
+        assert overview.look(store, self.NOW).running[0].seconds_left == pytest.approx(9)
+
+    def test_at_first_nobody_knows(self, store):
+        running, _ = add(store, n=2)
+        begin(store, running)
+        seen = overview.look(store)
+        assert seen.running[0].seconds_left is None
+        assert seen.groups[0].seconds_left is None
+
+
+class TestForgetting:
+    def test_only_what_ended_so_goes(self, store):
+        waiting, failed, done = add(store, n=3)
+        end(store, failed, JobState.FAILED, "why")
+        end(store, done)
+        before = store.revision()
+        assert overview.forget(store, [JobState.FAILED]) == 1
+        assert ids(store.jobs()) == [waiting.job_id, done.job_id]
+        assert store.revision() > before
+
+    def test_unfinished_jobs_are_never_forgotten(self, store):
+        with pytest.raises(AssertionError):
+            overview.forget(store, [JobState.WAITING])
+
+
+class TestCancelling:
+    def test_all_of_everybody(self, store):
+        mine, yours, running = *add(store, "a"), *add(store, "b"), *add(store, "c")
+        claim = begin(store, running)
+        store.request_cancel_all()
+        assert [store.job(job.job_id).state for job in (mine, yours)] == [JobState.CANCELLED] * 2
+        assert not store.is_wanted(running.job_id, claim)
+
+    def test_a_group_of_thousands(self, store):
+        with store.database.write() as connection:
+            add_row(connection)
+        store.request_cancel_group("huge")
+        assert overview.look(store).counts[JobState.CANCELLED] == 40_000
+
+
+def add_row(connection, n=40_000, group="huge"):
+    row = {
+        "recipe": recipe().to_json(), "recipe_id": recipe().recipe_id, "job_group": group, "background": True,
+        "state": "waiting", "progress": 0.0, "message": "", "attempts": 0, "created_at": time.time(),
+    }  # fmt: skip
+    connection.execute(database.JOBS.insert(), [row | {"job_id": f"{group}{number:020d}"} for number in range(n)])
+
+
+def test_ten_thousand_jobs_are_looked_at_quickly(any_store):
+    """Also where thousands failed: neither the list nor the check for a later try grows with their square."""
+    with any_store.database.write() as connection:
+        add_row(connection, 10_000, "over")
+        table = database.JOBS
+        values = {"state": "failed", "error": "why", "started_at": 1.0, "finished_at": 2.0}
+        connection.execute(table.update().values(values | {"recipe_id": sql.cast(table.c.sequence, sql.String)}))
+    began = time.perf_counter()
+    seen = overview.look(any_store)
+    assert time.perf_counter() - began < 2  # 0.03 s on an idle machine; a square takes minutes
+    assert (seen.failed_total, len(seen.failed), len(seen.over)) == (10_000, overview.MAX_FAILED, overview.MAX_OVER)
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("group", "words"),
+        [
+            ("explore-me", "Explore: the setting shown (this browser window)"),
+            ("sweep-you", "Explore: the curves (another browser window)"),
+            ("inquiry-you", "A page that looks into a result (another browser window)"),
+            ("something else", "Somebody else"),
+            ("learn-me", "Learn: the course (this browser window)"),
+        ],
+    )
+    def test_who_asked(self, group, words):
+        assert overview.asker(group, "me") == words
+
+    def test_what_for(self):
+        wanted = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}])
+        now = datetime.now(UTC)
+        job = Job("id", wanted, "g", False, JobState.WAITING, 0.0, "", None, now, None, None)
+        assert overview.purpose(job) == "Measure: 4-bit weights"
+        asked = replace(job, inquiry=OutcomeInquiry(recipe=wanted))
+        assert overview.purpose(asked) == "Asking the network about every test image: 4-bit weights"
+
+    def test_how_long(self):
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+
+        def job(started, finished):
+            return Job("id", recipe(), "g", False, JobState.RUNNING, 0.0, "", None, start, started, finished)
+
+        later = start + timedelta(seconds=5)
+        assert overview.seconds_taken(job(None, None)) is None
+        assert overview.seconds_taken(job(start, None), later) == 5
+        assert overview.seconds_taken(job(start, later), later + timedelta(hours=1)) == 5
+
+
+def test_who_uses_the_store(any_store):
+    any_store.beat(Owner("a", "host-a", 7, 0.0))
+    assert overview.servers(any_store) == ["host-a, process 7"]
+    assert overview.servers(any_store, fresh_s=-1) == []
