@@ -79,7 +79,7 @@ def test_the_sweep_is_given_to_as_many_workers_that_have_trained_before(monkeypa
         said.append((dispatcher, [recipe.steps[0].pruning_ratio for recipe in recipes], background))
         return [Job(start, start + timedelta(seconds=5))]
 
-    monkeypatch.setattr(benchmark, "engine_of", lambda workers: contextlib.nullcontext(f"{workers} workers"))
+    monkeypatch.setattr(benchmark, "dispatcher_of", lambda workers: contextlib.nullcontext(f"{workers} workers"))
     monkeypatch.setattr(benchmark, "warm_up", lambda *arguments: said.append(arguments))
     monkeypatch.setattr(benchmark, "completed", measured)
     assert benchmark.sweep_seconds(MODEL, 2, (20, 90), epochs=0.5) == 5

@@ -151,11 +151,11 @@ def test_the_floor_runs_every_image_and_every_timed_run(alone, monkeypatch):
 
     dataset = load_dataset("digits")
     monkeypatch.setattr(stages.evaluation, "open_session", lambda file: Session())
-    monkeypatch.setattr(stages.measurement, "prepare", lambda file, image: lambda: runs.append(file))
-    monkeypatch.setattr(stages.measurement, "warm_up", lambda run: None)
+    monkeypatch.setattr(stages.latency, "prepare", lambda file, image: lambda: runs.append(file))
+    monkeypatch.setattr(stages.latency, "warm_up", lambda run: None)
     floor = stages.floor_of(alone.files[50, 8], alone.baseline_file, dataset, runs=20)
     assert sum(images[1:]) == len(dataset.test)
-    a_turn = stages.measurement.IN_A_ROW
+    a_turn = stages.latency.IN_A_ROW
     assert [runs.count(file) for file in set(runs)] == [20 + 20 // a_turn] * 2
     assert floor.seconds == floor.evaluate + floor.latency
 

@@ -76,7 +76,7 @@ def test_the_page_process_never_imports_torch():
         "for module in pkgutil.walk_packages(pages.components.__path__, 'pages.components.'):\n"
         "    importlib.import_module(module.name)\n"
         "from compression.results.record import Measures\n"
-        "from compression.engine.files.ledger import waterfall\n"
+        "from compression.explain.sizes import waterfall\n"
         "waterfall(Measures.model_construct(ledger={}, runtime_ledger={}))\n"
         "from compression.results.significance import wilson_interval; wilson_interval(9, 10)\n"
         "from compression.results.machine import machine_id; machine_id()\n"

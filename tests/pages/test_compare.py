@@ -270,7 +270,7 @@ def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, di
     results = [dispatcher.store.by_id[recipe.recipe_id] for recipe in (BASELINE, *BITS)]
     added = []
     monkeypatch.setattr("pages.components.asking.pick.choose_several", added.append)
-    made = lambda n: contest.Contest(contest.comparison.contenders(results[:n]), None)  # noqa: E731
+    made = lambda n: contest.Contest(contest.contenders(results[:n]), None)  # noqa: E731
     curves._add(results[2].recipe_id, made(2), results)
     curves._add(results[1].recipe_id, made(2), results)
     curves._add("no such point", made(2), results)
