@@ -52,8 +52,9 @@ from compression.engine.network.form import restrict, trace, weighted_layers
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.run import run_recipe
 from compression.models.data import Split
-from compression.recipe.recipe import MagnitudePruning, Recipe
+from compression.recipe.recipe import Recipe
 from compression.recipe.settings import Settings
+from compression.recipe.steps import MagnitudePruning
 from compression.results import significance
 from compression.results.conditions import Conditions, conditions_of, key
 from compression.results.record import Result

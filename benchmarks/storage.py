@@ -52,7 +52,7 @@ from compression.engine.network.form import clone
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.techniques import Context, apply_step
 from compression.models.data import Dataset, load_dataset
-from compression.recipe.recipe import EntropyCoding, Quantization
+from compression.recipe.steps import EntropyCoding, Quantization
 from sample_models.catalogue import find_model
 
 MODELS = ("lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k")

@@ -1,7 +1,8 @@
 import pytest
 
 from compression import units
-from compression.recipe.recipe import STEP_TYPES, make_recipe
+from compression.recipe.recipe import make_recipe
+from compression.recipe.steps import STEP_TYPES
 from compression.recipe.words import recipe_in_words
 
 

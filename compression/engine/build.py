@@ -15,7 +15,8 @@ from compression.errors import NotApplicable
 from compression.kernels import KERNEL_CHANNELS
 from compression.models.data import Dataset, data_version
 from compression.models.versions import model_version
-from compression.recipe.recipe import Distillation, Recipe
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import Distillation
 from sample_models import slimmable
 from sample_models.catalogue import MODELS, SampleModel, find_model
 

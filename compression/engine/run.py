@@ -30,7 +30,8 @@ from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.training.allocator import reused_memory
 from compression.models.data import data_version, load_dataset
 from compression.models.versions import model_version
-from compression.recipe.recipe import EntropyCoding, Recipe
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import EntropyCoding
 from compression.results import machine, significance
 from compression.results.record import Measures, Preview, Result, WorstClass
 from sample_models.catalogue import SampleModel, find_model

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compression import units
-from compression.recipe.recipe import (
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import (
     PATTERN_SPARSITY,
     ChannelPruning,
     Distillation,
@@ -18,7 +19,6 @@ from compression.recipe.recipe import (
     FineTuning,
     MagnitudePruning,
     Quantization,
-    Recipe,
     SecondOrderPruning,
     WeightSharing,
 )

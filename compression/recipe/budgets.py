@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from compression.recipe.recipe import Distillation, FineTuning, Recipe, Step
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import Distillation, FineTuning, Step
 
 Budget = Literal["none", "quick", "thorough"]
 BUDGETS: tuple[Budget, ...] = ("none", "quick", "thorough")

@@ -8,8 +8,8 @@ from typing import Any
 
 from compression.errors import InvalidRecipe
 from compression.models.facts import has_slimmable
-from compression.recipe.recipe import (
-    MAX_STEPS,
+from compression.recipe.recipe import MAX_STEPS, Recipe, make_recipe
+from compression.recipe.steps import (
     ChannelPruning,
     DepthwiseSeparable,
     Distillation,
@@ -19,12 +19,10 @@ from compression.recipe.recipe import (
     LowRank,
     MagnitudePruning,
     Quantization,
-    Recipe,
     SecondOrderPruning,
     SlimmableStudent,
     Step,
     WeightSharing,
-    make_recipe,
 )
 
 

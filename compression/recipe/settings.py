@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from compression.models.facts import has_slimmable, teachers_for
 from compression.recipe.budgets import BUDGETS, Budget, budget_epochs, student_epochs, trains
-from compression.recipe.recipe import (
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.steps import (
     PATTERN_SPARSITY,
     ChannelPruning,
     DepthwiseSeparable,
@@ -22,14 +23,12 @@ from compression.recipe.recipe import (
     MagnitudePruning,
     Pattern,
     Quantization,
-    Recipe,
     SecondOrderPruning,
     SlimmableStudent,
     Step,
     WeightSharing,
     help_text,
     limits,
-    make_recipe,
 )
 
 FLOAT_BITS = 32

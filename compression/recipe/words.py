@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compression.recipe.recipe import (
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import (
     ChannelPruning,
     DepthwiseSeparable,
     Distillation,
@@ -15,7 +16,6 @@ from compression.recipe.recipe import (
     LowRank,
     MagnitudePruning,
     Quantization,
-    Recipe,
     SecondOrderPruning,
     SlimmableStudent,
     Step,

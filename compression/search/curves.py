@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args
 
 from compression.models.facts import has_slimmable
 from compression.recipe.budgets import Budget
-from compression.recipe.recipe import MAX_STEPS, Distillation, FineTuning, MagnitudePruning, Recipe, Step
+from compression.recipe.recipe import MAX_STEPS, Recipe
 from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning, Step
 
 Curve = Literal[
     "channel_pruning",

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import techniques as benchmark
 from compression.errors import Diverged, NotApplicable
-from compression.recipe.recipe import STEP_TYPES
+from compression.recipe.steps import STEP_TYPES
 from sample_models.catalogue import MODELS
 from tests.support.fake_dispatcher import fabricate
 

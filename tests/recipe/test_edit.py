@@ -6,7 +6,8 @@ from compression.charts import steps
 from compression.charts.steps import stages
 from compression.errors import InvalidRecipe
 from compression.recipe import edit
-from compression.recipe.recipe import MAX_STEPS, STEP_TYPES, Distillation, EntropyCoding, FineTuning, make_recipe
+from compression.recipe.recipe import MAX_STEPS, make_recipe
+from compression.recipe.steps import STEP_TYPES, Distillation, EntropyCoding, FineTuning
 from tests.support.fake_dispatcher import fabricate
 
 MODEL = "lenet5-mnist5k"

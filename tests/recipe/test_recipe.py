@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compression.errors import InvalidRecipe
-from compression.recipe import recipe as recipes
-from compression.recipe.recipe import (
+from compression.recipe.recipe import Recipe, make_recipe, parse_recipe, parse_sweep
+from compression.recipe.steps import (
+    STEP_TYPES,
     ChannelPruning,
     Distillation,
     EntropyCoding,
     LowRank,
     MagnitudePruning,
-    Recipe,
     WeightSharing,
-    make_recipe,
-    parse_recipe,
+    help_text,
+    limits,
 )
 
 EXAMPLE = """{"model": "lenet5-mnist5k", "seed": 0,
@@ -126,19 +126,19 @@ def test_illegal_orders_are_refused_with_the_reason(steps, reason):
 
 
 def test_all_techniques_together_have_a_legal_order():
-    order = [name for name in recipes.STEP_TYPES if name not in ("slimmable_student", "weight_sharing")]
+    order = [name for name in STEP_TYPES if name not in ("slimmable_student", "weight_sharing")]
     assert [step.technique for step in make_recipe("m", [{"technique": n, **MAIN[n]} for n in order]).steps] == order
 
 
 @pytest.mark.parametrize("technique", MAIN)
 def test_every_setting_but_the_main_one_has_a_default(technique):
     (step,) = make_recipe("m", [{"technique": technique, **MAIN[technique]}]).steps
-    assert type(step) is recipes.STEP_TYPES[technique]
+    assert type(step) is STEP_TYPES[technique]
     assert parse_recipe(Recipe(model="m", steps=(step,)).to_short_json()).steps == (step,)
 
 
 def test_no_technique_is_forgotten_here():
-    assert set(MAIN) == set(recipes.STEP_TYPES)
+    assert set(MAIN) == set(STEP_TYPES)
 
 
 @pytest.mark.parametrize("technique", ["magnitude_pruning", "second_order_pruning"])
@@ -157,15 +157,15 @@ def test_a_huge_recipe_is_refused_before_it_is_parsed():
 
 
 def test_limits_and_help_are_those_of_the_validation():
-    assert recipes.limits(ChannelPruning, "pruning_ratio") == (0.0, 0.95)
-    assert recipes.limits(Distillation, "width_mult") == (0.1, 1.0)
-    for step_type in recipes.STEP_TYPES.values():
+    assert limits(ChannelPruning, "pruning_ratio") == (0.0, 0.95)
+    assert limits(Distillation, "width_mult") == (0.1, 1.0)
+    for step_type in STEP_TYPES.values():
         for setting in set(step_type.model_fields) - {"technique"}:
-            assert recipes.help_text(step_type, setting).endswith("."), (step_type, setting)
+            assert help_text(step_type, setting).endswith("."), (step_type, setting)
 
 
 def test_a_sweep_file_is_a_list_of_recipes():
-    sweep = recipes.parse_sweep('{"recipes": [{"model": "m"}, {"model": "n"}]}')
+    sweep = parse_sweep('{"recipes": [{"model": "m"}, {"model": "n"}]}')
     assert [recipe.model for recipe in sweep] == ["m", "n"]
     with pytest.raises(InvalidRecipe, match="recipes"):
-        recipes.parse_sweep('{"recipes": []}')
+        parse_sweep('{"recipes": []}')

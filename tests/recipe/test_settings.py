@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 from compression.recipe import budgets
 from compression.recipe import settings as setting
 from compression.recipe.budgets import BUDGETS
-from compression.recipe.recipe import (
-    ChannelPruning,
-    Distillation,
-    LowRank,
-    SlimmableStudent,
-    limits,
-    make_recipe,
-)
+from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings, nearest_settings, recipe_of, settings_of
+from compression.recipe.steps import ChannelPruning, Distillation, LowRank, SlimmableStudent, limits
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"

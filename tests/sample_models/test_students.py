@@ -17,7 +17,7 @@ from compression.engine.primitives.calibration import insert_quantizers, quantiz
 from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.training.loop import train
 from compression.models.data import load_dataset
-from compression.recipe.recipe import Distillation
+from compression.recipe.steps import Distillation
 from sample_models.catalogue import find_model
 from sample_models.small_inputs import SMALLEST_MAP, Resize, strides
 from sample_models.students import FAMILIES, build_student

@@ -6,7 +6,8 @@ import hashlib
 import uuid
 from datetime import UTC, datetime
 
-from compression.recipe.recipe import Recipe, Step
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import Step
 from compression.results.record import Machine, Measures, Preview, Result, SparseTiming
 from compression.store.jobs import Job, JobState
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from compression.errors import Diverged
-from compression.recipe.recipe import FineTuning, Recipe
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import FineTuning
 from compression.results import conditions, machine
 from compression.results.record import Measures, Preview, Result
 

@@ -10,13 +10,13 @@ from compression.engine.build import build_variant, load_network
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.onnx_layers import Call
 from compression.engine.network.form import WeightedLayer, module_of
-from compression.recipe.recipe import (
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import (
     ChannelPruning,
     DepthwiseSeparable,
     Distillation,
     LayerTying,
     LowRank,
-    Recipe,
     SlimmableStudent,
     Step,
 )

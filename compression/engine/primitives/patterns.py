@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from compression.engine.primitives.importance import keep_largest
-from compression.recipe.recipe import Pattern
+from compression.recipe.steps import Pattern
 
 Scope = Literal["global", "layer"]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from compression.engine.network.form import WeightedLayer, restrict, weight_format
 from compression.engine.primitives.importance import keep_largest
 from compression.engine.primitives.patterns import Scope, block_scores, pattern_masks, spread_blocks
-from compression.recipe.recipe import Pattern
+from compression.recipe.steps import Pattern
 
 Regrowth = Literal["none", "gradient", "magnitude"]
 

@@ -1,7 +1,7 @@
 """Techniques: functions that carry out one kind of step.
 
 The one protocol is `(model, step, context) -> model`. The given model is not changed. A technique knows
-nothing of jobs, files or pages; `Context` brings what it needs. To add one: a step in `recipe.py`, a file
+nothing of jobs, files or pages; `Context` brings what it needs. To add one: a step in `steps.py`, a file
 here, a line in `TECHNIQUES`, an entry in the contract test.
 """
 
@@ -24,7 +24,7 @@ from compression.engine.techniques.quantization import quantization
 from compression.engine.techniques.second_order_pruning import second_order_pruning
 from compression.engine.techniques.slimmable_student import slimmable_student
 from compression.engine.techniques.weight_sharing import weight_sharing
-from compression.recipe.recipe import (
+from compression.recipe.steps import (
     ChannelPruning,
     DepthwiseSeparable,
     Distillation,

@@ -17,7 +17,7 @@ from compression.engine.primitives.reconstruction import reconstruct
 from compression.engine.primitives.width_search import Plan, widths_for_time
 from compression.engine.primitives.widths import WidthCosts, Widths, distortion_curves, greedy_widths
 from compression.engine.techniques.context import FITTING_IMAGES, Context, fitting_images
-from compression.recipe.recipe import ChannelPruning
+from compression.recipe.steps import ChannelPruning
 
 
 def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Context) -> fx.GraphModule:

@@ -12,7 +12,7 @@ from torch import Tensor, fx
 
 from compression.errors import NotApplicable
 from compression.models.data import Dataset
-from compression.recipe.recipe import Distillation, Step
+from compression.recipe.steps import Distillation, Step
 
 StepT = TypeVar("StepT", bound=Step, contravariant=True)
 

@@ -14,7 +14,7 @@ from compression.engine.primitives.replacement import moments_of, replace_layers
 from compression.engine.primitives.thin_layers import chain_of, conv
 from compression.engine.techniques.context import Context, fitting_images
 from compression.errors import NotApplicable
-from compression.recipe.recipe import DepthwiseSeparable
+from compression.recipe.steps import DepthwiseSeparable
 
 ROUNDS = 10
 """Alternations between the two kernels; ten more lower a layer's error by 1 to 5 % of itself."""

@@ -23,7 +23,7 @@ from compression.engine.techniques.context import Context, fitting_images
 from compression.engine.training.device import following
 from compression.engine.training.loop import train
 from compression.errors import NotApplicable
-from compression.recipe.recipe import Distillation
+from compression.recipe.steps import Distillation
 
 LEARNING_RATE = 0.01
 UNTRAINED_LEARNING_RATE = 0.05

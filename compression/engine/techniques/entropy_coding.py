@@ -16,7 +16,7 @@ from compression.engine.primitives.rate import best_step, round_for_rate
 from compression.engine.primitives.rounding import Problem, best_scale, layer_problem, levels_of
 from compression.engine.techniques.context import Context, fitting_images
 from compression.errors import NotApplicable
-from compression.recipe.recipe import EntropyCoding
+from compression.recipe.steps import EntropyCoding
 
 IMAGES = 1024
 """Whose answers are kept: with half as many, files are 5 % larger where predictions on other images move as much."""

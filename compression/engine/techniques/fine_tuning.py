@@ -13,7 +13,7 @@ from compression.engine.primitives.rate import description_length
 from compression.engine.techniques.context import Context
 from compression.engine.training.device import following
 from compression.engine.training.loop import Loss, cross_entropy, train
-from compression.recipe.recipe import FineTuning
+from compression.recipe.steps import FineTuning
 
 GENTLE_LEARNING_RATE = 0.003
 LEARNING_RATE = 0.01

@@ -13,7 +13,7 @@ from compression.engine.primitives.blocks import repeated_blocks, tie_blocks, we
 from compression.engine.primitives.moments import is_plain, second_moments
 from compression.engine.techniques.context import Context, fitting_images
 from compression.errors import NotApplicable
-from compression.recipe.recipe import LayerTying
+from compression.recipe.steps import LayerTying
 
 COMPARED_IMAGES = 128
 """On which candidates for the shared weights are compared: they differ by far more than this many can blur."""

@@ -14,7 +14,7 @@ from compression.engine.primitives.replacement import moments_of, replace_layers
 from compression.engine.primitives.thin_layers import ThinForm, make_chain, thin_form
 from compression.engine.techniques.context import Context, fitting_images
 from compression.errors import NotApplicable
-from compression.recipe.recipe import LowRank
+from compression.recipe.steps import LowRank
 
 
 def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.GraphModule:

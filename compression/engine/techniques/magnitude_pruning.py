@@ -12,7 +12,7 @@ from compression.engine.primitives.sparse_schedule import SparseSchedule
 from compression.engine.techniques.context import Context, fitting_images
 from compression.engine.training.device import CPU
 from compression.engine.training.loop import train
-from compression.recipe.recipe import MagnitudePruning
+from compression.recipe.steps import MagnitudePruning
 
 
 def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> fx.GraphModule:

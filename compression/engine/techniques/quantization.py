@@ -27,7 +27,7 @@ from compression.engine.primitives.layerwise import Visit, can_visit, layers_in_
 from compression.engine.primitives.rounding import layer_problem, round_layer
 from compression.engine.techniques.context import Context, fitting_images
 from compression.errors import NotApplicable
-from compression.recipe.recipe import Quantization
+from compression.recipe.steps import Quantization
 
 BIAS_CORRECTION_BITS = 4
 """Finer grids shift averages too little for it to show in accuracy (measured on the sample models)."""

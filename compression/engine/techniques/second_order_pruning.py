@@ -18,7 +18,7 @@ from compression.engine.primitives.patterns import GROUP, KEPT_OF_FOUR, pattern_
 from compression.engine.primitives.reconstruction import fit_layers
 from compression.engine.primitives.second_order import removal_costs
 from compression.engine.techniques.context import Context, fitting_images
-from compression.recipe.recipe import SecondOrderPruning
+from compression.recipe.steps import SecondOrderPruning
 
 Grams = dict[str, Tensor]
 """For each layer the mean products of its inputs, groups x features x features."""

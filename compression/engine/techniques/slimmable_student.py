@@ -6,7 +6,7 @@ from torch import fx
 
 from compression.engine.primitives.slimming import take_width
 from compression.engine.techniques.context import Context, fitting_images
-from compression.recipe.recipe import SlimmableStudent
+from compression.recipe.steps import SlimmableStudent
 
 
 def slimmable_student(model: fx.GraphModule, step: SlimmableStudent, context: Context) -> fx.GraphModule:

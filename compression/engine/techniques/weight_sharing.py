@@ -14,7 +14,7 @@ from compression.engine.primitives.bias_correction import correct_biases
 from compression.engine.primitives.clustering import nearest_codes, shared_values
 from compression.engine.primitives.curvature import squared_derivatives
 from compression.engine.techniques.context import Context, fitting_images
-from compression.recipe.recipe import WeightSharing
+from compression.recipe.steps import WeightSharing
 
 CURVATURE_IMAGES = 128
 """Four times as many moved no accuracy by more than an image or two (LeNet-5, ResNet-8), at four times the time."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from compression import units
 from compression.errors import InvalidRecipe
 from compression.inquiries.anatomy import Anatomy, LayerRow
-from compression.recipe.recipe import ChannelPruning, Recipe, Step, make_recipe
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.steps import ChannelPruning, Step
 from compression.results.record import Result
 
 Question = Literal["size", "speed"]

@@ -9,7 +9,8 @@ from compression import units
 from compression.explain.layers import time_by_kind
 from compression.explain.reasons.evidence import NAMED, Evidence, Finding, percent
 from compression.inquiries.anatomy import LayerRow
-from compression.recipe.recipe import ChannelPruning, Quantization, Recipe, WeightSharing
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import ChannelPruning, Quantization, WeightSharing
 
 DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 """Instructions that multiply and add 8-bit numbers four or more at a time."""

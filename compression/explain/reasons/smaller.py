@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from compression import units
 from compression.explain.reasons.evidence import Evidence, Finding, named, percent
-from compression.recipe.recipe import EntropyCoding, Quantization, Recipe, WeightSharing
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import EntropyCoding, Quantization, WeightSharing
 from compression.recipe.words import CODINGS
 
 

@@ -8,7 +8,20 @@ from dataclasses import fields, replace
 import streamlit as st
 
 from compression.models.facts import MODELS, has_slimmable, teachers_for
-from compression.recipe.recipe import (
+from compression.recipe.settings import (
+    ACTIVATION_BITS,
+    FLOAT_BITS,
+    INTEGER_BITS,
+    MIN_DEPTH,
+    MIN_RANK,
+    MIN_SLIMMABLE,
+    RANK_STEP,
+    SHARE_STEP,
+    STUDENT_STEP,
+    Settings,
+    neutral_settings,
+)
+from compression.recipe.steps import (
     PATTERN_SPARSITY,
     ChannelPruning,
     DepthwiseSeparable,
@@ -23,19 +36,6 @@ from compression.recipe.recipe import (
     WeightSharing,
     help_text,
     limits,
-)
-from compression.recipe.settings import (
-    ACTIVATION_BITS,
-    FLOAT_BITS,
-    INTEGER_BITS,
-    MIN_DEPTH,
-    MIN_RANK,
-    MIN_SLIMMABLE,
-    RANK_STEP,
-    SHARE_STEP,
-    STUDENT_STEP,
-    Settings,
-    neutral_settings,
 )
 from pages.components.explore import parts, words
 from pages.components.explore.widgets import (

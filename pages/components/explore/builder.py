@@ -11,7 +11,8 @@ from compression.errors import InvalidRecipe
 from compression.recipe import edit
 from compression.recipe.budgets import training_seconds
 from compression.recipe.edit import Kind
-from compression.recipe.recipe import MAX_STEPS, Recipe, Step
+from compression.recipe.recipe import MAX_STEPS, Recipe
+from compression.recipe.steps import Step
 from pages.components.explore import parts, step_settings
 from pages.components.view import state
 from pages.components.view.link import View, view_of

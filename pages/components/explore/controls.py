@@ -6,7 +6,6 @@ import streamlit as st
 
 from compression import units
 from compression.recipe.budgets import BUDGETS, schooling, training_seconds
-from compression.recipe.recipe import ChannelPruning, Distillation, MagnitudePruning, Quantization, help_text
 from compression.recipe.settings import (
     BIT_WIDTHS,
     FLOAT_BITS,
@@ -16,6 +15,7 @@ from compression.recipe.settings import (
     PRUNING_STEP,
     STUDENT_STEP,
 )
+from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, Quantization, help_text
 from pages.components.explore import advanced, boxes, builder, parts, widgets
 from pages.components.explore.widgets import common, percentage, value_of
 from pages.components.explore.words import title_of

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 
 from compression.models.facts import MODELS
-from compression.recipe.recipe import PATTERN_SPARSITY, Step, help_text, limits
+from compression.recipe.steps import PATTERN_SPARSITY, Step, help_text, limits
 from pages.components.explore import words
 
 FRACTIONS = {"sparsity", "pruning_ratio", "share", "rank_ratio", "width_mult", "depth_mult"}

@@ -10,8 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from compression.recipe.recipe import Step
 from compression.recipe.settings import FLOAT_BITS, Settings, field_of, help_of, limits_of
+from compression.recipe.steps import Step
 from pages.components.explore import parts
 from pages.components.explore.words import title_of
 from pages.components.view import state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compression.recipe.recipe import (
+from compression.recipe.steps import (
     ChannelPruning,
     Distillation,
     EntropyCoding,

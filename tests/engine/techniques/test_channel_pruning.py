@@ -8,7 +8,7 @@ from torch import nn
 from compression.engine.network.form import count_macs, trace, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.channel_pruning import channel_pruning
-from compression.recipe.recipe import ChannelPruning
+from compression.recipe.steps import ChannelPruning
 
 
 def correct(model, split):

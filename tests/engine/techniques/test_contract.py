@@ -15,7 +15,7 @@ from compression.engine.measure.evaluation import logits
 from compression.engine.network.form import ActivationQuantizer, count_costs
 from compression.engine.techniques import TECHNIQUES, Context, apply_step
 from compression.errors import Cancelled
-from compression.recipe.recipe import (
+from compression.recipe.steps import (
     STEP_TYPES,
     ChannelPruning,
     DepthwiseSeparable,

@@ -5,7 +5,7 @@ from torch import nn
 from compression.engine.network.form import count_costs, trace, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
-from compression.recipe.recipe import DepthwiseSeparable, Quantization
+from compression.recipe.steps import DepthwiseSeparable, Quantization
 
 NAME = "resnet8-mnist5k"
 

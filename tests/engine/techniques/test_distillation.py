@@ -10,7 +10,7 @@ from compression.engine.techniques import apply_step
 from compression.engine.techniques.distillation import _Lesson, _narrow, _shapes
 from compression.engine.training.loop import train
 from compression.errors import NotApplicable
-from compression.recipe.recipe import Distillation
+from compression.recipe.steps import Distillation
 from sample_models.catalogue import MODELS, find_model
 
 

@@ -8,7 +8,7 @@ from compression.engine.network.form import weight_format, weighted_layers
 from compression.engine.network.grids import Affine
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
-from compression.recipe.recipe import EntropyCoding, FineTuning, MagnitudePruning, Quantization, WeightSharing
+from compression.recipe.steps import EntropyCoding, FineTuning, MagnitudePruning, Quantization, WeightSharing
 
 
 def prepared(context, *steps):

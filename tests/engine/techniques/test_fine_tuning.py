@@ -8,7 +8,7 @@ from compression.engine.network.form import ActivationQuantizer, weight_format, 
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.fine_tuning import GENTLE_LEARNING_RATE, LEARNING_RATE, fine_tuning
 from compression.errors import Diverged
-from compression.recipe.recipe import ChannelPruning, FineTuning, MagnitudePruning, Quantization
+from compression.recipe.steps import ChannelPruning, FineTuning, MagnitudePruning, Quantization
 
 MODULE = sys.modules[fine_tuning.__module__]
 

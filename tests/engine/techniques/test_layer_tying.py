@@ -6,7 +6,7 @@ from compression.engine.network.form import count_costs, weighted_layers
 from compression.engine.primitives.batch_norm import call_count
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
-from compression.recipe.recipe import ChannelPruning, FineTuning, LayerTying, Quantization
+from compression.recipe.steps import ChannelPruning, FineTuning, LayerTying, Quantization
 
 NAME = "blocks-digits"
 

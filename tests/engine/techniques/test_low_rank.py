@@ -6,7 +6,7 @@ import torch
 from compression.engine.network.form import clone, count_costs, restrict, trace, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
-from compression.recipe.recipe import FineTuning, LowRank, Quantization
+from compression.recipe.steps import FineTuning, LowRank, Quantization
 
 
 def _accuracy(model, context):

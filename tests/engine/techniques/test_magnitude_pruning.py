@@ -3,7 +3,7 @@ import torch
 
 from compression.engine.network.form import clone, weight_format, weighted_layers
 from compression.engine.techniques import apply_step
-from compression.recipe.recipe import MagnitudePruning
+from compression.recipe.steps import MagnitudePruning
 
 SPARSITIES = (0.1, 0.5, 0.875, 0.99)
 

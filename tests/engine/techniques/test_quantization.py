@@ -1,3 +1,5 @@
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
@@ -16,9 +18,10 @@ from compression.engine.network.grids import Affine, BrainFloat, Half
 from compression.engine.primitives.calibration import fit_quantizer
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
-from compression.recipe.recipe import WEIGHT_BITS, FineTuning, MagnitudePruning, Quantization
+from compression.recipe.steps import FineTuning, MagnitudePruning, Quantization
 from tests.support.networks import samples_of
 
+WEIGHT_BITS = get_args(Quantization.model_fields["weight_bits"].annotation)
 METHODS = ("auto", "nearest", "mse", "gptq", "adaround")
 
 

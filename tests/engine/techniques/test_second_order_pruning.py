@@ -3,7 +3,7 @@ import torch
 
 from compression.engine.network.form import weight_format, weighted_layers
 from compression.engine.techniques import apply_step
-from compression.recipe.recipe import ChannelPruning, MagnitudePruning, SecondOrderPruning
+from compression.recipe.steps import ChannelPruning, MagnitudePruning, SecondOrderPruning
 
 
 def correct(model, split):

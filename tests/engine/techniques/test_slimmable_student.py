@@ -4,7 +4,7 @@ import torch
 from compression.engine.network.form import count_costs
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
-from compression.recipe.recipe import ChannelPruning, Quantization, SlimmableStudent
+from compression.recipe.steps import ChannelPruning, Quantization, SlimmableStudent
 from sample_models import slimmable
 from sample_models.catalogue import MODELS, find_model
 

@@ -5,7 +5,7 @@ from torch import nn
 from compression.engine.network.form import weight_format, weighted_layers
 from compression.engine.network.grids import Codebook
 from compression.engine.techniques import apply_step
-from compression.recipe.recipe import ChannelPruning, FineTuning, MagnitudePruning, WeightSharing
+from compression.recipe.steps import ChannelPruning, FineTuning, MagnitudePruning, WeightSharing
 
 
 def share(context, *steps):

@@ -15,7 +15,7 @@ from compression.engine.primitives.channels import OUT, channel_groups
 from compression.engine.primitives.importance import keep_largest, unit_importance
 from compression.engine.primitives.patterns import KEPT_OF_FOUR, pattern_masks
 from compression.inquiries.course import PATTERNS, SPARSITIES, Pruned, PruningInquiry
-from compression.recipe.recipe import Pattern
+from compression.recipe.steps import Pattern
 
 _SINGLE: tuple[Pattern, ...] = ("weights", "blocks")
 

@@ -11,7 +11,8 @@ import streamlit as st
 from compression.charts.palette import GREEN, LOOKS, ORANGE, PINK
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
-from compression.recipe.recipe import PATTERN_SPARSITY, make_recipe
+from compression.recipe.recipe import make_recipe
+from compression.recipe.steps import PATTERN_SPARSITY
 from compression.recipe.words import recipe_in_words
 from pages.components.asking import answers
 from pages.components.frame import chart_view
