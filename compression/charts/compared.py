@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import COSTS, GAINS, Axes, Cost, Point, Value
+from compression.charts.axes import SCALES, Axes, Point
 from compression.charts.drawing import Figure, Trace
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
 from compression.recipe.recipe import Recipe
+from compression.results.metrics import Value
 from compression.results.predictions import Recall
 from compression.results.record import Result
 
@@ -187,7 +188,7 @@ def _recall_trace(contender: Contender, found: Sequence[Recall], shift: float, n
 
 
 def draw_curves(
-    found: Sequence[Contender], results: Sequence[Result], cost: Cost, labels: Mapping[str, str] = MappingProxyType({})
+    found: Sequence[Contender], results: Sequence[Result], cost: str, labels: Mapping[str, str] = MappingProxyType({})
 ) -> Figure:
     """All measured points faintly, and on them the chosen ones with their letters; accuracies around those.
 
@@ -225,15 +226,15 @@ def _reference_ms(result: Result, results: Sequence[Result]) -> float:
     return result.baseline.latency_p50_ms
 
 
-def _chosen_trace(contender: Contender, point: Point, cost: Cost, labels: Mapping[str, str], middle: float) -> Trace:
+def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping[str, str], middle: float) -> Trace:
     """A mark with its letter, or with words, which stand on the side that has more room (`middle` is the axis's)."""
     label = labels.get(contender.letter, contender.letter)
-    across, up = COSTS[cost].of(point), GAINS["accuracy"].of(point)
+    across, up = SCALES[cost].of(point), SCALES["accuracy"].of(point)
     assert across is not None and up is not None  # a whole result
     star = contender.is_baseline
     corner = _CORNERS[contender.letter]
     if labels:
-        place = math.log10(max(across.at, tradeoff.LEAST)) if COSTS[cost].is_log else across.at
+        place = math.log10(max(across.at, tradeoff.LEAST)) if SCALES[cost].metric.is_log else across.at
         corner = f"{corner.split()[0]} {'right' if place < middle else 'left'}"
     trace: Trace = {
         "type": "scatter",

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from compression.charts.axes import COSTS, GAINS, Cost, Gain, Point, Scale, Value
+from compression.charts.axes import SCALES, Point, Scale
 from compression.charts.palette import ACCENT, LOOKS, NEUTRAL
 from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured
+from compression.results.metrics import Value
 from compression.search.curves import Curve
 
 HEIGHT = 380
@@ -31,7 +32,7 @@ _NOTE = {
 
 
 def draw(
-    data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges, *, gain_range: Range | None = None, height: int = HEIGHT
+    data: Tradeoff, cost: str, gain: str, ranges: Ranges, *, gain_range: Range | None = None, height: int = HEIGHT
 ) -> Figure:
     """What a setting gains against what it costs. Every point's `customdata` is its recipe_id."""
     baseline = (data.baseline,) if data.baseline else ()
@@ -50,12 +51,12 @@ def draw(
     }
 
 
-def mark(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+def mark(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
     """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
     return {**_current_trace(data, cost, gain, ranges), "meta": MARK}
 
 
-def _front_trace(data: Tradeoff, cost: Cost, gain: Gain) -> Trace:
+def _front_trace(data: Tradeoff, cost: str, gain: str) -> Trace:
     points = data.points
     reference = data.baseline.reference_ms if data.baseline else 1.0
     front = front_of([point.known for point in points], reference, cost, gain)
@@ -70,7 +71,7 @@ def _front_trace(data: Tradeoff, cost: Cost, gain: Gain) -> Trace:
     }
 
 
-def _curve_trace(curve: Curve, data: Tradeoff, cost: Cost, gain: Gain) -> Trace:
+def _curve_trace(curve: Curve, data: Tradeoff, cost: str, gain: str) -> Trace:
     """The curve's points on a thin line that starts at the baseline."""
     look, points = LOOKS[curve], data.curves.get(curve, ())
     marker: dict[str, Any] = {"size": 9, "color": look.colour, "symbol": look.symbol}
@@ -80,7 +81,7 @@ def _curve_trace(curve: Curve, data: Tradeoff, cost: Cost, gain: Gain) -> Trace:
     return {**_points_trace(look.title, points, cost, gain, marker), "mode": "lines+markers", "line": line}
 
 
-def _best_trace(best: Point, cost: Cost, gain: Gain) -> Trace:
+def _best_trace(best: Point, cost: str, gain: str) -> Trace:
     """A ring around the best setting within the limits, with a word."""
     ring = {"size": 24, "color": NEUTRAL, "symbol": "circle-open", "line": {"width": 2.5}}
     trace = _points_trace("best within your limits", (best,), cost, gain, ring)
@@ -90,10 +91,10 @@ def _best_trace(best: Point, cost: Cost, gain: Gain) -> Trace:
     return {**trace, "mode": "markers+text", **words}
 
 
-def _points_trace(name: str, points: Sequence[Point], cost: Cost, gain: Gain, marker: dict[str, Any]) -> Trace:
+def _points_trace(name: str, points: Sequence[Point], cost: str, gain: str, marker: dict[str, Any]) -> Trace:
     marker = {"line": {"width": 0}, **marker}
     unfaded = {"marker": {"opacity": marker.get("opacity", 1)}}  # a click must not fade the others
-    across, up = ([scale.of(point) for point in points] for scale in (COSTS[cost], GAINS[gain]))
+    across, up = ([scale.of(point) for point in points] for scale in (SCALES[cost], SCALES[gain]))
     trace = {
         "type": "scatter",
         "name": name,
@@ -126,7 +127,7 @@ def _error_bars(values: Sequence[Value | None], colour: str) -> dict[str, Any]:
     }
 
 
-def _current_trace(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+def _current_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
     if data.current and data.baseline and data.current.recipe_id == data.baseline.recipe_id:
         star = {"size": 16, "color": ACCENT, "symbol": "star"}
         return _points_trace("this setting", (data.current,), cost, gain, star)
@@ -136,17 +137,17 @@ def _current_trace(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Tr
         return _labelled(trace, "measured", cost, gain, ranges) if trace["x"] != [None] else trace
     if data.preview:
         point = half_measured(data.preview)
-        if COSTS[cost].of(point) and GAINS[gain].of(point):
+        if SCALES[cost].of(point) and SCALES[gain].of(point):
             trace = _points_trace("this setting", (point,), cost, gain, solid)
             return _labelled(trace, "measured", cost, gain, ranges)
     return _expected_trace(data, cost, gain, ranges)
 
 
-def _expected_trace(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+def _expected_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
     """A hollow marker where the setting is expected, or none; what it gains may be measured already."""
     marker = {"size": 15, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
     trace = {"type": "scatter", "name": "this setting", "x": [], "y": [], "mode": "markers+text", "marker": marker}
-    across, up = (_known_or_expected(data, scale) for scale in (COSTS[cost], GAINS[gain]))
+    across, up = (_known_or_expected(data, scale) for scale in (SCALES[cost], SCALES[gain]))
     if across is None or up is None:
         return trace
     hover = {"hovertext": ["this setting, estimated: being measured"], "hoverinfo": "text"}
@@ -160,11 +161,11 @@ def _known_or_expected(data: Tradeoff, scale: Scale) -> float | None:
     return scale.foreseen(data.guess) if data.guess else None
 
 
-def _labelled(trace: Trace, label: str, cost: Cost, gain: Gain, ranges: Ranges) -> Trace:
+def _labelled(trace: Trace, label: str, cost: str, gain: str, ranges: Ranges) -> Trace:
     """Write the label beside the marker, on the side where there is room."""
     low, high = ranges[cost]
     x, y = trace["x"][0], trace["y"][0]
-    across = ((math.log10(max(x, LEAST)) if COSTS[cost].is_log else x) - low) / (high - low)
+    across = ((math.log10(max(x, LEAST)) if SCALES[cost].metric.is_log else x) - low) / (high - low)
     vertical = "top" if y < sum(ranges[gain]) / 2 else "bottom"
     side = "left" if across > 0.75 else "right"
     return {
@@ -177,7 +178,7 @@ def _labelled(trace: Trace, label: str, cost: Cost, gain: Gain, ranges: Ranges) 
     }
 
 
-def _layout(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges, up: Range) -> dict[str, Any]:
+def _layout(data: Tradeoff, cost: str, gain: str, ranges: Ranges, up: Range) -> dict[str, Any]:
     """Axes and margins; colours and fonts are the page's."""
     images = f" on {data.n_test:,} test images" if data.n_test else ""
     common = {"automargin": True, "zeroline": False}
@@ -187,8 +188,8 @@ def _layout(data: Tradeoff, cost: Cost, gain: Gain, ranges: Ranges, up: Range) -
         "hovermode": "closest",
         "dragmode": "pan",
         "uirevision": f"{cost} {gain} {up == ranges[gain]}",
-        "yaxis": {"title": {"text": GAINS[gain].title.format(images=images)}, "range": up, **common},
-        "xaxis": {"title": {"text": COSTS[cost].title}, **_x_axis(data, cost, ranges), **common},
+        "yaxis": {"title": {"text": SCALES[gain].title(images)}, "range": up, **common},
+        "xaxis": {"title": {"text": SCALES[cost].title()}, **_x_axis(data, cost, ranges), **common},
         "annotations": _annotations(data),
         "shapes": _shades(data, cost, gain),
     }
@@ -198,7 +199,7 @@ FAR = 1e9
 """Beyond every axis: the chart cuts off what it does not show."""
 
 
-def _shades(data: Tradeoff, cost: Cost, gain: Gain) -> list[dict[str, Any]]:
+def _shades(data: Tradeoff, cost: str, gain: str) -> list[dict[str, Any]]:
     """What the limits forbid, on the axes that show what they limit."""
     limits, shades = data.limits, list[dict[str, Any]]()
     most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(cost)
@@ -206,7 +207,7 @@ def _shades(data: Tradeoff, cost: Cost, gain: Gain) -> list[dict[str, Any]]:
         at = max(most, LEAST)
         shades.append({"type": "rect", "x0": at, "x1": FAR, "y0": 0, "y1": 1, "yref": "paper"})
         shades.append({"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"})
-    base = GAINS[gain].of(data.baseline) if data.baseline and gain == "accuracy" else None
+    base = SCALES[gain].of(data.baseline) if data.baseline and gain == "accuracy" else None
     if limits.drop_points is not None and base:
         at = base.at - limits.drop_points
         shades.append({"type": "rect", "x0": 0, "x1": 1, "xref": "paper", "y0": -FAR, "y1": at})
@@ -231,8 +232,8 @@ def _annotations(data: Tradeoff) -> list[dict[str, Any]]:
     return [{**_NOTE, "text": words}]
 
 
-def _x_axis(data: Tradeoff, cost: Cost, ranges: Ranges) -> dict[str, Any]:
-    if not COSTS[cost].is_log:
+def _x_axis(data: Tradeoff, cost: str, ranges: Ranges) -> dict[str, Any]:
+    if not SCALES[cost].metric.is_log:
         blank = {"tickvals": ranges[cost], "ticktext": (" ", " ")}  # as high as labels: the chart keeps its height
         return {"range": ranges[cost], **({} if data.baseline else blank)}
     ticks, texts = size_ticks(ranges[cost])

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from compression import units
-from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Axis, Cost, Gain, Point, Scale, Value, scale_of
+from compression.charts.axes import DEFAULT_AXES, GAINS, SCALES, Axes, Point, Scale
 from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe
+from compression.results.metrics import Value
 from compression.results.record import Preview, Result
 from compression.search.curves import Curve
 from compression.search.estimate import Estimate
@@ -115,11 +116,11 @@ def _fronts(results: Collection[Result], axes: Axes, reference_ms: float) -> set
     return {every[index].recipe_id for front in fronts for index, _, _ in front}
 
 
-def front_of(known: Sequence[Preview], reference_ms: float, cost: Cost, gain: Gain) -> list[tuple[int, float, float]]:
+def front_of(known: Sequence[Preview], reference_ms: float, cost: str, gain: str) -> list[tuple[int, float, float]]:
     """The settings that no other beats on a chart, by rising cost: (index, cost, gain). No value is no place."""
-    across, up = ([scale.number(one, reference_ms) for one in known] for scale in (COSTS[cost], GAINS[gain]))
+    across, up = ([scale.number(one, reference_ms) for one in known] for scale in (SCALES[cost], SCALES[gain]))
     placed = [(n, x, y) for n, (x, y) in enumerate(zip(across, up, strict=True)) if x is not None and y is not None]
-    sign = 1 if GAINS[gain].more_is_better else -1
+    sign = 1 if SCALES[gain].metric.more_is_better else -1
     return [placed[n] for n in pareto_front([x for _, x, _ in placed], [sign * y for _, _, y in placed])]
 
 
@@ -158,7 +159,7 @@ def hover_text(result: Result) -> str:
 # Axis ranges: generous from the start, and later they grow with what is measured, so that little jumps.
 
 
-Ranges = Mapping[Axis, Range]
+Ranges = Mapping[str, Range]
 """Of each axis: log10 of kilobytes where sizes are drawn to a log scale, else its own unit."""
 
 FLOORS = (95, 90, 85, 80, 60, 40, 0)
@@ -173,7 +174,7 @@ MAX_SHRINK = 45
 
 def ranges_for(
     data: Tradeoff, baseline_bytes: float, previous: Ranges | None = None, axes: Axes = DEFAULT_AXES
-) -> dict[Axis, Range]:
+) -> dict[str, Range]:
     """Ranges that hold every point, start around the baseline, and never shrink below `previous`.
 
     `baseline_bytes` (measured or expected) places size axes before anything is measured. Axes that are not asked for
@@ -181,14 +182,14 @@ def ranges_for(
     """
     found = dict(previous or {})
     for axis in axes.all:
-        scale = scale_of(axis)
+        scale = SCALES[axis]
         values = [value for point in data.points if (value := scale.of(point))]
         values += [Value(at) for at in [_foreseen(data, axis)] if at is not None]
         base = scale.of(data.baseline) if data.baseline else None
         if axis in GAINS:
             span = _gain_range(scale, values)
         else:
-            at = base.at if base else baseline_bytes / 1000 if scale.is_log else None
+            at = base.at if base else baseline_bytes / 1000 if scale.metric.is_log else None
             span = _cost_range(scale, values, at)
         found[axis] = _union(span, found[axis]) if axis in found else span
     return found
@@ -209,9 +210,9 @@ def keep(data: Tradeoff, baseline_bytes: float, kept: Kept | None, axes: Axes = 
     return Kept(measured, ranges_for(data, baseline_bytes, kept.shown if kept else None, axes))
 
 
-def _foreseen(data: Tradeoff, axis: Axis) -> float | None:
+def _foreseen(data: Tradeoff, axis: str) -> float | None:
     """Where the current setting is known or expected to come to lie, before it is measured."""
-    scale = scale_of(axis)
+    scale = SCALES[axis]
     known = scale.of(half_measured(data.preview)) if data.preview else None
     if known:
         return known.at
@@ -225,7 +226,7 @@ def half_measured(preview: Preview) -> Point:
 
 def _cost_range(scale: Scale, values: Sequence[Value], base: float | None) -> Range:
     """Around the baseline, and as far as the points need."""
-    if not scale.is_log:
+    if not scale.metric.is_log:
         far = max((value.high or value.at for value in values), default=0.0)
         end = 1.3 * base if base else 0.01
         return 0.0, 1.15 * far if far > end else end
@@ -243,7 +244,7 @@ LEAST = 1e-3
 
 def _gain_range(scale: Scale, values: Sequence[Value]) -> Range:
     """Percent, in few steps; a bit of room at the good end for markers."""
-    if scale.more_is_better:
+    if scale.metric.more_is_better:
         lowest = min((value.at if value.low is None else value.low for value in values), default=100.0)
         floor = next((floor for floor in FLOORS if floor < lowest), 0)
         return float(floor), 100 + 0.03 * (100 - floor)
@@ -256,11 +257,11 @@ def _union(a: Range, b: Range) -> Range:
     return min(a[0], b[0]), max(a[1], b[1])
 
 
-def near_baseline(data: Tradeoff, gain: Gain = "accuracy") -> Range:
+def near_baseline(data: Tradeoff, gain: str = "accuracy") -> Range:
     """Percent range that shows small differences: `NEAR` points from the baseline, and just beyond it."""
-    if not GAINS[gain].more_is_better:
+    if not SCALES[gain].metric.more_is_better:
         return -0.03 * NEAR, float(NEAR)
-    base = GAINS[gain].of(data.baseline) if data.baseline else None
+    base = SCALES[gain].of(data.baseline) if data.baseline else None
     top = base.at if base else 100.0
     return math.floor(top - NEAR), min(100.2, math.ceil(top + 1) + 0.2)
 

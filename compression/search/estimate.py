@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from compression.recipe.budgets import Budget
 from compression.recipe.settings import FLOAT_BITS, Settings, recipe_of, settings_of
-from compression.results.record import Preview, Result
+from compression.results.metrics import Metric
+from compression.results.record import Result
 from compression.search.curves import Curve
 from compression.search.priors import Effect, prior, without_curve
 
@@ -40,24 +41,17 @@ class Known:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Guessed numbers; None where even the baseline's is unknown. `others` are those that were asked for by name."""
+    """Guessed numbers; None where even the baseline's is unknown. `others` are metrics that were asked for, by key."""
 
     accuracy: float | None
     stored_bytes: float | None
     latency_ms: float | None
     others: Mapping[str, float] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class Reading:
-    """Another number to guess: how to read it from a measurement (and a median latency, which it may ignore).
-
-    Effects of several settings multiply where it `is_factor`; else it is in percent, and they add.
-    """
-
-    name: str
-    number: Callable[[Preview, float], float | None]
-    is_factor: bool
+    def of(self, metric: Metric) -> float | None:
+        """What a metric is expected to be; None where nobody knows."""
+        rough = {"accuracy": self.accuracy, "stored": self.stored_bytes, "latency": self.latency_ms}
+        return rough.get(metric.key) or self.others.get(metric.key)
 
 
 @dataclass(frozen=True)
@@ -73,6 +67,8 @@ class Lesson:
     latency: float
 
 
+HAVE_PRIORS = ("accuracy", "stored", "latency")
+"""Metrics that an estimate has without being asked, as each slider has a prior for them."""
 LEAST = 0.005
 """Share of the images: losses below it are not told apart."""
 _NEAR, _FAR = 0.1, 0.5
@@ -84,10 +80,10 @@ def estimate(
     settings: Settings,
     known: Known,
     measured: Mapping[Curve, Mapping[int, Result]],
-    readings: Iterable[Reading] = (),
+    asked: Iterable[Metric] = (),
     lessons: Sequence[Lesson] = (),
 ) -> Estimate:
-    """Guess accuracy (0..1), stored bytes and latency in ms, and those `readings` that curves say something about.
+    """Guess accuracy (0..1), stored bytes and latency in ms, and what of the metrics `asked` for curves tell.
 
     `measured` holds the results of the chosen model's and budget's curves by slider position; `lessons` are from
     measured combinations of the same model.
@@ -98,9 +94,9 @@ def estimate(
         *rest,
     ]
     others = {
-        reading.name: value
-        for reading in readings
-        if not rest and (value := _read_off(reading, moved, measured)) is not None
+        metric.key: value
+        for metric in asked
+        if not rest and metric.key not in HAVE_PRIORS and (value := _read_off(metric, moved, measured)) is not None
     }
     change = sum(effect.accuracy_change for effect in effects)
     size = float(np.prod([effect.size_factor for effect in effects]))
@@ -183,24 +179,24 @@ def _interned(settings: Settings) -> Settings:
 
 
 def _read_off(
-    reading: Reading, moved: Iterable[tuple[Curve, int]], measured: Mapping[Curve, Mapping[int, Result]]
+    metric: Metric, moved: Iterable[tuple[Curve, int]], measured: Mapping[Curve, Mapping[int, Result]]
 ) -> float | None:
     """What the measured points of the moved sliders' curves let expect; None where one of them has none."""
-    base, total = None, 0.0
+    base, total, is_factor = None, 0.0, metric.side == "cost"
     for curve, position in moved:
         effects = {_NEUTRAL[curve]: 0.0}
         for at, result in measured.get(curve, {}).items():
-            number, base = (reading.number(each, 1.0) for each in (result, result.baseline))
-            if number is None or base is None or (reading.is_factor and not (number > 0 and base > 0)):
+            number, base = (metric.read(each, 1.0) for each in (result, result.baseline))
+            if number is None or base is None or (is_factor and not (number > 0 and base > 0)):
                 return None
-            effects[at] = float(np.log(number / base)) if reading.is_factor else number - base
+            effects[at] = float(np.log(number / base)) if is_factor else number - base
         if len(effects) == 1:
             return None
         positions = sorted(effects)
         total += float(np.interp(position, positions, [effects[at] for at in positions]))
     if base is None:
         return None
-    return base * float(np.exp(total)) if reading.is_factor else min(100.0, max(0.0, base + total))
+    return base * float(np.exp(total)) if is_factor else min(1.0, max(0.0, base + total))
 
 
 def _bounded(accuracy: float, known: Known) -> float:

@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from compression.recipe.settings import Settings, recipe_of
+from compression.results.metrics import Metric
 from compression.results.record import Result
 from compression.search.curves import Curve
-from compression.search.estimate import Estimate, Known, Lesson, Reading, estimate
+from compression.search.estimate import Estimate, Known, Lesson, estimate
 from compression.search.neighbours import SLIDERS, Slider, placed, positions
 
 
@@ -40,12 +41,12 @@ def foresee(
     known: Known,
     measured: Mapping[Curve, Mapping[int, Result]],
     *,
-    readings: Collection[Reading] = (),
+    asked: Collection[Metric] = (),
     lessons: Sequence[Lesson] = (),
 ) -> dict[Slider, Row]:
     """Each slider's row while the others stay. Empty where a slider stands between its positions.
 
-    `results` are all of the model's by recipe_id; `known`, `measured`, `readings` and `lessons` are
+    `results` are all of the model's by recipe_id; `known`, `measured`, `asked` and `lessons` are
     what `estimate` takes.
     """
     rows = {}
@@ -57,7 +58,7 @@ def foresee(
         for position in reachable:
             there = placed(settings, slider, position)
             recipe_id = _recipe_id(model, there)
-            guess = estimate(there, known, measured, readings, lessons)
+            guess = estimate(there, known, measured, asked, lessons)
             places.append(Place(recipe_id, results.get(recipe_id), guess))
         rows[slider] = Row(reachable.index(getattr(settings, slider)), tuple(places))
     return rows

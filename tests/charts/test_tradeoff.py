@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import pytest
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import Axes, scale_of
+from compression.charts.axes import SCALES, Axes
 from compression.charts.palette import LOOKS
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
@@ -46,7 +46,7 @@ def draw(data, cost="stored", gain="accuracy", **more):
 
 
 def at(point, axis):
-    return scale_of(axis).of(point)
+    return SCALES[axis].of(point)
 
 
 def test_every_result_is_sorted_into_its_place(full):

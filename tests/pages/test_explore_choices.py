@@ -31,7 +31,7 @@ class TestAxes:
         page = rerun(page)
         assert page.query_params["axes"] in ("macs,latency,accuracy", ["macs,latency,accuracy"])
         drawn = components(page)
-        assert drawn["chart_left"]["alt"].startswith("Accuracy against MACs: ")
+        assert drawn["chart_left"]["alt"].startswith("Accuracy against MACs of one image: ")
         assert drawn["chart_right"]["alt"].startswith("Accuracy against latency: ")
         assert json.loads(drawn["chart_left"]["figure"])["layout"]["xaxis"]["title"]["text"].startswith("multiply")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from compression.charts import compared
-from compression.charts.axes import COSTS, Cost
 from compression.recipe.recipe import Recipe
+from compression.results.metrics import METRICS
 from compression.results.record import Result
 from pages.components.asking import pick
 from pages.components.compare.contest import Contest
@@ -19,13 +19,12 @@ def show(contest: Contest) -> None:
     """Both charts; a click on a point adds it."""
     models = dict.fromkeys(contender.model for contender in contest.contenders)
     results = [result for model in models for result in pick.measured(model).values()]
-    costs: tuple[Cost, Cost] = ("stored", "latency")
-    for column, cost in zip(st.columns(2, gap="small"), costs, strict=True):
+    for column, cost in zip(st.columns(2, gap="small"), (METRICS["stored"], METRICS["latency"]), strict=True):
         with column:
             chart_view.show(
-                compared.draw_curves(contest.contenders, results, cost),
-                key=f"compare_{cost}",
-                alt=f"Accuracy against {COSTS[cost].words}: {len(contest.contenders)} of {len(results)} points marked",
+                compared.draw_curves(contest.contenders, results, cost.key),
+                key=f"compare_{cost.key}",
+                alt=f"Accuracy against {cost.words}: {len(contest.contenders)} of {len(results)} points marked",
                 on_click=lambda recipe_id: _add(recipe_id, contest, results),
             )
     full = len(contest.contenders) >= AT_MOST

@@ -11,6 +11,7 @@ from compression.charts.axes import COSTS, GAINS, Axes
 from compression.charts.palette import ACCENT, LOOKS, NEUTRAL
 from compression.charts.tradeoff import Ranges, Tradeoff
 from compression.recipe.recipe import Recipe
+from compression.results.metrics import METRICS
 from compression.search.curves import CURVES, Curve, curves_for
 from compression.search.estimate import Estimate, estimate
 from pages.components.asking.work import Snapshot
@@ -43,7 +44,7 @@ _GLYPHS = {
 
 def guess_of(seen: Snapshot) -> Estimate:
     """Where the current setting is expected."""
-    return estimate(seen.view.settings, seen.known, seen.measured_curves(), seen.view.axes.readings, seen.lessons)
+    return estimate(seen.view.settings, seen.known, seen.measured_curves(), seen.view.axes.metrics, seen.lessons)
 
 
 def numbers(seen: Snapshot) -> Tradeoff:
@@ -98,7 +99,7 @@ def show(
         gain_range=tradeoff.near_baseline(data, axes.gain) if near_baseline else None,
         height=height,
     )
-    what = f"{GAINS[axes.gain].choice} against {COSTS[cost].words}"
+    what = f"{METRICS[axes.gain].title} against {METRICS[cost].words}"
     chart_view.show(
         figure,
         key=f"chart_{side}",
@@ -148,15 +149,15 @@ def _choose_axes(view: View) -> None:
 
 
 def _choose_axis(label: str, field: str, view: View) -> None:
-    scales = GAINS if field == "gain" else COSTS
+    offered = GAINS if field == "gain" else COSTS
     state.place(_AXES + field, getattr(view.axes, field))
     st.selectbox(
         label,
-        list(scales),
-        index=list(scales).index(getattr(view.axes, field)),  # a popover that opens late may have missed its position
-        format_func=lambda axis: scales[axis].choice,
+        offered,
+        index=offered.index(getattr(view.axes, field)),  # a popover that opens late may have missed its position
+        format_func=lambda axis: METRICS[axis].title,
         key=_AXES + field,
-        help="  \n".join(f"**{scale.choice}:** {scale.about}" for scale in scales.values()),
+        help="  \n".join(f"**{METRICS[axis].title}:** {METRICS[axis].meaning}" for axis in offered),
         on_change=_axes_chosen,
     )
 

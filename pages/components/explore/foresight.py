@@ -40,7 +40,7 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     view = seen.view
     rows = foresee(
         view.model, view.settings, seen.results, seen.known, seen.measured_curves(),
-        readings=view.axes.readings, lessons=seen.lessons,
+        asked=view.axes.metrics, lessons=seen.lessons,
     )  # fmt: skip
     ranges = charts.ranges_of(view.model)
     reference = seen.baseline.latency_p50_ms if seen.baseline else None

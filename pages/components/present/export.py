@@ -10,7 +10,6 @@ import streamlit as st
 
 from compression import units
 from compression.charts import picture_files
-from compression.charts.axes import Cost
 from compression.charts.palette import contenders
 from compression.charts.picture_files import PictureFormat
 from compression.errors import CompressionError
@@ -169,7 +168,7 @@ def report_html(export: Export, said: str) -> str:
     baseline = export.results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
     pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
     found = contenders([*([baseline] if baseline else []), result])
-    charts: tuple[tuple[str, Cost], ...] = (
+    charts: tuple[tuple[str, str], ...] = (
         ("Accuracy against size", "stored"),
         ("Accuracy against latency", "latency"),
     )

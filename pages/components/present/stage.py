@@ -9,7 +9,6 @@ from html import escape
 import streamlit as st
 
 from compression.charts import compared
-from compression.charts.axes import Cost
 from compression.charts.drawing import Figure
 from compression.charts.palette import ACCENT, contenders
 from compression.explain import alternatives, presentation, verdict
@@ -62,7 +61,7 @@ def _number(number: BigNumber) -> str:
     )
 
 
-def figure(result: Result, results: Mapping[str, Result], cost: Cost, others: Sequence[Result] = ()) -> Figure:
+def figure(result: Result, results: Mapping[str, Result], cost: str, others: Sequence[Result] = ()) -> Figure:
     """The original, this result and its alternatives among everything that is measured of the model."""
     baseline = results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
     before = [baseline] if baseline else []

@@ -1,0 +1,341 @@
+"""What is told of a result: one row a metric, read wherever numbers are drawn, listed, compared or sorted. Torch-free.
+
+A new metric is its field in `compression.results.record`, who measures it in `compression.engine`, and its row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from compression import units
+from compression.results.energy import LABEL, WORLD_GRID, Memory, carbon_grams_per_million, energy
+from compression.results.record import Measures, Preview, Result
+from compression.results.significance import wilson_interval
+
+Side = Literal["cost", "gain"]
+Tone = Literal["better", "worse", "same"]
+
+MISSING = "–"
+"""Stands where a number is not measured."""
+
+
+class Value(NamedTuple):
+    """What a result has of a metric, with the 95 % interval where there is one."""
+
+    at: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval; without one, the number itself."""
+        return self.at if self.low is None else self.low, self.at if self.high is None else self.high
+
+    def in_units_of(self, one: float) -> Value:
+        """The same in another unit."""
+        low, high = (None if end is None else end / one for end in (self.low, self.high))
+        return Value(self.at / one, low, high)
+
+
+class Change(NamedTuple):
+    """How a value differs from another one, in words ('' where nothing can be said), and whether that is better."""
+
+    words: str = ""
+    tone: Tone = "same"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How values are written.
+
+    In words: `number` (of a value, and the decimals of a percentage) and `suffix`; `between` joins an interval's ends.
+    On axes and in columns: how much `one` of `name` is, and the column's `pattern`.
+    """
+
+    number: Callable[[float, int], str]
+    name: str = ""
+    one: float = 1.0
+    pattern: str = "localized"
+    suffix: str = ""
+    between: str = "–"
+
+    def words(self, value: float, n_images: int) -> str:
+        """'97.2 %', '71.2 KB'; `n_images` is on how many images a share rests."""
+        return self.number(value, units.decimals_for(n_images)) + self.suffix
+
+
+SHARE = Unit(units.percent, "%", 0.01, "%.{decimals}f", " %")
+POINTS = Unit(units.points, "points", 0.01, "%+.{decimals}f", " points", " to ")
+BYTES = Unit(lambda value, _: units.size(value), "KB", 1000.0, "%.1f")
+TIME = Unit(lambda value, _: units.three_digits(value), "ms", 1.0, "%.3f", " ms")
+RATIO = Unit(lambda value, _: f"{value:.2f}", pattern="%.2f")
+TIMES = Unit(lambda value, _: units.factor(value), pattern="%.1f")
+COUNT = Unit(lambda value, _: units.count(value))
+MILLIONS = Unit(COUNT.number, "millions", 1e6)
+ENERGY = Unit(lambda value, _: units.energy(value), "µJ", 1e-6, "%.2f")
+MASS = Unit(lambda value, _: units.grams(value), "g")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a result: `words` name it in a sentence, and `meaning` says what it tells.
+
+    `read` finds it in what is known of a network: bytes, milliseconds, joules, a share of 0..1 or a count, given the
+    baseline's median latency (None: the one timed with it); None where it is not measured. `interval` finds its 95 %
+    interval. `side` is the axis on which charts offer it (costs of several settings multiply, gains add), in the unit
+    `drawn_in` if not in its own. `less` and `more` are said of changes, of which one below the share `same` is none;
+    `best` names the order that has the best first. Where a table has a row for each metric, one without `has_row` is
+    told by another's. Of a share, `n_images` says on how many images it rests.
+    """
+
+    key: str
+    words: str
+    meaning: str
+    unit: Unit
+    read: Callable[[Preview, float | None], float | None]
+    interval: Callable[[Preview, float | None], tuple[float, float] | None] = lambda known, _: None
+    side: Side | None = None
+    nature: Literal["measured", "computed", "modelled"] = "measured"
+    is_log: bool = False
+    more_is_better: bool = False
+    less: str = "less"
+    more: str = "more"
+    same: float = units.SAME_SIZE
+    best: str = ""
+    has_row: bool = True
+    drawn_in: Unit | None = None
+    n_images: Callable[[Preview], int] = lambda known: known.n_test
+
+    @property
+    def title(self) -> str:
+        """Its name in a list; what is not measured says so."""
+        name = self.words[0].upper() + self.words[1:]
+        return name if self.nature == "measured" else f"{name}, {self.nature}"
+
+    def of(self, known: Preview, reference_ms: float | None = None) -> Value | None:
+        """The number with its interval; None where it is not measured."""
+        at = self.read(known, reference_ms)
+        return None if at is None else Value(at, *(self.interval(known, reference_ms) or ()))
+
+    def said(self, known: Preview, reference_ms: float | None = None) -> str:
+        """'97.2 % (96.1–98.0)', with the interval where there is one; `MISSING` where it is not measured."""
+        at, interval = self.read(known, reference_ms), self.said_interval(known, reference_ms)
+        if at is None:
+            return MISSING
+        return self.unit.words(at, self.n_images(known)) + (f" ({interval})" if interval else "")
+
+    def said_interval(self, known: Preview, reference_ms: float | None = None) -> str:
+        """'96.1–98.0'; nothing where there is no interval."""
+        decimals = units.decimals_for(self.n_images(known))
+        return self.unit.between.join(
+            self.unit.number(end, decimals) for end in self.interval(known, reference_ms) or ()
+        )
+
+    def signed(self, amount: float, n_images: int) -> str:
+        """A difference of two values: '+1.20 KB', '−0.4 points'."""
+        if self.unit in (SHARE, POINTS):
+            return POINTS.words(amount, n_images)
+        return f"{'−' if amount < 0 else '+'}{self.unit.words(abs(amount), n_images)}"
+
+    def change(self, new: Preview, old: Preview) -> Change:
+        """By what factor (shares: by how many points) `new` differs from `old`; the same where intervals meet."""
+        now, before = self.of(new), self.of(old)
+        if now is None or before is None:
+            return Change()
+        lower, higher = sorted((now, before), key=lambda value: value.at)
+        is_same = lower.ends[1] >= higher.ends[0]
+        if self.unit is SHARE:
+            words = POINTS.words(now.at - before.at, self.n_images(new))
+        elif lower.at <= 0:
+            return Change()
+        else:
+            is_same = is_same or abs(now.at / before.at - 1) < self.same
+            words = f"{units.factor(higher.at / lower.at)} {self.less if now.at < before.at else self.more}"
+        if is_same:
+            return Change("the same")
+        return Change(words, "better" if (now.at > before.at) == self.more_is_better else "worse")
+
+
+def _field(name: str, of_itself: float | None = None) -> Callable[[Preview, float | None], Any]:
+    """A field of the row, where the row has it.
+
+    `of_itself` is for what only a result has, as it is compared: what a baseline's numbers are when compared with it.
+    """
+    return lambda known, _: getattr(known, name, of_itself if isinstance(known, Measures) else None)
+
+
+def _ends(name: str) -> Callable[[Preview, float | None], tuple[float, float] | None]:
+    """The interval of a field, where the row has it."""
+    return lambda known, _: (
+        (getattr(known, f"{name}_low"), getattr(known, f"{name}_high")) if hasattr(known, f"{name}_low") else None
+    )
+
+
+def _flips(known: Preview, _: float | None) -> float | None:
+    if isinstance(known, Result):
+        return known.changed_predictions / known.n_test
+    return 0.0 if isinstance(known, Measures) else None
+
+
+def _flips_ends(known: Preview, _: float | None) -> tuple[float, float] | None:
+    return wilson_interval(known.changed_predictions, known.n_test) if isinstance(known, Result) else None
+
+
+def _worst_class_ends(known: Preview, _: float | None) -> tuple[float, float] | None:
+    return wilson_interval(known.worst_class.correct, known.worst_class.n) if known.worst_class else None
+
+
+def _ratio(known: Preview, _: float | None) -> float | None:
+    """The baseline takes its own time, whatever the clock said."""
+    if isinstance(known, Result) and known.recipe["steps"]:
+        return known.latency_ratio
+    return 1.0 if isinstance(known, Measures) else None
+
+
+def _ratio_ends(known: Preview, _: float | None) -> tuple[float, float] | None:
+    if isinstance(known, Result) and known.recipe["steps"]:
+        return known.latency_ratio_low, known.latency_ratio_high
+    return None
+
+
+def _latency(known: Preview, reference_ms: float | None) -> float | None:
+    if isinstance(known, Result):
+        return (reference_ms or known.baseline.latency_p50_ms) * known.latency_ratio
+    return reference_ms or known.latency_p50_ms if isinstance(known, Measures) else None
+
+
+def _latency_ends(known: Preview, reference_ms: float | None) -> tuple[float, float] | None:
+    if not isinstance(known, Result):
+        return None
+    reference_ms = reference_ms or known.baseline.latency_p50_ms
+    return reference_ms * known.latency_ratio_low, reference_ms * known.latency_ratio_high
+
+
+def energy_of(memory: Memory) -> Metric:
+    """The energy of one image where weights come from `memory`."""
+    place = {"cache": "cache", "dram": "DRAM"}[memory]
+    return Metric(
+        "energy", "energy of one image", f"{LABEL}; weights come from {place}.", ENERGY,
+        lambda known, _: energy(known, memory).joules if isinstance(known, Measures) else None,
+        side="cost", nature="modelled",
+    )  # fmt: skip
+
+
+def carbon_of(memory: Memory, intensity: float = WORLD_GRID) -> Metric:
+    """The carbon of a million images by the same model, with electricity of `intensity` grams of CO₂ a kWh."""
+    joules = energy_of(memory).read
+
+    def read(known: Preview, _: float | None) -> float | None:
+        spent = joules(known, None)
+        return None if spent is None else carbon_grams_per_million(spent, intensity)
+
+    meaning = f"That energy at {intensity:.0f} g of CO₂ a kWh, for a million images. By the model, not measured."
+    return Metric("carbon", "carbon a million images", meaning, MASS, read, nature="modelled")
+
+
+INTEGER_MACS = Metric(
+    "integer_macs", "MACs in integer kernels", "Share of the MACs that integer kernels carry out.", SHARE,
+    lambda known, _: known.integer_macs / known.macs if isinstance(known, Measures) and known.macs else None,
+)  # fmt: skip
+
+
+def _file(key: str, field: str, words: str, meaning: str, best: str = "") -> Metric:
+    """One of the sizes that are never mixed up."""
+    return Metric(
+        key, words, meaning, BYTES, _field(field), side="cost", is_log=True, less="smaller", more="larger", best=best
+    )
+
+
+_ROWS = (
+    Metric(
+        "accuracy", "accuracy",
+        "Share of the test images that are classified correctly, with its 95 % Wilson interval. Differences are "
+        "paired: the same images, Newcombe's interval, exact McNemar test.",
+        SHARE, _field("accuracy"), _ends("accuracy"), "gain", more_is_better=True, best="most accurate",
+    ),
+    Metric(
+        "difference", "accuracy against the baseline", "Percentage points above or below the baseline.",
+        POINTS, _field("accuracy_difference", 0.0), _ends("accuracy_difference"), more_is_better=True, has_row=False,
+    ),
+    Metric(
+        "worst_class", "accuracy of the worst class",
+        "Accuracy on the class that suffers most. A good average can hide it.",
+        SHARE, lambda known, _: known.worst_class.accuracy if known.worst_class else None,
+        _worst_class_ends, "gain", more_is_better=True,
+        n_images=lambda known: known.worst_class.n if known.worst_class else known.n_test,
+    ),
+    Metric(
+        "flips", "changed predictions",
+        "Test images that get another answer than from the baseline, right or wrong. Fewer is better.",
+        SHARE, _flips, _flips_ends, "gain",
+    ),
+    _file(
+        "stored", "stored_bytes", "stored file",
+        "The file you would ship: it decodes to exactly what was measured.", "smallest"
+    ),
+    Metric(
+        "size_ratio", "times smaller", "The baseline's stored file over this one.",
+        TIMES, _field("size_ratio", 1.0), more_is_better=True, has_row=False,
+    ),
+    _file("runtime", "onnx_bytes", "runtime file", "The decoded network as ONNX Runtime loads and runs it (.onnx)."),
+    _file("zipped", "zipped_bytes", "zipped runtime file", "The runtime file in an ordinary zip."),
+    _file(
+        "theoretical", "theoretical_bytes", "theoretical size",
+        "What papers quote: bits × weights that are not zero, and biases at 32 bits. No file is this small.",
+    ),
+    Metric(
+        "latency", "latency of one image",
+        "ONNX Runtime, one thread: the ratio to the baseline times the baseline's median, so that busy and quiet "
+        "moments compare.",
+        TIME, _latency, _latency_ends, "cost", less="faster", more="slower",
+    ),
+    Metric(
+        "clock", "median latency", "Half of the runs took at most this long, as the clock said.",
+        TIME, _field("latency_p50_ms"), less="faster", more="slower", best="fastest", has_row=False,
+    ),
+    Metric(
+        "p95", "p95 latency", "95 of 100 runs took at most this long.",
+        TIME, _field("latency_p95_ms"), less="faster", more="slower", has_row=False,
+    ),
+    Metric(
+        "ratio", "time against the baseline",
+        "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % bootstrap interval.",
+        RATIO, _ratio, _ratio_ends, less="faster", more="slower",
+    ),
+    Metric(
+        "memory", "peak memory",
+        "Weights as the runtime holds them and the most activations that live at one time, for one image.",
+        BYTES, lambda known, _: getattr(known, "peak_memory_bytes", None) or None,
+        side="cost", nature="computed", is_log=True,
+    ),
+    Metric(
+        "process_peak", "process peak",
+        "Measured: how much a process with nothing but ONNX Runtime grows for one image. Repeats within 5 %.",
+        BYTES, _field("process_peak_bytes"), same=0.05,
+    ),
+    Metric("params", "parameters", "Numbers that were learned.", COUNT, _field("params"), less="fewer"),
+    Metric(
+        "nonzero", "parameters not zero", "Those that pruning left.", COUNT, _field("nonzero_params"), less="fewer"
+    ),
+    Metric(
+        "macs", "MACs of one image",
+        "Multiply-accumulates (MACs): the products that are added up for one image. Fewer are not always less time.",
+        COUNT, _field("macs"), side="cost", less="fewer", drawn_in=MILLIONS,
+    ),
+    energy_of("cache"),
+)  # fmt: skip
+METRICS = {metric.key: metric for metric in _ROWS}
+"""Every metric by its key, in the order in which tables show them. Links call a chart's axes by these keys."""
+
+
+def offered(side: Side) -> dict[str, Metric]:
+    """What charts offer on one of their axes."""
+    return {metric.key: metric for metric in _ROWS if metric.side == side}
+
+
+def reference_ms(results: Iterable[Result], model: str) -> float | None:
+    """The median latency of the model's own baseline if that is among `results`: ratios become milliseconds by it."""
+    baselines = (one for one in results if one.recipe["model"] == model and not one.recipe["steps"])
+    return next((one.latency_p50_ms for one in baselines), None)
