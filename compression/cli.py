@@ -20,7 +20,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -35,8 +35,8 @@ from compression.results import energy
 from compression.results.record import STORED_SUFFIX, Measures, Result, SparseTiming
 from compression.results.sparse import crossover
 from compression.store.store import Store
+from compression.watch import Watch
 
-Report = Callable[[float, str], None]
 COLUMNS = ("id", "recipe", "accuracy, 95 %", "stored file", ".onnx", "latency", "ratio to baseline, 95 %")
 WIDE = 200
 """Characters a line where no terminal says how wide it is."""
@@ -125,8 +125,8 @@ def _models(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     recipe = parse_recipe(_read(options.recipe))
-    with _progress() as report:
-        result, artifacts = _measure(recipe, options.fresh, report)
+    with _progress() as watch:
+        result, artifacts = _measure(recipe, options.fresh, watch)
     if options.out:
         _write_folder(options.out, recipe, artifacts)
     if options.json:
@@ -140,9 +140,9 @@ def _run(options: argparse.Namespace) -> int:
 def _sweep(options: argparse.Namespace) -> int:
     recipes = parse_sweep(_read(options.sweep))
     results, failed = [], 0
-    with _progress() as report:
+    with _progress() as watch:
         for number, recipe in enumerate(recipes):
-            part = _sweep_report(report, number, len(recipes))
+            part = watch.part(number / len(recipes), (number + 1) / len(recipes), f"{number + 1} of {len(recipes)}: ")
             try:
                 result, _ = _measure(recipe, options.fresh, part)
             except CompressionError as error:
@@ -157,10 +157,6 @@ def _sweep(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _sweep_report(report: Report, number: int, total: int) -> Report:
-    return lambda fraction, words: report((number + fraction) / total, f"{number + 1} of {total}: {words}")
-
-
 def _print_failure(recipe: Recipe, error: CompressionError, as_json: bool) -> None:
     _complain(f"{recipe.recipe_id} ({recipe.model}): {error}", 1)
     if as_json:
@@ -172,8 +168,8 @@ def _sparse(options: argparse.Namespace) -> int:
     from compression.engine.build import load_network
     from compression.engine.measure.sparse import sparsity_curve
 
-    with _progress() as report:
-        timings = sparsity_curve(load_network(options.model), options.seconds, report=report)
+    with _progress() as watch:
+        timings = sparsity_curve(load_network(options.model), options.seconds, watch=watch)
     curves = _curves(timings)
     if options.json:
         meeting = [
@@ -239,23 +235,23 @@ def _data(options: argparse.Namespace) -> int:
     from sample_models.catalogue import find_model
 
     entry = find_model(options.model)
-    with _progress() as report:
-        split = getattr(load_dataset(entry.dataset, progress=report), options.split)
+    with _progress() as watch:
+        split = getattr(load_dataset(entry.dataset, watch), options.split)
     with _replacing(options.out) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, x=split.x, y=split.y)
     print(f"{options.out}: x {split.x.shape} float32, y {split.y.shape} int64 ({entry.dataset}, {options.split} split)")
     return 0
 
 
-def _measure(recipe: Recipe, fresh: bool, report: Report) -> tuple[Result, dict[str, bytes]]:
+def _measure(recipe: Recipe, fresh: bool, watch: Watch) -> tuple[Result, dict[str, bytes]]:
     """From the store, or measured now and stored; `fresh` neither reads nor writes the store."""
     from compression.work.worker import measure
 
-    return measure(recipe, Store(), report=report, fresh=fresh)
+    return measure(recipe, Store(), watch=watch, fresh=fresh)
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Report]:
+def _progress() -> Iterator[Watch]:
     """A bar on terminals, silence elsewhere."""
     console = Console(stderr=True)
     columns = (
@@ -266,7 +262,7 @@ def _progress() -> Iterator[Report]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=1.0)
-        yield lambda fraction, words: bar.update(task, completed=fraction, description=words)
+        yield Watch(lambda fraction, words: bar.update(task, completed=fraction, description=words))
 
 
 def _print_table(results: Sequence[Result]) -> None:

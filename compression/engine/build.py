@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 from torch import fx
 
@@ -17,11 +17,9 @@ from compression.models.data import Dataset, data_version
 from compression.models.versions import model_version
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Distillation
+from compression.watch import SILENT, Watch
 from sample_models import slimmable
 from sample_models.catalogue import MODELS, SampleModel, find_model
-
-Report = Callable[[float, str], None]
-Check = Callable[[], None]
 
 KEPT_BYTES = 64 << 20
 """For networks after the first steps of recipes; those of the sample models take a megabyte or two."""
@@ -29,13 +27,7 @@ KEPT_BYTES = 64 << 20
 _begun_networks: Shelf[fx.GraphModule] = Shelf(KEPT_BYTES)
 
 
-def build_variant(
-    recipe: Recipe,
-    entry: SampleModel,
-    dataset: Dataset,
-    report: Report = lambda fraction, words: None,
-    check_cancelled: Check = lambda: None,
-) -> fx.GraphModule:
+def build_variant(recipe: Recipe, entry: SampleModel, dataset: Dataset, watch: Watch = SILENT) -> fx.GraphModule:
     """The compressed network before it is written to a file, without the channels that its zeros have killed.
 
     Recipes that begin alike share the networks that their common steps lead to, while these are remembered.
@@ -43,10 +35,9 @@ def build_variant(
     origin = (entry.name, model_version(entry.name), data_version(entry.dataset), recipe.seed)
     done, model = _begun(origin, recipe, load_network(entry.name))
     for number, step in list(enumerate(recipe.steps))[done:]:
-        check_cancelled()
-        share = (number / len(recipe.steps), (number + 1) / len(recipe.steps))
-        step_report = part(report, *share)
-        step_report(0, step.technique.replace("_", " "))
+        watch.check()
+        part = watch.part(number / len(recipe.steps), (number + 1) / len(recipe.steps))
+        part.report(0, step.technique.replace("_", " "))
         context = Context(
             dataset=dataset,
             teacher=load_network(entry.name),
@@ -54,13 +45,12 @@ def build_variant(
             seed=recipe.seed,
             load_teacher=functools.partial(load_teacher, entry),
             load_slimmable=functools.partial(load_slimmable, entry),
-            report=step_report,
-            check_cancelled=check_cancelled,
+            watch=part,
         )
         model = apply_step(model, step, context)
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         _begun_networks.put((*origin, recipe.steps[: number + 1]), model, size)
-    check_cancelled()
+    watch.check()
     return remove_dead_units(model, KERNEL_CHANNELS) if recipe.steps else model
 
 
@@ -123,8 +113,3 @@ def _load_network(name: str, version: str) -> fx.GraphModule:
 def _shape(entry: SampleModel) -> tuple[int, int, int]:
     channels, height, width = entry.card["input_shape"]
     return channels, height, width
-
-
-def part(report: Report, start: float, stop: float) -> Report:
-    """Reports of one stage as a share of the whole."""
-    return lambda fraction, words: report(start + (stop - start) * fraction, words)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression import ENGINE_VERSION
-from compression.engine.build import Check, Report, build_variant, part
+from compression.engine.build import build_variant
 from compression.engine.files import export, stored_file
 from compression.engine.files.ledger import runtime_ledger
 from compression.engine.files.stored_file import Coding
@@ -34,6 +34,7 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.steps import EntropyCoding
 from compression.results import machine, significance
 from compression.results.record import Measures, Preview, Result, WorstClass
+from compression.watch import SILENT, Watch
 from sample_models.catalogue import SampleModel, find_model
 
 
@@ -59,42 +60,37 @@ def run_recipe(
     recipe: Recipe,
     *,
     baseline: RunOutput | None = None,
-    report: Report = lambda fraction, words: None,
-    check_cancelled: Check = lambda: None,
+    watch: Watch = SILENT,
     preview: Callable[[Preview], None] = lambda found: None,
 ) -> RunOutput:
     """Carry out `recipe` and measure the file it leads to.
 
     `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. `preview` is told
     accuracy and sizes as soon as they are known, before the latency is measured. Raises `CompressionError`
-    children for whatever a person can do something about, `Cancelled` when `check_cancelled` says so.
+    children for whatever a person can do something about, `Cancelled` when `watch` says so.
     """
     started = time.monotonic()
     start_helper()
     entry = find_model(recipe.model)
     if baseline is None and not recipe.is_baseline:
-        baseline = run_recipe(recipe.baseline(), report=part(report, 0, 0.2), check_cancelled=check_cancelled)
-        report = part(report, 0.2, 1)
-    dataset = load_dataset(entry.dataset, progress=part(report, 0, 0.1))
+        baseline = run_recipe(recipe.baseline(), watch=watch.part(0, 0.2))
+        watch = watch.part(0.2, 1)
+    dataset = load_dataset(entry.dataset, watch.part(0, 0.1))
     with reused_memory():  # the steps run whole sets of images through layers
-        model = build_variant(recipe, entry, dataset, part(report, 0.1, 0.7), check_cancelled)
+        model = build_variant(recipe, entry, dataset, watch.part(0.1, 0.7))
 
-    report(0.7, "writing the stored file")
+    watch.report(0.7, "writing the stored file")
     folded = fold_batch_norm(model)
     stored = stored_file.encode(export.to_onnx(folded), _coding(recipe))
     decoded, ledger = stored_file.decode_with_ledger(stored)
     onnx = decoded.SerializeToString(deterministic=True)
-    predictions = evaluation.predict(
-        onnx, dataset.test, report=part(report, 0.75, 0.85), check_cancelled=check_cancelled
-    )
+    predictions = evaluation.predict(onnx, dataset.test, watch=watch.part(0.75, 0.85))
     known = _preview(predictions == dataset.test.y, dataset.test.y, count_costs(folded), ledger, onnx)
     preview(known)
-    latency = measure_latency(
-        onnx, baseline.onnx if baseline else onnx, dataset.input_shape,
-        report=part(report, 0.85, 0.97), check_cancelled=check_cancelled,
-    )  # fmt: skip
-    report(0.97, "measuring memory and sparse products")
-    sparse = measure_sparse(model, check_cancelled=check_cancelled)
+    reference = baseline.onnx if baseline else onnx
+    latency = measure_latency(onnx, reference, dataset.input_shape, watch=watch.part(0.85, 0.97))
+    watch.report(0.97, "measuring memory and sparse products")
+    sparse = measure_sparse(model, watch=watch.part(0.97, 1))
 
     measures = _measures(known, ledger, onnx, latency)
     artifacts = _artifacts(stored, onnx, predictions)

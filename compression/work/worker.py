@@ -30,12 +30,11 @@ from compression.store import logs
 from compression.store.jobs import Job, JobState
 from compression.store.logs import Journal
 from compression.store.store import Place, Store
+from compression.watch import SILENT, Watch
 
 if TYPE_CHECKING:
     from compression.engine.run import RunOutput
 
-Report = Callable[[float, str], None]
-Check = Callable[[], None]
 Tell = Callable[[Preview], None]
 
 REPORT_S = 0.2
@@ -74,8 +73,7 @@ class Runner(Protocol):
         recipe: Recipe,
         *,
         baseline: RunOutput | None = None,
-        report: Report,
-        check_cancelled: Check,
+        watch: Watch,
         preview: Tell = ...,
     ) -> RunOutput:
         """Measure `recipe`."""
@@ -150,16 +148,13 @@ def execute(order: Order) -> None:
     if job is None:
         return
     journal = _journal(job, store)
-    watch = Watch(store, order.job_id, order.claim, journal)
+    watch = JobWatch(store, order.job_id, order.claim, journal)
 
     def work() -> None:
         if job.inquiry is not None:
-            inquire(job.inquiry, store, report=watch.report, check_cancelled=watch.check, run=order.run)
-            return
-        measure(
-            job.recipe, store,
-            report=watch.report, check_cancelled=watch.check, preview=watch.tell, run=order.run,
-        )  # fmt: skip
+            inquire(job.inquiry, store, watch=watch, run=order.run)
+        else:
+            measure(job.recipe, store, watch=watch, preview=watch.tell, run=order.run)
 
     with logs.listening(journal):
         state, error = _outcome(work)
@@ -202,19 +197,20 @@ def _open(place: Place) -> Store:
     return Store(place.database_url)
 
 
-class Watch:
+class JobWatch(Watch):
     """Shows a job's progress every `REPORT_S` at most, and notices within `CHECK_S` that it was given up."""
 
     def __init__(self, store: Store, job_id: str, claim: str, journal: Journal | None = None) -> None:
+        super().__init__()
         self._store, self._job_id, self._claim = store, job_id, claim
         self._journal = journal or Journal()
         self._reported_at = self._checked_at = self._logged_at = 0.0
 
-    def report(self, fraction: float, message: str) -> None:
+    def report(self, fraction: float, words: str) -> None:
         """Show the progress, unless that was done just now; the journal has it anyway."""
-        self._journal.say(message)
+        self._journal.say(words)
         if time.monotonic() - self._reported_at >= REPORT_S:
-            self._store.set_progress(self._job_id, self._claim, fraction, message, self._log())
+            self._store.set_progress(self._job_id, self._claim, fraction, words, self._log())
             self._reported_at = time.monotonic()
 
     def _log(self) -> str | None:
@@ -240,8 +236,7 @@ def measure(
     recipe: Recipe,
     store: Store,
     *,
-    report: Report = lambda fraction, words: None,
-    check_cancelled: Check = lambda: None,
+    watch: Watch = SILENT,
     preview: Tell = lambda found: None,
     fresh: bool = False,
     run: str = RUN,
@@ -252,24 +247,22 @@ def measure(
     process on this machine measures the same recipe already, this one waits and takes its result.
     `preview` is told what is known before the measurement is through.
     `fresh` neither reads nor writes the store. Raises what `run_recipe` raises, `StorageFailed`, and
-    `Cancelled` when `check_cancelled` does.
+    `Cancelled` when `watch` does.
     """
     if fresh:
-        output = _resolve(run)[0](recipe, report=report, check_cancelled=check_cancelled)
+        output = _resolve(run)[0](recipe, watch=watch)
         return output.result, output.artifacts()
     found = _stored(store, recipe)
     if found:
         return found
-    with _alone(conditions.result_key(recipe), report, check_cancelled):
+    with _alone(conditions.result_key(recipe), watch):
         found = _stored(store, recipe)
         if found:
             return found
         baseline = None
         if not recipe.is_baseline:
-            baseline, report = _baseline(recipe.baseline(), store, report, check_cancelled, run)
-        output = _resolve(run)[0](
-            recipe, baseline=baseline, report=report, check_cancelled=check_cancelled, preview=preview
-        )
+            baseline, watch = _baseline(recipe.baseline(), store, watch, run)
+        output = _resolve(run)[0](recipe, baseline=baseline, watch=watch, preview=preview)
         contents = output.artifacts()
         store.add_result(output.result, contents)
         return output.result, contents
@@ -279,8 +272,7 @@ def inquire(
     inquiry: Inquiry,
     store: Store,
     *,
-    report: Report = lambda fraction, words: None,
-    check_cancelled: Check = lambda: None,
+    watch: Watch = SILENT,
     run: str = RUN,
 ) -> Answer:
     """The answer to `inquiry`, from the store or found out now; its recipe is measured first where that was not done.
@@ -292,18 +284,18 @@ def inquire(
 
     content = store.answer(inquiry)
     if content is None:
-        with _alone(inquiry.answer_key(conditions.result_key(inquiry.recipe)), report, check_cancelled):
+        with _alone(inquiry.answer_key(conditions.result_key(inquiry.recipe)), watch):
             content = store.answer(inquiry)
             if content is None:
-                half = _part(report, 0, MEASURING_SHARE, "measuring first: ")
+                half = watch.part(0, MEASURING_SHARE, "measuring first: ")
                 subject, baseline = (
                     laboratory.Subject(result, contents["stored"], contents["onnx"], _classes(contents))
                     for result, contents in (
-                        measure(recipe, store, report=half, check_cancelled=check_cancelled, run=run)
+                        measure(recipe, store, watch=half, run=run)
                         for recipe in (inquiry.recipe, inquiry.recipe.baseline())
                     )
                 )
-                bench = laboratory.Bench(subject, baseline, _part(report, MEASURING_SHARE, 1), check_cancelled)
+                bench = laboratory.Bench(subject, baseline, watch.part(MEASURING_SHARE, 1))
                 found = laboratory.answer(inquiry, bench)
                 store.add_answer(inquiry, subject.result, found.model_dump_json().encode())
                 return found
@@ -314,18 +306,16 @@ def _classes(contents: dict[str, bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(contents["predictions"], dtype=np.uint8)
 
 
-def _baseline(
-    recipe: Recipe, store: Store, report: Report, check_cancelled: Check, run: str
-) -> tuple[RunOutput, Report]:
+def _baseline(recipe: Recipe, store: Store, watch: Watch, run: str) -> tuple[RunOutput, Watch]:
     """The baseline's output, and what is left of the progress bar."""
     found = _stored(store, recipe)
     if found is None:
-        first = _part(report, 0, BASELINE_SHARE, "uncompressed model: ")
-        found = measure(recipe, store, report=first, check_cancelled=check_cancelled, run=run)
-        report = _part(report, BASELINE_SHARE, 1)
+        first = watch.part(0, BASELINE_SHARE, "uncompressed model: ")
+        found = measure(recipe, store, watch=first, run=run)
+        watch = watch.part(BASELINE_SHARE, 1)
     result, contents = found
     make = _resolve(run)[1]
-    return make(result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(contents)), report
+    return make(result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(contents)), watch
 
 
 def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | None:
@@ -349,12 +339,8 @@ def _resolve(run: str) -> tuple[Runner, Callable[..., RunOutput]]:
     return getattr(module, function), module.RunOutput
 
 
-def _part(report: Report, start: float, stop: float, prefix: str = "") -> Report:
-    return lambda fraction, words: report(start + (stop - start) * fraction, prefix + words)
-
-
 @contextlib.contextmanager
-def _alone(key: str, report: Report, check_cancelled: Check) -> Iterator[None]:
+def _alone(key: str, watch: Watch) -> Iterator[None]:
     """Inside, no other process on this machine measures the same thing. A dead process holds nothing."""
     folder = environment.home() / "locks"
     try:
@@ -367,8 +353,8 @@ def _alone(key: str, report: Report, check_cancelled: Check) -> Iterator[None]:
         ) from error
     with file:
         while not _lock(file.fileno()):
-            report(0, "waiting for the same recipe in another job")
-            check_cancelled()
+            watch.report(0, "waiting for the same recipe in another job")
+            watch.check()
             time.sleep(TURN_S)
         yield
 

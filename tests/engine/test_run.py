@@ -14,6 +14,7 @@ from compression.errors import Cancelled, UnknownModel
 from compression.models.data import load_dataset
 from compression.recipe.recipe import make_recipe
 from compression.results.record import RUNTIME_PARTS, STORED_PARTS
+from compression.watch import Watch
 
 MODEL = "mlp-digits"
 PRUNE_AND_QUANTIZE = [
@@ -142,7 +143,8 @@ def test_a_ruined_network_is_measured_as_different(baseline):
 
 def test_progress_rises_to_the_end():
     seen = []
-    run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE), report=lambda fraction, words: seen.append((fraction, words)))
+    watch = Watch(lambda fraction, words: seen.append((fraction, words)))
+    run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE), watch=watch)
     fractions = [fraction for fraction, _ in seen]
     assert fractions == sorted(fractions)
     assert 0.9 < fractions[-1] <= 1
@@ -160,7 +162,7 @@ def test_cancelling_stops_wherever_it_is(baseline, after):
             raise Cancelled("no longer wanted")
 
     with pytest.raises(Cancelled):
-        run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE), baseline=baseline, check_cancelled=check)
+        run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE), baseline=baseline, watch=Watch(check=check))
 
 
 def test_an_unknown_model_is_refused():

@@ -12,6 +12,7 @@ import pytest
 
 from compression.errors import DataUnavailable, StorageFailed
 from compression.models import data
+from compression.watch import Watch
 
 SIZES = {"digits": (969, 128, 200, 500), "mnist5k": (3244, 256, 500, 1000)}
 
@@ -117,7 +118,7 @@ def fashion_server(monkeypatch, fresh_home):
 def test_fashion_mnist_is_downloaded_once_and_then_works_offline(fashion_server):
     seen = []
     assert not data.is_local("fashion-mnist")
-    first = data.load_dataset("fashion-mnist", progress=lambda fraction, words: seen.append(words))
+    first = data.load_dataset("fashion-mnist", watch=Watch(report=lambda fraction, words: seen.append(words)))
     assert len(first.test) == 40
     assert len(first.train) + len(first.validation) + len(first.calibration) == 3000
     fashion_server.shutdown()

@@ -18,6 +18,7 @@ from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.training.loop import train
 from compression.models.data import load_dataset
 from compression.recipe.steps import Distillation
+from compression.watch import SILENT
 from sample_models.catalogue import find_model
 from sample_models.small_inputs import SMALLEST_MAP, Resize, strides
 from sample_models.students import FAMILIES, build_student
@@ -116,7 +117,7 @@ class TestFamilies:
         model, x = _graph(family, (1, 8, 8), width_mult=0.25, depth_mult=0.2), _images((1, 8, 8), 40)
         with torch.no_grad():
             before = model(x)
-        insert_quantizers(model, samples_of(model, x), 8, lambda: None)
+        insert_quantizers(model, samples_of(model, x), 8, SILENT)
         with torch.no_grad():
             expected = model(x)
         found = torch.from_numpy(_runtime(model, x))

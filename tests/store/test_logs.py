@@ -11,7 +11,7 @@ from compression.store import database, logs
 from compression.store.jobs import JobState
 from compression.store.logs import Journal, Line
 from compression.store.store import Owner, Store
-from compression.work.worker import LOG_S, Order, Watch, execute
+from compression.work.worker import LOG_S, JobWatch, Order, execute
 from tests.support.jobs_support import BROKEN, FAILING, QUICK, RUN, recipe
 
 ME = Owner("me", "here", 1, 0.0)
@@ -121,7 +121,7 @@ class TestLogsOfJobs:
     def test_a_worker_that_dies_leaves_what_it_said_so_far(self, store, monkeypatch):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
         store.start_job(job.job_id, "first", ME.engine_id)
-        Watch(store, job.job_id, "first").report(0.3, "pruning")
+        JobWatch(store, job.job_id, "first").report(0.3, "pruning")
         assert texts(logs.log_of(store.database, job.job_id)) == ["pruning"]
         store.requeue(ME, [job.job_id])
         execute(Order(job.job_id, "second", ME.engine_id, store.place, RUN))
@@ -133,7 +133,7 @@ class TestLogsOfJobs:
     def test_a_log_costs_no_write_of_its_own(self, store):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
         store.start_job(job.job_id, "claim", ME.engine_id)
-        watch, before = Watch(store, job.job_id, "claim"), store.revision()
+        watch, before = JobWatch(store, job.job_id, "claim"), store.revision()
         for n in range(500):
             watch.report(0.5, f"step {n}")
         assert store.revision() - before <= 1 + LOG_S / 0.2

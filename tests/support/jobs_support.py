@@ -17,6 +17,7 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.steps import FineTuning
 from compression.results import conditions, machine
 from compression.results.record import Measures, Preview, Result
+from compression.watch import SILENT
 
 MODEL = "mlp-digits"
 RUN = "tests.support.jobs_support:run_recipe"
@@ -38,13 +39,11 @@ def recipe(order: int = QUICK, seed: int = 0) -> Recipe:
     return Recipe(model=MODEL, steps=(FineTuning(epochs=order),), seed=seed)
 
 
-def run_recipe(
-    recipe, *, baseline=None, report=lambda f, w: None, check_cancelled=lambda: None, preview=lambda found: None
-):
+def run_recipe(recipe, *, baseline=None, watch=SILENT, preview=lambda found: None):
     order = int(recipe.steps[0].epochs) if recipe.steps else QUICK
     _count(recipe)
-    report(0.5, "half way")
-    BEHAVIOUR[order](report, check_cancelled)
+    watch.report(0.5, "half way")
+    BEHAVIOUR[order](watch)
     assert recipe.is_baseline or baseline.result.recipe_id == recipe.baseline().recipe_id
     done = output(recipe)
     preview(Preview(**done.result.model_dump(include=set(Preview.model_fields))))
@@ -66,42 +65,42 @@ def _count(recipe) -> None:
         file.write(b".")
 
 
-def _work_on(report, check_cancelled) -> None:
+def _work_on(watch) -> None:
     while not (Path(os.environ["COMPRESSION_HOME"]) / "go").exists():
-        report(0.6, "working")
-        check_cancelled()
+        watch.report(0.6, "working")
+        watch.check()
         time.sleep(0.02)
 
 
-def _diverge(report, check_cancelled) -> None:
+def _diverge(watch) -> None:
     raise Diverged("The loss is not finite. Try a smaller learning rate.")
 
 
-def _stumble(report, check_cancelled) -> None:
+def _stumble(watch) -> None:
     raise ZeroDivisionError("nobody thought of this")
 
 
-def _die(report, check_cancelled) -> None:
+def _die(watch) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _ignore_everything(report, check_cancelled) -> None:
+def _ignore_everything(watch) -> None:
     time.sleep(600)
 
 
-def _die_once(report, check_cancelled) -> None:
+def _die_once(watch) -> None:
     mark = Path(os.environ["COMPRESSION_HOME"]) / "died-once"
     if not mark.exists():
         mark.touch()
-        _die(report, check_cancelled)
+        _die(watch)
 
 
-def _run_out_of_memory(report, check_cancelled) -> None:
+def _run_out_of_memory(watch) -> None:
     raise MemoryError
 
 
 BEHAVIOUR = {
-    QUICK: lambda report, check_cancelled: None,
+    QUICK: lambda watch: None,
     SLOW: _work_on,
     FAILING: _diverge,
     BROKEN: _stumble,

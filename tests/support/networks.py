@@ -10,6 +10,7 @@ from compression.engine.network.form import ActivationQuantizer, clone, module_o
 from compression.engine.network.grids import Affine, Half
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.calibration import quantization_points, sample_activations
+from compression.watch import SILENT
 from sample_models.catalogue import find_model
 
 torch.set_num_threads(1)  # many small tensors: threads would only wait for each other
@@ -122,4 +123,4 @@ class _Ranges(fx.Interpreter):
 
 def samples_of(model: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, torch.Tensor]:
     """What activations are on images `x`, wherever they would be rounded."""
-    return sample_activations(model, quantization_points(model), x, lambda: None)
+    return sample_activations(model, quantization_points(model), x, SILENT)

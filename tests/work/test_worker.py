@@ -17,6 +17,7 @@ from compression.results import conditions
 from compression.store import artifacts
 from compression.store.jobs import JobState
 from compression.store.store import Owner, Store
+from compression.watch import SILENT, Watch
 from compression.work import worker
 from compression.work.worker import Order, execute, measure
 from tests.support import jobs_support
@@ -115,7 +116,7 @@ def test_a_job_taken_over_by_another_engine_stops(store, monkeypatch):
     monkeypatch.setattr(worker, "CHECK_S", 0)
     job_id = submit(store)
     store.start_job(job_id, "claim", ME.engine_id)
-    watch = worker.Watch(store, job_id, "claim")
+    watch = worker.JobWatch(store, job_id, "claim")
     watch.check()
     store.requeue(ME, [job_id])
     store.start_job(job_id, "a later claim", ME.engine_id)
@@ -128,7 +129,7 @@ def test_a_job_taken_over_by_another_engine_stops(store, monkeypatch):
 def test_watching_is_throttled(store):
     job_id = submit(store)
     store.start_job(job_id, "claim", ME.engine_id)
-    watch = worker.Watch(store, job_id, "claim")
+    watch = worker.JobWatch(store, job_id, "claim")
     before = store.revision()
     for n in range(100):
         watch.report(n / 100, "working")
@@ -188,8 +189,8 @@ def test_waiting_for_another_job_can_be_cancelled(store):
 
     messages = []
     key = conditions.result_key(recipe())
-    with worker._alone(key, lambda f, w: None, cancelled), pytest.raises(Cancelled):
-        measure(recipe(), store, run=RUN, check_cancelled=cancelled, report=lambda f, w: messages.append(w))
+    with worker._alone(key, SILENT), pytest.raises(Cancelled):
+        measure(recipe(), store, run=RUN, watch=Watch(lambda fraction, words: messages.append(words), cancelled))
     assert messages == ["waiting for the same recipe in another job"]
 
 
@@ -207,7 +208,7 @@ def test_fresh_neither_reads_nor_writes_the_store(store):
     measure(recipe(), store, run=RUN)
     before = store.revision()
 
-    def no_baseline(recipe, *, baseline=None, report, check_cancelled):
+    def no_baseline(recipe, *, baseline=None, watch):
         return output(recipe)
 
     jobs_support.run_fresh = no_baseline
@@ -221,7 +222,7 @@ def test_the_baseline_is_handed_on_as_it_was_stored(store):
     measure(recipe().baseline(), store, run=RUN)
     seen = []
 
-    def look(recipe, *, baseline=None, report, check_cancelled, preview):
+    def look(recipe, *, baseline=None, watch, preview):
         seen.append(baseline)
         return output(recipe)
 
@@ -235,7 +236,8 @@ def test_the_baseline_is_handed_on_as_it_was_stored(store):
 
 def test_progress_includes_the_baseline(store):
     seen = []
-    measure(recipe(), store, run=RUN, report=lambda fraction, words: seen.append((round(fraction, 3), words)))
+    watch = Watch(lambda fraction, words: seen.append((round(fraction, 3), words)))
+    measure(recipe(), store, run=RUN, watch=watch)
     assert seen == [(0.15, "uncompressed model: half way"), (0.65, "half way")]
 
 
@@ -312,7 +314,8 @@ class TestInquiries:
 
     def test_the_recipe_is_measured_first_and_the_answer_kept(self, store):
         said = []
-        found = worker.inquire(self.INQUIRY, store, report=lambda fraction, words: said.append((fraction, words)))
+        watch = Watch(lambda fraction, words: said.append((fraction, words)))
+        found = worker.inquire(self.INQUIRY, store, watch=watch)
         assert found.probabilities.shape == (500, 10)
         assert store.result(self.INQUIRY.recipe) is not None
         assert said[0][1].startswith("measuring first: ")

@@ -73,8 +73,8 @@ def _ranges(
     source = session.get_inputs()[0].name
     seen = {place.name: _Seen() for place in places}
     for first in range(0, len(images), BATCH):
-        bench.check_cancelled()
-        bench.report(start + first / len(images) / 2, f"image {first} of {len(images)}")
+        bench.watch.check()
+        bench.watch.report(start + first / len(images) / 2, f"image {first} of {len(images)}")
         x = images[first : first + BATCH]
         values = dict(zip(names, session.run(names, {source: x}), strict=True)) | {source: x}
         for place in places:

@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from compression.engine.build import part
 from compression.engine.files.stored_file import decode_by_tensor
 from compression.engine.laboratory.bench import Bench, Subject
 from compression.engine.laboratory.names import baseline_names, is_other_family, names_of, original_of
@@ -47,13 +46,13 @@ class Opened:
 
 def anatomy(inquiry: AnatomyInquiry, bench: Bench) -> Anatomy:
     """Rows of this network and of its baseline, nodes with their times, and a picture."""
-    bench.report(0, "reading the stored files")
+    bench.watch.report(0, "reading the stored files")
     before = open_baseline(bench)
     after, named = open_subject(inquiry.recipe, bench)
     other = is_other_family(inquiry.recipe)
     originals = [] if other or not named else before.names
     timed = [
-        profile(one.model, one.calls, one.names, part(bench.report, *share), bench.check_cancelled)
+        profile(one.model, one.calls, one.names, bench.watch.part(*share))
         for one, share in ((before, (0.2, 0.6)), (after, (0.6, 1.0)))
     ]
     boxes, arrows = picture_of(after.model, after.calls, after.names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from compression.models.data import Dataset, load_dataset
 from compression.results.record import Result
+from compression.watch import SILENT, Watch
 from sample_models.catalogue import SampleModel, find_model
 
 
@@ -29,8 +29,7 @@ class Bench:
 
     subject: Subject
     baseline: Subject
-    report: Callable[[float, str], None] = lambda fraction, words: None
-    check_cancelled: Callable[[], None] = lambda: None
+    watch: Watch = SILENT
 
     @property
     def entry(self) -> SampleModel:

@@ -40,9 +40,7 @@ def names_of(recipe: Recipe, bench: Bench, calls: Sequence[Call]) -> tuple[list[
     model = load_network(bench.entry.name)
     if steps:
         wanted = recipe.model_copy(update={"steps": steps})
-        model = build_variant(
-            wanted, bench.entry, bench.dataset, report=bench.report, check_cancelled=bench.check_cancelled
-        )
+        model = build_variant(wanted, bench.entry, bench.dataset, watch=bench.watch)
     found = _fitting(model, calls)
     return (found, True) if found else (_numbered(calls), False)
 

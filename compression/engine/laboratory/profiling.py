@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from compression.engine.measure.latency import machine_lock
 from compression.engine.measure.memory import INTEGER_KERNELS
 from compression.inquiries.anatomy import NodeTime
 from compression.results.machine import BATCH_SIZE, THREADS
+from compression.watch import SILENT, Watch
 
 SESSIONS = 4
 """Where in memory a newly loaded network happens to lie changes its speed by some percent."""
@@ -46,13 +47,7 @@ class Profile:
     runs: int = SESSIONS * RUNS
 
 
-def profile(
-    model: onnx.ModelProto,
-    calls: Sequence[Call],
-    names: Sequence[str],
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
-) -> Profile:
+def profile(model: onnx.ModelProto, calls: Sequence[Call], names: Sequence[str], watch: Watch = SILENT) -> Profile:
     """Time the nodes of the graph that ONNX Runtime makes out of `model`: one thread, one image.
 
     The runtime's clock counts whole microseconds, and small nodes take one or two. So each node's time is the mean of
@@ -68,10 +63,10 @@ def profile(
     whole: list[float] = []
     overheads: list[float] = []
     content = graph.SerializeToString()
-    with tempfile.TemporaryDirectory() as folder, machine_lock(check_cancelled, report):
+    with tempfile.TemporaryDirectory() as folder, machine_lock(watch):
         for session in range(SESSIONS):
-            check_cancelled()
-            report(session / SESSIONS, "timing every layer")
+            watch.check()
+            watch.report(session / SESSIONS, "timing every layer")
             overheads.append(overhead_us(Path(folder)))
             whole.append(_run_us(content) / 1000)
             times.append(_session(content, len(graph.graph.node), Path(folder) / str(session)))

@@ -41,7 +41,7 @@ def sensitivity(inquiry: SensitivityInquiry, bench: Bench) -> Sensitivities:
     images = bench.dataset.validation.head(MAX_IMAGES)
     right, whole = {name: np.zeros(len(BITS) + len(SPARSITIES), np.int64) for name in forms}, 0
     for done, batch in enumerate(images.batches(BATCH)):
-        bench.report(done * BATCH / len(images), f"image {done * BATCH:,} of {len(images):,}")
+        bench.watch.report(done * BATCH / len(images), f"image {done * BATCH:,} of {len(images):,}")
         whole += _add_batch(model, forms, batch, right, bench)
     rates = {name: tuple((counts / len(images)).tolist()) for name, counts in right.items()}
     layers = tuple(
@@ -76,7 +76,7 @@ def _add_batch(model: fx.GraphModule, forms: Forms, batch: Batch, right: Mapping
         for name, layer in weighted_layers(model).items():
             before = layer.weight.clone()
             for which, form in enumerate(forms[name]):
-                bench.check_cancelled()
+                bench.watch.check()
                 layer.weight.copy_(form)
                 found = rerun(model, nodes[first[name] :], values, x, logits)
                 right[name][which] += int((found.argmax(1) == y).sum())

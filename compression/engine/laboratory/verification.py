@@ -21,7 +21,7 @@ TIE = 1e-4
 def verify(inquiry: VerificationInquiry, bench: Bench) -> Verification:
     """Decode the stored file, load the runtime file with the runtime's own defaults, and answer every test image."""
     subject, test = bench.subject, bench.dataset.test
-    bench.report(0.0, "decoding the stored file")
+    bench.watch.report(0.0, "decoding the stored file")
     decoded = stored_file.decode(subject.stored)
     logits = _answers(bench)
     predictions = logits.argmax(axis=1)
@@ -49,10 +49,10 @@ def _answers(bench: Bench) -> NDArray[np.float32]:
     found: list[NDArray[np.float32]] = []
     done = 0
     for x, _ in test.batches(BATCH):
-        bench.check_cancelled()
+        bench.watch.check()
         found.append(session.run(None, {name: np.ascontiguousarray(x, dtype=np.float32)})[0])
         done += len(x)
-        bench.report(done / len(test), f"{done:,} of {len(test):,} images")
+        bench.watch.report(done / len(test), f"{done:,} of {len(test):,} images")
     return np.concatenate(found)
 
 

@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 
 def weights(inquiry: WeightInquiry, bench: Bench) -> Weights:
     """Every layer of the decoded file beside the one that it was made from."""
-    bench.report(0, "reading the stored files")
+    bench.watch.report(0, "reading the stored files")
     before = _weights_of(open_baseline(bench))
     opened, named = open_subject(inquiry.recipe, bench)
     after = _weights_of(opened)
@@ -36,8 +36,8 @@ def weights(inquiry: WeightInquiry, bench: Bench) -> Weights:
     image = bench.dataset.input_shape
     layers = []
     for done, (name, weight) in enumerate(after.items()):
-        bench.check_cancelled()
-        bench.report(done / len(after), name)
+        bench.watch.check()
+        bench.watch.report(done / len(after), name)
         original = original_of(name, originals)
         layers.append(_layer(name, original, weight, before.get(original), image))
     return Weights(layers=tuple(layers))

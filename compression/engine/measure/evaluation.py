@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as _errors
 from compression.errors import CorruptFile, Diverged
 from compression.models.data import Split
 from compression.results.machine import THREADS, describe_machine
+from compression.watch import SILENT, Watch
 
 BATCH = 50
 """Images at once: enough to keep two threads busy, few enough for activations to stay in the caches. ResNet-8 takes a
@@ -88,40 +88,28 @@ def logits(onnx_bytes: bytes, x: NDArray[np.float32], *, threads: int | None = N
     return np.concatenate([_run(session, x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
 
 
-def predict(
-    onnx_bytes: bytes,
-    split: Split,
-    *,
-    threads: int | None = None,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
-) -> NDArray[np.uint8]:
+def predict(onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT) -> NDArray[np.uint8]:
     """Predicted class of each image of `split`, uint8.
 
     Raises `CorruptFile` when the file cannot be run and `Diverged` when a logit is not finite.
     """
-    found = logits_of(onnx_bytes, split, threads=threads, report=report, check_cancelled=check_cancelled)
+    found = logits_of(onnx_bytes, split, threads=threads, watch=watch)
     classes: NDArray[np.uint8] = found.argmax(axis=1).astype(np.uint8)
     return classes
 
 
 def logits_of(
-    onnx_bytes: bytes,
-    split: Split,
-    *,
-    threads: int | None = None,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT
 ) -> NDArray[np.float32]:
     """Logits (N x classes) of the images of `split`. Raises what `predict` does."""
     session = open_session(optimized(onnx_bytes), threads, optimize=False)
     found: list[NDArray[np.float32]] = []
     done = 0
     for x, _ in split.batches(BATCH):
-        check_cancelled()
+        watch.check()
         found.append(_run(session, x))
         done += len(x)
-        report(done / len(split), f"evaluating: {done:,} of {len(split):,} images")
+        watch.report(done / len(split), f"evaluating: {done:,} of {len(split):,} images")
     return np.concatenate(found)
 
 

@@ -20,6 +20,7 @@ from compression.engine.measure.evaluation import open_session, optimized
 from compression.errors import StorageFailed
 from compression.results.machine import BATCH_SIZE, THREADS
 from compression.results.significance import median_ratio_interval
+from compression.watch import SILENT, Watch
 
 Run = Callable[[], object]
 
@@ -61,13 +62,12 @@ def measure_latency(
     *,
     runs: int = 200,
     seed: int = 0,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = SILENT,
 ) -> Latency:
     """Time two runtime files in turn, `runs` (at least 1) times each; see `times_in_turn`."""
     times = times_in_turn(
         onnx_bytes, baseline_onnx_bytes, input_shape,
-        runs=runs, seed=seed, report=report, check_cancelled=check_cancelled,
+        runs=runs, seed=seed, watch=watch,
     )  # fmt: skip
     ratio, low, high = median_ratio_interval(times[0], times[1], seed)
     (p50, baseline_p50), (p95, baseline_p95) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
@@ -81,8 +81,7 @@ def times_in_turn(
     *,
     runs: int = 200,
     seed: int = 0,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = SILENT,
 ) -> NDArray[np.float64]:
     """Nanoseconds of single runs on an image of `input_shape` (C x H x W): of the file and of its baseline.
 
@@ -103,11 +102,11 @@ def times_in_turn(
     pairs = -(-runs // rounds)
 
     def look_up(done: int) -> None:
-        check_cancelled()
-        report(done / (rounds * pairs), f"measuring latency: run {done} of {rounds * pairs}")
+        watch.check()
+        watch.report(done / (rounds * pairs), f"measuring latency: run {done} of {rounds * pairs}")
 
     times = np.empty((2, rounds, pairs))
-    with machine_lock(check_cancelled, report):
+    with machine_lock(watch):
         for number in range(rounds):
             look_up(number * pairs)
             loaded = _load(files, image, reverse=number % 2 == 1, warm_up_ns=0 if number else WARM_UP_NS)
@@ -123,7 +122,7 @@ def measure_ratios(
     *,
     runs: int = 40,
     seed: int = 0,
-    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = SILENT,
 ) -> list[float]:
     """Median time of each runtime file over that of the baseline, for a search: no intervals, and fewer runs.
 
@@ -134,15 +133,15 @@ def measure_ratios(
     image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
     prepared = [optimized(data) for data in (baseline, *files)]
     times: list[list[int]] = [[] for _ in prepared]
-    with machine_lock(check_cancelled):
+    with machine_lock(watch):
         for _ in range(SEARCH_ROUNDS):
             loaded = [prepare(data, image) for data in prepared]
             for run in loaded:
-                check_cancelled()
+                watch.check()
                 warm_up(run, 0)
             with _no_garbage_collection():
                 for _ in range(-(-runs // SEARCH_ROUNDS)):
-                    check_cancelled()
+                    watch.check()
                     for which in random.permutation(len(loaded)):
                         times[which] += _time(loaded[which], 1)
     medians = np.median(times, axis=1)
@@ -208,16 +207,13 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def machine_lock(
-    check_cancelled: Callable[[], None] = lambda: None,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-) -> Iterator[None]:
+def machine_lock(watch: Watch = SILENT) -> Iterator[None]:
     """Hold the one lock of this machine: whoever measures waits here until nobody else does."""
     descriptor = _open_lock()
     try:
         while not _try_lock(descriptor):
-            check_cancelled()
-            report(0.0, f"waiting for another measurement on this machine{_holder(descriptor)}")
+            watch.check()
+            watch.report(0.0, f"waiting for another measurement on this machine{_holder(descriptor)}")
             time.sleep(_LOCK_POLL_S)
         _sign(descriptor)
         yield

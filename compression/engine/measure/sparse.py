@@ -35,6 +35,7 @@ from compression.engine.network.form import module_of
 from compression.errors import NotApplicable
 from compression.results.machine import THREADS
 from compression.results.record import SparseTiming
+from compression.watch import SILENT, Watch
 
 MIN_SPARSITY = 0.3
 """Layers with fewer zeros are left alone: sparse products lose by far there."""
@@ -98,7 +99,7 @@ def _product(node: fx.Node, layer: nn.Conv2d | nn.Linear) -> Product:
 def measure_sparse(
     model: fx.GraphModule,
     *,
-    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = SILENT,
     clock: Clock = time.perf_counter,
 ) -> tuple[SparseTiming, ...]:
     """Timings of the `MAX_LAYERS` largest layers of which at least `MIN_SPARSITY` are zeros, in some `SECONDS`.
@@ -108,15 +109,15 @@ def measure_sparse(
     chosen = [product for product in products(model) if product.sparsity >= MIN_SPARSITY][:MAX_LAYERS]
     if not chosen:
         return ()
-    with machine_lock(check_cancelled):
-        return tuple(measure_products(chosen, SECONDS, check_cancelled=check_cancelled, clock=clock))
+    with machine_lock(watch):
+        return tuple(measure_products(chosen, SECONDS, watch=watch, clock=clock))
 
 
 def sparsity_curve(
     model: fx.GraphModule,
     seconds: float,
     *,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
+    watch: Watch = SILENT,
     clock: Clock = time.perf_counter,
 ) -> list[SparseTiming]:
     """The `MAX_LAYERS` largest layers at each of `SPARSITIES`, weights pruned by magnitude, in about `seconds`.
@@ -127,11 +128,11 @@ def sparsity_curve(
     if not layers:
         raise NotApplicable("This network has no layer that is one product of matrices. Choose another model.")
     timings: list[SparseTiming] = []
-    with machine_lock(report=report):
+    with machine_lock(watch):
         for number, sparsity in enumerate(SPARSITIES):
-            report(number / len(SPARSITIES), f"measuring products with {100 * sparsity:.0f} % zeros")
+            watch.report(number / len(SPARSITIES), f"measuring products with {100 * sparsity:.0f} % zeros")
             pruned = [layer.pruned(sparsity) for layer in layers]
-            timings += measure_products(pruned, seconds / len(SPARSITIES), clock=clock)
+            timings += measure_products(pruned, seconds / len(SPARSITIES), watch=watch, clock=clock)
     return timings
 
 
@@ -139,14 +140,14 @@ def measure_products(
     chosen: Sequence[Product],
     seconds: float,
     *,
-    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = SILENT,
     clock: Clock = time.perf_counter,
 ) -> Iterator[SparseTiming]:
     """Each product at each of `BATCH_SIZES`, in about `seconds` (> 0) together; hold the machine's lock meanwhile."""
     share = seconds / (len(chosen) * len(BATCH_SIZES))
     for product in chosen:
         for batch_size in BATCH_SIZES:
-            check_cancelled()
+            watch.check()
             yield _measure(product, batch_size, share, clock)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer, clone, module_of, propagate_shapes, weight_format
+from compression.watch import SILENT, Watch
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 
@@ -35,7 +34,7 @@ def fold_batch_norm(model: fx.GraphModule) -> fx.GraphModule:
     return propagate_shapes(folded)
 
 
-def recalibrate(model: nn.Module, x: Tensor, check_cancelled: Callable[[], None] = lambda: None) -> None:
+def recalibrate(model: nn.Module, x: Tensor, watch: Watch = SILENT) -> None:
     """Measure the running mean and variance of every batch norm anew on images `x` (N x C x H x W), in place.
 
     The statistics are plain averages over all batches, not moving ones; weights do not change. Networks
@@ -52,7 +51,7 @@ def recalibrate(model: nn.Module, x: Tensor, check_cancelled: Callable[[], None]
     try:
         with torch.no_grad():
             for batch in torch.split(x, RECALIBRATION_BATCH):  # type: ignore[no-untyped-call]
-                check_cancelled()
+                watch.check()
                 model(batch)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, fx
 
 from compression.engine.network.form import WeightedLayer, clone, module_of
 from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
-
-Check = Callable[[], None]
+from compression.watch import SILENT, Watch
 
 
 def correct_biases(
-    original: fx.GraphModule,
-    changed: fx.GraphModule,
-    x: Tensor,
-    check_cancelled: Check = lambda: None,
+    original: fx.GraphModule, changed: fx.GraphModule, x: Tensor, watch: Watch = SILENT
 ) -> fx.GraphModule:
     """`changed`, or a copy with biases so that layers answer the same on average (Nagel et al., 2019).
 
@@ -27,24 +21,24 @@ def correct_biases(
     """
     corrected = clone(changed)
     with torch.no_grad():
-        averages = _Averages(original, check_cancelled)
+        averages = _Averages(original, watch)
         expected = averages.run(x).argmax(1)
-        found = _Correction(corrected, averages.found, check_cancelled).run(x).argmax(1)
-        before = _Averages(changed, check_cancelled).run(x).argmax(1)
+        found = _Correction(corrected, averages.found, watch).run(x).argmax(1)
+        before = _Averages(changed, watch).run(x).argmax(1)
     return corrected if (found == expected).sum() >= (before == expected).sum() else changed
 
 
 class _Averages(fx.Interpreter):
     """Runs the network and keeps the mean answer of each node's every channel."""
 
-    def __init__(self, model: fx.GraphModule, check_cancelled: Check) -> None:
+    def __init__(self, model: fx.GraphModule, watch: Watch) -> None:
         super().__init__(model)
         self.found: dict[str, Tensor] = {}
-        self._model, self._check = model, check_cancelled
+        self._model, self._watch = model, watch
 
     def run_node(self, n: fx.Node) -> object:
         """Compute one node; of a layer, look at what it answers."""
-        self._check()
+        self._watch.check()
         value = super().run_node(n)
         if isinstance(module_of(self._model, n), WeightedLayer):
             self.found[n.name] = _channel_means(value)
@@ -54,13 +48,13 @@ class _Averages(fx.Interpreter):
 class _Correction(fx.Interpreter):
     """Runs the network and, as it goes, gives each layer the bias with which its mean answer is as given."""
 
-    def __init__(self, model: fx.GraphModule, averages: dict[str, Tensor], check_cancelled: Check) -> None:
+    def __init__(self, model: fx.GraphModule, averages: dict[str, Tensor], watch: Watch) -> None:
         super().__init__(model)
-        self._model, self._averages, self._check = model, averages, check_cancelled
+        self._model, self._averages, self._watch = model, averages, watch
 
     def run_node(self, n: fx.Node) -> object:
         """Compute one node; correct a layer, and what it has just answered, in place."""
-        self._check()
+        self._watch.check()
         layer = module_of(self._model, n)
         if isinstance(layer, BatchNorm) and call_count(self._model, n) == 1:
             measure_statistics(layer, self.env[n.all_input_nodes[0]])

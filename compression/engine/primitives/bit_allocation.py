@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, module_of
 from compression.engine.primitives.execution import evaluate_node, rerun
+from compression.watch import Watch
 
 Curve = Mapping[int, float]
 """What a layer costs in quality at each number of bits."""
@@ -19,7 +20,7 @@ Rounded = Callable[[WeightedLayer, int], Tensor]
 
 
 def bit_losses(
-    model: fx.GraphModule, x: Tensor, bits: Sequence[int], rounded: Rounded, check_cancelled: Callable[[], None]
+    model: fx.GraphModule, x: Tensor, bits: Sequence[int], rounded: Rounded, watch: Watch
 ) -> dict[str, Curve]:
     """How far predictions on images `x` (N x C x H x W) move when one layer alone is rounded, for all layers.
 
@@ -39,7 +40,7 @@ def bit_losses(
                 continue
             before, curve = layer.weight.clone(), {}
             for count in bits:
-                check_cancelled()
+                watch.check()
                 layer.weight.copy_(rounded(layer, count))
                 curve[count] = _divergence(values[logits.name], rerun(model, nodes[number:], values, x, logits))
                 layer.weight.copy_(before)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, fx, nn
 
 from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, module_of
 from compression.engine.primitives.affine import fit_affine
+from compression.watch import Watch
 
 CALIBRATION_BATCH = 64
 SAMPLES_PER_BATCH = 16384
@@ -39,10 +40,10 @@ def linear_inputs(model: fx.GraphModule) -> list[fx.Node]:
     return list({n.all_input_nodes[0]: None for n in model.graph.nodes if isinstance(module_of(model, n), nn.Linear)})
 
 
-def insert_quantizers(model: fx.GraphModule, samples: Samples, bits: int, check_cancelled: Callable[[], None]) -> None:
+def insert_quantizers(model: fx.GraphModule, samples: Samples, bits: int, watch: Watch) -> None:
     """Put an `ActivationQuantizer`, fitted on samples of its values, behind each of these nodes, in place."""
     for number, (node, values) in enumerate(samples.items()):
-        check_cancelled()
+        watch.check()
         _insert_after(model, node, f"quantizer_{number}", fit_quantizer(values, bits), list(node.users))
     model.recompile()
 
@@ -84,15 +85,13 @@ def _counted(values: Tensor) -> tuple[Tensor, Tensor]:
     return points, counts[used].float()
 
 
-def sample_activations(
-    model: fx.GraphModule, nodes: Sequence[fx.Node], x: Tensor, check_cancelled: Callable[[], None]
-) -> Samples:
+def sample_activations(model: fx.GraphModule, nodes: Sequence[fx.Node], x: Tensor, watch: Watch) -> Samples:
     """Run images `x` (N x C x H x W) through the model, and look at these nodes."""
     sampler = Sampler(nodes)
     interpreter = _Interpreter(model, sampler)
     with torch.no_grad():
         for batch in torch.split(x, CALIBRATION_BATCH):
-            check_cancelled()
+            watch.check()
             interpreter.run(batch)
     return sampler.samples()
 

@@ -6,7 +6,7 @@ with it; residual connections and depthwise convolutions on the way need no rule
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, fx
@@ -14,15 +14,14 @@ from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, module_of, weighted_layers
 from compression.engine.primitives.channels import IN, Unit
+from compression.watch import SILENT, Watch
 
 TAYLOR_BATCH = 16
 """Images of which gradients are averaged before they are squared: few, so that signs do not cancel."""
 
-Check = Callable[[], None]
-
 
 def taylor_importance(
-    model: fx.GraphModule, groups: Sequence[Sequence[Unit]], x: Tensor, y: Tensor, check_cancelled: Check = lambda: None
+    model: fx.GraphModule, groups: Sequence[Sequence[Unit]], x: Tensor, y: Tensor, watch: Watch = SILENT
 ) -> list[Tensor]:
     """For each group, how much the loss would change without each unit (Molchanov et al., 2019); 0 or more.
 
@@ -32,7 +31,7 @@ def taylor_importance(
     layers = weighted_layers(model)
     batches: dict[str, list[Tensor]] = {name: [] for name in layers}
     for images, labels in zip(torch.split(x, TAYLOR_BATCH), torch.split(y, TAYLOR_BATCH), strict=True):
-        check_cancelled()
+        watch.check()
         with torch.enable_grad():
             loss = functional.cross_entropy(model(images), labels)
             gradients = torch.autograd.grad(loss, [layer.weight for layer in layers.values()])
@@ -43,16 +42,16 @@ def taylor_importance(
 
 
 def activation_importance(
-    model: fx.GraphModule, groups: Sequence[Sequence[Unit]], x: Tensor, check_cancelled: Check = lambda: None
+    model: fx.GraphModule, groups: Sequence[Sequence[Unit]], x: Tensor, watch: Watch = SILENT
 ) -> list[Tensor]:
     """For each group, the mean size of each unit's activations where they are read (Polyak and Wolf, 2015).
 
     On images `x` (N x C x H x W). Each reader's inputs are divided by their mean, so that no layer drowns the others.
     """
-    watch = _Inputs(model, check_cancelled)
+    inputs = _Inputs(model, watch)
     with torch.no_grad():
-        watch.run(x)
-    return [torch.stack([_mean_size(watch.sizes, unit) for unit in group]) for group in groups]
+        inputs.run(x)
+    return [torch.stack([_mean_size(inputs.sizes, unit) for unit in group]) for group in groups]
 
 
 def _change(readings: dict[str, Tensor], unit: Unit) -> Tensor:
@@ -68,13 +67,13 @@ def _mean_size(sizes: dict[str, Tensor], unit: Unit) -> Tensor:
 class _Inputs(fx.Interpreter):
     """Mean absolute value of each input position of each weighted layer, relative to their mean."""
 
-    def __init__(self, model: fx.GraphModule, check_cancelled: Check) -> None:
+    def __init__(self, model: fx.GraphModule, watch: Watch) -> None:
         super().__init__(model)
-        self.model, self.check_cancelled = model, check_cancelled
+        self.model, self.watch = model, watch
         self.sizes: dict[str, Tensor] = {}
 
     def run_node(self, n: fx.Node) -> object:
-        self.check_cancelled()
+        self.watch.check()
         layer = module_of(self.model, n)
         if isinstance(layer, WeightedLayer):
             x = self.env[n.all_input_nodes[0]]

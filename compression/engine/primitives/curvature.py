@@ -7,7 +7,7 @@ a change of one weight, but takes inputs and derivatives as independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, fx, nn
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, module_of
 from compression.engine.primitives.execution import Call
+from compression.watch import SILENT, Watch
 
 CURVATURE_BATCH = 32
 """Images at once: the gradient of every image stays apart, and a layer has up to 400,000 weights."""
@@ -23,9 +24,7 @@ SENSITIVITY_IMAGES = 128
 """Enough for averages of squared gradients that differ by some percent from those of four times as many."""
 
 
-def squared_derivatives(
-    model: fx.GraphModule, x: Tensor, seed: int, check_cancelled: Callable[[], None] = lambda: None
-) -> dict[str, Tensor]:
+def squared_derivatives(model: fx.GraphModule, x: Tensor, seed: int, watch: Watch = SILENT) -> dict[str, Tensor]:
     """For each layer, the mean over images of the squared derivative of the logits by each weight.
 
     `x` is N x C x H x W; results have the shape of the weights. The squares are summed over the logits in
@@ -35,15 +34,13 @@ def squared_derivatives(
     Calls of a layer that is used several times are taken as independent.
     """
     totals: dict[str, Tensor] = {}
-    for call, gradient in _derivatives(model, x, seed, check_cancelled):
+    for call, gradient in _derivatives(model, x, seed, watch):
         squares = _squares(call.layer, call.x.detach(), gradient) / len(x)
         totals[call.name] = totals.get(call.name, torch.zeros(())) + squares
     return totals
 
 
-def output_sensitivities(
-    model: fx.GraphModule, x: Tensor, seed: int, check_cancelled: Callable[[], None] = lambda: None
-) -> dict[str, Tensor]:
+def output_sensitivities(model: fx.GraphModule, x: Tensor, seed: int, watch: Watch = SILENT) -> dict[str, Tensor]:
     """How much the logits move with each output channel of each weighted layer: name to channels, 0 or more.
 
     The sum over positions, and the mean over the first `SENSITIVITY_IMAGES` of `x`, of the squared derivative of the
@@ -51,19 +48,17 @@ def output_sensitivities(
     """
     x = x[:SENSITIVITY_IMAGES]
     totals: dict[str, Tensor] = {}
-    for call, gradient in _derivatives(model, x, seed, check_cancelled):
+    for call, gradient in _derivatives(model, x, seed, watch):
         per_channel = gradient.square().sum([dim for dim in range(gradient.dim()) if dim != 1])
         totals[call.name] = totals.get(call.name, torch.zeros(())) + per_channel / len(x)
     return totals
 
 
-def _derivatives(
-    model: fx.GraphModule, x: Tensor, seed: int, check_cancelled: Callable[[], None]
-) -> Iterator[tuple[Call, Tensor]]:
+def _derivatives(model: fx.GraphModule, x: Tensor, seed: int, watch: Watch) -> Iterator[tuple[Call, Tensor]]:
     """Each layer's calls on some images at a time, with the derivative of the randomly signed logits by its output."""
     generator = torch.Generator().manual_seed(seed)
     for batch in torch.split(x, CURVATURE_BATCH):
-        recorder = _Recorder(model, check_cancelled)
+        recorder = _Recorder(model, watch)
         with torch.enable_grad():
             logits = recorder.run(batch.detach().requires_grad_())
             signs = torch.randint(0, 2, logits.shape, generator=generator) * 2 - 1
@@ -74,13 +69,13 @@ def _derivatives(
 class _Recorder(fx.Interpreter):
     """Keeps every call of a weighted layer."""
 
-    def __init__(self, model: fx.GraphModule, check_cancelled: Callable[[], None]) -> None:
+    def __init__(self, model: fx.GraphModule, watch: Watch) -> None:
         super().__init__(model)
-        self.model, self.check_cancelled = model, check_cancelled
+        self.model, self.watch = model, watch
         self.calls: list[Call] = []
 
     def run_node(self, n: fx.Node) -> object:
-        self.check_cancelled()
+        self.watch.check()
         layer = module_of(self.model, n)
         if not isinstance(layer, WeightedLayer):
             return super().run_node(n)

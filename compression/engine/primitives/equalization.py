@@ -7,7 +7,6 @@ and one scale then fits all channels of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, module_of, weight_format
 from compression.engine.primitives.batch_norm import call_count
+from compression.watch import SILENT, Watch
 
 SWEEPS = 20
 """Passes over all pairs: ranges travel one layer a pass, and settle after about as many as a chain has layers."""
@@ -53,7 +53,7 @@ class Pair:
     capped: tuple[str, ...]
 
 
-def equalize(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None] = lambda: None) -> int:
+def equalize(model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> int:
     """Balance the ranges of neighbouring layers, in place; returns how many pairs were found.
 
     Batch norm must be folded. A ReLU6 on the way becomes a ReLU where it cuts off next to nothing on images `x`
@@ -61,13 +61,13 @@ def equalize(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], Non
     """
     found = [pair for node in model.graph.nodes if (pair := _pair(model, node))]
     rare = _rarely_capped(model, {name for pair in found for name in pair.capped}, x)
-    check_cancelled()
+    watch.check()
     pairs = [pair for pair in found if rare.issuperset(pair.capped)]
     for name in {name for pair in pairs for name in pair.capped}:
         model.set_submodule(name, nn.ReLU())
     with torch.no_grad():
         for _ in range(SWEEPS):
-            check_cancelled()
+            watch.check()
             for pair in pairs:
                 _balance(pair)
     return len(pairs)

@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from torch.fx.node import map_arg
 
 from compression.engine.network.form import WeightedLayer, module_of
+from compression.watch import SILENT, Watch
 
 Values = dict[str, Tensor]
 """What nodes gave, by the name of the node."""
@@ -26,12 +27,12 @@ class Call:
     y: Tensor
 
 
-def layer_calls(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None] = lambda: None) -> Iterator[Call]:
+def layer_calls(model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> Iterator[Call]:
     """Run the network once on images `x` (N x C x H x W), and stop at each call of a weighted layer."""
     values: Values = {}
     finished = last_reads(model)
     for node in list(model.graph.nodes)[:-1]:  # without the output
-        check_cancelled()
+        watch.check()
         with torch.no_grad():
             values[node.name] = evaluate_node(model, node, values, x)
         layer = module_of(model, node)

@@ -6,7 +6,7 @@ One network is compressed in many ways, so its answers are remembered by the con
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
@@ -15,6 +15,7 @@ from compression.engine.byte_cache import Shelf
 from compression.engine.network.form import WeightedLayer, module_of
 from compression.engine.primitives.execution import Call, layer_calls
 from compression.engine.primitives.moments import output_rows
+from compression.watch import Watch
 
 ROOM = 96 << 20
 """Bytes of answers to remember: those of one sample model take 10 to 80 MiB."""
@@ -48,7 +49,7 @@ def channel_means(y: Tensor) -> Tensor:
     return y.mean([dim for dim in range(y.dim()) if dim != 1])
 
 
-def answers_in_turn(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None]) -> Iterator[Named]:
+def answers_in_turn(model: fx.GraphModule, x: Tensor, watch: Watch) -> Iterator[Named]:
     """The answers at each call of a weighted layer on images `x` (N x C x H x W), in the order of the calls.
 
     From memory, or by running the network as far as whoever asks goes on; those of a large network are not
@@ -61,7 +62,7 @@ def answers_in_turn(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[
         return
     found: list[Named] = []
     size, calls = 0, sum(isinstance(module_of(model, node), WeightedLayer) for node in model.graph.nodes)
-    for call in layer_calls(model, x, check_cancelled):
+    for call in layer_calls(model, x, watch):
         named = call.name, answers_of(call)
         size += named[1].rows.nbytes
         if size <= ROOM:

@@ -13,11 +13,12 @@ from compression.engine.primitives.batch_norm import call_count
 from compression.engine.primitives.execution import Values, evaluate_node, last_reads, layer_calls
 from compression.engine.primitives.layer_outputs import answers_in_turn
 from compression.engine.primitives.moments import by_group, has_patches, input_rows, sampled_rows
+from compression.watch import SILENT, Watch
 
 MOST_FEATURES = 8192
 """Inputs of one output beyond which a layer is not visited: its matrix of products would fill half a gigabyte."""
 
-Watch = Callable[[fx.Node, Tensor], None]
+See = Callable[[fx.Node, Tensor], None]
 """Is shown the value of each node of the changed network."""
 
 Rows = tuple[Tensor, Tensor]
@@ -43,22 +44,22 @@ def layers_in_turn(
     original: fx.GraphModule,
     changed: fx.GraphModule,
     x: Tensor,
-    check_cancelled: Callable[[], None] = lambda: None,
-    watch: Watch = lambda node, value: None,
+    watch: Watch = SILENT,
+    see: See = lambda node, value: None,
 ) -> Iterator[Visit]:
     """Run both networks (same graph) on images `x` (N x C x H x W), stopping at every layer that can be visited.
 
     Whoever takes a visit changes its layer in place; inputs of the next layer come from the changed one, and
     answers from the original network. A layer that is called several times is visited once, with the inputs
-    that it gets in the original. `watch` sees all values, those behind a layer when it has been changed.
+    that it gets in the original. `see` is shown all values, those behind a layer when it has been changed.
     """
     values: Values = {}
-    tied = _rows_of_tied(original, x, check_cancelled)
-    answers = answers_in_turn(original, x, check_cancelled)
+    tied = _rows_of_tied(original, x, watch)
+    answers = answers_in_turn(original, x, watch)
     visited: set[str] = set()
     finished = last_reads(changed)
     for node in list(changed.graph.nodes)[:-1]:  # without the output
-        check_cancelled()
+        watch.check()
         layer, name = module_of(changed, node), str(node.target)
         if isinstance(layer, WeightedLayer):
             wanted = next(answers)[1].rows
@@ -68,7 +69,7 @@ def layers_in_turn(
                 yield Visit(name, layer, *(tied.get(name) or _rows(layer, inputs, wanted, node.meta["shape"])))
         with torch.no_grad():
             values[node.name] = evaluate_node(changed, node, values, x)
-        watch(node, values[node.name])
+        see(node, values[node.name])
         for read in finished[node]:
             del values[read]
 
@@ -79,14 +80,14 @@ def _rows(layer: WeightedLayer, inputs: Tensor, answers: Tensor, shape: Sequence
     return rows, by_group(answers, len(rows))
 
 
-def _rows_of_tied(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None]) -> dict[str, Rows]:
+def _rows_of_tied(model: fx.GraphModule, x: Tensor, watch: Watch) -> dict[str, Rows]:
     """For each layer that is called several times: its rows of all calls."""
     nodes = [node for node in model.graph.nodes if node.op == "call_module" and call_count(model, node) > 1]
     names = {str(node.target) for node in nodes} & weighted_layers(model).keys()
     if not names:
         return {}
     found: dict[str, list[Rows]] = {name: [] for name in names}
-    for call in layer_calls(model, x, check_cancelled):
+    for call in layer_calls(model, x, watch):
         if call.name in names and can_visit(call.layer):
             found[call.name].append(sampled_rows(call.layer, call.x, call.y))
     return {

@@ -6,7 +6,7 @@ How its *answers* matter to the network is another question, and `curvature` has
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer
 from compression.engine.primitives.execution import layer_calls
+from compression.watch import SILENT, Watch
 
 RIDGE = 1e-2
 """Pull towards the weights that are there, relative to the inputs' mean square.
@@ -78,15 +79,13 @@ def has_patches(layer: WeightedLayer) -> bool:
     return isinstance(layer, nn.Linear) or (layer.padding_mode == "zeros" and not isinstance(layer.padding, str))
 
 
-def layer_grams(
-    model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None] = lambda: None
-) -> dict[str, Tensor]:
+def layer_grams(model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> dict[str, Tensor]:
     """`gram_matrix` of each weighted layer on images `x` (N x C x H x W).
 
     The sum over its calls where a layer is used several times.
     """
     grams: dict[str, Tensor] = {}
-    for call in layer_calls(model, x, check_cancelled):
+    for call in layer_calls(model, x, watch):
         grams[call.name] = grams.get(call.name, torch.zeros(())) + gram_matrix(call.layer, call.x, call.y)
     return grams
 

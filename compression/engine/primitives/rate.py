@@ -9,7 +9,6 @@ go to the neighbour that is used more often, and the harder the more often it is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,7 @@ from torch.nn.utils import parametrize
 from compression.engine.network.form import WeightedLayer, weight_format, weighted_layers
 from compression.engine.network.grids import Affine, Codebook
 from compression.engine.primitives.rounding import BLOCK, Problem
-
-Check = Callable[[], None]
+from compression.watch import SILENT, Watch
 
 
 def entropy_penalty(model: nn.Module) -> Tensor:
@@ -106,9 +104,7 @@ SWEEPS = 4
 """How often every code is chosen anew, with the bits that codes take after the time before: twice takes 5 % more."""
 
 
-def round_for_rate(
-    problem: Problem, levels: Tensor, codes: Tensor, price: float, check_cancelled: Check = lambda: None
-) -> Tensor:
+def round_for_rate(problem: Problem, levels: Tensor, codes: Tensor, price: float, watch: Watch = SILENT) -> Tensor:
     """Indices of levels that minimise the problem's error plus `price` for each bit; groups x outputs x features.
 
     `levels` (groups x outputs x k) are the values a weight may take and `codes` their indices so far. Each
@@ -121,7 +117,7 @@ def round_for_rate(
         costs = price * _bits_of_levels(codes, levels.shape[2])
         slope = (levels.gather(2, codes) - problem.target) @ problem.hessian
         for start in range(0, codes.shape[2], BLOCK):
-            check_cancelled()
+            watch.check()
             block, behind = slice(start, start + BLOCK), slice(start + BLOCK, None)
             before = levels.gather(2, codes[:, :, block])
             _choose(_part(problem, block), levels, costs, codes[:, :, block], slope[:, :, block])

@@ -6,8 +6,6 @@ computes from the inputs that are left is fitted by least squares to what it com
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, fx
 
@@ -18,16 +16,11 @@ from compression.engine.primitives.execution import Values, evaluate_node, last_
 from compression.engine.primitives.layer_outputs import Answers, answers_in_turn, channel_means
 from compression.engine.primitives.least_squares import masked_solve
 from compression.engine.primitives.moments import by_group, centred, gram_of, has_patches, input_rows
+from compression.watch import SILENT, Watch
 
 
 def reconstruct(
-    original: fx.GraphModule,
-    changed: fx.GraphModule,
-    kept: Kept,
-    x: Tensor,
-    *,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    original: fx.GraphModule, changed: fx.GraphModule, kept: Kept, x: Tensor, *, watch: Watch = SILENT
 ) -> None:
     """Fit weights, biases and batch-norm statistics of `changed`, in place, on images `x` (N x C x H x W).
 
@@ -35,18 +28,13 @@ def reconstruct(
     """
     answers = {
         name: found.of_channels(kept[name, OUT]) if (name, OUT) in kept else found
-        for name, found in answers_in_turn(original, x, check_cancelled)
+        for name, found in answers_in_turn(original, x, watch)
     }
-    fit_layers(changed, answers, x, report=report, check_cancelled=check_cancelled)
+    fit_layers(changed, answers, x, watch=watch)
 
 
 def fit_layers(
-    model: fx.GraphModule,
-    answers: dict[str, Answers],
-    x: Tensor,
-    *,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    model: fx.GraphModule, answers: dict[str, Answers], x: Tensor, *, watch: Watch = SILENT
 ) -> dict[str, Tensor]:
     """Fit the model, in place, to what its layers should answer on images `x` (N x C x H x W).
 
@@ -62,14 +50,14 @@ def fit_layers(
     finished = last_reads(model)
     nodes = list(model.graph.nodes)[:-1]  # without the output
     for number, node in enumerate(nodes):
-        check_cancelled()
+        watch.check()
         with torch.no_grad():
             grams |= _fit_before(model, node, values, answers)
             values[node.name] = evaluate_node(model, node, values, x)
             _fit_bias(model, node, values[node.name], answers)
         for name in finished[node]:
             del values[name]
-        report((number + 1) / len(nodes), f"fitting {node.name}")
+        watch.report((number + 1) / len(nodes), f"fitting {node.name}")
     return grams
 
 

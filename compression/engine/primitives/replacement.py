@@ -22,6 +22,7 @@ from compression.engine.network.form import (
 )
 from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
 from compression.engine.primitives.moments import Moments, is_plain, second_moments
+from compression.watch import SILENT, Watch
 
 MakeChain = Callable[[WeightedLayer, Moments], nn.Sequential]
 """(the layer, moments of its inputs and wanted outputs) to named layers that take its place."""
@@ -32,14 +33,14 @@ def replaceable(model: fx.GraphModule) -> dict[str, fx.Node]:
     return {str(node.target): node for node in model.graph.nodes if _is_replaceable(model, node)}
 
 
-def moments_of(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], None]) -> dict[str, Moments]:
+def moments_of(model: fx.GraphModule, x: Tensor, watch: Watch) -> dict[str, Moments]:
     """The moments of every replaceable layer on images `x` (N x C x H x W), in the model as it is."""
     nodes = set(replaceable(model).values())
     found: dict[str, Moments] = {}
     walk = _Walk(model, x)
     with torch.no_grad():
         for node in model.graph.nodes:
-            check_cancelled()
+            watch.check()
             walk.step(node)
             if node in nodes:
                 found[str(node.target)] = _moments(model, node, walk.input_of(node), walk.env[node])
@@ -48,12 +49,7 @@ def moments_of(model: fx.GraphModule, x: Tensor, check_cancelled: Callable[[], N
 
 
 def replace_layers(
-    model: fx.GraphModule,
-    chains: Mapping[str, MakeChain],
-    x: Tensor,
-    *,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    model: fx.GraphModule, chains: Mapping[str, MakeChain], x: Tensor, *, watch: Watch = SILENT
 ) -> fx.GraphModule:
     """A new model with chains in the place of the layers named in `chains`, all fitted on images `x`.
 
@@ -66,13 +62,13 @@ def replace_layers(
     pairs = list(zip(model.graph.nodes, changed.graph.nodes, strict=True))
     with torch.no_grad():
         for number, (node, twin) in enumerate(pairs):
-            check_cancelled()
+            watch.check()
             before.step(node)
             _renew(changed, twin, after, before.env[node], chains.get(str(node.target)))
             after.step(twin)
             before.forget_after(node)
             after.forget_after(twin)
-            report((number + 1) / len(pairs), f"fitting {node.name}")
+            watch.report((number + 1) / len(pairs), f"fitting {node.name}")
     for name in chains:
         _unroll(changed, name)
     changed.delete_all_unused_submodules()

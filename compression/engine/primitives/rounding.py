@@ -14,7 +14,6 @@ the scale, whose best value is known in closed form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,8 +22,7 @@ from torch import Tensor
 from compression.engine.network.form import WeightedLayer, weight_format
 from compression.engine.network.grids import Affine, storable_scale
 from compression.engine.primitives.affine import fit_affine
-
-Check = Callable[[], None]
+from compression.watch import SILENT, Watch
 
 DAMPING = 1e-2
 """Added to the diagonal of `H`, relative to its mean (Frantar et al., 2023)."""
@@ -114,7 +112,7 @@ def round_layer(
     per_channel: bool,
     symmetric: bool,
     descent: bool,
-    check_cancelled: Check = lambda: None,
+    watch: Watch = SILENT,
 ) -> tuple[Affine, Tensor]:
     """A grid and the weights on it that minimise the problem's error; `shape` is that of the layer's weight.
 
@@ -125,10 +123,10 @@ def round_layer(
     mask = None if problem.mask is None else problem.mask.reshape(shape)
     grid = fit_affine(target.reshape(shape), bits, per_channel=per_channel, symmetric=symmetric, mask=mask)
     levels = levels_of(grid, problem)
-    codes = gptq(problem, levels, check_cancelled)
+    codes = gptq(problem, levels, watch)
     levels = best_scale(problem, codes, levels, per_channel=per_channel)
     for _ in range(TURNS if descent else 0):
-        codes = descend(problem, levels, codes, check_cancelled)
+        codes = descend(problem, levels, codes, watch)
         levels = best_scale(problem, codes, levels, per_channel=per_channel)
     scale = levels.scale.flatten()[: grid.scale.numel()]
     return replace(grid, scale=scale), (codes * levels.scale).reshape(shape)
@@ -145,7 +143,7 @@ def levels_of(grid: Affine, problem: Problem) -> Levels:
     return Levels(spread(grid.scale), grid.low - zero_point, grid.high - zero_point, grid.bits == 1)
 
 
-def gptq(problem: Problem, levels: Levels, check_cancelled: Check = lambda: None) -> Tensor:
+def gptq(problem: Problem, levels: Levels, watch: Watch = SILENT) -> Tensor:
     """Round feature by feature; features not rounded yet make up for the error (Frantar et al., GPTQ, 2023).
 
     Optimal brain quantization in a fixed order, with the Cholesky factor of the inverse of `H`. Masked weights
@@ -155,7 +153,7 @@ def gptq(problem: Problem, levels: Levels, check_cancelled: Check = lambda: None
     factor = torch.linalg.cholesky(inverse, upper=True).float()
     weight, codes = problem.target.clone(), torch.empty_like(problem.target)
     for start in range(0, weight.shape[2], BLOCK):
-        check_cancelled()
+        watch.check()
         block = slice(start, start + BLOCK)
         local, part = weight[:, :, block], factor[:, block, block]
         errors = torch.empty_like(local)
@@ -169,14 +167,14 @@ def gptq(problem: Problem, levels: Levels, check_cancelled: Check = lambda: None
     return codes
 
 
-def descend(problem: Problem, levels: Levels, codes: Tensor, check_cancelled: Check = lambda: None) -> Tensor:
+def descend(problem: Problem, levels: Levels, codes: Tensor, watch: Watch = SILENT) -> Tensor:
     """Set each weight in turn to the best code given all others; the error never rises. Returns new codes."""
     codes = codes.clone()
     for _ in range(SWEEPS):
         slope = (codes * levels.scale - problem.target) @ problem.hessian
         before = codes.clone()
         for start in range(0, codes.shape[2], BLOCK):
-            check_cancelled()
+            watch.check()
             block = slice(start, start + BLOCK)
             moved = _descend_block(problem, levels, codes, slope[:, :, block], block)
             slope[:, :, start + BLOCK :] += moved @ problem.hessian[:, block, start + BLOCK :]

@@ -7,13 +7,12 @@ costs w_p^2 / (2 [H^-1]_pp), moves the others by -H^-1_:p w_p / [H^-1]_pp, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from compression.engine.primitives.least_squares import chunks_of_rows, masked_parts, masked_solve, places_in_use
 from compression.engine.primitives.patterns import GROUP
+from compression.watch import SILENT, Watch
 
 LAZY_COLUMNS = 32
 """Removals that are remembered as columns before they are multiplied into the inverses, which is costly to do often."""
@@ -31,13 +30,7 @@ validation accuracy."""
 
 
 def removal_costs(
-    weight: Tensor,
-    gram: Tensor,
-    mask: Tensor,
-    *,
-    block: int = 1,
-    per_four: int | None = None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    weight: Tensor, gram: Tensor, mask: Tensor, *, block: int = 1, per_four: int | None = None, watch: Watch = SILENT
 ) -> Tensor:
     """What removing each weight costs when it is its turn, rows x features; -1 where the mask has removed it already.
 
@@ -58,10 +51,10 @@ def removal_costs(
     if len(weight) * weight.shape[1] ** 3 > EXACT_WORK:
         weight = _screen(weight, gram, mask, costs, block=block, per_four=per_four)
     for rows in chunks_of_rows(mask):
-        check_cancelled()
+        watch.check()
         state = _State(weight[rows], gram, mask[rows], block, per_four)
         while state.steps_left > 0:
-            check_cancelled()
+            watch.check()
             state.remove_some()
         costs[rows] = torch.where(mask[rows], state.costs(), costs[rows])
     return costs

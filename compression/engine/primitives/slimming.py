@@ -20,6 +20,7 @@ from compression.engine.primitives.channels import OUT, Kept, channel_groups, re
 from compression.engine.primitives.distillation_losses import soft_target_divergence
 from compression.engine.primitives.importance import unit_importance
 from compression.kernels import nearest_multiple
+from compression.watch import SILENT, Watch
 
 SMALLEST_WIDTH = 0.25
 RANDOM_WIDTHS = 2
@@ -47,15 +48,13 @@ def first_channels(model: fx.GraphModule, width_mult: float) -> tuple[fx.GraphMo
     return remove_units(model, surplus)
 
 
-def take_width(
-    model: fx.GraphModule, width_mult: float, x: Tensor, check_cancelled: Callable[[], None] = lambda: None
-) -> fx.GraphModule:
+def take_width(model: fx.GraphModule, width_mult: float, x: Tensor, watch: Watch = SILENT) -> fx.GraphModule:
     """A new model of width `width_mult` out of a slimmable one, with batch-norm statistics of images `x`.
 
     `x` is N x C x H x W. Nothing is trained.
     """
     narrow, _ = first_channels(model, width_mult)
-    recalibrate(narrow, x, check_cancelled)
+    recalibrate(narrow, x, watch)
     return narrow
 
 

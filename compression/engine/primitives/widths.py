@@ -13,6 +13,7 @@ from compression.engine.primitives.channels import IN, Unit
 from compression.engine.primitives.curvature import output_sensitivities
 from compression.engine.primitives.moments import layer_grams
 from compression.kernels import nearest_multiple
+from compression.watch import SILENT, Watch
 
 Widths = list[int]
 """How many units of each group stay, in the order of the groups."""
@@ -107,7 +108,7 @@ def distortion_curves(
     x: Tensor,
     *,
     seed: int,
-    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = SILENT,
 ) -> list[Tensor]:
     """For each group of n units, how far the logits move without its k least important ones, k = 0..n.
 
@@ -117,13 +118,13 @@ def distortion_curves(
     ones, that error is w_D [H^-1]_DD^-1 w_D for each row w of weights (Hassibi and Stork, 1993), and one
     Cholesky factorization in the order of removal gives it for every k.
     """
-    grams = layer_grams(model, x, check_cancelled)
-    sensitivities = output_sensitivities(model, x, seed, check_cancelled)
+    grams = layer_grams(model, x, watch)
+    sensitivities = output_sensitivities(model, x, seed, watch)
     layers = weighted_layers(model)
     inverses = {name: torch.linalg.inv(gram) for name, gram in grams.items()}
     curves = []
     for group, importance in zip(groups, importances, strict=True):
-        check_cancelled()
+        watch.check()
         order = [group[index] for index in torch.argsort(importance, stable=True).tolist()]
         readers = sorted({part.layer for part in group[0] if part.dim == IN})
         curve = torch.zeros(len(group) + 1, dtype=torch.float64)

@@ -19,6 +19,7 @@ from compression.engine.network.form import count_costs, trace
 from compression.engine.training.loop import train
 from compression.errors import CompressionError
 from compression.models.data import Dataset, load_dataset
+from compression.watch import Watch
 from sample_models.catalogue import MODELS, SampleModel, find_model
 
 SEED = 0
@@ -54,7 +55,7 @@ def make(entry: SampleModel) -> dict[str, object]:
 
     train(
         network, dataset, epochs=entry.epochs, learning_rate=entry.learning_rate,
-        seed=SEED, batch_size=BATCH_SIZE, max_gradient_norm=math.inf, report=report,
+        seed=SEED, batch_size=BATCH_SIZE, max_gradient_norm=math.inf, watch=Watch(report),
     )  # fmt: skip
     seconds = time.monotonic() - started
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, entry.weights_path)

@@ -24,6 +24,7 @@ from compression.engine.techniques.context import fitting_images
 from compression.engine.training.loop import train
 from compression.errors import CompressionError
 from compression.models.data import load_dataset
+from compression.watch import Watch
 from sample_models import slimmable
 from sample_models.catalogue import MODELS, SampleModel, find_model
 
@@ -46,7 +47,7 @@ def make(entry: SampleModel) -> dict[str, object]:
 
     train(
         model, dataset, epochs=EPOCHS, learning_rate=LEARNING_RATE, seed=SEED, batch_size=BATCH_SIZE,
-        loss=sandwich_loss(model, SEED), max_gradient_norm=math.inf, report=report,
+        loss=sandwich_loss(model, SEED), max_gradient_norm=math.inf, watch=Watch(report),
     )  # fmt: skip
     seconds = time.monotonic() - started
     path = slimmable.weights_path(entry.name)

@@ -61,5 +61,5 @@ TECHNIQUES: dict[type[Step], Technique[Any]] = {
 
 def apply_step(model: fx.GraphModule, step: Step, context: Context) -> fx.GraphModule:
     """Carry out one step; returns a new model and leaves the given one alone."""
-    context.check_cancelled()
+    context.watch.check()
     return TECHNIQUES[type(step)](model, step, context)

@@ -37,7 +37,7 @@ def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Contex
     remaining weights are then fitted, layer by layer and without training, to what the layers answered before.
     Raises `InvalidRecipe` where channels cannot be followed through the model.
     """
-    context.check_cancelled()
+    context.watch.check()
     if step.pruning_ratio == 0:
         return clone(model)
     groups = channel_groups(model)
@@ -47,15 +47,8 @@ def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Contex
         return clone(model)
     pruned, kept = remove_units(model, doomed)
     if step.recalibrate:
-        reconstruct(
-            model,
-            pruned,
-            kept,
-            fitting_images(context.dataset),
-            report=context.report,
-            check_cancelled=context.check_cancelled,
-        )
-    context.report(1, "pruned")
+        reconstruct(model, pruned, kept, fitting_images(context.dataset), watch=context.watch)
+    context.watch.report(1, "pruned")
     return pruned
 
 
@@ -65,11 +58,9 @@ def _importances(
     """One number for each unit of each group, comparable within the group."""
     if step.importance == "taylor":
         train = context.dataset.train.head(FITTING_IMAGES)
-        return taylor_importance(
-            model, groups, torch.from_numpy(train.x), torch.from_numpy(train.y), context.check_cancelled
-        )
+        return taylor_importance(model, groups, torch.from_numpy(train.x), torch.from_numpy(train.y), context.watch)
     if step.importance == "activation":
-        return activation_importance(model, groups, fitting_images(context.dataset), context.check_cancelled)
+        return activation_importance(model, groups, fitting_images(context.dataset), context.watch)
     return [
         unit_importance(model, group, step.importance, context.seed + number) for number, group in enumerate(groups)
     ]
@@ -93,9 +84,7 @@ def _widths(
     plan = _uniform(costs, step)
     if step.ratios == "sensitivity":
         x = fitting_images(context.dataset)
-        curves = distortion_curves(
-            model, groups, importances, x, seed=context.seed, check_cancelled=context.check_cancelled
-        )
+        curves = distortion_curves(model, groups, importances, x, seed=context.seed, watch=context.watch)
         plan = _by_sensitivity(costs, curves, step)
     if step.target != "latency":
         return plan(step.pruning_ratio, step.round_to)
@@ -126,10 +115,10 @@ def _time_savings(networks: Sequence[fx.GraphModule], reference: fx.GraphModule,
     """Fraction of the reference's time for one image that each network saves in ONNX Runtime on this machine."""
     files = []
     for network in networks:
-        context.check_cancelled()
+        context.watch.check()
         files.append(to_onnx(network).SerializeToString())
     ratios = measure_ratios(
         files, to_onnx(reference).SerializeToString(), input_shape(reference),
-        seed=context.seed, check_cancelled=context.check_cancelled,
+        seed=context.seed, watch=context.watch,
     )  # fmt: skip
     return [1 - ratio for ratio in ratios]

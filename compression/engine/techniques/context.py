@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from compression.errors import NotApplicable
 from compression.models.data import Dataset
 from compression.recipe.steps import Distillation, Step
+from compression.watch import SILENT, Watch
 
 StepT = TypeVar("StepT", bound=Step, contravariant=True)
 
@@ -32,8 +33,7 @@ class Context:
     `teacher` is the uncompressed trained network; `build_student(step)` gives an untrained network of the
     family and size that the step asks for; `load_teacher(name)` gives another trained network on the same
     data, and `load_slimmable()` one whose first channels are networks too: both raise `NotApplicable` where
-    there is none. `report(fraction, words)` shows progress of this step; `check_cancelled()` raises
-    `Cancelled` when the work is no longer wanted: call it at least once a second.
+    there is none. `watch` is told how far this step is, and raises `Cancelled` when it is no longer wanted.
     """
 
     dataset: Dataset
@@ -42,8 +42,7 @@ class Context:
     seed: int
     load_teacher: Callable[[str], fx.GraphModule] = _no_other_teacher
     load_slimmable: Callable[[], fx.GraphModule] = _no_slimmable
-    report: Callable[[float, str], None] = lambda fraction, words: None
-    check_cancelled: Callable[[], None] = lambda: None
+    watch: Watch = SILENT
 
 
 class Technique(Protocol[StepT]):

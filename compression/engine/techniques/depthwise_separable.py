@@ -29,7 +29,7 @@ def depthwise_separable(model: fx.GraphModule, step: DepthwiseSeparable, context
     least. There is no nonlinearity between the two. Most networks need training afterwards: `fine_tuning`
     with `alpha`, on the original network's predictions. Raises `NotApplicable` where there is no such layer.
     """
-    context.check_cancelled()
+    context.watch.check()
     candidates = _candidates(model)
     if not candidates:
         raise NotApplicable(
@@ -38,14 +38,14 @@ def depthwise_separable(model: fx.GraphModule, step: DepthwiseSeparable, context
         )
     count = round(step.share * len(candidates))
     if count == 0:
-        context.report(1, "nothing to replace")
+        context.watch.report(1, "nothing to replace")
         return clone(model)
     x = fitting_images(context.dataset)
-    moments = moments_of(model, x, context.check_cancelled) if count < len(candidates) else {}
+    moments = moments_of(model, x, context.watch) if count < len(candidates) else {}
     chosen = sorted(candidates, key=lambda name: _error(candidates[name], moments[name]) if moments else 0)[:count]
     chains = dict.fromkeys(chosen, _split)
-    split = replace_layers(model, chains, x, report=context.report, check_cancelled=context.check_cancelled)
-    context.report(1, f"{count} of {len(candidates)} convolutions replaced")
+    split = replace_layers(model, chains, x, watch=context.watch)
+    context.watch.report(1, f"{count} of {len(candidates)} convolutions replaced")
     return split
 
 

@@ -24,6 +24,7 @@ from compression.engine.training.device import following
 from compression.engine.training.loop import train
 from compression.errors import NotApplicable
 from compression.recipe.steps import Distillation
+from compression.watch import Watch
 
 LEARNING_RATE = 0.01
 UNTRAINED_LEARNING_RATE = 0.05
@@ -52,7 +53,7 @@ def distillation(model: fx.GraphModule, step: Distillation, context: Context) ->
     `alpha=0` without a match is plain training with the same start and budget: the control that shows what the
     teachers brought. Raises `NotApplicable` for teachers on other data, and for attention without maps.
     """
-    context.check_cancelled()
+    context.watch.check()
     teachers = [context.load_teacher(name) for name in step.teachers] or [context.teacher]
     student = _start(model, step, context)
     lesson = _Lesson(student, teachers, step)
@@ -60,9 +61,9 @@ def distillation(model: fx.GraphModule, step: Distillation, context: Context) ->
         lesson.fit_regressors(fitting_images(context.dataset))
     train(
         lesson, context.dataset, epochs=step.epochs, learning_rate=_learning_rate(step), seed=context.seed,
-        loss=lesson.loss, report=context.report, check_cancelled=context.check_cancelled,
+        loss=lesson.loss, watch=context.watch,
     )  # fmt: skip
-    context.report(1, "trained the student")
+    context.watch.report(1, "trained the student")
     return student
 
 
@@ -88,7 +89,7 @@ def _narrow(model: fx.GraphModule, student: fx.GraphModule, context: Context) ->
     narrow, kept = remove_units(model, doomed)
     if _shapes(narrow) != _shapes(student):  # this family does not only change in width
         return student
-    reconstruct(model, narrow, kept, fitting_images(context.dataset), check_cancelled=context.check_cancelled)
+    reconstruct(model, narrow, kept, fitting_images(context.dataset), watch=Watch(check=context.watch.check))
     return narrow
 
 

@@ -42,7 +42,7 @@ def entropy_coding(model: fx.GraphModule, step: EntropyCoding, context: Context)
     Float layers and binary ones stay as they are: each of their weights takes the same bits, whatever its
     value. Raises `NotApplicable` where all layers are such and `rate_weight` is above 0.
     """
-    context.check_cancelled()
+    context.watch.check()
     rounded = clone(model)
     if step.rate_weight > 0:
         count = sum(layer.weight.numel() for layer in weighted_layers(rounded).values() if _has_rate(layer))
@@ -53,7 +53,7 @@ def entropy_coding(model: fx.GraphModule, step: EntropyCoding, context: Context)
             )
         price = _price(step.rate_weight, len(weighted_layers(model)), count)
         _round_layers(_reference(model, context), rounded, price, context)
-    context.report(1, "rounded")
+    context.watch.report(1, "rounded")
     return rounded
 
 
@@ -90,11 +90,11 @@ def _reference(model: fx.GraphModule, context: Context) -> fx.GraphModule:
 def _round_layers(original: fx.GraphModule, rounded: fx.GraphModule, price: float, context: Context) -> None:
     x = fitting_images(context.dataset, IMAGES)
     total = len(weighted_layers(rounded))
-    for done, visit in enumerate(layers_in_turn(original, rounded, x, context.check_cancelled)):
+    for done, visit in enumerate(layers_in_turn(original, rounded, x, context.watch)):
         if _has_rate(visit.layer):
             reference = original.get_parameter(f"{visit.name}.weight").detach()
             _round_layer(visit, reference, price, context)
-        context.report((done + 1) / (total + 1), f"rounded {visit.name}")
+        context.watch.report((done + 1) / (total + 1), f"rounded {visit.name}")
 
 
 def _round_layer(visit: Visit, reference: Tensor, price: float, context: Context) -> None:
@@ -129,7 +129,7 @@ def _round_codes(layer: WeightedLayer, grid: Affine, problem: Problem, price: fl
     zero = -levels.low.to(torch.int64)
     codes = problem.masked(levels.nearest(problem.target)).to(torch.int64) + zero
     steps = torch.arange(grid.high - grid.low + 1).expand(*levels.scale.shape[:2], -1) - zero
-    codes = round_for_rate(problem, steps * levels.scale, codes, price, context.check_cancelled) - zero
+    codes = round_for_rate(problem, steps * levels.scale, codes, price, context.watch) - zero
     is_common = bool((grid.scale == grid.scale[0]).all())
     levels = best_scale(problem, codes.float(), levels, per_channel=not is_common)
     scale = levels.scale.flatten()[: grid.scale.numel()]
@@ -139,7 +139,7 @@ def _round_codes(layer: WeightedLayer, grid: Affine, problem: Problem, price: fl
 def _round_indices(layer: WeightedLayer, grid: Codebook, problem: Problem, price: float, context: Context) -> None:
     values = grid.values.expand(*problem.target.shape[:2], -1)
     codes = grid.codes.long().reshape(problem.target.shape)
-    codes = round_for_rate(problem, values, codes, price, context.check_cancelled)
+    codes = round_for_rate(problem, values, codes, price, context.watch)
     restrict(layer, grid=replace(grid, codes=codes.to(torch.uint8).reshape(layer.weight.shape)))
 
 

@@ -45,7 +45,7 @@ def fine_tuning(model: fx.GraphModule, step: FineTuning, context: Context) -> fx
         learning_rate=step.learning_rate or _learning_rate(model, step, context),
         loss=_taught(step, context) if step.alpha > 0 else cross_entropy,
         penalty=_penalty(tuned, step, context), learn_scales=step.learn_scales,
-        report=context.report, check_cancelled=context.check_cancelled,
+        watch=context.watch,
     )  # fmt: skip
     return tuned
 

@@ -33,7 +33,7 @@ def layer_tying(model: fx.GraphModule, step: LayerTying, context: Context) -> fx
 
     One block changes nothing. Raises `NotApplicable` for a network that repeats no block.
     """
-    context.check_cancelled()
+    context.watch.check()
     runs = repeated_blocks(model)
     if not runs:
         raise NotApplicable(
@@ -43,8 +43,8 @@ def layer_tying(model: fx.GraphModule, step: LayerTying, context: Context) -> fx
     tied = clone(model)
     if step.blocks > 1:
         tied = _tie_all(tied, [chunk for run in runs for chunk in _chunks(run, step.blocks)], context)
-        recalibrate(tied, fitting_images(context.dataset), context.check_cancelled)
-    context.report(1, "tied blocks")
+        recalibrate(tied, fitting_images(context.dataset), context.watch)
+    context.watch.report(1, "tied blocks")
     return tied
 
 
@@ -63,12 +63,12 @@ def _tie_all(model: fx.GraphModule, chunks: list[Sequence[str]], context: Contex
         candidates.append(_fitted(tie_blocks(tied, chunk, chunk[0]), chunk, model, calls))
         errors = []
         for candidate in candidates:
-            context.check_cancelled()
-            recalibrate(candidate, x, context.check_cancelled)
+            context.watch.check()
+            recalibrate(candidate, x, context.watch)
             with torch.no_grad():
                 errors.append(float((candidate(x) - expected).square().mean()))
         tied = candidates[min(range(len(errors)), key=errors.__getitem__)]
-        context.report((number + 1) / (len(chunks) + 1), f"tied {' and '.join(chunk)}")
+        context.watch.report((number + 1) / (len(chunks) + 1), f"tied {' and '.join(chunk)}")
     return tied
 
 

@@ -32,7 +32,7 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
     and spends them where they lower the layers' relative errors most. Raises `NotApplicable` where no layer
     would shrink at any rank.
     """
-    context.check_cancelled()
+    context.watch.check()
     forms = _forms(model, step)
     if not any(form.shrinks(form.smallest) for form in forms.values()):
         raise NotApplicable(
@@ -40,15 +40,15 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
             "shared, or already sparse or quantized. Use channel_pruning or quantization instead."
         )
     if step.rank_ratio == 1:
-        context.report(1, "full rank: nothing to do")
+        context.watch.report(1, "full rank: nothing to do")
         return clone(model)
     x = fitting_images(context.dataset)
     ranks = _uniform_ranks(forms, step)
     if step.ranks == "error":
-        ranks = _ranks_by_error(forms, moments_of(model, x, context.check_cancelled), ranks, step.round_to)
+        ranks = _ranks_by_error(forms, moments_of(model, x, context.watch), ranks, step.round_to)
     chains = {name: functools.partial(make_chain, forms[name], chosen) for name, chosen in ranks.items()}
-    thinner = replace_layers(model, chains, x, report=context.report, check_cancelled=context.check_cancelled)
-    context.report(1, f"{len(chains)} of {len(forms)} layers replaced; the others would not get smaller")
+    thinner = replace_layers(model, chains, x, watch=context.watch)
+    context.watch.report(1, f"{len(chains)} of {len(forms)} layers replaced; the others would not get smaller")
     return thinner
 
 

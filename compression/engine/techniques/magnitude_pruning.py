@@ -32,7 +32,7 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
     (2017), and may come back with `regrowth`: see `SparseSchedule`. The comparison is pruning at once and
     fine-tuning for as many epochs. Raises `Diverged` when the loss stops being finite.
     """
-    context.check_cancelled()
+    context.watch.check()
     pruned = clone(model)
     if step.epochs > 0:
         _train(pruned, step, context)
@@ -41,9 +41,9 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
         if step.recalibrate and step.epochs == 0:
             reconstruct(
                 model, pruned, {}, fitting_images(context.dataset),
-                report=context.report, check_cancelled=context.check_cancelled,
+                watch=context.watch,
             )  # fmt: skip
-    context.report(1, "pruned")
+    context.watch.report(1, "pruned")
     return pruned
 
 
@@ -53,7 +53,7 @@ def _train(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> N
     schedule = SparseSchedule(layers, step.sparsity, step.scope, step.pattern, step.regrowth)
     train(
         model, context.dataset, epochs=step.epochs, learning_rate=step.learning_rate, seed=context.seed,
-        on_step=schedule.on_step, device=CPU, report=context.report, check_cancelled=context.check_cancelled,
+        on_step=schedule.on_step, device=CPU, watch=context.watch,
     )  # fmt: skip
 
 

@@ -72,14 +72,14 @@ def quantization(model: fx.GraphModule, step: Quantization, context: Context) ->
     _check_applicable(model, step)
     reference = fold_batch_norm(model)
     x = torch.from_numpy(context.dataset.calibration.x)
-    if step.equalize and not equalize(reference, x, context.check_cancelled):
+    if step.equalize and not equalize(reference, x, context.watch):
         raise NotApplicable("No two layers of this network are neighbours with only a ReLU between. Set equalize off.")
     bits = _bits_of_layers(reference, step, x, context)
-    context.report(0.1, "rounding weights")
+    context.watch.report(0.1, "rounding weights")
     quantized, samples = _ROUNDERS[_method(step)](reference, bits, step, context)
-    context.report(0.9, "rounding activations")
+    context.watch.report(0.9, "rounding activations")
     _quantize_activations(quantized, samples, step, context)
-    context.report(1, "quantized")
+    context.watch.report(1, "quantized")
     return quantized
 
 
@@ -115,7 +115,7 @@ def _bits_of_layers(model: fx.GraphModule, step: Quantization, x: Tensor, contex
         x[:SENSITIVITY_IMAGES],
         INTEGER_BITS,
         lambda layer, bits: _grid(layer, bits, step).project(layer.weight),
-        context.check_cancelled,
+        context.watch,
     )
     sizes = [int(torch.count_nonzero(layers[name].weight)) for name in losses]
     allocated = allocate_bits(list(losses.values()), sizes, step.weight_bits)
@@ -128,7 +128,7 @@ def _bits_of_layers(model: fx.GraphModule, step: Quantization, x: Tensor, contex
 def _to_sixteen_bits(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> Rounded:
     quantized = clone(reference)
     for layer in weighted_layers(quantized).values():
-        context.check_cancelled()
+        context.watch.check()
         restrict(layer, grid=Half() if step.float_format == "float16" else BrainFloat())
     return quantized, None
 
@@ -137,11 +137,11 @@ def _to_nearest(reference: fx.GraphModule, bits: Bits, step: Quantization, conte
     """Each weight to its nearest code; then biases make up for the shift, where that helps."""
     quantized = clone(reference)
     for name, layer in weighted_layers(quantized).items():
-        context.check_cancelled()
+        context.watch.check()
         restrict(layer, grid=_grid(layer, bits[name], step))
     if min(bits.values()) <= BIAS_CORRECTION_BITS:
         x = torch.from_numpy(context.dataset.calibration.x)
-        return correct_biases(reference, quantized, x, context.check_cancelled), None
+        return correct_biases(reference, quantized, x, context.watch), None
     return quantized, None
 
 
@@ -157,10 +157,10 @@ def _in_turn(reference: fx.GraphModule, bits: Bits, step: Quantization, context:
             restrict(layer, grid=_grid(layer, bits[name], step))
     sampler = Sampler(_activations(quantized, step), len(context.dataset.calibration))
     x = fitting_images(context.dataset)
-    visits = layers_in_turn(reference, quantized, x, context.check_cancelled, sampler.see)
+    visits = layers_in_turn(reference, quantized, x, context.watch, sampler.see)
     for done, visit in enumerate(visits, 1):
         _fit(visit, bits[visit.name], step, context)
-        context.report((1 + 8 * done / len(layers)) / 10, f"rounded {visit.name}")
+        context.watch.report((1 + 8 * done / len(layers)) / 10, f"rounded {visit.name}")
     return quantized, sampler.samples()
 
 
@@ -174,7 +174,7 @@ def _fit(visit: Visit, bits: int, step: Quantization, context: Context) -> None:
         per_channel=step.granularity == "channel",
         symmetric=step.symmetric,
         descent=step.method == "adaround",
-        check_cancelled=context.check_cancelled,
+        watch=context.watch,
     )
     place(layer, grid, weight)
     if layer.bias is not None:
@@ -218,8 +218,8 @@ def _quantize_activations(model: fx.GraphModule, samples: Samples | None, step: 
         return
     if samples is None:
         x = torch.from_numpy(context.dataset.calibration.x)
-        samples = sample_activations(model, _activations(model, step), x, context.check_cancelled)
+        samples = sample_activations(model, _activations(model, step), x, context.watch)
     if step.activations == "static":
-        insert_quantizers(model, samples, step.activation_bits, context.check_cancelled)
+        insert_quantizers(model, samples, step.activation_bits, context.watch)
     else:
         insert_dynamic_quantizers(model, samples, step.activation_bits)

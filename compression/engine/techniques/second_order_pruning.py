@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, fx
@@ -19,6 +20,7 @@ from compression.engine.primitives.reconstruction import fit_layers
 from compression.engine.primitives.second_order import removal_costs
 from compression.engine.techniques.context import Context, fitting_images
 from compression.recipe.steps import SecondOrderPruning
+from compression.watch import Watch
 
 Grams = dict[str, Tensor]
 """For each layer the mean products of its inputs, groups x features x features."""
@@ -43,25 +45,25 @@ def second_order_pruning(model: fx.GraphModule, step: SecondOrderPruning, contex
 
     Weights that an earlier step masked stay zero, and every layer keeps at least one weight.
     """
-    context.check_cancelled()
+    context.watch.check()
     pruned = clone(model)
     rounds = _rounds(step)
     if rounds > 0:
-        grams, answers = _observe(model, fitting_images(context.dataset), context)
+        grams, answers = _observe(model, fitting_images(context.dataset), context.watch)
     for number in range(1, rounds + 1):
         sparsity = 1 - (1 - step.sparsity) ** (number / rounds)
-        part = _Part(context, (number - 1) / rounds, number / rounds)
+        part = replace(context, watch=context.watch.part((number - 1) / rounds, number / rounds))
         _prune(pruned, grams, step, sparsity, part)
         grams = _fit(pruned, answers, part)
-    context.report(1, "pruned")
+    context.watch.report(1, "pruned")
     return pruned
 
 
-def _observe(model: fx.GraphModule, x: Tensor, context: Context) -> tuple[Grams, dict[str, Answers]]:
+def _observe(model: fx.GraphModule, x: Tensor, watch: Watch) -> tuple[Grams, dict[str, Answers]]:
     """What the layers get and what they answer, in one run."""
     grams: Grams = {}
     answers: dict[str, Answers] = {}
-    for call in layer_calls(model, x, context.check_cancelled):
+    for call in layer_calls(model, x, watch):
         grams[call.name] = grams.get(call.name, torch.zeros(())) + gram_matrix(call.layer, call.x, call.y)
         answers[call.name] = answers_of(call)
     return grams, answers
@@ -78,46 +80,31 @@ def _rounds(step: SecondOrderPruning) -> int:
     return max(1, math.ceil(rounds - 1e-9) + math.ceil(halvings - 1e-9))
 
 
-class _Part:
-    """One round's share of the progress, and its images."""
-
-    def __init__(self, context: Context, start: float, stop: float) -> None:
-        self.x, self.seed, self.check_cancelled = fitting_images(context.dataset), context.seed, context.check_cancelled
-        self.context, self.start, self.stop = context, start, stop
-
-    def report(self, fraction: float, words: str) -> None:
-        """Progress within the round, 0 to 1."""
-        self.context.report(self.start + (self.stop - self.start) * fraction, words)
-
-
-def _prune(pruned: fx.GraphModule, grams: Grams, step: SecondOrderPruning, sparsity: float, part: _Part) -> None:
+def _prune(pruned: fx.GraphModule, grams: Grams, step: SecondOrderPruning, sparsity: float, context: Context) -> None:
     """The first half of a round, in place: costs of all weights, masks, and what the layers alone can make up for."""
     layers = weighted_layers(pruned)
     factors = {name: torch.ones(len(layer.weight)) for name, layer in layers.items()}
     if step.scope == "global":
-        factors = output_sensitivities(pruned, part.x, part.seed, part.check_cancelled)
+        factors = output_sensitivities(pruned, fitting_images(context.dataset), context.seed, context.watch)
     costs = []
     for number, (name, layer) in enumerate(layers.items()):
-        part.report(0.6 * number / len(layers), f"weighing {name}")
-        costs.append(_costs(layer, grams[name], factors[name], step, part))
+        context.watch.report(0.6 * number / len(layers), f"weighing {name}")
+        costs.append(_costs(layer, grams[name], factors[name], step, context.watch))
     masks = pattern_masks(costs, sparsity, step.scope, step.pattern)
     for (name, layer), mask in zip(layers.items(), masks, strict=True):
         _compensate(layer, grams[name], mask)
         restrict(layer, mask=mask)
 
 
-def _fit(pruned: fx.GraphModule, answers: dict[str, Answers], part: _Part) -> Grams:
+def _fit(pruned: fx.GraphModule, answers: dict[str, Answers], context: Context) -> Grams:
     """The second half, in place: fit what is left to what the layers should answer. Returns the new grams."""
-    grams = fit_layers(
-        pruned, answers, part.x,
-        report=lambda fraction, words: part.report(0.6 + 0.4 * fraction, words),
-        check_cancelled=part.check_cancelled,
-    )  # fmt: skip
+    x = fitting_images(context.dataset)
+    grams = fit_layers(pruned, answers, x, watch=context.watch.part(0.6, 1))
     complete = grams.keys() == weighted_layers(pruned).keys()
-    return grams if complete else layer_grams(pruned, part.x, part.check_cancelled)
+    return grams if complete else layer_grams(pruned, x, context.watch)
 
 
-def _costs(layer: WeightedLayer, gram: Tensor, factor: Tensor, step: SecondOrderPruning, part: _Part) -> Tensor:
+def _costs(layer: WeightedLayer, gram: Tensor, factor: Tensor, step: SecondOrderPruning, watch: Watch) -> Tensor:
     """What removing each weight adds to the error, in the weight's shape; -1 where it has gone already."""
     weight = layer.weight.detach().flatten(1)
     earlier = weight_format(layer).mask
@@ -130,7 +117,7 @@ def _costs(layer: WeightedLayer, gram: Tensor, factor: Tensor, step: SecondOrder
             functional.pad(its_mask, (0, filling), value=True),
             block=GROUP if step.pattern == "blocks" else 1,
             per_four=GROUP - KEPT_OF_FOUR[step.pattern] if step.pattern in KEPT_OF_FOUR else None,
-            check_cancelled=part.check_cancelled,
+            watch=watch,
         )
         for some, matrix, its_mask in zip(weight.chunk(len(gram)), gram, mask.chunk(len(gram)), strict=True)
     ]

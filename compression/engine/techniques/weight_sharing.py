@@ -32,7 +32,7 @@ def weight_sharing(model: fx.GraphModule, step: WeightSharing, context: Context)
     Up to 16 values, biases then make up for what that does to a layer's average answer, where it helps.
     Training afterwards moves the values, and the codes stay.
     """
-    context.check_cancelled()
+    context.watch.check()
     folded = fold_batch_norm(model)
     shared = clone(folded)
     x = fitting_images(context.dataset)
@@ -41,12 +41,12 @@ def weight_sharing(model: fx.GraphModule, step: WeightSharing, context: Context)
     parts = [_Part(layer, importances[name].flatten()) for name, layer in layers.items()]
     groups = [parts] if step.scope == "global" else [[part] for part in parts]
     for number, group in enumerate(groups):
-        context.check_cancelled()
+        context.watch.check()
         _share(group, step.clusters)
-        context.report((number + 1) / (len(groups) + 1), "clustering weights")
+        context.watch.report((number + 1) / (len(groups) + 1), "clustering weights")
     if step.clusters <= BIAS_CORRECTION_CLUSTERS:
-        shared = correct_biases(folded, shared, x, context.check_cancelled)
-    context.report(1, "weights share values")
+        shared = correct_biases(folded, shared, x, context.watch)
+    context.watch.report(1, "weights share values")
     return shared
 
 
@@ -69,7 +69,7 @@ def _importances(folded: fx.GraphModule, step: WeightSharing, x: Tensor, context
     layers = weighted_layers(folded)
     if step.weighting == "none":
         return {name: torch.ones_like(layer.weight) for name, layer in layers.items()}
-    found = squared_derivatives(folded, x[:CURVATURE_IMAGES], context.seed, context.check_cancelled)
+    found = squared_derivatives(folded, x[:CURVATURE_IMAGES], context.seed, context.watch)
     everything = torch.cat([value.flatten() for value in found.values()])
     means = {name: (everything if step.scope == "global" else value).mean() for name, value in found.items()}
     tiny = torch.finfo(torch.float32).tiny

@@ -19,6 +19,7 @@ from compression.engine.training.device import CPU, resident, training_device
 from compression.engine.training.speed import PLAIN, Mode, training_mode
 from compression.errors import Diverged
 from compression.models.data import Dataset, Split
+from compression.watch import SILENT, Watch
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits N x classes, images, labels) to a scalar."""
@@ -93,8 +94,7 @@ def train(
     max_gradient_norm: float = MAX_GRADIENT_NORM,
     device: torch.device | None = None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
-    report: Callable[[float, str], None] = lambda fraction, words: None,
-    check_cancelled: Callable[[], None] = lambda: None,
+    watch: Watch = SILENT,
 ) -> None:
     """Train `model` in place on `dataset.train`, keeping every layer's `WeightFormat`.
 
@@ -124,7 +124,7 @@ def train(
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle((step + 1) / steps))
         for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator)):
-            check_cancelled()
+            watch.check()
             optimizer.zero_grad()
             value = _loss(model, loss, augment(x, generator).to(device), y.to(device), mode)
             if not torch.isfinite(value):
@@ -140,7 +140,7 @@ def train(
             schedule.step()
             on_step(step + 1, steps)
             if step % 10 == 9 or step + 1 == steps:
-                report((step + 1) / steps, f"training: step {step + 1} of {steps}")
+                watch.report((step + 1) / steps, f"training: step {step + 1} of {steps}")
 
 
 @contextlib.contextmanager

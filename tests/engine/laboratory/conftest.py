@@ -7,6 +7,7 @@ import pytest
 from compression.engine.laboratory import Bench, Subject
 from compression.engine.run import run_recipe
 from compression.recipe.recipe import Recipe, make_recipe
+from compression.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Prepared:
     bench: Bench
 
     def with_check(self, check):
-        return replace(self.bench, check_cancelled=check)
+        return replace(self.bench, watch=Watch(check=check))
 
 
 def prepare(recipe):

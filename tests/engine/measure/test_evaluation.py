@@ -7,6 +7,7 @@ from compression.engine.files import export
 from compression.engine.measure import evaluation
 from compression.errors import Cancelled, CorruptFile, Diverged
 from compression.models.data import Split
+from compression.watch import Watch
 from tests.support.networks import images, network, run
 
 
@@ -43,7 +44,7 @@ def test_logits_of_all_batches_in_order(onnx_bytes):
 
 def test_predictions_are_the_largest_logits(onnx_bytes, split):
     seen = []
-    classes = evaluation.predict(onnx_bytes, split, threads=1, report=lambda *done: seen.append(done))
+    classes = evaluation.predict(onnx_bytes, split, threads=1, watch=Watch(report=lambda *done: seen.append(done)))
     assert classes.dtype == np.uint8
     assert np.array_equal(classes, evaluation.logits(onnx_bytes, split.x, threads=1).argmax(1))
     assert [fraction for fraction, _ in seen] == pytest.approx([*(done / 620 for done in range(50, 620, 50)), 1.0])
@@ -59,7 +60,7 @@ def test_can_be_cancelled_between_batches(onnx_bytes, split):
             raise Cancelled("no longer wanted")
 
     with pytest.raises(Cancelled):
-        evaluation.predict(onnx_bytes, split, check_cancelled=check)
+        evaluation.predict(onnx_bytes, split, watch=Watch(check=check))
 
 
 @pytest.mark.parametrize("factor", [np.nan, np.inf])

@@ -13,6 +13,7 @@ import pytest
 from compression.engine.files import export
 from compression.engine.measure import latency
 from compression.errors import Cancelled, StorageFailed
+from compression.watch import Watch
 from tests.support.networks import network
 
 
@@ -66,7 +67,7 @@ class TestRatios:
                 raise Cancelled("no longer wanted")
 
         with pytest.raises(Cancelled):
-            latency.measure_ratios([b"a"], b"b", (1, 8, 8), check_cancelled=check)
+            latency.measure_ratios([b"a"], b"b", (1, 8, 8), watch=Watch(check=check))
 
 
 class TestLatency:
@@ -103,7 +104,7 @@ class TestLatency:
 
     def test_reports_and_can_be_cancelled(self, fake_runs):
         seen = []
-        latency.measure_latency(b"a", b"b", (1, 8, 8), runs=16, report=lambda *said: seen.append(said[0]))
+        latency.measure_latency(b"a", b"b", (1, 8, 8), runs=16, watch=Watch(report=lambda *said: seen.append(said[0])))
         assert seen == sorted(seen) and seen[0] >= 0 and seen[-1] < 1
 
         def check():
@@ -112,7 +113,7 @@ class TestLatency:
             seen.append(None)
 
         with pytest.raises(Cancelled):
-            latency.measure_latency(b"a", b"b", (1, 8, 8), runs=16, check_cancelled=check)
+            latency.measure_latency(b"a", b"b", (1, 8, 8), runs=16, watch=Watch(check=check))
 
     def test_real_networks(self, onnx_bytes):
         found = latency.measure_latency(onnx_bytes, onnx_bytes, (1, 8, 8), runs=16)
@@ -142,7 +143,7 @@ class TestLock:
         waiting = threading.Event()
 
         def second():
-            with latency.machine_lock(report=lambda *said: waiting.set()):
+            with latency.machine_lock(watch=Watch(report=lambda *said: waiting.set())):
                 order.append("second")
 
         with latency.machine_lock():
@@ -160,11 +161,11 @@ class TestLock:
             said.append(words)
             raise Cancelled("heard enough")
 
-        with latency.machine_lock(), pytest.raises(Cancelled), latency.machine_lock(report=listen):
+        with latency.machine_lock(), pytest.raises(Cancelled), latency.machine_lock(watch=Watch(report=listen)):
             pass
         (path,) = own_lock.iterdir()
         path.write_text("no number, and from another user")
-        with self.held_silently(path), pytest.raises(Cancelled), latency.machine_lock(report=listen):
+        with self.held_silently(path), pytest.raises(Cancelled), latency.machine_lock(watch=Watch(report=listen)):
             pass
         waiting = "waiting for another measurement on this machine"
         assert said == [f"{waiting}, by process {os.getpid()}", waiting]
@@ -184,10 +185,10 @@ class TestLock:
         command = [sys.executable, "-c", code, str(own_lock)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout.readline() == "held\n"
-            with pytest.raises(Cancelled), latency.machine_lock(check_cancelled=self.give_up):
+            with pytest.raises(Cancelled), latency.machine_lock(watch=Watch(check=self.give_up)):
                 pass
             other.kill()
-        with latency.machine_lock(check_cancelled=self.give_up):
+        with latency.machine_lock(watch=Watch(check=self.give_up)):
             pass
 
     def give_up(self):
@@ -196,7 +197,7 @@ class TestLock:
     def test_is_free_again_after_an_error(self):
         with pytest.raises(RuntimeError), latency.machine_lock():
             raise RuntimeError
-        with latency.machine_lock(check_cancelled=self.give_up):
+        with latency.machine_lock(watch=Watch(check=self.give_up)):
             pass
 
     @pytest.mark.skipif(not hasattr(os, "fchmod"), reason="Windows has no modes")

@@ -9,6 +9,7 @@ from compression.engine.measure.evaluation import open_session
 from compression.engine.measure.sparse import Product, products
 from compression.engine.network.form import trace
 from compression.errors import NotApplicable
+from compression.watch import Watch
 from tests.support.networks import network, pruned
 
 
@@ -146,7 +147,7 @@ class TestSparsityCurve:
         clock, seen = FakeClock(), []
         monkeypatch.setattr(measured, "prepare", lambda *given: (clock.run(0.002), clock.run(0.001)))
         rows = measured.sparsity_curve(
-            network("lenet5-mnist5k"), 0.1, report=lambda *said: seen.append(said), clock=clock
+            network("lenet5-mnist5k"), 0.1, watch=Watch(report=lambda *said: seen.append(said)), clock=clock
         )
         assert {row.layer for row in rows} == {"hidden", "conv2", "classifier"}
         assert len(rows) == 3 * 2 * len(measured.SPARSITIES)

@@ -6,6 +6,7 @@ from compression.engine.network.form import restrict, weight_format
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.batch_norm import fold_batch_norm, recalibrate
 from compression.errors import Cancelled
+from compression.watch import Watch
 from sample_models.catalogue import MODELS
 
 
@@ -112,7 +113,7 @@ def test_without_batch_norm_nothing_runs(graph):
     def fail():
         raise AssertionError
 
-    recalibrate(graph(nn.Sequential(nn.Conv2d(1, 3, 3)), (1, 5, 5)), torch.randn(2, 1, 5, 5), fail)
+    recalibrate(graph(nn.Sequential(nn.Conv2d(1, 3, 3)), (1, 5, 5)), torch.randn(2, 1, 5, 5), Watch(check=fail))
 
 
 def test_cancelling_leaves_evaluation_mode(graph):
@@ -121,5 +122,5 @@ def test_cancelling_leaves_evaluation_mode(graph):
 
     model = graph(nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)), (1, 5, 5))
     with pytest.raises(Cancelled):
-        recalibrate(model, torch.randn(2, 1, 5, 5), give_up)
+        recalibrate(model, torch.randn(2, 1, 5, 5), Watch(check=give_up))
     assert not any(layer.training for layer in model.modules() if isinstance(layer, nn.BatchNorm2d))

@@ -7,6 +7,7 @@ from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.bias_correction import correct_biases
 from compression.engine.primitives.reconstruction import reconstruct
+from compression.watch import Watch
 
 
 def rounded(model, bits=2):
@@ -82,4 +83,4 @@ def test_it_can_be_cancelled(sample):
 
     model, x = sample("mlp-digits")
     with pytest.raises(Stop):
-        correct_biases(model, rounded(model), x, cancel)
+        correct_biases(model, rounded(model), x, Watch(check=cancel))

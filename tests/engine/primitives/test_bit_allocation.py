@@ -8,6 +8,7 @@ from torch import nn
 
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.bit_allocation import allocate_bits, bit_losses
+from compression.watch import SILENT
 
 BITS = (1, 2, 3, 4)
 
@@ -52,7 +53,7 @@ def test_losses_fall_with_bits_and_the_model_stays(sample):
     model, x = sample("lenet5-mnist5k")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     losses = bit_losses(
-        model, x, (2, 4, 8), lambda layer, bits: fit_affine(layer.weight, bits).project(layer.weight), lambda: None
+        model, x, (2, 4, 8), lambda layer, bits: fit_affine(layer.weight, bits).project(layer.weight), SILENT
     )
     assert list(losses) == ["conv1", "conv2", "hidden", "classifier"]
     assert all(curve[2] > curve[4] > curve[8] >= 0 for curve in losses.values())
@@ -62,7 +63,7 @@ def test_losses_fall_with_bits_and_the_model_stays(sample):
 def test_a_loss_is_the_divergence_of_predictions(graph):
     model = graph(nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), (1, 2, 2))
     x = torch.randn(7, 1, 2, 2)
-    found = bit_losses(model, x, (1,), lambda layer, bits: torch.zeros_like(layer.weight), lambda: None)
+    found = bit_losses(model, x, (1,), lambda layer, bits: torch.zeros_like(layer.weight), SILENT)
     expected = model(x).log_softmax(1)
     with torch.no_grad():
         model.get_submodule("1").weight.zero_()

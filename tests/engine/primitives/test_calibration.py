@@ -12,6 +12,7 @@ from compression.engine.primitives.calibration import (
     sample_activations,
 )
 from compression.engine.primitives.execution import evaluate_node
+from compression.watch import SILENT
 from tests.support.networks import samples_of
 
 
@@ -37,7 +38,7 @@ def test_rectified_values_are_quantized_once_and_pooling_passes_them_on(sample):
 def test_quantizers_stand_behind_their_points(sample):
     model, x = sample("lenet5-mnist5k")
     expected = model(x)
-    insert_quantizers(model, samples_of(model, x), 8, lambda: None)
+    insert_quantizers(model, samples_of(model, x), 8, SILENT)
     quantizers = [layer for layer in model.modules() if isinstance(layer, ActivationQuantizer)]
     assert len(quantizers) == 4
     assert all(quantizer.zero_point == 0 for quantizer in quantizers[1:])  # behind a ReLU
@@ -106,7 +107,7 @@ def test_samples_contain_the_extremes(graph):
     model = graph(nn.Sequential(nn.Conv2d(1, 8, 3)), (1, 60, 60))
     x = torch.randn(70, 1, 60, 60)
     (conv,) = [node for node in model.graph.nodes if node.op == "call_module"]
-    found = sample_activations(model, [conv], x, lambda: None)[conv]
+    found = sample_activations(model, [conv], x, SILENT)[conv]
     everything = model(x)
     assert len(found) < everything.numel() / 10
     assert (found.min(), found.max()) == (everything.min(), everything.max())

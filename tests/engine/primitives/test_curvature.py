@@ -4,6 +4,7 @@ from torch import nn
 
 from compression.engine.network.form import trace, weighted_layers
 from compression.engine.primitives.curvature import output_sensitivities, squared_derivatives
+from compression.watch import Watch
 
 
 class Small(nn.Module):
@@ -61,7 +62,7 @@ def test_can_be_cancelled():
         raise RuntimeError("enough")
 
     with pytest.raises(RuntimeError, match="enough"):
-        squared_derivatives(trace(Small(), (2, 8, 8)), torch.zeros(2, 2, 8, 8), 0, give_up)
+        squared_derivatives(trace(Small(), (2, 8, 8)), torch.zeros(2, 2, 8, 8), 0, Watch(check=give_up))
 
 
 def test_sensitivities_are_the_squared_derivatives_of_the_logits(graph):

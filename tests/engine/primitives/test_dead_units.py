@@ -7,6 +7,7 @@ from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.calibration import insert_quantizers
 from compression.engine.primitives.channels import OUT, channel_groups
 from compression.engine.primitives.dead_units import remove_dead_units
+from compression.watch import SILENT
 from sample_models.catalogue import MODELS
 from tests.support.networks import samples_of
 
@@ -188,7 +189,7 @@ def test_formats_are_cut_along(sample):
 def test_constants_are_rounded_like_other_activations(sample):
     model, x = sample("lenet5-mnist5k")
     silence(model, "hidden", slice(0, 100))
-    insert_quantizers(model, samples_of(model, x), 4, lambda: None)
+    insert_quantizers(model, samples_of(model, x), 4, SILENT)
     smaller = remove_dead_units(model)
     assert sizes(smaller) == {"conv1": (20, 1), "conv2": (50, 20), "hidden": (400, 800), "classifier": (10, 400)}
     same_answers(model, smaller, x)

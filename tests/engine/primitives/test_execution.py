@@ -5,6 +5,7 @@ from torch import nn
 from compression.engine.network.form import weighted_layers
 from compression.engine.primitives.execution import evaluate_node, last_reads, layer_calls
 from compression.errors import Cancelled
+from compression.watch import Watch
 
 
 @pytest.mark.parametrize("name", ["resnet8-mnist5k", "mobilenet-fashion"])
@@ -49,4 +50,4 @@ def test_a_run_can_be_cancelled(sample):
 
     model, x = sample("lenet5-mnist5k")
     with pytest.raises(Cancelled):
-        next(layer_calls(model, x, give_up))
+        next(layer_calls(model, x, Watch(check=give_up)))

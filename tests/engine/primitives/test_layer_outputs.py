@@ -5,6 +5,7 @@ from compression.engine.network.form import ActivationQuantizer, clone
 from compression.engine.primitives import layer_outputs
 from compression.engine.primitives.execution import layer_calls
 from compression.engine.primitives.layer_outputs import answers_in_turn
+from compression.watch import SILENT
 from tests.support.networks import images, network, with_quantizers
 
 
@@ -18,7 +19,7 @@ def runs(monkeypatch):
 
 
 def given(model, x):
-    return list(answers_in_turn(model, x, lambda: None))
+    return list(answers_in_turn(model, x, SILENT))
 
 
 def test_rows_and_means_of_every_layer_in_order(runs):
@@ -44,7 +45,7 @@ def test_an_equal_network_with_equal_images_does_not_run_again(runs):
 def test_whoever_stops_at_the_last_layer_has_it_remembered_too(runs):
     model = network("mlp-digits")
     x = images(model, 8)
-    some = answers_in_turn(model, x, lambda: None)
+    some = answers_in_turn(model, x, SILENT)
     for _ in layer_calls(model, x):
         next(some)
     given(model, x)

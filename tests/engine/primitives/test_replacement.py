@@ -7,6 +7,7 @@ from torch import nn
 from compression.engine.network.form import restrict
 from compression.engine.primitives.replacement import moments_of, replace_layers, replaceable
 from compression.errors import Cancelled
+from compression.watch import SILENT, Watch
 
 
 class Net(nn.Module):
@@ -108,7 +109,7 @@ def test_batch_norm_statistics_are_those_of_the_images(model):
 
 
 def test_moments_are_centred_where_something_can_shift_the_output(model):
-    moments = moments_of(model, _images() + 1, lambda: None)
+    moments = moments_of(model, _images() + 1, SILENT)
     assert list(moments) == ["stem.0", "classifier", "classifier_in"]
     assert moments["stem.0"].mean_x.abs().min() > 0.5  # batch norm behind it
     assert moments["stem.0"].gram.shape == (18, 18)
@@ -117,13 +118,13 @@ def test_moments_are_centred_where_something_can_shift_the_output(model):
 
 def test_progress_and_cancelling(model):
     fractions = []
-    replace_layers(model, {}, _images(), report=lambda fraction, words: fractions.append(fraction))
+    replace_layers(model, {}, _images(), watch=Watch(report=lambda fraction, words: fractions.append(fraction)))
     assert fractions == sorted(fractions) and fractions[-1] == 1
 
     def give_up():
         raise Cancelled("enough")
 
-    for function in (lambda: replace_layers(model, {}, _images(), check_cancelled=give_up),
-                     lambda: moments_of(model, _images(), give_up)):  # fmt: skip
+    for function in (lambda: replace_layers(model, {}, _images(), watch=Watch(check=give_up)),
+                     lambda: moments_of(model, _images(), Watch(check=give_up))):  # fmt: skip
         with pytest.raises(Cancelled):
             function()

@@ -12,6 +12,7 @@ from compression.engine.network.form import trace
 from compression.engine.techniques import Context, apply_step
 from compression.engine.training.loop import train
 from compression.models.data import load_dataset
+from compression.watch import Watch
 from sample_models.catalogue import find_model
 from sample_models.resnet import BasicBlock
 
@@ -77,7 +78,7 @@ def fingerprint(model):
 @functools.cache
 def apply(name, step):
     fractions = []
-    context = replace(make_context(name), report=lambda fraction, words: fractions.append(fraction))
+    context = replace(make_context(name), watch=Watch(report=lambda fraction, words: fractions.append(fraction)))
     before, random_before = fingerprint(context.teacher), torch.random.get_rng_state()
     model = apply_step(context.teacher, step, context)
     after, random_after = fingerprint(context.teacher), torch.random.get_rng_state()

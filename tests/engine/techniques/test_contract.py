@@ -31,6 +31,7 @@ from compression.recipe.steps import (
     Step,
     WeightSharing,
 )
+from compression.watch import Watch
 
 MODELS = ("mlp-digits", "resnet8-mnist5k")
 
@@ -254,7 +255,7 @@ class TestContract:
         def give_up():
             raise Cancelled("enough")
 
-        context = dataclasses.replace(context_of(model_name), check_cancelled=give_up)
+        context = dataclasses.replace(context_of(model_name), watch=Watch(check=give_up))
         with pytest.raises(Cancelled):
             TECHNIQUES[type(step)](context.teacher, step, context)
 

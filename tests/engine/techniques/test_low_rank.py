@@ -7,6 +7,7 @@ from compression.engine.network.form import clone, count_costs, restrict, trace,
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import FineTuning, LowRank, Quantization
+from compression.watch import Watch
 
 
 def _accuracy(model, context):
@@ -70,7 +71,7 @@ def test_batch_norm_stays_behind_the_last_factor(applied):
 
 def test_the_report_says_how_many_layers_were_replaced(context_of):
     words = []
-    context = replace(context_of("mlp-digits"), report=lambda fraction, word: words.append(word))
+    context = replace(context_of("mlp-digits"), watch=Watch(report=lambda fraction, word: words.append(word)))
     apply_step(context.teacher, LowRank(rank_ratio=0.4, ranks="uniform"), context)
     assert words[-1].startswith("2 of 2 layers replaced")
 

@@ -11,6 +11,7 @@ from compression.engine.training.loop import Augmentation, train
 from compression.engine.training.speed import CHANNELS_LAST, FASTEST, PLAIN, always
 from compression.errors import Cancelled, Diverged
 from compression.models.data import load_dataset
+from compression.watch import Watch
 from sample_models.mlp import mlp_digits
 
 
@@ -45,7 +46,7 @@ def test_no_epochs_change_nothing():
 
 def test_progress_ends_at_one_and_cancelling_stops():
     seen = []
-    trained(report=lambda fraction, words: seen.append(fraction))
+    trained(watch=Watch(report=lambda fraction, words: seen.append(fraction)))
     assert seen == sorted(seen)
     assert seen[-1] == 1
 
@@ -56,7 +57,7 @@ def test_progress_ends_at_one_and_cancelling_stops():
             raise Cancelled("no longer wanted")
 
     with pytest.raises(Cancelled):
-        trained(check_cancelled=check)
+        trained(watch=Watch(check=check))
 
 
 def test_long_gradients_are_shortened():

@@ -33,10 +33,10 @@ def layer_of(model: fx.GraphModule, inquiry: LayerInquiry) -> WeightedLayer:
 
 def gram_of(model: fx.GraphModule, inquiry: LayerInquiry, bench: Bench) -> Tensor:
     """Mean products of what reaches the layer on calibration images: groups x features x features."""
-    bench.report(0, "running images through the network")
+    bench.watch.report(0, "running images through the network")
     x = torch.from_numpy(bench.dataset.calibration.x)
     with torch.no_grad():
-        return layer_grams(model, x, bench.check_cancelled)[inquiry.layer]
+        return layer_grams(model, x, bench.watch)[inquiry.layer]
 
 
 def answer_error(weight: Tensor, new: Tensor, gram: Tensor) -> float:

@@ -25,9 +25,9 @@ def coding(inquiry: CodingInquiry, bench: Bench) -> Coded:
     weight = layer_of(network_of(bench), inquiry).weight.detach()
     rows = []
     for number, (sparsity, bits) in enumerate(itertools.product(CODED_SPARSITIES, BITS)):
-        bench.check_cancelled()
+        bench.watch.check()
         done = number / (len(CODED_SPARSITIES) * len(BITS))
-        bench.report(done, f"{bits} bits, {100 * sparsity:.0f} % zeros")
+        bench.watch.report(done, f"{bits} bits, {100 * sparsity:.0f} % zeros")
         rows.append(_measured(codes_of(weight, sparsity, bits), tuple(weight.shape)))
     shape = (len(CODED_SPARSITIES), len(BITS))
     counts, lengths, *sizes = (np.stack(column) for column in zip(*rows, strict=True))

@@ -22,10 +22,10 @@ def factors(inquiry: FactorInquiry, bench: Bench) -> Factored:
     weight = layer.weight.detach().flatten(1).double()
     gram = gram_of(model, inquiry, bench)[0]
     rank = min(weight.shape)
-    bench.report(0.5, "finding the most important directions")
+    bench.watch.report(0.5, "finding the most important directions")
     right, left = matrix_factors(weight, gram, rank)
-    bench.check_cancelled()
-    bench.report(0.8, "errors at every rank")
+    bench.watch.check()
+    bench.watch.report(0.8, "errors at every rank")
     errors = matrix_spectrum(weight, gram)
     outputs, inputs = weight.shape
     return Factored(

@@ -15,7 +15,7 @@ from compression.inquiries.course import Layout, LayoutInquiry
 
 def layout(inquiry: LayoutInquiry, bench: Bench) -> Layout:
     """Weights and multiply-accumulates of each layer, in the order in which an image passes them."""
-    bench.report(0.2, "going through the layers")
+    bench.watch.report(0.2, "going through the layers")
     model = network_of(bench)
     weights: dict[str, int] = {}
     macs: dict[str, int] = {}

@@ -27,8 +27,8 @@ def pruning(inquiry: PruningInquiry, bench: Bench) -> Pruned:
     gram = gram_of(model, inquiry, bench)
     found: dict[str, list[Tensor]] = {}
     for number, (pattern, mask) in enumerate(_masks(model, inquiry.layer, weight)):
-        bench.check_cancelled()
-        bench.report(min(0.95, 0.3 + number / 50), f"pruning: {pattern}")
+        bench.watch.check()
+        bench.watch.report(min(0.95, 0.3 + number / 50), f"pruning: {pattern}")
         found.setdefault(pattern, []).append(mask)
     return Pruned(
         weights=corner(weight).astype(np.float16),

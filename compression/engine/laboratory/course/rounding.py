@@ -42,10 +42,10 @@ def rounding(inquiry: RoundingInquiry, bench: Bench) -> Rounded:
     errors: dict[str, NDArray[np.float64]] = {}
     for number, (granularity, method) in enumerate(GRIDS):
         name = f"{granularity} {method}"
-        bench.report(0.3 + 0.7 * number / len(GRIDS), f"rounding, {name}")
+        bench.watch.report(0.3 + 0.7 * number / len(GRIDS), f"rounding, {name}")
         grids = []
         for bits in BITS:
-            bench.check_cancelled()
+            bench.watch.check()
             grids.append(fit_affine(weight, bits, per_channel=granularity == "channel", method=_METHODS[method]))
         levels[name] = np.stack([padded(_levels(grid, channel)) for grid in grids])
         rounded[name] = np.stack([_of_channel(grid, channel).project(sample[None])[0].numpy() for grid in grids])

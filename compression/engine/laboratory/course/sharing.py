@@ -22,8 +22,8 @@ def sharing(inquiry: SharingInquiry, bench: Bench) -> Shared:
     books: list[Tensor] = []
     even: list[Tensor] = []
     for number, clusters in enumerate(CLUSTERS):
-        bench.check_cancelled()
-        bench.report(number / len(CLUSTERS), f"{clusters} shared values")
+        bench.watch.check()
+        bench.watch.report(number / len(CLUSTERS), f"{clusters} shared values")
         books.append(shared_values(weights, torch.ones_like(weights), clusters))
         even.append(_even_values(weights[:: max(1, weights.numel() // TRIED)], clusters))
     counts, edges = histogram(weights)

@@ -13,6 +13,7 @@ from compression.engine.laboratory.bench import Bench
 from compression.engine.measure.latency import measure_latency
 from compression.engine.network.form import trace
 from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry
+from compression.watch import Watch
 
 RUNS = 16
 """Of each convolution: the whole grid then takes a quarter of a minute where nothing else runs."""
@@ -23,10 +24,10 @@ def split(inquiry: SplitInquiry, bench: Bench) -> Split:
     grid = list(itertools.product(KERNELS, CHANNELS, CHANNELS, SIDES))
     found = []
     for number, (kernel, inputs, outputs, side) in enumerate(grid):
-        bench.report(number / len(grid), f"{number} of {len(grid)} convolutions timed")
+        bench.watch.report(number / len(grid), f"{number} of {len(grid)} convolutions timed")
         shape = (inputs, side, side)
         halves, whole = (_file(make(kernel, inputs, outputs), shape) for make in (_separable, _whole))
-        timed = measure_latency(halves, whole, shape, runs=RUNS, check_cancelled=bench.check_cancelled)
+        timed = measure_latency(halves, whole, shape, runs=RUNS, watch=Watch(check=bench.watch.check))
         found.append((timed.baseline_p50_ms, timed.p50_ms, timed.ratio, timed.ratio_low, timed.ratio_high))
     columns = np.array(found).T.reshape(5, len(KERNELS), len(CHANNELS), len(CHANNELS), len(SIDES))
     whole_ms, split_ms, ratio, low, high = columns

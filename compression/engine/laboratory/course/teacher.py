@@ -17,9 +17,7 @@ SURE = 0.99
 def teacher(inquiry: TeacherInquiry, bench: Bench) -> Taught:
     """Predictions of the uncompressed network on validation images, softened like the targets of distillation."""
     split = bench.dataset.validation
-    logits = torch.from_numpy(
-        logits_of(bench.baseline.onnx, split, report=bench.report, check_cancelled=bench.check_cancelled)
-    ).double()
+    logits = torch.from_numpy(logits_of(bench.baseline.onnx, split, watch=bench.watch)).double()
     softened = torch.stack([torch.softmax(logits / temperature, 1) for temperature in TEMPERATURES])
     shown = _shown(softened[0].numpy())
     return Taught(
