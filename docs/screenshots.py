@@ -61,7 +61,7 @@ def settled(page: Page) -> None:
     """Nothing is being found out any more, and charts are drawn."""
     page.wait_for_timeout(3_000)
     page.wait_for_function(
-        "() => !document.querySelector('[class*=st-key-inquiry]')"
+        "() => !document.querySelector('[class*=st-key-waiting]')"
         " && document.querySelector('[data-test-script-state=notRunning]')"
     )
     page.wait_for_timeout(3_000)

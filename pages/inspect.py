@@ -11,7 +11,7 @@ from pages.components.frame import menu
 menu.frame(menu.INSPECT, reads_link=True)
 
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
-from pages.components.asking import answers, pick
+from pages.components.asking import pick, waiting
 from pages.components.explore import outcome
 from pages.components.inspect import (
     activation_ranges,
@@ -45,7 +45,7 @@ def show_parts(picked: pick.Picked) -> None:
         )
     else:
         outcome.show_judged(picked.result)
-    anatomy = answers.ask(AnatomyInquiry(recipe=picked.recipe), Anatomy, key="anatomy")
+    anatomy = waiting.ask(AnatomyInquiry(recipe=picked.recipe), Anatomy, key="anatomy")
     if picked.result is None or anatomy is None:
         return
     seen = spot.Seen(picked.recipe, picked.result, anatomy)

@@ -228,7 +228,7 @@ class TestNotYet:
         page = inspect()
         assert "anatomy went wrong" in words(page)
         dispatcher.failing = ""
-        page.button(key="inquiry_retry_anatomy").click()
+        page.button(key="retry_anatomy").click()
         assert "Stored file, to the byte" in words(rerun(page))
 
     def test_a_tab_that_failed_leaves_the_others(self, inspect, dispatcher):

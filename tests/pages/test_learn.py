@@ -211,10 +211,10 @@ class TestPredictThenReveal:
         dispatcher.held = True
         predict(page, self.CHOICES[0])
         assert any("Measuring “3-bit weights" in words for words in progress(page))
-        page.button(key="measuring_cancel_predict").click()
+        page.button(key="cancel_predict").click()
         settled(page.run())
         assert "was cancelled" in texts(page)
-        page.button(key="measuring_retry_predict").click()
+        page.button(key="retry_predict").click()
         settled(page.run())
         dispatcher.release()
         settled(page.run())

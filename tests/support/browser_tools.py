@@ -32,7 +32,7 @@ def settle(page):
     page.wait_for_selector("[data-testid='stMainBlockContainer'] .st-key-menu")
     page.wait_for_timeout(1500)
     page.wait_for_function(
-        "() => !document.querySelector('[class*=st-key-inquiry], [data-testid=stSkeleton]')"
+        "() => !document.querySelector('[class*=st-key-waiting], [data-testid=stSkeleton]')"
         " && document.querySelector('[data-test-script-state=notRunning]')"
     )
     page.wait_for_timeout(1000)

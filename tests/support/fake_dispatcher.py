@@ -273,6 +273,12 @@ class FakeDispatcher:
             self.answer(inquiry)
         return self._add(job, JobState.WAITING if self.held else JobState.COMPLETE)
 
+    def retry(self, job: Job) -> Job:
+        again = (
+            self.inquire([job.inquiry], group=job.group) if job.inquiry else self.submit([job.recipe], group=job.group)
+        )
+        return again[0]
+
     def answer(self, inquiry) -> None:
         """What `answers` (a function of the inquiry) makes up. Its recipe and the baseline are measured first."""
         for recipe in (inquiry.recipe.baseline(), inquiry.recipe):

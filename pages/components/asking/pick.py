@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,8 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from compression.search.pareto import pareto_front
-from compression.store.jobs import Job, JobState
 from compression.work import dispatcher
-from pages.components.asking import notices
+from pages.components.asking import notices, waiting
 from pages.components.frame import menu
 from pages.components.view import model_card, state
 from pages.components.view.link import View, recipe_from, view_of
@@ -31,7 +29,7 @@ MAX_OFFERED = 400
 
 _RESULT = state.SETTING + "result"
 _SEVERAL, _SEVERAL_KEY, _PROBLEM = "picked_several", "picked_several_widget", "picked_problem"
-_TURN, _SIGNS = "picked_several_turn", "picked_several_signs"
+_GROUP, _TURN, _SIGNS = "picked", "picked_several_turn", "picked_several_signs"
 
 
 @dataclass(frozen=True)
@@ -109,15 +107,15 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
     model = chosen[0].model if chosen else (state.last() or View()).model
     try:
         known = {name: result for other in _on_same_data(model) for name, result in measured(other).items()}
-        waiting = _measure([recipe for recipe in chosen if recipe.recipe_id not in known])
     except CompressionError as error:
         notices.show_error(error)
         return ()
     by_id = {recipe.recipe_id: recipe for recipe in chosen}
+    missing = [recipe for name, recipe in by_id.items() if name not in known]
     words = _words_of(None, known)
     words |= {name: _chosen_label(recipe, known.get(name)) for name, recipe in by_id.items() if name not in words}
     words = _distinct(words)
-    key = _several_key((*(recipe.recipe_id for recipe in waiting), *(words[name] for name in by_id)))
+    key = _several_key((*(recipe.recipe_id for recipe in missing), *(words[name] for name in by_id)))
     if key not in st.session_state:
         st.session_state[key] = [name for name in by_id if name in words]
     shown = [name for name in st.session_state[key] if name in words]
@@ -136,8 +134,7 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
     link = json.dumps([json.loads(recipe.to_short_json()) for recipe in chosen], separators=(",", ":"))
     parameters = ({"recipes": link} if chosen else {}) | dict(also)
     menu.write_address(parameters)
-    if waiting:
-        st.fragment(run_every=0.7)(_wait)(waiting)
+    waiting.measure(missing, _GROUP, key="several")
     return tuple(known[name] for name in by_id if name in known)
 
 
@@ -277,52 +274,6 @@ def _chosen_label(recipe: Recipe, result: Result | None) -> str:
     return f"{MODELS[recipe.model].title}: {recipe_in_words(recipe)}"
 
 
-def _group() -> str:
-    return f"picked-{state.session_id()}"
-
-
-def _measure(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
-    """Have what a link names measured; those that are not through, failed or were cancelled."""
-    begun = _latest()
-    over = {name for name, job in begun.items() if job.state is JobState.COMPLETE}  # and its result is gone
-    missing = [recipe for recipe in recipes if recipe.recipe_id not in begun or recipe.recipe_id in over]
-    dispatcher.get_dispatcher().submit(missing, group=_group())
-    return tuple(recipes)
-
-
-def _latest() -> dict[str, Job]:
-    """The last job for each setting."""
-    return {job.work_id: job for job in dispatcher.get_dispatcher().jobs(_group())}
-
-
 def is_waiting() -> bool:
     """Whether something that `several` was asked for is being measured."""
-    begun = _latest()
-    found = (begun.get(recipe.recipe_id) for recipe in wanted())
-    return any(job is not None and not job.state.is_final for job in found)
-
-
-def _again(recipe: Recipe) -> None:
-    with contextlib.suppress(CompressionError):  # the page that is drawn next meets the same, and says it
-        dispatcher.get_dispatcher().submit([recipe], group=_group())
-
-
-def _wait(recipes: Sequence[Recipe]) -> None:
-    """A line for each setting that is being measured, or why it has no numbers."""
-    begun = _latest()
-    for recipe in recipes:
-        job = begun.get(recipe.recipe_id)
-        words = recipe_in_words(recipe)
-        if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
-            if job.error:
-                st.error(f"**{words} has no numbers.** {notices.plain(job.error)}", icon=":material/error:")
-            else:
-                st.warning(f"**Measuring {words} was cancelled.**", icon=":material/cancel:")
-            st.button(
-                "Measure again", icon=":material/refresh:", key=f"picked_again_{recipe.recipe_id}", on_click=_again,
-                args=(recipe,),
-            )  # fmt: skip
-        elif job is not None and not job.state.is_final:
-            st.progress(job.progress, f"Measuring {words}: {job.message or 'waiting for a worker'}")
-        elif recipe.recipe_id in measured(recipe.model):
-            st.rerun()
+    return waiting.is_under_way(wanted(), _GROUP)

@@ -19,7 +19,7 @@ from compression.results import predictions
 from compression.results.predictions import Answers
 from compression.results.record import Result
 from compression.work import dispatcher
-from pages.components.asking import answers, pick
+from pages.components.asking import pick, waiting
 from pages.components.view import model_card
 
 
@@ -70,7 +70,7 @@ def hold(results: Sequence[Result]) -> Contest:
 
 def ask_answers(recipes: Sequence[Recipe], *, key: str) -> list[Answers] | None:
     """What the networks of these recipes answer; None until that is found out, which a bar shows."""
-    outcomes = answers.ask_all([OutcomeInquiry(recipe=recipe) for recipe in recipes], Outcomes, key=key)
+    outcomes = waiting.ask_all([OutcomeInquiry(recipe=recipe) for recipe in recipes], Outcomes, key=key)
     if outcomes is None:
         return None
     return [_answers(recipe, outcome) for recipe, outcome in zip(recipes, outcomes, strict=True)]

@@ -13,7 +13,7 @@ from compression.inquiries.outcomes import MAX_PICTURES, PictureInquiry, Picture
 from compression.recipe.recipe import Recipe
 from compression.results import predictions
 from compression.results.predictions import KINDS, ORDERS, Change
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.compare.contest import Contest, badge, class_names
 from pages.components.view import picture
 
@@ -113,7 +113,7 @@ def _show_page(contest: Contest, other: Contender, kept: Sequence[Change], names
     window = kept[start : start + _WINDOW * PER_PAGE]
     baseline = Recipe.model_validate(contest.reference.result.recipe).baseline()
     inquiry = PictureInquiry(recipe=baseline, indices=tuple(sorted(change.index for change in window)))
-    pictures = answers.ask(inquiry, Pictures, key="pictures")
+    pictures = waiting.ask(inquiry, Pictures, key="pictures")
     place = {index: at for at, index in enumerate(inquiry.indices)}
     cards = []
     for change in kept[(page - 1) * PER_PAGE : page * PER_PAGE]:

@@ -12,7 +12,7 @@ from compression.charts.layers_compared import MEASURES, Line
 from compression.explain.comparison import Contender
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry, LayerRow
 from compression.recipe.recipe import Recipe
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.compare.contest import Contest, badge
 from pages.components.frame import chart_view
 from pages.components.shown.wide_table import scrolling
@@ -26,7 +26,7 @@ _SOFT = "opacity:.7;font-size:.8rem"
 def show(contest: Contest) -> None:
     """A chart of one measure, and the table of all."""
     recipes = [Recipe.model_validate(contender.result.recipe) for contender in contest.contenders]
-    found = answers.ask_all([AnatomyInquiry(recipe=recipe) for recipe in recipes], Anatomy, key="layers")
+    found = waiting.ask_all([AnatomyInquiry(recipe=recipe) for recipe in recipes], Anatomy, key="layers")
     if found is None:
         return
     networks = [answer.subject.layers for answer in found]

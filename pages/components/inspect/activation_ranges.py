@@ -6,7 +6,7 @@ import streamlit as st
 
 from compression.charts.ranges import draw, table_of, words_of
 from compression.inquiries.activations import ActivationInquiry, Activations
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect.spot import Seen
 
@@ -25,7 +25,7 @@ _COLUMNS = {
 
 def show(seen: Seen) -> None:
     """The chart, and the same numbers as a table."""
-    found = answers.ask(ActivationInquiry(recipe=seen.recipe), Activations, key="activations")
+    found = waiting.ask(ActivationInquiry(recipe=seen.recipe), Activations, key="activations")
     if found is None:
         return
     st.markdown(f":material/straighten: {words_of(found)}")

@@ -13,7 +13,7 @@ from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, PINK
 from compression.explain.layers import WHERE, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
 from compression.inquiries.anatomy import FileAnatomy
 from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect import spot
 from pages.components.inspect.spot import Seen
@@ -105,7 +105,7 @@ def _cells_names() -> tuple[str, ...]:
 
 def show(seen: Seen) -> None:
     """Table, what is left of the file, bars, and where the time goes."""
-    known = answers.known(SensitivityInquiry(recipe=seen.recipe.baseline()), Sensitivities)
+    known = waiting.known(SensitivityInquiry(recipe=seen.recipe.baseline()), Sensitivities)
     lines = lines_of(seen.anatomy, known)
     _notes(seen)
     with st.container(horizontal=True, vertical_alignment="bottom", key="layers_head"):

@@ -6,7 +6,7 @@ import streamlit as st
 
 from compression.charts import weights as pictures
 from compression.inquiries.weights import LayerWeights, WeightInquiry, Weights
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect import spot
 from pages.components.inspect.spot import Seen
@@ -15,7 +15,7 @@ from pages.components.inspect.spot import Seen
 def show(seen: Seen) -> None:
     """The chosen layer's pictures."""
     name = spot.choose_layer(seen)
-    found = answers.ask(WeightInquiry(recipe=seen.recipe), Weights, key="weights")
+    found = waiting.ask(WeightInquiry(recipe=seen.recipe), Weights, key="weights")
     if found is None:
         return
     layer = next((layer for layer in found.layers if layer.name == name), None)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from compression.charts.sensitivity import WAYS, Reach, draw, reaches, words_of
 from compression.inquiries.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityInquiry
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect.spot import Seen
 
@@ -15,7 +15,7 @@ _WAY, _DROP = "sensitivity_way", "sensitivity_drop"
 
 def show(seen: Seen) -> None:
     """The curves of the uncompressed model, which all its settings share."""
-    found = answers.ask(SensitivityInquiry(recipe=seen.recipe.baseline()), Sensitivities, key="sensitivity")
+    found = waiting.ask(SensitivityInquiry(recipe=seen.recipe.baseline()), Sensitivities, key="sensitivity")
     if found is None:
         st.caption(
             "Each layer of the uncompressed model is tried alone: seconds for small models, a minute for others."

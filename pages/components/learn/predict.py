@@ -7,7 +7,8 @@ import streamlit as st
 from compression.explain.quiz import Question, judge
 from compression.recipe.budgets import training_seconds
 from compression.units import duration
-from pages.components.learn import course, measuring
+from pages.components.asking import waiting
+from pages.components.learn import course
 
 _GUESSES, _REVEALED, _WIDGET = "predict_guesses", "predict_revealed", "predict_choice_"
 LONG_SECONDS = 5
@@ -68,7 +69,7 @@ def _announce(question: Question) -> None:
 
 
 def _reveal(chapter: str, question: Question, guess: str) -> None:
-    found = measuring.ask(question.recipes, key="predict")
+    found = waiting.measure(question.recipes, "learn", key="predict")
     results = [result for result in found if result is not None]
     if len(results) < len(found):
         return

@@ -22,7 +22,7 @@ from compression.models.facts import MODELS
 from compression.recipe.recipe import Recipe
 from compression.results.record import STORED_SUFFIX, Result
 from compression.work import dispatcher
-from pages.components.asking import answers, notices
+from pages.components.asking import notices, waiting
 from pages.components.present import stage
 from pages.components.shown import table
 
@@ -66,7 +66,7 @@ class Export:
 def show(export: Export) -> None:
     """Files that need no check, and as soon as there is one the report, which tells of it, and what was checked."""
     st.markdown("## Take it away")
-    checked = answers.ask(
+    checked = waiting.ask(
         VerificationInquiry(recipe=Recipe.model_validate(export.result.recipe)), Verification, key="verification"
     )
     said = words_of(checked) if checked else ""

@@ -14,7 +14,7 @@ from compression.explain.arithmetic import code_words
 from compression.explain.quiz import Question, coding_question
 from compression.inquiries.course import BITS, CODED_SPARSITIES, Coded, CodingInquiry
 from compression.recipe.recipe import make_recipe
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -37,7 +37,7 @@ def _show(lesson: Lesson) -> Question | None:
     sparsity = course.slider(
         "zeros", "Pruned before", CODED_SPARSITIES, 0.5, words=lambda share: f"{100 * share:.0f} % zeros"
     )
-    found = answers.ask(CodingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Coded, key="coding")
+    found = waiting.ask(CodingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Coded, key="coding")
     if found is not None:
         _picture(found, (CODED_SPARSITIES.index(sparsity), BITS.index(bits)), lesson)
     return _question(lesson, bits, sparsity)

@@ -15,7 +15,7 @@ from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught,
 from compression.recipe.budgets import schooling
 from compression.recipe.recipe import make_recipe
 from compression.search.curves import control_of
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -35,7 +35,7 @@ def _show(lesson: Lesson) -> Question | None:
         help_text="1 is the answer as it is. Higher temperatures bring the shares closer to each other.",
     )
     image = course.slider("picture", "Picture", tuple(range(1, TEACHER_PICTURES + 1)), 1)
-    found = answers.ask(TeacherInquiry(recipe=lesson.baseline), Taught, key="teacher")
+    found = waiting.ask(TeacherInquiry(recipe=lesson.baseline), Taught, key="teacher")
     if found is not None:
         _picture(found, temperature, image - 1)
     width = course.slider(

@@ -17,7 +17,7 @@ from compression.models.facts import MODELS
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.record import Result
 from compression.search.curves import curves_for
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -40,7 +40,7 @@ def _show(lesson: Lesson) -> Question | None:
         side = course.slider("side", "Image", SIDES, 14, words=lambda size: f"{size} × {size}")
     shape = (kernel, inputs, outputs, side)
     _arithmetic(shape)
-    found = answers.ask(SplitInquiry(recipe=_TIMED), Split, key="split")
+    found = waiting.ask(SplitInquiry(recipe=_TIMED), Split, key="split")
     if found is not None:
         _picture(found, shape)
     return _question(lesson)

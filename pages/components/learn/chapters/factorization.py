@@ -11,7 +11,7 @@ from compression.explain.arithmetic import break_even_rank, thin_weights
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import Factored, FactorInquiry
 from compression.recipe.recipe import make_recipe
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -29,7 +29,7 @@ def _show(lesson: Lesson) -> Question | None:
         words=lambda part: f"{part} % of full",
         help_text="How many numbers pass between the two thin layers, against as many as could ever matter.",
     )
-    found = answers.ask(FactorInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Factored, key="factors")
+    found = waiting.ask(FactorInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Factored, key="factors")
     if found is not None:
         _picture(found, rank_of(share, min(found.shape)))
     return _question(lesson, share)

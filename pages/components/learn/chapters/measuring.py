@@ -19,10 +19,9 @@ from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from compression.results.significance import median_ratio_interval
 from compression.search.curves import curves_for
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn import measuring as measured
 from pages.components.learn.chapter import Chapter, Lesson, Paper
 from pages.components.learn.chapters.figures import figure, here, lines
 
@@ -45,11 +44,11 @@ def _show(lesson: Lesson) -> Question | None:
     variant = course.switch("variant", "Compared with the network as it is", _VARIANTS, "quantization")
     runs = course.slider("runs", "Runs of each that you take", RUNS, 1)
     recipe = make_recipe(lesson.model, _STEPS[variant])
-    found = answers.ask(TimingInquiry(recipe=recipe), Timed, key="timing")
+    found = waiting.ask(TimingInquiry(recipe=recipe), Timed, key="timing")
     if found is not None:
         _noise(found, runs, _VARIANTS[variant])
     st.markdown("**Operations are not time**")
-    every = measured.ask(recipes_of(lesson.model), key="cloud", background=True)
+    every = waiting.measure(recipes_of(lesson.model), "learn", key="cloud", background=True)
     results = [result for result in every if result is not None]
     if results:
         _work_against_time(results, is_all=len(results) == len(every))

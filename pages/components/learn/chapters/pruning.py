@@ -14,7 +14,7 @@ from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
 from compression.recipe.recipe import make_recipe
 from compression.recipe.steps import PATTERN_SPARSITY
 from compression.recipe.words import recipe_in_words
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -47,7 +47,7 @@ def _show(lesson: Lesson) -> Question | None:
         "2 of every 4 is a pattern that some graphics chips can skip.",
     )
     sparsity = _sparsity(pattern)
-    found = answers.ask(PruningInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Pruned, key="pruning")
+    found = waiting.ask(PruningInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Pruned, key="pruning")
     if found is not None and pattern not in found.zeros:
         st.info(
             "This layer's outputs are the answers themselves, one for each class, so none of them can go. "

@@ -12,7 +12,7 @@ from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import BITS, Rounded, RoundingInquiry
 from compression.recipe.recipe import make_recipe
 from compression.recipe.words import recipe_in_words
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -41,7 +41,7 @@ def _show(lesson: Lesson) -> Question | None:
         "Clipped: a few large weights are cut off, so that the steps for all others get finer. With one bit there is "
         "nothing to clip.",
     )
-    found = answers.ask(RoundingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Rounded, key="rounding")
+    found = waiting.ask(RoundingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Rounded, key="rounding")
     if found is not None:
         _picture(found, bits, scales, method, lesson)
     return _question(lesson, bits, scales, method)

@@ -11,7 +11,7 @@ from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
 from compression.recipe.recipe import make_recipe
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -20,7 +20,7 @@ from pages.components.learn.chapters.figures import figure, here, histogram, lin
 
 def _show(lesson: Lesson) -> Question | None:
     clusters = course.slider("clusters", "Different values", CLUSTERS, 8, help_text="How long the codebook is.")
-    found = answers.ask(SharingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Shared, key="sharing")
+    found = waiting.ask(SharingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Shared, key="sharing")
     if found is not None:
         at = CLUSTERS.index(clusters)
         chart_view.show(

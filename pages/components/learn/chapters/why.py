@@ -14,7 +14,7 @@ from compression.inquiries.course import Layout, LayoutInquiry
 from compression.recipe.recipe import make_recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
-from pages.components.asking import answers
+from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
@@ -44,7 +44,7 @@ def _show(lesson: Lesson) -> Question | None:
         words=lambda share: f"{share} %",
         help_text="Zeros need not be written down.",
     )
-    found = answers.ask(LayoutInquiry(recipe=lesson.baseline), Layout, key="why")
+    found = waiting.ask(LayoutInquiry(recipe=lesson.baseline), Layout, key="why")
     if found is not None:
         _numbers(found, bits, zeros)
         chart_view.show(_picture(found), key="chart_why", alt="Share of weights and of work of each layer")
