@@ -19,7 +19,6 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from compression import units
+from compression import atomic, units
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
 from compression.recipe.words import recipe_in_words
@@ -353,13 +352,10 @@ def _write(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place only when everything was written."""
+    """`atomic.replacing`, and its errors with what to do."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-            temporary = Path(folder) / path.name
+        with atomic.replacing(path) as temporary:
             yield temporary
-            os.replace(temporary, path)
     except OSError as error:
         raise StorageFailed(
             f"Cannot write {path}: {error.strerror or error}. Choose another place, or free some disk space."

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnx", "onnxruntime"}
-GROUND = {"__init__", "errors", "watch", "environment", "kernels", "units"}
+GROUND = {"__init__", "errors", "watch", "environment", "atomic", "kernels", "units"}
 MAY = {
     "sample_models": {"errors", "kernels"},
     "models": GROUND | {"sample_models"},

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compression import environment
+from compression import atomic, environment
 from compression.errors import DataUnavailable, StorageFailed
 from compression.watch import SILENT, Watch
 
@@ -195,9 +195,7 @@ def _write_cache(name: str, rest: Arrays, test: Arrays | None) -> None:
     """Write all arrays, then the marker, then move the folder into place: never half a data set."""
     folder = _folder(name)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as temporary:
-            new = Path(temporary) / name
+        with atomic.replacing(folder) as new:
             new.mkdir()
             np.save(new / "x.npy", rest[0])
             np.save(new / "y.npy", rest[1])
@@ -205,15 +203,15 @@ def _write_cache(name: str, rest: Arrays, test: Arrays | None) -> None:
                 np.save(new / "test-x.npy", test[0])
                 np.save(new / "test-y.npy", test[1])
             (new / "complete").touch()
-            with contextlib.suppress(OSError):  # another process was first: its copy is as good
-                new.rename(folder)
     except OSError as error:
-        raise StorageFailed(
-            f"Could not cache the data set {name} in {folder.parent}: {error}. "
-            "Free some disk space, or set COMPRESSION_HOME to a folder with room."
-        ) from error
-    if not _cached(name):
-        raise StorageFailed(f"{folder} exists but is not a complete data set. Remove it and try again.")
+        if _cached(name):  # another process was first: its copy is as good
+            return
+        remedy = (
+            "It exists but is not complete: remove it and try again."
+            if folder.exists()
+            else "Free some disk space, or set COMPRESSION_HOME to a folder with room."
+        )
+        raise StorageFailed(f"Could not cache the data set {name} in {folder}: {error}. {remedy}") from error
 
 
 def _fetch_digits(watch: Watch) -> tuple[Arrays, None]:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
-from compression import environment
+from compression import atomic, environment
 from compression.errors import CorruptFile, StorageFailed
-
-UNFINISHED = ".new-"
-"""How the names of files begin that are being written: they are renamed when they are complete."""
 
 
 def sha256(content: bytes) -> str:
@@ -34,8 +28,7 @@ def write(content: bytes) -> str:
     path = path_of(name)
     try:
         if not (path.is_file() and sha256(path.read_bytes()) == name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, content)
+            atomic.write(path, content)
     except OSError as error:
         raise StorageFailed(
             f"A result's file ({len(content):,} bytes) could not be written to {environment.artifact_folder()}: "
@@ -65,23 +58,3 @@ def read(name: str) -> bytes | None:
             "Measure the recipe again to replace it, and check the disk."
         )
     return content
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the target, force it to the disk, rename over it, force the rename to the disk."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import sqlalchemy as sql
 
-from compression import environment
+from compression import atomic, environment
 from compression.errors import StorageFailed
 from compression.results.conditions import Conditions
 from compression.store import artifacts
@@ -217,7 +217,7 @@ def _name_of(path: Path) -> str:
 
 def _is_ours(path: Path) -> bool:
     """Whether this program made the file, as a whole one or as one that it was about to rename."""
-    return bool(re.fullmatch("[0-9a-f]{64}", _name_of(path))) or path.name.startswith(artifacts.UNFINISHED)
+    return bool(re.fullmatch("[0-9a-f]{64}", _name_of(path))) or path.name.startswith(atomic.UNFINISHED)
 
 
 def _size(name: str) -> int | None:

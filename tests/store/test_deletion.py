@@ -6,7 +6,7 @@ import time
 import pytest
 import sqlalchemy as sql
 
-from compression import environment
+from compression import atomic, environment
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.results import conditions
@@ -223,7 +223,7 @@ class TestOrphans:
 
     def test_half_written_files_go_and_strangers_stay(self, store):
         folder = artifacts.path_of(artifacts.write(b"content")).parent
-        half, strange = folder / f"{artifacts.UNFINISHED}abc", folder / "read-me.txt"
+        half, strange = folder / f"{atomic.UNFINISHED}abc", folder / "read-me.txt"
         for path in (half, strange):
             path.write_bytes(b"x")
             os.utime(path, (1, 1))

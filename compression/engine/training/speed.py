@@ -11,8 +11,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -23,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compression import ENGINE_VERSION, environment
+from compression import ENGINE_VERSION, atomic, environment
 from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, weighted_layers
 from compression.results.machine import machine_id
 
@@ -177,14 +175,9 @@ def _keep(path: Path, mode: Mode, kind: str, seconds: Mapping[Mode, float]) -> M
         indent=1,
     )
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".new", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            if path.exists() and _read(path) is None:
-                path.unlink()  # damaged
-            with contextlib.suppress(FileExistsError):
-                os.link(file.name, path)
+        if _read(path) is None:
+            path.unlink(missing_ok=True)  # damaged
+        atomic.write_first(path, text.encode())
     return _read(path) or mode
 
 
