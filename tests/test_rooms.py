@@ -114,7 +114,12 @@ def test_the_side_that_asks_for_work_does_not_wait_for_dask():
 
 
 @pytest.mark.parametrize(
-    ("library", "rooms"), [("streamlit", {"pages", "app"}), ("torchvision", {"sample_models", "benchmarks"})]
+    ("library", "rooms"),
+    [
+        ("streamlit", {"pages", "app"}),
+        ("torchvision", {"sample_models", "benchmarks"}),
+        ("plotly", set()),  # plotly.js draws plain data; importing the package takes half a second
+    ],
 )
 def test_a_library_has_one_door(library, rooms):
     users = [module for module, path in FILES.items() if library in {name.split(".")[0] for name in imported(path)}]

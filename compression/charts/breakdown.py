@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from compression import units
+from compression.charts.figure import Figure, Trace, figure, line, rows
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, ROW_HEIGHT, VIOLET
 from compression.explain.sizes import Part
 from compression.results.energy import Memory, energy
@@ -72,101 +71,72 @@ def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
     return tuple(Slice(title, meaning, joules, joules / total, colour) for title, meaning, colour, joules in rows)
 
 
-def draw_bytes(measures: Measures) -> go.Figure:
+def draw_bytes(measures: Measures) -> Figure:
     """The stored and the runtime file as bars of their parts, on one axis in KB."""
-    rows = {"Stored file": stored_slices(measures), "Runtime file": runtime_slices(measures)}
-    return _stacked(rows, 1 / 1000, "KB", units.size)
+    bars = {"Stored file": stored_slices(measures), "Runtime file": runtime_slices(measures)}
+    return _stacked(bars, 1 / 1000, "KB", units.size)
 
 
-def draw_energy(result: Result, memory: Memory) -> go.Figure:
+def draw_energy(result: Result, memory: Memory) -> Figure:
     """The baseline's and this network's energy as bars of their parts, on one axis in microjoules."""
-    rows = {"This setting": energy_slices(result, memory), "Baseline": energy_slices(result.baseline, memory)}
-    return _stacked(rows, 1e6, "µJ for one image", units.energy)
+    bars = {"This setting": energy_slices(result, memory), "Baseline": energy_slices(result.baseline, memory)}
+    return _stacked(bars, 1e6, "µJ for one image", units.energy)
 
 
-def _stacked(rows: Mapping[str, Sequence[Slice]], factor: float, unit: str, words: Callable[[float], str]) -> go.Figure:
-    figure = go.Figure()
-    for row, slices in rows.items():
-        for piece in slices:
-            figure.add_trace(_bar(row, piece, factor, words))
-    figure.update_layout(
-        template="none",
-        barmode="stack",
-        bargap=0.35,
-        height=ROW_HEIGHT * len(rows) + 56,
-        margin={"l": 8, "r": 12, "t": 4, "b": 8},
-        showlegend=False,
-        dragmode=False,
-        xaxis={"title": unit, "automargin": True, "zeroline": False, "fixedrange": True},
-        yaxis={"automargin": True, "autorange": "reversed", "fixedrange": True, "ticksuffix": " "},
-    )
-    return figure
+def _stacked(bars: Mapping[str, Sequence[Slice]], factor: float, unit: str, words: Callable[[float], str]) -> Figure:
+    traces = [_bar(title, piece, factor, words) for title, slices in bars.items() for piece in slices]
+    top_down = {"autorange": "reversed", "ticksuffix": " "}
+    return figure(traces, ROW_HEIGHT * len(bars) + 56, unit, yaxis=top_down, barmode="stack", bargap=0.35)
 
 
-def _bar(row: str, piece: Slice, factor: float, words: Callable[[float], str]) -> go.Bar:
-    return go.Bar(
-        name=piece.title,
-        x=[factor * piece.amount],
-        y=[row],
-        orientation="h",
-        marker={"color": piece.colour, "line": {"width": 0}},
-        hovertext=[f"<b>{piece.title}</b> {words(piece.amount)}, {100 * piece.share:.1f} %<br>{piece.meaning}"],
-        hoverinfo="text",
-    )
+def _bar(row: str, piece: Slice, factor: float, words: Callable[[float], str]) -> Trace:
+    return {
+        "type": "bar",
+        "name": piece.title,
+        "x": [factor * piece.amount],
+        "y": [row],
+        "orientation": "h",
+        "marker": {"color": piece.colour, "line": {"width": 0}},
+        "hovertext": [f"<b>{piece.title}</b> {words(piece.amount)}, {100 * piece.share:.1f} %<br>{piece.meaning}"],
+        "hoverinfo": "text",
+    }
 
 
-def draw_waterfall(parts: Sequence[Part]) -> go.Figure:
+def draw_waterfall(parts: Sequence[Part]) -> Figure:
     """How the theoretical size becomes the stored, the runtime and the zipped one, from top to bottom, in KB."""
-    rows = list(range(len(parts)))
-    figure = go.Figure(
-        go.Waterfall(
-            orientation="h",
-            y=rows,
-            x=[part.bytes / 1000 for part in parts],
-            measure=["absolute" if part.is_total else "relative" for part in parts],
-            hovertext=[f"<b>{part.label}</b> {change_in_words(part)}<br>{part.cause}" for part in parts],
-            hoverinfo="text",
-            totals={"marker": {"color": BLUE}},
-            increasing={"marker": {"color": ORANGE}},
-            decreasing={"marker": {"color": GREEN}},
-            connector={"line": {"color": NEUTRAL, "width": 1}},
-        )
-    )
-    edges = _right_edges(parts)
-    words = [f" {change_in_words(part)}" for part in parts]
-    figure.add_trace(
-        go.Scatter(
-            x=[edge / 1000 for edge in edges], y=rows, text=words, mode="text", textposition="middle right",
-            cliponaxis=False, hoverinfo="skip",
-        )
-    )  # fmt: skip
+    places, edges = list(range(len(parts))), _right_edges(parts)
+    bars = {
+        "type": "waterfall",
+        "orientation": "h",
+        "y": places,
+        "x": [part.bytes / 1000 for part in parts],
+        "measure": ["absolute" if part.is_total else "relative" for part in parts],
+        "hovertext": [f"<b>{part.label}</b> {change_in_words(part)}<br>{part.cause}" for part in parts],
+        "hoverinfo": "text",
+        "totals": {"marker": {"color": BLUE}},
+        "increasing": {"marker": {"color": ORANGE}},
+        "decreasing": {"marker": {"color": GREEN}},
+        "connector": {"line": {"color": NEUTRAL, "width": 1}},
+    }
+    words = {
+        "type": "scatter",
+        "mode": "text",
+        "y": places,
+        "x": [edge / 1000 for edge in edges],
+        "text": [f" {change_in_words(part)}" for part in parts],
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+    }
     labels = [f"<b>{part.label}</b>" if part.is_total else part.label for part in parts]
-    figure.update_layout(
-        template="none",
-        height=WATERFALL_ROW * len(parts) + 56,
-        margin={"l": 8, "r": 12, "t": 4, "b": 8},
-        showlegend=False,
-        dragmode=False,
+    return figure(
+        [bars, words],
+        WATERFALL_ROW * len(parts) + 56,
+        "KB",
+        xaxis={"range": (0, 1.25 * max(edges, default=1) / 1000)},
+        yaxis=rows(labels),
         waterfallgap=0.25,
-        xaxis={
-            "title": "KB",
-            "automargin": True,
-            "zeroline": False,
-            "fixedrange": True,
-            "range": (0, 1.25 * max(edges, default=1) / 1000),
-        },
-        yaxis={
-            "automargin": True,
-            "autorange": "reversed",
-            "fixedrange": True,
-            "ticksuffix": " ",
-            "tickvals": rows,
-            "ticktext": labels,
-            "showgrid": False,
-            "zeroline": False,
-        },
     )
-    return figure
 
 
 def change_in_words(part: Part) -> str:
@@ -248,34 +218,28 @@ _RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 SPARSE_HEIGHT = 340
 
 
-def draw_sparse(timings: Mapping[int, Sequence[SparseTiming]]) -> go.Figure:
+def draw_sparse(timings: Mapping[int, Sequence[SparseTiming]]) -> Figure:
     """Sparse time over dense time against sparsity, a line for each batch size, crossings marked."""
-    figure = go.Figure()
-    for (batch, group), (colour, symbol) in zip(timings.items(), _BATCH_LOOKS, strict=False):
-        figure.add_trace(_sparse_trace(batch, group, colour, symbol))
-        start = crossover(group)
-        if start is not None:
-            figure.add_vline(100 * start, line={"color": colour, "width": 1, "dash": "dot"})
-    figure.add_hline(1, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
-    figure.update_layout(
-        template="none",
-        height=SPARSE_HEIGHT,
-        margin={"l": 8, "r": 12, "t": 30, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        hovermode="closest",
-        dragmode=False,
-        xaxis={"title": "weights that are zero, %", "range": (0, 101), "automargin": True, "fixedrange": True},
+    looks = dict(zip(timings, _BATCH_LOOKS, strict=False))
+    crossings = [(colour, crossover(timings[batch])) for batch, (colour, _) in looks.items()]
+    return figure(
+        [_sparse_trace(batch, timings[batch], *look) for batch, look in looks.items()],
+        SPARSE_HEIGHT,
+        "weights that are zero, %",
+        "sparse time / dense time",
+        legend=True,
+        xaxis={"range": (0, 101), "zeroline": True},
         yaxis={
-            "title": "sparse time / dense time",
             "type": "log",
             "tickvals": _RATIO_TICKS,
             "ticktext": [f"{tick:g}" for tick in _RATIO_TICKS],
             "range": _ratio_range(timings),
-            "automargin": True,
-            "fixedrange": True,
         },
+        shapes=[
+            *(line(colour, dash="dot", x=100 * start) for colour, start in crossings if start is not None),
+            line(NEUTRAL, 1.5, y=1),
+        ],
     )
-    return figure
 
 
 def _ratio_range(timings: Mapping[int, Sequence[SparseTiming]]) -> tuple[float, float]:
@@ -296,18 +260,19 @@ def _ratio(timing: SparseTiming) -> float:
     return timing.sparse_ms / timing.dense_ms
 
 
-def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symbol: str) -> go.Scatter:
+def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symbol: str) -> Trace:
     timings = points_of(timings)
-    return go.Scatter(
-        name=f"batch {batch}",
-        x=[100 * timing.sparsity for timing in timings],
-        y=[_ratio(timing) for timing in timings],
-        mode="lines+markers",
-        line={"color": colour, "width": 1.5},
-        marker={"color": colour, "size": 9, "symbol": symbol},
-        hovertext=[_sparse_hover(timing) for timing in timings],
-        hoverinfo="text",
-    )
+    return {
+        "type": "scatter",
+        "name": f"batch {batch}",
+        "x": [100 * timing.sparsity for timing in timings],
+        "y": [_ratio(timing) for timing in timings],
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 1.5},
+        "marker": {"color": colour, "size": 9, "symbol": symbol},
+        "hovertext": [_sparse_hover(timing) for timing in timings],
+        "hoverinfo": "text",
+    }
 
 
 def _sparse_hover(timing: SparseTiming) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import SCALES, Axes, Point
-from compression.charts.drawing import Figure, Trace
+from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
@@ -103,36 +103,50 @@ def _matrix(
     n = len(names)
     places = list(range(n))
     cells: Trace = {
-        "type": "heatmap", "z": values.tolist(), "x": places, "y": places, "hovertext": hover, "hoverinfo": "text",
-        "colorscale": scale, "zmin": span[0], "zmax": span[1], "showscale": False, "xgap": 1, "ygap": 1,
-    }  # fmt: skip
+        "type": "heatmap",
+        "z": values.tolist(),
+        "x": places,
+        "y": places,
+        "hovertext": hover,
+        "hoverinfo": "text",
+        "colorscale": scale,
+        "zmin": span[0],
+        "zmax": span[1],
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+    }
     text: Trace = {
-        "type": "scatter", "mode": "text", "x": places * n, "y": [row for row in places for _ in places],
-        "text": [word for row in words for word in row], "textfont": {"size": 10}, "hoverinfo": "skip",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "text",
+        "x": places * n,
+        "y": [row for row in places for _ in places],
+        "text": [word for row in words for word in row],
+        "textfont": {"size": 10},
+        "hoverinfo": "skip",
+    }
     diagonal = [
         {
-            "type": "rect", "x0": at - 0.5, "x1": at + 0.5, "y0": at - 0.5, "y1": at + 0.5,
+            "type": "rect",
+            "x0": at - 0.5,
+            "x1": at + 0.5,
+            "y0": at - 0.5,
+            "y1": at + 0.5,
             "line": {"color": NEUTRAL, "width": 1},
         }
         for at in places
-    ]  # fmt: skip
-    common = {
-        "tickvals": places, "ticktext": list(names), "automargin": True, "zeroline": False, "showgrid": False,
-        "fixedrange": True,
-    }  # fmt: skip
-    return {
-        "data": [cells, text],
-        "layout": {
-            "height": CONFUSION_HEIGHT,
-            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-            "showlegend": False,
-            "dragmode": False,
-            "shapes": diagonal,
-            "xaxis": {"title": {"text": "the network's answer"}, "range": (-0.5, n - 0.5), **common},
-            "yaxis": {"title": {"text": "true class"}, "range": (n - 0.5, -0.5), **common},
-        },
-    }
+    ]
+    names_on_it = {"tickvals": places, "ticktext": list(names), "showgrid": False}
+    return figure(
+        [cells, text],
+        CONFUSION_HEIGHT,
+        "the network's answer",
+        "true class",
+        xaxis=names_on_it | {"range": (-0.5, n - 0.5)},
+        yaxis=names_on_it | {"range": (n - 0.5, -0.5)},
+        margin=MARGIN | {"r": 8},
+        shapes=diagonal,
+    )
 
 
 _CORNERS = {"A": "top left", "B": "top right", "C": "bottom right", "D": "bottom left"}
@@ -146,45 +160,34 @@ def draw_recalls(found: Sequence[tuple[Contender, Sequence[Recall]]], names: Seq
     traces = [_recall_trace(*entry, -0.3 + step * at, names) for at, entry in enumerate(found)]
     classes = [recall.index for recall in found[0][1]]
     lowest = min(recall.low for _, every in found for recall in every)
-    return {
-        "data": traces,
-        "layout": {
-            "height": CLASS_ROW * len(classes) + 70,
-            "margin": {"l": 8, "r": 12, "t": 30, "b": 8},
-            "showlegend": True,
-            "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
-            "hovermode": "closest",
-            "dragmode": False,
-            "xaxis": {
-                "title": {"text": "share of each class that is recognized, %; lines: 95 % intervals"},
-                "range": (max(0.0, 100 * lowest - 2), 100.5),
-                "automargin": True, "fixedrange": True, "zeroline": False,
-            },
-            "yaxis": {
-                "title": {"text": ""}, "tickvals": classes, "ticktext": [f"{names[index]} " for index in classes],
-                "range": (max(classes) + 0.5, min(classes) - 0.5), "automargin": True, "fixedrange": True,
-                "zeroline": False, "showgrid": False,
-            },
+    return figure(
+        traces,
+        CLASS_ROW * len(classes) + 70,
+        "share of each class that is recognized, %; lines: 95 % intervals",
+        legend=True,
+        xaxis={"range": (max(0.0, 100 * lowest - 2), 100.5)},
+        yaxis={
+            "tickvals": classes,
+            "ticktext": [f"{names[index]} " for index in classes],
+            "range": (max(classes) + 0.5, min(classes) - 0.5),
+            "showgrid": False,
         },
-    }  # fmt: skip
+    )
 
 
 def _recall_trace(contender: Contender, found: Sequence[Recall], shift: float, names: Sequence[str]) -> Trace:
+    share, low, high = ([100 * getattr(recall, end) for recall in found] for end in ("share", "low", "high"))
     return {
         "type": "scatter",
         "mode": "markers",
         "name": contender.letter,
-        "x": [100 * recall.share for recall in found],
+        "x": share,
         "y": [recall.index + shift for recall in found],
-        "error_x": {
-            "type": "data", "symmetric": False, "width": 0, "thickness": 1.5, "color": contender.colour,
-            "array": [100 * (recall.high - recall.share) for recall in found],
-            "arrayminus": [100 * (recall.share - recall.low) for recall in found],
-        },
+        "error_x": error_bars(share, low, high, contender.colour),
         "marker": {"color": contender.colour, "size": 9, "symbol": _SYMBOLS[contender.letter]},
         "hovertext": [f"<b>{contender.letter}, {names[recall.index]}</b>: {recall_words(recall)}" for recall in found],
         "hoverinfo": "text",
-    }  # fmt: skip
+    }
 
 
 def draw_curves(
@@ -201,13 +204,13 @@ def draw_curves(
     ranges = tradeoff.ranges_for(whole, max(result.stored_bytes for result in results), axes=Axes(left=cost))
     drawn = heapq.nsmallest(tradeoff.MAX_OTHERS, points.keys() - marked.keys())  # a fair sample: ids are hashes
     shown = replace(whole, others=tuple(points[name] for name in (*drawn, *marked)), n_results=len(points))
-    figure = drawing.draw(shown, cost, "accuracy", ranges, gain_range=_around(tuple(marked.values())))
+    chart = drawing.draw(shown, cost, "accuracy", ranges, gain_range=_around(tuple(marked.values())))
     front = drawing.draw(whole, cost, "accuracy", ranges)["data"][0]
-    faint = {**figure["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
+    faint = {**chart["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
     faint |= {"error_x": None, "error_y": None}
     middle = sum(ranges[cost]) / 2
     marks = [_chosen_trace(contender, marked[contender.result.recipe_id], cost, labels, middle) for contender in found]
-    return {**figure, "data": [front, faint, *marks]}
+    return {**chart, "data": [front, faint, *marks]}
 
 
 def _around(points: Sequence[Point]) -> tuple[float, float]:
@@ -261,11 +264,6 @@ def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping
 
 
 def _bars(value: Value, colour: str) -> dict[str, Any] | None:
-    if value.low is None or value.high is None:
+    if value.low is None or value.high is None or not math.isfinite(value.high):
         return None
-    sides = [max(0.0, value.high - value.at)], [max(0.0, value.at - value.low)]
-    shown = all(math.isfinite(side[0]) for side in sides)
-    return {
-        "type": "data", "symmetric": False, "array": sides[0], "arrayminus": sides[1], "visible": shown, "width": 0,
-        "thickness": 1.5, "color": colour,
-    }  # fmt: skip
+    return error_bars([value.at], [value.low], [value.high], colour)

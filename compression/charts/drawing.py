@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compression.charts.axes import SCALES, Point, Scale
+from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure
 from compression.charts.palette import ACCENT, LOOKS, NEUTRAL
 from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured
 from compression.results.metrics import Value
@@ -17,9 +18,6 @@ SHADE = "rgba(138, 138, 138, 0.16)"
 """What a limit forbids: light enough to see points through it on both themes."""
 MARK = "mark"
 """`meta` of the current setting's trace: the page draws it apart from the others, so that it moves at once."""
-Trace = dict[str, Any]
-Figure = dict[str, Any]
-"""What plotly.js takes, as plain data: plotly's own classes check each number and take 25 ms for a chart."""
 
 _NOTHING_YET = {
     "text": "Measuring the baseline: the first point comes in a few seconds",
@@ -45,10 +43,21 @@ def draw(
         *([_best_trace(data.best, cost, gain)] if data.best else []),
         mark(data, cost, gain, ranges),
     ]
-    return {
-        "data": traces,
-        "layout": {**_layout(data, cost, gain, ranges, gain_range or ranges[gain]), "height": height},
-    }
+    images = f" on {data.n_test:,} test images" if data.n_test else ""
+    up, free = gain_range or ranges[gain], {"fixedrange": False}
+    return figure(
+        traces,
+        height,
+        SCALES[cost].title(),
+        SCALES[gain].title(images),
+        xaxis=free | _x_axis(data, cost, ranges),
+        yaxis=free | {"range": up},
+        margin=MARGIN | {"t": 10},
+        dragmode="pan",
+        uirevision=f"{cost} {gain} {up == ranges[gain]}",
+        annotations=_annotations(data),
+        shapes=_shades(data, cost, gain),
+    )
 
 
 def mark(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
@@ -116,15 +125,8 @@ def _points_trace(name: str, points: Sequence[Point], cost: str, gain: str, mark
 
 def _error_bars(values: Sequence[Value | None], colour: str) -> dict[str, Any]:
     ends = [(value.at, value.low, value.high) if value else (0.0, None, None) for value in values]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [0.0 if high is None else max(0.0, high - at) for at, _, high in ends],
-        "arrayminus": [0.0 if low is None else max(0.0, at - low) for at, low, _ in ends],
-        "width": 0,
-        "thickness": 1,
-        "color": colour,
-    }
+    places, lows, highs = zip(*ends, strict=True)
+    return error_bars(places, lows, highs, colour, thickness=1)
 
 
 def _current_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
@@ -175,23 +177,6 @@ def _labelled(trace: Trace, label: str, cost: str, gain: str, ranges: Ranges) ->
         "textposition": f"{vertical} {side}",
         "textfont": {"color": ACCENT, "size": 13},
         "cliponaxis": False,
-    }
-
-
-def _layout(data: Tradeoff, cost: str, gain: str, ranges: Ranges, up: Range) -> dict[str, Any]:
-    """Axes and margins; colours and fonts are the page's."""
-    images = f" on {data.n_test:,} test images" if data.n_test else ""
-    common = {"automargin": True, "zeroline": False}
-    return {
-        "margin": {"l": 8, "r": 12, "t": 10, "b": 8},
-        "showlegend": False,
-        "hovermode": "closest",
-        "dragmode": "pan",
-        "uirevision": f"{cost} {gain} {up == ranges[gain]}",
-        "yaxis": {"title": {"text": SCALES[gain].title(images)}, "range": up, **common},
-        "xaxis": {"title": {"text": SCALES[cost].title()}, **_x_axis(data, cost, ranges), **common},
-        "annotations": _annotations(data),
-        "shapes": _shades(data, cost, gain),
     }
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from compression import units
+from compression.charts.figure import Figure, figure, rows
 from compression.charts.palette import ACCENT, BLUE, NEUTRAL
 from compression.explain.layers import Line
 
@@ -45,41 +44,41 @@ MEASURES = {
 }  # fmt: skip
 
 
-def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> go.Figure:
+def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> Figure:
     """One bar a layer; the baseline's is an outline around it. The chosen layer has the accent's colour."""
-    rows = list(range(len(lines)))
+    places = list(range(len(lines)))
     before = [measure.before(line) for line in lines]
-    figure = go.Figure()
-    if any(value is not None for value in before):
-        figure.add_trace(
-            go.Bar(
-                name="before", orientation="h", y=rows, x=[(value or 0) * measure.factor for value in before],
-                marker={"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}}, hoverinfo="skip",
-                width=0.8,
-            )
-        )  # fmt: skip
-    figure.add_trace(
-        go.Bar(
-            name="after", orientation="h", y=rows, x=[measure.now(line) * measure.factor for line in lines], width=0.5,
-            marker={"color": [ACCENT if line.layer == chosen else BLUE for line in lines], "line": {"width": 0}},
-            hovertext=[_hover(line, measure) for line in lines], hoverinfo="text",
-            customdata=[line.layer for line in lines],
-        )
-    )  # fmt: skip
-    figure.update_layout(
-        template="none",
+    outlines = {
+        "type": "bar",
+        "name": "before",
+        "orientation": "h",
+        "y": places,
+        "width": 0.8,
+        "hoverinfo": "skip",
+        "x": [(value or 0) * measure.factor for value in before],
+        "marker": {"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}},
+    }
+    bars = {
+        "type": "bar",
+        "name": "after",
+        "orientation": "h",
+        "y": places,
+        "width": 0.5,
+        "x": [measure.now(line) * measure.factor for line in lines],
+        "marker": {"color": [ACCENT if line.layer == chosen else BLUE for line in lines], "line": {"width": 0}},
+        "hovertext": [_hover(line, measure) for line in lines],
+        "hoverinfo": "text",
+        "customdata": [line.layer for line in lines],
+    }
+    return figure(
+        [*([outlines] if any(value is not None for value in before) else []), bars],
+        (ROW if len(lines) <= MANY else THIN_ROW) * len(lines) + 76,
+        measure.axis,
+        legend=True,
+        xaxis={"rangemode": "tozero", "zeroline": True},
+        yaxis=rows([line.layer for line in lines]),
         barmode="overlay",
-        height=(ROW if len(lines) <= MANY else THIN_ROW) * len(lines) + 76,
-        margin={"l": 8, "r": 12, "t": 26, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        dragmode=False,
-        xaxis={"title": measure.axis, "automargin": True, "fixedrange": True, "rangemode": "tozero"},
-        yaxis={
-            "automargin": True, "fixedrange": True, "tickvals": rows, "ticktext": [line.layer for line in lines],
-            "range": (len(lines) - 0.4, -0.6), "showgrid": False, "zeroline": False, "ticksuffix": " ",
-        },
-    )  # fmt: skip
-    return figure
+    )
 
 
 def _hover(line: Line, measure: Measure) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compression import units
-from compression.charts.drawing import Figure
+from compression.charts.figure import Figure, figure
 from compression.explain.comparison import Contender
 from compression.explain.layers import WRITTEN
 from compression.inquiries.anatomy import LayerRow
@@ -99,24 +99,15 @@ def draw(found: Sequence[Contender], lines: Sequence[Line], measure: Measure) ->
         }
         for at, contender in enumerate(found)
     ]
-    return {
-        "data": traces,
-        "layout": {
-            "height": len(titles) * (BAR * len(found) + 14) + 90,
-            "margin": {"l": 8, "r": 12, "t": 30, "b": 8},
-            "barmode": "group",
-            "bargap": 0.3,
-            "showlegend": True,
-            "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
-            "hovermode": "closest",
-            "dragmode": False,
-            "xaxis": {"title": {"text": measure.axis}, "automargin": True, "fixedrange": True, "zeroline": False},
-            "yaxis": {
-                "title": {"text": ""}, "autorange": "reversed", "automargin": True, "fixedrange": True,
-                "type": "category", "ticksuffix": " ", "showgrid": False,
-            },
-        },
-    }  # fmt: skip
+    return figure(
+        traces,
+        len(titles) * (BAR * len(found) + 14) + 90,
+        measure.axis,
+        legend={"traceorder": "normal"},
+        yaxis={"autorange": "reversed", "type": "category", "ticksuffix": " ", "showgrid": False},
+        barmode="group",
+        bargap=0.3,
+    )
 
 
 def _hover(contender: Contender, title: str, row: LayerRow | None, measure: Measure) -> str:

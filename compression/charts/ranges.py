@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
 from compression import units
+from compression.charts.figure import Figure, Trace, figure, rows
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.inquiries.activations import ActivationRange, Activations
 
@@ -54,58 +53,60 @@ def words_of(found: Activations) -> str:
     return f"{f'The image and {outputs}' if image else outputs} are rounded to {bits} bits; {cut}."
 
 
-def draw(found: Activations) -> go.Figure:
+def draw(found: Activations) -> Figure:
     """Thin: smallest to largest value. Thick: all but one in a thousand at each end. Brackets: what is kept."""
-    rows = list(range(len(found.subject)))
-    figure = go.Figure()
-    figure.add_trace(_lines("smallest to largest", [(row.min, row.max) for row in found.subject], NEUTRAL, 2))
-    figure.add_trace(_lines("all but 1 in 1,000 at each end", [(row.low, row.high) for row in found.subject], BLUE, 9))
     kept = [(number, row) for number, row in enumerate(found.subject) if row.bits]
-    if kept:
-        figure.add_trace(_brackets(kept))
-    figure.add_trace(
-        go.Scatter(
-            x=[row.max for row in found.subject], y=rows, mode="markers", marker={"size": 12, "opacity": 0},
-            hovertext=[_hover(row) for row in found.subject], hoverinfo="text", showlegend=False,
-        )
-    )  # fmt: skip
-    figure.update_layout(
-        template="none",
-        height=ROW * len(rows) + 90,
-        margin={"l": 8, "r": 12, "t": 28, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        hovermode="closest",
-        dragmode=False,
-        xaxis={"title": "value", "automargin": True, "fixedrange": True},
-        yaxis={
-            "automargin": True, "fixedrange": True, "tickvals": rows, "ticksuffix": " ", "showgrid": False,
-            "ticktext": [row.name for row in found.subject], "range": (len(rows) - 0.4, -0.6), "zeroline": False,
+    traces = [
+        _lines("smallest to largest", [(row.min, row.max) for row in found.subject], NEUTRAL, 2),
+        _lines("all but 1 in 1,000 at each end", [(row.low, row.high) for row in found.subject], BLUE, 9),
+        *([_brackets(kept)] if kept else []),
+        {
+            **_markers(list(enumerate(found.subject)), [row.max for row in found.subject]),
+            "marker": {"size": 12, "opacity": 0},
+            "showlegend": False,
         },
-    )  # fmt: skip
-    return figure
-
-
-def _lines(name: str, ends: Sequence[tuple[float, float]], colour: str, width: int) -> go.Scatter:
-    return go.Scatter(
-        name=name,
-        x=[value for low, high in ends for value in (low, high, None)],
-        y=[value for number in range(len(ends)) for value in (number, number, None)],
-        mode="lines",
-        line={"color": colour, "width": width},
-        hoverinfo="skip",
+    ]
+    return figure(
+        traces,
+        ROW * len(found.subject) + 90,
+        "value",
+        legend=True,
+        xaxis={"zeroline": True},
+        yaxis=rows([row.name for row in found.subject]),
     )
 
 
-def _brackets(kept: Sequence[tuple[int, ActivationRange]]) -> go.Scatter:
-    return go.Scatter(
-        name="range that is kept",
-        x=[end for _, row in kept for end in (row.kept_low, row.kept_high)],
-        y=[number for number, _ in kept for _ in range(2)],
-        mode="markers",
-        marker={"color": ORANGE, "symbol": "line-ns-open", "size": 18, "line": {"width": 3, "color": ORANGE}},
-        hovertext=[_hover(row) for _, row in kept for _ in range(2)],
-        hoverinfo="text",
-    )
+def _lines(name: str, ends: Sequence[tuple[float, float]], colour: str, width: int) -> Trace:
+    return {
+        "type": "scatter",
+        "name": name,
+        "x": [value for low, high in ends for value in (low, high, None)],
+        "y": [value for number in range(len(ends)) for value in (number, number, None)],
+        "mode": "lines",
+        "line": {"color": colour, "width": width},
+        "hoverinfo": "skip",
+    }
+
+
+def _brackets(kept: Sequence[tuple[int, ActivationRange]]) -> Trace:
+    both = [row for row in kept for _ in range(2)]
+    return {
+        **_markers(both, [end for _, row in kept for end in (row.kept_low, row.kept_high)]),
+        "name": "range that is kept",
+        "marker": {"color": ORANGE, "symbol": "line-ns-open", "size": 18, "line": {"width": 3, "color": ORANGE}},
+    }
+
+
+def _markers(found: Sequence[tuple[int, ActivationRange]], places: Sequence[float | None]) -> Trace:
+    """Marks on the rows with these numbers."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(places),
+        "y": [number for number, _ in found],
+        "hovertext": [_hover(row) for _, row in found],
+        "hoverinfo": "text",
+    }
 
 
 def _hover(row: ActivationRange) -> str:

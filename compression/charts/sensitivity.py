@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-import plotly.graph_objects as go
-
 from compression import units
+from compression.charts.figure import MARGIN, Figure, Trace, figure, line
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.inquiries.sensitivity import BITS, SPARSITIES, LayerSensitivity, Sensitivities
 
@@ -99,44 +98,31 @@ def _reach_in_words(row: Reach, way: Way) -> str:
     )
 
 
-def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -> go.Figure:
+def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -> Figure:
     """A curve for each layer; the most sensitive and the chosen one in colour, with symbols. The floor is dashed."""
     order = [row.name for row in reaches(found, drop_points, way)]
     named = dict(zip(order, _LOOKS, strict=False))
     if chosen in order:
         named = {name: look for name, look in named.items() if name != chosen} | {chosen: (ACCENT, "star")}
-    ticks = [f"{bits}" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} %" for share in SPARSITIES]
-    figure = go.Figure()
     layers = {layer.name: layer for layer in found.layers}
-    for name in sorted(layers, key=lambda name: (name in named, -order.index(name))):
-        figure.add_trace(_curve(layers[name], way, named.get(name)))
-    figure.add_hline(100 * floor_of(found, drop_points), line={"color": ACCENT, "width": 1.5, "dash": "dash"})
-    figure.add_hline(100 * found.accuracy, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
-    figure.update_layout(
-        template="none",
-        height=HEIGHT,
-        margin={"l": 8, "r": 12, "t": 8, "b": 8},
-        legend={"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top", "traceorder": "reversed"},
-        hovermode="closest",
-        dragmode=False,
-        xaxis={
-            "title": "bits of this layer's weights" if way == "bits" else "zeros among this layer's weights",
-            "tickvals": list(range(len(ticks))),
-            "ticktext": ticks,
-            "automargin": True,
-            "fixedrange": True,
-            "range": (-0.2, len(ticks) - 0.8),
-            "zeroline": False,
-        },
-        yaxis={
-            "title": "accuracy %",
-            "automargin": True,
-            "fixedrange": True,
-            "zeroline": False,
-            "range": _range(found, drop_points, way),
-        },
+    ticks = [f"{bits}" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} %" for share in SPARSITIES]
+    return figure(
+        [
+            _curve(layers[name], way, named.get(name))
+            for name in sorted(layers, key=lambda name: (name in named, -order.index(name)))
+        ],
+        HEIGHT,
+        "bits of this layer's weights" if way == "bits" else "zeros among this layer's weights",
+        "accuracy %",
+        xaxis={"tickvals": list(range(len(ticks))), "ticktext": ticks, "range": (-0.2, len(ticks) - 0.8)},
+        yaxis={"range": _range(found, drop_points, way)},
+        shapes=[
+            line(ACCENT, 1.5, y=100 * floor_of(found, drop_points)),
+            line(NEUTRAL, dash="dot", y=100 * found.accuracy),
+        ],
+        legend={"y": -0.22, "yanchor": "top", "traceorder": "reversed"},
+        margin=MARGIN,
     )
-    return figure
 
 
 def _range(found: Sensitivities, drop_points: float, way: Way) -> tuple[float, float]:
@@ -147,24 +133,25 @@ def _range(found: Sensitivities, drop_points: float, way: Way) -> tuple[float, f
     return 100 * (low - room), 100 * (high + room)
 
 
-def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> go.Scatter:
+def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> Trace:
     colour, symbol = look or (NEUTRAL, "circle")
     values = accuracies(layer, way)
     forms = (
         [f"{bits} bits" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} % zeros" for share in SPARSITIES]
     )
-    return go.Scatter(
-        name=layer.name,
-        x=list(range(len(values))),
-        y=[100 * value for value in values],
-        mode="lines+markers",
-        showlegend=look is not None,
-        opacity=1 if look else 0.35,
-        line={"color": colour, "width": 2 if look else 1},
-        marker={"color": colour, "size": 9 if look else 5, "symbol": symbol},
-        hovertext=[
+    return {
+        "type": "scatter",
+        "name": layer.name,
+        "x": list(range(len(values))),
+        "y": [100 * value for value in values],
+        "mode": "lines+markers",
+        "showlegend": look is not None,
+        "opacity": 1 if look else 0.35,
+        "line": {"color": colour, "width": 2 if look else 1},
+        "marker": {"color": colour, "size": 9 if look else 5, "symbol": symbol},
+        "hovertext": [
             f"<b>{layer.name}</b>, {form}<br>{units.percent(value)} % ({units.count(layer.weights)} weights)"
             for form, value in zip(forms, values, strict=True)
         ],
-        hoverinfo="text",
-    )
+        "hoverinfo": "text",
+    }

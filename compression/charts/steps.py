@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from compression import units
+from compression.charts.figure import MARGIN, Figure, figure
 from compression.charts.palette import BLUE, GREEN, ORANGE, ROW_HEIGHT
 from compression.recipe.edit import Kind, kind_of, prefixes
 from compression.recipe.recipe import Recipe
@@ -124,7 +125,7 @@ def _place(row: Change, rows: Sequence[Change]) -> str:
     return "auto" if abs(row.amount) > 0.02 * max(abs(other.amount) for other in rows) else "outside"
 
 
-def draw(rows: Sequence[Change], measure: Measure) -> dict[str, Any]:
+def draw(rows: Sequence[Change], measure: Measure) -> Figure:
     """A horizontal waterfall, first step on top. Green is better, orange worse, blue a total."""
     less = WAYS[measure].less_is_better
     good, bad = {"marker": {"color": GREEN}}, {"marker": {"color": ORANGE}}
@@ -143,12 +144,11 @@ def draw(rows: Sequence[Change], measure: Measure) -> dict[str, Any]:
         "totals": {"marker": {"color": BLUE}},
         "connector": {"line": {"width": 1, "dash": "dot"}},
     }
-    layout = {
-        "height": 60 + ROW_HEIGHT * len(rows),
-        "margin": {"l": 8, "r": 16, "t": 10, "b": 8},
-        "showlegend": False,
-        "dragmode": False,
-        "xaxis": {"title": {"text": WAYS[measure].title}, "automargin": True, "zeroline": True, "fixedrange": True},
-        "yaxis": {"title": {"text": ""}, "autorange": "reversed", "automargin": True, "fixedrange": True},
-    }
-    return {"data": [bars], "layout": layout}
+    return figure(
+        [bars],
+        60 + ROW_HEIGHT * len(rows),
+        WAYS[measure].title,
+        xaxis={"zeroline": True},
+        yaxis={"autorange": "reversed"},
+        margin=MARGIN | {"r": 16, "t": 10},
+    )

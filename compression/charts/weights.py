@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from compression.charts.figure import Figure, Trace, cells, figure, histogram
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.inquiries.weights import Histogram, LayerWeights
 
@@ -74,52 +74,38 @@ def _levels_words(layer: LayerWeights, found: Histogram, unit: Unit) -> str:
     return "The weights are floats: there are no levels."
 
 
-def draw_histogram(layer: LayerWeights, unit: Unit) -> go.Figure:
+def draw_histogram(layer: LayerWeights, unit: Unit) -> Figure:
     """How many weights lie where, before (outline) and after (bars), with the grid's levels as thin lines."""
     found = shown(layer, unit)
-    middles = (found.edges[:-1] + found.edges[1:]) / 2
-    figure = go.Figure()
-    figure.add_trace(
-        go.Bar(
-            name="after", x=middles, y=found.after, marker={"color": BLUE, "line": {"width": 0}},
-            width=np.diff(found.edges), hovertemplate="after: %{y:,} weights near %{x:.3g}<extra></extra>",
-        )
-    )  # fmt: skip
+    traces = [histogram(found.after, found.edges, BLUE, "after", "after: %{y:,} weights near %{x:.3g}")]
     if len(found.before):
-        figure.add_trace(
-            go.Scatter(
-                name="before", x=middles, y=found.before, mode="lines",
-                line={"color": ORANGE, "width": 2, "shape": "hvh"},
-                hovertemplate="before: %{y:,} weights near %{x:.3g}<extra></extra>",
-            )
-        )  # fmt: skip
+        outline = {"type": "scatter", "mode": "lines", "line": {"color": ORANGE, "width": 2, "shape": "hvh"}}
+        before = histogram(found.before, found.edges, ORANGE, "before", "before: %{y:,} weights near %{x:.3g}")
+        traces.append({key: before[key] for key in ("name", "x", "y", "hovertemplate")} | outline)
     if 0 < len(found.levels) <= MAX_LEVELS:
         top = float(max(found.after.max(initial=0), found.before.max(initial=0), 1))
-        figure.add_trace(_level_lines(found.levels, top))
-    figure.update_layout(
-        template="none",
-        height=HEIGHT,
-        margin={"l": 8, "r": 12, "t": 28, "b": 8},
+        traces.append(_level_lines(found.levels, top))
+    return figure(
+        traces,
+        HEIGHT,
+        "weight, in steps of its channel's grid" if unit == "steps" else "weight",
+        "weights",
+        legend=True,
+        yaxis={"rangemode": "tozero", "zeroline": True},
         bargap=0,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        hovermode="closest",
-        dragmode=False,
-        xaxis={
-            "title": "weight, in steps of its channel's grid" if unit == "steps" else "weight",
-            "automargin": True, "fixedrange": True, "zeroline": False,
-        },
-        yaxis={"title": "weights", "automargin": True, "fixedrange": True, "rangemode": "tozero"},
-    )  # fmt: skip
-    return figure
+    )
 
 
-def _level_lines(levels: NDArray[Any], top: float) -> go.Scatter:
-    xs = np.repeat(levels, 3).astype(float)
-    ys = np.tile([0.0, top, np.nan], len(levels))
-    return go.Scatter(
-        name="levels", x=xs, y=[None if np.isnan(y) else y for y in ys], mode="lines",
-        line={"color": NEUTRAL, "width": 0.7}, hoverinfo="skip",
-    )  # fmt: skip
+def _level_lines(levels: NDArray[Any], top: float) -> Trace:
+    return {
+        "type": "scatter",
+        "name": "levels",
+        "x": np.repeat(levels, 3).tolist(),
+        "y": [0.0, top, None] * len(levels),
+        "mode": "lines",
+        "line": {"color": NEUTRAL, "width": 0.7},
+        "hoverinfo": "skip",
+    }
 
 
 def zeros_words(layer: LayerWeights) -> str:
@@ -135,38 +121,38 @@ def zeros_words(layer: LayerWeights) -> str:
     return f"{matrix} It is too large to draw: one cell is the share of zeros among {size} weights."
 
 
-def draw_zeros(layer: LayerWeights) -> go.Figure:
+def draw_zeros(layer: LayerWeights) -> Figure:
     """The whole matrix: from grey (all zero) to blue (no zeros)."""
     kept = 100 - 100 * layer.zeros.astype(float) / 255
     return _matrix(kept, "%{z:.0f} % not zero<extra></extra>", cell=layer.cell)
 
 
-def draw_corner(layer: LayerWeights) -> go.Figure:
+def draw_corner(layer: LayerWeights) -> Figure:
     """The first rows and columns, weight by weight: patterns such as 2:4 are seen here."""
     return _matrix(100.0 * ~layer.corner, "output %{y}, input %{x}<extra></extra>", gap=1)
 
 
-def _matrix(kept: NDArray[Any], hover: str, gap: int = 0, cell: tuple[int, int] = (1, 1)) -> go.Figure:
+def _matrix(kept: NDArray[Any], hover: str, gap: int = 0, cell: tuple[int, int] = (1, 1)) -> Figure:
     rows, columns = kept.shape
-    figure = go.Figure(
-        go.Heatmap(
-            z=kept, zmin=0, zmax=100, colorscale=[[0, "#e3e3e3"], [1, KEPT]], showscale=False, hovertemplate=hover,
-            xgap=gap, ygap=gap, x0=(cell[1] - 1) / 2, dx=cell[1], y0=(cell[0] - 1) / 2, dy=cell[0],
-        )
-    )  # fmt: skip
+    heat = {
+        "type": "heatmap",
+        "z": kept.tolist(),
+        "zmin": 0,
+        "zmax": 100,
+        "colorscale": [[0, "#e3e3e3"], [1, KEPT]],
+        "showscale": False,
+        "hovertemplate": hover,
+        "xgap": gap,
+        "ygap": gap,
+        "x0": (cell[1] - 1) / 2,
+        "dx": cell[1],
+        "y0": (cell[0] - 1) / 2,
+        "dy": cell[0],
+    }
     pixels = max(3, min(16, 560 // max(rows, columns // 2)))
-    figure.update_layout(
-        template="none",
-        height=max(90, min(380, rows * pixels)) + 54,
-        margin={"l": 8, "r": 12, "t": 4, "b": 8},
-        dragmode=False,
-        xaxis={"title": "inputs", "automargin": True, "fixedrange": True, "showgrid": False, "zeroline": False},
-        yaxis={
-            "title": "outputs", "automargin": True, "fixedrange": True, "autorange": "reversed", "showgrid": False,
-            "zeroline": False,
-        },
-    )  # fmt: skip
-    return figure
+    height = max(90, min(380, rows * pixels)) + 54
+    bare = {"showgrid": False}
+    return figure([heat], height, "inputs", "outputs", xaxis=bare, yaxis=bare | {"autorange": "reversed"})
 
 
 def mosaic(filters: NDArray[Any]) -> NDArray[np.float64]:
@@ -197,24 +183,21 @@ def colour_range(layer: LayerWeights) -> float:
     return max(float(np.abs(part).max(initial=0)) for part in (layer.filters, layer.filters_before)) or 1.0
 
 
-def draw_filters(filters: NDArray[Any], limit: float) -> go.Figure:
+def draw_filters(filters: NDArray[Any], limit: float) -> Figure:
     """Kernels as small pictures: brown below zero, blue above."""
     picture = mosaic(arranged(filters.astype(float)))
     rows, columns = picture.shape
-    figure = go.Figure(
-        go.Heatmap(
-            z=[[None if np.isnan(value) else value for value in row] for row in picture.tolist()],
-            zmin=-limit, zmax=limit, colorscale=[list(stop) for stop in SIGNED],
-            hovertemplate="%{z:.3g}<extra></extra>", colorbar={"thickness": 10, "len": 0.9}, hoverongaps=False,
-        )
-    )  # fmt: skip
-    axis = {"visible": False, "fixedrange": True, "constrain": "domain"}
-    figure.update_layout(
-        template="none",
-        height=int(max(120, min(560, 420 * rows / columns))),
-        margin={"l": 4, "r": 4, "t": 4, "b": 4},
-        dragmode=False,
-        xaxis=axis,
-        yaxis={**axis, "autorange": "reversed", "scaleanchor": "x"},
-    )
-    return figure
+    heat = {
+        "type": "heatmap",
+        "z": cells(picture),
+        "zmin": -limit,
+        "zmax": limit,
+        "hoverongaps": False,
+        "colorscale": [list(stop) for stop in SIGNED],
+        "colorbar": {"thickness": 10, "len": 0.9},
+        "hovertemplate": "%{z:.3g}<extra></extra>",
+    }
+    height = int(max(120, min(560, 420 * rows / columns)))
+    bare = {"visible": False, "constrain": "domain"}
+    upright = {"autorange": "reversed", "scaleanchor": "x"}
+    return figure([heat], height, xaxis=bare, yaxis=bare | upright, margin=dict.fromkeys("lrtb", 4))

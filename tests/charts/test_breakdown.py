@@ -48,15 +48,15 @@ def test_parts_without_bytes_are_left_out(result):
 def test_a_row_from_before_there_were_ledgers_has_no_slices():
     old = fabricate(Recipe(model=MODEL), ledger={}, runtime_ledger={})
     assert breakdown.stored_slices(old) == breakdown.runtime_slices(old) == ()
-    assert not breakdown.draw_bytes(old).data
+    assert not breakdown.draw_bytes(old)["data"]
 
 
 def test_the_bars_are_the_slices_in_kilobytes(result):
-    bars = breakdown.draw_bytes(result).data
-    stored = [bar for bar in bars if bar.y[0] == "Stored file"]
-    assert sum(bar.x[0] for bar in stored) == pytest.approx(result.stored_bytes / 1000)
-    assert sum(bar.x[0] for bar in bars) == pytest.approx((result.stored_bytes + result.onnx_bytes) / 1000)
-    assert all("bytes" in bar.hovertext[0] or "KB" in bar.hovertext[0] for bar in bars)
+    bars = breakdown.draw_bytes(result)["data"]
+    stored = [bar for bar in bars if bar["y"][0] == "Stored file"]
+    assert sum(bar["x"][0] for bar in stored) == pytest.approx(result.stored_bytes / 1000)
+    assert sum(bar["x"][0] for bar in bars) == pytest.approx((result.stored_bytes + result.onnx_bytes) / 1000)
+    assert all("bytes" in bar["hovertext"][0] or "KB" in bar["hovertext"][0] for bar in bars)
 
 
 def test_the_waterfall_leads_from_each_size_to_the_next(result):
@@ -68,11 +68,11 @@ def test_the_waterfall_leads_from_each_size_to_the_next(result):
             at = part.bytes
         else:
             at += part.bytes
-    bars, words = breakdown.draw_waterfall(parts).data
-    assert [text.strip() for text in words.text] == [breakdown.change_in_words(part) for part in parts]
-    assert len(bars.y) == len(set(bars.y)) == len(parts)  # equal labels keep bars of their own
-    assert list(bars.x) == [part.bytes / 1000 for part in parts]
-    assert [kind == "absolute" for kind in bars.measure] == [part.is_total for part in parts]
+    bars, words = breakdown.draw_waterfall(parts)["data"]
+    assert [text.strip() for text in words["text"]] == [breakdown.change_in_words(part) for part in parts]
+    assert len(bars["y"]) == len(set(bars["y"])) == len(parts)  # equal labels keep bars of their own
+    assert bars["x"] == [part.bytes / 1000 for part in parts]
+    assert [kind == "absolute" for kind in bars["measure"]] == [part.is_total for part in parts]
 
 
 def test_changes_have_a_sign_and_sizes_do_not():
@@ -84,18 +84,18 @@ def test_changes_have_a_sign_and_sizes_do_not():
 
 def test_the_axis_holds_what_changes_add_up_to_on_the_way():
     up_and_down = (Part("a", 1000, "", True), Part("b", 9000, ""), Part("c", -8000, ""), Part("d", 2000, "", True))
-    low, high = breakdown.draw_waterfall(up_and_down).layout.xaxis.range
+    low, high = breakdown.draw_waterfall(up_and_down)["layout"]["xaxis"]["range"]
     assert low == 0
     assert high > 10
-    assert list(breakdown.draw_waterfall(up_and_down).data[1].x) == [1, 10, 10, 2]  # words stand right of every bar
+    assert breakdown.draw_waterfall(up_and_down)["data"][1]["x"] == [1, 10, 10, 2]  # words stand right of every bar
 
 
 @pytest.mark.parametrize("memory", ["cache", "dram"])
 def test_energy_is_the_models(result, memory):
     slices = breakdown.energy_slices(result, memory)
     assert sum(piece.amount for piece in slices) == pytest.approx(energy(result, memory).joules)
-    bars = breakdown.draw_energy(result, memory).data
-    baseline = sum(bar.x[0] for bar in bars if bar.y[0] == "Baseline")
+    bars = breakdown.draw_energy(result, memory)["data"]
+    baseline = sum(bar["x"][0] for bar in bars if bar["y"][0] == "Baseline")
     assert baseline == pytest.approx(1e6 * energy(result.baseline, memory).joules)
 
 
@@ -148,11 +148,11 @@ def test_the_chart_marks_the_crossing_and_holds_every_point(swept):
     (layer,) = breakdown.timed_layers(swept)
     timings = breakdown.timings_of(layer, swept)
     figure = breakdown.draw_sparse(timings)
-    one, sixteen = figure.data
-    assert list(one.x) == pytest.approx([100 * timing.sparsity for timing in timings[1]])
-    assert one.y[-1] < 1 < sixteen.y[-1]
-    verticals = [line.x0 for line in figure.layout.shapes if line.x0 == line.x1]
+    one, sixteen = figure["data"]
+    assert one["x"] == pytest.approx([100 * timing.sparsity for timing in timings[1]])
+    assert one["y"][-1] < 1 < sixteen["y"][-1]
+    verticals = [line["x0"] for line in figure["layout"]["shapes"] if line["x0"] == line["x1"]]
     assert verticals == [pytest.approx(87, abs=0.5)]
-    low, high = figure.layout.yaxis.range
-    assert 10**low < min(one.y)
-    assert max(sixteen.y) < 10**high
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert 10**low < min(one["y"])
+    assert max(sixteen["y"]) < 10**high

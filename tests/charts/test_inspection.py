@@ -8,20 +8,20 @@ from tests.support.made_up import activations, anatomy, histogram, layer_weights
 
 class TestHistogram:
     def test_before_after_and_levels(self):
-        after, before, levels = pictures.draw_histogram(layer_weights(), "steps").data
-        assert list(after.y) == list(range(9, -1, -1))
-        assert list(before.y) == list(range(10))
-        assert sorted(set(levels.x)) == [-1, 0, 1]
+        after, before, levels = pictures.draw_histogram(layer_weights(), "steps")["data"]
+        assert after["y"] == list(range(9, -1, -1))
+        assert before["y"] == list(range(10))
+        assert sorted(set(levels["x"])) == [-1, 0, 1]
 
     def test_without_a_counterpart_there_is_no_before(self):
         layer = layer_weights(original="", original_shape=(), steps=None, values=histogram(before=False))
         assert pictures.units_of(layer) == ["values"]
-        assert len(pictures.draw_histogram(layer, "values").data) == 1
+        assert len(pictures.draw_histogram(layer, "values")["data"]) == 1
         assert "no layer of the uncompressed network" in pictures.histogram_words(layer, "values")
 
     def test_many_levels_are_said_and_not_drawn(self):
         layer = layer_weights(steps=histogram(range(-127, 128)))
-        assert len(pictures.draw_histogram(layer, "steps").data) == 2
+        assert len(pictures.draw_histogram(layer, "steps")["data"]) == 2
         assert "255 levels" in pictures.histogram_words(layer, "steps")
 
     def test_words_say_what_is_left_out(self):
@@ -47,13 +47,13 @@ class TestZeros:
         assert "One cell is one weight." in pictures.zeros_words(layer_weights(cell=(1, 1)))
 
     def test_axes_count_weights_not_cells(self):
-        (heat,) = pictures.draw_zeros(layer_weights()).data
-        assert (heat.x0, heat.dx, heat.y0, heat.dy) == (0.5, 2, 0, 1)
-        assert np.asarray(heat.z)[0, 0] == pytest.approx(100 - 100 * 127 / 255)
+        (heat,) = pictures.draw_zeros(layer_weights())["data"]
+        assert tuple(heat[key] for key in ("x0", "dx", "y0", "dy")) == (0.5, 2, 0, 1)
+        assert np.asarray(heat["z"])[0, 0] == pytest.approx(100 - 100 * 127 / 255)
 
     def test_the_corner_shows_each_weight(self):
-        (heat,) = pictures.draw_corner(layer_weights()).data
-        assert np.asarray(heat.z)[0, :4].tolist() == [0, 100, 0, 100]
+        (heat,) = pictures.draw_corner(layer_weights())["data"]
+        assert np.asarray(heat["z"])[0, :4].tolist() == [0, 100, 0, 100]
 
 
 class TestFilters:
@@ -74,16 +74,16 @@ class TestFilters:
     def test_both_pictures_have_one_scale(self):
         layer = layer_weights(filters=np.full((1, 1, 3, 3), -4, np.float16))
         assert pictures.colour_range(layer) == 4
-        (heat,) = pictures.draw_filters(layer.filters_before, 4).data
-        assert (heat.zmin, heat.zmax) == (-4, 4)
+        (heat,) = pictures.draw_filters(layer.filters_before, 4)["data"]
+        assert (heat["zmin"], heat["zmax"]) == (-4, 4)
 
 
 class TestRanges:
     def test_lines_and_brackets(self):
-        whole, inner, kept, _ = ranges.draw(activations()).data
-        assert list(whole.x[:3]) == [-1, 1, None]
-        assert list(inner.x[3:6]) == [0, 4, None]
-        assert (list(kept.x), list(kept.y)) == ([0, 6], [1, 1])
+        whole, inner, kept, _ = ranges.draw(activations())["data"]
+        assert whole["x"][:3] == [-1, 1, None]
+        assert inner["x"][3:6] == [0, 4, None]
+        assert (kept["x"], kept["y"]) == ([0, 6], [1, 1])
 
     def test_words_name_the_worst(self):
         assert "1 of 2 layers' outputs are rounded to 8 bits" in ranges.words_of(activations())

@@ -39,14 +39,14 @@ def test_one_image_is_no_sensitivity():
 @pytest.mark.parametrize("way", ["bits", "sparsity"])
 def test_curves_floor_and_room(way):
     figure = draw(FOUND, 3, way, "hidden")
-    curves = {trace.name: trace for trace in figure.data}
+    curves = {trace["name"]: trace for trace in figure["data"]}
     layer = FOUND.layers[0]
     expected = layer.by_bits if way == "bits" else layer.by_sparsity
-    assert list(curves["conv1"].y) == pytest.approx([100 * value for value in expected])
-    assert curves["hidden"].marker.symbol == "star"
-    floor, whole = (shape.y0 for shape in figure.layout.shapes)
+    assert curves["conv1"]["y"] == pytest.approx([100 * value for value in expected])
+    assert curves["hidden"]["marker"]["symbol"] == "star"
+    floor, whole = (shape["y0"] for shape in figure["layout"]["shapes"])
     assert (floor, whole) == (pytest.approx(95), pytest.approx(98))
-    low, high = figure.layout.yaxis.range
+    low, high = figure["layout"]["yaxis"]["range"]
     assert low < min(100 * min(expected), 95)
     assert high > 98
 
@@ -56,7 +56,7 @@ def test_only_the_most_sensitive_have_colours():
         update={"layers": tuple(FOUND.layers[0].model_copy(update={"name": str(number)}) for number in range(9))}
     )
     figure = draw(many, 1, "bits")
-    assert sum(bool(trace.showlegend) for trace in figure.data) == 5
-    colours = {trace.line.color for trace in figure.data if trace.showlegend}
-    symbols = {trace.marker.symbol for trace in figure.data if trace.showlegend}
+    assert sum(trace["showlegend"] for trace in figure["data"]) == 5
+    markers = [trace["marker"] for trace in figure["data"] if trace["showlegend"]]
+    colours, symbols = ({marker[look] for marker in markers} for look in ("color", "symbol"))
     assert len(colours) == len(symbols) == 5

@@ -40,8 +40,8 @@ class TestLines:
 
 
 def test_bars_without_counterparts_have_no_outlines():
-    (now,) = draw(lines_of(anatomy((row("new", original=""),))), MEASURES["ms"]).data
-    assert now.name == "after"
+    (now,) = draw(lines_of(anatomy((row("new", original=""),))), MEASURES["ms"])["data"]
+    assert now["name"] == "after"
 
 
 def test_what_is_left_over_is_named_and_adds_up():
@@ -68,11 +68,11 @@ def test_layers_that_are_gone_are_named():
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
 def test_bars_show_now_and_before(measure):
     figure = draw(lines_of(anatomy((PRUNED, row("new", original="")))), measure, "new")
-    before, now = figure.data
+    before, now = figure["data"]
     lines = lines_of(anatomy((PRUNED, row("new", original=""))))
-    assert list(now.x) == [measure.now(line) * measure.factor for line in lines]
-    assert before.x[0] == pytest.approx(measure.before(lines[0]) * measure.factor)
-    assert before.x[1] == 0
-    assert now.marker.color[0] != now.marker.color[1]
-    assert "before" in now.hovertext[0]
-    assert "before" not in now.hovertext[1]
+    assert now["x"] == [measure.now(line) * measure.factor for line in lines]
+    assert before["x"][0] == pytest.approx(measure.before(lines[0]) * measure.factor)
+    assert before["x"][1] == 0
+    assert len(set(now["marker"]["color"])) == 2
+    assert "before" in now["hovertext"][0]
+    assert "before" not in now["hovertext"][1]

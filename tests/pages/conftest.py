@@ -6,10 +6,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.components.explore import advanced, boxes
+from pages.components.frame import chart_view
 from tests.support.fake_dispatcher import FakeDispatcher
 from tests.support.page_tools import ROOT, checked
 
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_known_to_plotly(monkeypatch):
+    """Pages draw plain data; plotly's own classes check every name and value of it."""
+    import plotly.graph_objects as go
+
+    show = chart_view.show
+    monkeypatch.setattr(chart_view, "show", lambda figure, **settings: show(go.Figure(figure) and figure, **settings))
 
 
 @pytest.fixture

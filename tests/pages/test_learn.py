@@ -371,14 +371,14 @@ class TestChapters:
     def test_the_picture_is_of_what_the_inquiry_found(self, learn, drawn):
         learn(chapter="pruning", sparsity="0.5")
         answer = fabricate_answer(PruningInquiry(recipe=QUANTIZED.baseline(), layer="conv2"))
-        table = np.array(drawn["chart_pruning_mask"].data[0].z, dtype=float)
+        table = np.array(drawn["chart_pruning_mask"]["data"][0]["z"], dtype=float)
         np.testing.assert_array_equal(np.isnan(table), answer.gone_at["weights"] <= SPARSITIES.index(0.5))
 
     def test_zeros_are_a_share_of_all_points(self, learn, drawn):
         learn(chapter="coding")
-        (bars,) = drawn["chart_coding_counts"].data
-        assert sum(bars.y) == pytest.approx(100)
-        assert list(bars.text) == ["3", "1", "3", "2"]
+        (bars,) = drawn["chart_coding_counts"]["data"]
+        assert sum(bars["y"]) == pytest.approx(100)
+        assert bars["text"] == ["3", "1", "3", "2"]
 
     def test_zeros_beside_a_grid_without_them_are_said(self, learn):
         def said(bits):
@@ -393,7 +393,7 @@ class TestChapters:
         measured |= {inquiry.recipe for inquiry in dispatcher.inquired}
         assert set(measuring.recipes_of(MODEL)) <= measured
         settled(page.run())
-        points = sum(len(trace.x) for trace in drawn["chart_work_time"].data if trace.mode == "markers")
+        points = sum(len(trace["x"]) for trace in drawn["chart_work_time"]["data"] if trace["mode"] == "markers")
         assert points == len(measuring.recipes_of(MODEL))
 
 

@@ -11,13 +11,11 @@ import json
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from compression.charts.figure import Figure
 
 _LIBRARY = "plotly.min.js"
 _chart = st.components.v2.component(
@@ -31,7 +29,7 @@ _chart = st.components.v2.component(
 
 
 def show(
-    figure: go.Figure | dict[str, Any],
+    figure: Figure,
     *,
     key: str,
     alt: str,
@@ -49,7 +47,7 @@ def show(
             on_click(str(identity))
 
     data = {
-        "figure": json.dumps(figure) if isinstance(figure, dict) else figure.to_json(),
+        "figure": json.dumps(figure),
         "height": figure["layout"]["height"],
         "library": library(),
         "alt": alt,

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from compression.charts import compared
-from compression.charts.drawing import Figure
+from compression.charts.figure import Figure
 from compression.charts.palette import ACCENT, contenders
 from compression.explain import alternatives, presentation, verdict
 from compression.explain.alternatives import Option

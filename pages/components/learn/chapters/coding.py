@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from compression import units
+from compression.charts.figure import Figure, line
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.arithmetic import code_words
 from compression.explain.quiz import Question, coding_question
@@ -79,21 +79,24 @@ def _codes(found: Coded, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, n
     return used, counts[used], lengths[used]
 
 
-def _frequencies(found: Coded, at: tuple[int, int]) -> go.Figure:
+def _frequencies(found: Coded, at: tuple[int, int]) -> Figure:
     used, counts, lengths = _codes(found, at)
-    share = 100 * counts / counts.sum()
-    few = len(used) <= FEW
-    chart = figure(340, "codes, from negative to positive", "% of the weights", bargap=0.1)
-    chart.update_layout(xaxis={"showticklabels": False, "showgrid": False}, showlegend=False)
-    chart.add_trace(
-        go.Bar(
-            x=used.tolist(), y=share.tolist(), marker={"color": BLUE, "line": {"width": 0}},
-            text=[str(length) for length in lengths] if few else None, textangle=0, constraintext="none",
-            textposition="outside", cliponaxis=False, customdata=lengths.tolist(),
-            hovertemplate="%{y:.2f} % of the weights<br>Huffman word of %{customdata} bits<extra></extra>",
-        )
-    )  # fmt: skip
-    return chart
+    bars = {
+        "type": "bar",
+        "x": used.tolist(),
+        "y": (100 * counts / counts.sum()).tolist(),
+        "marker": {"color": BLUE, "line": {"width": 0}},
+        "text": [str(length) for length in lengths] if len(used) <= FEW else None,
+        "textangle": 0,
+        "constraintext": "none",
+        "textposition": "outside",
+        "cliponaxis": False,
+        "customdata": lengths.tolist(),
+        "hovertemplate": "%{y:.2f} % of the weights<br>Huffman word of %{customdata} bits<extra></extra>",
+    }
+    bare = {"showticklabels": False, "showgrid": False}
+    codes = "codes, from negative to positive"
+    return figure([bars], 340, codes, "% of the weights", xaxis=bare, bargap=0.1, showlegend=False)
 
 
 def _words(found: Coded, at: tuple[int, int]) -> None:
@@ -107,24 +110,41 @@ def _words(found: Coded, at: tuple[int, int]) -> None:
     st.markdown("\n".join(["| share | Huffman word |", "|--:|:--|", *rows]))
 
 
-def _all_bits(found: Coded, at: tuple[int, int]) -> go.Figure:
-    chart = figure(340, "bits of the grid", "bits written a weight", yaxis={"rangemode": "tozero"})
-    chart.update_layout(xaxis={"dtick": 1})
-    for name, (title, colour, symbol) in _WAYS.items():
-        values = getattr(found, name)[at[0]].astype(np.float64).tolist()
-        dash = "dot" if name == "entropy" else "solid"
-        chart.add_trace(
-            go.Scatter(
-                x=list(BITS), y=values, name=title, mode="lines+markers", cliponaxis=False,
-                line={"color": colour, "width": 2.5, "dash": dash}, marker={"symbol": symbol, "size": 9},
-                hovertemplate=f"<b>{title}</b><br>%{{x}} bits: %{{y:.3f}}<extra></extra>",
-            )
-        )  # fmt: skip
-    chart.add_vline(
-        x=BITS[at[1]], line={"color": ACCENT, "width": 2, "dash": "dash"}, annotation_text="your setting",
-        annotation_font_color=ACCENT, annotation_position="bottom right" if at[1] < len(BITS) - 1 else "bottom left",
-    )  # fmt: skip
-    return chart
+def _all_bits(found: Coded, at: tuple[int, int]) -> Figure:
+    traces = [
+        {
+            "type": "scatter",
+            "x": list(BITS),
+            "y": getattr(found, name)[at[0]].astype(np.float64).tolist(),
+            "name": title,
+            "mode": "lines+markers",
+            "cliponaxis": False,
+            "line": {"color": colour, "width": 2.5, "dash": "dot" if name == "entropy" else "solid"},
+            "marker": {"symbol": symbol, "size": 9},
+            "hovertemplate": f"<b>{title}</b><br>%{{x}} bits: %{{y:.3f}}<extra></extra>",
+        }
+        for name, (title, colour, symbol) in _WAYS.items()
+    ]
+    words = {
+        "text": "your setting",
+        "font": {"color": ACCENT},
+        "showarrow": False,
+        "x": BITS[at[1]],
+        "y": 0,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "xanchor": "left" if at[1] < len(BITS) - 1 else "right",
+    }
+    return figure(
+        traces,
+        340,
+        "bits of the grid",
+        "bits written a weight",
+        xaxis={"dtick": 1},
+        yaxis={"rangemode": "tozero"},
+        shapes=[line(ACCENT, 2, x=BITS[at[1]])],
+        annotations=[words],
+    )
 
 
 def _question(lesson: Lesson, bits: int, sparsity: float) -> Question:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from compression import units
+from compression.charts.figure import Figure
 from compression.charts.palette import BLUE, NEUTRAL, PINK
 from compression.explain.quiz import Question, teaching_question
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
@@ -74,33 +74,45 @@ def _picture(found: Taught, temperature: float, image: int) -> None:
     )
 
 
-def _bars(found: Taught, at: int, image: int) -> go.Figure:
-    names = list(found.classes)
-    chart = figure(430, "share, %", "", bargap=0.2, barmode="group")
-    chart.update_layout(
-        xaxis={"range": [0, 114]}, yaxis={"autorange": "reversed", "type": "category", "ticksuffix": " "}
-    )
-    for title, row, colour in ((f"temperature {TEMPERATURES[at]:g}", at, PINK), ("temperature 1", 0, NEUTRAL)):
+def _bars(found: Taught, at: int, image: int) -> Figure:
+    traces = []
+    for row, colour in ((at, PINK), (0, NEUTRAL))[: 1 if at == 0 else 2]:
         shares = 100 * found.probabilities[row, image].astype(np.float64)
-        chart.add_trace(
-            go.Bar(
-                x=shares.tolist(), y=names, name=title, orientation="h", marker={"color": colour},
-                text=[f"{share:.1f}" for share in shares], textposition="outside", cliponaxis=False,
-                textfont={"size": 11}, constraintext="none",
-                hovertemplate="%{y}: %{x:.3f} %<extra></extra>",
-            )
-        )  # fmt: skip
-        if at == 0:
-            break
-    return chart
+        traces.append(
+            {
+                "type": "bar",
+                "x": shares.tolist(),
+                "y": list(found.classes),
+                "name": f"temperature {TEMPERATURES[row]:g}",
+                "orientation": "h",
+                "marker": {"color": colour},
+                "text": [f"{share:.1f}" for share in shares],
+                "textposition": "outside",
+                "cliponaxis": False,
+                "textfont": {"size": 11},
+                "constraintext": "none",
+                "hovertemplate": "%{y}: %{x:.3f} %<extra></extra>",
+            }
+        )
+    return figure(
+        traces,
+        430,
+        "share, %",
+        "",
+        xaxis={"range": [0, 114]},
+        bargap=0.2,
+        barmode="group",
+        yaxis={"autorange": "reversed", "type": "category", "ticksuffix": " "},
+    )
 
 
-def _entropy(found: Taught, at: int) -> go.Figure:
-    chart = figure(260, "temperature", "bits", yaxis={"rangemode": "tozero"})
+def _entropy(found: Taught, at: int) -> Figure:
     curve = {"how evenly the answers are spread": (found.entropy_bits, BLUE, "circle")}
-    lines(chart, TEMPERATURES, curve, "%{x}: %{y:.2f} bits")
-    here(chart, TEMPERATURES[at], float(found.entropy_bits[at]))
-    return chart
+    traces = [
+        *lines(TEMPERATURES, curve, "%{x}: %{y:.2f} bits"),
+        here(TEMPERATURES[at], float(found.entropy_bits[at])),
+    ]
+    return figure(traces, 260, "temperature", "bits", yaxis={"rangemode": "tozero"})
 
 
 def _question(lesson: Lesson, temperature: float, width: int) -> Question:

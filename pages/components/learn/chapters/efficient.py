@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from compression import units
-from compression.charts.palette import ACCENT, BLUE, NEUTRAL, ORANGE, VIOLET
+from compression.charts.figure import Figure
+from compression.charts.palette import BLUE, ORANGE, VIOLET
 from compression.explain.arithmetic import ConvolutionCost, separable, whole
 from compression.explain.quiz import Question, speed_outcome, speed_question
 from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry
@@ -21,7 +21,7 @@ from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
-from pages.components.learn.chapters.figures import figure
+from pages.components.learn.chapters.figures import OPERATIONS_AND_TIME, as_operations, figure, here
 
 _TIMED = Recipe(model="mlp-digits")
 """Convolutions of chosen shapes belong to no model: the timing is filed under the smallest one."""
@@ -94,42 +94,36 @@ def _speed(ratio: float, low: float, high: float) -> str:
     return f"{units.factor(1 / ratio)} faster" if ratio < 1 else f"{units.factor(ratio)} slower"
 
 
-def _cloud(found: Split, shape: Shape, ratio: float) -> go.Figure:
+def _cloud(found: Split, shape: Shape, ratio: float) -> Figure:
     """Every shape as a point: its share of operations and of time."""
-    chart = figure(400, "% of the operations", "% of the time")
     ends = [4, 40]
     lowest, highest = 80 * float(found.ratio.min()), 120 * max(1, float(found.ratio.max()))
     ticks = {"type": "log", "tickvals": [2, 5, 10, 20, 50, 100, 200]}
-    chart.update_layout(
+    shapes = list(itertools.product(KERNELS, CHANNELS, CHANNELS, SIDES))
+    ratios = 100 * found.ratio.reshape(-1)
+    clouds = []
+    for side, colour, symbol in zip(SIDES, (ORANGE, VIOLET, BLUE), ("triangle-up", "diamond", "circle"), strict=True):
+        mine = [place for place, one in enumerate(shapes) if one[3] == side]
+        clouds.append(
+            {
+                "type": "scatter",
+                "x": [_work(shapes[place]) for place in mine],
+                "y": [float(ratios[place]) for place in mine],
+                "name": f"image {side} × {side}",
+                "mode": "markers",
+                "marker": {"color": colour, "symbol": symbol, "size": 8, "opacity": 0.75},
+                "hovertext": [_words(shapes[place]) for place in mine],
+                "hovertemplate": OPERATIONS_AND_TIME,
+            }
+        )
+    return figure(
+        [as_operations(*ends), *clouds, here(_work(shape), 100 * ratio, "your shape")],
+        400,
+        "% of the operations",
+        "% of the time",
         xaxis={**ticks, "range": np.log10(ends).tolist()},
         yaxis={**ticks, "range": np.log10([min(lowest, ends[0]), highest]).tolist()},
     )
-    chart.add_trace(
-        go.Scatter(
-            x=ends, y=ends, mode="lines", name="if operations were time", hoverinfo="skip",
-            line={"color": NEUTRAL, "width": 2, "dash": "dash"},
-        )
-    )  # fmt: skip
-    shapes = list(itertools.product(KERNELS, CHANNELS, CHANNELS, SIDES))
-    ratios = 100 * found.ratio.reshape(-1)
-    for side, colour, symbol in zip(SIDES, (ORANGE, VIOLET, BLUE), ("triangle-up", "diamond", "circle"), strict=True):
-        mine = [place for place, one in enumerate(shapes) if one[3] == side]
-        chart.add_trace(
-            go.Scatter(
-                x=[_work(shapes[place]) for place in mine], y=[float(ratios[place]) for place in mine],
-                name=f"image {side} × {side}", mode="markers",
-                marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.75},
-                hovertext=[_words(shapes[place]) for place in mine],
-                hovertemplate="%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time<extra></extra>",
-            )
-        )  # fmt: skip
-    chart.add_trace(
-        go.Scatter(
-            x=[_work(shape)], y=[100 * ratio], name="your shape", mode="markers", hoverinfo="skip",
-            marker={"symbol": "circle-open", "size": 18, "color": ACCENT, "line": {"color": ACCENT, "width": 3}},
-        )
-    )  # fmt: skip
-    return chart
 
 
 def _work(shape: Shape) -> float:

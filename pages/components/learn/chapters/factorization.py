@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
+from compression.charts.figure import Figure
 from compression.charts.palette import BLUE, VIOLET
 from compression.explain.arithmetic import break_even_rank, thin_weights
 from compression.explain.quiz import Question, accuracy_question
@@ -63,18 +63,22 @@ def _picture(found: Factored, rank: int) -> None:
     chart_view.show(_errors(found, rank), key="chart_factors_error", alt="Error at each rank")
 
 
-def _errors(found: Factored, rank: int) -> go.Figure:
+def _errors(found: Factored, rank: int) -> Figure:
     full = len(found.errors) - 1
     shown = np.unique(np.linspace(0, full, 33).round().astype(int))
-    chart = figure(320, f"rank (full: {full})", "error of the layer's outputs, %", yaxis={"rangemode": "tozero"})
-    chart.update_layout(xaxis={"rangemode": "tozero"})
     curves = {
         "fitted to the outputs (done here)": (100 * found.errors[shown], VIOLET, "cross"),
         "fitted to the weights (plain SVD)": (100 * found.plain_errors[shown], BLUE, "circle"),
     }
-    lines(chart, shown.tolist(), curves, "rank %{x}: %{y:.3g} %")
-    here(chart, rank, 100 * float(found.errors[rank]))
-    return chart
+    from_zero = {"rangemode": "tozero"}
+    return figure(
+        [*lines(shown.tolist(), curves, "rank %{x}: %{y:.3g} %"), here(rank, 100 * float(found.errors[rank]))],
+        320,
+        f"rank (full: {full})",
+        "error of the layer's outputs, %",
+        xaxis=from_zero,
+        yaxis=from_zero,
+    )
 
 
 def _question(lesson: Lesson, share: int) -> Question | None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from compression import units
+from compression.charts.figure import Figure, Trace, error_bars, histogram, line
 from compression.charts.palette import BLUE, GREEN, LOOKS, NEUTRAL, ORANGE, VIOLET
 from compression.explain.arithmetic import wrong_verdicts
 from compression.explain.quiz import Question, speed_outcome, speed_question
@@ -23,7 +23,7 @@ from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
-from pages.components.learn.chapters.figures import figure, here, lines
+from pages.components.learn.chapters.figures import OPERATIONS_AND_TIME, as_operations, figure, here, lines
 
 RUNS = (1, 3, 5, 10, 20, 30, 50)
 """Positions of the slider; a round of the inquiry has as many runs as the last."""
@@ -118,30 +118,35 @@ def _one_trial(found: Timed, runs: int) -> str:
     return f"The first such trial says {100 * ratio:.0f} %{interval}."
 
 
-def _histogram(found: Timed, variant: str) -> go.Figure:
-    top = _longest_drawn(found)
-    edges = np.linspace(float(found.times_ms.min()), top, 61)
-    chart = figure(330, "milliseconds for one image", "runs", barmode="overlay", bargap=0)
-    for title, times, colour in (("as it is", found.times_ms[1], NEUTRAL), (variant, found.times_ms[0], BLUE)):
-        counts, _ = np.histogram(times, edges)
-        chart.add_trace(
-            go.Bar(
-                x=((edges[1:] + edges[:-1]) / 2).tolist(), y=counts.tolist(), name=title, opacity=0.65,
-                width=float(edges[1] - edges[0]), marker={"color": colour, "line": {"width": 0}},
-                hovertemplate="%{y} runs around %{x:.4f} ms<extra></extra>",
-            )
-        )  # fmt: skip
-        chart.add_vline(x=float(np.median(times)), line={"color": colour, "width": 3, "dash": "dash"})
-    return chart
+def _histogram(found: Timed, variant: str) -> Figure:
+    edges = np.linspace(float(found.times_ms.min()), _longest_drawn(found), 61)
+    both = (("as it is", found.times_ms[1], NEUTRAL), (variant, found.times_ms[0], BLUE))
+    hover = "%{y} runs around %{x:.4f} ms"
+    return figure(
+        [
+            histogram(np.histogram(ms, edges)[0], edges, colour, title, hover, opacity=0.65)
+            for title, ms, colour in both
+        ],
+        330,
+        "milliseconds for one image",
+        "runs",
+        barmode="overlay",
+        bargap=0,
+        shapes=[line(colour, 3, x=float(np.median(ms))) for _, ms, colour in both],
+    )
 
 
-def _verdicts(found: Timed, runs: int) -> go.Figure:
+def _verdicts(found: Timed, runs: int) -> Figure:
     wrong = 100 * wrong_verdicts(found.times_ms, RUNS)
-    chart = figure(260, "runs of each", "% wrong verdicts", yaxis={"rangemode": "tozero"})
-    chart.update_layout(xaxis={"type": "log", "tickvals": list(RUNS)})
-    lines(chart, RUNS, {"the slower one seems faster": (wrong, ORANGE, "square")}, "%{x} runs: %{y:.1f} % wrong")
-    here(chart, runs, float(wrong[RUNS.index(runs)]))
-    return chart
+    curve = {"the slower one seems faster": (wrong, ORANGE, "square")}
+    return figure(
+        [*lines(RUNS, curve, "%{x} runs: %{y:.1f} % wrong"), here(runs, float(wrong[RUNS.index(runs)]))],
+        260,
+        "runs of each",
+        "% wrong verdicts",
+        xaxis={"type": "log", "tickvals": list(RUNS)},
+        yaxis={"rangemode": "tozero"},
+    )
 
 
 _LOOKS: dict[str, tuple[str, str, str]] = {
@@ -169,41 +174,31 @@ def _work_against_time(results: Sequence[Result], *, is_all: bool) -> None:
     )
 
 
-def _cloud(results: Sequence[Result]) -> go.Figure:
-    chart = figure(380, "% of the operations", "% of the time")
-    chart.update_layout(xaxis={"rangemode": "tozero"}, yaxis={"rangemode": "tozero"})
-    chart.add_trace(
-        go.Scatter(
-            x=[0, 100], y=[0, 100], mode="lines", name="if operations were time", hoverinfo="skip",
-            line={"color": NEUTRAL, "width": 2, "dash": "dash"},
-        )
-    )  # fmt: skip
-    for technique, (title, colour, symbol) in _LOOKS.items():
-        mine = [one for one in results if one.recipe["steps"][0]["technique"] == technique]
-        if mine:
-            chart.add_trace(_points(mine, title, colour, symbol))
-    return chart
-
-
-def _points(results: Sequence[Result], title: str, colour: str, symbol: str) -> go.Scatter:
-    ratios = [100 * one.latency_ratio for one in results]
-    return go.Scatter(
-        x=[100 * one.macs / one.baseline.macs for one in results],
-        y=ratios,
-        name=title,
-        mode="markers",
-        marker={"color": colour, "symbol": symbol, "size": 12},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * one.latency_ratio_high - ratio for one, ratio in zip(results, ratios, strict=True)],
-            "arrayminus": [ratio - 100 * one.latency_ratio_low for one, ratio in zip(results, ratios, strict=True)],
-            "color": colour,
-            "thickness": 1.5,
-        },
-        hovertext=[recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
-        hovertemplate="%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time<extra></extra>",
+def _cloud(results: Sequence[Result]) -> Figure:
+    of = {
+        technique: [one for one in results if one.recipe["steps"][0]["technique"] == technique] for technique in _LOOKS
+    }
+    clouds = [_points(of[technique], *look) for technique, look in _LOOKS.items() if of[technique]]
+    from_zero = {"rangemode": "tozero"}
+    return figure(
+        [as_operations(0, 100), *clouds], 380, "% of the operations", "% of the time", xaxis=from_zero, yaxis=from_zero
     )
+
+
+def _points(results: Sequence[Result], title: str, colour: str, symbol: str) -> Trace:
+    ends = ("latency_ratio", "latency_ratio_low", "latency_ratio_high")
+    ratios, lows, highs = ([100 * getattr(one, end) for one in results] for end in ends)
+    return {
+        "type": "scatter",
+        "x": [100 * one.macs / one.baseline.macs for one in results],
+        "y": ratios,
+        "name": title,
+        "mode": "markers",
+        "marker": {"color": colour, "symbol": symbol, "size": 12},
+        "error_y": error_bars(ratios, lows, highs, colour),
+        "hovertext": [recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
+        "hovertemplate": OPERATIONS_AND_TIME,
+    }
 
 
 def _question(lesson: Lesson) -> Question:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
+from compression.charts.figure import Figure
 from compression.charts.palette import GREEN, LOOKS, ORANGE, PINK
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
@@ -95,17 +95,24 @@ def _picture(found: Pruned, pattern: str, sparsity: float, lesson: Lesson) -> No
     chart_view.show(_curves(found, pattern, at), key="chart_pruning_error", alt="Error of the layer's answers")
 
 
-def _curves(found: Pruned, pattern: str, at: int) -> go.Figure:
-    chart = figure(
-        300, "% of the layer's weights that are zero", "error of its answers, %", yaxis={"rangemode": "tozero"}
+def _curves(found: Pruned, pattern: str, at: int) -> Figure:
+    traces = [
+        trace
+        for name, title in _PATTERNS.items()
+        if name in found.zeros
+        for trace in lines(
+            (100 * found.zeros[name]).tolist(),
+            {title: (100 * found.errors[name], *_LOOKS[name])},
+            "%{x:.0f} % zeros: %{y:.1f} % error",
+        )
+    ]
+    return figure(
+        [*traces, here(100 * float(found.zeros[pattern][at]), 100 * float(found.errors[pattern][at]))],
+        300,
+        "% of the layer's weights that are zero",
+        "error of its answers, %",
+        yaxis={"rangemode": "tozero"},
     )
-    for name, title in _PATTERNS.items():
-        if name in found.zeros:
-            colour, symbol = _LOOKS[name]
-            curve = {title: (100 * found.errors[name], colour, symbol)}
-            lines(chart, (100 * found.zeros[name]).tolist(), curve, "%{x:.0f} % zeros: %{y:.1f} % error")
-    here(chart, 100 * float(found.zeros[pattern][at]), 100 * float(found.errors[pattern][at]))
-    return chart
 
 
 def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from compression import units
+from compression.charts.figure import Figure, line
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import BITS, Rounded, RoundingInquiry
@@ -80,66 +80,84 @@ def _picture(found: Rounded, bits: int, scales: str, method: str, lesson: Lesson
         )
 
 
-def _number_line(found: Rounded, grid: str, at: int) -> go.Figure:
+def _number_line(found: Rounded, grid: str, at: int) -> Figure:
     """Weights above, the grid below, and a line from each weight to the value it gets."""
     levels = found.levels[grid][at]
     levels = levels[~np.isnan(levels)]
     sample, rounded = found.sample.tolist(), found.rounded[grid][at].tolist()
     reach = 1.08 * max(abs(value) for value in (*sample, *rounded))
     inside = levels[np.abs(levels) <= reach]
-    chart = figure(230, "value of a weight", "", xaxis={"range": [-reach, reach]})
-    chart.update_layout(yaxis={"range": [-0.45, 1.3], "showticklabels": False, "showgrid": False})
-    if len(inside) <= MOST_LEVELS:
-        for level in inside.tolist():
-            chart.add_vline(x=level, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
-    paths: list[tuple[list[float | None], list[float | None]]] = [
-        ([before, after, None], [1, 0, None]) for before, after in zip(sample, rounded, strict=True)
-    ]
-    chart.add_trace(
-        go.Scatter(
-            x=[x for xs, _ in paths for x in xs], y=[y for _, ys in paths for y in ys], mode="lines",
-            line={"color": NEUTRAL, "width": 1.5}, hoverinfo="skip", showlegend=False,
+    paths = {
+        "type": "scatter",
+        "x": [x for before, after in zip(sample, rounded, strict=True) for x in (before, after, None)],
+        "y": [1, 0, None] * len(sample),
+        "mode": "lines",
+        "line": {"color": NEUTRAL, "width": 1.5},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    ends = [
+        {
+            "type": "scatter",
+            "x": values,
+            "y": [y] * len(values),
+            "name": title,
+            "mode": "markers",
+            "marker": {"color": colour, "symbol": symbol, "size": 12},
+            "hovertemplate": "%{x:.4f}<extra></extra>",
+        }
+        for title, values, y, colour, symbol in (
+            ("weight as trained", sample, 1, BLUE, "circle"),
+            ("rounded", rounded, 0, ORANGE, "square"),
         )
-    )  # fmt: skip
-    for title, values, y, colour, symbol in (
-        ("weight as trained", sample, 1, BLUE, "circle"),
-        ("rounded", rounded, 0, ORANGE, "square"),
-    ):
-        chart.add_trace(
-            go.Scatter(
-                x=values, y=[y] * len(values), name=title, mode="markers",
-                marker={"color": colour, "symbol": symbol, "size": 12}, hovertemplate="%{x:.4f}<extra></extra>",
-            )
-        )  # fmt: skip
-    return chart
+    ]
+    return figure(
+        [paths, *ends],
+        230,
+        "value of a weight",
+        "",
+        xaxis={"range": [-reach, reach]},
+        yaxis={"range": [-0.45, 1.3], "showticklabels": False, "showgrid": False},
+        shapes=[
+            line(NEUTRAL, dash="dot", x=level) for level in (inside.tolist() if len(inside) <= MOST_LEVELS else ())
+        ],
+    )
 
 
-def _errors(found: Rounded, grid: str, at: int) -> go.Figure:
-    chart = figure(380, "bits", "error of the answers, %", yaxis={"type": "log", "dtick": 1, "minor": {"ticks": ""}})
-    chart.update_layout(xaxis={"dtick": 1}, yaxis={"tickformat": "~g"})
+def _errors(found: Rounded, grid: str, at: int) -> Figure:
     curves = {title: (100 * found.errors[name], colour, symbol) for name, (title, colour, symbol) in _CURVES.items()}
-    lines(chart, BITS, curves, "%{x} bits: %{y:.3g} %")
-    here(chart, BITS[at], 100 * float(found.errors[grid][at]))
-    return chart
+    return figure(
+        [*lines(BITS, curves, "%{x} bits: %{y:.3g} %"), here(BITS[at], 100 * float(found.errors[grid][at]))],
+        380,
+        "bits",
+        "error of the answers, %",
+        xaxis={"dtick": 1},
+        yaxis={"type": "log", "dtick": 1, "minor": {"ticks": ""}, "tickformat": "~g"},
+    )
 
 
-def _ranges(found: Rounded) -> go.Figure:
+def _ranges(found: Rounded) -> Figure:
     order = np.argsort(np.abs(found.ranges).max(axis=1))
     low, high = found.ranges[order].T.astype(np.float64)
     widest = float(np.abs(found.ranges).max())
-    chart = figure(380, "outputs, narrow to wide", "weights", showlegend=False)
-    chart.update_layout(xaxis={"showticklabels": False, "showgrid": False})
-    chart.add_trace(
-        go.Bar(
-            x=list(range(len(order))), y=(high - low).tolist(), base=low.tolist(),
-            marker={"color": VIOLET, "line": {"width": 0}},
-            customdata=np.stack([low, high], 1).tolist(),
-            hovertemplate="%{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
-        )
-    )  # fmt: skip
-    for end in (-widest, widest):
-        chart.add_hline(y=end, line={"color": ACCENT, "width": 2, "dash": "dash"})
-    return chart
+    bars = {
+        "type": "bar",
+        "x": list(range(len(order))),
+        "y": (high - low).tolist(),
+        "base": low.tolist(),
+        "marker": {"color": VIOLET, "line": {"width": 0}},
+        "customdata": np.stack([low, high], 1).tolist(),
+        "hovertemplate": "%{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
+    }
+    return figure(
+        [bars],
+        380,
+        "outputs, narrow to wide",
+        "weights",
+        xaxis={"showticklabels": False, "showgrid": False},
+        showlegend=False,
+        shapes=[line(ACCENT, 2, y=end) for end in (-widest, widest)],
+    )
 
 
 def _question(lesson: Lesson, bits: int, scales: str, method: str) -> Question:

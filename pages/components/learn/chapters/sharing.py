@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from compression import units
+from compression.charts.figure import Figure, histogram, line
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
@@ -15,7 +15,7 @@ from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson, Paper
-from pages.components.learn.chapters.figures import figure, here, histogram, lines
+from pages.components.learn.chapters.figures import figure, here, lines
 
 
 def _show(lesson: Lesson) -> Question | None:
@@ -38,26 +38,32 @@ def _book(found: Shared, at: int) -> tuple[np.ndarray, np.ndarray]:
     return values.astype(np.float64), found.members[at][: len(values)]
 
 
-def _codebook(found: Shared, at: int) -> go.Figure:
+def _codebook(found: Shared, at: int) -> Figure:
     """The histogram, and above it the shared values, larger the more weights take them."""
     values, members = _book(found, at)
-    highest = float(found.counts.max())
-    chart = figure(320, "value of a weight", "how many weights", bargap=0)
-    histogram(chart, found.counts, found.edges, BLUE, "weights as trained")
-    for value in values.tolist() if len(values) <= 32 else ():
-        chart.add_vline(x=value, line={"color": ORANGE, "width": 1.5, "dash": "dot"})
-    chart.add_trace(
-        go.Scatter(
-            x=values.tolist(), y=[1.08 * highest] * len(values), name="shared values", mode="markers",
-            marker={
-                "color": ORANGE, "symbol": "diamond", "line": {"color": NEUTRAL, "width": 1},
-                "size": (7 + 17 * np.sqrt(members / members.max())).tolist(),
-            },
-            customdata=members.tolist(),
-            hovertemplate="value %{x:.4f}<br>%{customdata:,} weights<extra></extra>",
-        )
-    )  # fmt: skip
-    return chart
+    shared = {
+        "type": "scatter",
+        "x": values.tolist(),
+        "y": [1.08 * float(found.counts.max())] * len(values),
+        "name": "shared values",
+        "mode": "markers",
+        "marker": {
+            "color": ORANGE,
+            "symbol": "diamond",
+            "line": {"color": NEUTRAL, "width": 1},
+            "size": (7 + 17 * np.sqrt(members / members.max())).tolist(),
+        },
+        "customdata": members.tolist(),
+        "hovertemplate": "value %{x:.4f}<br>%{customdata:,} weights<extra></extra>",
+    }
+    return figure(
+        [histogram(found.counts, found.edges, BLUE, "weights as trained", "%{y:,} around %{x:.4g}"), shared],
+        320,
+        "value of a weight",
+        "how many weights",
+        bargap=0,
+        shapes=[line(ORANGE, 1.5, "dot", x=value) for value in (values.tolist() if len(values) <= 32 else ())],
+    )
 
 
 def _numbers(found: Shared, at: int, lesson: Lesson) -> None:
@@ -71,17 +77,20 @@ def _numbers(found: Shared, at: int, lesson: Lesson) -> None:
     )
 
 
-def _errors(found: Shared, at: int) -> go.Figure:
-    chart = figure(300, "different values", "change of the weights, %")
+def _errors(found: Shared, at: int) -> Figure:
     ticks = {"tickvals": list(CLUSTERS[::2]), "ticktext": [str(count) for count in CLUSTERS[::2]]}
-    chart.update_layout(xaxis={"type": "log", **ticks}, yaxis={"type": "log", "dtick": 1, "tickformat": "~g"})
     curves = {
         "shared values": (100 * found.errors, GREEN, "diamond-open"),
         "as many evenly spaced values": (100 * found.even_errors, ORANGE, "square"),
     }
-    lines(chart, CLUSTERS, curves, "%{x} values: %{y:.3g} %")
-    here(chart, CLUSTERS[at], 100 * float(found.errors[at]))
-    return chart
+    return figure(
+        [*lines(CLUSTERS, curves, "%{x} values: %{y:.3g} %"), here(CLUSTERS[at], 100 * float(found.errors[at]))],
+        300,
+        "different values",
+        "change of the weights, %",
+        xaxis={"type": "log", **ticks},
+        yaxis={"type": "log", "dtick": 1, "tickformat": "~g"},
+    )
 
 
 def _question(lesson: Lesson, clusters: int) -> Question:

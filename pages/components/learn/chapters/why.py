@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from compression import units
-from compression.charts.palette import BLUE, ORANGE
+from compression.charts.figure import Figure
+from compression.charts.palette import BLUE, ORANGE, ROW_HEIGHT
 from compression.explain.arithmetic import FLOAT_BITS, theoretical_bytes
 from compression.explain.quiz import Question, size_question
 from compression.inquiries.course import Layout, LayoutInquiry
@@ -87,32 +87,41 @@ def _seconds(size: float) -> str:
     return f"{units.three_digits(8 * size / RADIO_BITS_PER_SECOND)} s"
 
 
-def _picture(found: Layout) -> go.Figure:
+def _picture(found: Layout) -> Figure:
     order = np.argsort(-np.maximum(_share(found.weights), _share(found.macs)), kind="stable")
     shown = np.sort(order[:_SHOWN])
     rest = np.setdiff1d(np.arange(len(order)), shown)
     names = [found.layers[at] for at in shown] + ([f"{len(rest)} others"] if len(rest) else [])
-    chart = figure(90 + 46 * len(names), "% of the whole network", "", barmode="group", bargap=0.25)
-    chart.update_layout(yaxis={"autorange": "reversed", "ticksuffix": " "}, xaxis={"range": [0, 109]})
+    traces = []
     for title, amounts, colour, pattern in (
         ("Weights", found.weights, BLUE, {}),
         ("Multiplications", found.macs, ORANGE, _HATCHED),
     ):
         share = 100 * _share(amounts)
-        values = [*share[shown], *([share[rest].sum()] if len(rest) else [])]
-        chart.add_trace(
-            go.Bar(
-                x=values,
-                y=names,
-                name=title,
-                orientation="h",
-                marker={"color": colour, "pattern": pattern},
-                text=[f"{value:.1f} %" for value in values],
-                textposition="outside",
-                hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
-            )
+        values = [*share[shown].tolist(), *([float(share[rest].sum())] if len(rest) else [])]
+        traces.append(
+            {
+                "type": "bar",
+                "x": values,
+                "y": names,
+                "name": title,
+                "orientation": "h",
+                "marker": {"color": colour, "pattern": pattern},
+                "text": [f"{value:.1f} %" for value in values],
+                "textposition": "outside",
+                "hovertemplate": "%{y}: %{x:.1f} %<extra></extra>",
+            }
         )
-    return chart
+    return figure(
+        traces,
+        90 + ROW_HEIGHT * len(names),
+        "% of the whole network",
+        "",
+        xaxis={"range": [0, 109]},
+        yaxis={"autorange": "reversed", "ticksuffix": " "},
+        barmode="group",
+        bargap=0.25,
+    )
 
 
 def _share(amounts: np.ndarray) -> np.ndarray:
