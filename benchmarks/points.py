@@ -21,7 +21,7 @@ from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.record import Result
 from compression.store.jobs import Job, JobState
 from compression.store.store import Store
-from compression.work import worker
+from compression.work import once
 from compression.work.dispatcher import Dispatcher
 from compression.work.local_cluster import worker_count
 
@@ -141,13 +141,13 @@ def in_process(model: str, settings: Sequence[Setting], home: Path) -> Sweep:
     with home_at(home), torch_threads(1):
         store = Store()
         for recipe in (Recipe(model=model), *warm_up_recipes(model, 1)):
-            worker.measure(recipe, store)
+            once.measure(recipe, store)
         files, results, seconds, stages = {}, {}, {}, {}
         for setting in settings:
             recipe = recipe_of(model, setting)
             with stopwatch() as stages[setting]:
                 started = time.perf_counter()
-                results[setting], contents = worker.measure(recipe, store)
+                results[setting], contents = once.measure(recipe, store)
                 seconds[setting] = time.perf_counter() - started
             files[setting] = contents["onnx"]
         baseline_file = _file(store, _result(store, Recipe(model=model)))

@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.notebook import RUNS
 from compression.engine.measure import evaluation, latency
+from compression.engine.measure.machine_lock import machine_lock
 from compression.models.data import Dataset
 from compression.results.machine import BATCH_SIZE
 
@@ -34,7 +35,7 @@ STAGES = {
     "runtime ledger": ("compression.engine.run:runtime_ledger",),
     "zip": ("compression.engine.files.stored_file:zipped_size",),
     "operations and memory": ("compression.engine.run:count_costs", "compression.engine.measure.memory:runtime_costs"),
-    "store": ("compression.store.store:Store.add_result", "compression.work.worker:_stored"),
+    "store": ("compression.store.store:Store.add_result", "compression.work.once:_stored"),
 }
 """Functions that `run_recipe` and the worker around it call, by what they are for."""
 
@@ -94,7 +95,7 @@ class Floor:
 
 def floor_of(file: bytes, baseline_file: bytes, dataset: Dataset, runs: int = RUNS) -> Floor:
     """The floor of one runtime file; nobody else measures on this machine meanwhile."""
-    with latency.machine_lock():
+    with machine_lock():
         return Floor(_bare_evaluation(file, dataset), _bare_timing(file, baseline_file, dataset, runs))
 
 

@@ -244,9 +244,13 @@ def _data(options: argparse.Namespace) -> int:
 
 def _measure(recipe: Recipe, fresh: bool, watch: Watch) -> tuple[Result, dict[str, bytes]]:
     """From the store, or measured now and stored; `fresh` neither reads nor writes the store."""
-    from compression.work.worker import measure
+    from compression.engine.run import run_recipe
+    from compression.work.once import measure
 
-    return measure(recipe, Store(), watch=watch, fresh=fresh)
+    if fresh:
+        output = run_recipe(recipe, watch=watch)
+        return output.result, output.artifacts()
+    return measure(recipe, Store(), watch=watch)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ class Slot:
     """A worker, how many more jobs it can take now, and whether background jobs may go there.
 
     They may go to workers with the resource `BACKGROUND`, or to all of a cluster elsewhere where none has it.
-    Embedded workers with it run at low priority, see `compression.work.worker.give_way`.
+    Embedded workers with it run at low priority, see `compression.work.process.give_way`.
     """
 
     address: str

@@ -33,7 +33,7 @@ from compression.environment import ROOT
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """There are about as many workers as processors."""
 
-ALWAYS_LOADED = ("distributed", "compression.work.worker")
+ALWAYS_LOADED = ("distributed", "compression.work.once")
 """What every worker needs, besides what carries recipes out."""
 
 

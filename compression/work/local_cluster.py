@@ -26,8 +26,7 @@ from dask.system import CPU_COUNT
 from distributed import utils
 from distributed.system import MEMORY_LIMIT
 
-from compression.work import members
-from compression.work import worker as work
+from compression.work import members, process
 from compression.work.members import BACKGROUND
 
 CLOSE_TIMEOUT_S = 4
@@ -75,8 +74,8 @@ class SetUp(distributed.WorkerPlugin):  # type: ignore[misc]
         """Called by Dask in the worker."""
         worker.metrics[members.FACTS] = lambda worker: members.facts()
         if self.gives_way and BACKGROUND in worker.state.total_resources:
-            work.give_way()  # first of all: what is loaded next takes seconds
-        work.set_up(self.run)
+            process.give_way()  # first of all: what is loaded next takes seconds
+        process.set_up(self.run)
 
 
 def worker_count(processors: int = CPU_COUNT) -> int:

@@ -13,7 +13,8 @@ from compression.results import conditions
 from compression.store import artifacts, database, deletion, disk, history
 from compression.store.jobs import JobState
 from compression.store.store import Owner, Store
-from compression.work.worker import Order, execute, measure
+from compression.work.once import measure
+from compression.work.worker import Order, execute
 from tests.support.jobs_support import MODEL, RUN, contents, output, recipe, runs_of
 
 ME = Owner("me", "here", 1, 0.0)

@@ -21,7 +21,7 @@ from compression.results import conditions, machine, predictions
 from compression.store import history, logs
 from compression.store.jobs import JobState
 from compression.store.store import STALE_AFTER_S, Owner, Store
-from compression.work import worker
+from compression.work import once, worker
 from tests.support.old_home import OLD_HOME, READ
 
 ME = Owner("me", "here", 1, 0.0)
@@ -123,7 +123,7 @@ def test_results_are_served_and_their_files_decode(store):
         result = store.result(recipe)
         if store.artifact(result.artifacts["stored"]) is None:
             continue
-        served, files = worker.measure(recipe, store, run="nowhere:run")
+        served, files = once.measure(recipe, store, run="nowhere:run")
         assert served == result
         assert stored_file.decode(files["stored"]).SerializeToString(deterministic=True) == files["onnx"]
 

@@ -20,7 +20,7 @@ from compression.results import machine
 from compression.store import store
 from compression.store.jobs import Job, JobState
 from compression.store.store import Owner, Store
-from compression.work import cluster, local_cluster, worker
+from compression.work import cluster, local_cluster, process
 from compression.work.dispatcher import Dispatcher
 from compression.work.eta import current_batch, group_progress
 from tests.support.jobs_support import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW, STUBBORN, recipe, runs_of
@@ -275,7 +275,7 @@ class TestDispatcher:
         slots = dispatcher._cluster.slots()
         assert [slot.takes_background for slot in slots] == [False] + [True] * local_cluster.worker_count()
         mine = os.getpriority(os.PRIO_PROCESS, 0)
-        expected = {slot.address: max(mine, worker.NICENESS) if slot.has_resource else mine for slot in slots}
+        expected = {slot.address: max(mine, process.NICENESS) if slot.has_resource else mine for slot in slots}
         wait_for(lambda: nicenesses(dispatcher) == expected, f"{expected}")
 
     def test_a_worker_that_was_started_again_gives_way_too(self, dispatcher, group):
@@ -289,7 +289,7 @@ class TestDispatcher:
         started = {slot.address for slot in dispatcher._cluster.slots()} - before
         assert started
         mine = os.getpriority(os.PRIO_PROCESS, 0)
-        wait_for(lambda: all(nicenesses(dispatcher)[address] == max(mine, worker.NICENESS) for address in started))
+        wait_for(lambda: all(nicenesses(dispatcher)[address] == max(mine, process.NICENESS) for address in started))
 
     def test_a_killed_worker_costs_one_attempt(self, dispatcher, group, home):
         (job,) = finished(dispatcher, dispatcher.submit([new(KILLER_ONCE)], group=group))

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 
 from compression.engine.laboratory.onnx_layers import Call
 from compression.engine.measure.evaluation import open_session
-from compression.engine.measure.latency import machine_lock
+from compression.engine.measure.machine_lock import machine_lock
 from compression.engine.measure.memory import INTEGER_KERNELS
 from compression.inquiries.anatomy import NodeTime
 from compression.results.machine import BATCH_SIZE, THREADS

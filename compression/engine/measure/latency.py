@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from compression.engine.measure.evaluation import open_session, optimized
-from compression.errors import StorageFailed
+from compression.engine.measure.machine_lock import machine_lock
 from compression.results.machine import BATCH_SIZE, THREADS
 from compression.results.significance import median_ratio_interval
 from compression.watch import SILENT, Watch
@@ -35,8 +32,6 @@ IN_A_ROW = 5
 """Neighbouring runs of one file: a millisecond or two, so that both files see the same slow moments."""
 SEARCH_ROUNDS = 4
 """Half of them, where a search loads tens of networks in each."""
-_LOCK_POLL_S = 0.01
-_PID_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -204,76 +199,3 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-@contextlib.contextmanager
-def machine_lock(watch: Watch = SILENT) -> Iterator[None]:
-    """Hold the one lock of this machine: whoever measures waits here until nobody else does."""
-    descriptor = _open_lock()
-    try:
-        while not _try_lock(descriptor):
-            watch.check()
-            watch.report(0.0, f"waiting for another measurement on this machine{_holder(descriptor)}")
-            time.sleep(_LOCK_POLL_S)
-        _sign(descriptor)
-        yield
-    finally:
-        os.close(descriptor)  # which also unlocks
-
-
-def _sign(descriptor: int) -> None:
-    """Whoever waits can name the process to wait for, or to end should it hang."""
-    with contextlib.suppress(OSError):
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.truncate(descriptor, os.write(descriptor, str(os.getpid()).encode()))
-
-
-def _holder(descriptor: int) -> str:
-    """', by process 1234', or nothing where the file does not say."""
-    try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return f", by process {int(os.read(descriptor, _PID_DIGITS))}"
-    except (OSError, ValueError):  # Windows lets nobody read what is locked
-        return ""
-
-
-def _open_lock() -> int:
-    """A file shared by all users of this machine, or one of this user's where another's cannot be opened."""
-    folder = Path(tempfile.gettempdir())
-    user = str(getattr(os, "getuid", lambda: "user")())
-    for path in (folder / "compression-measurement.lock", folder / f"compression-measurement-{user}.lock"):
-        with contextlib.suppress(OSError):
-            return _open_shared(path)
-    raise StorageFailed(f"No lock file can be made in {folder}. Set TMPDIR to a folder that you can write to.")
-
-
-def _open_shared(path: Path) -> int:
-    """Open without creating first: Linux forbids O_CREAT on another user's file in a shared folder."""
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    try:
-        return os.open(path, flags)
-    except FileNotFoundError:
-        descriptor = os.open(path, flags | os.O_CREAT, 0o666)
-        with contextlib.suppress(OSError, AttributeError):  # undo the umask, for other users
-            os.fchmod(descriptor, 0o666)
-        return descriptor
-
-
-try:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-except ImportError:  # Windows
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True

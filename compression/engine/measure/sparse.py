@@ -30,7 +30,7 @@ from scipy import sparse
 from torch import fx, nn
 
 from compression.engine.measure.evaluation import open_session
-from compression.engine.measure.latency import machine_lock
+from compression.engine.measure.machine_lock import machine_lock
 from compression.engine.network.form import module_of
 from compression.errors import NotApplicable
 from compression.results.machine import THREADS

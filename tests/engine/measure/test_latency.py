@@ -1,18 +1,12 @@
-import contextlib
 import gc
-import os
-import stat
-import subprocess
-import sys
 import tempfile
-import threading
 
 import numpy as np
 import pytest
 
 from compression.engine.files import export
 from compression.engine.measure import latency
-from compression.errors import Cancelled, StorageFailed
+from compression.errors import Cancelled
 from compression.watch import Watch
 from tests.support.networks import network
 
@@ -135,83 +129,3 @@ class TestLatency:
         assert gc.isenabled()
         with latency._no_garbage_collection():
             assert not gc.isenabled()
-
-
-class TestLock:
-    def test_a_second_measurement_waits(self):
-        order = []
-        waiting = threading.Event()
-
-        def second():
-            with latency.machine_lock(watch=Watch(report=lambda *said: waiting.set())):
-                order.append("second")
-
-        with latency.machine_lock():
-            thread = threading.Thread(target=second)
-            thread.start()
-            assert waiting.wait(10)
-            order.append("first")
-        thread.join(10)
-        assert order == ["first", "second"]
-
-    def test_who_waits_is_told_for_whom(self, own_lock):
-        said = []
-
-        def listen(fraction, words):
-            said.append(words)
-            raise Cancelled("heard enough")
-
-        with latency.machine_lock(), pytest.raises(Cancelled), latency.machine_lock(watch=Watch(report=listen)):
-            pass
-        (path,) = own_lock.iterdir()
-        path.write_text("no number, and from another user")
-        with self.held_silently(path), pytest.raises(Cancelled), latency.machine_lock(watch=Watch(report=listen)):
-            pass
-        waiting = "waiting for another measurement on this machine"
-        assert said == [f"{waiting}, by process {os.getpid()}", waiting]
-
-    @contextlib.contextmanager
-    def held_silently(self, path):
-        with open(path, "r+b") as file:
-            assert latency._try_lock(file.fileno())
-            yield
-
-    def test_another_process_holds_it_until_it_dies(self, own_lock):
-        code = (
-            "import tempfile, sys; tempfile.tempdir = sys.argv[1]\n"
-            "from compression.engine.measure.latency import machine_lock\n"
-            "with machine_lock(): print('held', flush=True); sys.stdin.read()"
-        )
-        command = [sys.executable, "-c", code, str(own_lock)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-            assert other.stdout.readline() == "held\n"
-            with pytest.raises(Cancelled), latency.machine_lock(watch=Watch(check=self.give_up)):
-                pass
-            other.kill()
-        with latency.machine_lock(watch=Watch(check=self.give_up)):
-            pass
-
-    def give_up(self):
-        raise Cancelled("no longer wanted")
-
-    def test_is_free_again_after_an_error(self):
-        with pytest.raises(RuntimeError), latency.machine_lock():
-            raise RuntimeError
-        with latency.machine_lock(watch=Watch(check=self.give_up)):
-            pass
-
-    @pytest.mark.skipif(not hasattr(os, "fchmod"), reason="Windows has no modes")
-    def test_all_users_share_it(self, own_lock):
-        with latency.machine_lock():
-            (path,) = own_lock.iterdir()
-            assert stat.S_IMODE(path.stat().st_mode) == 0o666
-
-    def test_a_file_that_cannot_be_opened_is_not_used(self, own_lock):
-        (own_lock / "compression-measurement.lock").mkdir()
-        with latency.machine_lock():
-            assert len(list(own_lock.glob("compression-measurement-*.lock"))) == 1
-
-    def test_no_folder_to_lock_in(self, own_lock, monkeypatch):
-        monkeypatch.setattr(tempfile, "tempdir", str(own_lock / "missing"))
-        with pytest.raises(StorageFailed, match="TMPDIR"), latency.machine_lock():
-            pass

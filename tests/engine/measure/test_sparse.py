@@ -1,9 +1,10 @@
+import tempfile
+
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
-from compression.engine.measure import latency
 from compression.engine.measure import sparse as measured
 from compression.engine.measure.evaluation import open_session
 from compression.engine.measure.sparse import Product, products
@@ -16,7 +17,7 @@ from tests.support.networks import network, pruned
 @pytest.fixture(autouse=True)
 def own_lock(tmp_path, monkeypatch):
     """Tests must not wait for measurements of others."""
-    monkeypatch.setattr(latency.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def product(rows=6, columns=10, positions=1):

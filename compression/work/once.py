@@ -1,0 +1,174 @@
+"""Each recipe is measured once and each inquiry made once: from the store, or now, by one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from compression import RUN, environment
+from compression.errors import CorruptFile, StorageFailed
+from compression.inquiries import Answer, Inquiry
+from compression.recipe.recipe import Recipe
+from compression.results import conditions
+from compression.results.record import Preview, Result
+from compression.store.store import Store
+from compression.watch import SILENT, Watch
+
+if TYPE_CHECKING:
+    from compression.engine.run import RunOutput
+
+Tell = Callable[[Preview], None]
+
+TURN_S = 0.01
+"""How often a job looks whether another one that measures the same recipe is through."""
+
+BASELINE_SHARE = 0.3
+"""Share of the progress bar for the baseline, where it has to be measured first."""
+
+MEASURING_SHARE = 0.3
+"""Share of an inquiry's progress bar for measuring its recipe; mostly that was done before."""
+
+_log = logging.getLogger(__name__)
+
+
+class Runner(Protocol):
+    """The signature of `compression.engine.run.run_recipe`."""
+
+    def __call__(
+        self,
+        recipe: Recipe,
+        *,
+        baseline: RunOutput | None = None,
+        watch: Watch,
+        preview: Tell = ...,
+    ) -> RunOutput:
+        """Measure `recipe`."""
+        ...
+
+
+def measure(
+    recipe: Recipe,
+    store: Store,
+    *,
+    watch: Watch = SILENT,
+    preview: Tell = lambda found: None,
+    run: str = RUN,
+) -> tuple[Result, dict[str, bytes]]:
+    """The result of `recipe` with its artifacts (`stored`, `onnx`, `predictions`), from the store or measured now.
+
+    What is measured is stored, and so is the baseline where that had to be measured first. When another
+    process on this machine measures the same recipe already, this one waits and takes its result.
+    `preview` is told what is known before the measurement is through. Raises what `run_recipe` raises,
+    `StorageFailed`, and `Cancelled` when `watch` does.
+    """
+    found = _stored(store, recipe)
+    if found:
+        return found
+    with _alone(conditions.result_key(recipe), watch):
+        return _stored(store, recipe) or _measured(recipe, store, watch, preview, run)
+
+
+def _measured(recipe: Recipe, store: Store, watch: Watch, preview: Tell, run: str) -> tuple[Result, dict[str, bytes]]:
+    """Measured now, after the baseline where that was not done, and stored."""
+    run_recipe, make_output = _resolve(run)
+    baseline = None
+    if not recipe.is_baseline:
+        found = _stored(store, recipe.baseline())
+        if found is None:
+            first = watch.part(0, BASELINE_SHARE, "uncompressed model: ")
+            found = measure(recipe.baseline(), store, watch=first, run=run)
+            watch = watch.part(BASELINE_SHARE, 1)
+        result, contents = found
+        baseline = make_output(
+            result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(contents)
+        )
+    output = run_recipe(recipe, baseline=baseline, watch=watch, preview=preview)
+    store.add_result(output.result, output.artifacts())
+    return output.result, output.artifacts()
+
+
+def inquire(inquiry: Inquiry, store: Store, *, watch: Watch = SILENT, run: str = RUN) -> Answer:
+    """The answer to `inquiry`, from the store or found out now; its recipe is measured first where that was not done.
+
+    When another process on this machine makes the same inquiry already, this one waits and takes its answer.
+    Raises what `measure` raises, and whatever the laboratory cannot do.
+    """
+    found = _answered(store, inquiry)
+    if found:
+        return found
+    with _alone(inquiry.answer_key(conditions.result_key(inquiry.recipe)), watch):
+        return _answered(store, inquiry) or _found_out(inquiry, store, watch, run)
+
+
+def _answered(store: Store, inquiry: Inquiry) -> Answer | None:
+    content = store.answer(inquiry)
+    return None if content is None else inquiry.ANSWER.model_validate_json(content)
+
+
+def _found_out(inquiry: Inquiry, store: Store, watch: Watch, run: str) -> Answer:
+    """Found out now, on the measured recipe and its baseline, and stored."""
+    from compression.engine import laboratory  # like the engine itself: not in the process of pages
+
+    first = watch.part(0, MEASURING_SHARE, "measuring first: ")
+    subject, baseline = (
+        laboratory.Subject(result, contents["stored"], contents["onnx"], _classes(contents))
+        for result, contents in (
+            measure(recipe, store, watch=first, run=run) for recipe in (inquiry.recipe, inquiry.recipe.baseline())
+        )
+    )
+    found = laboratory.answer(inquiry, laboratory.Bench(subject, baseline, watch.part(MEASURING_SHARE, 1)))
+    store.add_answer(inquiry, subject.result, found.model_dump_json().encode())
+    return found
+
+
+def _classes(contents: dict[str, bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(contents["predictions"], dtype=np.uint8)
+
+
+def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | None:
+    """What the store holds of `recipe`; None where a file is gone or damaged, so that it is made again."""
+    result = store.result(recipe)
+    if result is None:
+        return None
+    try:
+        contents = {role: store.artifact(name) for role, name in result.artifacts.items()}
+    except CorruptFile as error:
+        _log.warning("%s", error)
+        return None
+    if any(content is None for content in contents.values()):
+        return None
+    return result, {role: content for role, content in contents.items() if content is not None}
+
+
+def _resolve(run: str) -> tuple[Runner, Callable[..., RunOutput]]:
+    module_name, _, function = run.partition(":")
+    module: Any = importlib.import_module(module_name)
+    return getattr(module, function), module.RunOutput
+
+
+@contextlib.contextmanager
+def _alone(key: str, watch: Watch) -> Iterator[None]:
+    """Inside, no other process on this machine measures the same thing. A dead process holds nothing."""
+    path = environment.home() / "locks" / key[:16]
+
+    def go_on_waiting() -> bool:
+        watch.report(0, "waiting for the same recipe in another job")
+        watch.check()
+        return False
+
+    try:
+        lock = FileLock(path).acquire(poll_interval=TURN_S, cancel_check=go_on_waiting)
+    except OSError as error:
+        raise StorageFailed(
+            f"Cannot write to {path.parent}: {error.strerror or error}. Free some space, check your rights, "
+            "or set COMPRESSION_HOME to another folder."
+        ) from error
+    with lock:
+        yield
