@@ -8,7 +8,8 @@ from typing import Any
 
 from compression.errors import NotApplicable
 from compression.recipe.budgets import Budget, budget_epochs, student_epochs
-from compression.recipe.words import CODINGS, COUNTED, IMPORTANCE, STUDENTS
+from compression.recipe.steps import ChannelPruning, Distillation, EntropyCoding
+from compression.recipe.words import option
 from sample_models.catalogue import MODELS, find_model
 
 Steps = list[dict[str, Any]]
@@ -96,7 +97,7 @@ def channel_pruning() -> Iterator[Variant]:
     """Importances, ratios, targets."""
     one = "channel_pruning"
     for importance in ("l2", "l1", "batch_norm", "taylor", "activation", "random"):
-        name = f"50% by {IMPORTANCE[importance]}"
+        name = f"50% {option(ChannelPruning, 'importance', importance).phrase}"
         yield Variant(one, name, tuned(step(one, pruning_ratio=0.5, importance=importance)))
     yield Variant(one, "30%", tuned(step(one, pruning_ratio=0.3)))
     yield Variant(one, "30%, any width", tuned(step(one, pruning_ratio=0.3, round_to=1)))
@@ -104,9 +105,10 @@ def channel_pruning() -> Iterator[Variant]:
     yield Variant(one, "50%, multiples of 8", tuned(step(one, pruning_ratio=0.5, round_to=8)))
     yield Variant(one, "50% by sensitivity", tuned(step(one, pruning_ratio=0.5, ratios="sensitivity")))
     for target in ("macs", "latency"):
+        counted = option(ChannelPruning, "target", target).phrase
         for ratios in ("uniform", "sensitivity"):
             settings = {"pruning_ratio": 0.5, "target": target, "ratios": ratios, "importance": "taylor"}
-            yield Variant(one, f"50% of {COUNTED[target]}, {ratios}", tuned(step(one, **settings)))
+            yield Variant(one, f"50% of {counted}, {ratios}", tuned(step(one, **settings)))
 
 
 def quantization() -> Iterator[Variant]:
@@ -170,7 +172,7 @@ def students() -> Iterator[Variant]:
         yield Variant("distillation", f"50% wide, KD and {match}", _student(match=match), trains=True)
     yield Variant("distillation", "50% wide, ensemble", _taught_by_many, trains=True)
     for family in ("mobilenet_v3_small", "efficientnet_b0", "squeezenet"):
-        name = STUDENTS[family]
+        name = option(Distillation, "student", family).phrase
         yield Variant("distillation", f"50% wide {name}", _student(student=family, depth_mult=0.5), trains=True)
         yield Variant(
             "distillation", f"50% wide {name} (control)", _student(student=family, depth_mult=0.5, alpha=0), trains=True
@@ -203,7 +205,7 @@ def file_coding() -> Iterator[Variant]:
     one = "entropy_coding"
     before = (step("magnitude_pruning", sparsity=0.8), step("quantization", weight_bits=4))
     for coding in ("context", "huffman", "packed"):
-        name = f"80% zeros, W4, {CODINGS[coding]}"
+        name = f"80% zeros, W4, {option(EntropyCoding, 'coding', coding).phrase}"
         yield Variant(one, name, _coded(*before, coding=coding))
     yield Variant(one, "W4, cheaper codes", _coded(step("quantization", weight_bits=4), rate_weight=0.1))
     yield Variant(

@@ -10,9 +10,9 @@ from typing import Literal
 from compression import units
 from compression.charts.figure import MARGIN, Figure, figure
 from compression.charts.palette import BLUE, GREEN, ORANGE, ROW_HEIGHT
-from compression.recipe.edit import Kind, kind_of, prefixes
+from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe
-from compression.recipe.words import step_in_words
+from compression.recipe.words import Kind, kind_of, step_in_words
 from compression.results.record import Result
 
 Measure = Literal["bytes", "accuracy", "latency"]
@@ -36,7 +36,7 @@ def stages(recipe: Recipe, results: Mapping[str, Result]) -> tuple[Stage, ...]:
     return (
         Stage("the model as it is", None, results.get(first.recipe_id)),
         *(
-            Stage(step_in_words(step), kind_of(step), results.get(prefix.recipe_id))
+            Stage(step_in_words(step), kind_of(type(step)), results.get(prefix.recipe_id))
             for step, prefix in zip(recipe.steps, rest, strict=True)
         ),
     )

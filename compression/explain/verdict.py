@@ -22,7 +22,7 @@ from compression.recipe.steps import (
     SecondOrderPruning,
     WeightSharing,
 )
-from compression.recipe.words import STUDENTS
+from compression.recipe.words import option
 from compression.results.record import Measures, Preview, Result, SparseTiming
 from compression.search.estimate import Estimate, Known
 
@@ -298,9 +298,9 @@ def _width_reasons(recipe: Recipe, result: Result) -> list[str]:
         ]
     student = steps.get("distillation")
     if isinstance(student, Distillation) and student.student != "same" and result.latency_ratio_low > 1:
+        family = option(Distillation, "student", student.student).label
         return [
-            f"{STUDENTS[student.student]} has many more layers than this model: each has to be started, "
-            "however few operations it needs."
+            f"{family} has many more layers than this model: each has to be started, however few operations it needs."
         ]
     if {"channel_pruning", "distillation", "slimmable_student"} & set(steps):
         return ["In a network this small, starting each layer takes most of the time, however narrow it is."]

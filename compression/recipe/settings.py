@@ -27,7 +27,6 @@ from compression.recipe.steps import (
     SlimmableStudent,
     Step,
     WeightSharing,
-    help_text,
     limits,
 )
 
@@ -215,16 +214,6 @@ class Settings:
 def field_of(setting: str, step_type: type[Step]) -> str:
     """The step's name for a control that is a plain setting of it."""
     return _FIELDS[step_type][setting]
-
-
-def help_of(setting: str, step_type: type[Step]) -> str:
-    """The sentence about such a control."""
-    return help_text(step_type, field_of(setting, step_type))
-
-
-def limits_of(setting: str, step_type: type[Step]) -> tuple[float, float]:
-    """Smallest and largest legal value of such a control."""
-    return limits(step_type, field_of(setting, step_type))
 
 
 def epochs_of(model: str, settings: Settings, *, student: bool) -> float:

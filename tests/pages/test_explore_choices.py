@@ -7,6 +7,8 @@ from compression.charts.axes import Axes
 from compression.recipe import edit
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.steps import fields_of, technique_of
+from compression.recipe.words import KINDS
 from compression.search.limits import NO_LIMITS, Limits
 from pages.components.explore import controls, parts
 from pages.components.view import state
@@ -154,14 +156,14 @@ class TestSteps:
         assert self.techniques(page) == ["magnitude_pruning", "quantization"]
 
     def test_every_setting_of_every_kind_of_step_has_a_control(self, built):
-        for kind, about in edit.KINDS.items():
-            technique = kind.model_fields["technique"].default
+        for kind, about in KINDS.items():
+            technique = technique_of(kind)
             page = built([{"technique": technique, **about.start}])
             page.session_state[f"step_more_0_{technique}"] = True
             page = rerun(page)
             kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect")
             drawn = {control.key for name in kinds for control in getattr(page, name)}
-            fields = [field for field in kind.model_fields if field != "technique"]
+            fields = fields_of(kind)
             assert {f"setting_step_0_{technique}_{field}" for field in fields} <= drawn
 
     def test_what_each_step_brings_is_measured_when_it_is_looked_at(self, built, dispatcher):

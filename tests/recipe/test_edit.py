@@ -8,6 +8,7 @@ from compression.errors import InvalidRecipe
 from compression.recipe import edit
 from compression.recipe.recipe import MAX_STEPS, make_recipe
 from compression.recipe.steps import STEP_TYPES, Distillation, EntropyCoding, FineTuning
+from compression.recipe.words import KINDS
 from tests.support.fake_dispatcher import fabricate
 
 MODEL = "lenet5-mnist5k"
@@ -24,16 +25,16 @@ def techniques(recipe):
 
 
 def test_every_kind_of_step_has_a_place():
-    assert set(edit.KINDS) == set(STEP_TYPES.values())
+    assert set(KINDS) == set(STEP_TYPES.values())
 
 
-@pytest.mark.parametrize("kind", edit.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_step_starts_with_something(kind):
     recipe = edit.added(make_recipe(MODEL, []), kind)
     (step,) = recipe.steps
     assert type(step) is kind
-    assert getattr(step, edit.KINDS[kind].main) == edit.KINDS[kind].start[edit.KINDS[kind].main]
-    assert edit.KINDS[kind].about.endswith(".")
+    assert getattr(step, KINDS[kind].main) == KINDS[kind].start[KINDS[kind].main]
+    assert KINDS[kind].about.endswith(".")
 
 
 def test_a_slimmable_student_is_offered_where_there_is_one():

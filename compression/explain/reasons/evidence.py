@@ -11,7 +11,7 @@ from compression import units
 from compression.errors import InvalidRecipe
 from compression.inquiries.anatomy import Anatomy, LayerRow
 from compression.recipe.recipe import Recipe, make_recipe
-from compression.recipe.steps import ChannelPruning, Step
+from compression.recipe.steps import ChannelPruning, Step, technique_of
 from compression.results.record import Result
 
 Question = Literal["size", "speed"]
@@ -58,7 +58,7 @@ class Evidence:
     def with_step(self, kind: type[Step], **settings: Any) -> Recipe | None:  # noqa: ANN401  (settings of any type)
         """The recipe with these settings in its step of this kind, or with such a step more; None if that is none."""
         steps = [step.model_dump(mode="json") for step in self.recipe.steps]
-        name = kind.model_fields["technique"].default
+        name = technique_of(kind)
         if any(step["technique"] == name for step in steps):
             changed = [{**step, **settings} if step["technique"] == name else step for step in steps]
             return self._first_legal([changed])

@@ -8,7 +8,7 @@ from compression import units
 from compression.explain.reasons.evidence import Evidence, Finding, named, percent
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import EntropyCoding, Quantization, WeightSharing
-from compression.recipe.words import CODINGS
+from compression.recipe.words import option
 
 
 def _dense_zeros(seen: Evidence) -> Finding:
@@ -93,7 +93,7 @@ def _coding(seen: Evidence) -> Finding:
         "size",
         "The stored file is not written in the smallest way",
         coding != "context",
-        f"The stored file is written with {CODINGS[coding]}.",
+        f"The stored file is written with {option(EntropyCoding, 'coding', coding).phrase}.",
         "Arithmetic coding spends fewer bits on frequent values; nothing else changes.",
         seen.with_step(EntropyCoding, coding="context") if coding != "context" else None,
     )

@@ -36,20 +36,19 @@ from compression.recipe.steps import (
     WeightSharing,
     help_text,
     limits,
+    title_of,
 )
-from pages.components.explore import parts, words
+from compression.recipe.words import NONE, labels
+from pages.components.explore import parts
 from pages.components.explore.widgets import (
-    amount,
-    choice,
+    bits,
     common,
+    control,
     either,
-    multiple,
     one_of,
     percentage,
-    toggle,
     value_of,
 )
-from pages.components.explore.words import title_of
 from pages.components.view import state
 from pages.components.view.link import View
 
@@ -61,6 +60,11 @@ BASIC = ("pruning_percent", "weight_bits", "student_percent", "budget")
 
 MAX_TEACHERS = 4
 _NEEDS_BUDGET = "Needs a training budget."
+
+_REMOVE = {"channels": "whole channels", "weights": "single weights"}
+_CRITERION = {"magnitude": "the smallest", "second_order": "those that matter least (second order)"}
+_CODES = {"grid": "a grid", "codebook": "a codebook"}
+_SLIMMABLE = {"slimmable": "same family, ready in all sizes (slimmable)"}
 
 
 def show(view: View) -> None:
@@ -116,7 +120,7 @@ def _has_budget() -> bool:
 
 def _pruning(_: View) -> None:
     either(
-        "What to remove", "remove", words.REMOVE,
+        "What to remove", "remove", _REMOVE,
         "Whole channels make the network really smaller; single weights only become zeros.",
     )  # fmt: skip
     if value_of("remove") == "channels":
@@ -126,83 +130,76 @@ def _pruning(_: View) -> None:
 
 
 def _channel_pruning() -> None:
-    choice("importance", words.IMPORTANCE, ChannelPruning)
-    choice("ratios", words.RATIOS, ChannelPruning)
-    choice("target", words.TARGET, ChannelPruning)
-    multiple("round_to", ChannelPruning)
-    toggle("recalibrate", ChannelPruning)
+    control("importance", ChannelPruning)
+    control("ratios", ChannelPruning)
+    control("target", ChannelPruning)
+    control("round_to", ChannelPruning)
+    control("recalibrate", ChannelPruning)
 
 
 def _weight_pruning() -> None:
     one_of(
-        "Which weights go first", "criterion", words.CRITERION,
+        "Which weights go first", "criterion", _CRITERION,
         "The smallest, or those whose loss the others can best make up for.",
     )  # fmt: skip
-    choice("pattern", words.PATTERN, MagnitudePruning)
+    control("pattern", MagnitudePruning)
     if value_of("pattern") in PATTERN_SPARSITY:
         share = 100 * PATTERN_SPARSITY[value_of("pattern")]
         st.caption(f"This pattern fixes the zeros at {share:.0f} %: any pruning ratio above 0 switches it on.")
     second_order = value_of("criterion") == "second_order"
     step = SecondOrderPruning if second_order else MagnitudePruning
-    choice("scope", words.SCOPE, step)
+    control("scope", step)
     if not second_order:
         _gradual()
-        toggle("recalibrate", MagnitudePruning)
+        control("recalibrate", MagnitudePruning)
 
 
 def _gradual() -> None:
     help_words = "Zeros come little by little while training, instead of all at once before it."
     st.toggle("Prune while training", **common("gradual", f"{help_words} {_NEEDS_BUDGET}", disabled=not _has_budget()))
     off = not (value_of("gradual") and _has_budget())
-    choice("regrowth", words.REGROWTH, MagnitudePruning, disabled=off)
+    control("regrowth", MagnitudePruning, disabled=off)
 
 
 def _codes(_: View) -> None:
-    bits = value_of("weight_bits")
+    width = value_of("weight_bits")
     either(
-        "Weights take values from", "codes", words.CODES,
+        "Weights take values from", "codes", _CODES,
         "A grid has even steps and runs on integers; a codebook holds the values that fit the weights best, "
         "but the runtime turns them back into floats.",
     )  # fmt: skip
-    off = bits > INTEGER_BITS
+    off = width > INTEGER_BITS
     if value_of("codes") == "codebook":
-        _codebook(bits, off)
+        _codebook(width, off)
     else:
         _grid(off)
-    choice("float_format", words.FLOATS, Quantization, disabled=bits != 16)
+    control("float_format", Quantization, disabled=width != 16)
 
 
-def _codebook(bits: int, off: bool) -> None:
+def _codebook(width: int, off: bool) -> None:
     if not off:
-        st.caption(f"A bit width of {bits} means {2**bits} shared values.")
-    choice("weighting", words.WEIGHTING, WeightSharing, disabled=off)
-    choice("codebook_scope", words.BOOKS, WeightSharing, disabled=off)
+        st.caption(f"A bit width of {width} means {2**width} shared values.")
+    control("weighting", WeightSharing, disabled=off)
+    control("codebook_scope", WeightSharing, disabled=off)
 
 
 def _grid(off: bool) -> None:
-    choice("method", words.METHOD, Quantization, disabled=off)
-    _activation_bits(off)
+    control("method", Quantization, disabled=off)
+    bits("activation_bits", ACTIVATION_BITS, disabled=off)
     floats = off or value_of("activation_bits") == FLOAT_BITS
     untrained = off or not _has_budget()
-    choice("activations", words.ACTIVATIONS, Quantization, disabled=floats)
-    choice("granularity", words.GRANULARITY, Quantization, disabled=off)
-    toggle("symmetric", Quantization, disabled=off)
-    toggle("equalize", Quantization, disabled=off)
-    toggle("mixed_precision", Quantization, disabled=off)
-    toggle("learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained)
-
-
-def _activation_bits(off: bool) -> None:
-    st.select_slider(
-        title_of(Quantization, "activation_bits"),
-        ACTIVATION_BITS,
-        format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
-        **common("activation_bits", help_text(Quantization, "activation_bits"), disabled=off),
-    )
+    control("activations", Quantization, disabled=floats)
+    control("granularity", Quantization, disabled=off)
+    control("symmetric", Quantization, disabled=off)
+    control("equalize", Quantization, disabled=off)
+    control("mixed_precision", Quantization, disabled=off)
+    control("learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained)
 
 
 def _student(view: View) -> None:
-    choice("student", _families(view), Distillation)
+    one_of(
+        title_of(Distillation, "student"), "student", _families(view), help_text(Distillation, "student"),
+    )  # fmt: skip
     match value_of("student"):
         case "slimmable":
             st.caption(
@@ -219,7 +216,8 @@ def _student(view: View) -> None:
 def _families(view: View) -> dict[str, str]:
     """The slimmable one only where it comes with the model, or where a link asks for it."""
     offered = has_slimmable(view.model) or view.settings.student == "slimmable"
-    return {name: title for name, title in words.STUDENT.items() if name != "slimmable" or offered}
+    families = labels(Distillation, "student")
+    return {"same": families["same"], **(_SLIMMABLE if offered else {}), **families}
 
 
 def _other_family() -> None:
@@ -232,22 +230,22 @@ def _other_family() -> None:
         help_text(Distillation, "depth_mult"),
     )
     st.number_input(
-        "Resolution", int(low), int(high), value=None, step=1, placeholder="that of the images",
+        "Resolution", int(low), int(high), value=None, step=1, placeholder=NONE["resolution"],
         **common("resolution", help_text(Distillation, "resolution"), default=""),
     )  # fmt: skip
 
 
 def _lessons(view: View, *, off: bool) -> None:
     _teachers(view, off)
-    choice("loss", words.LOSS, Distillation, disabled=off)
-    choice("match", words.MATCH, Distillation, disabled=off)
+    control("loss", Distillation, disabled=off)
+    control("match", Distillation, disabled=off)
     weight, unmatched = limits(Distillation, "match_weight"), value_of("match") == "none"
     st.number_input(
         title_of(Distillation, "match_weight"), *weight, step=0.5,
         **common("match_weight", help_text(Distillation, "match_weight"), disabled=off or unmatched),
     )  # fmt: skip
-    amount("temperature", Distillation, step=0.5, disabled=off)
-    amount("alpha", Distillation, step=0.05, disabled=off)
+    control("temperature", Distillation, every=0.5, disabled=off)
+    control("alpha", Distillation, every=0.05, disabled=off)
 
 
 def _teachers(view: View, off: bool) -> None:
@@ -271,9 +269,9 @@ def _structure(_: View) -> None:
         help_text(LowRank, "rank_ratio") + " 100 % is off.",
     )
     off = value_of("rank_percent") == 100
-    choice("convolutions", words.CONVOLUTIONS, LowRank, disabled=off)
-    choice("ranks", words.RANKS, LowRank, disabled=off)
-    multiple("rank_multiple", LowRank, disabled=off)
+    control("convolutions", LowRank, disabled=off)
+    control("ranks", LowRank, disabled=off)
+    control("rank_multiple", LowRank, disabled=off)
     percentage(
         title_of(DepthwiseSeparable, "share"), "separable_percent", (0, 100), SHARE_STEP,
         help_text(DepthwiseSeparable, "share") + " 0 is off; without a training budget little is left.",
@@ -291,19 +289,18 @@ def _training(view: View) -> None:
         "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
         **common("epochs", epochs_help, default="", disabled=not trains),
     )  # fmt: skip
-    amount("recover_alpha", FineTuning, step=0.05, note=_NEEDS_BUDGET, disabled=not budget)
+    control("recover_alpha", FineTuning, every=0.05, note=_NEEDS_BUDGET, disabled=not budget)
     helped = budget and value_of("recover_alpha") > 0
-    amount("recover_temperature", FineTuning, step=0.5, disabled=not helped)
-    amount("entropy_penalty", FineTuning,
-        step=0.05, note=_NEEDS_BUDGET, disabled=not budget,
+    control("recover_temperature", FineTuning, every=0.5, disabled=not helped)
+    control("entropy_penalty", FineTuning, every=0.05, note=_NEEDS_BUDGET, disabled=not budget,
     )  # fmt: skip
     st.number_input("Seed", 0, 2**31 - 1, step=1, **common("seed", "Everything random starts from this number."))
 
 
 def _file(_: View) -> None:
     coarse = value_of("weight_bits") <= INTEGER_BITS
-    choice("coding", words.CODING, EntropyCoding)
-    amount("rate_weight", EntropyCoding, step=0.05, disabled=not coarse)
+    control("coding", EntropyCoding)
+    control("rate_weight", EntropyCoding, every=0.05, disabled=not coarse)
 
 
 GROUPS: dict[str, tuple[str, Callable[[View], None]]] = {

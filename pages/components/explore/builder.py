@@ -10,9 +10,9 @@ from compression import units
 from compression.errors import InvalidRecipe
 from compression.recipe import edit
 from compression.recipe.budgets import training_seconds
-from compression.recipe.edit import Kind
 from compression.recipe.recipe import MAX_STEPS, Recipe
-from compression.recipe.steps import Step
+from compression.recipe.steps import Step, fields_of, technique_of
+from compression.recipe.words import Kind, kind_of
 from pages.components.explore import parts, step_settings
 from pages.components.view import state
 from pages.components.view.link import View, view_of
@@ -35,14 +35,14 @@ def show(view: View) -> None:
 
 
 def _card(recipe: Recipe, at: int, step: Step) -> None:
-    kind = edit.kind_of(step)
+    kind = kind_of(type(step))
     with st.container(border=True, key=f"step_{at}", gap="small"):
         title, buttons = st.columns([3, 1.3], vertical_alignment="center", gap=None, wrap=False)
         with title:
             st.markdown(f"**{at + 1}. {kind.title}**", help=kind.about)
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap=None):
             _buttons(recipe, at, kind)
-        fields = step_settings.fields_of(step)
+        fields = fields_of(type(step))
         _setting(at, step, kind.main)
         others = [field for field in fields if field != kind.main]
         if others:
@@ -93,11 +93,11 @@ def _add(recipe: Recipe) -> None:
         return
     with st.popover("Add a step", icon=":material/add:", width="stretch", key="builder_add"):
         for kind in edit.offered(recipe.model):
-            about = edit.KINDS[kind]
+            about = kind_of(kind)
             reason = edit.refusal(lambda kind=kind: edit.added(recipe, kind))  # type: ignore[misc]
             st.button(
                 about.title,
-                key=f"builder_add_{kind.model_fields['technique'].default}",
+                key=f"builder_add_{technique_of(kind)}",
                 help=f"Not possible here: {reason}" if reason else about.about,
                 disabled=bool(reason),
                 width="stretch",

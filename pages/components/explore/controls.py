@@ -8,17 +8,15 @@ from compression import units
 from compression.recipe.budgets import BUDGETS, schooling, training_seconds
 from compression.recipe.settings import (
     BIT_WIDTHS,
-    FLOAT_BITS,
     MAX_PRUNING,
     MIN_SLIMMABLE,
     MIN_STUDENT,
     PRUNING_STEP,
     STUDENT_STEP,
 )
-from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, Quantization, help_text
+from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text, title_of
 from pages.components.explore import advanced, boxes, builder, parts, widgets
-from pages.components.explore.widgets import common, percentage, value_of
-from pages.components.explore.words import title_of
+from pages.components.explore.widgets import bits, common, percentage, value_of
 from pages.components.view import state
 from pages.components.view.link import View
 
@@ -63,12 +61,7 @@ def _sliders() -> None:
     percentage(
         title_of(ChannelPruning, "pruning_ratio"), "pruning_percent", (0, MAX_PRUNING), PRUNING_STEP, _pruning_help()
     )
-    st.select_slider(
-        title_of(Quantization, "weight_bits"),
-        BIT_WIDTHS,
-        format_func=lambda bits: "32 (off)" if bits == FLOAT_BITS else str(bits),
-        **common("weight_bits", help_text(Quantization, "weight_bits") + " 32 is off."),
-    )
+    bits("weight_bits", BIT_WIDTHS, note="32 is off.")
 
 
 def _pruning_help() -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 import streamlit as st
 
-from compression.recipe.settings import FLOAT_BITS, Settings, field_of, help_of, limits_of
-from compression.recipe.steps import Step
+from compression.recipe.settings import FLOAT_BITS, Settings, field_of
+from compression.recipe.steps import Quantization, Step, help_text, limits, title_of
+from compression.recipe.words import NONE, labels
 from pages.components.explore import parts
-from pages.components.explore.words import title_of
 from pages.components.view import state
 
 
@@ -75,9 +75,23 @@ def common(field: str, help_words: str, *, default: str = "value", **others: obj
     return {"key": key(field), "help": help_words, "on_change": _moved, "args": (field,), **position, **others}
 
 
-def choice(field: str, words: dict[Any, str], step: type[Step], *, disabled: bool = False) -> None:
-    """One of several words."""
-    one_of(_title(field, step), field, words, help_of(field, step), disabled=disabled)
+def control(
+    field: str, step: type[Step], *, every: float | None = None, note: str = "", disabled: bool = False
+) -> None:
+    """The control that fits a setting of a step: a switch, a list, or a slider whose positions are `every` apart."""
+    name = field_of(field, step)
+    label, said = title_of(step, name), labels(step, name)
+    help_words = f"{help_text(step, name)} {note}".strip()
+    if said and not all(isinstance(value, int) for value in said):
+        one_of(label, field, said, help_words, disabled=disabled)
+        return
+    arguments = common(field, help_words, disabled=disabled)
+    if isinstance(value_of(field), bool):
+        st.toggle(label, **arguments)
+    elif said:
+        st.select_slider(label, tuple(said), **arguments)
+    else:
+        st.slider(label, *limits(step, name), step=every, **arguments)
 
 
 def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, disabled: bool = False) -> None:
@@ -88,21 +102,14 @@ def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, di
     st.selectbox(label, options, format_func=words.__getitem__, **arguments)
 
 
-def toggle(field: str, step: type[Step], *, note: str = "", disabled: bool = False) -> None:
-    """On or off."""
-    st.toggle(_title(field, step), **common(field, _help(field, step, note), disabled=disabled))
-
-
-def multiple(field: str, step: type[Step], *, disabled: bool = False) -> None:
-    """Counts that fast kernels like."""
-    arguments = common(field, help_of(field, step), disabled=disabled)
-    st.select_slider(_title(field, step), (1, 2, 4, 8, 16), **arguments)
-
-
-def amount(field: str, step_type: type[Step], *, step: float, note: str = "", disabled: bool = False) -> None:
-    """A number between its legal limits."""
-    arguments = common(field, _help(field, step_type, note), disabled=disabled)
-    st.slider(_title(field, step_type), *limits_of(field, step_type), step=step, **arguments)
+def bits(field: str, positions: tuple[int, ...], *, note: str = "", disabled: bool = False) -> None:
+    """Bits of weights or activations; `FLOAT_BITS` is off."""
+    st.select_slider(
+        title_of(Quantization, field),
+        positions,
+        format_func=lambda width: NONE["activation_bits"] if width == FLOAT_BITS else str(width),
+        **common(field, f"{help_text(Quantization, field)} {note}".strip(), disabled=disabled),
+    )
 
 
 def percentage(
@@ -117,11 +124,3 @@ def either(label: str, field: str, words: dict[Any, str], help_words: str) -> No
     """Two ways side by side; which one decides what else is shown."""
     arguments = common(field, help_words, default="default", required=True, width="stretch")
     st.segmented_control(label, tuple(words), format_func=words.__getitem__, **arguments)
-
-
-def _title(field: str, step: type[Step]) -> str:
-    return title_of(step, field_of(field, step))
-
-
-def _help(field: str, step: type[Step], note: str = "") -> str:
-    return f"{help_of(field, step)} {note}".strip()
