@@ -28,6 +28,7 @@ from rich.table import Table
 
 from compression import atomic, units
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
+from compression.explain import verdict
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
 from compression.recipe.words import recipe_in_words
 from compression.results import energy
@@ -132,6 +133,7 @@ def _run(options: argparse.Namespace) -> int:
         print(result.model_dump_json(indent=1))
     else:
         _print_table([result])
+        _print_verdict(result)
         _print_costs(result)
     return 0
 
@@ -282,6 +284,12 @@ def _print_table(results: Sequence[Result]) -> None:
             f"{r.latency_ratio:.2f} [{r.latency_ratio_low:.2f}, {r.latency_ratio_high:.2f}]",
         )
     _console().print(table)
+
+
+def _print_verdict(result: Result) -> None:
+    """Whether it was worth it, as the pages say it."""
+    judged = verdict.judge(result)
+    _console().print(f"\n{judged.title}. {judged.text}", highlight=False)
 
 
 def _print_costs(result: Result) -> None:

@@ -29,6 +29,16 @@ def points(fraction: float, decimals: int = 1) -> str:
     return f"{sign}{abs(rounded):.{decimals}f}"
 
 
+def percent_interval(low: float, high: float, decimals: int = 1) -> str:
+    """'78.6–83.5'; the unit is left to the sentence around it."""
+    return f"{percent(low, decimals)}–{percent(high, decimals)}"
+
+
+def points_interval(low: float, high: float, decimals: int = 1) -> str:
+    """'−1.4 to +0.2'."""
+    return f"{points(low, decimals)} to {points(high, decimals)}"
+
+
 def size(n_bytes: float) -> str:
     """Three significant digits with a unit: 71234 -> '71.2 KB'."""
     return _with_unit(n_bytes, ("bytes", "KB", "MB", "GB"))
@@ -129,6 +139,26 @@ def factor(times: float) -> str:
 
 def size_change(old: float, new: float) -> str:
     """'6.1× smaller', '1.2× larger' or 'same size'."""
-    if abs(new / old - 1) < SAME_SIZE:
+    if is_same_size(old, new):
         return "same size"
     return f"{factor(old / new)} smaller" if new < old else f"{factor(new / old)} larger"
+
+
+def is_same_size(old: float, new: float) -> bool:
+    """Whether two sizes differ by less than `SAME_SIZE`."""
+    return abs(new / old - 1) < SAME_SIZE
+
+
+def speed_change(
+    ratio: float, low: float | None = None, high: float | None = None, same: str = "no measurable change in speed"
+) -> str:
+    """'1.4× faster' or '1.2× slower', from new time over old; `same` where the ratio's interval holds 1."""
+    low, high = ratio if low is None else low, ratio if high is None else high
+    if high < 1:
+        return f"{factor(1 / ratio)} faster"
+    return f"{factor(ratio)} slower" if low > 1 else same
+
+
+def capital(words: str) -> str:
+    """With a capital letter, as at the beginning of a sentence."""
+    return words[:1].upper() + words[1:]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compression.explain import presentation
-from compression.explain.presentation import BigNumber, Headline
+from compression.explain.presentation import BigNumber
 from compression.explain.titles import setting_in_words
+from compression.explain.verdict import Verdict, judge
 from compression.results.record import Result
 
 AT_MOST = 2
@@ -23,7 +24,7 @@ class Option:
 
     name: str
     setting: str
-    headline: Headline
+    verdict: Verdict
     numbers: tuple[BigNumber, BigNumber, BigNumber]
 
 
@@ -36,6 +37,6 @@ def options(result: Result, others: Sequence[Result]) -> tuple[Option, ...]:
     """The presented setting first."""
     before_ms = result.baseline.latency_p50_ms
     return tuple(
-        Option(name, setting_in_words(one), presentation.headline(one), presentation.big_numbers(one, before_ms))
+        Option(name, setting_in_words(one), judge(one), presentation.big_numbers(one, before_ms))
         for name, one in zip(names(len(others)), (result, *others), strict=True)
     )

@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from compression import units
 from compression.explain.titles import setting_in_words
+from compression.explain.verdict import Effect, time_effect
 from compression.results import energy
 from compression.results.record import Result
 from compression.results.significance import PairedDifference
 
-Tone = Literal["better", "worse", "same"]
 LETTERS = "ABCD"
 
 
@@ -88,15 +87,10 @@ def speed_between(result: Result, reference: Result) -> SpeedRatio | None:
 
 def speed_words(speed: SpeedRatio) -> str:
     """'1.4× faster (1.3×–1.5×)', '1.2× slower …' or 'no measurable difference'."""
-    if speed.high < 1:
-        return f"{units.factor(1 / speed.ratio)} faster ({_span(1 / speed.high, 1 / speed.low)})"
-    if speed.low > 1:
-        return f"{units.factor(speed.ratio)} slower ({_span(speed.low, speed.high)})"
-    return f"no measurable difference ({speed.low:.2f}–{speed.high:.2f} of the time)"
-
-
-def _span(low: float, high: float) -> str:
-    return f"{_beyond_one(low)}–{_beyond_one(high)}"
+    ends = (speed.low, speed.high) if speed.low > 1 else (1 / speed.high, 1 / speed.low)
+    if time_effect(speed.low, speed.high) == "same":
+        return f"no measurable difference ({speed.low:.2f}–{speed.high:.2f} of the time)"
+    return f"{units.speed_change(speed.ratio, speed.low, speed.high)} ({'–'.join(map(_beyond_one, ends))})"
 
 
 def _beyond_one(times: float) -> str:
@@ -107,11 +101,11 @@ def _beyond_one(times: float) -> str:
 def accuracy_words(difference: PairedDifference, n_test: int) -> str:
     """'−0.8 points (−1.4 to −0.2)', or 'no measurable difference' with them where the test finds none."""
     decimals = units.decimals_for(n_test)
-    low, high = (units.points(side, decimals) for side in (difference.low, difference.high))
+    interval = units.points_interval(difference.low, difference.high, decimals)
     middle = f"{units.points(difference.difference, decimals)} points"
     if is_measurable(difference):
-        return f"{middle} ({low} to {high})"
-    return f"no measurable difference ({middle}, {low} to {high})"
+        return f"{middle} ({interval})"
+    return f"no measurable difference ({middle}, {interval})"
 
 
 def is_measurable(difference: PairedDifference) -> bool:
@@ -141,7 +135,7 @@ class Cell:
     value: str
     detail: str = ""
     change: str = ""
-    tone: Tone = "same"
+    tone: Effect = "same"
 
 
 @dataclass(frozen=True)
@@ -195,12 +189,12 @@ RATIO_MEANING = (
 def _accuracy(contender: Contender, pairs: Mapping[str, Pair]) -> Cell:
     result = contender.result
     decimals = units.decimals_for(result.n_test)
-    low, high = (units.percent(side, decimals) for side in (result.accuracy_low, result.accuracy_high))
-    cell = Cell(f"{units.percent(result.accuracy, decimals)} %", f"{low}–{high}, n = {result.n_test:,}")
+    interval = units.percent_interval(result.accuracy_low, result.accuracy_high, decimals)
+    cell = Cell(f"{units.percent(result.accuracy, decimals)} %", f"{interval}, n = {result.n_test:,}")
     pair = pairs.get(contender.letter)
     if pair is None or pair.accuracy is None:
         return cell
-    tone: Tone = "same"
+    tone: Effect = "same"
     if is_measurable(pair.accuracy):
         tone = "better" if pair.accuracy.difference > 0 else "worse"
     return Cell(cell.value, cell.detail, accuracy_words(pair.accuracy, result.n_test), tone)
@@ -226,8 +220,8 @@ def _latency(result: Result, every: Sequence[Result]) -> Cell:
     speed = speed_between(result, reference)
     if speed is None:
         return Cell(cell.value, cell.detail, "another model: never timed in turns")
-    tone: Tone = "better" if speed.high < 1 else "worse" if speed.low > 1 else "same"
-    return Cell(cell.value, cell.detail, speed_words(speed) + (", indirect" if speed.indirect else ""), tone)
+    change = speed_words(speed) + (", indirect" if speed.indirect else "")
+    return Cell(cell.value, cell.detail, change, time_effect(speed.low, speed.high))
 
 
 def _comparable_ms(result: Result, every: Sequence[Result]) -> float:

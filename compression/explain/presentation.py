@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
 
 from compression import units
 from compression.errors import InvalidRecipe
 from compression.explain import verdict
+from compression.explain.verdict import Effect, Tone
 from compression.results import energy, predictions
 from compression.results.energy import Memory
 from compression.results.predictions import Answers, Recall
 from compression.results.record import Measures, Result
 
-Tone = Literal["good", "mixed", "bad", "neutral"]
 _MEGA = 1e6
 
 
@@ -87,64 +86,7 @@ def parameters_of(assumed: Assumptions) -> dict[str, str]:
     return {name: f"{getattr(assumed, name):.12g}" if name in LIMITS else getattr(assumed, name) for name in changed}
 
 
-# The verdict.
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The answer in two words, and the sentence behind it."""
-
-    tone: Tone
-    title: str
-    text: str
-
-
-def headline(result: Result) -> Headline:
-    """Whether it is worth it, in plain language; never more than was measured."""
-    images = f"{result.n_test:,} test images"
-    before, after = (_percent(measures) for measures in (result.baseline, result))
-    if not result.recipe["steps"]:
-        return Headline("neutral", "The original", f"Nothing is compressed yet: {after} right on {images}.")
-    size = verdict.size_words(result)
-    if verdict.has_collapsed(result):
-        return Headline(
-            "bad", "It breaks the product", f"{_capital(size)}, but only {after} right instead of {before}."
-        )
-    speed = _speed_clause(result)
-    if result.is_different and result.accuracy_difference < 0:
-        lost = units.points(-result.accuracy_difference, units.decimals_for(result.n_test)).lstrip("+")
-        return Headline(
-            "mixed",
-            "A trade-off",
-            f"{_capital(size)}{speed}, but {lost} more mistakes in every 100: {after} right instead of {before}.",
-        )
-    gained = result.is_different
-    accuracy = (
-        f"it even gets more right: {after} instead of {before}"
-        if gained
-        else f"no measurable loss of accuracy on {images}"
-    )
-    if result.size_ratio <= 1 + units.SAME_SIZE and result.latency_ratio_high >= 1:
-        return Headline("mixed", "Nothing won", f"{_capital(size)}{speed}; {accuracy}.")
-    slower = result.latency_ratio_low > 1 or result.size_ratio < 1 - units.SAME_SIZE
-    return Headline(
-        "mixed" if slower else "good", "A trade-off" if slower else "Worth it", f"{_capital(size)}{speed}; {accuracy}."
-    )
-
-
-def _speed_clause(result: Result) -> str:
-    words = verdict.speed_words(result)
-    if result.latency_ratio_high < 1:
-        return f" and {words}"
-    return f" but {words}" if result.latency_ratio_low > 1 else ""
-
-
-def _capital(words: str) -> str:
-    return words[0].upper() + words[1:]
-
-
-def _percent(measures: Measures) -> str:
-    return f"{units.percent(measures.accuracy, units.decimals_for(measures.n_test))} %"
+# The three numbers.
 
 
 @dataclass(frozen=True)
@@ -157,6 +99,9 @@ class BigNumber:
     tone: Tone
 
 
+_TONES: Mapping[Effect, Tone] = {"better": "good", "same": "neutral", "worse": "mixed"}
+
+
 def big_numbers(result: Result, before_ms: float | None = None) -> tuple[BigNumber, BigNumber, BigNumber]:
     """Size, time and accuracy.
 
@@ -165,28 +110,34 @@ def big_numbers(result: Result, before_ms: float | None = None) -> tuple[BigNumb
     """
     old = result.baseline
     before_ms = before_ms or old.latency_p50_ms
-    slower, faster = result.latency_ratio_low > 1, result.latency_ratio_high < 1
-    speed = verdict.speed_words(result) if slower or faster else "no measurable change"
-    worse = result.is_different and result.accuracy_difference < 0
-    size = f"{units.size(old.stored_bytes)} before, {units.size(result.stored_bytes)} after"
-    after_ms = before_ms * result.latency_ratio
-    times = f"{units.milliseconds(before_ms)} before, {units.milliseconds(after_ms)} after"
-    smaller = result.size_ratio > 1 + units.SAME_SIZE
+    times = (units.milliseconds(ms) for ms in (before_ms, before_ms * result.latency_ratio))
+    size, speed, accuracy = (_TONES[effect] for effect in verdict.effects(result))
     return (
-        BigNumber("File to ship (stored file)", verdict.size_words(result), size, "good" if smaller else "mixed"),
-        BigNumber("Time for an image", speed, times, "good" if faster else "mixed" if slower else "neutral"),
         BigNumber(
-            "Right answers", _percent(result), f"{_percent(old)} before: {accuracy_words(result)}",
-            "mixed" if worse else "good",
+            "File to ship (stored file)",
+            verdict.size_words(result),
+            f"{units.size(old.stored_bytes)} before, {units.size(result.stored_bytes)} after",
+            size,
         ),
-    )  # fmt: skip
+        BigNumber(
+            "Time for an image",
+            verdict.speed_words(result).removesuffix(" in speed"),
+            "{} before, {} after".format(*times),
+            speed,
+        ),
+        BigNumber(
+            "Right answers",
+            verdict.percent(result),
+            f"{verdict.percent(old)} before: {accuracy_words(result)}",
+            "bad" if verdict.has_collapsed(result) else accuracy,
+        ),
+    )
 
 
 def accuracy_words(result: Result) -> str:
     """Whether the accuracy changed measurably."""
-    if not result.is_different:
-        return "no measurable difference"
-    return "measurably better" if result.accuracy_difference > 0 else "measurably worse"
+    effect = verdict.accuracy_effect(result)
+    return "no measurable difference" if effect == "same" else f"measurably {effect}"
 
 
 # What it means.
@@ -206,7 +157,7 @@ class Meaning:
 def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
     """What the measured numbers mean under these assumptions."""
     count = f"{assumed.inferences:,.0f} image{'' if assumed.inferences == 1 else 's'}"
-    unclear = "" if result.latency_ratio_high < 1 or result.latency_ratio_low > 1 else "; no measurable difference"
+    unclear = "; no measurable difference" if verdict.speed_effect(result) == "same" else ""
     place = "the cache" if assumed.memory == "cache" else "DRAM"
 
     def line(title: str, words: Callable[[Measures, Measures], str], how: str, *, is_model: bool = False) -> Meaning:
@@ -300,10 +251,9 @@ def risks(
 ) -> tuple[Risk, ...]:
     """The accuracy's interval, the worst class, changed predictions; without answers what the row alone says."""
     decimals = units.decimals_for(result.n_test)
-    low, high = (units.percent(side, decimals) for side in (result.accuracy_low, result.accuracy_high))
     certain = Risk(
         "How sure is the accuracy?",
-        f"{low}–{high} %",
+        f"{units.percent_interval(result.accuracy_low, result.accuracy_high, decimals)} %",
         f"With 95 % confidence it lies in this range, on images like the {result.n_test:,} test images. These chose "
         f"nothing: neither the training nor the compression ever saw them. {_difference_words(result)}",
     )
@@ -346,8 +296,8 @@ def _worst_risk(answers: Answers, before: Answers, names: Sequence[str]) -> Risk
 def recall_words(recall: Recall) -> str:
     """'81.2 % (78.6–83.5) of 1,000'."""
     decimals = units.decimals_for(recall.total)
-    low, high = (units.percent(side, decimals) for side in (recall.low, recall.high))
-    return f"{units.percent(recall.share, decimals)} % ({low}–{high}) of {recall.total:,}"
+    interval = units.percent_interval(recall.low, recall.high, decimals)
+    return f"{units.percent(recall.share, decimals)} % ({interval}) of {recall.total:,}"
 
 
 def _changed_words(answers: Answers, before: Answers) -> str:
@@ -364,7 +314,7 @@ def best_of(results: Iterable[Result]) -> Result | None:
         result
         for result in results
         if result.recipe["steps"]
-        and result.size_ratio > 1 + units.SAME_SIZE
-        and not (result.is_different and result.accuracy_difference < 0)
+        and verdict.size_effect(result) == "better"
+        and verdict.accuracy_effect(result) != "worse"
     ]
     return min(kept, key=lambda result: result.stored_bytes, default=None)

@@ -84,10 +84,9 @@ def accuracy_question(text: str, recipe: Recipe, reasons: Reasons) -> Question:
 
 def accuracy_outcome(result: Result) -> str:
     """One of `ACCURACY`."""
-    if not result.is_different:
-        return "same"
-    if result.accuracy_difference > 0:
-        return "better"
+    effect = verdict.accuracy_effect(result)
+    if effect != "worse":
+        return effect
     lost = round(-result.accuracy_difference, 6)
     return "little" if lost <= LITTLE else "much" if lost <= MUCH else "collapse"
 
@@ -122,7 +121,7 @@ def size_question(text: str, recipe: Recipe, theory: Callable[[Result], str]) ->
         (result,) = results
         measured = (
             f"{units.size(result.baseline.stored_bytes)} became {units.size(result.stored_bytes)}, "
-            f"{units.size_change(result.baseline.stored_bytes, result.stored_bytes)}"
+            f"{verdict.size_words(result)}"
         )
         return Outcome(_place(result.size_ratio, _SIZE_BOUNDS), measured, _why(result, theory(result)))
 
@@ -162,10 +161,9 @@ def speed_question(text: str, recipe: Recipe, reasons: Callable[[Result], str]) 
 
 def speed_outcome(result: Result) -> str:
     """One of `SPEEDS`."""
-    if result.latency_ratio_low > 1:
-        return "slower"
-    if result.latency_ratio_high >= 1:
-        return "same"
+    effect = verdict.speed_effect(result)
+    if effect != "better":
+        return "slower" if effect == "worse" else "same"
     return "faster" if result.latency_ratio > 0.6 else "half" if result.latency_ratio >= 0.4 else "more"
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from compression.explain.alternatives import Option
 from compression.explain.comparison import Row
-from compression.explain.presentation import BigNumber, Headline, Meaning, Risk
+from compression.explain.presentation import BigNumber, Meaning, Risk
+from compression.explain.verdict import Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -23,11 +24,10 @@ class Report:
 
     model: str
     setting: str
-    headline: Headline
+    verdict: Verdict
     numbers: Sequence[BigNumber]
     meanings: Sequence[Meaning]
     risks: Sequence[Risk]
-    reasons: Sequence[str]
     figures: Sequence[tuple[str, dict[str, Any]]]
     rows: Sequence[Row]
     checked: str

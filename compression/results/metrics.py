@@ -111,7 +111,7 @@ class Metric:
     @property
     def title(self) -> str:
         """Its name in a list; what is not measured says so."""
-        name = self.words[0].upper() + self.words[1:]
+        name = units.capital(self.words)
         return name if self.nature == "measured" else f"{name}, {self.nature}"
 
     def of(self, known: Preview, reference_ms: float | None = None) -> Value | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from compression import units
 from compression.models.facts import MODELS
 from compression.recipe.words import recipe_in_words
 from compression.store.database import JOBS
@@ -212,7 +213,7 @@ def purpose(job: Job) -> str:
     words = recipe_in_words(job.recipe)
     if job.inquiry is None:
         return f"Measure: {words}"
-    return f"{job.inquiry.WORDS[:1].upper()}{job.inquiry.WORDS[1:]}: {words}"
+    return f"{units.capital(job.inquiry.WORDS)}: {words}"
 
 
 def model_title(name: str) -> str:

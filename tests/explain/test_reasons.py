@@ -1,6 +1,7 @@
 import pytest
 
 from compression.explain.reasons import RULES, findings
+from compression.kernels import KERNEL_CHANNELS
 from compression.recipe.recipe import make_recipe
 from tests.support.fake_dispatcher import MACHINE, fabricate
 from tests.support.made_up import BASELINE, anatomy, row
@@ -16,7 +17,9 @@ CODES = tuple(
 def found(title, steps=(), layers=BASELINE, others=(), result=None, **changes):
     """The finding whose title begins so."""
     measured = fabricate(make_recipe(MODEL, list(steps)), **(result or {}))
-    (one,) = [one for one in findings(measured, anatomy(layers, others, **changes)) if one.title.startswith(title)]
+    seen = anatomy(layers, others, **changes)
+    every = [one for question in RULES for one in findings(question, measured, seen)]
+    (one,) = [one for one in every if one.title.startswith(title)]
     return one
 
 
@@ -24,9 +27,10 @@ def fits(one, *words):
     return all(word in one.measured for word in words)
 
 
-def test_every_rule_speaks_and_those_that_fired_come_first():
-    every = findings(fabricate(make_recipe(MODEL, [])), anatomy())
-    assert len(every) == len(RULES)
+@pytest.mark.parametrize("question", RULES)
+def test_every_rule_speaks_and_those_that_fired_come_first(question):
+    every = findings(question, fabricate(make_recipe(MODEL, [])), anatomy())
+    assert len(every) == len(RULES[question])
     assert [one.fired for one in every] == sorted((one.fired for one in every), reverse=True)
     for one in every:
         assert one.measured.endswith(".")
@@ -135,12 +139,14 @@ class TestSpeed:
         assert one.recipe.steps[0].activations == "static"
 
     def test_odd_channels(self):
-        steps = [{"technique": "channel_pruning", "pruning_ratio": 0.3}]
-        odd = row("conv1", shape=(12, 5, 5, 5))
+        steps = [{"technique": "channel_pruning", "pruning_ratio": 0.3, "round_to": 1}]
+        odd = row("conv1", shape=(13, 5, 5, 5))
         one = found("Channels are no multiple", steps, (odd, BASELINE[1]))
         assert one.fired
-        assert fits(one, "conv1: 12", "67 % of the time")
-        assert one.recipe.steps[0].round_to == 8
+        assert fits(one, "conv1: 13", "67 % of the time")
+        assert one.recipe.steps[0].round_to == KERNEL_CHANNELS
+        whole = row("conv1", shape=(3 * KERNEL_CHANNELS, 5, 5, 5))
+        assert not found("Channels are no multiple", steps, (whole, BASELINE[1])).fired
         assert not found("Channels are no multiple", steps).fired
         same = anatomy((odd,)).subject
         assert not found("Channels are no multiple", (), (odd,), baseline=same).fired  # it was so before

@@ -6,7 +6,7 @@ import pytest
 
 from compression.charts import compared
 from compression.charts.palette import contenders
-from compression.explain import comparison, presentation, report
+from compression.explain import comparison, presentation, report, verdict
 from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions
 from compression.recipe.recipe import make_recipe
@@ -23,11 +23,10 @@ def made():
     return report.Report(
         model="LeNet",
         setting="4-bit weights",
-        headline=presentation.headline(RESULT),
+        verdict=replace(verdict.judge(RESULT), reasons=("It is what it is.",)),
         numbers=presentation.big_numbers(RESULT),
         meanings=presentation.meanings(RESULT, Assumptions()),
         risks=presentation.risks(RESULT),
-        reasons=("It is what it is.",),
         figures=[("Size", compared.draw_curves(found, [ORIGINAL, RESULT], "stored"))],
         rows=comparison.table(found, {"B": Pair(None, 3)}),
         checked="Checked.",
@@ -56,7 +55,13 @@ def test_words_cannot_become_markup(made):
     figure = {"data": [{"hovertext": [evil]}], "layout": {"title": evil}}
     page = report.html(
         replace(
-            made, setting=evil, checked=evil, recipe=evil, provenance=evil, reasons=(evil,), figures=[(evil, figure)]
+            made,
+            setting=evil,
+            checked=evil,
+            recipe=evil,
+            provenance=evil,
+            figures=[(evil, figure)],
+            verdict=replace(made.verdict, plain=evil, reasons=(evil,)),
         ),
         "",
     )

@@ -1,39 +1,24 @@
+from typing import get_args
+
 import pytest
 
 from compression.explain import verdict
-from compression.recipe.recipe import make_recipe
+from compression.kernels import KERNEL_CHANNELS
 from compression.results.record import SparseTiming
 from compression.search.estimate import Estimate, Known
 from tests.support.fake_dispatcher import fabricate, preview
+from tests.support.verdicts import CHANNELS, SAME_SPEED, TONES, WEIGHTS, recipe, result
 
 
-def recipe(*steps):
-    return make_recipe("lenet5-mnist5k", list(steps))
+@pytest.mark.parametrize(("made", "tone", "title"), TONES)
+def test_one_rule_gives_the_tone(made, tone, title):
+    row = result(**made)
+    judged = verdict.judge(row)
+    assert (verdict.tone_of(row), judged.tone, judged.title) == (tone, tone, title)
 
 
-CHANNELS = {"technique": "channel_pruning", "pruning_ratio": 0.5}
-WEIGHTS = {"technique": "magnitude_pruning", "sparsity": 0.9}
-
-
-def result(
-    accuracy=0.969, before=0.972, p_value=0.5, ratio=(0.7, 0.68, 0.72), size=1000, was=6100, steps=(CHANNELS,), **more
-):
-    row = fabricate(recipe(*steps))
-    baseline = row.baseline.model_copy(update={"accuracy": before, "stored_bytes": was})
-    names = ("latency_ratio", "latency_ratio_low", "latency_ratio_high")
-    return row.model_copy(
-        update={
-            "baseline": baseline,
-            "accuracy": accuracy,
-            "accuracy_difference": accuracy - before,
-            "accuracy_difference_low": accuracy - before - 0.013,
-            "accuracy_difference_high": accuracy - before + 0.013,
-            "p_value": p_value,
-            "stored_bytes": size,
-            **dict(zip(names, ratio, strict=True)),
-            **more,
-        }
-    )
+def test_all_tones_are_reached():
+    assert {tone for _, tone, _ in TONES} == set(get_args(verdict.Tone))
 
 
 def test_the_good_case_reads_as_promised():
@@ -118,7 +103,7 @@ def test_the_baseline_is_no_achievement():
 
 def test_an_estimate_says_that_it_is_one():
     guess = verdict.guess("4-bit weights", Estimate(0.95, 100_000, 0.1), Known(0.99, 800_000, 0.2))
-    assert guess.text == "Estimated: about 8.0× smaller, accuracy near 95 %. Measuring 4-bit weights now …"
+    assert guess == "Estimated: about 8.0× smaller, accuracy near 95 %. Measuring 4-bit weights now …"
 
 
 def test_what_is_known_before_the_latency_is_said_without_judging():
@@ -132,7 +117,7 @@ def test_what_is_known_before_the_latency_is_said_without_judging():
 
 
 def test_an_estimate_without_numbers_says_so():
-    assert "no numbers yet" in verdict.guess("4-bit weights", Estimate(None, None, None), Known()).text
+    assert "no numbers yet" in verdict.guess("4-bit weights", Estimate(None, None, None), Known())
 
 
 STUDENT = {"technique": "distillation", "width_mult": 0.5}
@@ -157,13 +142,10 @@ def test_a_student_is_compared_with_plain_training(taught, plain, words):
 
 
 def test_slower_after_channel_pruning_points_to_rounding():
-    slower = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=(CHANNELS,)))
-    assert any("multiples of 8" in reason for reason in slower.reasons)
-    rounded = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=({**CHANNELS, "round_to": 8},)))
-    assert not any("multiples of 8" in reason for reason in rounded.reasons)
-
-
-SAME_SPEED = (1.0, 0.98, 1.02)
+    slower = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=({**CHANNELS, "round_to": 1},)))
+    assert any(f"multiples of {KERNEL_CHANNELS}" in reason for reason in slower.reasons)
+    rounded = verdict.judge(result(ratio=(1.3, 1.2, 1.4), steps=(CHANNELS,)))  # to what is fast
+    assert not any("multiples of" in reason for reason in rounded.reasons)
 
 
 def reasons(*steps, **more):

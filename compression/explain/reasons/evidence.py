@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,14 +19,14 @@ Question = Literal["size", "speed"]
 NAMED = 3
 """Layers that are named in a sentence."""
 
-_SPARSE = ("magnitude_pruning", "second_order_pruning")
+SPARSE = {"magnitude_pruning", "second_order_pruning"}
+"""Techniques that set single weights to zero."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """One rule on one result. `fired`: it is a cause. `measured` and `remedy` are sentences."""
 
-    question: Question
     title: str
     fired: bool
     measured: str
@@ -68,7 +68,7 @@ class Evidence:
 
     def channels_instead(self) -> Recipe | None:
         """The recipe with half of the channels removed in place of single weights."""
-        kept = [step for step in self.recipe.steps if step.technique not in _SPARSE]
+        kept = [step for step in self.recipe.steps if step.technique not in SPARSE]
         result = self.result.model_copy(update={"recipe": {**self.result.recipe, "steps": kept}})
         return replace(self, result=result).with_step(ChannelPruning, pruning_ratio=0.5)
 
@@ -78,6 +78,18 @@ class Evidence:
                 made = make_recipe(self.recipe.model, steps, self.recipe.seed)
                 return made if made != self.recipe else None
         return None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A possible cause. `look` tries it on layers and nodes.
+
+    `short` says it in sentences from a result's row alone, none where that is no cause. Where it is None, the rule
+    needs the layers.
+    """
+
+    look: Callable[[Evidence], Finding]
+    short: Callable[[Recipe, Result], Iterable[str]] | None = None
 
 
 def percent(share: float) -> str:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from compression import units
 from compression.explain.layers import time_by_kind
-from compression.explain.reasons.evidence import NAMED, Evidence, Finding, percent
+from compression.explain.reasons.evidence import NAMED, Evidence, Finding, Rule, percent
 from compression.inquiries.anatomy import LayerRow
+from compression.kernels import KERNEL_CHANNELS
 from compression.recipe.recipe import Recipe
-from compression.recipe.steps import ChannelPruning, Quantization, WeightSharing
+from compression.recipe.steps import (
+    PATTERN_SPARSITY,
+    ChannelPruning,
+    DepthwiseSeparable,
+    Distillation,
+    EntropyCoding,
+    LayerTying,
+    LowRank,
+    MagnitudePruning,
+    Quantization,
+    SecondOrderPruning,
+    SlimmableStudent,
+    WeightSharing,
+)
+from compression.recipe.words import option
+from compression.results.record import Result, SparseTiming
 
 DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 """Instructions that multiply and add 8-bit numbers four or more at a time."""
@@ -18,8 +34,14 @@ DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 SMALL_MS = 0.005
 """A node that takes less than five microseconds is mostly the work of starting it."""
 
-KERNEL_BLOCK = 8
-"""Channels that a vector instruction takes at once; ONNX Runtime's convolutions work on blocks of 8 or 16."""
+HALF_BITS, INTEGER_BITS = 16, 8
+"""Weights that are half-precision floats; the only width for which there are integer kernels."""
+
+MOSTLY = 0.9
+"""From this share of the operations on, integer kernels are said to run the network."""
+
+NARROWING = ChannelPruning | Distillation | SlimmableStudent
+"""Steps that leave fewer channels."""
 
 
 def _slow_integers(seen: Evidence) -> Finding:
@@ -29,7 +51,6 @@ def _slow_integers(seen: Evidence) -> Finding:
     has = f"This CPU ({machine.cpu}) has {', '.join(found)}" if found else f"This CPU ({machine.cpu}) has none of these"
     use = f"{len(integer)} of {len(seen.layers)} layers run on integers."
     return Finding(
-        "speed",
         "The CPU has no instructions for 8-bit products",
         bool(integer) and not found,
         f"{has}. {use}",
@@ -45,12 +66,11 @@ def _float_kernels(seen: Evidence) -> Finding:
     share = sum(row.macs for row in slow) / max(1, seen.result.macs)
     how = f"; {len(coded)} of them hold codes that are turned into floats at loading" if coded else ""
     return Finding(
-        "speed",
         "Layers compute in float",
         wants and share >= 0.1,
         f"{len(slow)} of {len(seen.layers)} layers compute in 32-bit floats, {percent(share)} of the operations{how}.",
         "Integer kernels need 8-bit activations as well: quantize both. Shared values and 16 bits only save bytes.",
-        _integers(seen) if wants and share >= 0.1 else None,
+        _integers(seen),
     )
 
 
@@ -64,13 +84,39 @@ def _integers(seen: Evidence) -> Recipe | None:
     return seen.with_step(Quantization, **changes)
 
 
+def _floats_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    """Fewer bits or fewer different values in the file, but not in the kernels."""
+    for step in recipe.steps:
+        if isinstance(step, WeightSharing):
+            yield "Shared values become floats again when the file is loaded: they save bytes, not time."
+        elif isinstance(step, Quantization):
+            yield _quantization_in_short(step, result)
+
+
+def _quantization_in_short(step: Quantization, result: Result) -> str:
+    if step.weight_bits == HALF_BITS:
+        return "16-bit weights become 32-bit floats when the file is loaded: they save bytes, not time."
+    if step.activation_bits is None:
+        return "Without 8-bit activations the weights become floats before each layer: integer kernels do not run."
+    share = result.integer_macs / result.macs if result.macs else 1.0
+    if share < MOSTLY:
+        return f"Integer kernels carry out {units.percent(share, 0)} % of the operations; the rest runs on floats."
+    if step.activations == "dynamic":
+        return "Finding the range of every layer's input anew for each image costs what integer kernels save."
+    if step.weight_bits < INTEGER_BITS:
+        return (
+            f"Integer kernels take 8 bits: {step.weight_bits}-bit weights are smaller in the file, not faster. In a "
+            "network this small, converting to integers and back can cost what those kernels save."
+        )
+    return "In a network this small, converting to integers and back can cost what integer kernels save."
+
+
 def _rounding_time(seen: Evidence) -> Finding:
     kinds = time_by_kind(seen.anatomy.subject)
     spent = kinds["rounding"] + kinds["ranges"]
     share = spent / max(1e-9, seen.anatomy.subject.nodes_ms)
     dynamic = any(isinstance(step, Quantization) and step.activations == "dynamic" for step in seen.recipe.steps)
     return Finding(
-        "speed",
         "Rounding takes the time that integers save",
         share >= 0.1,
         f"{1000 * spent:.0f} µs or {percent(share)} of the time of all nodes go into rounding to integers and "
@@ -78,7 +124,7 @@ def _rounding_time(seen: Evidence) -> Finding:
         "Fixed ranges cost less than finding them for each image."
         if dynamic
         else "Rounding costs the same however large a layer is: it pays in larger models.",
-        seen.with_step(Quantization, activations="static") if dynamic and share >= 0.1 else None,
+        seen.with_step(Quantization, activations="static") if dynamic else None,
     )
 
 
@@ -88,24 +134,33 @@ def _odd_channels(seen: Evidence) -> Finding:
         row
         for row in seen.layers
         if row.kind != "Linear"
-        and row.shape[0] % KERNEL_BLOCK
+        and row.shape[0] % KERNEL_CHANNELS
         and not (row.original in before and before[row.original].shape == row.shape)
     ]
     share = sum(row.ms for row in odd) / max(1e-9, seen.anatomy.subject.nodes_ms)
     text = (
-        f"{len(odd)} convolution{'s have' if len(odd) > 1 else ' has'} a number of channels that {KERNEL_BLOCK} does "
-        f"not divide{_channels(odd)}; {'they take' if len(odd) > 1 else 'it takes'} "
+        f"{len(odd)} convolution{'s have' if len(odd) > 1 else ' has'} a number of channels that {KERNEL_CHANNELS} "
+        f"does not divide{_channels(odd)}; {'they take' if len(odd) > 1 else 'it takes'} "
     )
     return Finding(
-        "speed",
-        f"Channels are no multiple of {KERNEL_BLOCK}",
+        f"Channels are no multiple of {KERNEL_CHANNELS}",
         bool(odd) and share >= 0.1,
         text + f"{percent(share)} of the time."
         if odd
-        else f"All convolutions whose shape was changed have a multiple of {KERNEL_BLOCK} channels.",
-        f"Round channels to multiples of {KERNEL_BLOCK}: kernels fill whole blocks, and more channels may be faster.",
-        seen.with_step(ChannelPruning, round_to=KERNEL_BLOCK) if odd and seen.has(ChannelPruning) else None,
+        else f"All convolutions whose shape was changed have a multiple of {KERNEL_CHANNELS} channels.",
+        f"Round channels to multiples of {KERNEL_CHANNELS}: kernels fill whole blocks, and more channels may be "
+        "faster.",
+        seen.with_step(ChannelPruning, round_to=KERNEL_CHANNELS) if seen.has(ChannelPruning) else None,
     )
+
+
+def _odd_channels_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    pruned = (step for step in recipe.steps if isinstance(step, ChannelPruning))
+    if result.latency_ratio_low > 1 and any(step.round_to % KERNEL_CHANNELS for step in pruned):
+        yield (
+            f"Kernels work on blocks of {KERNEL_CHANNELS} channels, and what is left fills no whole blocks: "
+            f"try rounding channels to multiples of {KERNEL_CHANNELS} (Advanced)."
+        )
 
 
 def _channels(rows: Sequence[LayerRow]) -> str:
@@ -118,7 +173,6 @@ def _tiny_nodes(seen: Evidence) -> Finding:
     tiny = [node.ms for node in nodes if node.ms < SMALL_MS]
     share = sum(tiny) / max(1e-9, seen.anatomy.subject.nodes_ms)
     return Finding(
-        "speed",
         "The model is so small that starting its nodes takes the time",
         share >= 0.3,
         f"{len(tiny)} of {len(nodes)} nodes take less than {1000 * SMALL_MS:.0f} µs each, {percent(share)} of "
@@ -127,29 +181,62 @@ def _tiny_nodes(seen: Evidence) -> Finding:
     )
 
 
+def _tiny_nodes_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    if any(isinstance(step, NARROWING) for step in recipe.steps) and not _family(recipe):
+        yield "In a network this small, starting each layer takes most of the time, however narrow it is."
+
+
+def _family(recipe: Recipe) -> str:
+    """The name of the other family of networks that a student is of; nothing where it is like its teacher."""
+    students = [step.student for step in recipe.steps if isinstance(step, Distillation)]
+    return next((option(Distillation, "student", other).label for other in students if other != "same"), "")
+
+
 def _multiplied_zeros(seen: Evidence) -> Finding:
     macs = sum(row.macs for row in seen.layers)
     wasted = sum(row.macs * (1 - row.nonzero / row.weights) for row in seen.layers) / max(1, macs)
-    single = next((timing for timing in seen.result.sparse if timing.batch_size == 1), None)
+    single = _one_image(seen.result)
     skipping = ""
     if single is not None:
-        factor = single.dense_ms / single.sparse_ms
-        ratio = f"{units.factor(factor)} faster" if factor > 1 else f"{units.factor(1 / factor)} slower"
-        skipping = f" A product that skips them would be {ratio} in {single.layer} (measured apart)."
+        change = units.speed_change(single.sparse_ms / single.dense_ms)
+        skipping = f" A product that skips them would be {change} in {single.layer} (measured apart)."
     return Finding(
-        "speed",
         "Zeros are multiplied like any other number",
         wasted >= 0.2,
         f"{percent(wasted)} of the operations multiply by a weight that is zero; ONNX Runtime skips none.{skipping}",
         "Remove whole channels instead of single weights: then the layers really get smaller.",
-        seen.channels_instead() if wasted >= 0.2 else None,
+        seen.channels_instead(),
     )
+
+
+def _multiplied_zeros_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    """Zeros that the runtime multiplies by, and what skipping them would be worth where that was measured."""
+    patterns = {step.pattern for step in recipe.steps if isinstance(step, MagnitudePruning | SecondOrderPruning)}
+    if not patterns:
+        return
+    if patterns & PATTERN_SPARSITY.keys():
+        yield "Patterns such as 2:4 are made for graphics processors: no kernel on CPUs skips their zeros."
+        return
+    zeros = "Blocks of zeros" if "blocks" in patterns else "Single zeros"
+    yield f"{zeros} save no time: ONNX Runtime multiplies by them. Removing whole channels does."
+    single = _one_image(result)
+    if single:
+        change = units.speed_change(single.sparse_ms / single.dense_ms)
+        would = "would even" if change.endswith("slower") else "would"
+        yield (
+            f"With {units.percent(single.sparsity, 0)} % zeros, a product that skips them {would} make the largest "
+            f"layer ({single.layer}) {change} (measured apart, with SciPy)."
+        )
+
+
+def _one_image(result: Result) -> SparseTiming | None:
+    """The timing of the largest sparse layer for one image at a time."""
+    return next((timing for timing in result.sparse if timing.batch_size == 1), None)
 
 
 def _more_nodes(seen: Evidence) -> Finding:
     now, before = len(seen.anatomy.subject.nodes), len(seen.anatomy.baseline.nodes)
     return Finding(
-        "speed",
         "There are more nodes to run",
         now > 1.2 * before,
         f"The runtime runs {now} nodes, {before} before.",
@@ -158,13 +245,27 @@ def _more_nodes(seen: Evidence) -> Finding:
     )
 
 
+def _more_nodes_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    """Other layers in place of the old ones."""
+    if result.latency_ratio_low > 1 and (family := _family(recipe)):
+        yield (
+            f"{family} has many more layers than this model: each has to be started, however few operations it needs."
+        )
+    if any(isinstance(step, LowRank | DepthwiseSeparable) for step in recipe.steps):
+        yield (
+            "The thin layers need no fewer operations than those they replace: keep a smaller share."
+            if result.macs >= result.baseline.macs
+            else "Several thin layers in place of one have to be started and pass more numbers through memory: in "
+            "small layers that can cost more than fewer operations save."
+        )
+
+
 def _same_work(seen: Evidence) -> Finding:
     result = seen.result
     fewer = result.baseline.params / max(1, result.params)
     less = result.baseline.macs / max(1, result.macs)
     fired = fewer > 1.3 and less < 1 + (fewer - 1) / 3
     return Finding(
-        "speed",
         "Weights went where there is little work",
         fired,
         f"{units.factor(fewer)} fewer parameters, but {units.factor(less)} fewer operations."
@@ -174,8 +275,16 @@ def _same_work(seen: Evidence) -> Finding:
         if seen.has(ChannelPruning)
         else "Most weights are often in linear layers, most operations in convolutions: compress the layers with many "
         "MACs (sort the table of layers by them).",
-        seen.with_step(ChannelPruning, target="macs") if fired and seen.has(ChannelPruning) else None,
+        seen.with_step(ChannelPruning, target="macs") if seen.has(ChannelPruning) else None,
     )
+
+
+def _same_work_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    kinds = {type(step) for step in recipe.steps}
+    if LayerTying in kinds:
+        yield "Blocks that share weights are stored once, but each of them still runs."
+    if kinds == {EntropyCoding}:
+        yield "Entropy coding is undone before the network runs: it saves bytes, not time."
 
 
 def _slower_layers(seen: Evidence) -> Finding:
@@ -193,7 +302,6 @@ def _slower_layers(seen: Evidence) -> Finding:
     named = ", ".join(f"{row.name} {1000 * row.ms:.0f} µs, {1000 * before[row.name].ms:.0f} before" for row in worst)
     rounded = bool(slower) and all(row.integer for row in slower)
     return Finding(
-        "speed",
         "Some layers got slower",
         bool(slower),
         f"{len(slower)} of {len(seen.layers)} layers take{'' if len(slower) > 1 else 's'} longer, together "
@@ -203,7 +311,8 @@ def _slower_layers(seen: Evidence) -> Finding:
         "Integer kernels are slow where there are few channels, as in a first layer: what they save elsewhere must "
         "make up for it. Weights alone in few bits leave the float kernels as they were."
         if rounded
-        else "Kernels are made for certain shapes: a multiple of 8 channels, or the shape as it was, can be faster.",
+        else f"Kernels are made for certain shapes: a multiple of {KERNEL_CHANNELS} channels, or the shape as it was, "
+        "can be faster.",
         seen.with_step(Quantization, activation_bits=None, activations="static")
         if rounded and seen.has(Quantization)
         else None,
@@ -214,7 +323,6 @@ def _other_time(seen: Evidence) -> Finding:
     kinds = time_by_kind(seen.anatomy.subject)
     share = (kinds["layout"] + kinds["others"]) / max(1e-9, seen.anatomy.subject.nodes_ms)
     return Finding(
-        "speed",
         "The time is not spent in layers with weights",
         share >= 0.25,
         f"{percent(share)} of the time of all nodes go into pooling, additions and rearranging numbers in memory "
@@ -223,16 +331,16 @@ def _other_time(seen: Evidence) -> Finding:
     )
 
 
-RULES: tuple[Callable[[Evidence], Finding], ...] = (
-    _slower_layers,
-    _float_kernels,
-    _multiplied_zeros,
-    _slow_integers,
-    _rounding_time,
-    _odd_channels,
-    _tiny_nodes,
-    _more_nodes,
-    _same_work,
-    _other_time,
+RULES = (
+    Rule(_slower_layers),
+    Rule(_float_kernels, _floats_in_short),
+    Rule(_multiplied_zeros, _multiplied_zeros_in_short),
+    Rule(_slow_integers),
+    Rule(_rounding_time),
+    Rule(_odd_channels, _odd_channels_in_short),
+    Rule(_tiny_nodes, _tiny_nodes_in_short),
+    Rule(_more_nodes, _more_nodes_in_short),
+    Rule(_same_work, _same_work_in_short),
+    Rule(_other_time),
 )
 """The most telling ones first."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from compression import units
-from compression.explain.reasons.evidence import Evidence, Finding, named, percent
+from compression.explain.reasons.evidence import SPARSE, Evidence, Finding, Rule, named, percent
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import EntropyCoding, Quantization, WeightSharing
 from compression.recipe.words import option
+from compression.results.record import Result
 
 
 def _dense_zeros(seen: Evidence) -> Finding:
@@ -16,15 +17,22 @@ def _dense_zeros(seen: Evidence) -> Finding:
     share = zeros / seen.result.onnx_bytes
     positions = units.size(seen.result.ledger.get("positions", 0))
     return Finding(
-        "size",
         "Zeros stay dense in the runtime file",
         share >= 0.1,
         f"{percent(share)} of the runtime file ({units.size(zeros)}) are weights that are zero and are stored like "
         f"any other number. The stored file needs {positions} to say where they are.",
         "Ship the stored file, or a zip of the runtime file: both find the zeros. Removing whole channels makes the "
         "runtime file itself smaller.",
-        seen.channels_instead() if share >= 0.1 else None,
+        seen.channels_instead(),
     )
+
+
+def _dense_zeros_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    if SPARSE & {step.technique for step in recipe.steps} and result.onnx_bytes > 1.5 * result.stored_bytes:
+        yield (
+            "Zeros shrink the stored file; the runtime file (.onnx) writes them out and stays larger, though zipping "
+            "finds them."
+        )
 
 
 def _float_layers(seen: Evidence) -> Finding:
@@ -32,12 +40,11 @@ def _float_layers(seen: Evidence) -> Finding:
     share = sum(row.stored_bytes for row in floats) / seen.result.stored_bytes
     which = f"{len(floats)} of {len(seen.layers)} layers have 32-bit floats as weights"
     return Finding(
-        "size",
         "Layers are left in float",
         share >= 0.1,
         f"{which}{named(floats)}; they take {percent(share)} of the stored file.",
         "Quantize them: 8 bits a weight rarely cost accuracy, and take a quarter of the bytes.",
-        seen.with_step(Quantization, weight_bits=8) if share >= 0.1 else None,
+        seen.with_step(Quantization, weight_bits=8),
     )
 
 
@@ -45,7 +52,6 @@ def _small_model(seen: Evidence) -> Finding:
     fixed = sum(seen.anatomy.subject.rest.get(part, 0) for part in ("graph", "header"))
     share = fixed / seen.result.stored_bytes
     return Finding(
-        "size",
         "The model is so small that its structure counts",
         share >= 0.1,
         f"{percent(share)} of the stored file ({units.size(fixed)}) say which layers there are and how they are "
@@ -60,7 +66,6 @@ def _overhead(seen: Evidence) -> Finding:
     largest = max(parts, key=lambda part: parts[part])
     remedy, recipe = _less_overhead(seen, largest) if share >= 0.2 else (_NO_OVERHEAD, None)
     return Finding(
-        "size",
         "Positions, scales or codebooks eat up what was saved",
         share >= 0.2,
         f"{percent(share)} of the stored file are not weights but what is needed to read them: "
@@ -71,6 +76,11 @@ def _overhead(seen: Evidence) -> Finding:
         remedy,
         recipe,
     )
+
+
+def _overhead_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    if result.stored_bytes >= result.baseline.stored_bytes and result.params <= result.baseline.params:
+        yield "The stored file did not shrink: the positions or scales it must also hold cost more than was saved."
 
 
 _NO_OVERHEAD = "Nothing to do: weights themselves take most of the file."
@@ -90,20 +100,26 @@ def _coding(seen: Evidence) -> Finding:
     step = next((step for step in seen.recipe.steps if isinstance(step, EntropyCoding)), None)
     coding = step.coding if step else "context"
     return Finding(
-        "size",
         "The stored file is not written in the smallest way",
         coding != "context",
         f"The stored file is written with {option(EntropyCoding, 'coding', coding).phrase}.",
         "Arithmetic coding spends fewer bits on frequent values; nothing else changes.",
-        seen.with_step(EntropyCoding, coding="context") if coding != "context" else None,
+        seen.with_step(EntropyCoding, coding="context"),
     )
+
+
+def _coding_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    codings = [step.coding for step in recipe.steps if isinstance(step, EntropyCoding)]
+    if "packed" in codings:
+        yield "Plain bits give a frequent value as much room as a rare one: arithmetic coding makes it smaller."
+    if "huffman" in codings:
+        yield "Huffman codes spend a whole bit on even the most frequent value: arithmetic coding spends less."
 
 
 def _one_layer(seen: Evidence) -> Finding:
     row = max(seen.layers, key=lambda row: row.stored_bytes)
     share = row.stored_bytes / seen.result.stored_bytes
     return Finding(
-        "size",
         "One layer holds most of the bytes",
         share >= 0.6 and len(seen.layers) > 1,
         f"{row.name} ({row.kind}, {units.count(row.parameters)} parameters in {row.bits} bits) takes "
@@ -118,7 +134,6 @@ def _whole_bytes(seen: Evidence) -> Finding:
     stored, runtime = sum(row.weight_bytes for row in rows), sum(row.runtime_bytes for row in rows)
     fired = bool(rows) and runtime > 1.5 * max(1, stored)
     return Finding(
-        "size",
         "The runtime file has no codes below 8 bits",
         fired,
         f"{len(rows)} layers hold codes. In the stored file their weights take {units.size(stored)}, in the runtime "
@@ -132,7 +147,6 @@ def _whole_bytes(seen: Evidence) -> Finding:
 def _more_weights(seen: Evidence) -> Finding:
     now, before = seen.result.params, seen.result.baseline.params
     return Finding(
-        "size",
         "The network has more weights than before",
         now > before,
         f"{units.count(now)} parameters, {units.count(before)} before.",
@@ -140,14 +154,23 @@ def _more_weights(seen: Evidence) -> Finding:
     )
 
 
-RULES: tuple[Callable[[Evidence], Finding], ...] = (
-    _more_weights,
-    _float_layers,
-    _dense_zeros,
-    _one_layer,
-    _overhead,
-    _small_model,
-    _coding,
-    _whole_bytes,
+def _more_weights_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
+    now, before = result.params, result.baseline.params
+    if result.stored_bytes >= result.baseline.stored_bytes and now > before:
+        yield (
+            f"The stored file did not shrink: this network has {units.count(now)} weights, the model "
+            f"{units.count(before)}. Choose a smaller rank or width."
+        )
+
+
+RULES = (
+    Rule(_more_weights, _more_weights_in_short),
+    Rule(_float_layers),
+    Rule(_dense_zeros, _dense_zeros_in_short),
+    Rule(_one_layer),
+    Rule(_overhead, _overhead_in_short),
+    Rule(_small_model),
+    Rule(_coding, _coding_in_short),
+    Rule(_whole_bytes),
 )
 """The most telling ones first."""

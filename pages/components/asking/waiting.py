@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from compression import units
 from compression.errors import CompressionError
 from compression.inquiries import Answer, Inquiry
 from compression.recipe.recipe import Recipe
@@ -140,7 +141,7 @@ def _bar(works: Sequence[Work], found: int, first: list[bool], group: str, key: 
 def _doing(work: Work) -> str:
     if isinstance(work, Recipe):
         return f"Measuring “{recipe_in_words(work)}”"
-    return f"{work.WORDS[0].upper()}{work.WORDS[1:]}"
+    return units.capital(work.WORDS)
 
 
 def _cancel(job_ids: list[str]) -> None:

@@ -10,11 +10,12 @@ from html import escape
 import streamlit as st
 
 from compression.explain import comparison
-from compression.explain.comparison import Cell, Row, Tone
+from compression.explain.comparison import Cell, Row
+from compression.explain.verdict import Effect
 from pages.components.compare.contest import Contest, badge
 from pages.components.shown.wide_table import scrolling
 
-_SIGNS: dict[Tone, tuple[str, str]] = {
+_SIGNS: dict[Effect, tuple[str, str]] = {
     "better": ("▲", "var(--good)"),
     "worse": ("▼", "var(--bad)"),
     "same": ("", "inherit"),

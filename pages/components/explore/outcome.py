@@ -54,7 +54,7 @@ def show_verdict(seen: Snapshot) -> None:
             st.info(f"**{verdict.so_far(seen.preview, seen.baseline)}**", icon=":material/hourglass_bottom:")
         else:
             words = verdict.guess(recipe_in_words(seen.view.recipe), charts.guess_of(seen), seen.known)
-            st.info(f"**{words.text}**", icon=":material/hourglass_top:")
+            st.info(f"**{words}**", icon=":material/hourglass_top:")
 
 
 def show_judged(result: Result, over: Sequence[str] = ()) -> None:

@@ -15,14 +15,13 @@ _TITLES: dict[Question, str] = {"size": "What keeps it from being smaller", "spe
 
 def show(seen: Seen) -> None:
     """Size on the left, speed on the right."""
-    found = findings(seen.result, seen.anatomy)
     st.caption(
         "Each rule was tried on what was measured of this very setting: its files, its layers, its nodes, this machine."
     )
     left, right = st.columns(2, gap="large")
     for column, question in zip((left, right), _TITLES, strict=True):
         with column:
-            _question(seen, question, [one for one in found if one.question == question])
+            _question(seen, question, findings(question, seen.result, seen.anatomy))
 
 
 def _question(seen: Seen, question: Question, found: list[Finding]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
+from compression import units
 from compression.errors import CompressionError
 from compression.models.facts import MODELS
 from compression.results.conditions import Conditions
@@ -109,9 +110,7 @@ def _controls(every: Sequence[Entry], written: Mapping[str, Note]) -> Search:
         placeholder="All",
     )  # fmt: skip
     tagged = third.multiselect("Tags", tags, key=_TAGS, placeholder="All", disabled=not tags)
-    order = fourth.selectbox(
-        "Order", ORDERS, key=_ORDER, format_func=lambda name: f"{name[:1].upper()}{name[1:]} first"
-    )
+    order = fourth.selectbox("Order", ORDERS, key=_ORDER, format_func=lambda name: f"{units.capital(name)} first")
     only_here = st.toggle(
         "Only what was measured under the present conditions",
         key=_HERE,

@@ -176,11 +176,10 @@ def report_html(export: Export, said: str) -> str:
         report.Report(
             model=MODELS[str(result.recipe["model"])].title,
             setting=setting_in_words(result),
-            headline=presentation.headline(result),
+            verdict=verdict.judge(result),
             numbers=presentation.big_numbers(result),
             meanings=presentation.meanings(result, export.assumed),
             risks=export.risks,
-            reasons=verdict.judge(result).reasons,
             figures=[(title, stage.figure(result, export.results, cost, export.others)) for title, cost in charts],
             rows=comparison.table(found, {"B": pair}),
             checked=said,

@@ -13,8 +13,9 @@ from compression.charts.figure import Figure
 from compression.charts.palette import ACCENT, contenders
 from compression.explain import alternatives, presentation, verdict
 from compression.explain.alternatives import Option
-from compression.explain.presentation import Assumptions, BigNumber, Meaning, Risk, Tone
+from compression.explain.presentation import Assumptions, BigNumber, Meaning, Risk
 from compression.explain.titles import setting_in_words
+from compression.explain.verdict import Tone
 from compression.models.facts import MODELS
 from compression.recipe.recipe import Recipe
 from compression.results.record import Result
@@ -36,14 +37,14 @@ _CELL = "padding:.5rem .8rem .5rem 0;border-top:1px solid #8884;vertical-align:t
 
 def show_head(result: Result) -> None:
     """Two words for everyone, and the sentence behind them."""
-    found = presentation.headline(result)
+    found = verdict.judge(result)
     colour = _COLOURS[found.tone]
     st.html(
         f'<div style="{_SOFT}">{escape(MODELS[str(result.recipe["model"])].title)}: '
         f"{escape(setting_in_words(result))}</div>"
         f'<div role="heading" aria-level="1" style="font-size:clamp(2rem,5vw,3.4rem);font-weight:700;line-height:1.15;'
         f'color:{colour}"><span aria-hidden="true">{_ICONS[found.tone]}</span> {escape(found.title)}</div>'
-        f'<div style="font-size:clamp(1.05rem,2vw,1.4rem);line-height:1.4">{escape(found.text)}</div>'
+        f'<div style="font-size:clamp(1.05rem,2vw,1.4rem);line-height:1.4">{escape(found.plain)}</div>'
     )
 
 
@@ -92,8 +93,8 @@ def _option(option: Option) -> str:
     return (
         f'<tr><th scope="row" style="{_CELL};font-weight:600">{escape(option.name)}'
         f'<div style="{_SOFT};font-weight:400;font-size:.8rem">{escape(option.setting)}</div></th>'
-        f'<td style="{_CELL}"><span style="color:{_COLOURS[option.headline.tone]};font-weight:700">'
-        f"{_ICONS[option.headline.tone]} {escape(option.headline.title)}</span></td>{numbers}</tr>"
+        f'<td style="{_CELL}"><span style="color:{_COLOURS[option.verdict.tone]};font-weight:700">'
+        f"{_ICONS[option.verdict.tone]} {escape(option.verdict.title)}</span></td>{numbers}</tr>"
     )
 
 

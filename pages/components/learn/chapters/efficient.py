@@ -73,7 +73,7 @@ def _picture(found: Split, shape: Shape) -> None:
         st.metric(
             "Split, measured",
             units.milliseconds(after),
-            _speed(ratio, low, high),
+            units.speed_change(ratio, low, high, "no measurable difference"),
             delta_color="off",
             delta_arrow="off",
         )
@@ -86,12 +86,6 @@ def _picture(found: Split, shape: Shape) -> None:
         "whole and split in turns. If operations were time, all points would lie on the dashed line. Above it, the "
         "split form saves less time than operations."
     )
-
-
-def _speed(ratio: float, low: float, high: float) -> str:
-    if low <= 1 <= high:
-        return "no measurable difference"
-    return f"{units.factor(1 / ratio)} faster" if ratio < 1 else f"{units.factor(ratio)} slower"
 
 
 def _cloud(found: Split, shape: Shape, ratio: float) -> Figure:

@@ -85,7 +85,7 @@ def _noise(found: Timed, runs: int, variant: str) -> None:
     trial = f"the medians of **{runs} run{'s' if runs > 1 else ''}** of each, taken one after the other"
     if found.ratio_low <= 1 <= found.ratio_high:
         st.caption(
-            f"Even all runs together cannot tell which of the two is faster. {trial[0].upper()}{trial[1:]}, would "
+            f"Even all runs together cannot tell which of the two is faster. {units.capital(trial)}, would "
             f"still have named one, and in **{share:.1f} %** of all cases not the one that all runs lean to. "
             f"{_one_trial(found, runs)}"
         )

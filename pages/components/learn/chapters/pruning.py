@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from compression import units
 from compression.charts.figure import Figure
 from compression.charts.palette import GREEN, LOOKS, ORANGE, PINK
 from compression.explain.quiz import Question, accuracy_question
@@ -125,7 +126,7 @@ def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
     recipe = make_recipe(lesson.model, [step])
     words = recipe_in_words(recipe)
     return accuracy_question(
-        f"**{words[0].upper()}{words[1:]}**, now in the whole network, without any training afterwards. "
+        f"**{units.capital(words)}**, now in the whole network, without any training afterwards. "
         "What happens to its accuracy?",
         recipe,
         _REASONS,

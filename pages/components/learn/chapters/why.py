@@ -138,7 +138,7 @@ def _question(lesson: Lesson, bits: int, zeros: int) -> Question | None:
     recipe = make_recipe(lesson.model, steps)
     words = recipe_in_words(recipe)
     return size_question(
-        f"**{words[0].upper()}{words[1:]}.** You see the calculated size. How many times smaller will the "
+        f"**{units.capital(words)}.** You see the calculated size. How many times smaller will the "
         "real file be, with everything that is needed to read it again?",
         recipe,
         _theory,

@@ -1,0 +1,40 @@
+"""Explore, Present, its report and the command line say the same of a result."""
+
+from dataclasses import replace
+
+import pytest
+
+from compression import cli
+from compression.explain import alternatives, presentation, report
+from compression.explain.presentation import Assumptions
+from pages.components.explore import outcome
+from pages.components.present import stage
+from tests.support.verdicts import TONES, result
+
+
+@pytest.mark.parametrize(("made", "tone", "title"), TONES)
+def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys):
+    row, shown = result(**made), []
+    boxes = {name: lambda text, icon, name=name: shown.append(name) for name in outcome._BOXES}
+    monkeypatch.setattr(outcome, "_BOXES", boxes)
+    outcome.show_judged(row)
+    assert shown == [tone]
+
+    monkeypatch.setattr(stage.st, "html", shown.append)
+    stage.show_head(row)
+    assert f">{title}</div>" in shown[1].replace("</span> ", "</span>>")
+    assert f"color:{stage._COLOURS[tone]}" in shown[1]
+
+    (option,) = alternatives.options(row, ())
+    page = report.html(
+        report.Report(
+            "LeNet", "", option.verdict, option.numbers, presentation.meanings(row, Assumptions()),
+            presentation.risks(row), (), (), "", "", "", (replace(option, name="after"),),
+        ),
+        "",
+    )  # fmt: skip
+    assert f'<h1 class="{tone}">{title}</h1>' in page
+    assert f'<td class="{tone}"><b>{title}</b></td>' in page
+
+    cli._print_verdict(row)
+    assert f"{title}. " in capsys.readouterr().out
