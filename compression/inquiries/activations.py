@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from pydantic import BaseModel, ConfigDict
 
 from compression.inquiries.inquiry import Answer, Inquiry
@@ -41,7 +39,5 @@ class Activations(Answer):
 class ActivationInquiry(Inquiry):
     """Which numbers leave each layer on calibration images, and which of them a quantizer keeps."""
 
-    ANSWER = Activations
-    WORDS: ClassVar[str] = "watching activations"
-
-    kind: Literal["activations"] = "activations"
+    KIND, ANSWER = "activations", Activations
+    WORDS = "watching activations"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -107,7 +107,5 @@ class Anatomy(Answer):
 class AnatomyInquiry(Inquiry):
     """Each layer in the stored file, in the runtime file, and on the clock."""
 
-    ANSWER = Anatomy
-    WORDS: ClassVar[str] = "taking the network apart"
-
-    kind: Literal["anatomy"] = "anatomy"
+    KIND, ANSWER = "anatomy", Anatomy
+    WORDS = "taking the network apart"

@@ -6,8 +6,6 @@ recipe says which model: its layers are those of the trained network, whatever t
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from pydantic import Field
 
 from compression.inquiries.arrays import Array
@@ -62,10 +60,8 @@ class Layout(Answer):
 class LayoutInquiry(Inquiry):
     """Where a network's numbers are and where its work is done."""
 
-    ANSWER = Layout
-    WORDS: ClassVar[str] = "counting weights and operations"
-
-    kind: Literal["lesson_layout"] = "lesson_layout"
+    KIND, ANSWER = "lesson_layout", Layout
+    WORDS = "counting weights and operations"
 
 
 class Pruned(Answer):
@@ -85,10 +81,8 @@ class Pruned(Answer):
 class PruningInquiry(LayerInquiry):
     """Which weights of a layer go at each sparsity, and what that does to its answers."""
 
-    ANSWER = Pruned
-    WORDS: ClassVar[str] = "pruning the layer in every way"
-
-    kind: Literal["lesson_pruning"] = "lesson_pruning"
+    KIND, ANSWER = "lesson_pruning", Pruned
+    WORDS = "pruning the layer in every way"
 
 
 class Rounded(Answer):
@@ -116,10 +110,8 @@ class Rounded(Answer):
 class RoundingInquiry(LayerInquiry):
     """What a layer's weights become with 1 to 8 bits."""
 
-    ANSWER = Rounded
-    WORDS: ClassVar[str] = "rounding the layer to every number of bits"
-
-    kind: Literal["lesson_rounding"] = "lesson_rounding"
+    KIND, ANSWER = "lesson_rounding", Rounded
+    WORDS = "rounding the layer to every number of bits"
 
 
 class Taught(Answer):
@@ -142,10 +134,8 @@ class Taught(Answer):
 class TeacherInquiry(Inquiry):
     """What a teacher tells a student, beyond the right answer."""
 
-    ANSWER = Taught
-    WORDS: ClassVar[str] = "asking the teacher"
-
-    kind: Literal["lesson_teacher"] = "lesson_teacher"
+    KIND, ANSWER = "lesson_teacher", Taught
+    WORDS = "asking the teacher"
 
 
 class Shared(Answer):
@@ -168,10 +158,8 @@ class Shared(Answer):
 class SharingInquiry(LayerInquiry):
     """The codebooks of a layer, from 2 to 256 values."""
 
-    ANSWER = Shared
-    WORDS: ClassVar[str] = "looking for the best shared values"
-
-    kind: Literal["lesson_sharing"] = "lesson_sharing"
+    KIND, ANSWER = "lesson_sharing", Shared
+    WORDS = "looking for the best shared values"
 
 
 class Factored(Answer):
@@ -194,10 +182,8 @@ class Factored(Answer):
 class FactorInquiry(LayerInquiry):
     """A layer at every rank."""
 
-    ANSWER = Factored
-    WORDS: ClassVar[str] = "taking the layer apart"
-
-    kind: Literal["lesson_factors"] = "lesson_factors"
+    KIND, ANSWER = "lesson_factors", Factored
+    WORDS = "taking the layer apart"
 
 
 class Split(Answer):
@@ -217,10 +203,8 @@ class Split(Answer):
 class SplitInquiry(Inquiry):
     """How long convolutions take, whole and depthwise-separable. Of this machine: the recipe does not matter."""
 
-    ANSWER = Split
-    WORDS: ClassVar[str] = "timing convolutions of many shapes"
-
-    kind: Literal["lesson_split"] = "lesson_split"
+    KIND, ANSWER = "lesson_split", Split
+    WORDS = "timing convolutions of many shapes"
 
 
 class Coded(Answer):
@@ -245,10 +229,8 @@ class Coded(Answer):
 class CodingInquiry(LayerInquiry):
     """What a layer's codes cost to write down."""
 
-    ANSWER = Coded
-    WORDS: ClassVar[str] = "writing the layer down in every way"
-
-    kind: Literal["lesson_coding"] = "lesson_coding"
+    KIND, ANSWER = "lesson_coding", Coded
+    WORDS = "writing the layer down in every way"
 
 
 class Timed(Answer):
@@ -263,7 +245,5 @@ class Timed(Answer):
 class TimingInquiry(Inquiry):
     """Every single run of a latency measurement."""
 
-    ANSWER = Timed
-    WORDS: ClassVar[str] = "timing single runs"
-
-    kind: Literal["lesson_timing"] = "lesson_timing"
+    KIND, ANSWER = "lesson_timing", Timed
+    WORDS = "timing single runs"

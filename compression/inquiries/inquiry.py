@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,17 +27,22 @@ class Inquiry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     VERSION: ClassVar[int] = 1
+    KIND: ClassVar[str]
     ANSWER: ClassVar[type[Answer]]
     WORDS: ClassVar[str]
     """What is being found out, for progress bars: 'looking into the layers'."""
 
-    kind: str
     recipe: Recipe
+
+    @property
+    def kind(self) -> str:
+        """The name of this kind of inquiry, in databases too."""
+        return self.KIND
 
     @property
     def inquiry_id(self) -> str:
         """16 hexadecimal digits, the same for the same question asked by the same version."""
-        content = json.dumps([self.VERSION, self.model_dump(mode="json")], sort_keys=True, separators=(",", ":"))
+        content = json.dumps([self.VERSION, self._content()], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def answer_key(self, result_key: str) -> str:
@@ -46,4 +51,7 @@ class Inquiry(BaseModel):
 
     def to_json(self) -> str:
         """Everything that the question says."""
-        return self.model_dump_json()
+        return json.dumps(self._content(), ensure_ascii=False)
+
+    def _content(self) -> dict[str, Any]:
+        return {"kind": self.KIND, **self.model_dump(mode="json")}

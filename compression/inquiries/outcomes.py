@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from pydantic import Field
 
 from compression.inquiries.arrays import Array
@@ -23,10 +21,8 @@ class Outcomes(Answer):
 class OutcomeInquiry(Inquiry):
     """What the decoded network says to each test image, and how sure it is."""
 
-    ANSWER = Outcomes
-    WORDS: ClassVar[str] = "asking the network about every test image"
-
-    kind: Literal["outcomes"] = "outcomes"
+    KIND, ANSWER = "outcomes", Outcomes
+    WORDS = "asking the network about every test image"
 
 
 class Pictures(Answer):
@@ -39,8 +35,7 @@ class Pictures(Answer):
 class PictureInquiry(Inquiry):
     """What these test images look like. `indices` count within the test split of the recipe's data set."""
 
-    ANSWER = Pictures
-    WORDS: ClassVar[str] = "fetching images"
+    KIND, ANSWER = "pictures", Pictures
+    WORDS = "fetching images"
 
-    kind: Literal["pictures"] = "pictures"
     indices: tuple[int, ...] = Field(min_length=1, max_length=MAX_PICTURES)

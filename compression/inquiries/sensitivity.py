@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from pydantic import BaseModel, ConfigDict
 
 from compression.inquiries.inquiry import Answer, Inquiry
@@ -34,7 +32,5 @@ class Sensitivities(Answer):
 class SensitivityInquiry(Inquiry):
     """Compress one layer at a time; asked of a model's baseline, as all settings of the model share the answer."""
 
-    ANSWER = Sensitivities
-    WORDS: ClassVar[str] = "compressing one layer at a time"
-
-    kind: Literal["sensitivity"] = "sensitivity"
+    KIND, ANSWER = "sensitivity", Sensitivities
+    WORDS = "compressing one layer at a time"

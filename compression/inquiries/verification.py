@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from compression.inquiries.inquiry import Answer, Inquiry
 
 
@@ -36,7 +34,5 @@ class Verification(Answer):
 class VerificationInquiry(Inquiry):
     """Load the result's files anew and compare them with what the engine measured."""
 
-    ANSWER = Verification
-    WORDS: ClassVar[str] = "checking the files against the engine"
-
-    kind: Literal["verification"] = "verification"
+    KIND, ANSWER = "verification", Verification
+    WORDS = "checking the files against the engine"

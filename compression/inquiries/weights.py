@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from pydantic import BaseModel, ConfigDict
 
 from compression.inquiries.arrays import Array
@@ -61,7 +59,5 @@ class Weights(Answer):
 class WeightInquiry(Inquiry):
     """Histograms, zeros and filters of every layer, from the decoded files."""
 
-    ANSWER = Weights
-    WORDS: ClassVar[str] = "looking at the weights"
-
-    kind: Literal["weights"] = "weights"
+    KIND, ANSWER = "weights", Weights
+    WORDS = "looking at the weights"
