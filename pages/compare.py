@@ -10,6 +10,7 @@ menu.frame(menu.COMPARE, reads_link=True)
 
 from pages.components.asking import pick
 from pages.components.compare import classes, contest, curves, images, layers, numbers, start
+from pages.components.shown import elements
 
 PARTS = {
     "Numbers": numbers.show,
@@ -24,14 +25,11 @@ wanted = st.query_params.get(PART, next(iter(PARTS)) if menu.goes_back() else ""
 if not menu.has_arrived() and wanted in PARTS:
     st.session_state[TAB] = wanted
 open_part = st.session_state.get(TAB, next(iter(PARTS)))
-chosen = pick.several(also={PART: open_part} if open_part != next(iter(PARTS)) else {})
+chosen = pick.several(also={PART: open_part} if open_part != next(iter(PARTS)) else {}) or ()
 if len(chosen) < 2:
     start.show(chosen)
 else:
     held = contest.hold(chosen)
     numbers.show_sentences(held)
     contest.choose_reference(held)
-    for tab, show in zip(st.tabs(list(PARTS), key=TAB, on_change="rerun"), PARTS.values(), strict=True):
-        with tab:
-            if tab.open:
-                show(held)
+    elements.tabs(PARTS, held, key=TAB)

@@ -22,7 +22,7 @@ from pages.components.inspect import (
     sensitivity,
     spot,
 )
-from pages.components.shown import ledger
+from pages.components.shown import elements, ledger
 
 PARTS: dict[str, Callable[[spot.Seen], None]] = {
     "Layers": layer_table.show,
@@ -49,11 +49,7 @@ def show_parts(picked: pick.Picked) -> None:
     if picked.result is None or anatomy is None:
         return
     seen = spot.Seen(picked.recipe, picked.result, anatomy)
-    tabs = st.tabs(list(PARTS), key=spot.TAB, default=spot.tab(PARTS), on_change=spot.turned)
-    for tab, part in zip(tabs, PARTS.values(), strict=True):
-        with tab:
-            if tab.open:
-                part(seen)
+    elements.tabs(PARTS, seen, key=spot.TAB, default=spot.tab(PARTS), on_change=spot.turned)
 
 
 spot.arrive()

@@ -182,7 +182,7 @@ def test_a_failed_inquiry_says_why_and_the_numbers_stay(compare, dispatcher):
     ("raw", "words"),
     [
         ("{oops", "cannot be read as JSON"),
-        ("[]", "a list of one to 4 recipes"),
+        ("{}", "a list of at most 4 recipes"),
         ('[{"model":"resnet9000","steps":[]}]', "There is no model"),
     ],
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -12,10 +15,27 @@ from pages.components.asking.work import Snapshot
 from pages.components.view import state
 from pages.components.view.link import View
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 def show_error(error: CompressionError) -> None:
     """An expected trouble: its text says what was wrong and what to do."""
     st.error(plain(str(error)), icon=":material/error:")
+
+
+def told(act: Callable[P, T]) -> Callable[P, T | None]:
+    """`act`, but an expected trouble is shown where it would draw, and it gives None."""
+
+    @functools.wraps(act)
+    def careful(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return act(*args, **kwargs)
+        except CompressionError as error:
+            show_error(error)
+            return None
+
+    return careful
 
 
 def show_problem(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from compression.work import dispatcher
 from pages.components.asking import notices, waiting
 from pages.components.frame import menu
 from pages.components.view import model_card, state
-from pages.components.view.link import View, recipe_from, view_of
+from pages.components.view.link import View, recipes_from, text_of, view_of
 
 MAX_OFFERED = 400
 """Settings in a list of choices: those that nothing beats, and the latest. A browser gets slow with thousands."""
@@ -45,6 +44,7 @@ class Picked:
         return self.results.get(self.recipe.recipe_id)
 
 
+@notices.told
 def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
     """Choose a model and one of its measured settings; the address says which. None where the store fails (said).
 
@@ -54,11 +54,7 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
     The setting need not be measured, when it comes from a link or from Explore.
     """
     view = state.current()
-    try:
-        results = measured(view.model)
-    except CompressionError as error:
-        notices.show_error(error)
-        return None
+    results = measured(view.model)
     state.write_link(view, also)
     notices.show_link()
     words = _distinct(_words_of(view.recipe, results))
@@ -92,6 +88,7 @@ def _chosen(key: str) -> None:
         state.show(view_of(Recipe.model_validate(result.recipe), view))
 
 
+@notices.told
 def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...]:
     """Choose measured settings, of one model or of several on the same data; the address says which.
 
@@ -105,11 +102,7 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
         notices.show_problem(f"This link cannot be opened. {problem}")
     chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, _usual())
     model = chosen[0].model if chosen else (state.last() or View()).model
-    try:
-        known = {name: result for other in _on_same_data(model) for name, result in measured(other).items()}
-    except CompressionError as error:
-        notices.show_error(error)
-        return ()
+    known = {name: result for other in _on_same_data(model) for name, result in measured(other).items()}
     by_id = {recipe.recipe_id: recipe for recipe in chosen}
     missing = [recipe for name, recipe in by_id.items() if name not in known]
     words = _words_of(None, known)
@@ -131,9 +124,7 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
         on_change=_several_chosen,
         args=(key, by_id, known),
     )
-    link = json.dumps([json.loads(recipe.to_short_json()) for recipe in chosen], separators=(",", ":"))
-    parameters = ({"recipes": link} if chosen else {}) | dict(also)
-    menu.write_address(parameters)
+    menu.write_address(({"recipes": text_of(chosen)} if chosen else {}) | dict(also))
     waiting.measure(missing, _GROUP, key="several")
     return tuple(known[name] for name in by_id if name in known)
 
@@ -171,24 +162,19 @@ def measured(model: str) -> dict[str, Result]:
 def _open_link(text: str, at_most: int) -> None:
     st.session_state.pop(_PROBLEM, None)
     try:
-        content = json.loads(text)
-        if not isinstance(content, list) or not 0 < len(content) <= at_most:
-            raise InvalidRecipe(f"Its `recipes` must be a list of one to {at_most} recipes.")
-        recipes = [recipe_from(json.dumps(part)) for part in content]
+        recipes = recipes_from(text, "recipes", at_most)
         _check_same_data(recipes)
         choose_several(recipes)
-    except (ValueError, RecursionError) as error:
-        st.session_state[_PROBLEM] = f"Its `recipes` cannot be read as JSON ({error}). Copy the whole link again."
     except CompressionError as error:
         st.session_state[_PROBLEM] = str(error)
 
 
 def _check_same_data(recipes: Sequence[Recipe]) -> None:
-    first = recipes[0].model
-    for recipe in recipes:
-        if MODELS[recipe.model].dataset != MODELS[first].dataset:
+    for recipe in recipes[1:]:
+        first, other = MODELS[recipes[0].model], MODELS[recipe.model]
+        if other.dataset != first.dataset:
             raise InvalidRecipe(
-                f"{MODELS[first].title} and {MODELS[recipe.model].title} are measured on different images, so their "
+                f"{first.title} and {other.title} are measured on different images, so their "
                 "numbers cannot be compared. Choose settings of models on the same data."
             )
 

@@ -36,14 +36,11 @@ def ask(inquiry: Inquiry, kind: type[A], *, key: str) -> A | None:
     return found[0] if found else None
 
 
+@notices.told
 def ask_all(inquiries: Sequence[Inquiry], kind: type[A], *, key: str) -> list[A] | None:
     """The answers, all of the type `kind`; or None until they are there, and a bar says how far that is."""
-    try:
-        found = [_known(inquiry) for inquiry in inquiries]
-        _wait_for(inquiries, found, "inquiry", key)
-    except CompressionError as error:
-        notices.show_error(error)
-        return None
+    found = [_known(inquiry) for inquiry in inquiries]
+    _wait_for(inquiries, found, "inquiry", key)
     return None if None in found else [answer for answer in found if isinstance(answer, kind)]
 
 
@@ -135,7 +132,7 @@ def _bar(works: Sequence[Work], found: int, first: list[bool], group: str, key: 
     done = (found + sum(job.progress for job in mine)) / (found + len(works))
     with st.container(horizontal=True, vertical_alignment="center", key=f"waiting_{key}"):
         st.progress(min(1.0, done), f"{_doing(what)}: {(now.message or 'starting') if now else WAITS}")
-        st.button("Cancel", key=f"cancel_{key}", on_click=_cancel, args=([job.job_id for job in mine],))
+        st.button("Cancel", key=f"cancel_{key}", on_click=cancel, args=([job.job_id for job in mine],))
 
 
 def _doing(work: Work) -> str:
@@ -144,7 +141,8 @@ def _doing(work: Work) -> str:
     return units.capital(work.WORDS)
 
 
-def _cancel(job_ids: list[str]) -> None:
+def cancel(job_ids: Sequence[str]) -> None:
+    """In a callback: give up these jobs."""
     with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
         dispatcher.get_dispatcher().cancel_jobs(job_ids)
 
@@ -153,7 +151,7 @@ def _explain(over: Sequence[Job], key: str) -> None:
     """Why something is not there, and the way to try again."""
     for words, icon in dict.fromkeys(map(_reason, over)):
         (st.error if icon == "error" else st.warning)(words, icon=f":material/{icon}:")
-    st.button("Try again", icon=":material/refresh:", key=f"retry_{key}", on_click=_retry, args=(tuple(over),))
+    st.button("Try again", icon=":material/refresh:", key=f"retry_{key}", on_click=retry, args=(tuple(over),))
 
 
 def _reason(job: Job) -> tuple[str, str]:
@@ -165,7 +163,8 @@ def _reason(job: Job) -> tuple[str, str]:
     return f"**{said}.** {notices.plain(job.error or '')}", "error"
 
 
-def _retry(over: Sequence[Job]) -> None:
+def retry(over: Sequence[Job]) -> None:
+    """In a callback: have the same done once more."""
     with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
         for job in over:
             dispatcher.get_dispatcher().retry(job)

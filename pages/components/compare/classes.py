@@ -14,6 +14,7 @@ from compression.results import predictions
 from compression.results.predictions import Answers
 from pages.components.compare.contest import Contest, badge, class_names
 from pages.components.frame import chart_view
+from pages.components.shown import elements
 
 _VIEW = "compare_confusion"
 _COUNTS, _CHANGE = "Counts", "Change from A"
@@ -69,14 +70,7 @@ def _show_confusion(contest: Contest, answers: Mapping[str, Answers], names: Seq
     with head:
         st.header("What is taken for what")
     with choice, st.container(horizontal=True, horizontal_alignment="right"):
-        view = st.segmented_control(
-            "Confusion matrices show",
-            (_COUNTS, _CHANGE),
-            default=_COUNTS,
-            required=True,
-            key=_VIEW,
-            label_visibility="collapsed",
-        )
+        view = elements.switch("Confusion matrices show", (_COUNTS, _CHANGE), key=_VIEW, is_labelled=False)
     st.caption(
         "A row is a true class, a column the network's answer; the frame holds right answers. The more orange, the "
         "larger the share of the class that is mistaken."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +21,7 @@ from compression.results.predictions import Answers
 from compression.results.record import Result
 from compression.work import dispatcher
 from pages.components.asking import pick, waiting
+from pages.components.shown import elements
 from pages.components.view import model_card
 
 
@@ -79,16 +81,10 @@ def ask_answers(recipes: Sequence[Recipe], *, key: str) -> list[Answers] | None:
 def _answers(recipe: Recipe, outcome: Outcomes) -> Answers:
     result = dispatcher.get_dispatcher().store.result(recipe)
     name = result.artifacts.get("predictions") if result else None
-    return predictions.answers(outcome.probabilities, outcome.labels, _predictions(name) if name else None)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _predictions(name: str) -> bytes | None:
-    """Named after its content, so it can be kept. None where the file is lost or damaged: it can be done without."""
-    try:
-        return dispatcher.get_dispatcher().store.artifact(name)
-    except CompressionError:
-        return None
+    kept = None
+    with contextlib.suppress(CompressionError):  # a file that is damaged can be done without, as one that is lost
+        kept = elements.artifact(name) if name else None
+    return predictions.answers(outcome.probabilities, outcome.labels, kept)
 
 
 def class_names(model: str, n_classes: int) -> tuple[str, ...]:

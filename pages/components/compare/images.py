@@ -15,6 +15,7 @@ from compression.results import predictions
 from compression.results.predictions import KINDS, ORDERS, Change
 from pages.components.asking import waiting
 from pages.components.compare.contest import Contest, badge, class_names
+from pages.components.shown import elements
 from pages.components.view import picture
 
 PER_PAGE = 24
@@ -65,15 +66,10 @@ def _choose_other(contest: Contest) -> Contender:
     letters = [contender.letter for contender in contest.others]
     if st.session_state.get(_KEYS[0]) not in letters:
         st.session_state[_KEYS[0]] = max(letters, key=lambda letter: _differing(contest, letter))
-    letter = st.segmented_control(
-        "A against",
-        letters,
-        default=st.session_state[_KEYS[0]],
-        required=True,
-        key=_KEYS[0],
-        on_change=_to_first_page,
+    letter = elements.switch(
+        "A against", letters, usual=st.session_state[_KEYS[0]], key=_KEYS[0], on_change=_to_first_page,
         disabled=len(letters) == 1,
-    )
+    )  # fmt: skip
     return next((contender for contender in contest.others if contender.letter == letter), contest.others[-1])
 
 

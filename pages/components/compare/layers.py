@@ -15,6 +15,7 @@ from compression.recipe.recipe import Recipe
 from pages.components.asking import waiting
 from pages.components.compare.contest import Contest, badge
 from pages.components.frame import chart_view
+from pages.components.shown import elements
 from pages.components.shown.wide_table import scrolling
 
 _MEASURE = "compare_layer_measure"
@@ -33,11 +34,8 @@ def show(contest: Contest) -> None:
     lines = layers_compared.lines_of(networks)
     if not layers_compared.are_alike(networks):
         st.info("These networks do not have the same layers: only those of the same name stand beside each other.")
-    name = st.segmented_control(
-        "Show", list(MEASURES), default=next(iter(MEASURES)), required=True,
-        format_func=lambda name: MEASURES[name].title, key=_MEASURE,
-    )  # fmt: skip
-    measure = MEASURES[name]
+    titles = {name: measure.title for name, measure in MEASURES.items()}
+    measure = MEASURES[elements.switch("Show", titles, key=_MEASURE)]
     chart_view.show(
         layers_compared.draw(contest.contenders, lines, measure),
         key="compare_layers",

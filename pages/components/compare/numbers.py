@@ -13,6 +13,7 @@ from compression.explain import comparison
 from compression.explain.comparison import Cell, Row
 from compression.explain.verdict import Effect
 from pages.components.compare.contest import Contest, badge
+from pages.components.shown import elements
 from pages.components.shown.wide_table import scrolling
 
 _SIGNS: dict[Effect, tuple[str, str]] = {
@@ -55,14 +56,7 @@ def show(contest: Contest) -> None:
         st.caption("Different models have different baselines, so their times are not compared beyond the clock's.")
     with st.expander("What the rows mean", icon=":material/help:"):
         st.markdown("\n".join(f"- **{row.title}**: {row.meaning}" for row in rows))
-    st.download_button(
-        "These numbers (.csv)",
-        lambda: csv_of(contest, rows),
-        "comparison.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    elements.download("These numbers (.csv)", lambda: csv_of(contest, rows), "comparison.csv")
 
 
 def csv_of(contest: Contest, rows: Sequence[Row]) -> str:

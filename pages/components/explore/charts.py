@@ -17,6 +17,7 @@ from compression.search.estimate import Estimate, estimate
 from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
 from pages.components.frame import chart_view, menu
+from pages.components.shown import elements
 from pages.components.view import state
 from pages.components.view.link import View, view_of
 
@@ -75,14 +76,8 @@ def show_head(view: View) -> None:
     with choice, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
         _choose_curves(view)
         _choose_axes(view)
-        st.segmented_control(
-            "Accuracy axis",
-            (_ALL, "near the baseline"),
-            default=st.session_state[_ZOOM],
-            required=True,
-            key=_ZOOM,
-            label_visibility="collapsed",
-        )
+        spans = (_ALL, "near the baseline")
+        elements.switch("Accuracy axis", spans, usual=st.session_state[_ZOOM], key=_ZOOM, is_labelled=False)
 
 
 def show(

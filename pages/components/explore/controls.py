@@ -17,6 +17,7 @@ from compression.recipe.settings import (
 from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text, title_of
 from pages.components.explore import advanced, boxes, builder, parts, widgets
 from pages.components.explore.widgets import bits, common, percentage, value_of
+from pages.components.shown import elements
 from pages.components.view import state
 from pages.components.view.link import View
 
@@ -44,17 +45,11 @@ def _way(view: View) -> str:
     if view.custom:
         st.session_state.setdefault(WAY, STEPS)
     state.keep(WAY, SLIDERS)
-    chosen = st.segmented_control(
-        "Set the compression with",
-        (SLIDERS, STEPS),
-        default=st.session_state[WAY],
-        required=True,
-        width="stretch",
-        key=WAY,
-        label_visibility="collapsed",
-        help="Sliders for the usual settings; steps for any technique, in any order that makes sense.",
-    )
-    return str(chosen)
+    way: str = elements.switch(
+        "Set the compression with", (SLIDERS, STEPS), usual=st.session_state[WAY], key=WAY, is_labelled=False,
+        width="stretch", help="Sliders for the usual settings; steps for any technique, in any order that makes sense.",
+    )  # fmt: skip
+    return way
 
 
 def _sliders() -> None:

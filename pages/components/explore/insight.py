@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from pages.components.asking.work import Snapshot
 from pages.components.explore import costs, parts, steps, zeros
-from pages.components.shown import ledger, table
+from pages.components.shown import elements, ledger, table
 from pages.components.view import state
 
 PARTS = {
@@ -21,7 +19,4 @@ PARTS = {
 def show(seen: Snapshot) -> None:
     """Tabs, the table first."""
     state.keep(parts.INSIGHT_TAB, next(iter(PARTS)))
-    for tab, part in zip(st.tabs(list(PARTS), key=parts.INSIGHT_TAB, on_change="rerun"), PARTS.values(), strict=True):
-        with tab:
-            if tab.open:
-                part(seen)
+    elements.tabs(PARTS, seen, key=parts.INSIGHT_TAB)

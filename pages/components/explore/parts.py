@@ -11,7 +11,6 @@ from collections.abc import Set
 
 import streamlit as st
 
-from compression.errors import CompressionError
 from compression.results.record import Preview
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
@@ -32,17 +31,15 @@ def is_step_by_step() -> bool:
     return bool(st.session_state.get(INSIGHT_TAB) == STEP_BY_STEP)
 
 
-def look(view: View) -> Snapshot | None:
+@notices.told
+def look(view: View) -> Snapshot:
     """Look at the store once; None where that fails, which is said."""
     st.session_state[_SEEN] = None
-    try:
-        st.session_state[_SEEN] = found = work.snapshot(view)
-    except CompressionError as error:
-        notices.show_error(error)
-        return None
+    st.session_state[_SEEN] = found = work.snapshot(view)
     return found
 
 
+@notices.told
 def ask(view: View) -> Snapshot | None:
     """Ask for the view's measurement once the charts are drawn, and look again at what is under way now.
 
@@ -51,11 +48,7 @@ def ask(view: View) -> Snapshot | None:
     drawn = seen()
     if drawn is None:
         return None
-    try:
-        work.want(view, step_by_step=is_step_by_step())
-    except CompressionError as error:
-        notices.show_error(error)
-        return None
+    work.want(view, step_by_step=is_step_by_step())
     found = look(view)
     if found is not None:
         work.go_ahead(found)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from compression import units
-from compression.errors import CompressionError
 from compression.store.jobs import Job, JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
@@ -27,14 +26,11 @@ def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
     st.fragment(run_every=every)(_progress)(drawn, [drawn], with_setting)
 
 
+@notices.told
 def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> None:
     """`fresh` is empty but for the first time: a page that is just being drawn must not start anew."""
     is_first = bool(fresh)
-    try:
-        seen = fresh.pop() if fresh else _look(drawn)
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    seen = fresh.pop() if fresh else _look(drawn)
     if seen.signature != drawn.signature or (not is_first and work.is_to_ask()):
         menu.rerun()
     with st.container(border=True, key="progress"):

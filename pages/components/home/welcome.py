@@ -10,7 +10,7 @@ from compression.errors import CompressionError
 from compression.models.facts import MODELS
 from compression.recipe.words import recipe_in_words
 from compression.work import dispatcher
-from pages.components.asking import work
+from pages.components.asking import notices, work
 from pages.components.explore import charts, progress
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of, view_of
@@ -50,19 +50,15 @@ def ways() -> None:
             st.page_link(page, label=label, icon=icon)
 
 
+@notices.told
 def live() -> None:
     """The default model's curves, growing without a click."""
     if charts.was_clicked():
         st.switch_page("pages/explore.py", query_params=parameters_of(state.last() or View()))
     view = View()
-    try:
-        work.want(view)
-        seen = work.snapshot(view)
-    except CompressionError as error:
-        st.error(str(error), icon=":material/error:")
-        return
-    if seen.problem:
-        st.error(seen.problem, icon=":material/error:")
+    work.want(view)
+    seen = work.snapshot(view)
+    notices.show_engine(seen)
     st.header(f"Live: {MODELS[view.model].title}", anchor=False)
     charts.show_legend(view, with_setting=False)
     data = replace(charts.numbers(seen), current=None, guess=None)

@@ -17,7 +17,7 @@ from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect import spot
 from pages.components.inspect.spot import Seen
-from pages.components.shown import slices
+from pages.components.shown import elements, slices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,10 +116,8 @@ def show(seen: Seen) -> None:
             width=260,
             help="Part of a name, kind or format.",
         )
-        st.download_button(
-            "All layers (.csv)", lambda: csv_of(lines), f"{seen.recipe.model}-{seen.recipe.recipe_id}-layers.csv",
-            "text/csv", on_click="ignore", icon=":material/download:", key="layers_csv",
-        )  # fmt: skip
+        name = f"{seen.recipe.model}-{seen.recipe.recipe_id}-layers.csv"
+        elements.download("All layers (.csv)", lambda: csv_of(lines), name)
     shown = [line for line in lines if _fits(line, words)]
     if not shown:
         st.caption(f"No layer fits “{words}”. There are {', '.join(sorted({line.kind for line in lines}))}.")
@@ -183,14 +181,10 @@ def _sum(seen: Seen) -> None:
 
 
 def _bars(lines: list[Line], chosen: str) -> None:
-    measure = st.segmented_control(
-        "Layer by layer", list(MEASURES), format_func=lambda name: MEASURES[name].title, default="stored",
-        required=True, key=_MEASURE,
-    )  # fmt: skip
-    chart_view.show(
-        draw(lines, MEASURES[measure], chosen), key="chart_layers", alt=f"{MEASURES[measure].title} of each layer",
-        on_click=spot.choose,
-    )  # fmt: skip
+    titles = {name: measure.title for name, measure in MEASURES.items()}
+    measure = MEASURES[elements.switch("Layer by layer", titles, usual="stored", key=_MEASURE)]
+    alt = f"{measure.title} of each layer"
+    chart_view.show(draw(lines, measure, chosen), key="chart_layers", alt=alt, on_click=spot.choose)
 
 
 def _time(seen: Seen) -> None:

@@ -10,6 +10,7 @@ from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect import spot
 from pages.components.inspect.spot import Seen
+from pages.components.shown import elements
 
 
 def show(seen: Seen) -> None:
@@ -32,10 +33,8 @@ def _histogram(layer: LayerWeights) -> None:
     units = pictures.units_of(layer)
     unit = units[0]
     if len(units) > 1:
-        unit = st.segmented_control(
-            "Counted in", units, format_func=pictures.UNITS.__getitem__, default=unit, required=True,
-            key=f"weights_unit_{units[0]}",
-        )  # fmt: skip
+        words = {unit: pictures.UNITS[unit] for unit in units}
+        unit = elements.switch("Counted in", words, key=f"weights_unit_{unit}")
     chart_view.show(
         pictures.draw_histogram(layer, unit), key="chart_histogram", alt=f"Histogram of the weights of {layer.name}"
     )

@@ -9,6 +9,7 @@ from compression.inquiries.sensitivity import BITS, SPARSITIES, Sensitivities, S
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect.spot import Seen
+from pages.components.shown import elements
 
 _WAY, _DROP = "sensitivity_way", "sensitivity_drop"
 
@@ -22,9 +23,7 @@ def show(seen: Seen) -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="sensitivity_head"):
-        way = st.segmented_control(
-            "Compressed by", list(WAYS), format_func=WAYS.__getitem__, default="bits", required=True, key=_WAY
-        )
+        way = elements.switch("Compressed by", WAYS, usual="bits", key=_WAY)
         drop = st.number_input(
             "Percentage points that may be lost", 0.0, 20.0, 1.0, 0.5, key=_DROP, width=260,
             help="The dashed floor lies this many percentage points below the uncompressed model's accuracy.",

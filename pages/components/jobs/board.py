@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -12,7 +13,7 @@ from compression.store.jobs import Job, JobState
 from compression.work import dispatcher, overview
 from compression.work.members import Crew, Member
 from compression.work.overview import Activity, Group, Running
-from pages.components.asking import notices
+from pages.components.asking import notices, waiting
 from pages.components.jobs import dialogs, job_link
 from pages.components.view import state
 
@@ -47,14 +48,11 @@ def look() -> Activity:
     return seen
 
 
+@notices.told
 def show() -> None:
     """Draw it, and again by itself."""
     st.html(_STYLE)
-    try:
-        seen, servers = look(), overview.servers(dispatcher.get_dispatcher().store)
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    seen, servers = look(), overview.servers(dispatcher.get_dispatcher().store)
     st.session_state[_DRAWN] = _rest(seen)
     st.fragment(run_every=QUIET_S if seen.is_quiet else BUSY_S)(_board)(servers, [True])
 
@@ -69,14 +67,11 @@ def _rest(seen: Activity) -> object:
     return lists, seen.is_quiet, job_link.opened(), dialogs.asked()
 
 
+@notices.told
 def _board(servers: list[str], first: list[bool]) -> None:
     """`first` is empty but for the first time: a page that is just being drawn must not start anew."""
     queue = dispatcher.get_dispatcher()
-    try:
-        seen = look()
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    seen = look()
     if not (first and first.pop()) and st.session_state.get(_DRAWN) != _rest(seen):
         st.rerun()
     if queue.problem:
@@ -187,7 +182,7 @@ def _line(fraction: float, words: str, key: str, job: Job | None) -> None:
         name = job.job_id if job else ""
         is_over = job is None or job.is_cancel_requested
         st.button("Log", key=f"jobs_log_{key}", disabled=job is None, on_click=job_link.open_job, args=(name,))
-        st.button("Cancel", key=f"jobs_cancel_{key}", disabled=is_over, on_click=cancel, args=([name],))
+        st.button("Cancel", key=f"jobs_cancel_{key}", disabled=is_over, on_click=waiting.cancel, args=([name],))
 
 
 # What waits -------------------------------------------------------------------------------------------
@@ -214,7 +209,7 @@ def _group(group: Group) -> None:
             who = overview.asker(group.name, state.session_id())
             models = " and ".join(dict.fromkeys(overview.model_title(job.recipe.model) for job in group.first))
             st.markdown(f"**{who}**  \n{models}: {group.waiting:,} waiting{runs}{left}")
-            st.button("Cancel these", key=f"jobs_cancel_group_{group.name}", on_click=cancel_group, args=(group.name,))
+            st.button("Cancel these", key=f"jobs_cancel_group_{group.name}", on_click=_cancel_group, args=(group.name,))
         more = group.waiting - len(group.first)
         with st.expander(f"Next {len(group.first)}" if more > 0 else "Which", key=f"waits_open_{group.name}"):
             for job in group.first:
@@ -224,24 +219,13 @@ def _group(group: Group) -> None:
                         "Cancel",
                         key=f"jobs_cancel_{job.job_id}",
                         type="tertiary",
-                        on_click=cancel,
+                        on_click=waiting.cancel,
                         args=([job.job_id],),
                     )
             if more > 0:
                 st.caption(f"and {more:,} more")
 
 
-def cancel(job_ids: list[str]) -> None:
-    """In a callback: give up these jobs. Where the store fails, what is drawn next meets the same and says it."""
-    try:
-        dispatcher.get_dispatcher().cancel_jobs(job_ids)
-    except CompressionError:
-        return
-
-
-def cancel_group(name: str) -> None:
-    """In a callback: give up a group's jobs."""
-    try:
+def _cancel_group(name: str) -> None:
+    with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
         dispatcher.get_dispatcher().cancel(name)
-    except CompressionError:
-        return

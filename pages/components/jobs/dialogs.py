@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from compression import units
-from compression.errors import CompressionError
 from compression.store import deletion, logs
 from compression.store.deletion import Deletion
 from compression.store.jobs import UNFINISHED, Job, JobState
 from compression.store.logs import Line
 from compression.work import dispatcher, overview
-from pages.components.asking import notices, work
+from pages.components.asking import notices, waiting, work
 from pages.components.jobs import job_link
+from pages.components.shown import elements
 from pages.components.view import state
 
 POLL_S = 1.0
@@ -75,13 +75,11 @@ def _log(job_id: str) -> None:
         st.fragment(run_every=None if job.state.is_final else POLL_S)(_report)(job_id, job.state)
 
 
+@notices.told
 def _find(job_id: str) -> Job | None:
     """The job; None where it is gone or cannot be read, which is said."""
     try:
         job = dispatcher.get_dispatcher().store.job(job_id)
-    except CompressionError as error:
-        notices.show_error(error)
-        return None
     except ValueError:  # another version of this program wrote it
         job = None
     if job is None:
@@ -92,17 +90,14 @@ def _find(job_id: str) -> Job | None:
     return job
 
 
+@notices.told
 def _report(job_id: str, drawn: JobState) -> None:
     job = _find(job_id)
     if job is None:
         return
     if job.state is not drawn:
         st.rerun()
-    try:
-        lines = logs.log_of(dispatcher.get_dispatcher().store.database, job_id)
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    lines = logs.log_of(dispatcher.get_dispatcher().store.database, job_id)
     st.markdown(f"{_STATES[job.state]} **{overview.model_title(job.recipe.model)}** · {overview.purpose(job)}")
     st.caption(_facts(job))
     if job.error:
@@ -145,74 +140,46 @@ def _actions(job: Job, text: str) -> None:
         if job.state in UNFINISHED:
             st.button(
                 "Cancel", icon=":material/cancel:", key="job_cancel", disabled=job.is_cancel_requested,
-                on_click=_cancel, args=(job.job_id,),
+                on_click=waiting.cancel, args=([job.job_id],),
             )  # fmt: skip
         elif job.state is not JobState.COMPLETE and st.button("Try again", icon=":material/refresh:", key="job_retry"):
-            try:
-                job_link.open_job(dispatcher.get_dispatcher().retry(job).job_id)
-            except CompressionError as error:
-                notices.show_error(error)
-                return
+            job_link.open_job(dispatcher.get_dispatcher().retry(job).job_id)
             st.rerun()
         content = job.inquiry.to_json() if job.inquiry else job.recipe.to_json()
-        st.download_button(
-            "Log (.txt)",
-            f"{overview.purpose(job)}\n{_facts(job)}\n\n{text}\n\n{content}\n",
-            f"job-{job.job_id[:8]}.txt",
-            "text/plain",
-            on_click="ignore",
-            icon=":material/download:",
-            key="job_download",
-        )
+        report = f"{overview.purpose(job)}\n{_facts(job)}\n\n{text}\n\n{content}\n"
+        elements.download("Log (.txt)", lambda: report, f"job-{job.job_id[:8]}.txt")
     with st.expander("What exactly was asked"):
         st.code(content, language="json", wrap_lines=True)
-
-
-def _cancel(job_id: str) -> None:
-    try:
-        dispatcher.get_dispatcher().cancel_jobs([job_id])
-    except CompressionError:  # what is drawn next meets the same, and says it
-        return
 
 
 # Questions --------------------------------------------------------------------------------------------
 
 
 @st.dialog("Cancel all jobs?", on_dismiss=_close)
+@notices.told
 def _cancel_all() -> None:
-    try:
-        seen = overview.look(dispatcher.get_dispatcher().store)
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    seen = overview.look(dispatcher.get_dispatcher().store)
     total = sum(seen.counts[job_state] for job_state in UNFINISHED)
     st.markdown(
         f"This gives up **{_counted(total, 'job')}** of all browser windows and of everybody who uses this database. "
         "What was measured so far stays. What runs now stops within seconds and leaves no result."
     )
     if _answer("Cancel all", "Go on working"):
-        try:
-            dispatcher.get_dispatcher().cancel_all()
-        except CompressionError as error:
-            notices.show_error(error)
-            return
+        dispatcher.get_dispatcher().cancel_all()
         st.session_state[_DONE] = f"{_counted(total, 'job')} given up."
         st.rerun()
 
 
 @st.dialog("Delete results?", on_dismiss=_close)
+@notices.told
 def _delete(result_keys: tuple[str, ...]) -> None:
     store = dispatcher.get_dispatcher().store
-    try:
-        for line in consequences(deletion.plan(store, result_keys)):
-            st.markdown(f"- {line}")
-        st.caption("This cannot be undone. What is deleted can be measured again, if the model and this machine stay.")
-        if not _answer("Delete", "Keep"):
-            return
-        gone = deletion.delete(store, result_keys)
-    except CompressionError as error:
-        notices.show_error(error)
+    for line in consequences(deletion.plan(store, result_keys)):
+        st.markdown(f"- {line}")
+    st.caption("This cannot be undone. What is deleted can be measured again, if the model and this machine stay.")
+    if not _answer("Delete", "Keep"):
         return
+    gone = deletion.delete(store, result_keys)
     work.retry()  # Explore measures what it shows
     st.session_state[_DONE] = f"{_counted(gone.results, 'result')} deleted, {units.size(gone.file_bytes)} freed."
     st.rerun()

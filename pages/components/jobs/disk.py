@@ -15,13 +15,10 @@ from pages.components.asking import notices
 _FOUND, _CLEANED = "disk_orphans", "disk_cleaned"
 
 
+@notices.told
 def show() -> None:
     """Sizes and places, and the clean-up."""
-    try:
-        seen = disk.usage(dispatcher.get_dispatcher().store)
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    seen = disk.usage(dispatcher.get_dispatcher().store)
     free = f" · {units.size(seen.free_bytes)} free on this disk" if seen.free_bytes is not None else ""
     st.markdown(
         f"**{units.size(seen.n_bytes)}** in all{free}",

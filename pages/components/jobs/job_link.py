@@ -13,6 +13,7 @@ from compression.models.facts import MODELS
 from compression.store.history import Order, Search
 from pages.components.asking import notices
 from pages.components.frame import menu
+from pages.components.shown import elements
 
 WORK, HISTORY, DISK = SHOWS = ("Work", "History", "Disk")
 _ICONS = {WORK: ":material/play_circle:", HISTORY: ":material/history:", DISK: ":material/hard_drive:"}
@@ -79,16 +80,8 @@ def _split(text: str) -> tuple[str, ...]:
 def choose() -> str:
     """The part of the page that is shown."""
     st.session_state[_SHOW] = st.session_state.get(_SHOW) or WORK  # a control that is not drawn loses its key
-    chosen = st.segmented_control(
-        "Part of the page",
-        SHOWS,
-        format_func=lambda name: f"{_ICONS[name]} {name}",
-        key=_SHOW,
-        required=True,
-        label_visibility="collapsed",
-        on_change=_chosen,
-    )
-    return chosen or WORK
+    titles = {name: f"{_ICONS[name]} {name}" for name in SHOWS}
+    return elements.switch("Part of the page", titles, key=_SHOW, is_labelled=False, on_change=_chosen)
 
 
 def _chosen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from compression.errors import CompressionError
 from compression.store.jobs import Job, JobState
 from compression.work import dispatcher, overview
 from compression.work.overview import Activity
-from pages.components.asking import notices
+from pages.components.asking import notices, waiting
 from pages.components.jobs import board, job_link
 from pages.components.view import state
 
@@ -44,12 +45,10 @@ _COLUMNS = {
 
 def show() -> None:
     """Both lists; nothing where the store fails, which is said above."""
-    try:
+    with contextlib.suppress(CompressionError):
         seen = board.look()
-    except CompressionError:
-        return
-    _failed(seen)
-    _over(seen)
+        _failed(seen)
+        _over(seen)
 
 
 def _failed(seen: Activity) -> None:
@@ -61,7 +60,11 @@ def _failed(seen: Activity) -> None:
             help="Not tried again since. A failed variant has no numbers anywhere.",
         )
         st.button(
-            "Try all again", icon=":material/refresh:", key="jobs_retry_all", on_click=_retry, args=(seen.failed,)
+            "Try all again",
+            icon=":material/refresh:",
+            key="jobs_retry_all",
+            on_click=waiting.retry,
+            args=(seen.failed,),
         )
         st.button("Clear the list", key="jobs_clear_failed", type="tertiary", on_click=_clear)
     for job in seen.failed[:FIRST_FAILED]:
@@ -80,7 +83,11 @@ def _failure(job: Job) -> None:
         st.error(notices.plain(job.error or "No reason was written down."), icon=":material/error:")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
-                "Try again", icon=":material/refresh:", key=f"jobs_retry_{job.job_id}", on_click=_retry, args=((job,),)
+                "Try again",
+                icon=":material/refresh:",
+                key=f"jobs_retry_{job.job_id}",
+                on_click=waiting.retry,
+                args=((job,),),
             )
             st.button("Log", key=f"jobs_log_{job.job_id}", on_click=job_link.open_job, args=(job.job_id,))
             st.caption(f"{who} · {ago(job.finished_at)}")
@@ -94,20 +101,9 @@ def ago(moment: datetime | None) -> str:
     return "just now" if seconds < 5 else f"{units.duration(seconds)} ago"
 
 
-def _retry(failed: Sequence[Job]) -> None:
-    """In a callback; where the store fails, what is drawn next meets the same and says it."""
-    try:
-        for job in failed:
-            dispatcher.get_dispatcher().retry(job)
-    except CompressionError:
-        return
-
-
 def _clear() -> None:
-    try:
+    with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
         overview.forget(dispatcher.get_dispatcher().store, [JobState.FAILED])
-    except CompressionError:
-        return
 
 
 def _over(seen: Activity) -> None:

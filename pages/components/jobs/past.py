@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 import streamlit as st
 
 from compression import units
-from compression.errors import CompressionError
 from compression.models.facts import MODELS
 from compression.results.conditions import Conditions
 from compression.store import history
@@ -62,13 +61,10 @@ def show() -> None:
     st.fragment(key="past")(_past)()
 
 
+@notices.told
 def _past() -> None:
     store = dispatcher.get_dispatcher().store
-    try:
-        every, written, here = history.entries(store), history.notes(store), history.present(store)
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    every, written, here = history.entries(store), history.notes(store), history.present(store)
     if not every:
         st.info("Nothing is measured yet. Open Explore: the first result comes within seconds.", icon=":material/info:")
         st.page_link("pages/explore.py", label="Explore", icon=":material/tune:")

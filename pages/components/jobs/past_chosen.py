@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
 from compression import units
-from compression.errors import CompressionError
 from compression.models.facts import MODELS
 from compression.results.conditions import Conditions
 from compression.store import history
@@ -18,7 +16,7 @@ from compression.work import dispatcher
 from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.jobs import dialogs
-from pages.components.view.link import parameters_of, view_of
+from pages.components.view.link import parameters_of, text_of, view_of
 
 
 def show(chosen: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions]) -> None:
@@ -56,8 +54,7 @@ def _links(chosen: Sequence[Entry]) -> None:
         parameters = parameters_of(view_of(recipes[0]))
         targets = [("pages/explore.py", parameters), ("pages/inspect.py", parameters)]
     elif len(recipes) <= 4 and len({MODELS[recipe.model].dataset for recipe in recipes}) == 1:
-        several = json.dumps([json.loads(recipe.to_short_json()) for recipe in recipes], separators=(",", ":"))
-        targets = [("pages/compare.py", {"recipes": several})]
+        targets = [("pages/compare.py", {"recipes": text_of(recipes)})]
     there = {path: (label, icon) for path, label, icon in menu.PAGES}
     for path, parameters in targets:
         if path in there:
@@ -104,11 +101,8 @@ def _tags(chosen: Sequence[Entry], written: Mapping[str, Note]) -> None:
             _save(lambda: history.change_tags(store, keys, set(tags) - set(common), set(common) - set(tags)))
 
 
+@notices.told
 def _save(write: Callable[[], None]) -> None:
-    try:
-        write()
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    write()
     st.toast("Saved.", icon=":material/check:")
     st.rerun()

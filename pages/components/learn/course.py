@@ -14,6 +14,7 @@ from compression.models.layers import LayerInfo, layers_of, usual_layer
 from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.learn.chapter import Chapter, Lesson
+from pages.components.shown import elements
 from pages.components.view import state
 from pages.components.view.link import DEFAULT_MODEL
 
@@ -188,16 +189,7 @@ def slider(
 def switch(name: str, label: str, options: Mapping[str, str], usual: str, help_text: str = "") -> str:
     """A choice of a few things; `options` has the words for each."""
     value, key, chosen = _control(name, list(options), usual)
-    st.segmented_control(
-        label,
-        list(options),
-        format_func=lambda option: options.get(option, option),
-        default=value,
-        key=key,
-        required=True,
-        help=help_text or None,
-        on_change=chosen,
-    )
+    elements.switch(label, options, usual=value, key=key, help=help_text or None, on_change=chosen)
     return value
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import streamlit as st
 
-from compression.errors import CompressionError, InvalidRecipe
+from compression.errors import CompressionError
 from compression.explain.alternatives import AT_MOST
 from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 from pages.components.asking import notices, pick
 from pages.components.frame import menu
 from pages.components.view import state
-from pages.components.view.link import recipe_from
+from pages.components.view.link import recipes_from, text_of
 
 _KEPT, _PROBLEM, _PICKER = "present_beside", "present_beside_problem", "present_beside_picker"
 PARAMETER = "beside"
@@ -24,10 +23,7 @@ def parameters() -> dict[str, str]:
     """What the address says of them; read from it on arrival at the page."""
     if (PARAMETER in st.query_params or menu.goes_back()) and not menu.has_arrived():
         _open_link(st.query_params.get(PARAMETER, "[]"), st.query_params.get("model"))
-    content = [json.loads(recipe.to_short_json()) for recipe in _kept()]
-    for part in content:
-        del part["model"]
-    return {PARAMETER: json.dumps(content, separators=(",", ":"))} if content else {}
+    return {PARAMETER: text_of(kept, with_model=False)} if (kept := _kept()) else {}
 
 
 def choose(picked: pick.Picked) -> tuple[Result, ...]:
@@ -76,11 +72,6 @@ def _open_link(text: str, model: str | None) -> None:
     st.session_state.pop(_PROBLEM, None)
     st.session_state[_KEPT] = ()
     try:
-        content = json.loads(text)
-        if not isinstance(content, list) or len(content) > AT_MOST:
-            raise InvalidRecipe(f"Its `{PARAMETER}` must be a list of at most {AT_MOST} recipes.")
-        st.session_state[_KEPT] = tuple(recipe_from(json.dumps(part), model) for part in content)
-    except (ValueError, RecursionError) as error:
-        st.session_state[_PROBLEM] = f"Its `{PARAMETER}` cannot be read as JSON ({error}). Copy the whole link again."
+        st.session_state[_KEPT] = recipes_from(text, PARAMETER, AT_MOST, model)
     except CompressionError as error:
         st.session_state[_PROBLEM] = str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from compression import units
 from compression.charts import picture_files
 from compression.charts.palette import contenders
 from compression.charts.picture_files import PictureFormat
-from compression.errors import CompressionError
 from compression.explain import alternatives, bundle, comparison, presentation, report, verdict
 from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
@@ -21,10 +20,9 @@ from compression.inquiries.verification import Verification, VerificationInquiry
 from compression.models.facts import MODELS
 from compression.recipe.recipe import Recipe
 from compression.results.record import STORED_SUFFIX, Result
-from compression.work import dispatcher
 from pages.components.asking import notices, waiting
 from pages.components.present import stage
-from pages.components.shown import table
+from pages.components.shown import elements, table
 
 _FILES = {
     bundle.README: "this text",
@@ -72,11 +70,11 @@ def show(export: Export) -> None:
     said = words_of(checked) if checked else ""
     with st.container(horizontal=True, key="present_downloads"):
         if checked is not None:
-            _button("Report (.html)", lambda: report_html(export, said), f"{export.name}.html", "text/html")
-        _button("Chart (.png)", lambda: picture(export, "png"), f"{export.name}.png", "image/png")
-        _button("Chart (.svg)", lambda: picture(export, "svg"), f"{export.name}.svg", "image/svg+xml")
-        _button("Numbers (.csv)", lambda: numbers_csv(export), f"{export.name}.csv", "text/csv")
-        _button("Recipe (.json)", lambda: bundle.recipe_json(export.result), f"{export.name}.json", "application/json")
+            elements.download("Report (.html)", lambda: report_html(export, said), f"{export.name}.html")
+        elements.download("Chart (.png)", lambda: picture(export, "png"), f"{export.name}.png")
+        elements.download("Chart (.svg)", lambda: picture(export, "svg"), f"{export.name}.svg")
+        elements.download("Numbers (.csv)", lambda: numbers_csv(export), f"{export.name}.csv")
+        elements.download("Recipe (.json)", lambda: bundle.recipe_json(export.result), f"{export.name}.json")
         if checked is not None and _is_current(checked, export.result):
             _show_checked(export, said)
     if checked is not None:
@@ -118,36 +116,17 @@ def words_of(checked: Verification) -> str:
     )
 
 
+@notices.told
 def _show_checked(export: Export, said: str) -> None:
-    try:
-        parts = {role: _content(name) for role, name in export.result.artifacts.items()}
-    except CompressionError as error:
-        notices.show_error(error)
-        return
+    parts = {role: elements.artifact(name) for role, name in export.result.artifacts.items()}
     files = {role: content for role, content in parts.items() if content is not None}
     if len(files) < 3:
         st.caption(":material/error: Its files are no longer on this machine. Measure the setting again.")
         return
-    binary = "application/octet-stream"
-    _button("Stored file", lambda: files["stored"], f"{export.name}{STORED_SUFFIX}", binary)
-    _button("Runtime file (.onnx)", lambda: files["onnx"], f"{export.name}.onnx", binary)
-    _button(
-        "Everything (.zip)", lambda: everything(export, files, said), f"{export.name}.zip", "application/zip", "primary"
-    )
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _content(sha256: str) -> bytes | None:
-    """Named after its content, so it can be kept."""
-    return dispatcher.get_dispatcher().store.artifact(sha256)
-
-
-def _button(label: str, content: Callable[[], str | bytes], file_name: str, mime: str, kind: str = "secondary") -> None:
-    """Made when it is clicked."""
-    st.download_button(
-        label, content, file_name, mime, on_click="ignore", icon=":material/download:", key=f"present_{label}",
-        type="primary" if kind == "primary" else "secondary",
-    )  # fmt: skip
+    elements.download("Stored file", lambda: files["stored"], f"{export.name}{STORED_SUFFIX}")
+    elements.download("Runtime file (.onnx)", lambda: files["onnx"], f"{export.name}.onnx")
+    zipped = f"{export.name}.zip"
+    elements.download("Everything (.zip)", lambda: everything(export, files, said), zipped, type="primary")
 
 
 def _show_snippet(result: Result) -> None:

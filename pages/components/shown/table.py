@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -15,8 +15,8 @@ from compression import units
 from compression.errors import CompressionError
 from compression.explain.titles import setting_in_words
 from compression.results.record import STORED_SUFFIX, Result
-from compression.work import dispatcher
 from pages.components.asking.work import Snapshot
+from pages.components.shown import elements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,37 +135,24 @@ def _downloads(seen: Snapshot, results: list[Result]) -> None:
     name = f"{seen.view.model}-{seen.view.recipe.recipe_id}"
     recipe = seen.view.recipe.to_short_json() + "\n"
     with st.container(horizontal=True, key="downloads"):
-        _button("All settings (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv", "text/csv")
-        _button("This recipe (.json)", lambda: recipe, f"{name}.json", "application/json")
+        elements.download("All settings (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv")
+        elements.download("This recipe (.json)", lambda: recipe, f"{name}.json")
         if seen.result is not None:
             _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}{STORED_SUFFIX}")
             _artifact("Runtime file (.onnx)", seen.result.artifacts.get("onnx"), f"{name}.onnx")
 
 
-def _button(label: str, content: Callable[[], str | bytes], file_name: str, mime: str) -> None:
-    """Made when it is clicked: a page that is drawn often would leave the browser with addresses of old files."""
-    st.download_button(
-        label, content, file_name, mime, on_click="ignore", icon=":material/download:", key=f"download_{label}"
-    )  # fmt: skip
-
-
 def _artifact(label: str, sha256: str | None, file_name: str) -> None:
     """A file of the current setting; where it is lost or damaged the page says so instead."""
     try:
-        content = _content(sha256) if sha256 else None
+        content = elements.artifact(sha256) if sha256 else None
     except CompressionError as error:
         st.caption(f":material/error: {error}")
         return
     if content is None:
         st.caption(f":material/error: {label}: no longer on this machine. Measure the setting again.")
         return
-    _button(label, lambda: content, file_name, "application/octet-stream")
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _content(sha256: str) -> bytes | None:
-    """Named after its content, so it can be kept: the page draws often, the file is read once."""
-    return dispatcher.get_dispatcher().store.artifact(sha256)
+    elements.download(label, lambda: content, file_name)
 
 
 def _provenance(result: Result) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,9 +57,7 @@ def view_of(recipe: Recipe, like: View | None = None) -> View:
 
 def parameters_of(view: View) -> dict[str, str]:
     """The query parameters of a view."""
-    content = json.loads(view.recipe.to_short_json())
-    del content["model"]
-    parameters = {"model": view.model, "recipe": json.dumps(content, separators=(",", ":"))}
+    parameters = {"model": view.model, "recipe": _text_of(_steps_of(view.recipe))}
     if view.settings.budget != "none":
         parameters["budget"] = view.settings.budget
     if view.curves != DEFAULT_CURVES:
@@ -68,6 +66,22 @@ def parameters_of(view: View) -> dict[str, str]:
         parameters["axes"] = ",".join((view.axes.left, view.axes.right, view.axes.gain))
     limits = {name: getattr(view.limits, field) for name, field in _LIMITS.items()}
     return parameters | {name: f"{limit:.12g}" for name, limit in limits.items() if limit is not None}
+
+
+def text_of(recipes: Sequence[Recipe], *, with_model: bool = True) -> str:
+    """Several recipes for a link, as `recipes_from` reads them."""
+    return _text_of([json.loads(one.to_short_json()) if with_model else _steps_of(one) for one in recipes])
+
+
+def _steps_of(recipe: Recipe) -> dict[str, Any]:
+    """All that a recipe says but its model."""
+    content: dict[str, Any] = json.loads(recipe.to_short_json())
+    del content["model"]
+    return content
+
+
+def _text_of(content: object) -> str:
+    return json.dumps(content, separators=(",", ":"))
 
 
 _LIMITS = {"max_kb": "stored_kb", "max_ms": "latency_ms", "max_drop": "drop_points"}
@@ -100,6 +114,20 @@ def recipe_from(text: str, model: str | None = None) -> Recipe:
             f"The link names two models, {model!r} and in its recipe {content['model']!r}. Remove one of them."
         )
     return parse_recipe(json.dumps({**content, "model": model}))
+
+
+def recipes_from(text: str, name: str, at_most: int, model: str | None = None) -> tuple[Recipe, ...]:
+    """Read the recipes that a link's parameter of this name holds; each may leave the model to the link.
+
+    Raises `UnknownModel` or `InvalidRecipe`, naming the value and what to do.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRecipe(f"Its `{name}` cannot be read as JSON ({error}). Copy the whole link again.") from error
+    if not isinstance(content, list) or len(content) > at_most:
+        raise InvalidRecipe(f"Its `{name}` must be a list of at most {at_most} recipes.")
+    return tuple(recipe_from(json.dumps(part), model) for part in content)
 
 
 def _recipe_content(text: str) -> dict[str, Any]:

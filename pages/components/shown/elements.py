@@ -1,0 +1,60 @@
+"""Elements that several pages show alike: choices of a few things, tabs, numbers, and files to take away."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from compression.work import dispatcher
+
+T = TypeVar("T")
+
+
+def switch(
+    label: str, words: Mapping[T, str] | Iterable[T], *, key: str, usual: T | None = None, is_labelled: bool = True,
+    **others: Any,  # noqa: ANN401  (of Streamlit's control)
+) -> T:  # fmt: skip
+    """One of a few things side by side, called by its `words` where it has any; the `usual` or else the first."""
+    titles = dict(words) if isinstance(words, Mapping) else {option: str(option) for option in words}
+    chosen: T = st.segmented_control(
+        label,
+        list(titles),
+        format_func=lambda option: titles.get(option, str(option)),
+        default=next(iter(titles)) if usual is None else usual,
+        required=True,
+        key=key,
+        label_visibility="visible" if is_labelled else "collapsed",
+        **others,
+    )
+    return chosen
+
+
+def tabs(parts: Mapping[str, Callable[[T], None]], seen: T, *, key: str, **others: Any) -> None:  # noqa: ANN401
+    """A tab for each part by its title; only the open one is drawn."""
+    for tab, part in zip(st.tabs(list(parts), key=key, **{"on_change": "rerun"} | others), parts.values(), strict=True):
+        with tab:
+            if tab.open:
+                part(seen)
+
+
+def number(label: str, value: str, change: str | None = None, help_words: str | None = None) -> None:
+    """A large number, and below it in grey what it is compared with."""
+    st.metric(label, value, change, delta_color="off", delta_arrow="off", help=help_words)
+
+
+def download(label: str, content: Callable[[], str | bytes], file_name: str, **others: Any) -> None:  # noqa: ANN401
+    """Made when it is clicked: a page that is drawn often would leave the browser with addresses of old files."""
+    mime, _ = mimetypes.guess_type(file_name)
+    st.download_button(
+        label, content, file_name, mime or "application/octet-stream", on_click="ignore", icon=":material/download:",
+        key=f"download_{label}", **others,
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def artifact(sha256: str) -> bytes | None:
+    """A stored file's content; it is named after that, so it is read once, however often pages draw."""
+    return dispatcher.get_dispatcher().store.artifact(sha256)
