@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pages.components.frame import menu
 
-menu.frame(menu.HOME)
+menu.frame(menu.HOME, has_title=True)
 
 from pages.components.home import gallery, welcome
 

@@ -12,8 +12,6 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +21,7 @@ sys.path.insert(0, str(FOLDER.parent))
 from playwright.sync_api import Page  # noqa: E402
 
 from benchmarks.dashboard import chromium, dashboard  # noqa: E402
+from pages.components.frame import menu  # noqa: E402
 
 MODEL = "lenet5-mnist5k"
 STEPS = [
@@ -35,15 +34,6 @@ SMALLER = [
 ]
 PATIENCE_MS = 900_000
 """For the slowest picture, whose curves train students, on a slow machine."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A page's address, how high the picture is (pixels; it is 1,440 wide), and what to wait for before it is taken."""
-
-    address: str
-    height: int
-    ready: Callable[[Page], None]
 
 
 def recipe(steps: list[dict[str, object]]) -> str:
@@ -71,16 +61,11 @@ ONE = f"?model={MODEL}&recipe={recipe(STEPS)}"
 SEVERAL = "?recipes=" + quote(
     json.dumps([{"model": MODEL, "steps": steps} for steps in ([], STEPS, SMALLER)], separators=(",", ":"))
 )
-PICTURES = {
-    "explore": Picture(f"/explore{ONE}", 1000, curves_measured),
-    "home": Picture("/", 1000, curves_measured),
-    "inspect": Picture(f"/inspect{ONE}", 1000, settled),
-    "compare": Picture(f"/compare{SEVERAL}", 1000, settled),
-    "learn": Picture("/learn?chapter=quantization", 1000, settled),
-    "present": Picture(f"/present{ONE}", 1000, settled),
-    "jobs": Picture("/jobs", 1000, settled),
-}
-"""Explore first: what it measures is what the others show."""
+QUERIES = {"Explore": ONE, "Inspect": ONE, "Compare": SEVERAL, "Learn": "?chapter=quantization", "Present": ONE}
+"""What pages of the menu are opened with; the others are opened bare."""
+LIVE = ("Explore", "Home")
+"""Pages with curves; the first of all, as what they measure is what the others show."""
+PICTURES = {title.lower(): title for title in dict.fromkeys([*LIVE, *menu.PAGES])}
 
 
 def main() -> None:
@@ -92,11 +77,11 @@ def main() -> None:
         parser.error(f"there is no picture {sorted(unknown)[0]!r}; choose from {', '.join(PICTURES)}")
     with tempfile.TemporaryDirectory() as folder, dashboard(Path(folder) / "home") as server, chromium() as browser:
         for name in names:
-            picture = PICTURES[name]
-            page = browser.new_page(viewport={"width": 1440, "height": picture.height}, color_scheme="light")
+            title = PICTURES[name]
+            page = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
             page.set_default_timeout(PATIENCE_MS)
-            page.goto(server.address + picture.address)
-            picture.ready(page)
+            page.goto(server.address + menu.address(title) + QUERIES.get(title, ""))
+            (curves_measured if title in LIVE else settled)(page)
             page.screenshot(path=str(FOLDER / f"{name}.png"))
             page.close()
             print(f"docs/{name}.png", flush=True)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components.frame import menu
 
-menu.frame(menu.COMPARE, reads_link=True)
+menu.frame("Compare", reads_link=True)
 
 from pages.components.asking import pick
 from pages.components.compare import classes, contest, curves, images, layers, numbers, start

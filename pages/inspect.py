@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.components.frame import menu
 
-menu.frame(menu.INSPECT, reads_link=True)
+menu.frame("Inspect", reads_link=True)
 
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
 from pages.components.asking import pick, waiting

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components.frame import menu
 
-menu.frame(menu.JOBS, reads_link=True)
+menu.frame("Jobs", reads_link=True, has_title=True)
 
 from pages.components.jobs import board, dialogs, disk, job_link, lists, past
 

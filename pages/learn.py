@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components.frame import menu
 
-menu.frame(menu.LEARN, reads_link=True)
+menu.frame("Learn", reads_link=True, has_title=True)
 
 from compression.errors import CompressionError
 from pages.components.asking import notices

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components.frame import menu
 
-menu.frame(menu.PRESENT, reads_link=True)
+menu.frame("Present", reads_link=True)
 
 from compression.explain import alternatives, presentation
 from compression.results.record import Result

@@ -34,7 +34,8 @@ _ASKERS = {
     "explore": "Explore: the setting shown",
     "sweep": "Explore: the curves",
     "ahead": "Explore: measured ahead, before anybody asks",
-    "study": "A page that looks into a result",
+    "inquiry": "A page that looks into a result",
+    "study": "A page that looks into a result",  # as it was called in homes of before
     "picked": "Settings chosen side by side",
     "learn": "Learn: the course",
 }

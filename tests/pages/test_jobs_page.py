@@ -354,20 +354,13 @@ class TestChosenResults:
         assert {"Explore", "Inspect"} <= set(links)
         assert all("quantization" in link for link in links.values())
 
-    def test_several_are_compared_where_there_is_such_a_page(self, opened, dispatcher, monkeypatch):
+    def test_several_are_compared(self, opened, dispatcher, monkeypatch):
         add(dispatcher, quantized(4))
         add(dispatcher, quantized(5))
-        monkeypatch.setattr(
-            "pages.components.frame.menu.PAGES", (*past_chosen.menu.PAGES, ("pages/compare.py", "Compare", ""))
-        )
         links = []
-        monkeypatch.setattr(past_chosen.st, "page_link", lambda path, **options: links.append((path, options)))
+        monkeypatch.setattr(past_chosen.menu, "link", lambda page, query=None: links.append((page, query)))
         choose(opened(show="history"), monkeypatch, 0, 1)
-        (query,) = [
-            options["query_params"]
-            for path, options in links
-            if path == "pages/compare.py" and "query_params" in options
-        ]
+        (query,) = [query for page, query in links if page == "Compare" and query]
         assert [recipe["model"] for recipe in json.loads(query["recipes"])] == [MODEL, MODEL]
 
     def test_tags_and_note_are_kept(self, opened, dispatcher, monkeypatch):

@@ -82,7 +82,7 @@ class TestEveryChapter:
         shown = texts(page)
         chapter = CHAPTERS[name]
         assert all(paragraph in shown for paragraph in chapter.paragraphs)
-        assert all(paper.title in shown for paper in chapter.papers)
+        assert all(paper in shown for paper in chapter.papers)
         assert chapter.title in page.title[0].value
         assert len(page.radio) == 1
         assert not page.error

@@ -10,6 +10,7 @@ import base64
 import functools
 import io
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -19,89 +20,24 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from compression.work import cluster_process
 from pages.components.frame import preload, server_log, timers
 
-HOME, EXPLORE, INSPECT, COMPARE, LEARN, PRESENT, JOBS = (
-    "Home", "Explore", "Inspect", "Compare", "Learn", "Present", "Jobs",
-)  # fmt: skip
+HOME, EXPLORE = "Home", "Explore"
 _SHOWN, _DRAWN, _RUNS = "page_shown", "page_drawn", "page_runs"
 _UNREAD, _LEFT = "page_back_unread", "page_address_left"
 
-PAGES = (
-    ("app.py", HOME, ":material/home:"),
-    ("pages/explore.py", EXPLORE, ":material/tune:"),
-    ("pages/inspect.py", INSPECT, ":material/biotech:"),
-    ("pages/compare.py", COMPARE, ":material/compare_arrows:"),
-    ("pages/learn.py", LEARN, ":material/school:"),
-    ("pages/present.py", PRESENT, ":material/co_present:"),
-    ("pages/jobs.py", JOBS, ":material/list_alt:"),
-)
-"""Streamlit finds the pages by itself; its own menu would name them after their files."""
+PAGES = {
+    HOME: ("app.py", ":material/home:"),
+    EXPLORE: ("pages/explore.py", ":material/tune:"),
+    "Inspect": ("pages/inspect.py", ":material/biotech:"),
+    "Compare": ("pages/compare.py", ":material/compare_arrows:"),
+    "Learn": ("pages/learn.py", ":material/school:"),
+    "Present": ("pages/present.py", ":material/co_present:"),
+    "Jobs": ("pages/jobs.py", ":material/list_alt:"),
+}
+"""The menu: each page's file and icon. Streamlit finds pages by itself; its own menu would name them after their files.
 
-_TITLED = (HOME, LEARN, JOBS)
-"""Pages with a title to be seen; the others have one for those who listen."""
+To add a page: its file, a line here, its test, and its picture (`python docs/screenshots.py`)."""
 
-_STYLE = """
-<style>
-/* Colours of words, readable on both themes; Streamlit's captions and what stands on the accent are too pale. */
-.stApp {
-  --good: light-dark(#077a5c, #2bbd94); --mixed: light-dark(#8f5400, #e09a2b);
-  --bad: light-dark(#bd3f0a, #ee7a4b); --other: light-dark(#5b42dd, #9c8cff);
-  --page: light-dark(#fff, #171614); --shade: light-dark(#0003, #fff4);
-}
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: inherit; }
-[data-testid="stCaptionContainer"] { opacity: .75; }
-[data-testid="stBaseButton-primary"]:enabled :is(p, span), span[data-tag-index] * {
-  color: light-dark(#fff, #1c0f08);
-}
-/* Wide tables scroll by themselves, not with the page, and have a shadow at the side where more is; what a link says
-   is never cut off. */
-[data-testid="stMarkdownContainer"] table { display: block; max-width: 100%; }
-[data-testid="stMarkdownContainer"] table, .wide-table {
-  overflow-x: auto;
-  background:
-    linear-gradient(to right, var(--page) 50%, transparent) left / 3rem 100% no-repeat local,
-    linear-gradient(to left, var(--page) 50%, transparent) right / 3rem 100% no-repeat local,
-    linear-gradient(to right, var(--shade), transparent) left / .7rem 100% no-repeat scroll,
-    linear-gradient(to left, var(--shade), transparent) right / .7rem 100% no-repeat scroll;
-}
-[data-testid="stMarkdownContainer"] td { white-space: nowrap; }
-[data-testid="stMarkdownContainer"] td:first-child { white-space: normal; min-width: 8rem; }
-[data-testid="stGraphVizChart"] .edge text { fill: currentColor; }
-a:focus-visible { outline: 2px solid var(--bad); outline-offset: 2px; }
-/* Sections are headings of the second level, but no larger than they need be. */
-[data-testid="stHeading"] h2, [data-testid="stMarkdown"] h2 { font-size: 1.5rem; padding: .6rem 0 .4rem; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-page_title) {
-  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
-}
-.block-container { padding: 2.2rem 2rem 4rem; max-width: 1680px; }
-[data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"] { display: none; }
-/* The verdict keeps its height when its words change, so that the charts stay where they are. */
-.st-key-verdict [data-testid="stAlert"] { min-height: 4.6rem; }
-.st-key-verdict [data-testid="stAlert"] p { font-size: 1.08rem; }
-/* The sliders stay in sight while the page scrolls, where there is room beside the charts. */
-@media (min-width: 1000px) and (min-height: 600px) {
-  .st-key-controls { position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }
-  .st-key-controls { padding-right: .6rem; }
-}
-.st-key-sizes [data-testid="stMetricValue"], .st-key-costs [data-testid="stMetricValue"] { font-size: 1.9rem; }
-@media (min-width: 641px) and (max-width: 1300px) {
-  [data-testid="stColumn"]:has(.st-key-controls) { flex: 0 0 17rem; min-width: 17rem; }
-  [data-testid="stColumn"]:has(.st-key-controls) + [data-testid="stColumn"] { flex: 1 1 0; min-width: 0; }
-}
-@media (max-width: 1300px) {
-  .st-key-sizes [data-testid="stColumn"], .st-key-costs [data-testid="stColumn"] { flex: 1 1 42%; min-width: 42%; }
-  .st-key-legend [data-testid="stColumn"] { flex: 1 1 100%; min-width: 100%; }
-}
-@media (max-width: 640px) {
-  .block-container { padding: 2.2rem 1rem 3rem; }
-}
-.st-key-preload, .st-key-foresight_hidden { display: none; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-preload, > .st-key-foresight_hidden) { display: none; }
-[class*="st-key-step_up_"] button, [class*="st-key-step_down_"] button, [class*="st-key-step_remove_"] button {
-  min-width: 2.25rem; min-height: 2.25rem; justify-content: center;
-}
-img { image-rendering: pixelated; }
-</style>
-"""
+_STYLE = Path(__file__).with_name("page.css")
 
 
 @functools.cache
@@ -118,8 +54,11 @@ def _icon() -> str:
     return f"data:image/png;base64,{base64.b64encode(sink.getvalue()).decode()}"
 
 
-def frame(title: str, *, reads_link: bool = False) -> None:
-    """Set up the page and draw the menu; call it first. A page that `reads_link` calls `arrive` when it has."""
+def frame(title: str, *, reads_link: bool = False, has_title: bool = False) -> None:
+    """Set up the page and draw the menu; call it first.
+
+    A page that `reads_link` calls `arrive` when it has. One that shows no title gets one for those who listen.
+    """
     server_log.leave_out_goodbyes()
     timers.hold_back()
     cluster_process.begin_early()
@@ -138,12 +77,23 @@ def frame(title: str, *, reads_link: bool = False) -> None:
     if not reads_link:
         arrive()
     st.html(_STYLE)
-    if title not in _TITLED:
+    if not has_title:
         with st.container(key="page_title"):
             st.html(f"<h1>{title}</h1>")
     with st.container(horizontal=True, gap="small", key="menu"):
-        for path, label, icon in PAGES:
-            st.page_link(path, label=label, icon=icon)
+        for page in PAGES:
+            link(page)
+
+
+def link(page: str, label: str = "", query: Mapping[str, str] | None = None, icon: str = "") -> None:
+    """A link to a page, by its title and icon if nothing else is said."""
+    path, usual = PAGES[page]
+    st.page_link(path, label=label or page, icon=icon or usual, query_params=query)
+
+
+def address(page: str) -> str:
+    """Where a page is on this server."""
+    return "/" if page == HOME else f"/{Path(PAGES[page][0]).stem}"
 
 
 def is_on(title: str) -> bool:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from compression import units
 from compression.models.facts import MODELS, SampleModel
+from pages.components.frame import menu
 from pages.components.view import model_card, picture
 
 PER_ROW = 3
@@ -27,9 +28,7 @@ def _card(entry: SampleModel) -> None:
         picture.show(picture.of_file(entry.picture_path), model_card.picture_words(entry))
     st.markdown(f"**{entry.title}**  \n{entry.about}")
     st.caption(f"{entry.task}. {model_card.summary(entry)}", help=units.MACS)
-    st.page_link(
-        "pages/explore.py", label="Explore", icon=":material/tune:", query_params={"model": entry.name}
-    )  # fmt: skip
+    menu.link(menu.EXPLORE, query={"model": entry.name})
 
 
 def _rows() -> Iterator[list[SampleModel]]:

@@ -12,6 +12,7 @@ from compression.recipe.words import recipe_in_words
 from compression.work import dispatcher
 from pages.components.asking import notices, work
 from pages.components.explore import charts, progress
+from pages.components.frame import menu
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of, view_of
 
@@ -30,11 +31,11 @@ def introduction() -> None:
 
 WAYS = (
     ("Tune", "Move sliders, set limits, and find the smallest or fastest setting that is still good enough.",
-     "pages/explore.py", "Explore a model", ":material/tune:"),
+     menu.EXPLORE, "Explore a model"),
     ("Learn or teach", "Nine short chapters with live pictures. You guess first, then the measurement answers.",
-     "pages/learn.py", "Open the course", ":material/school:"),
+     "Learn", "Open the course"),
     ("Convince", "One page for people who decide: what is won, what it means, what is at risk. With files to hand out.",
-     "pages/present.py", "Present a result", ":material/co_present:"),
+     "Present", "Present a result"),
 )  # fmt: skip
 """Why people come: title, sentence, page, and what the link to it says."""
 
@@ -44,10 +45,10 @@ _LOOKED_AT = 50
 
 def ways() -> None:
     """Where to go, for each of the three kinds of people who come."""
-    for (title, about, page, label, icon), column in zip(WAYS, st.columns(3, gap="small"), strict=True):
+    for (title, about, page, label), column in zip(WAYS, st.columns(3, gap="small"), strict=True):
         with column, st.container(border=True, height="stretch", gap="small"):
             st.markdown(f"**{title}**  \n{about}")
-            st.page_link(page, label=label, icon=icon)
+            menu.link(page, label)
 
 
 @notices.told
@@ -75,12 +76,8 @@ def resume() -> None:
     view = state.last() or _last_asked()
     if view is None or view == View():
         return
-    st.page_link(
-        "pages/explore.py",
-        label=f"Continue where you left off: {MODELS[view.model].title}",
-        icon=":material/history:",
-        query_params=parameters_of(view),
-    )
+    words = f"Continue where you left off: {MODELS[view.model].title}"
+    menu.link(menu.EXPLORE, words, parameters_of(view), ":material/history:")
     st.caption(f":material/conversion_path: {recipe_in_words(view.recipe)}")
 
 

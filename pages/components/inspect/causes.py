@@ -7,6 +7,7 @@ import streamlit as st
 from compression.explain.reasons import Finding, Question, findings
 from compression.explain.verdict import size_words, speed_words
 from compression.recipe.words import recipe_in_words
+from pages.components.frame import menu
 from pages.components.inspect.spot import Seen
 from pages.components.view.link import parameters_of, view_of
 
@@ -45,9 +46,5 @@ def _finding(one: Finding, key: str) -> None:
         st.markdown(f"*Measured:* {one.measured}")
         st.markdown(f"*Remedy:* {one.remedy}")
         if one.recipe is not None:
-            st.page_link(
-                "pages/explore.py",
-                label=f"Try it on Explore: {recipe_in_words(one.recipe)}",
-                icon=":material/tune:",
-                query_params=parameters_of(view_of(one.recipe)),
-            )
+            words = f"Try it on Explore: {recipe_in_words(one.recipe)}"
+            menu.link(menu.EXPLORE, words, parameters_of(view_of(one.recipe)))

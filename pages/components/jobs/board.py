@@ -25,19 +25,6 @@ MAX_CARDS = 12
 
 _SEEN, _DRAWN = "jobs_activity", "jobs_drawn"
 
-_STYLE = """
-<style>
-/* A worker's card has the same height whatever it does, so that nothing below it jumps. */
-[class*="st-key-worker_"] [data-testid="stProgress"] p {
-  min-height: 3em; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden;
-}
-@media (max-width: 640px) {
-  [class*="st-key-jobs_line_"] > :first-child { min-width: 100%; }
-  [class*="st-key-worker_"] [data-testid="stProgress"] p { min-height: 4.5em; -webkit-line-clamp: 3; }
-}
-</style>
-"""
-
 
 def look() -> Activity:
     """What all jobs do; the last look again where the store says that nothing changed. Raises `StorageFailed`."""
@@ -51,7 +38,6 @@ def look() -> Activity:
 @notices.told
 def show() -> None:
     """Draw it, and again by itself."""
-    st.html(_STYLE)
     seen, servers = look(), overview.servers(dispatcher.get_dispatcher().store)
     st.session_state[_DRAWN] = _rest(seen)
     st.fragment(run_every=QUIET_S if seen.is_quiet else BUSY_S)(_board)(servers, [True])

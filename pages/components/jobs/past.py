@@ -14,6 +14,7 @@ from compression.store import history
 from compression.store.history import ORDERS, Entry, Note, Search
 from compression.work import dispatcher
 from pages.components.asking import notices
+from pages.components.frame import menu
 from pages.components.jobs import job_link, past_chosen
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _past() -> None:
     every, written, here = history.entries(store), history.notes(store), history.present(store)
     if not every:
         st.info("Nothing is measured yet. Open Explore: the first result comes within seconds.", icon=":material/info:")
-        st.page_link("pages/explore.py", label="Explore", icon=":material/tune:")
+        menu.link(menu.EXPLORE)
         return
     search = _controls(every, written)
     found = history.find(every, written, search, here)

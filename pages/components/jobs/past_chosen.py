@@ -44,22 +44,16 @@ def show(chosen: Sequence[Entry], written: Mapping[str, Note], here: Collection[
 
 
 def _links(chosen: Sequence[Entry]) -> None:
-    """To the pages that show one result, or several beside each other, as far as there are such pages."""
+    """To the pages that show one result, or several beside each other."""
     recipes = [entry.recipe for entry in chosen if entry.recipe is not None and entry.model in MODELS]
     if len(recipes) < len(chosen):
         st.caption("Some of these were written by another version of this program, which alone can open them.")
         return
-    targets: list[tuple[str, dict[str, str]]] = []
     if len(recipes) == 1:
-        parameters = parameters_of(view_of(recipes[0]))
-        targets = [("pages/explore.py", parameters), ("pages/inspect.py", parameters)]
+        for page in (menu.EXPLORE, "Inspect"):
+            menu.link(page, query=parameters_of(view_of(recipes[0])))
     elif len(recipes) <= 4 and len({MODELS[recipe.model].dataset for recipe in recipes}) == 1:
-        targets = [("pages/compare.py", {"recipes": text_of(recipes)})]
-    there = {path: (label, icon) for path, label, icon in menu.PAGES}
-    for path, parameters in targets:
-        if path in there:
-            label, icon = there[path]
-            st.page_link(path, label=label, icon=icon, query_params=parameters)
+        menu.link("Compare", query={"recipes": text_of(recipes)})
 
 
 def _note(entry: Entry, note: Note, known: Sequence[str]) -> None:

@@ -25,18 +25,8 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Paper:
-    """Where a method comes from."""
-
-    authors: str
-    title: str
-    year: int
-    link: str
-
-
-@dataclass(frozen=True)
 class Chapter:
-    """One lesson: two paragraphs (markdown), papers, and a picture.
+    """One lesson: two paragraphs and papers (markdown), and a picture.
 
     `show` draws the controls and the picture, and returns the question about the setting that the controls say, or
     None where they say nothing to ask about. `name` stands in addresses. `models` and `fits` say which models and
@@ -47,7 +37,7 @@ class Chapter:
     title: str
     icon: str
     paragraphs: tuple[str, str]
-    papers: tuple[Paper, ...]
+    papers: tuple[str, ...]
     show: Callable[[Lesson], Question | None]
     uses_layer: bool = True
     models: tuple[str, ...] = tuple(MODELS)

@@ -11,6 +11,7 @@ from compression.explain import presentation
 from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.record import Result
+from pages.components.frame import menu
 from pages.components.view import state
 from pages.components.view.link import view_of
 
@@ -35,7 +36,7 @@ def show(model: str, results: Mapping[str, Result]) -> None:
             "Measure 8-bit weights and present them", icon=":material/play_arrow:", key="present_first",
             on_click=_show, args=(recipe,),
         )  # fmt: skip
-    st.page_link("pages/explore.py", label="Find one on Explore", icon=":material/tune:")
+    menu.link(menu.EXPLORE, "Find one on Explore")
 
 
 def _show(recipe: Recipe) -> None:

@@ -17,8 +17,9 @@ from compression.recipe.recipe import make_recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure
+from pages.components.shown import elements
 
 _WAYS = {
     "plain": ("plain bits", NEUTRAL, "square"),
@@ -48,7 +49,7 @@ def _picture(found: Coded, at: tuple[int, int], lesson: Lesson) -> None:
         for name, (title, _, _) in _WAYS.items():
             value = float(getattr(found, name)[at])
             size = units.size(value * found.size / 8)
-            st.metric(title.capitalize(), f"{value:.2f} bits", size, delta_color="off", delta_arrow="off")
+            elements.number(title.capitalize(), f"{value:.2f} bits", size)
     st.caption(
         f"Bits for each weight of **{lesson.layer.name}** ({found.size:,} weights), everything included that is needed "
         "to read them again. Arithmetic coding can even fall below the limit for single codes: it learns on the "
@@ -178,18 +179,10 @@ CHAPTER = Chapter(
         "of a bit. How few bits are possible when each code is looked at alone is called the **entropy**.",
     ),
     papers=(
-        Paper(
-            "Huffman",
-            "A Method for the Construction of Minimum-Redundancy Codes",
-            1952,
-            "https://doi.org/10.1109/JRPROC.1952.273898",
-        ),
-        Paper(
-            "Shannon", "A Mathematical Theory of Communication", 1948, "https://doi.org/10.1002/j.1538-7305.1948.tb01338.x"
-        ),
-        Paper(
-            "Witten, Neal, Cleary", "Arithmetic Coding for Data Compression", 1987, "https://doi.org/10.1145/214762.214771"
-        ),
+        "Huffman (1952), [A Method for the Construction of Minimum-Redundancy Codes]"
+        "(https://doi.org/10.1109/JRPROC.1952.273898)",
+        "Shannon (1948), [A Mathematical Theory of Communication](https://doi.org/10.1002/j.1538-7305.1948.tb01338.x)",
+        "Witten, Neal, Cleary (1987), [Arithmetic Coding for Data Compression](https://doi.org/10.1145/214762.214771)",
     ),
     show=_show,
-)  # fmt: skip
+)

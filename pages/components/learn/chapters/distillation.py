@@ -18,7 +18,7 @@ from compression.search.curves import control_of
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure, here, lines
 from pages.components.view import picture
 
@@ -157,12 +157,8 @@ CHAPTER = Chapter(
         "shares. At 1 the answer is as it is, and at high temperatures all classes get about the same share.",
     ),
     papers=(
-        Paper(
-            "Hinton, Vinyals, Dean",
-            "Distilling the Knowledge in a Neural Network",
-            2015,
-            "https://arxiv.org/abs/1503.02531",
-        ),
+        "Hinton, Vinyals, Dean (2015), [Distilling the Knowledge in a Neural Network]"
+        "(https://arxiv.org/abs/1503.02531)",
     ),
     show=_show,
     uses_layer=False,

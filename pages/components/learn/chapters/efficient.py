@@ -20,8 +20,9 @@ from compression.search.curves import curves_for
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import OPERATIONS_AND_TIME, as_operations, figure, here
+from pages.components.shown import elements
 
 _TIMED = Recipe(model="mlp-digits")
 """Convolutions of chosen shapes belong to no model: the timing is filed under the smallest one."""
@@ -69,17 +70,10 @@ def _picture(found: Split, shape: Shape) -> None:
     before, after = float(found.whole_ms[at]), float(found.split_ms[at])
     ratio, low, high = (float(part[at]) for part in (found.ratio, found.ratio_low, found.ratio_high))
     with st.container(horizontal=True, gap="large", key="split_numbers"):
-        st.metric("Whole, measured", units.milliseconds(before))
-        st.metric(
-            "Split, measured",
-            units.milliseconds(after),
-            units.speed_change(ratio, low, high, "no measurable difference"),
-            delta_color="off",
-            delta_arrow="off",
-        )
-        share = separable(*shape).macs / whole(*shape).macs
-        work = f"{100 * share:.0f} % of the work"
-        st.metric("Split takes", f"{100 * ratio:.0f} % of the time", work, delta_color="off", delta_arrow="off")
+        elements.number("Whole, measured", units.milliseconds(before))
+        change = units.speed_change(ratio, low, high, "no measurable difference")
+        elements.number("Split, measured", units.milliseconds(after), change)
+        elements.number("Split takes", f"{100 * ratio:.0f} % of the time", f"{_work(shape):.0f} % of the work")
     chart_view.show(_cloud(found, shape, ratio), key="chart_split", alt="Share of time against share of operations")
     st.caption(
         f"All {found.ratio.size} shapes on the sliders, each measured in ONNX Runtime on this machine, one thread, "
@@ -176,18 +170,10 @@ CHAPTER = Chapter(
         "layers are measured here as well. Compare the two before you trust a table of operations.",
     ),
     papers=(
-        Paper(
-            "Howard and others",
-            "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
-            2017,
-            "https://arxiv.org/abs/1704.04861",
-        ),
-        Paper(
-            "Ma, Zhang, Zheng, Sun",
-            "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
-            2018,
-            "https://arxiv.org/abs/1807.11164",
-        ),
+        "Howard and others (2017), [MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications]"
+        "(https://arxiv.org/abs/1704.04861)",
+        "Ma, Zhang, Zheng, Sun (2018), [ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design]"
+        "(https://arxiv.org/abs/1807.11164)",
     ),
     show=_show,
     uses_layer=False,

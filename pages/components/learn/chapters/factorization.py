@@ -14,8 +14,9 @@ from compression.recipe.recipe import make_recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure, here, lines, weights_map
+from pages.components.shown import elements
 
 _SHARES = (5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 90, 100)
 
@@ -45,8 +46,8 @@ def _picture(found: Factored, rank: int) -> None:
     thin, whole = thin_weights(outputs, inputs, rank), outputs * inputs
     with st.container(horizontal=True, gap="large", key="factor_numbers"):
         change = f"{100 * thin / whole:.0f} % of the layer's {whole:,}"
-        st.metric(f"Weights at rank {rank}", f"{thin:,}", change, delta_color="off", delta_arrow="off")
-        st.metric("Error of its answers", f"{100 * float(found.errors[rank]):.2g} %")
+        elements.number(f"Weights at rank {rank}", f"{thin:,}", change)
+        elements.number("Error of its answers", f"{100 * float(found.errors[rank]):.2g} %")
     weights = found.weights.astype(np.float64)
     again = found.left[:, :rank].astype(np.float64) @ found.right[:rank].astype(np.float64)
     limit = float(np.quantile(np.abs(weights), 0.98)) or 1.0
@@ -120,18 +121,11 @@ CHAPTER = Chapter(
         "keeps the weights as close as possible. Here it is the *answers* to real pictures that stay close.",
     ),
     papers=(
-        Paper(
-            "Denton, Zaremba, Bruna, LeCun, Fergus",
-            "Exploiting Linear Structure Within Convolutional Networks for Efficient Evaluation",
-            2014,
-            "https://arxiv.org/abs/1404.0736",
-        ),
-        Paper(
-            "Zhang, Zou, He, Sun",
-            "Accelerating Very Deep Convolutional Networks for Classification and Detection",
-            2016,
-            "https://arxiv.org/abs/1505.06798",
-        ),
+        "Denton, Zaremba, Bruna, LeCun, Fergus (2014), "
+        "[Exploiting Linear Structure Within Convolutional Networks for Efficient Evaluation]"
+        "(https://arxiv.org/abs/1404.0736)",
+        "Zhang, Zou, He, Sun (2016), [Accelerating Very Deep Convolutional Networks for Classification and Detection]"
+        "(https://arxiv.org/abs/1505.06798)",
     ),
     show=_show,
     fits=lambda layer: layer.can_be_factored,

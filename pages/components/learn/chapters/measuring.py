@@ -22,7 +22,7 @@ from compression.search.curves import curves_for
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import OPERATIONS_AND_TIME, as_operations, figure, here, lines
 
 RUNS = (1, 3, 5, 10, 20, 30, 50)
@@ -244,18 +244,10 @@ CHAPTER = Chapter(
         "that matters.",
     ),
     papers=(
-        Paper(
-            "Blalock, Gonzalez Ortiz, Frankle, Guttag",
-            "What is the State of Neural Network Pruning?",
-            2020,
-            "https://arxiv.org/abs/2003.03033",
-        ),
-        Paper(
-            "Georges, Buytaert, Eeckhout",
-            "Statistically Rigorous Java Performance Evaluation",
-            2007,
-            "https://doi.org/10.1145/1297027.1297033",
-        ),
+        "Blalock, Gonzalez Ortiz, Frankle, Guttag (2020), [What is the State of Neural Network Pruning?]"
+        "(https://arxiv.org/abs/2003.03033)",
+        "Georges, Buytaert, Eeckhout (2007), [Statistically Rigorous Java Performance Evaluation]"
+        "(https://doi.org/10.1145/1297027.1297033)",
     ),
     show=_show,
     uses_layer=False,

@@ -18,7 +18,7 @@ from compression.recipe.words import recipe_in_words
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure, here, lines, weights_map
 
 _PATTERNS = {
@@ -159,14 +159,10 @@ CHAPTER = Chapter(
         "take good weights along with bad ones. **N:M patterns** lie between: of every 4 neighbours, 2 (or 3) go.",
     ),
     papers=(
-        Paper(
-            "Han, Pool, Tran, Dally",
-            "Learning both Weights and Connections for Efficient Neural Networks",
-            2015,
-            "https://arxiv.org/abs/1506.02626",
-        ),
-        Paper("Li and others", "Pruning Filters for Efficient ConvNets", 2017, "https://arxiv.org/abs/1608.08710"),
-        Paper("Mishra and others", "Accelerating Sparse Deep Neural Networks", 2021, "https://arxiv.org/abs/2104.08378"),
+        "Han, Pool, Tran, Dally (2015), [Learning both Weights and Connections for Efficient Neural Networks]"
+        "(https://arxiv.org/abs/1506.02626)",
+        "Li and others (2017), [Pruning Filters for Efficient ConvNets](https://arxiv.org/abs/1608.08710)",
+        "Mishra and others (2021), [Accelerating Sparse Deep Neural Networks](https://arxiv.org/abs/2104.08378)",
     ),
     show=_show,
-)  # fmt: skip
+)

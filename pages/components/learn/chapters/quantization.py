@@ -15,7 +15,7 @@ from compression.recipe.words import recipe_in_words
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure, here, lines, weights_map
 
 _SCALES = {"channel": "One for each output", "tensor": "One for the whole layer"}
@@ -199,18 +199,12 @@ CHAPTER = Chapter(
         "small weights suffer when they share a grid with those that have large ones.",
     ),
     papers=(
-        Paper(
-            "Jacob and others",
-            "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-            2018,
-            "https://arxiv.org/abs/1712.05877",
-        ),
-        Paper(
-            "Banner, Nahshan, Hoffer, Soudry",
-            "Post-training 4-bit quantization of convolution networks for rapid-deployment",
-            2019,
-            "https://arxiv.org/abs/1810.05723",
-        ),
+        "Jacob and others (2018), "
+        "[Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference]"
+        "(https://arxiv.org/abs/1712.05877)",
+        "Banner, Nahshan, Hoffer, Soudry (2019), "
+        "[Post-training 4-bit quantization of convolution networks for rapid-deployment]"
+        "(https://arxiv.org/abs/1810.05723)",
     ),
     show=_show,
 )

@@ -14,7 +14,7 @@ from compression.recipe.recipe import make_recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure, here, lines
 
 
@@ -129,10 +129,8 @@ CHAPTER = Chapter(
         "the layer are spread, and the shared values above: the larger the diamond, the more weights take that value.",
     ),
     papers=(
-        Paper("Han, Mao, Dally", "Deep Compression", 2016, "https://arxiv.org/abs/1510.00149"),
-        Paper(
-            "Choi, El-Khamy, Lee", "Towards the Limit of Network Quantization", 2017, "https://arxiv.org/abs/1612.01543"
-        ),
+        "Han, Mao, Dally (2016), [Deep Compression](https://arxiv.org/abs/1510.00149)",
+        "Choi, El-Khamy, Lee (2017), [Towards the Limit of Network Quantization](https://arxiv.org/abs/1612.01543)",
     ),
     show=_show,
 )

@@ -17,8 +17,9 @@ from compression.results.record import Result
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
-from pages.components.learn.chapter import Chapter, Lesson, Paper
+from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure
+from pages.components.shown import elements
 
 _BITS = (FLOAT_BITS, 16, 8, 6, 4, 3, 2)
 _ZEROS = (0, 30, 50, 70, 80, 90, 95)
@@ -61,22 +62,10 @@ def _numbers(found: Layout, bits: int, zeros: int) -> None:
     before = theoretical_bytes(weights, found.others, FLOAT_BITS, 0)
     after = theoretical_bytes(weights, found.others, bits, zeros / 100)
     with st.container(horizontal=True, gap="large", key="why_numbers"):
-        st.metric(
-            "Theoretical size",
-            units.size(after),
-            units.size_change(before, after),
-            delta_color="off",
-            delta_arrow="off",
-        )
-        st.metric(
-            "To send it by slow radio",
-            _seconds(after),
-            f"{_seconds(before)} before",
-            delta_color="off",
-            delta_arrow="off",
-        )
+        elements.number("Theoretical size", units.size(after), units.size_change(before, after))
+        elements.number("To send it by slow radio", _seconds(after), f"{_seconds(before)} before")
         fits = "fits" if after <= FLASH_BYTES else f"{units.factor(after / FLASH_BYTES)} too large"
-        st.metric("In a small chip's 256 KB", fits, delta_color="off", delta_arrow="off")
+        elements.number("In a small chip's 256 KB", fits)
     st.caption(
         f"Calculated: {weights:,} weights, {100 - zeros} % of them kept, times {bits} bits, and {found.others:,} other "
         f"numbers at 32 bits. Slow radio: {RADIO_BITS_PER_SECOND // 1000} kilobits a second."
@@ -174,18 +163,11 @@ CHAPTER = Chapter(
         "fast the network gets, and its **accuracy**, the share of pictures it has never seen that it gets right.",
     ),
     papers=(
-        Paper(
-            "Han, Mao, Dally",
-            "Deep Compression: Compressing Deep Neural Networks with Pruning, Trained Quantization and Huffman Coding",
-            2016,
-            "https://arxiv.org/abs/1510.00149",
-        ),
-        Paper(
-            "Horowitz",
-            "Computing's energy problem (and what we can do about it)",
-            2014,
-            "https://doi.org/10.1109/ISSCC.2014.6757323",
-        ),
+        "Han, Mao, Dally (2016), "
+        "[Deep Compression: Compressing Deep Neural Networks with Pruning, Trained Quantization and Huffman Coding]"
+        "(https://arxiv.org/abs/1510.00149)",
+        "Horowitz (2014), [Computing's energy problem (and what we can do about it)]"
+        "(https://doi.org/10.1109/ISSCC.2014.6757323)",
     ),
     show=_show,
     uses_layer=False,
