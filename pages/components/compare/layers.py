@@ -15,13 +15,9 @@ from compression.recipe.recipe import Recipe
 from pages.components.asking import waiting
 from pages.components.compare.contest import Contest, badge
 from pages.components.frame import chart_view
-from pages.components.shown import elements
-from pages.components.shown.wide_table import scrolling
+from pages.components.shown import elements, html_table
 
 _MEASURE = "compare_layer_measure"
-_TABLE = "width:100%;border-collapse:collapse;font-size:.88rem;line-height:1.35"
-_CELL = "vertical-align:top;text-align:left;padding:.4rem .9rem .4rem 0;border-top:1px solid #8884"
-_SOFT = "opacity:.7;font-size:.8rem"
 
 
 def show(contest: Contest) -> None:
@@ -41,7 +37,7 @@ def show(contest: Contest) -> None:
         key="compare_layers",
         alt=f"{measure.title} of each layer, side by side",
     )
-    st.html(_table(contest.contenders, lines))
+    _table(contest.contenders, lines)
     st.caption(
         "Weights' shapes are outputs × inputs, and for convolutions × height × width of a filter. Times are measured "
         "one network after the other, for one image; a few microseconds more or less are noise. **Inspect** shows "
@@ -49,23 +45,13 @@ def show(contest: Contest) -> None:
     )
 
 
-def _table(found: Sequence[Contender], lines: Sequence[Line]) -> str:
-    heads = "".join(f'<th style="{_CELL};border:0">{badge(contender)}</th>' for contender in found)
-    body = "".join(
-        f'<tr><th scope="row" style="{_CELL};font-weight:600">{escape(line.title)}</th>'
-        f"{''.join(_cell(row) for row in line.cells)}</tr>"
-        for line in lines
-    )
-    width = 8 + 11 * len(found)
-    return scrolling(
-        f'<table style="{_TABLE};min-width:{width}rem"><tr><td></td>{heads}</tr>{body}</table>', "All layers"
-    )
+def _table(found: Sequence[Contender], lines: Sequence[Line]) -> None:
+    rows = [(escape(line.title), *map(_cell, line.cells)) for line in lines]
+    html_table.show(rows, ["", *map(badge, found)], label="All layers", width_rem=8 + 11 * len(found))
 
 
 def _cell(row: LayerRow | None) -> str:
     if row is None:
-        return f'<td style="{_CELL}">–</td>'
-    return (
-        f'<td style="{_CELL}"><span style="white-space:nowrap">{layers_compared.shape_words(row)}</span>'
-        f'<div style="{_SOFT}">{layers_compared.weight_words(row)}<br>{layers_compared.cost_words(row)}</div></td>'
-    )
+        return "–"
+    more = f"{layers_compared.weight_words(row)}<br>{layers_compared.cost_words(row)}"
+    return f"<span>{layers_compared.shape_words(row)}</span><small>{more}</small>"

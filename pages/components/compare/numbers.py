@@ -13,20 +13,15 @@ from compression.explain import comparison
 from compression.explain.comparison import Cell, Row
 from compression.explain.verdict import Effect
 from pages.components.compare.contest import Contest, badge
-from pages.components.shown import elements
-from pages.components.shown.wide_table import scrolling
+from pages.components.shown import elements, html_table
 
 _SIGNS: dict[Effect, tuple[str, str]] = {
     "better": ("▲", "var(--good)"),
     "worse": ("▼", "var(--bad)"),
     "same": ("", "inherit"),
 }
-_TABLE = "width:100%;border-collapse:collapse;font-size:.9rem;line-height:1.35;table-layout:fixed"
-_HEAD = "text-align:left;vertical-align:top;padding:.4rem .9rem .5rem 0;font-weight:600"
 _TITLES, _COLUMN = 8.5, 10.5
 """Widths in rem: of the measures' names, and of a result's column at least; narrow screens scroll sideways."""
-_CELL = "vertical-align:top;padding:.45rem .9rem .45rem 0;border-top:1px solid #8884"
-_SMALL = "opacity:.7;font-size:.8rem"
 
 
 def show_sentences(contest: Contest) -> None:
@@ -46,7 +41,7 @@ def show_sentences(contest: Contest) -> None:
 def show(contest: Contest) -> None:
     """The table, and how to read it."""
     rows = comparison.table(contest.contenders, {other.letter: contest.pair(other) for other in contest.others})
-    st.html(_table(contest, rows))
+    _table(contest, rows)
     st.caption(
         f"▲ better and ▼ worse than {contest.reference.letter}. Sizes and counts are exact. Accuracy and time are "
         "called different only where the measurement shows it (95 %). A difference in time is *indirect* when the two "
@@ -71,31 +66,19 @@ def csv_of(contest: Contest, rows: Sequence[Row]) -> str:
     return sink.getvalue()
 
 
-def _table(contest: Contest, rows: Sequence[Row]) -> str:
-    heads = "".join(
-        f'<th scope="col" style="{_HEAD}"><div style="display:flex;gap:.5rem;align-items:flex-start">'
-        f"{badge(contender)}<span>{escape(contest.name(contender))}</span></div></th>"
+def _table(contest: Contest, rows: Sequence[Row]) -> None:
+    heads = [
+        f'<div style="display:flex;gap:.5rem;align-items:flex-start">{badge(contender)}'
+        f"<span>{escape(contest.name(contender))}</span></div>"
         for contender in contest.contenders
-    )
-    body = "".join(_row(row) for row in rows)
+    ]
+    body = [(f'<span title="{escape(row.meaning)}">{escape(row.title)}</span>', *map(_cell, row.cells)) for row in rows]
     width = _TITLES + _COLUMN * len(contest.contenders)
-    head = f'<tr><td style="width:{_TITLES}rem"></td>{heads}</tr>'
-    return scrolling(f'<table style="{_TABLE};min-width:{width}rem">{head}{body}</table>', "Numbers of all results")
-
-
-def _row(row: Row) -> str:
-    cells = "".join(f'<td style="{_CELL}">{_cell(cell)}</td>' for cell in row.cells)
-    return (
-        f'<tr><th scope="row" style="{_CELL};text-align:left;font-weight:600" title="{escape(row.meaning)}">'
-        f"{escape(row.title)}</th>{cells}</tr>"
-    )
+    html_table.show(body, ["", *heads], label="Numbers of all results", kind="even", width_rem=width)
 
 
 def _cell(cell: Cell) -> str:
     sign, colour = _SIGNS[cell.tone]
-    detail = f' <span style="{_SMALL};white-space:nowrap">{escape(cell.detail)}</span>' if cell.detail else ""
-    change = ""
-    if cell.change:
-        mark = f'<span style="color:{colour}">{sign}</span> ' if sign else ""
-        change = f'<div style="{_SMALL};opacity:.85">{mark}{escape(cell.change)}</div>'
-    return f'<span style="font-weight:600;white-space:nowrap">{escape(cell.value)}</span>{detail}{change}'
+    mark = f'<span style="color:{colour}">{sign}</span> ' if sign and cell.change else ""
+    detail = f' <span style="opacity:.7;font-size:.8rem">{escape(cell.detail)}</span>' if cell.detail else ""
+    return f"<b>{escape(cell.value)}</b>{detail}{f'<small>{mark}{escape(cell.change)}</small>' if cell.change else ''}"

@@ -20,7 +20,8 @@ from compression.models.facts import MODELS
 from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 from pages.components.frame import chart_view
-from pages.components.shown.wide_table import scrolling
+from pages.components.shown import html_table
+from pages.components.shown.html_table import small
 
 _COLOURS: dict[Tone, str] = {
     "good": "var(--good)", "mixed": "var(--mixed)", "bad": "var(--bad)", "neutral": "inherit",
@@ -30,9 +31,6 @@ _CARD = "border:1px solid #8884;border-radius:12px;padding:1rem 1.2rem"
 _GRID = "display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:1rem"
 _BIG = "font-size:clamp(1.6rem,3vw,2.3rem);font-weight:700;line-height:1.2"
 _SOFT = "opacity:.7;font-size:.9rem"
-_TABLE = "width:100%;border-collapse:collapse;line-height:1.35"
-_HEAD = f"text-align:left;font-weight:400;{_SOFT};padding:0 .8rem .3rem 0"
-_CELL = "padding:.5rem .8rem .5rem 0;border-top:1px solid #8884;vertical-align:top;text-align:left"
 
 
 def show_head(result: Result) -> None:
@@ -79,23 +77,17 @@ def show_options(found: Sequence[Option]) -> None:
     """The presented setting and its alternatives, line by line."""
     st.markdown("## The alternatives")
     titles = ("setting", "verdict", *(number.title.lower() for number in found[0].numbers))
-    head = "".join(f'<th scope="col" style="{_HEAD}">{escape(title)}</th>' for title in titles)
-    rows = "".join(map(_option, found))
-    st.html(scrolling(f'<table style="{_TABLE};min-width:34rem"><tr>{head}</tr>{rows}</table>', "The alternatives"))
+    html_table.show(map(_option, found), [*map(escape, titles)], label="The alternatives", width_rem=34)
 
 
-def _option(option: Option) -> str:
-    numbers = "".join(
-        f'<td style="{_CELL}"><span style="font-weight:700;color:{_COLOURS[number.tone]}">{escape(number.value)}</span>'
-        f'<div style="{_SOFT};font-size:.8rem">{escape(number.before)}</div></td>'
+def _option(option: Option) -> list[str]:
+    said = option.verdict
+    verdict_words = f'<b style="color:{_COLOURS[said.tone]}">{_ICONS[said.tone]} {escape(said.title)}</b>'
+    numbers = (
+        f'<b style="color:{_COLOURS[number.tone]}">{escape(number.value)}</b>{small(number.before)}'
         for number in option.numbers
     )
-    return (
-        f'<tr><th scope="row" style="{_CELL};font-weight:600">{escape(option.name)}'
-        f'<div style="{_SOFT};font-weight:400;font-size:.8rem">{escape(option.setting)}</div></th>'
-        f'<td style="{_CELL}"><span style="color:{_COLOURS[option.verdict.tone]};font-weight:700">'
-        f"{_ICONS[option.verdict.tone]} {escape(option.verdict.title)}</span></td>{numbers}</tr>"
-    )
+    return [f"{escape(option.name)}{small(option.setting)}", verdict_words, *numbers]
 
 
 def show_chart(result: Result, results: Mapping[str, Result], others: Sequence[Result] = ()) -> None:
@@ -123,19 +115,14 @@ def _below(drawn: Figure, results: Iterable[Result]) -> str:
 def show_meaning(result: Result, assumed: Assumptions) -> None:
     """Before and after in units of everyday life."""
     st.markdown("## What it means")
-    rows = "".join(map(_meaning, presentation.meanings(result, assumed)))
-    head = "<td></td>" + "".join(f'<th scope="col" style="{_HEAD}">{word}</th>' for word in ("before", "after"))
-    st.html(scrolling(f'<table style="{_TABLE}"><tr>{head}</tr>{rows}</table>', "What it means"))
+    rows = map(_meaning, presentation.meanings(result, assumed))
+    html_table.show(rows, ["", "before", "after"], label="What it means")
 
 
-def _meaning(one: Meaning) -> str:
+def _meaning(one: Meaning) -> tuple[str, str, str]:
     label = "<b>A model, not a measurement:</b> " if one.is_model else ""
-    return (
-        f'<tr><th scope="row" style="{_CELL};font-weight:600">{escape(one.title)}'
-        f'<div style="{_SOFT};font-weight:400;font-size:.8rem">{label}{escape(one.how)}</div></th>'
-        f'<td style="{_CELL}">{escape(one.before)}</td>'
-        f'<td style="{_CELL};font-weight:700">{escape(one.after)}</td></tr>'
-    )
+    what = f"{escape(one.title)}<small>{label}{escape(one.how)}</small>"
+    return what, escape(one.before), f"<b>{escape(one.after)}</b>"
 
 
 def show_risk(found: Sequence[Risk], result: Result) -> None:
