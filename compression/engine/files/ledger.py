@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
+from compression.engine.onnx_graph import OnnxGraph
 from compression.results.record import RUNTIME_PARTS
-
-if TYPE_CHECKING:  # imported late: pages use `waterfall` only, and onnx takes a while
-    import onnx
-
 
 # --- which initializer is what -----------------------------------------------------------------------------------
 
 _WEIGHTED = {"Conv", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "ConvTranspose"}
 _ROUNDING = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Clip", "Cast", "Round"}
 """Nodes that turn numbers into codes and back."""
-_PASSING = {"Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Flatten", "Concat", "Slice"}
+_RESHAPING = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Flatten", "Concat", "Slice"}
+_PASSING = {"Cast", "DequantizeLinear", "Div", "Gather", "Mul", "Sub"} | _RESHAPING
+"""What numbers may go through on their way to a layer."""
 _OPERANDS = {
     "Add": "biases",
     "BatchNormalization": "biases",
@@ -43,54 +43,31 @@ def roles(model: onnx.ModelProto) -> list[str]:
     are limits of activations, `graph` shapes and axes.
     """
     found: dict[str, str] = {}
-    numbers = {tensor.name for tensor in model.graph.initializer}
-    makers = {name: node for node in model.graph.node for name in node.output}
-    for node in model.graph.node:
+    graph = OnnxGraph(model.graph)
+    for node in graph.nodes:
         if node.op_type in _WEIGHTED:
-            for position, role in ((0, "weights"), (1, "weights"), (2, "biases")):
-                if position < len(node.input):
-                    _follow(node.input[position], role, makers, numbers, found)
-    for node in model.graph.node:
+            for name, role in zip(node.input, ("weights", "weights", "biases"), strict=False):
+                _follow(name, role, graph, found)
+    for node in graph.nodes:
         for name in node.input:
-            if name in numbers:
+            if name in graph.tensors:
                 found.setdefault(name, _OPERANDS.get(node.op_type, "graph"))
     return [found.get(tensor.name, "graph") for tensor in model.graph.initializer]
 
 
-def _follow(
-    name: str, role: str, makers: Mapping[str, onnx.NodeProto], numbers: set[str], found: dict[str, str]
-) -> None:
+def _follow(name: str, role: str, graph: OnnxGraph, found: dict[str, str]) -> None:
     """Give `role` to the numbers that `name` was made from, as long as nothing else went into it."""
-    for _ in range(len(makers) + 1):
-        if name in numbers:
-            found.setdefault(name, role)
+    if not graph.is_constant(name):
+        return
+    for step in graph.way_back(name):
+        if step in graph.tensors:
+            found.setdefault(step, role)
             return
-        node = makers.get(name)
-        if node is None or not node.input or not _is_constant(name, makers, numbers):
+        node = graph.makers.get(step)
+        if node is None or node.op_type not in _PASSING:
             return
-        if node.op_type == "Gather":
-            if node.input[0] in numbers:
-                found.setdefault(node.input[0], "codebooks")
-            name = node.input[1] if len(node.input) > 1 else ""
-        elif node.op_type in _PASSING or node.op_type in ("DequantizeLinear", "Mul", "Sub", "Div"):
-            name = node.input[0]
-        else:
-            return
-
-
-def _is_constant(name: str, makers: Mapping[str, onnx.NodeProto], numbers: set[str]) -> bool:
-    """Whether `name` depends on initializers only."""
-    seen: set[str] = set()
-    waiting = [name]
-    while waiting:
-        name = waiting.pop()
-        if name in numbers or not name or name in seen:
-            continue
-        if name not in makers or not makers[name].input:
-            return False
-        seen.add(name)
-        waiting += makers[name].input
-    return True
+        if node.op_type == "Gather" and node.input[0] in graph.tensors:
+            found.setdefault(node.input[0], "codebooks")
 
 
 # --- the runtime file --------------------------------------------------------------------------------------------
@@ -102,17 +79,16 @@ def runtime_ledger(onnx_bytes: bytes) -> dict[str, int]:
     Weights that are zero (or whose code stands for zero) are counted as `zeros`. What surrounds the numbers
     (names, types, shapes) belongs to the graph, as do all nodes but those that round.
     """
-    import onnx
-
     model = onnx.ModelProto.FromString(onnx_bytes)
+    graph = OnnxGraph(model.graph)
     counted = dict.fromkeys(RUNTIME_PARTS, 0)
-    zeros = _zero_masks(model)
+    zeros = _zero_masks(graph)
     for tensor, role in zip(model.graph.initializer, roles(model), strict=True):
         size = len(tensor.raw_data)
-        empty = _zero_bytes(tensor, zeros.get(tensor.name)) if role == "weights" else 0
+        empty = _zero_bytes(tensor, zeros.get(tensor.name, graph.array(tensor.name) == 0)) if role == "weights" else 0
         counted[role] += size - empty
         counted["zeros"] += empty
-    rounding = (node for node in model.graph.node if node.op_type in _ROUNDING and not _is_relu6(node, model))
+    rounding = (node for node in model.graph.node if node.op_type in _ROUNDING and not _is_relu6(node, graph))
     counted["rounding"] += sum(_field_size(node.ByteSize()) for node in rounding)
     counted["graph"] += len(onnx_bytes) - sum(counted.values())
     return counted
@@ -123,61 +99,42 @@ def _field_size(size: int) -> int:
     return 1 + max(1, -(-size.bit_length() // 7)) + size
 
 
-def _is_relu6(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
+def _is_relu6(node: onnx.NodeProto, graph: OnnxGraph) -> bool:
     """Whether a Clip is the activation function with limits 0 and 6."""
-    if node.op_type != "Clip" or len(node.input) != 3:
-        return False
-    limits = {tensor.name: tensor.raw_data for tensor in model.graph.initializer}
-    return [limits.get(name) for name in node.input[1:]] == [np.float32(limit).tobytes() for limit in (0, 6)]
+    limits = (graph.array(name).tolist() for name in node.input[1:] if name in graph.tensors)
+    return node.op_type == "Clip" and list(limits) == [0, 6]
 
 
-def _zero_masks(model: onnx.ModelProto) -> dict[str, NDArray[np.bool_]]:
+def _zero_masks(graph: OnnxGraph) -> dict[str, NDArray[np.bool_]]:
     """Which codes stand for zero, for tensors of codes where that is not the code 0: zero points, codebooks."""
-    numbers = {tensor.name: tensor for tensor in model.graph.initializer}
-    makers = {name: node for node in model.graph.node for name in node.output}
     found: dict[str, NDArray[np.bool_]] = {}
-    for node in model.graph.node:
-        if node.op_type == "Gather":
-            codes, book = (numbers.get(_source(name, makers)) for name in (node.input[1], node.input[0]))
-            if codes is not None and book is not None:
-                found[codes.name] = (_numbers(book) == 0)[_numbers(codes)]
-        elif node.op_type == "Sub" or (node.op_type == "DequantizeLinear" and len(node.input) > 2):
-            codes, zero = (
-                numbers.get(_source(node.input[position], makers)) for position in _CODES_AND_ZERO[node.op_type]
-            )
-            if codes is not None and zero is not None:
-                found[codes.name] = _numbers(codes) == _against_rows(_numbers(zero), len(codes.dims))
+    for node in graph.nodes:
+        if node.op_type in _CODES_AND_OTHERS and len(node.input) > max(_CODES_AND_OTHERS[node.op_type]):
+            codes, other = (_before_cast(node.input[place], graph) for place in _CODES_AND_OTHERS[node.op_type])
+            if codes in graph.tensors and other in graph.tensors:
+                numbers, values = graph.array(codes), graph.array(other)
+                is_lookup = node.op_type == "Gather"
+                found[codes] = (values == 0)[numbers] if is_lookup else numbers == _against_rows(values, numbers.ndim)
     return found
 
 
-_CODES_AND_ZERO = {"Sub": (0, 1), "DequantizeLinear": (0, 2)}
-"""Which operands are the codes and their zero point."""
+_CODES_AND_OTHERS = {"Gather": (1, 0), "Sub": (0, 1), "DequantizeLinear": (0, 2)}
+"""Which operands are the codes, and their values or their zero point."""
+
+
+def _before_cast(name: str, graph: OnnxGraph) -> str:
+    maker = graph.makers.get(name)
+    return maker.input[0] if maker is not None and maker.op_type == "Cast" else name
 
 
 def _against_rows(values: NDArray[Any], dims: int) -> NDArray[Any]:
     return values.reshape(-1, *[1] * (dims - 1)) if values.ndim == 1 and dims > 1 else values
 
 
-def _source(name: str, makers: Mapping[str, onnx.NodeProto]) -> str:
-    """The name before a Cast."""
-    maker = makers.get(name)
-    return maker.input[0] if maker is not None and maker.op_type == "Cast" else name
-
-
-def _numbers(tensor: onnx.TensorProto) -> NDArray[Any]:
-    from onnx import numpy_helper
-
-    values: NDArray[Any] = numpy_helper.to_array(tensor)
-    return values
-
-
-def _zero_bytes(tensor: onnx.TensorProto, is_zero: NDArray[np.bool_] | None) -> int:
+def _zero_bytes(tensor: onnx.TensorProto, is_zero: NDArray[np.bool_]) -> int:
     """Bytes of the elements that stand for zero."""
     count = math.prod(tensor.dims)
-    if not count or len(tensor.raw_data) % count:
-        return 0
-    zeros = np.count_nonzero(_numbers(tensor) == 0 if is_zero is None else is_zero)
-    return int(zeros * (len(tensor.raw_data) // count))
+    return int(np.count_nonzero(is_zero) * (len(tensor.raw_data) // count)) if count else 0
 
 
 # --- why the sizes differ ----------------------------------------------------------------------------------------

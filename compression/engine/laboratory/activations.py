@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from compression.engine.laboratory.anatomy import Opened, open_baseline, open_subject, watching
 from compression.engine.laboratory.bench import Bench
+from compression.engine.onnx_graph import OnnxGraph
 from compression.inquiries.activations import ActivationInquiry, ActivationRange, Activations
 
 BATCH = 32
@@ -85,39 +84,30 @@ def _ranges(
 
 def places_of(opened: Opened) -> list[Place]:
     """The image, and what leaves each layer's first call, behind its activation function."""
-    graph = opened.model.graph
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    numbers = {tensor.name: tensor for tensor in graph.initializer}
-    source = graph.input[0].name
-    places = [Place("image", source, _grid(source, readers, numbers))]
+    graph, source = opened.graph, opened.model.graph.input[0].name
+    places = [Place("image", source, _grid(source, graph))]
     for name, calls in opened.groups.items():
         value, limited = calls[0].output, False
         if calls[0].row_scaled:
-            value = (
-                readers[readers[value][0].output[0]][0].output[0] if calls[0].biases else readers[value][0].output[0]
-            )
-        after = readers.get(value, [])
-        if len(after) == 1 and after[0].op_type in _FUNCTIONS:
-            value, limited = after[0].output[0], after[0].op_type == "Clip" and len(after[0].input) == 3
-        places.append(Place(name, value, _grid(value, readers, numbers), limited))
+            for _ in range(2 if calls[0].biases else 1):
+                value = graph.readers[value][0].output[0]
+        after = graph.only_reader(value)
+        if after is not None and after.op_type in _FUNCTIONS:
+            value, limited = after.output[0], after.op_type == "Clip" and len(after.input) == 3
+        places.append(Place(name, value, _grid(value, graph), limited))
     return places
 
 
-def _grid(
-    value: str, readers: Mapping[str, Sequence[onnx.NodeProto]], numbers: Mapping[str, onnx.TensorProto]
-) -> tuple[float, int, int] | None:
+def _grid(value: str, graph: OnnxGraph) -> tuple[float, int, int] | None:
     """The grid of the quantizer that reads this value, if one does."""
-    for node in readers.get(value, []):
-        if node.op_type == "QuantizeLinear" and node.input[1] in numbers:
-            scale, zero = (numpy_helper.to_array(numbers[name]).item() for name in node.input[1:3])
-            clips = [other for other in readers.get(node.output[0], []) if other.op_type == "Clip"]
-            last = int(numpy_helper.to_array(numbers[clips[0].input[2]])) if clips else 255
+    for node in graph.readers.get(value, []):
+        if node.op_type == "QuantizeLinear" and node.input[1] in graph.tensors:
+            scale, zero = (graph.array(name).item() for name in node.input[1:3])
+            clips = [other for other in graph.readers.get(node.output[0], []) if other.op_type == "Clip"]
+            last = int(graph.array(clips[0].input[2])) if clips else 255
             return float(scale), int(zero), last
-        if node.op_type in _KEEPING and len(readers[value]) == 1:
-            return _grid(node.output[0], readers, numbers)
+        if node.op_type in _KEEPING and len(graph.readers[value]) == 1:
+            return _grid(node.output[0], graph)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from compression.engine.laboratory.network_picture import picture_of
 from compression.engine.laboratory.onnx_layers import Call, Weight, calls_of, kind_in_words, weight_of
 from compression.engine.laboratory.profiling import Profile, profile
 from compression.engine.measure.evaluation import open_session
+from compression.engine.onnx_graph import OnnxGraph, giving
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry, FileAnatomy, LayerRow
 from compression.recipe.recipe import Recipe
 from compression.results.machine import BATCH_SIZE, THREADS
@@ -34,6 +36,11 @@ class Opened:
     names: list[str]
     sizes: dict[str, int]
     rest: dict[str, int]
+
+    @functools.cached_property
+    def graph(self) -> OnnxGraph:
+        """For walking in the model's graph."""
+        return OnnxGraph(self.model.graph)
 
     @property
     def groups(self) -> dict[str, list[Call]]:
@@ -69,34 +76,32 @@ def anatomy(inquiry: AnatomyInquiry, bench: Bench) -> Anatomy:
 def open_baseline(bench: Bench) -> Opened:
     """The baseline's stored file."""
     model, sizes, rest = decode_by_tensor(bench.baseline.stored)
-    calls = calls_of(model)
+    calls = calls_of(OnnxGraph(model.graph))
     return Opened(model, calls, baseline_names(bench, calls), sizes, rest)
 
 
 def open_subject(recipe: Recipe, bench: Bench) -> tuple[Opened, bool]:
     """The recipe's stored file, and whether its layers have names that mean something."""
     model, sizes, rest = decode_by_tensor(bench.subject.stored)
-    calls = calls_of(model)
+    calls = calls_of(OnnxGraph(model.graph))
     names, named = names_of(recipe, bench, calls)
     return Opened(model, calls, names, sizes, rest), named
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What rows are made from: bytes in the runtime file, who owns what, and the shapes of what layers give."""
+    """What rows are made from: who owns what, and the shapes of what layers give."""
 
     opened: Opened
     timed: Profile
     owners: Mapping[str, str]
-    raw: Mapping[str, int]
     shapes: Mapping[str, tuple[int, ...]]
 
 
 def _file(opened: Opened, subject: Subject, timed: Profile, originals: Sequence[str]) -> FileAnatomy:
     owners = _owners(opened)
-    raw = {tensor.name: len(tensor.raw_data) for tensor in opened.model.graph.initializer}
     shapes = output_shapes(opened.model, [call.output for call in opened.calls])
-    facts = _Facts(opened, timed, owners, raw, shapes)
+    facts = _Facts(opened, timed, owners, shapes)
     rest = opened.rest | {
         SHARED: sum(size for name, size in opened.sizes.items() if owners.get(name) == SHARED),
         OTHERS: sum(size for name, size in opened.sizes.items() if name not in owners),
@@ -123,9 +128,9 @@ def _owners(opened: Opened) -> dict[str, str]:
 
 def _row(name: str, calls: Sequence[Call], facts: _Facts, original: str) -> LayerRow:
     opened, timed, call = facts.opened, facts.timed, calls[0]
-    weight = weight_of(opened.model, call)
+    weight = weight_of(opened.graph, call)
     mine = {tensor for one in calls for tensor in one.tensors if facts.owners[tensor] == name}
-    codes = weight_tensor(opened.model, call)
+    codes = opened.graph.holder(call.weight_name)
     return LayerRow(
         name=name,
         kind=kind_in_words(call, weight.values.shape),
@@ -141,7 +146,7 @@ def _row(name: str, calls: Sequence[Call], facts: _Facts, original: str) -> Laye
         levels=weight.levels,
         stored_bytes=sum(opened.sizes[tensor] for tensor in mine),
         weight_bytes=opened.sizes[codes] if codes in mine else 0,
-        runtime_bytes=sum(facts.raw[tensor] for tensor in mine),
+        runtime_bytes=sum(len(opened.graph.tensors[tensor].raw_data) for tensor in mine),
         macs=sum(_macs(weight, facts.shapes[one.output]) for one in calls),
         integer=name in timed.integer,
         ms=sum(node.ms for node in timed.nodes if node.layer == name),
@@ -151,17 +156,6 @@ def _row(name: str, calls: Sequence[Call], facts: _Facts, original: str) -> Laye
 def _macs(weight: Weight, output: tuple[int, ...]) -> int:
     """Each weight takes part once in each position of the output."""
     return int(weight.values.size * math.prod(output[2:]))
-
-
-def weight_tensor(model: onnx.ModelProto, call: Call) -> str:
-    """The initializer that holds the weight's codes or values: the largest of those that it is made from."""
-    sizes = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
-    makers = {name: node for node in model.graph.node for name in node.output}
-    name = call.weight_name
-    while name not in sizes:  # codes come first, but for a lookup, where they come second
-        node = makers[name]
-        name = node.input[1 if node.op_type == "Gather" else 0]
-    return name
 
 
 def output_shapes(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -174,8 +168,4 @@ def output_shapes(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, tup
 
 def watching(model: onnx.ModelProto, names: Sequence[str]) -> onnxruntime.InferenceSession:
     """A session of the file as it is, that gives these values instead of the logits."""
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    del watched.graph.output[:]
-    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
-    return open_session(watched.SerializeToString(), THREADS, optimize=False)
+    return open_session(giving(model, names).SerializeToString(), THREADS, optimize=False)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from compression.engine.laboratory.onnx_layers import Call
+from compression.engine.onnx_graph import OnnxGraph
 from compression.inquiries.anatomy import Arrow, Box
 
 _WORDS = {
@@ -65,23 +64,17 @@ def picture_of(
     picture = _Picture()
     picture.add(Box(label="Image"), (), model.graph.input[0].name)
     layers = {call.node: name for call, name in zip(calls, names, strict=True)}
-    limits = {tensor.name: tensor for tensor in model.graph.initializer}
-    for number, node in enumerate(model.graph.node):
+    graph = OnnxGraph(model.graph)
+    for number, node in enumerate(graph.nodes):
         inputs = [picture.values[name] for name in node.input if name in picture.values]
         if inputs:
-            _draw(picture, node, inputs, layers.get(number, ""), limits)
+            _draw(picture, node, inputs, layers.get(number, ""), graph)
     (output,) = model.graph.output
     picture.add(Box(label="Classes"), [picture.values[output.name]], "")
     return tuple(picture.boxes), tuple(picture.arrows)
 
 
-def _draw(
-    picture: _Picture,
-    node: onnx.NodeProto,
-    inputs: Sequence[_Value],
-    layer: str,
-    limits: dict[str, onnx.TensorProto],
-) -> None:
+def _draw(picture: _Picture, node: onnx.NodeProto, inputs: Sequence[_Value], layer: str, graph: OnnxGraph) -> None:
     """One node: a box, or something that happens on the way out of the one before."""
     values = [value for value in inputs if not value.is_scale] or inputs
     output = node.output[0]
@@ -94,13 +87,9 @@ def _draw(
     elif node.op_type == "QuantizeLinear":
         picture.values[output] = _Value(values[0].box, 8)
     elif node.op_type == "Clip" and values[0].bits:
-        picture.values[output] = _Value(values[0].box, _bits(limits[node.input[2]]))
+        last_code = int(graph.array(node.input[2]))
+        picture.values[output] = _Value(values[0].box, last_code.bit_length())
     else:
         if node.op_type in _ACTIVATIONS and (node.op_type != "Clip" or len(node.input) == 3):
             picture.activate(values[0].box, _ACTIVATIONS[node.op_type])
         picture.values[output] = values[0]
-
-
-def _bits(limit: onnx.TensorProto) -> int:
-    """Of codes from 0 to this limit."""
-    return int(np.log2(int(numpy_helper.to_array(limit)) + 1))

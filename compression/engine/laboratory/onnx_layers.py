@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
 
+from compression.engine.onnx_graph import OnnxGraph, attributes
 from compression.inquiries.anatomy import Format
 
 WEIGHTED = ("Conv", "Gemm")
@@ -69,87 +68,55 @@ class Call:
     row_scaled: bool = False
 
 
-def calls_of(model: onnx.ModelProto) -> list[Call]:
+def calls_of(graph: OnnxGraph) -> list[Call]:
     """The nodes with weights, in the order of the graph."""
-    numbers = {tensor.name: tensor for tensor in model.graph.initializer}
-    makers = {name: node for node in model.graph.node for name in node.output}
-    return [
-        _call(number, node, model, numbers, makers)
-        for number, node in enumerate(model.graph.node)
-        if node.op_type in WEIGHTED
-    ]
+    return [_call(number, node, graph) for number, node in enumerate(graph.nodes) if node.op_type in WEIGHTED]
 
 
-def _call(
-    number: int,
-    node: onnx.NodeProto,
-    model: onnx.ModelProto,
-    numbers: Mapping[str, onnx.TensorProto],
-    makers: Mapping[str, onnx.NodeProto],
-) -> Call:
-    settings = {attribute.name: attribute for attribute in node.attribute}
-    later = _behind_rows(node, model, numbers) if len(node.input) == 2 else None
-    bias = node.input[2] if len(node.input) > 2 else later or ""
-    owned = set(sources(node.input[1], numbers, makers)) | (set(sources(bias, numbers, makers)) if bias else set())
+def _call(number: int, node: onnx.NodeProto, graph: OnnxGraph) -> Call:
+    settings = attributes(node)
+    later = _behind_rows(node, graph) if len(node.input) == 2 else None
+    weights, biases = graph.sources(node.input[1]), graph.sources(node.input[2] if len(node.input) > 2 else later or "")
     return Call(
         node=number,
         output=node.output[0],
         kind=node.op_type,
         weight_name=node.input[1],
-        tensors=frozenset(owned),
-        biases=max((math.prod(numbers[name].dims) for name in sources(bias, numbers, makers)), default=0),
-        kernel=tuple(settings["kernel_shape"].ints) if "kernel_shape" in settings else (),
-        groups=settings["group"].i if "group" in settings else 1,
+        tensors=frozenset(weights + biases),
+        biases=max((math.prod(graph.tensors[name].dims) for name in biases), default=0),
+        kernel=tuple(settings.get("kernel_shape", ())),
+        groups=settings.get("group", 1),
         row_scaled=later is not None,
     )
 
 
-def _behind_rows(node: onnx.NodeProto, model: onnx.ModelProto, numbers: Mapping[str, onnx.TensorProto]) -> str | None:
+def _behind_rows(node: onnx.NodeProto, graph: OnnxGraph) -> str | None:
     """The bias that is added after rows got their scales back ('' without one); None where rows have no scales."""
-    scaled = [other for other in model.graph.node if node.output[0] in other.input]
-    if node.op_type != "Gemm" or len(scaled) != 1 or scaled[0].op_type != "Mul":
+    scaled = graph.only_reader(node.output[0])
+    if node.op_type != "Gemm" or scaled is None or scaled.op_type != "Mul":
         return None
-    added = [other for other in model.graph.node if scaled[0].output[0] in other.input and other.op_type == "Add"]
-    return next((name for other in added for name in other.input if name in numbers), "")
+    sums = (other for other in graph.readers.get(scaled.output[0], []) if other.op_type == "Add")
+    return next((name for other in sums for name in other.input if name in graph.tensors), "")
 
 
-def sources(name: str, numbers: Mapping[str, object], makers: Mapping[str, onnx.NodeProto]) -> Iterator[str]:
-    """The initializers that a constant is made from."""
-    waiting, seen = [name], set()
-    while waiting:
-        name = waiting.pop()
-        if name in numbers and name not in seen:
-            seen.add(name)
-            yield name
-        elif name in makers:
-            waiting += makers[name].input
-
-
-def weight_of(model: onnx.ModelProto, call: Call) -> Weight:
+def weight_of(graph: OnnxGraph, call: Call) -> Weight:
     """The weight of one call, computed from codes and scales as the runtime does."""
-    numbers = {tensor.name: tensor for tensor in model.graph.initializer}
-    makers = {name: node for node in model.graph.node for name in node.output}
-    if call.weight_name in numbers:
-        return Weight(_array(numbers[call.weight_name]).astype(np.float32), "float32")
-    node = makers[call.weight_name]
+    holder = graph.holder(call.weight_name)
+    numbers = graph.array(holder)
+    if holder == call.weight_name:
+        return Weight(numbers.astype(np.float32), "float32")
+    node = graph.makers[call.weight_name]
     if node.op_type == "DequantizeLinear":
-        codes, scale, zero = (_array(numbers[name]) for name in node.input)
-        return _affine(codes, scale, zero)
+        return _affine(*map(graph.array, node.input))
     if node.op_type == "Mul":
-        before = makers[node.input[0]]
-        scale = _array(numbers[node.input[1]])
-        zero = np.zeros(1, np.int32)
-        if before.op_type == "Sub":
-            zero = _array(numbers[makers[before.input[1]].input[0]])
-            before = makers[before.input[0]]
-        return _affine(_array(numbers[before.input[0]]), scale, zero)
+        before = graph.makers[node.input[0]]
+        zero = graph.array(graph.holder(before.input[1])) if before.op_type == "Sub" else np.zeros(1, np.int32)
+        return _affine(numbers, graph.array(node.input[1]), zero)
     if node.op_type == "Gather":
-        book = _array(numbers[node.input[0]]).astype(np.float32)
-        codes = _array(numbers[makers[node.input[1]].input[0]])
-        return Weight(book[codes], "codebook", codes=codes, book=book)
-    tensor = numbers[node.input[0]]  # behind a Cast
-    name: Format = "bfloat16" if tensor.data_type == TensorProto.BFLOAT16 else "float16"
-    return Weight(_array(tensor).astype(np.float32), name)
+        book = graph.array(node.input[0]).astype(np.float32)
+        return Weight(book[numbers], "codebook", codes=numbers, book=book)
+    name: Format = "bfloat16" if numbers.dtype.name == "bfloat16" else "float16"  # behind a Cast
+    return Weight(numbers.astype(np.float32), name)
 
 
 def _affine(codes: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]) -> Weight:
@@ -157,14 +124,6 @@ def _affine(codes: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]) -> Wei
     scale, zero = scale.reshape(-1).astype(np.float32), zero.reshape(-1).astype(np.int32)
     values = (codes.astype(np.int32) - zero.reshape(rows)).astype(np.float32) * scale.reshape(rows)
     return Weight(values, "codes", codes=codes, scale=scale, zero_point=zero)
-
-
-def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
-    if tensor.data_type == TensorProto.BFLOAT16:  # the upper halves of float32 numbers
-        halves = np.frombuffer(tensor.raw_data, "<u2").astype(np.uint32)
-        return (halves << 16).view(np.float32).reshape(tuple(tensor.dims))
-    values: NDArray[Any] = numpy_helper.to_array(tensor)
-    return values
 
 
 def kind_in_words(call: Call, shape: tuple[int, ...]) -> str:

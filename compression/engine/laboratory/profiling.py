@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,13 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import helper
 
 from compression.engine.laboratory.onnx_layers import Call
 from compression.engine.measure.evaluation import open_session
 from compression.engine.measure.machine_lock import machine_lock
 from compression.engine.measure.memory import INTEGER_KERNELS
+from compression.engine.onnx_graph import OnnxGraph, make_model
 from compression.inquiries.anatomy import NodeTime
 from compression.results.machine import BATCH_SIZE, THREADS
 from compression.watch import SILENT, Watch
@@ -56,7 +57,7 @@ def profile(model: onnx.ModelProto, calls: Sequence[Call], names: Sequence[str],
     where caches are full; so at least as much is taken off that all nodes together fit into a whole run.
     """
     graph = _runnable(model, calls)
-    owners = _owners(graph, model.graph, calls, names)
+    owners = _owners(graph, OnnxGraph(model.graph), calls, names)
     for number, node in enumerate(graph.graph.node):
         node.name = f"n{number}"
     times: list[NDArray[np.float64]] = []
@@ -95,10 +96,7 @@ def overhead_us(folder: Path) -> float:
 
 def _chain(count: int) -> bytes:
     nodes = [helper.make_node("Relu", [str(number)], [str(number + 1)], name=f"n{number}") for number in range(count)]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1]) for name in ("0", str(count))]
-    graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:])
-    opset = helper.make_opsetid("", 17)
-    content: bytes = helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+    content: bytes = make_model(nodes, {"0": (1, 1)}, {str(count): (1, 1)}).SerializeToString()
     return content
 
 
@@ -154,44 +152,28 @@ def _middle_mean(times: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def _owners(graph: onnx.ModelProto, before: onnx.GraphProto, calls: Sequence[Call], names: Sequence[str]) -> list[str]:
+def _owners(model: onnx.ModelProto, before: OnnxGraph, calls: Sequence[Call], names: Sequence[str]) -> list[str]:
     """The layer of each node that multiplies, by its name or, where that was lost, by what it gives."""
-    makers = {name: number for number, node in enumerate(before.node) for name in node.output}
-    by_node = {call.node: number for number, call in enumerate(calls)}
+    numbers = {call.output: number for number, call in enumerate(calls)}
     owner: dict[int, int] = {}
     late: list[tuple[int, str]] = []
-    for number, node in enumerate(graph.graph.node):
+    for place, node in enumerate(model.graph.node):
         if node.op_type in _MULTIPLYING:
             tag = _TAG.search(node.name)
-            output = _plain(node.output[0], makers) or _plain(node.name, makers)
+            output = _plain(node.output[0], before) or _plain(node.name, before)
             if tag:
-                owner[number] = int(tag[1])
-            elif output and makers[output] in by_node:
-                owner[number] = by_node[makers[output]]
+                owner[place] = int(tag[1])
+            elif output in numbers:
+                owner[place] = numbers[output]
             elif output:
-                late.append((number, output))
-    for number, output in late:  # what was fused with an addition has the sum's name
-        taken = set(owner.values())
-        found = [call for call in _behind(output, before, makers, by_node) if call not in taken]
-        if found:
-            owner[number] = found[0]
-    return [names[owner[number]] if number in owner else "" for number in range(len(graph.graph.node))]
+                late.append((place, output))
+    for place, output in late:  # what was fused with an addition has the sum's name
+        found = {numbers[name] for name in before.upstream(output, stop=numbers) if name in numbers}
+        if found - set(owner.values()):
+            owner[place] = max(found - set(owner.values()))
+    return [names[owner[place]] if place in owner else "" for place in range(len(model.graph.node))]
 
 
-def _plain(name: str, makers: Mapping[str, int]) -> str:
+def _plain(name: str, before: OnnxGraph) -> str:
     """The value's name in the file: the runtime puts something behind it."""
-    return next((cut for cut in (name, name.split("_", maxsplit=1)[0]) if cut in makers), "")
-
-
-def _behind(output: str, before: onnx.GraphProto, makers: Mapping[str, int], calls: Mapping[int, int]) -> list[int]:
-    """Calls whose values get to `output` without passing another call, the latest first."""
-    waiting, found = [output], []
-    while waiting:
-        number = makers.get(waiting.pop())
-        if number is None:
-            continue
-        if number in calls:
-            found.append(calls[number])
-        else:
-            waiting += before.node[number].input
-    return sorted(found, reverse=True)
+    return next((cut for cut in (name, name.split("_", maxsplit=1)[0]) if cut in before.makers), "")

@@ -44,7 +44,7 @@ def weights(inquiry: WeightInquiry, bench: Bench) -> Weights:
 
 
 def _weights_of(opened: Opened) -> dict[str, Weight]:
-    return {name: weight_of(opened.model, calls[0]) for name, calls in opened.groups.items()}
+    return {name: weight_of(opened.graph, calls[0]) for name, calls in opened.groups.items()}
 
 
 def _layer(

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 
 from compression.engine.measure.evaluation import open_session, optimized
+from compression.engine.onnx_graph import giving
 from compression.results.machine import BATCH_SIZE, THREADS
 
 INTEGER_KERNELS = {
@@ -76,11 +77,7 @@ def run_graph(onnx_bytes: bytes) -> tuple[onnx.GraphProto, dict[str, NDArray[Any
     shape = [BATCH_SIZE, *(size.dim_value for size in source.type.tensor_type.shape.dim[1:])]
     image = np.zeros(shape, np.float32)
     names = [name for node in model.graph.node for name in node.output if name]
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    del watched.graph.output[:]
-    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = open_session(watched.SerializeToString(), THREADS, optimize=False)
+    session = open_session(giving(model, names).SerializeToString(), THREADS, optimize=False)
     values = dict(zip(names, session.run(names, {source.name: image}), strict=True))
     return model.graph, {source.name: image} | values
 

@@ -25,13 +25,14 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from scipy import sparse
 from torch import fx, nn
 
 from compression.engine.measure.evaluation import open_session
 from compression.engine.measure.machine_lock import machine_lock
 from compression.engine.network.form import module_of
+from compression.engine.onnx_graph import make_model
 from compression.errors import NotApplicable
 from compression.results.machine import THREADS
 from compression.results.record import SparseTiming
@@ -187,14 +188,9 @@ def _dense(weight: NDArray[np.float32], x: NDArray[np.float32]) -> Run:
 
 def _matmul(weight: NDArray[np.float32]) -> onnx.ModelProto:
     rows, columns = weight.shape
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", columns])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", rows])],
-        [numpy_helper.from_array(np.ascontiguousarray(weight.T), "w")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    product = helper.make_node("MatMul", ["x", "w"], ["y"])
+    tensor = numpy_helper.from_array(np.ascontiguousarray(weight.T), "w")
+    return make_model([product], {"x": ("N", columns)}, {"y": ("N", rows)}, [tensor])
 
 
 def time_in_turn(runs: tuple[Run, Run], seconds: float, clock: Clock = time.perf_counter) -> tuple[float, float]:

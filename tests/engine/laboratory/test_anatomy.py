@@ -12,6 +12,7 @@ from compression.engine.laboratory.onnx_layers import calls_of, weight_of
 from compression.engine.laboratory.profiling import profile
 from compression.engine.measure.evaluation import predict
 from compression.engine.network.form import clone, count_macs, weighted_layers
+from compression.engine.onnx_graph import OnnxGraph
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.inquiries.anatomy import AnatomyInquiry
 from compression.recipe.recipe import make_recipe
@@ -33,10 +34,11 @@ def test_weights_are_those_of_the_network_that_was_written(variant, name):
     model = ATTACHED[variant](name)
     decoded = stored_file.decode(stored_file.encode(export.to_onnx(model)))
     layers = list(weighted_layers(model).values())
-    calls = calls_of(decoded)
+    graph = OnnxGraph(decoded.graph)
+    calls = calls_of(graph)
     assert len(calls) == len(layers)
     for call, layer in zip(calls, layers, strict=True):
-        found = weight_of(decoded, call)
+        found = weight_of(graph, call)
         np.testing.assert_array_equal(found.values, layer.weight.detach().numpy())
         assert call.biases == (0 if layer.bias is None else layer.bias.numel())
         assert found.bits <= {"float": 32, "half": 16, "codes": 4, "asymmetric": 8, "integers": 4}[variant]
@@ -45,7 +47,8 @@ def test_weights_are_those_of_the_network_that_was_written(variant, name):
 def test_one_bit_is_one_bit():
     model = quantized(network("mlp-digits"), 1)
     decoded = stored_file.decode(stored_file.encode(export.to_onnx(model)))
-    assert [weight_of(decoded, call).bits for call in calls_of(decoded)] == [1, 1, 1]
+    graph = OnnxGraph(decoded.graph)
+    assert [weight_of(graph, call).bits for call in calls_of(graph)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -121,7 +124,7 @@ def test_parts_of_a_layer_belong_to_it():
 
 
 def test_layers_that_fit_no_network_are_numbered(bench):
-    calls = calls_of(export.to_onnx(network("resnet8-mnist5k")))
+    calls = calls_of(OnnxGraph(export.to_onnx(network("resnet8-mnist5k")).graph))
     names, named = names_of(bench.recipe, bench.bench, calls)
     assert not named
     assert names[:2] == ["layer 1", "layer 2"]
@@ -140,7 +143,7 @@ def test_a_student_of_another_family_has_no_counterparts():
 class TestProfile:
     def test_a_layer_with_a_hundred_times_the_work_takes_longer(self):
         model = export.to_onnx(fold_batch_norm(network("lenet5-mnist5k")))
-        calls = calls_of(model)
+        calls = calls_of(OnnxGraph(model.graph))
         names = [str(number) for number in range(len(calls))]
         found = profile(model, calls, names)
         by_layer = {node.layer: node.ms for node in found.nodes if node.layer}
@@ -151,7 +154,7 @@ class TestProfile:
         subject = bench.bench.subject
         model = onnx.load_from_string(subject.onnx)
         before = model.SerializeToString()
-        profile(model, calls_of(model), [str(number) for number in range(3)])
+        profile(model, calls_of(OnnxGraph(model.graph)), [str(number) for number in range(3)])
         assert model.SerializeToString() == before
         np.testing.assert_array_equal(predict(subject.onnx, bench.bench.dataset.test), subject.predictions)
 
@@ -159,9 +162,10 @@ class TestProfile:
 def test_shapes_are_those_that_torch_gives():
     model = clone(fold_batch_norm(network("resnet8-mnist5k")))
     written = export.to_onnx(model)
-    calls = calls_of(written)
+    graph = OnnxGraph(written.graph)
+    calls = calls_of(graph)
     shapes = output_shapes(written, [call.output for call in calls])
-    macs = sum(weight_of(written, call).values.size * int(np.prod(shapes[call.output][2:])) for call in calls)
+    macs = sum(weight_of(graph, call).values.size * int(np.prod(shapes[call.output][2:])) for call in calls)
     assert macs == count_macs(model)
 
 

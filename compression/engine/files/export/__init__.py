@@ -18,19 +18,15 @@ from __future__ import annotations
 import operator
 
 import onnx
-from onnx import TensorProto, helper
 from torch import fx
 
 from compression.engine.files.export.operators import FUNCTIONS, LAYERS
 from compression.engine.files.export.writer import Writer, array_of
 from compression.engine.network.form import input_shape, module_of
+from compression.engine.onnx_graph import Shapes, make_model
 from compression.engine.primitives.batch_norm import BatchNorm, fold_batch_norm
 from compression.errors import UnsupportedModel
 
-OPSET = 17
-"""Has every operator needed here, and has been read by every ONNX Runtime since 1.12 (2022)."""
-IR_VERSION = 8
-"""The one that goes with opset 17."""
 INPUT, OUTPUT = "x", "logits"
 
 
@@ -47,14 +43,8 @@ def to_onnx(model: fx.GraphModule) -> onnx.ModelProto:
             classes = _write_output(writer, node)
         else:
             writer.names[node] = _written(writer, node)
-    graph = helper.make_graph(
-        writer.nodes,
-        "g",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", *input_shape(model)])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", *classes])],
-        writer.initializers,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    shapes: tuple[Shapes, Shapes] = {INPUT: ("N", *input_shape(model))}, {OUTPUT: ("N", *classes)}
+    return make_model(writer.nodes, *shapes, writer.initializers)
 
 
 def _is_ready(model: fx.GraphModule) -> bool:
