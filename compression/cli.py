@@ -32,12 +32,14 @@ from compression.explain import verdict
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
 from compression.recipe.words import recipe_in_words
 from compression.results import energy
-from compression.results.record import STORED_SUFFIX, Measures, Result, SparseTiming
+from compression.results.metrics import INTEGER_MACS, METRICS, carbon_of, energy_of
+from compression.results.record import STORED_SUFFIX, Result, SparseTiming
 from compression.results.sparse import crossover
 from compression.store.store import Store
 from compression.watch import Watch
 
-COLUMNS = ("id", "recipe", "accuracy, 95 %", "stored file", ".onnx", "latency", "ratio to baseline, 95 %")
+COLUMNS = ("accuracy", "stored", "size_ratio", "runtime", "clock", "ratio")
+"""Metrics in the table of results; those of one alone are all of them."""
 WIDE = 200
 """Characters a line where no terminal says how wide it is."""
 MAX_SECONDS = 3600
@@ -134,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
     else:
         _print_table([result])
         _print_verdict(result)
-        _print_costs(result)
+        _print_numbers(result)
     return 0
 
 
@@ -271,19 +273,14 @@ def _progress() -> Iterator[Watch]:
 
 
 def _print_table(results: Sequence[Result]) -> None:
-    table = Table(*COLUMNS, box=None)
-    for r in results:
-        recipe = Recipe.model_validate(r.recipe)
-        table.add_row(
-            r.recipe_id,
-            f"{recipe.model}: {recipe_in_words(recipe)}",
-            f"{r.accuracy:.1%} [{r.accuracy_low:.1%}, {r.accuracy_high:.1%}]",
-            f"{units.size(r.stored_bytes)} ({r.size_ratio:.1f}×)",
-            units.size(r.onnx_bytes),
-            units.milliseconds(r.latency_p50_ms),
-            f"{r.latency_ratio:.2f} [{r.latency_ratio_low:.2f}, {r.latency_ratio_high:.2f}]",
-        )
+    metrics = [METRICS[key] for key in COLUMNS]
+    table = Table("id", "recipe", *(metric.words for metric in metrics), box=None)
+    for result in results:
+        recipe = Recipe.model_validate(result.recipe)
+        numbers = (metric.said(result) for metric in metrics)
+        table.add_row(result.recipe_id, f"{recipe.model}: {recipe_in_words(recipe)}", *numbers)
     _console().print(table)
+    _console().print("In brackets: 95 % intervals.")
 
 
 def _print_verdict(result: Result) -> None:
@@ -292,43 +289,20 @@ def _print_verdict(result: Result) -> None:
     _console().print(f"\n{judged.title}. {judged.text}", highlight=False)
 
 
-def _print_costs(result: Result) -> None:
-    """What it costs to run, beside the baseline, and where the bytes of its files go."""
-    table = Table("costs", "baseline", "this", box=None)
-    for name, before, after in zip(COSTS, _costs(result.baseline), _costs(result), strict=True):
-        table.add_row(name, before, after)
+def _print_numbers(result: Result) -> None:
+    """Every metric beside the baseline's, and where the bytes of the files go."""
+    table = Table("", "baseline", "this", box=None)
+    for metric in (*METRICS.values(), INTEGER_MACS):
+        table.add_row(metric.title, metric.said(result.baseline), metric.said(result))
+    for metric in (energy_of("dram"), carbon_of("dram")):
+        table.add_row(f"{metric.title}, weights in DRAM", metric.said(result.baseline), metric.said(result))
     _console().print()
     _console().print(table)
-    _console().print(f"* {energy.LABEL}; {energy.WORLD_GRID:g} g CO2 a kWh")
+    _console().print(f"modelled: {energy.LABEL}; carbon at {energy.WORLD_GRID:g} g CO2 a kWh")
     for title, ledger in (("stored file", result.ledger), ("runtime file", result.runtime_ledger)):
         parts = ", ".join(f"{part} {size:,}" for part, size in ledger.items() if size)
         if parts:
             _console().print(f"bytes of the {title}: {parts}")
-
-
-COSTS = (
-    "operations (MACs)",
-    "of them in integer kernels",
-    "peak memory, computed",
-    "process peak, measured",
-    "energy, weights in cache*",
-    "energy, weights in DRAM*",
-    "CO2 per million, weights in DRAM*",
-)
-
-
-def _costs(row: Measures) -> tuple[str, ...]:
-    """The values of `COSTS`."""
-    cache, dram = (energy.energy(row, memory).joules for memory in ("cache", "dram"))
-    return (
-        units.count(row.macs),
-        f"{units.percent(row.integer_macs / row.macs if row.macs else 0.0, 0)} %",
-        units.size(row.peak_memory_bytes),
-        "unknown" if row.process_peak_bytes is None else units.size(row.process_peak_bytes),
-        units.energy(cache),
-        units.energy(dram),
-        units.grams(energy.carbon_grams_per_million(dram)),
-    )
 
 
 def _console() -> Console:

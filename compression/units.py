@@ -5,9 +5,6 @@ Sizes use decimal units: 1 KB is 1,000 bytes.
 
 from __future__ import annotations
 
-MACS = "MACs: multiply-accumulates, the products that are added up for one image. Fewer are not always less time."
-"""What the word means, wherever it stands."""
-
 SAME_SIZE = 0.005
 """Sizes closer than half a percent are called the same: a file's header alone moves by that much."""
 

@@ -87,7 +87,7 @@ class TestCommands:
         printed = capsys.readouterr().out
         assert "prune 25 % of channels" in printed
         assert "×" in printed
-        assert "energy, weights in DRAM*" in printed
+        assert "Energy of one image, modelled, weights in DRAM" in printed
         assert "not measured" in printed
 
     def test_sparse_prints_times_and_crossovers(self, tmp_path, capsys):

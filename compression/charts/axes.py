@@ -7,6 +7,7 @@ in busy and in quiet moments stand in the right order; what the clock said is in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from compression.results.metrics import METRICS, Metric, Value, offered
 from compression.results.record import Preview
@@ -29,7 +30,7 @@ class Scale:
 
     metric: Metric
 
-    @property
+    @cached_property
     def one(self) -> float:
         """How much of the metric 1 is on the axis."""
         return (self.metric.drawn_in or self.metric.unit).one
@@ -42,8 +43,7 @@ class Scale:
 
     def of(self, point: Point) -> Value | None:
         """Where a point stands, with the 95 % interval; None where that is not measured."""
-        value = self.metric.of(point.known, point.reference_ms)
-        return None if value is None else value.in_units_of(self.one)
+        return self.metric.of(point.known, point.reference_ms, self.one)
 
     def number(self, known: Preview, reference_ms: float) -> float | None:
         """Where a setting stands, without its interval: quicker."""

@@ -20,7 +20,7 @@ from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
 from compression.recipe.recipe import Recipe
-from compression.results.metrics import Value
+from compression.results.metrics import Value, reference_ms
 from compression.results.predictions import Recall
 from compression.results.record import Result
 
@@ -197,7 +197,9 @@ def draw_curves(
 
     `labels` says what stands there instead of a letter.
     """
-    points = {result.recipe_id: point_of(result, _reference_ms(result, results)) for result in results}
+    models = {str(result.recipe["model"]) for result in results}
+    before_ms = {model: reference_ms(results, model) for model in models}
+    points = {result.recipe_id: point_of(result, before_ms[str(result.recipe["model"])]) for result in results}
     marked = {contender.result.recipe_id: points[contender.result.recipe_id] for contender in found}
     baseline = points.get(Recipe.model_validate(found[0].result.recipe).baseline().recipe_id)
     whole = Tradeoff(baseline, others=tuple(points.values()), n_test=results[0].n_test)
@@ -219,14 +221,6 @@ def _around(points: Sequence[Point]) -> tuple[float, float]:
     high = 100 * max(point.known.accuracy_high for point in points)
     room = max(1.0, 0.15 * (high - low))
     return max(-1.0, low - room), min(101.0, high + room)
-
-
-def _reference_ms(result: Result, results: Sequence[Result]) -> float:
-    """The latency of the model's own baseline, by which ratios become milliseconds."""
-    for other in results:
-        if other.recipe["model"] == result.recipe["model"] and not other.recipe["steps"]:
-            return other.latency_p50_ms
-    return result.baseline.latency_p50_ms
 
 
 def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping[str, str], middle: float) -> Trace:

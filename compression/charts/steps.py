@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from compression import units
+from compression.charts.axes import Scale
 from compression.charts.figure import MARGIN, Figure, figure
 from compression.charts.palette import BLUE, GREEN, ORANGE, ROW_HEIGHT
 from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import Kind, kind_of, step_in_words
+from compression.results.metrics import Metric
 from compression.results.record import Result
-
-Measure = Literal["bytes", "accuracy", "latency"]
 
 
 @dataclass(frozen=True)
@@ -53,67 +51,31 @@ class Change:
     is_better: bool = False
 
 
-@dataclass(frozen=True)
-class _Way:
-    """How a measure is read off a result, written, and judged."""
-
-    title: str
-    of: Callable[[Result], float]
-    total_words: Callable[[float], str]
-    change_words: Callable[[float], str]
-    less_is_better: bool = True
+SHOWN = ("stored", "difference", "ratio")
+"""Metrics of which the steps' shares are drawn."""
 
 
-def _signed(words: Callable[[float], str]) -> Callable[[float], str]:
-    return lambda amount: f"{'−' if amount < 0 else '+'}{words(abs(amount))}"
-
-
-def _points_words(points: float) -> str:
-    return f"{units.points(points / 100, 2)} points"
-
-
-WAYS: dict[Measure, _Way] = {
-    "bytes": _Way(
-        "stored file, KB",
-        lambda result: result.stored_bytes / 1000,
-        lambda kilobytes: units.size(1000 * kilobytes),
-        _signed(lambda kilobytes: units.size(1000 * kilobytes)),
-    ),
-    "accuracy": _Way(
-        "accuracy against the baseline, points",
-        lambda result: 100 * result.accuracy_difference,
-        _points_words,
-        _points_words,
-        less_is_better=False,
-    ),
-    "latency": _Way(
-        "latency, % of the baseline's",
-        lambda result: 100 * result.latency_ratio if result.recipe["steps"] else 100.0,
-        lambda percent: f"{percent:.0f} %",
-        _signed(lambda percent: f"{percent:.0f} %"),
-    ),
-}
-
-
-def changes(stages: Sequence[Stage], measure: Measure) -> tuple[Change, ...]:
+def changes(stages: Sequence[Stage], metric: Metric) -> tuple[Change, ...]:
     """Baseline, each step's change, and where that ends; as far as the stages are measured without a gap."""
     measured: list[tuple[str, float]] = []
     for number, stage in enumerate(stages):
-        if stage.result is None:
+        value = metric.read(stage.result, None) if stage.result else None
+        if stage.result is None or value is None:
             break
-        title = f"{number}. {stage.kind.title}" if stage.kind else "Baseline"
-        measured.append((title, WAYS[measure].of(stage.result)))
+        n_images = metric.n_images(stage.result)
+        measured.append((f"{number}. {stage.kind.title}" if stage.kind else "Baseline", value))
     if not measured:
         return ()
-    way, (title, first) = WAYS[measure], measured[0]
-    rows = [Change(title, first, way.total_words(first), is_total=True)]
+
+    def total(title: str, value: float) -> Change:
+        return Change(title, value / metric.unit.one, metric.unit.words(value, n_images), is_total=True)
+
+    rows = [total(*measured[0])]
     for (_, before), (title, after) in itertools.pairwise(measured):
-        by = after - before
-        better = by < 0 if way.less_is_better else by > 0
-        rows.append(Change(title, by, way.change_words(by), is_better=better))
+        by, is_better = after - before, after > before if metric.more_is_better else after < before
+        rows.append(Change(title, by / metric.unit.one, metric.signed(by, n_images), is_better=is_better))
     whole = len(measured) == len(stages)
-    last = measured[-1][1]
-    return (*rows, Change("All together" if whole else "So far", last, way.total_words(last), is_total=True))
+    return (*rows, total("All together" if whole else "So far", measured[-1][1]))
 
 
 ON_BAR = "#111"
@@ -125,9 +87,8 @@ def _place(row: Change, rows: Sequence[Change]) -> str:
     return "auto" if abs(row.amount) > 0.02 * max(abs(other.amount) for other in rows) else "outside"
 
 
-def draw(rows: Sequence[Change], measure: Measure) -> Figure:
+def draw(rows: Sequence[Change], metric: Metric) -> Figure:
     """A horizontal waterfall, first step on top. Green is better, orange worse, blue a total."""
-    less = WAYS[measure].less_is_better
     good, bad = {"marker": {"color": GREEN}}, {"marker": {"color": ORANGE}}
     bars = {
         "type": "waterfall",
@@ -139,15 +100,15 @@ def draw(rows: Sequence[Change], measure: Measure) -> Figure:
         "textposition": [_place(row, rows) for row in rows],
         "insidetextfont": {"color": ON_BAR},
         "hoverinfo": "y+text",
-        "decreasing": good if less else bad,
-        "increasing": bad if less else good,
+        "decreasing": bad if metric.more_is_better else good,
+        "increasing": good if metric.more_is_better else bad,
         "totals": {"marker": {"color": BLUE}},
         "connector": {"line": {"width": 1, "dash": "dot"}},
     }
     return figure(
         [bars],
         60 + ROW_HEIGHT * len(rows),
-        WAYS[measure].title,
+        Scale(metric).title(),
         xaxis={"zeroline": True},
         yaxis={"autorange": "reversed"},
         margin=MARGIN | {"r": 16, "t": 10},

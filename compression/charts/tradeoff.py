@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from compression import units
 from compression.charts.axes import DEFAULT_AXES, GAINS, SCALES, Axes, Point, Scale
 from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe
-from compression.results.metrics import Value
+from compression.results.metrics import METRICS, Value
 from compression.results.record import Preview, Result
 from compression.search.curves import Curve
 from compression.search.estimate import Estimate
@@ -130,30 +129,31 @@ def point_of(result: Result, reference_ms: float | None = None) -> Point:
     return Point(result.recipe_id, result, reference, hover_text(result))
 
 
+_HOVER = (
+    *("accuracy", "difference", "stored", "theoretical", "runtime", "zipped"),
+    *("clock", "p95", "ratio", "params", "nonzero", "macs"),
+)
+
+
+_hovers: dict[str, tuple[Result, str]] = {}
+MAX_HOVERS = 10_000
+"""Results whose hover is kept, about 1 KB each: a chart that is drawn again asks for hundreds of them."""
+
+
 def hover_text(result: Result) -> str:
-    """All numbers of a result with their units, one line each (HTML)."""
-    decimals = units.decimals_for(result.n_test)
-
-    def percent(value: float) -> str:
-        return units.percent(value, decimals)
-
-    difference = units.points(result.accuracy_difference, decimals)
-    lines = (
-        f"<b>{setting_in_words(result)}</b>",
-        f"accuracy {percent(result.accuracy)} % "
-        f"({percent(result.accuracy_low)}–{percent(result.accuracy_high)}, n = {result.n_test:,})",
-        f"{difference} points, {'a measurable difference' if result.is_different else 'no measurable difference'}",
-        f"stored file {units.size(result.stored_bytes)}: "
-        f"{units.size_change(result.baseline.stored_bytes, result.stored_bytes)}",
-        f"theoretical {units.size(result.theoretical_bytes)} · runtime file {units.size(result.onnx_bytes)} · "
-        f"zipped {units.size(result.zipped_bytes)}",
-        f"latency {units.milliseconds(result.latency_p50_ms)}, p95 {units.milliseconds(result.latency_p95_ms)}",
-        f"{result.latency_ratio:.2f} of the baseline's "
-        f"({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f})",
-        f"{units.count(result.params)} parameters, {units.count(result.nonzero_params)} not zero, "
-        f"{units.count(result.macs)} MACs",
-    )
-    return "<br>".join(lines)
+    """The numbers of a result with their units, one line each (HTML)."""
+    kept = _hovers.get(result.recipe_id)
+    if kept and kept[0] is result:
+        return kept[1]
+    said = {key: f"{METRICS[key].words} {METRICS[key].said(result)}" for key in _HOVER}
+    said["accuracy"] += f", n = {result.n_test:,}"
+    said["difference"] += "" if result.is_different else ": no measurable difference"
+    said["stored"] += f": {METRICS['stored'].change(result, result.baseline).words}"
+    text = "<br>".join((f"<b>{setting_in_words(result)}</b>", *said.values()))
+    if len(_hovers) >= MAX_HOVERS:
+        _hovers.clear()
+    _hovers[result.recipe_id] = result, text
+    return text
 
 
 # Axis ranges: generous from the start, and later they grow with what is measured, so that little jumps.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from compression import units
 from compression.explain.titles import setting_in_words
-from compression.explain.verdict import Effect, time_effect
-from compression.results import energy
+from compression.explain.verdict import time_effect
+from compression.results.metrics import METRICS, MISSING, Change, Effect, Metric, reference_ms
 from compression.results.record import Result
 from compression.results.significance import PairedDifference
 
@@ -156,42 +156,30 @@ class Pair:
 
 
 def table(found: Sequence[Contender], pairs: Mapping[str, Pair]) -> tuple[Row, ...]:
-    """All measures. `pairs` holds for each letter but the first how it differs on the test images."""
-    others = [contender.result for contender in found]
-    rows = [
-        Row("Accuracy", ACCURACY_MEANING, tuple(_accuracy(contender, pairs) for contender in found)),
-        Row(
-            "Changed predictions",
-            "Test images for which the predicted class is not the first column's, for better or worse.",
-            tuple(_changed(contender, pairs) for contender in found),
-        ),
-        *(_exact(kind, others) for kind in SIZES),
-        Row("Latency of one image", LATENCY_MEANING, tuple(_latency(result, others) for result in others)),
-        Row("Time against the baseline", RATIO_MEANING, tuple(_ratio(result) for result in others)),
-        *(_exact(kind, others) for kind in COUNTS),
-    ]
-    return tuple(rows)
+    """Every metric. `pairs` holds for each letter but the first how it differs on the test images."""
+    return tuple(
+        Row(metric.title, metric.meaning, tuple(_cell(metric, each, found, pairs.get(each.letter)) for each in found))
+        for metric in METRICS.values()
+        if metric.has_row
+    )
 
 
-ACCURACY_MEANING = (
-    "Share of test images that are classified right, with its 95 % Wilson interval. Differences are paired: the same "
-    "images, Newcombe's interval, exact McNemar test."
-)
-LATENCY_MEANING = (
-    "ONNX Runtime, one thread, one image: the ratio below times the baseline's median, as on the charts, so that busy "
-    "and quiet moments compare. In small: the 95th percentile, and what the clock said."
-)
-RATIO_MEANING = (
-    "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % bootstrap interval."
-)
-
-
-def _accuracy(contender: Contender, pairs: Mapping[str, Pair]) -> Cell:
+def _cell(metric: Metric, contender: Contender, found: Sequence[Contender], pair: Pair | None) -> Cell:
+    """A number with its interval, and how it differs from the first one; some are only compared in pairs."""
+    if metric.key in _IN_PAIRS:
+        return _IN_PAIRS[metric.key](contender, found, pair)
     result = contender.result
-    decimals = units.decimals_for(result.n_test)
-    interval = units.percent_interval(result.accuracy_low, result.accuracy_high, decimals)
-    cell = Cell(f"{units.percent(result.accuracy, decimals)} %", f"{interval}, n = {result.n_test:,}")
-    pair = pairs.get(contender.letter)
+    value = metric.read(result, None)
+    if value is None:
+        return Cell(MISSING)
+    change = metric.change(result, found[0].result) if contender is not found[0] else Change()
+    return Cell(metric.unit.words(value, metric.n_images(result)), metric.said_interval(result), *change)
+
+
+def _accuracy(contender: Contender, _: Sequence[Contender], pair: Pair | None) -> Cell:
+    result, metric = contender.result, METRICS["accuracy"]
+    detail = f"{metric.said_interval(result)}, n = {result.n_test:,}"
+    cell = Cell(metric.unit.words(result.accuracy, result.n_test), detail)
     if pair is None or pair.accuracy is None:
         return cell
     tone: Effect = "same"
@@ -200,21 +188,23 @@ def _accuracy(contender: Contender, pairs: Mapping[str, Pair]) -> Cell:
     return Cell(cell.value, cell.detail, accuracy_words(pair.accuracy, result.n_test), tone)
 
 
-def _changed(contender: Contender, pairs: Mapping[str, Pair]) -> Cell:
-    pair = pairs.get(contender.letter)
+def _changed(contender: Contender, _: Sequence[Contender], pair: Pair | None) -> Cell:
+    """Against the first result, not against the baseline."""
     if pair is None or pair.changed is None:
-        return Cell("–")
-    share = units.percent(pair.changed / contender.result.n_test, units.decimals_for(contender.result.n_test))
-    return Cell(f"{pair.changed:,}", f"{share} % of {contender.result.n_test:,}")
+        return Cell(MISSING)
+    n_test = contender.result.n_test
+    return Cell(f"{pair.changed:,}", f"{METRICS['flips'].unit.words(pair.changed / n_test, n_test)} of {n_test:,}")
 
 
-def _latency(result: Result, every: Sequence[Result]) -> Cell:
-    reference = every[0]
+def _latency(contender: Contender, found: Sequence[Contender], _: Pair | None) -> Cell:
+    """As on the charts; what the clock said beside it."""
+    result, reference = contender.result, found[0].result
     detail = f"p95 {units.milliseconds(result.latency_p95_ms)}"
-    if result.recipe["steps"]:
+    if not contender.is_baseline:
         clock, then = (units.milliseconds(ms) for ms in (result.latency_p50_ms, result.baseline.latency_p50_ms))
         detail += f"; by the clock {clock} while the baseline took {then}"
-    cell = Cell(units.milliseconds(_comparable_ms(result, every)), detail)
+    before_ms = reference_ms((other.result for other in found), contender.model) or result.baseline.latency_p50_ms
+    cell = Cell(units.milliseconds(before_ms * (1.0 if contender.is_baseline else result.latency_ratio)), detail)
     if result is reference:
         return cell
     speed = speed_between(result, reference)
@@ -224,95 +214,12 @@ def _latency(result: Result, every: Sequence[Result]) -> Cell:
     return Cell(cell.value, cell.detail, change, time_effect(speed.low, speed.high))
 
 
-def _comparable_ms(result: Result, every: Sequence[Result]) -> float:
-    """The ratio to the baseline times one time of it for all results of a model, as on the charts."""
-    family = [other for other in every if other.recipe["model"] == result.recipe["model"]]
-    measured = [other.latency_p50_ms for other in family if not other.recipe["steps"]]
-    before_ms = measured[0] if measured else family[0].baseline.latency_p50_ms
-    return before_ms * (result.latency_ratio if result.recipe["steps"] else 1.0)
-
-
-def _ratio(result: Result) -> Cell:
-    if not result.recipe["steps"]:
-        return Cell("1", "the baseline itself")
-    return Cell(f"{result.latency_ratio:.2f}", f"{result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}")
-
-
-@dataclass(frozen=True)
-class _Exact:
-    """A number of which less is better: how it is read and said, what less of it is called, and what counts as same."""
-
-    title: str
-    meaning: str
-    read: Callable[[Result], float | None]
-    words: Callable[[float], str]
-    less: str
-    more: str = "more"
-    same: float = units.SAME_SIZE
-
-
-SIZES = (
-    _Exact(
-        "Stored file", "The file you would ship; it decodes to exactly what was measured.",
-        lambda result: result.stored_bytes, units.size, "smaller", "larger",
-    ),
-    _Exact(
-        "Runtime file", "The decoded network as ONNX Runtime loads it (.onnx).",
-        lambda result: result.onnx_bytes, units.size, "smaller", "larger",
-    ),
-    _Exact(
-        "Zipped runtime file", "The runtime file in an ordinary zip.",
-        lambda result: result.zipped_bytes, units.size, "smaller", "larger",
-    ),
-    _Exact(
-        "Theoretical size", "What papers quote: bits × weights that are not zero, and biases at 32 bits.",
-        lambda result: result.theoretical_bytes, units.size, "smaller", "larger",
-    ),
-)  # fmt: skip
-PEAK_REPEATS = 0.05
-"""Two measurements of the same process peak differ by up to this."""
-COUNTS = (
-    _Exact(
-        "Peak memory, computed", "Weights as the runtime holds them and the most activations alive at one time.",
-        lambda result: result.peak_memory_bytes, units.size, "less",
-    ),
-    _Exact(
-        "Process peak, measured",
-        "How much a process with nothing but ONNX Runtime grows for one image. Repeats within 5 %.",
-        lambda result: result.process_peak_bytes, units.size, "less", same=PEAK_REPEATS,
-    ),
-    _Exact("Parameters", "Numbers that were learned.", lambda result: result.params, units.count, "fewer"),
-    _Exact(
-        "Parameters not zero", "Those that pruning left.", lambda result: result.nonzero_params, units.count, "fewer"
-    ),
-    _Exact(
-        "Operations (MACs)", units.MACS,
-        lambda result: result.macs, units.count, "fewer",
-    ),
-    _Exact(
-        "Energy of one image, modelled", f"{energy.LABEL}; weights from the cache.",
-        lambda result: energy.energy(result).joules, units.energy, "less",
-    ),
-)  # fmt: skip
-
-
-def _exact(kind: _Exact, results: Sequence[Result]) -> Row:
-    first, *others = (kind.read(result) for result in results)
-    cells = (_amount(kind, first, None), *(_amount(kind, other, first) for other in others))
-    return Row(kind.title, kind.meaning, cells)
-
-
-def _amount(kind: _Exact, new: float | None, old: float | None) -> Cell:
-    """A number, and by what factor it differs from `old`, where there is one."""
-    if new is None:
-        return Cell("–")
-    if not old or not new:
-        return Cell(kind.words(new))
-    if abs(new / old - 1) < kind.same:
-        return Cell(kind.words(new), change="the same")
-    less = new < old
-    change = f"{units.factor(max(old / new, new / old))} {kind.less if less else kind.more}"
-    return Cell(kind.words(new), "", change, "better" if less else "worse")
+_IN_PAIRS: Mapping[str, Callable[[Contender, Sequence[Contender], Pair | None], Cell]] = {
+    "accuracy": _accuracy,
+    "flips": _changed,
+    "latency": _latency,
+}
+"""Cells of metrics whose difference is that of two results that were compared image by image, or timed in turns."""
 
 
 def sentence(contender: Contender, reference: Contender, pair: Pair) -> str:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 from compression import units
 from compression.errors import InvalidRecipe
 from compression.explain import verdict
-from compression.explain.verdict import Effect, Tone
+from compression.explain.verdict import Tone
 from compression.results import energy, predictions
 from compression.results.energy import Memory
+from compression.results.metrics import Effect
 from compression.results.predictions import Answers, Recall
 from compression.results.record import Measures, Result
 

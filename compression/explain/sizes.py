@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from compression.results.metrics import METRICS
 from compression.results.record import Measures
-
-THEORY = "bits × weights that are not zero, and biases at 32 bits; no positions, scales or header"
-"""What the theoretical size counts."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,19 @@ def waterfall(measures: Measures) -> tuple[Part, ...]:
     if not stored or not runtime:
         return ()
     return (
-        Part("Theoretical size", measures.theoretical_bytes, THEORY, True),
+        _total("theoretical", measures),
         *_writing_down(measures, stored),
-        Part("Stored file", measures.stored_bytes, "what you would ship", True),
+        _total("stored", measures),
         *_unpacking(stored, runtime, measures.params),
-        Part("Runtime file", measures.onnx_bytes, "what ONNX Runtime loads", True),
+        _total("runtime", measures),
         *_changes([("Zip", measures.zipped_bytes - measures.onnx_bytes, _ZIP)]),
-        Part("Zipped runtime file", measures.zipped_bytes, "the runtime file as a zip archive", True),
+        _total("zipped", measures),
     )
+
+
+def _total(key: str, measures: Measures) -> Part:
+    metric = METRICS[key]
+    return Part(metric.title, int(metric.read(measures, None) or 0), metric.meaning, is_total=True)
 
 
 _ZIP = "zip finds bytes that repeat, zeros most of all, but knows nothing of weights"

@@ -13,11 +13,10 @@ from compression import units
 from compression.explain import reasons
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning
+from compression.results.metrics import Effect
 from compression.results.record import Measures, Preview, Result
 from compression.search.estimate import Estimate, Known
 
-Effect = Literal["better", "same", "worse"]
-"""What became of one number, as far as it can be measured."""
 Tone = Literal["good", "mixed", "bad", "neutral"]
 
 COLLAPSE = 0.10

@@ -15,7 +15,8 @@ from compression.results.record import Measures, Preview, Result
 from compression.results.significance import wilson_interval
 
 Side = Literal["cost", "gain"]
-Tone = Literal["better", "worse", "same"]
+Effect = Literal["better", "same", "worse"]
+"""What became of one number, as far as it can be measured."""
 
 MISSING = "–"
 """Stands where a number is not measured."""
@@ -33,17 +34,12 @@ class Value(NamedTuple):
         """The interval; without one, the number itself."""
         return self.at if self.low is None else self.low, self.at if self.high is None else self.high
 
-    def in_units_of(self, one: float) -> Value:
-        """The same in another unit."""
-        low, high = (None if end is None else end / one for end in (self.low, self.high))
-        return Value(self.at / one, low, high)
-
 
 class Change(NamedTuple):
     """How a value differs from another one, in words ('' where nothing can be said), and whether that is better."""
 
     words: str = ""
-    tone: Tone = "same"
+    effect: Effect = "same"
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class Metric:
     meaning: str
     unit: Unit
     read: Callable[[Preview, float | None], float | None]
-    interval: Callable[[Preview, float | None], tuple[float, float] | None] = lambda known, _: None
+    interval: Callable[[Preview, float | None], tuple[float, float] | None] | None = None
     side: Side | None = None
     nature: Literal["measured", "computed", "modelled"] = "measured"
     is_log: bool = False
@@ -114,24 +110,30 @@ class Metric:
         name = units.capital(self.words)
         return name if self.nature == "measured" else f"{name}, {self.nature}"
 
-    def of(self, known: Preview, reference_ms: float | None = None) -> Value | None:
-        """The number with its interval; None where it is not measured."""
+    def of(self, known: Preview, reference_ms: float | None = None, one: float = 1.0) -> Value | None:
+        """The number with its interval, in units of `one`; None where it is not measured."""
         at = self.read(known, reference_ms)
-        return None if at is None else Value(at, *(self.interval(known, reference_ms) or ()))
+        if at is None:
+            return None
+        ends = self.interval(known, reference_ms) if self.interval else None
+        return Value(at / one, ends[0] / one, ends[1] / one) if ends else Value(at / one)
 
     def said(self, known: Preview, reference_ms: float | None = None) -> str:
         """'97.2 % (96.1–98.0)', with the interval where there is one; `MISSING` where it is not measured."""
-        at, interval = self.read(known, reference_ms), self.said_interval(known, reference_ms)
+        at = self.read(known, reference_ms)
         if at is None:
             return MISSING
-        return self.unit.words(at, self.n_images(known)) + (f" ({interval})" if interval else "")
+        words, interval = self.unit.words(at, self.n_images(known)), self.said_interval(known, reference_ms)
+        return f"{words} ({interval})" if interval else words
 
     def said_interval(self, known: Preview, reference_ms: float | None = None) -> str:
         """'96.1–98.0'; nothing where there is no interval."""
+        ends = self.interval(known, reference_ms) if self.interval else None
+        if ends is None:
+            return ""
         decimals = units.decimals_for(self.n_images(known))
-        return self.unit.between.join(
-            self.unit.number(end, decimals) for end in self.interval(known, reference_ms) or ()
-        )
+        low, high = (self.unit.number(end, decimals) for end in ends)
+        return f"{low}{self.unit.between}{high}"
 
     def signed(self, amount: float, n_images: int) -> str:
         """A difference of two values: '+1.20 KB', '−0.4 points'."""
@@ -142,7 +144,7 @@ class Metric:
     def change(self, new: Preview, old: Preview) -> Change:
         """By what factor (shares: by how many points) `new` differs from `old`; the same where intervals meet."""
         now, before = self.of(new), self.of(old)
-        if now is None or before is None:
+        if now is None or before is None or self.unit in (RATIO, TIMES, POINTS):  # these tell a change already
             return Change()
         lower, higher = sorted((now, before), key=lambda value: value.at)
         is_same = lower.ends[1] >= higher.ends[0]
@@ -168,9 +170,8 @@ def _field(name: str, of_itself: float | None = None) -> Callable[[Preview, floa
 
 def _ends(name: str) -> Callable[[Preview, float | None], tuple[float, float] | None]:
     """The interval of a field, where the row has it."""
-    return lambda known, _: (
-        (getattr(known, f"{name}_low"), getattr(known, f"{name}_high")) if hasattr(known, f"{name}_low") else None
-    )
+    low, high = f"{name}_low", f"{name}_high"
+    return lambda known, _: (getattr(known, low), getattr(known, high)) if hasattr(known, low) else None
 
 
 def _flips(known: Preview, _: float | None) -> float | None:
@@ -336,6 +337,8 @@ def offered(side: Side) -> dict[str, Metric]:
 
 
 def reference_ms(results: Iterable[Result], model: str) -> float | None:
-    """The median latency of the model's own baseline if that is among `results`: ratios become milliseconds by it."""
-    baselines = (one for one in results if one.recipe["model"] == model and not one.recipe["steps"])
-    return next((one.latency_p50_ms for one in baselines), None)
+    """By which ratios become milliseconds: the median of the model's baseline, or of the one timed with the first."""
+    family = [result for result in results if result.recipe["model"] == model]
+    baselines = (result for result in family if not result.recipe["steps"])
+    first = next(baselines, None) or next((result.baseline for result in family), None)
+    return first.latency_p50_ms if first else None

@@ -5,6 +5,7 @@ A page lists thousands of results at once, so it gets light rows (`Entry`), whic
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -12,7 +13,7 @@ import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sql
 
@@ -22,20 +23,24 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
 from compression.results import conditions, machine
 from compression.results.conditions import Conditions
+from compression.results.metrics import METRICS, Metric
+from compression.results.record import Measures, Result
 from compression.store.database import NOTES, RESULTS, deletions
 from compression.store.store import Store
 
 MAX_TAG, MAX_TAGS, MAX_NOTE = 40, 20, 4000
 """Characters of a tag, tags of a result, characters of a note."""
 
-Order = Literal["newest", "smallest", "most accurate", "fastest", "oldest"]
+SHOWN = ("accuracy", "difference", "stored", "size_ratio", "clock", "ratio")
+"""Metrics that a list of all results has."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """A result as a light row. `recipe` is None where another version of this program wrote it and this cannot read it.
 
-    `created_at` is UTC as ISO 8601, `files` names artifacts.
+    `numbers` are those of `SHOWN`, None where the row lacks one. `created_at` is UTC as ISO 8601, `files` names
+    artifacts.
     """
 
     key: str
@@ -44,13 +49,7 @@ class Entry:
     recipe: Recipe | None
     words: str
     measured_under: Conditions
-    accuracy: float
-    n_test: int
-    accuracy_difference: float
-    stored_bytes: int
-    size_ratio: float
-    latency_ms: float
-    latency_ratio: float
+    numbers: Mapping[str, float | None]
     seconds: float
     created_at: str
     files: tuple[str, ...]
@@ -97,7 +96,7 @@ class Search:
     models: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     only_here: bool = False
-    order: Order = "newest"
+    order: str = "newest"
 
 
 _lock = threading.Lock()
@@ -131,7 +130,6 @@ def _entry(row: Mapping[Any, Any]) -> Entry:
     """Without checking all of it: rows of other versions are shown too."""
     document = json.loads(row["document"])
     recipe, words = _recipe(document["recipe"])
-    baseline = document["baseline"]
     return Entry(
         key=row["result_key"],
         sequence=row["sequence"],
@@ -139,17 +137,22 @@ def _entry(row: Mapping[Any, Any]) -> Entry:
         recipe=recipe,
         words=words,
         measured_under=Conditions(*(row[name] for name in Conditions.__dataclass_fields__)),
-        accuracy=document["accuracy"],
-        n_test=document["n_test"],
-        accuracy_difference=document["accuracy_difference"],
-        stored_bytes=document["stored_bytes"],
-        size_ratio=baseline["stored_bytes"] / max(1, document["stored_bytes"]),
-        latency_ms=document["latency_p50_ms"],
-        latency_ratio=document["latency_ratio"],
+        numbers=_numbers(document),
         seconds=document["seconds"],
         created_at=document["created_at"],
         files=tuple(sorted(set(document["artifacts"].values()))),
     )
+
+
+def _numbers(document: Mapping[str, Any]) -> dict[str, float | None]:
+    """Of a row that nobody checked; those of another version may lack some."""
+    baseline = Measures.model_construct(**document["baseline"])
+    row = Result.model_construct(**{**document, "baseline": baseline})
+    numbers: dict[str, float | None] = dict.fromkeys(SHOWN)
+    for key in SHOWN:
+        with contextlib.suppress(AttributeError):
+            numbers[key] = METRICS[key].read(row, None)
+    return numbers
 
 
 def _recipe(content: Mapping[str, Any]) -> tuple[Recipe | None, str]:
@@ -227,14 +230,8 @@ def clean_tags(tags: Iterable[str]) -> list[str]:
 
 # Searching --------------------------------------------------------------------------------------------
 
-_ORDERS: dict[Order, Any] = {
-    "newest": lambda entry: -entry.sequence,
-    "oldest": lambda entry: entry.sequence,
-    "smallest": lambda entry: entry.stored_bytes,
-    "most accurate": lambda entry: -entry.accuracy,
-    "fastest": lambda entry: entry.latency_ms,
-}
-ORDERS: tuple[Order, ...] = tuple(_ORDERS)
+_BEST = {metric.best: metric for metric in METRICS.values() if metric.best}
+ORDERS = ("newest", "oldest", *_BEST)
 
 
 def find(
@@ -250,7 +247,15 @@ def find(
         and (not search.tags or set(search.tags) & set(written.get(entry.key, _NO_NOTE).tags))
         and (not wanted or _has(entry, written.get(entry.key, _NO_NOTE), wanted))
     ]
-    return sorted(found, key=_ORDERS[search.order])
+    if search.order not in _BEST:
+        return sorted(found, key=lambda entry: entry.sequence, reverse=search.order == "newest")
+    metric = _BEST[search.order]
+    return sorted(found, key=lambda entry: _rank(entry.numbers[metric.key], metric))
+
+
+def _rank(number: float | None, metric: Metric) -> tuple[bool, float]:
+    """The best first, what is not known last."""
+    return number is None, (number or 0.0) * (-1 if metric.more_is_better else 1)
 
 
 _NO_NOTE = Note()

@@ -405,7 +405,7 @@ def test_the_table_is_made_anew_only_for_other_results():
     assert table.rows_of(list(results)) is frame
     assert len(table.rows_of(results[:2])) == 2
     other = [*results[:2], fabricate(recipe_of(MODEL, Settings(weight_bits=6)), stored_bytes=7)]
-    assert table.rows_of(other)["stored_kb"].tolist()[-1] == 0.007
+    assert table.rows_of(other)["stored"].tolist()[-1] == 0.007
 
 
 def test_a_click_on_explore_does_not_lead_back_from_another_page(explore, dispatcher):

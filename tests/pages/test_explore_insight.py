@@ -7,6 +7,8 @@ from tests.support.explore_tools import MODEL, components, opened, shown_html, t
 from tests.support.fake_dispatcher import fabricate
 from tests.support.page_tools import rerun
 
+ENERGY, CARBON = "Energy of one image, modelled", "Carbon a million images, modelled"
+
 
 def test_where_the_bytes_go_sums_to_the_file(explore):
     view = View(MODEL, Settings(pruning_percent=50, remove="weights", weight_bits=4))
@@ -15,23 +17,23 @@ def test_where_the_bytes_go_sums_to_the_file(explore):
     for total in (result.stored_bytes, result.onnx_bytes):
         assert f"{total:,} bytes" in shown_html(page)
     assert "zeros that are written out" in shown_html(page)
-    assert "what you would ship" in shown_html(page)
+    assert "The file you would ship" in shown_html(page)
     assert components(page).keys() >= {"chart_bytes", "chart_waterfall"}
 
 
 def test_what_it_costs_to_run_is_a_model_with_visible_assumptions(explore):
     page = opened(explore(**parameters_of(View(MODEL, Settings(weight_bits=8)))), "Running costs")
     costs = {metric.label: metric for metric in page.metric}
-    assert {"Operations (MACs)", "Peak memory", "Energy an image", "Carbon a million images"} <= set(costs)
-    assert "87 % of them run on integers" in costs["Operations (MACs)"].help
-    assert "grows by 4.00 MB" in costs["Peak memory"].help
+    assert {"MACs of one image", "Peak memory, computed", ENERGY, CARBON} <= set(costs)
+    assert "87.2 % of them run on integers" in costs["MACs of one image"].help
+    assert "grows by 4.00 MB" in costs["Peak memory, computed"].help
     assert "model, not a measurement" in texts(page.caption)
     page.segmented_control(key="costs_memory").set_value("dram")
     page.number_input(key="costs_intensity").set_value(0.0)
     rerun(page)
     now = {metric.label: metric.value for metric in page.metric}
-    assert now["Energy an image"] != costs["Energy an image"].value
-    assert now["Carbon a million images"] == "0 ng"
+    assert now[ENERGY] != costs[ENERGY].value
+    assert now[CARBON] == "0 ng"
 
 
 def test_skipping_zeros_says_from_where_on_it_pays(explore, dispatcher):

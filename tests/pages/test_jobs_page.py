@@ -283,7 +283,7 @@ class TestHistory:
         assert [row["setting"] for row in rows] == ["5-bit weights", "4-bit weights"]
         assert [row["origin"] for row in rows] == ["engine 0.1", "here, now"]
         assert rows[1]["size_ratio"] == 2
-        assert rows[1]["stored_kb"] == 0.03
+        assert rows[1]["stored"] == 0.03
 
     def test_a_search_is_in_the_address_and_a_link_repeats_it(self, opened, dispatcher):
         add(dispatcher, quantized(4))

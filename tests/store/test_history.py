@@ -36,8 +36,8 @@ class TestEntries:
         key = add(store, pruned(50), stored_bytes=30, accuracy=0.8, accuracy_difference=-0.1)
         (entry,) = history.entries(store)
         assert (entry.key, entry.model, entry.words) == (key, MODEL, "prune 50 % of channels")
-        assert (entry.accuracy, entry.accuracy_difference, entry.stored_bytes) == (0.8, -0.1, 30)
-        assert entry.size_ratio == 2
+        names = ("accuracy", "difference", "stored", "size_ratio")
+        assert [entry.numbers[name] for name in names] == [0.8, -0.1, 30, 2]
         assert entry.recipe == pruned(50)
         assert len(entry.files) == 3
         assert entry.measured_at.isoformat() == "2026-01-01T00:00:00+00:00"
@@ -62,7 +62,7 @@ class TestEntries:
         history.entries(store)
         deletion.delete(store, [key])
         add(store, recipe(seed=2), accuracy=0.75)
-        assert [entry.accuracy for entry in history.entries(store)] == [0.75, 0.9]
+        assert [entry.numbers["accuracy"] for entry in history.entries(store)] == [0.75, 0.9]
 
     def test_another_process_deletes(self, fresh_home):
         store = history.Store()

@@ -11,7 +11,7 @@ import streamlit as st
 
 from compression.explain import comparison
 from compression.explain.comparison import Cell, Row
-from compression.explain.verdict import Effect
+from compression.results.metrics import Effect
 from pages.components.compare.contest import Contest, badge
 from pages.components.shown import elements, html_table
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import streamlit as st
 
 from compression import units
 from compression.charts import breakdown
 from compression.results import energy as model
 from compression.results.energy import Memory
+from compression.results.metrics import INTEGER_MACS, METRICS, carbon_of, energy_of
 from compression.results.record import Measures, Result
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
-from pages.components.shown import slices
+from pages.components.shown import metric_box, slices
 
 _MEMORY = "costs_memory"
 _INTENSITY = "costs_intensity"
@@ -66,69 +65,26 @@ def _assumptions() -> tuple[Memory, float]:
 
 
 def _numbers(result: Result, memory: Memory, intensity: float) -> None:
+    boxes = (
+        (METRICS["macs"], f"{INTEGER_MACS.said(result)} of them run on integers here."),
+        (METRICS["memory"], _memory_words(result)),
+        (energy_of(memory), ""),
+        (carbon_of(memory, intensity), ""),
+    )
     with st.container(key="costs"):
-        operations, peak, joules, carbon = st.columns(4)
-        with operations:
-            _operations(result)
-        with peak:
-            _memory(result)
-        with joules:
-            _energy(result, memory)
-        with carbon:
-            _carbon(result, memory, intensity)
+        for column, (metric, more) in zip(st.columns(len(boxes)), boxes, strict=True):
+            with column:
+                metric_box.show(metric, result, result.baseline, more)
 
 
-def _operations(result: Result) -> None:
-    share = result.integer_macs / result.macs if result.macs else 0.0
-    _metric(
-        "Operations (MACs)",
-        units.count(result.macs),
-        (result.baseline.macs, result.macs),
-        f"{units.MACS} {100 * share:.0f} % of them run on integers here.",
-        "fewer",
+def _memory_words(measures: Measures) -> str:
+    peak = METRICS["process_peak"]
+    measured = (
+        "This system cannot say what the process needed."
+        if measures.process_peak_bytes is None
+        else f"Measured, a process that loads it and runs one image grows by {peak.said(measures)}."
     )
-
-
-def _memory(result: Result) -> None:
-    _metric(
-        "Peak memory",
-        units.size(result.peak_memory_bytes),
-        (result.baseline.peak_memory_bytes, result.peak_memory_bytes),
-        f"Computed: weights as the runtime holds them ({units.size(result.weight_bytes)}) and the activations that "
-        f"live together for one image ({units.size(result.activation_bytes)}). {_process_words(result)}",
-        "less",
+    return (
+        f"Weights take {units.size(measures.weight_bytes)}, activations {units.size(measures.activation_bytes)}. "
+        f"{measured}"
     )
-
-
-def _process_words(measures: Measures) -> str:
-    if measures.process_peak_bytes is None:
-        return "This system cannot say what the process needed."
-    return f"Measured, a process that loads it and runs one image grows by {units.size(measures.process_peak_bytes)}."
-
-
-def _energy(result: Result, memory: Memory) -> None:
-    new, old = (model.energy(measures, memory).joules for measures in (result, result.baseline))
-    _metric("Energy an image", units.energy(new), (old, new), f"By the model: {model.LABEL}.", "less")
-
-
-def _carbon(result: Result, memory: Memory, intensity: float) -> None:
-    new, old = (
-        model.carbon_grams_per_million(model.energy(measures, memory).joules, intensity)
-        for measures in (result, result.baseline)
-    )
-    _metric(
-        "Carbon a million images",
-        units.grams(new),
-        (old, new),
-        f"That energy at {intensity:.0f} g of CO₂ a kWh, for a million images. By the model, not measured.",
-        "less",
-    )
-
-
-def _metric(label: str, value: str, change: tuple[float, float], explanation: str, better: str) -> None:
-    """A number with its factor against the baseline."""
-    old, new = change
-    same = not old or abs(new / old - 1) < units.SAME_SIZE
-    words = "same" if same else f"{units.factor(max(old / new, new / old))} {better if new < old else 'more'}"
-    colour: Literal["gray", "green", "red"] = "gray" if same else "green" if new < old else "red"
-    st.metric(label, value, delta=words, delta_color=colour, delta_arrow="off", help=explanation)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import streamlit as st
 
 from compression import units
 from compression.explain import verdict
 from compression.recipe.words import recipe_in_words
+from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.search import track_record
 from compression.search.limits import exceeded
@@ -17,6 +17,7 @@ from compression.store.jobs import JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import charts, parts
+from pages.components.shown import metric_box
 
 _BOXES = {"good": st.success, "neutral": st.info, "mixed": st.warning, "bad": st.error}
 _ICONS = {
@@ -25,16 +26,7 @@ _ICONS = {
     "mixed": ":material/balance:",
     "bad": ":material/error:",
 }
-_SIZES = (
-    (
-        "theoretical_bytes",
-        "Theoretical size",
-        "What papers quote: bits × weights that are not zero, and biases at 32 bits. No file is this small.",
-    ),
-    ("stored_bytes", "Stored file", "The file you would ship: it decodes to exactly the network that was measured."),
-    ("onnx_bytes", "Runtime file", "The decoded network as ONNX Runtime loads and runs it (.onnx)."),
-    ("zipped_bytes", "Zipped runtime file", "The runtime file in an ordinary zip: what a simple download would weigh."),
-)
+_SIZES = ("theoretical", "stored", "runtime", "zipped")
 
 
 def show_verdict(seen: Snapshot) -> None:
@@ -67,25 +59,12 @@ def show_judged(result: Result, over: Sequence[str] = ()) -> None:
 
 
 def show_sizes(seen: Snapshot) -> None:
-    """The four sizes with their factors; dashes until they are measured, so that nothing moves."""
-    with st.container(key="sizes"):
-        for column, (field, label, explanation) in zip(st.columns(4), _SIZES, strict=True):
-            with column:
-                _show_size(seen, field, label, explanation)
-
-
-def _show_size(seen: Snapshot, field: str, label: str, explanation: str) -> None:
-    known = seen.result or seen.preview
+    """The four sizes with their factors."""
     baseline = seen.result.baseline if seen.result else seen.baseline
-    if known is None or baseline is None:
-        st.metric(label, "–", delta="not measured yet", delta_color="off", delta_arrow="off", help=explanation)
-        return
-    new, old = getattr(known, field), getattr(baseline, field)
-    change = units.size_change(old, new)
-    colour: Literal["green", "red", "gray"] = (
-        "green" if "smaller" in change else "red" if "larger" in change else "gray"
-    )
-    st.metric(label, units.size(new), delta=change, delta_color=colour, delta_arrow="off", help=explanation)
+    with st.container(key="sizes"):
+        for column, key in zip(st.columns(len(_SIZES)), _SIZES, strict=True):
+            with column:
+                metric_box.show(METRICS[key], seen.result or seen.preview, baseline)
 
 
 def show_details(seen: Snapshot) -> None:
@@ -99,12 +78,11 @@ def show_details(seen: Snapshot) -> None:
         f"Changed predictions: **{changed:,}** of {result.n_test:,} test images · "
         f"latency **{units.milliseconds(result.latency_p50_ms)}** "
         f"(p95 {units.milliseconds(result.latency_p95_ms)}), in turns with the baseline's "
-        f"{units.milliseconds(result.baseline.latency_p50_ms)}: ratio **{result.latency_ratio:.2f}** "
-        f"({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}) · "
+        f"{units.milliseconds(result.baseline.latency_p50_ms)}: ratio {METRICS['ratio'].said(result)} · "
         f"**{units.count(result.params)}** parameters, {units.count(result.nonzero_params)} of them not zero · "
         f"**{units.count(result.macs)}** MACs",
         help=f"p95: 95 of 100 runs took at most this long. The ratio is this setting's time over the baseline's, with "
-        f"its 95 % interval: below 1 is faster. {units.MACS}",
+        f"its 95 % interval: below 1 is faster. {METRICS['macs'].meaning}",
     )
     miss = track_record.miss_of(result, seen.known, seen.measured_curves(), seen.lessons)
     if miss is not None:

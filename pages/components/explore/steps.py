@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import units
 from compression.charts import steps
 from compression.charts.steps import Stage, stages
 from compression.recipe import edit
-from compression.results.record import Result
+from compression.results.metrics import METRICS, MISSING
 from compression.store.jobs import Job
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
-
-_TITLES: dict[steps.Measure, str] = {"bytes": "Stored file", "accuracy": "Accuracy", "latency": "Latency"}
 
 
 def show(seen: Snapshot) -> None:
@@ -27,13 +24,14 @@ def show(seen: Snapshot) -> None:
         st.rerun()  # the tab was opened just now: the whole page asks for what it needs, and watches it come
     found = stages(recipe, seen.results)
     _waiting(found, seen)
-    for column, (measure, title) in zip(st.columns(3, gap="medium"), _TITLES.items(), strict=True):
-        rows = steps.changes(found, measure)
+    for column, key in zip(st.columns(len(steps.SHOWN), gap="medium"), steps.SHOWN, strict=True):
+        metric = METRICS[key]
+        rows = steps.changes(found, metric)
         with column:
-            st.markdown(f"**{title}**")
+            st.markdown(f"**{metric.title}**")
             if len(rows) > 1:
                 words = "; ".join(f"{row.title}: {row.words}" for row in rows)
-                chart_view.show(steps.draw(rows, measure), key=f"chart_steps_{measure}", alt=words)
+                chart_view.show(steps.draw(rows, metric), key=f"chart_steps_{key}", alt=words)
             else:
                 st.caption("Nothing measured yet.")
     _table(found)
@@ -66,33 +64,9 @@ def _waiting(found: tuple[Stage, ...], seen: Snapshot) -> None:
 
 def _table(found: tuple[Stage, ...]) -> None:
     """The numbers behind the bars, with their intervals."""
-    lines = [
-        "| after | stored file | accuracy, % | against the baseline, points | latency ratio |",
-        "|---|--:|--:|--:|--:|",
-    ]
+    metrics = [METRICS[key] for key in ("stored", "accuracy", "difference", "ratio")]
+    lines = [f"| after | {' | '.join(metric.words for metric in metrics)} |", f"|---|{'--:|' * len(metrics)}"]
     for stage in found:
-        result = stage.result
-        if result is None:
-            lines.append(f"| {stage.words} | – | – | – | – |")
-            continue
-        decimals = units.decimals_for(result.n_test)
-        accuracy, low, high = (
-            units.percent(share, decimals) for share in (result.accuracy, result.accuracy_low, result.accuracy_high)
-        )
-        difference, least, most = (
-            units.points(by, decimals)
-            for by in (result.accuracy_difference, result.accuracy_difference_low, result.accuracy_difference_high)
-        )
-        lines.append(
-            f"| {stage.words} | {units.size(result.stored_bytes)} | {accuracy} ({low}–{high}) "
-            f"| {difference} ({least} to {most}) "
-            f"| {_ratio(result)} |"
-        )
+        cells = (metric.said(stage.result) if stage.result else MISSING for metric in metrics)
+        lines.append(f"| {stage.words} | {' | '.join(cells)} |")
     st.markdown("\n".join(lines))
-
-
-def _ratio(result: Result) -> str:
-    """Of the time; the baseline's is 1 by definition."""
-    if not result.recipe["steps"]:
-        return "1"
-    return f"{result.latency_ratio:.2f} ({result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f})"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from compression import units
 from compression.models.facts import MODELS, SampleModel
+from compression.results.metrics import METRICS
 from pages.components.frame import menu
 from pages.components.view import model_card, picture
 
@@ -27,7 +27,7 @@ def _card(entry: SampleModel) -> None:
     if entry.picture_path.is_file():
         picture.show(picture.of_file(entry.picture_path), model_card.picture_words(entry))
     st.markdown(f"**{entry.title}**  \n{entry.about}")
-    st.caption(f"{entry.task}. {model_card.summary(entry)}", help=units.MACS)
+    st.caption(f"{entry.task}. {model_card.summary(entry)}", help=METRICS["macs"].meaning)
     menu.link(menu.EXPLORE, query={"model": entry.name})
 
 

@@ -13,6 +13,7 @@ from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, PINK
 from compression.explain.layers import WHERE, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
 from compression.inquiries.anatomy import FileAnatomy
 from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
+from compression.results.metrics import METRICS
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect import spot
@@ -56,7 +57,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "was_kb": number("Stored KB before", format="%.2f", help="The same in the uncompressed model's stored file."),
         "share": st.column_config.ProgressColumn("Of the file", format="%.1f %%", min_value=0, max_value=100),
         "runtime_kb": number("Runtime KB", format="%.2f", help="The same numbers in the runtime file (.onnx)."),
-        "macs": number("MACs", format="localized", help=units.MACS),
+        "macs": number("MACs", format="localized", help=METRICS["macs"].meaning),
         "integer": st.column_config.CheckboxColumn("On integers", help="Whether an integer kernel computes it."),
         "us": number("µs", format="%.1f", help="Measured on this machine, one thread, one image."),
         "was_us": number("µs before", format="%.1f", help="The same layer in the uncompressed model."),

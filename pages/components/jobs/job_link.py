@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, tzinfo
-from typing import get_args
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from compression.models.facts import MODELS
-from compression.store.history import Order, Search
+from compression.store.history import ORDERS, Search
 from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.shown import elements
@@ -51,14 +50,14 @@ def _search_from(asked: dict[str, str]) -> Search:
     order = asked.get("order", "newest").replace("-", " ")
     if unknown:
         st.session_state[_PROBLEM] = f"There is no model {unknown[0][:40]!r}; choose from: {', '.join(MODELS)}."
-    elif order not in get_args(Order):
-        st.session_state[_PROBLEM] = f"There is no order {order[:40]!r}; choose from: {', '.join(get_args(Order))}."
+    elif order not in ORDERS:
+        st.session_state[_PROBLEM] = f"There is no order {order[:40]!r}; choose from: {', '.join(ORDERS)}."
     return Search(
         text=asked.get("search", "")[:200],
         models=tuple(name for name in models if name in MODELS),
         tags=_split(asked.get("tags", "")),
         only_here=asked.get("here") == "1",
-        order=next((one for one in get_args(Order) if one == order), "newest"),
+        order=order if order in ORDERS else "newest",
     )
 
 

@@ -10,12 +10,14 @@ import streamlit as st
 from compression import units
 from compression.models.facts import MODELS
 from compression.results.conditions import Conditions
+from compression.results.metrics import METRICS
 from compression.store import history
 from compression.store.history import ORDERS, Entry, Note, Search
 from compression.work import dispatcher
 from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.jobs import job_link, past_chosen
+from pages.components.shown.columns import amount, column
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -32,18 +34,7 @@ _COLUMNS = {
     "model": st.column_config.TextColumn("Model"),
     "setting": st.column_config.TextColumn("Setting", width=300),
     "tags": st.column_config.ListColumn("Tags"),
-    "accuracy": st.column_config.NumberColumn("Accuracy %", format="%.2f"),
-    "difference": st.column_config.NumberColumn(
-        "vs baseline", format="%+.2f", help="Percentage points against the model as it is, on the same images."
-    ),
-    "stored_kb": st.column_config.NumberColumn(
-        "Stored KB", format="%.1f", help="The stored file; 1 KB is 1,000 bytes."
-    ),
-    "size_ratio": st.column_config.NumberColumn("Times smaller", format="%.1f"),
-    "latency_ms": st.column_config.NumberColumn("Latency ms", format="%.3f"),
-    "latency_ratio": st.column_config.NumberColumn(
-        "Ratio", format="%.2f", help="Latency to the baseline's: below 1 is faster."
-    ),
+    **{key: column(METRICS[key], decimals=2) for key in history.SHOWN},
     "origin": st.column_config.TextColumn(
         "Conditions",
         help="Results compare only under the same weights, data, engine and machine. All others are kept and listed, "
@@ -196,12 +187,7 @@ def table_of(
             "model": entry.title,
             "setting": entry.words,
             "tags": list(written.get(entry.key, none).tags),
-            "accuracy": 100 * entry.accuracy,
-            "difference": None if entry.is_baseline else 100 * entry.accuracy_difference,
-            "stored_kb": entry.stored_bytes / 1000,
-            "size_ratio": entry.size_ratio,
-            "latency_ms": entry.latency_ms,
-            "latency_ratio": entry.latency_ratio,
+            **{key: amount(METRICS[key], entry.numbers[key]) for key in history.SHOWN},
             "origin": history.origin(entry, here),
             "measured": entry.measured_at.astimezone(zone).replace(tzinfo=None) if entry.measured_at else None,
             "seconds": entry.seconds,

@@ -14,71 +14,34 @@ import streamlit as st
 from compression import units
 from compression.errors import CompressionError
 from compression.explain.titles import setting_in_words
+from compression.results.metrics import METRICS, reference_ms
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking.work import Snapshot
 from pages.components.shown import elements
+from pages.components.shown.columns import amount, column
 
 if TYPE_CHECKING:
     import pandas as pd
     from streamlit.elements.lib.column_types import ColumnConfig
 
 
-_NUMBERS = {
-    "accuracy": ("Accuracy %", "%.{decimals}f", "Share of the test images that are classified correctly."),
-    "difference": ("Points vs baseline", "%+.{decimals}f", "Percentage points above or below the baseline."),
-    "stored_kb": ("Stored KB", "%.1f", "The file you would ship. 1 KB is 1,000 bytes."),
-    "size_ratio": ("Times smaller", "%.1f", "The baseline's stored file over this one."),
-    "onnx_kb": ("Runtime KB", "%.1f", "The file that ONNX Runtime loads (.onnx)."),
-    "zipped_kb": ("Zipped KB", "%.1f", "The runtime file in an ordinary zip."),
-    "theoretical_kb": ("Theoretical KB", "%.1f", "What papers quote: bits × weights that are not zero, and biases."),
-    "latency_ms": ("Latency ms", "%.3f", "Median time of one image, as the clock said."),
-    "latency_p95_ms": ("p95 ms", "%.3f", "95 of 100 runs took at most this long."),
-    "latency_ratio": ("Latency ratio", "%.2f", "Over the baseline's, in turns with it: below 1 is faster."),
-    "params": ("Parameters", "localized", "Numbers that were learned."),
-    "nonzero_params": ("Not zero", "localized", "Parameters that pruning left."),
-    "macs": ("MACs", "localized", units.MACS),
-}
+_WITH_INTERVAL = ("accuracy", "ratio")
+"""Metrics that have another column for their interval; the CSV has them all."""
 _SIGN = "Whether the accuracy differs from the baseline's measurably: a paired test, 5 %."
 
 
 def _columns(n_test: int) -> dict[str, ColumnConfig]:
     """How columns look; percentages have the decimals that one of `n_test` images can still move."""
     decimals = units.decimals_for(n_test)
-    numbers = {
-        name: st.column_config.NumberColumn(title, format=pattern.format(decimals=decimals), help=about)
-        for name, (title, pattern, about) in _NUMBERS.items()
-    }
     return {
         "setting": st.column_config.TextColumn("Setting", width=300),
-        "interval": st.column_config.TextColumn("95 % interval", help="Where the accuracy lies with 95 % confidence."),
         "different": st.column_config.CheckboxColumn("Differs", help=_SIGN),
-        "ratio_interval": st.column_config.TextColumn("Ratio interval", help="95 % interval of the latency ratio."),
         "recipe_id": st.column_config.TextColumn("Recipe", help="The hash of its content."),
-        **numbers,
-    }
-
-
-def row_of(result: Result) -> dict[str, object]:
-    """One row with the units that people read."""
-    return {
-        "setting": setting_in_words(result),
-        "accuracy": 100 * result.accuracy,
-        "interval": f"{100 * result.accuracy_low:.1f}–{100 * result.accuracy_high:.1f}",
-        "difference": 100 * result.accuracy_difference,
-        "different": result.is_different,
-        "stored_kb": result.stored_bytes / 1000,
-        "size_ratio": result.size_ratio,
-        "onnx_kb": result.onnx_bytes / 1000,
-        "zipped_kb": result.zipped_bytes / 1000,
-        "theoretical_kb": result.theoretical_bytes / 1000,
-        "latency_ms": result.latency_p50_ms,
-        "latency_p95_ms": result.latency_p95_ms,
-        "latency_ratio": result.latency_ratio,
-        "ratio_interval": f"{result.latency_ratio_low:.2f}–{result.latency_ratio_high:.2f}",
-        "params": result.params,
-        "nonzero_params": result.nonzero_params,
-        "macs": result.macs,
-        "recipe_id": result.recipe_id,
+        **{key: column(metric, decimals) for key, metric in METRICS.items()},
+        **{
+            f"{key}_interval": st.column_config.TextColumn(f"{METRICS[key].title}, 95 % interval")
+            for key in _WITH_INTERVAL
+        },
     }
 
 
@@ -93,10 +56,18 @@ def csv_of(results: Sequence[Result]) -> str:
 
 
 def frame_of(results: Sequence[Result]) -> pd.DataFrame:
-    """`row_of` each as a table."""
+    """One row a result and one column a metric, in the units that people read."""
     import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
 
-    return pd.DataFrame([row_of(result) for result in results])
+    before_ms = reference_ms(results, str(results[0].recipe["model"])) if results else None
+    columns: dict[str, list[object]] = {"setting": [setting_in_words(result) for result in results]}
+    for key, metric in METRICS.items():
+        columns[key] = [amount(metric, metric.read(result, before_ms)) for result in results]
+        if key in _WITH_INTERVAL:
+            columns[f"{key}_interval"] = [metric.said_interval(result, before_ms) for result in results]
+    columns["different"] = [result.is_different for result in results]
+    columns["recipe_id"] = [result.recipe_id for result in results]
+    return pd.DataFrame(columns)
 
 
 _last: list[tuple[list[Result], pd.DataFrame]] = []
@@ -104,7 +75,7 @@ _last: list[tuple[list[Result], pd.DataFrame]] = []
 
 
 def rows_of(results: list[Result]) -> pd.DataFrame:
-    """`row_of` each as a table; the last one again where it is of the very same results, as after most moves."""
+    """`frame_of` them; the last one again where it is of the very same results, as after most moves."""
     for known, frame in _last:
         if len(results) == len(known) and all(map(operator.is_, results, known)):
             return frame

@@ -12,6 +12,7 @@ from compression.errors import CompressionError
 from compression.models.data import is_local
 from compression.models.facts import MODELS, SampleModel
 from compression.recipe.settings import fitted_to
+from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.results.significance import wilson_interval
 from compression.search.estimate import Known
@@ -80,7 +81,7 @@ def show(model: str, baseline: Result | None) -> bool:
 
 
 _FACTS_HELP = (
-    f"{units.MACS} In brackets: the 95 % interval of the accuracy, from n test images. "
+    f"{METRICS['macs'].meaning} In brackets: the 95 % interval of the accuracy, from n test images. "
     "Size is the stored file, latency the median time of one image."
 )
 
