@@ -52,6 +52,7 @@ from compression.engine.network.form import restrict, trace, weighted_layers
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.run import run_recipe
 from compression.models.data import Split
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.settings import Settings
 from compression.recipe.steps import MagnitudePruning
@@ -195,7 +196,7 @@ def images(count: int) -> Split:
 
 def grow_images(counts: Sequence[int] = IMAGES, model: str = "resnet8-mnist5k") -> Rows:
     """By number of test images, for a model that takes images of 28 x 28 pixels."""
-    file = export.to_onnx(load_network(model)).SerializeToString(deterministic=True)
+    file = export.to_onnx(load_network(subject_of(model))).SerializeToString(deterministic=True)
     return {count: _one_split(file, images(count)) for count in counts}
 
 
@@ -215,12 +216,12 @@ def _one_split(file: bytes, split: Split) -> dict[str, Cost]:
 @functools.cache
 def pattern(model: str) -> Result:
     """A measured result that others are made from."""
-    return run_recipe(Recipe(model=model)).result
+    return run_recipe(subject_of(model), Recipe(model=model)).result
 
 
 def results_like(model: str, count: int) -> Iterator[Result]:
     """The baseline, the points of the default curves, then others, each under its own recipe's name."""
-    curves = curve_recipes(model, "none", DEFAULT_CURVES)
+    curves = curve_recipes(subject_of(model), "none", DEFAULT_CURVES)
     special = [Recipe(model=model), *(recipe for points in curves.values() for recipe in points.values())]
     step = MagnitudePruning.model_validate({"sparsity": 0.5})
     for number in range(count):
@@ -250,13 +251,13 @@ def _draw(model: str, results: Sequence[Result]) -> dict[str, Cost]:
     from pages.components.shown.table import frame_of
 
     meter = Meter()
-    recipes = curve_recipes(model, "none", DEFAULT_CURVES)
+    recipes = curve_recipes(subject_of(model), "none", DEFAULT_CURVES)
     known = {result.recipe_id: result for result in results}
     measured = {
         curve: {at: known[recipe.recipe_id] for at, recipe in points.items() if recipe.recipe_id in known}
         for curve, points in recipes.items()
     }
-    baseline = Known(results[0].accuracy, results[0].stored_bytes, results[0].latency_p50_ms)
+    baseline = Known(subject_of(model), results[0].accuracy, results[0].stored_bytes, results[0].latency_p50_ms)
     guess = meter("estimate", lambda: estimate(Settings(pruning_percent=35), baseline, measured))
     curves = {curve: points.values() for curve, points in recipes.items()}
     data = meter("numbers", lambda: tradeoff.tradeoff(results, curves, Recipe(model=model), guess))
@@ -277,7 +278,8 @@ def _one_store(model: str, count: int) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(f"sqlite:///{folder}/results.sqlite")
         fill(store, results_like(model, count))
-        recipes = [Recipe(model=model), *(r for p in curve_recipes(model, "none").values() for r in p.values())]
+        curves = curve_recipes(subject_of(model), "none").values()
+        recipes = [Recipe(model=model), *(recipe for points in curves for recipe in points.values())]
         meter("revision", store.revision)
         meter("one result", lambda: store.result(recipes[0]))
         meter("a sweep's results", lambda: store.results_of(recipes))

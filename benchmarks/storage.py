@@ -52,6 +52,7 @@ from compression.engine.network.form import clone
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.techniques import Context, apply_step
 from compression.models.data import Dataset, load_dataset
+from compression.models.subject import subject_of
 from compression.recipe.steps import EntropyCoding, Quantization
 from sample_models.catalogue import find_model
 
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def compare(name: str, nncodec: str | None) -> None:
     """Print one model's table."""
-    dataset, model = load_dataset(find_model(name).dataset), load_network(name)
+    dataset, model = load_dataset(find_model(name).dataset), load_network(subject_of(name))
     baseline, plain = measure(model, dataset), stored_file.encode(to_onnx(model))
     print(
         f"\n{name}: {100 * baseline.test:.1f} % of {len(dataset.test):,} test images, "

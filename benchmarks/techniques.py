@@ -31,6 +31,7 @@ from rich.table import Table
 from benchmarks.variants import VARIANTS, Plan, Variant
 from compression import ENGINE_VERSION, environment, units
 from compression.errors import CompressionError, NotApplicable
+from compression.models.subject import subject_of
 from compression.recipe.budgets import Budget
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.words import recipe_in_words
@@ -125,8 +126,8 @@ def _run(recipe: Recipe, baselines: dict[str, Any]) -> Row:
     from compression.engine.run import run_recipe
 
     if recipe.model not in baselines:
-        baselines[recipe.model] = run_recipe(recipe.baseline())
-    result = run_recipe(recipe, baseline=baselines[recipe.model]).result
+        baselines[recipe.model] = run_recipe(subject_of(recipe.model), recipe.baseline())
+    result = run_recipe(subject_of(recipe.model), recipe, baseline=baselines[recipe.model]).result
     return {"status": "measured", "result": result.model_dump(mode="json")}
 
 

@@ -29,7 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.goals import Goal
-from compression.models.data import is_local, load_dataset
+from compression.models.data import load_dataset
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.results.machine import describe_machine
 from sample_models.catalogue import find_model
@@ -93,9 +94,9 @@ def plain(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
     import torch
     from torch.nn import functional
 
-    from compression.engine.training.loop import AUGMENTATIONS
+    from compression.engine.training.loop import augmented
 
-    split, augment, generator = dataset.train, AUGMENTATIONS[dataset.name], torch.Generator().manual_seed(0)
+    split, generator = dataset.train, torch.Generator().manual_seed(0)
     wanted = slice(0, steps * BATCH_SIZE)
     images, labels = torch.from_numpy(split.preprocess(split.images[wanted])), torch.tensor(split.y[wanted])
     order = torch.cat([torch.randperm(len(labels), generator=generator)] * math.ceil(steps * BATCH_SIZE / len(labels)))
@@ -105,7 +106,9 @@ def plain(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
     for step in range(steps):
         index = order[step * BATCH_SIZE : (step + 1) * BATCH_SIZE]
         optimizer.zero_grad()
-        functional.cross_entropy(model(augment(images[index], generator)), labels[index]).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(
+            model(augmented(images[index], dataset.augmentation, generator)), labels[index]
+        ).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     model.eval()
@@ -282,7 +285,7 @@ def off_in_errors(a: Sequence[float], b: Sequence[float]) -> float:
 def bench() -> list[Goal]:
     """Measure and print what the table of all benchmarks needs, in three minutes."""
     console = Console()
-    speeds = list(compare_speed([name for name in SPEED_MODELS if is_local(find_model(name).dataset)], rounds=3))
+    speeds = list(compare_speed([name for name in SPEED_MODELS if subject_of(name).data.is_local], rounds=3))
     rows = list(compare_accuracy(CUTS, SEEDS))
     console.print(speed_table(speeds), accuracy_table(rows))
     return goals(speeds, rows, describe_machine().instruction_sets)
@@ -313,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{machine.cpu}, one thread; {', '.join(machine.instruction_sets)}; torch {machine.versions['torch']}"
     )
     if given.rounds > 0:
-        models = [name for name in given.models if is_local(find_model(name).dataset)]
+        models = [name for name in given.models if subject_of(name).data.is_local]
         console.print(speed_table(compare_speed(models, given.rounds, given.steps)))
         for name in sorted(set(given.models) - set(models)):
             console.print(f"{name} is left out: its data set is not on this machine.")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from compression.errors import NotApplicable
+from compression.models.subject import subject_of
 from compression.recipe.budgets import Budget, budget_epochs, student_epochs
 from compression.recipe.steps import ChannelPruning, Distillation, EntropyCoding
 from compression.recipe.words import option
-from sample_models.catalogue import MODELS, find_model
 
 Steps = list[dict[str, Any]]
 
@@ -28,13 +28,12 @@ class Plan:
     @property
     def epochs(self) -> float:
         """Epochs of training the compressed network; 0 is none."""
-        return 0.0 if self.budget == "none" else budget_epochs(self.model, self.budget)
+        return 0.0 if self.budget == "none" else budget_epochs(subject_of(self.model), self.budget)
 
     @property
     def peers(self) -> list[str]:
         """Other sample models for the same data."""
-        dataset = find_model(self.model).dataset
-        return [name for name, entry in MODELS.items() if entry.dataset == dataset and name != self.model]
+        return list(subject_of(self.model).teachers[1:])
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def _student(**settings: Any) -> Callable[[Plan], Steps]:  # noqa: ANN401
     size = {"width_mult": 0.5} | {name: settings[name] for name in STUDENT_SIZE if name in settings}
 
     def build(plan: Plan) -> Steps:
-        epochs = student_epochs(plan.model, plan.budget, **size)
+        epochs = student_epochs(subject_of(plan.model), plan.budget, **size)
         return [step("distillation", **({"width_mult": 0.5, "epochs": epochs} | settings))]
 
     return build

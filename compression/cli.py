@@ -29,6 +29,7 @@ from rich.table import Table
 from compression import atomic, units
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
 from compression.explain import verdict
+from compression.models.subject import known_models, subject_of
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
 from compression.recipe.words import recipe_in_words
 from compression.results import energy
@@ -109,10 +110,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(options: argparse.Namespace) -> int:
-    from sample_models.catalogue import MODELS
-
     entries = [
-        {"name": e.name, "title": e.title, "task": e.task, "dataset": e.dataset, **e.card} for e in MODELS.values()
+        {"name": s.name, "title": s.title, "task": s.entry.task, "dataset": s.data.name, **s.card}
+        for s in map(subject_of, known_models())
     ]
     if options.json:
         print(json.dumps(entries, indent=1))
@@ -172,7 +172,7 @@ def _sparse(options: argparse.Namespace) -> int:
     from compression.engine.measure.sparse import sparsity_curve
 
     with _progress() as watch:
-        timings = sparsity_curve(load_network(options.model), options.seconds, watch=watch)
+        timings = sparsity_curve(load_network(subject_of(options.model)), options.seconds, watch=watch)
     curves = _curves(timings)
     if options.json:
         meeting = [
@@ -234,15 +234,12 @@ def _decode(options: argparse.Namespace) -> int:
 def _data(options: argparse.Namespace) -> int:
     import numpy as np
 
-    from compression.models.data import load_dataset
-    from sample_models.catalogue import find_model
-
-    entry = find_model(options.model)
+    data = subject_of(options.model).data
     with _progress() as watch:
-        split = getattr(load_dataset(entry.dataset, watch), options.split)
+        split = getattr(data.load(watch), options.split)
     with _replacing(options.out) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, x=split.x, y=split.y)
-    print(f"{options.out}: x {split.x.shape} float32, y {split.y.shape} int64 ({entry.dataset}, {options.split} split)")
+    print(f"{options.out}: x {split.x.shape} float32, y {split.y.shape} int64 ({data.name}, {options.split} split)")
     return 0
 
 
@@ -252,7 +249,7 @@ def _measure(recipe: Recipe, fresh: bool, watch: Watch) -> tuple[Result, dict[st
     from compression.work.once import measure
 
     if fresh:
-        output = run_recipe(recipe, watch=watch)
+        output = run_recipe(subject_of(recipe.model), recipe, watch=watch)
         return output.result, output.artifacts()
     return measure(recipe, Store(), watch=watch)
 

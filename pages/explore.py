@@ -95,4 +95,4 @@ with st.container(key="foresight_hidden"):
     draw_foresight()
 with card:
     seen = parts.seen()
-    model_card.show(view.model, seen.baseline if seen else None)
+    model_card.show(view.subject, seen.baseline if seen else None)

@@ -19,6 +19,11 @@ def weights_path(name: str) -> Path:
     return catalogue.WEIGHTS / f"slimmable-{name}.safetensors"
 
 
+def card_path(name: str) -> Path:
+    """Where the card of those weights is, or would be."""
+    return catalogue.WEIGHTS / f"slimmable-{name}.json"
+
+
 def slimmable_models() -> tuple[str, ...]:
     """Names of the sample models that have slimmable weights."""
     return tuple(name for name in catalogue.MODELS if weights_path(name).is_file())
@@ -26,7 +31,7 @@ def slimmable_models() -> tuple[str, ...]:
 
 def card(name: str) -> dict[str, Any]:
     """Origin of the weights and accuracy at some widths; raises `CorruptFile` when it cannot be read."""
-    path = weights_path(name).with_suffix(".json")
+    path = card_path(name)
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

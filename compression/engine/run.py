@@ -28,14 +28,12 @@ from compression.engine.measure.sparse import measure_sparse
 from compression.engine.network.form import Costs, count_costs
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.training.allocator import reused_memory
-from compression.models.data import data_version, load_dataset
-from compression.models.versions import model_version
+from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import EntropyCoding
 from compression.results import machine, significance
 from compression.results.record import Measures, Preview, Result, WorstClass
 from compression.watch import SILENT, Watch
-from sample_models.catalogue import SampleModel, find_model
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,14 @@ def _artifacts(stored: bytes, onnx: bytes, predictions: NDArray[np.uint8]) -> di
 
 
 def run_recipe(
+    subject: Subject,
     recipe: Recipe,
     *,
     baseline: RunOutput | None = None,
     watch: Watch = SILENT,
     preview: Callable[[Preview], None] = lambda found: None,
 ) -> RunOutput:
-    """Carry out `recipe` and measure the file it leads to.
+    """Carry out a recipe of this model and measure the file it leads to.
 
     `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. `preview` is told
     accuracy and sizes as soon as they are known, before the latency is measured. Raises `CompressionError`
@@ -71,13 +70,12 @@ def run_recipe(
     """
     started = time.monotonic()
     start_helper()
-    entry = find_model(recipe.model)
     if baseline is None and not recipe.is_baseline:
-        baseline = run_recipe(recipe.baseline(), watch=watch.part(0, 0.2))
+        baseline = run_recipe(subject, recipe.baseline(), watch=watch.part(0, 0.2))
         watch = watch.part(0.2, 1)
-    dataset = load_dataset(entry.dataset, watch.part(0, 0.1))
+    dataset = subject.data.load(watch.part(0, 0.1))
     with reused_memory():  # the steps run whole sets of images through layers
-        model = build_variant(recipe, entry, dataset, watch.part(0.1, 0.7))
+        model = build_variant(subject, recipe, dataset, watch.part(0.1, 0.7))
 
     watch.report(0.7, "writing the stored file")
     folded = fold_batch_norm(model)
@@ -97,7 +95,7 @@ def run_recipe(
     result = Result(
         **measures.model_dump(),
         **_comparison(measures, predictions, dataset.test.y, baseline, latency),
-        **_provenance(recipe, entry),
+        **_provenance(subject, recipe),
         seconds=time.monotonic() - started,
         artifacts={name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()},
         sparse=sparse,
@@ -162,7 +160,7 @@ def _comparison(
     }
 
 
-def _provenance(recipe: Recipe, entry: SampleModel) -> dict[str, Any]:
+def _provenance(subject: Subject, recipe: Recipe) -> dict[str, Any]:
     """What was measured, where, when and with what."""
     return {
         "recipe_id": recipe.recipe_id,
@@ -170,7 +168,7 @@ def _provenance(recipe: Recipe, entry: SampleModel) -> dict[str, Any]:
         "machine": machine.describe_machine(),
         "machine_id": machine.machine_id(),
         "engine_version": ENGINE_VERSION,
-        "data_version": data_version(entry.dataset),
-        "model_version": model_version(entry.name),
+        "data_version": subject.data.version,
+        "model_version": subject.version,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

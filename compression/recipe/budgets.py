@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
+from compression.models.subject import BudgetEpochs, Subject
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Distillation, FineTuning, Step
 
@@ -13,33 +13,18 @@ Budget = Literal["none", "quick", "thorough"]
 BUDGETS: tuple[Budget, ...] = ("none", "quick", "thorough")
 
 
-@dataclass(frozen=True)
-class Schooling:
-    """Epochs of one model's two budgets, and how fast a worker trains it.
+SECONDS = {"quick": 4.0, "thorough": 32.0}
+"""What the budgets take on one slow core where a model does not say its epochs: of the samples a few seconds, and five
+to ten times as long."""
 
-    Quick is meant to take a few seconds on one slow core, thorough five to ten times as long.
-    `images_per_second` was seen on one core of a 2-core cloud machine, forward and backward; `side` is that of
-    the images in pixels.
-    """
+STUDENT_SHARE = 2.5
+"""How much longer a student trains than a compressed network: it starts from nothing."""
 
-    quick: float
-    thorough: float
-    quick_student: float
-    thorough_student: float
-    images_per_second: float
-    train_images: int
-    side: int = 28
+FEWEST_IMAGES, MOST_EPOCHS = 640, 200
+"""Ten batches, below which training does nothing, and what a step takes at most."""
 
-
-SCHOOLING = {
-    "mlp-digits": Schooling(20, 120, 40, 200, 30_000, 969, side=8),
-    "lenet300-mnist5k": Schooling(4, 30, 10, 60, 8_000, 3_244),
-    "lenet5-mnist5k": Schooling(3, 20, 8, 50, 3_000, 3_244),
-    "resnet8-mnist5k": Schooling(1, 8, 3, 20, 1_000, 3_244),
-    "resnet20-fashion": Schooling(0.05, 0.4, 0.08, 0.6, 330, 57_488),
-    "mobilenet-fashion": Schooling(0.05, 0.4, 0.1, 0.8, 400, 57_488),
-}
-_UNKNOWN_MODEL = Schooling(1, 8, 3, 20, 500, 10_000)
+CAUTIOUS_SPEED = 500.0
+"""Images a second where no training of the model was timed."""
 
 FAMILY_SECONDS = {"mobilenet_v3_small": 0.013, "efficientnet_b0": 0.05, "squeezenet": 0.006}
 """One core's time to train a full-size student of another family on one image of 28 x 28 pixels."""
@@ -55,19 +40,29 @@ TEACHER_COST = 0.33
 """A teacher's forward pass against a pass of training, which also goes backward."""
 
 
-def schooling(model: str) -> Schooling:
-    """The model's epochs and speed; cautious ones for a model not listed."""
-    return SCHOOLING.get(model, _UNKNOWN_MODEL)
+def budgets_of(subject: Subject) -> BudgetEpochs:
+    """The epochs that the model's entry says, or else those that fit into `SECONDS` at its training speed."""
+    if subject.entry.budgets is not None:
+        return subject.entry.budgets
+    quick, thorough = (seconds * training_speed(subject) for seconds in SECONDS.values())
+    images = (quick, thorough, STUDENT_SHARE * quick, STUDENT_SHARE * thorough)
+    passes = (max(FEWEST_IMAGES, some) / subject.data.train_images for some in images)
+    return BudgetEpochs(*(_two_digits(min(MOST_EPOCHS, epochs)) for epochs in passes))
 
 
-def budget_epochs(model: str, budget: Budget) -> float:
+def training_speed(subject: Subject) -> float:
+    """Images a second that one core trains the model on; a cautious guess where that was not timed."""
+    return subject.entry.images_per_second or CAUTIOUS_SPEED
+
+
+def budget_epochs(subject: Subject, budget: Budget) -> float:
     """Epochs of training the compressed network; without a budget those of the quick one."""
-    plan = schooling(model)
+    plan = budgets_of(subject)
     return plan.thorough if budget == "thorough" else plan.quick
 
 
 def student_epochs(
-    model: str,
+    subject: Subject,
     budget: Budget,
     *,
     student: str = "same",
@@ -80,13 +75,19 @@ def student_epochs(
     A student of another family gets as many as one of the model's own, or fewer so that the budget takes
     `LONGEST` at most.
     """
-    plan = schooling(model)
+    plan, images = budgets_of(subject), subject.data.train_images
     own = plan.thorough_student if budget == "thorough" else plan.quick_student
     if student not in FAMILY_SECONDS:
         return own
-    seconds = _family_seconds(student, width_mult, depth_mult, resolution or plan.side) * plan.train_images
+    seconds = _family_seconds(student, width_mult, depth_mult, resolution or _side(subject)) * images
     fitting = LONGEST["thorough" if budget == "thorough" else "quick"] / seconds
-    return _two_digits(min(own, max(fitting, SHORTEST_IMAGES / plan.train_images)))
+    return _two_digits(min(own, max(fitting, SHORTEST_IMAGES / images)))
+
+
+def _side(subject: Subject) -> int:
+    """Of its images, in pixels; as many as a square one of the same area has."""
+    _, height, width = subject.data.shape
+    return round(math.sqrt(height * width))
 
 
 def _two_digits(value: float) -> float:
@@ -105,27 +106,26 @@ def trains(recipe: Recipe) -> bool:
     return any(getattr(step, "epochs", 0) > 0 for step in recipe.steps)
 
 
-def training_seconds(recipe: Recipe) -> float:
-    """Rough seconds of training in a recipe; 0 without a training step.
+def training_seconds(subject: Subject, recipe: Recipe) -> float:
+    """Rough seconds of training in a recipe of this model; 0 without a training step.
 
     A student of the model's family costs its own width (about the square of `width_mult`), every student a third
     of the model for each teacher's forward pass; so does training with the original's help.
     """
-    plan = schooling(recipe.model)
-    passes = sum(getattr(step, "epochs", 0.0) * _cost(step, plan) for step in recipe.steps)
-    return passes * plan.train_images / plan.images_per_second
+    passes = sum(getattr(step, "epochs", 0.0) * _cost(step, subject) for step in recipe.steps)
+    return passes * subject.data.train_images / training_speed(subject)
 
 
-def _cost(step: Step, plan: Schooling) -> float:
+def _cost(step: Step, subject: Subject) -> float:
     """One epoch of a training step, in epochs of plain training of the model itself."""
     if isinstance(step, Distillation):
-        return _student_cost(step, plan) + TEACHER_COST * max(1, len(step.teachers))
+        return _student_cost(step, subject) + TEACHER_COST * max(1, len(step.teachers))
     helped = isinstance(step, FineTuning) and step.alpha > 0
     return 1 + TEACHER_COST if helped else 1.0
 
 
-def _student_cost(step: Distillation, plan: Schooling) -> float:
+def _student_cost(step: Distillation, subject: Subject) -> float:
     if step.student == "same":
         return step.width_mult**2
-    side = step.resolution or plan.side
-    return _family_seconds(step.student, step.width_mult, step.depth_mult, side) * plan.images_per_second
+    side = step.resolution or _side(subject)
+    return _family_seconds(step.student, step.width_mult, step.depth_mult, side) * training_speed(subject)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from compression.errors import InvalidRecipe
-from compression.models.facts import has_slimmable
+from compression.models.subject import Subject
 from compression.recipe.recipe import MAX_STEPS, Recipe, make_recipe
 from compression.recipe.steps import STEP_TYPES, SlimmableStudent, Step, technique_of
 from compression.recipe.words import kind_of
 
 
-def offered(model: str) -> tuple[type[Step], ...]:
+def offered(subject: Subject) -> tuple[type[Step], ...]:
     """The kinds of steps that a model can take."""
-    return tuple(kind for kind in STEP_TYPES.values() if kind is not SlimmableStudent or has_slimmable(model))
+    return tuple(kind for kind in STEP_TYPES.values() if kind is not SlimmableStudent or subject.has_slimmable)
 
 
 # Each returns a new recipe, or raises `InvalidRecipe` with the reason why these steps make no sense in this order.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from compression.models.facts import has_slimmable, teachers_for
-from compression.recipe.budgets import BUDGETS, Budget, budget_epochs, student_epochs, trains
+from compression.models.subject import Subject
+from compression.recipe.budgets import BUDGETS, Budget, budget_epochs, student_epochs
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.steps import (
     PATTERN_SPARSITY,
@@ -205,38 +205,33 @@ class Settings:
         """Bits of activations, None where they stay floats."""
         return self.activation_bits if self.has_grid else None
 
-    @property
-    def trains(self) -> bool:
-        """Whether the recipe of these settings has a training step."""
-        return trains(recipe_of("any", self))
-
 
 def field_of(setting: str, step_type: type[Step]) -> str:
     """The step's name for a control that is a plain setting of it."""
     return _FIELDS[step_type][setting]
 
 
-def epochs_of(model: str, settings: Settings, *, student: bool) -> float:
+def epochs_of(subject: Subject, settings: Settings, *, student: bool) -> float:
     """Epochs of a training step: those that were asked for, or else the budget's."""
     if settings.epochs is not None:
         return settings.epochs
     if not student:
-        return budget_epochs(model, settings.budget)
+        return budget_epochs(subject, settings.budget)
     size = {"width_mult": settings.student_percent / 100, "depth_mult": settings.depth_percent / 100}
-    return student_epochs(model, settings.budget, student=settings.student, resolution=settings.resolution, **size)
+    return student_epochs(subject, settings.budget, student=settings.student, resolution=settings.resolution, **size)
 
 
-def recipe_of(model: str, settings: Settings) -> Recipe:
+def recipe_of(subject: Subject, settings: Settings) -> Recipe:
     """The recipe of the controls, in the order that is legal and sensible.
 
     Student, structure, pruning, fine-tuning, codes, training with the codes, and how the file is written.
     """
-    shapes = [*_student_steps(model, settings), *_structure_steps(settings), *_pruning_steps(model, settings)]
+    shapes = [*_student_steps(subject, settings), *_structure_steps(settings), *_pruning_steps(subject, settings)]
     codes = _code_steps(settings)
-    recovery = [_fine_tuning(model, settings)] if _needs_recovery(shapes, settings) else []
-    adaption = [_fine_tuning(model, settings, settings.has_grid)] if _needs_adaption(settings) else []
+    recovery = [_fine_tuning(subject, settings)] if _needs_recovery(shapes, settings) else []
+    adaption = [_fine_tuning(subject, settings, settings.has_grid)] if _needs_adaption(settings) else []
     steps = [*shapes, *recovery, *codes, *adaption, *_file_steps(settings)]
-    return make_recipe(model, steps, settings.seed)
+    return make_recipe(subject.name, steps, settings.seed)
 
 
 def _step(
@@ -251,7 +246,7 @@ def _step(
     return {"technique": step_type.model_fields["technique"].default, **plain, **main}
 
 
-def _student_steps(model: str, settings: Settings) -> list[dict[str, Any]]:
+def _student_steps(subject: Subject, settings: Settings) -> list[dict[str, Any]]:
     """Another family's student is trained at every size; a slimmable one is there already."""
     if not settings.has_student:
         return []
@@ -263,7 +258,7 @@ def _student_steps(model: str, settings: Settings) -> list[dict[str, Any]]:
     main = {
         "width_mult": settings.student_percent / 100,
         "depth_mult": 1.0 if same else settings.depth_percent / 100,
-        "epochs": epochs_of(model, settings, student=True),
+        "epochs": epochs_of(subject, settings, student=True),
     }
     return [_step(Distillation, settings, main, without=without)]
 
@@ -279,7 +274,7 @@ def _structure_steps(settings: Settings) -> list[dict[str, Any]]:
     return steps
 
 
-def _pruning_steps(model: str, settings: Settings) -> list[dict[str, Any]]:
+def _pruning_steps(subject: Subject, settings: Settings) -> list[dict[str, Any]]:
     if settings.pruning_percent == 0:
         return []
     if settings.remove == "channels":
@@ -289,7 +284,7 @@ def _pruning_steps(model: str, settings: Settings) -> list[dict[str, Any]]:
         return [_step(SecondOrderPruning, settings, {"sparsity": sparsity})]
     if not _is_gradual(settings):
         return [_step(MagnitudePruning, settings, {"sparsity": sparsity}, without=("regrowth",))]
-    epochs = epochs_of(model, settings, student=False)
+    epochs = epochs_of(subject, settings, student=False)
     return [_step(MagnitudePruning, settings, {"sparsity": sparsity, "epochs": epochs})]
 
 
@@ -325,13 +320,13 @@ def _needs_adaption(settings: Settings) -> bool:
     return coarse or settings.entropy_penalty > 0 or (settings.learn_scales and settings.has_grid)
 
 
-def _fine_tuning(model: str, settings: Settings, scales: bool = False) -> dict[str, Any]:
+def _fine_tuning(subject: Subject, settings: Settings, scales: bool = False) -> dict[str, Any]:
     """`scales`: after quantization, where there are scales to learn."""
     without = (
         *(["recover_temperature"] if settings.recover_alpha == 0 else []),
         *([] if scales else ["learn_scales"]),
     )
-    return _step(FineTuning, settings, {"epochs": epochs_of(model, settings, student=False)}, without=without)
+    return _step(FineTuning, settings, {"epochs": epochs_of(subject, settings, student=False)}, without=without)
 
 
 def _file_steps(settings: Settings) -> list[dict[str, Any]]:
@@ -340,23 +335,23 @@ def _file_steps(settings: Settings) -> list[dict[str, Any]]:
     return [_step(EntropyCoding, settings)]
 
 
-def settings_of(recipe: Recipe, budget: Budget = "none") -> Settings | None:
+def settings_of(subject: Subject, recipe: Recipe, budget: Budget = "none") -> Settings | None:
     """The controls' position that gives exactly this recipe; None where no position does.
 
     Some recipes belong to several budgets (quantization alone trains in none); `budget` is tried first.
     """
-    nearest = nearest_settings(recipe)
+    nearest = nearest_settings(subject, recipe)
     for candidate in dict.fromkeys((budget, *BUDGETS)):
         for epochs in (None, nearest.epochs):
             settings = replace(nearest, budget=candidate, epochs=epochs)
-            if recipe_of(recipe.model, settings) == recipe:
+            if recipe_of(subject, settings) == recipe:
                 return settings
     return None
 
 
-def nearest_settings(recipe: Recipe) -> Settings:
+def nearest_settings(subject: Subject, recipe: Recipe) -> Settings:
     """The controls' position closest to a recipe, which may be one that they cannot express."""
-    settings = replace(neutral_settings(recipe.model), seed=recipe.seed)
+    settings = replace(neutral_settings(subject), seed=recipe.seed)
     for step in recipe.steps:
         plain = {name: _typed(name, getattr(step, field)) for name, field in _FIELDS[type(step)].items()}
         settings = replace(settings, **(plain | _main_settings(step, settings)))
@@ -421,17 +416,17 @@ def _on_grid(fraction: float, step: int, low: int, high: int) -> int:
     return min(high, max(low, step * round(100 * fraction / step)))
 
 
-def neutral_settings(model: str) -> Settings:
+def neutral_settings(subject: Subject) -> Settings:
     """Where the controls start. Students need no training where a slimmable network comes with the model."""
-    return Settings(student="slimmable" if has_slimmable(model) else "same")
+    return Settings(student="slimmable" if subject.has_slimmable else "same")
 
 
-def fitted_to(settings: Settings, model: str, before: str) -> Settings:
-    """The settings taken over from the model `before`, with what exists for `model`.
+def fitted_to(settings: Settings, subject: Subject, before: Subject) -> Settings:
+    """The settings taken over from the model `before`, with what exists for `subject`.
 
     Students are of the new model's usual kind if they were of the old one's, and teachers have seen its data.
     """
     usual = settings.student == neutral_settings(before).student
-    student = neutral_settings(model).student if usual or settings.student == "slimmable" else settings.student
-    teachers = tuple(name for name in settings.teachers if name in teachers_for(model))
+    student = neutral_settings(subject).student if usual or settings.student == "slimmable" else settings.student
+    teachers = tuple(name for name in settings.teachers if name in subject.teachers)
     return replace(settings, student=student, teachers=teachers)

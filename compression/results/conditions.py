@@ -7,9 +7,7 @@ import json
 from dataclasses import astuple, dataclass
 
 from compression import ENGINE_VERSION
-from compression.models.data import data_version
-from compression.models.facts import find_model
-from compression.models.versions import model_version
+from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.results import machine
 from compression.results.record import Result
@@ -26,15 +24,13 @@ class Conditions:
     machine_id: str
 
 
-def conditions(model: str, machine_id: str | None = None) -> Conditions:
-    """The present conditions of `model`, on this machine or the one named.
+def conditions(subject: Subject, machine_id: str | None = None) -> Conditions:
+    """The present conditions of a model, on this machine or the one named.
 
-    Raises `UnknownModel`, or `CorruptFile` when the model's card cannot be read.
+    Raises `CorruptFile` when the model's card cannot be read.
     """
-    version = model_version(model)
-    return Conditions(
-        model, version, data_version(find_model(model).dataset), ENGINE_VERSION, machine_id or machine.machine_id()
-    )
+    here = machine_id or machine.machine_id()
+    return Conditions(subject.name, subject.version, subject.data.version, ENGINE_VERSION, here)
 
 
 def conditions_of(result: Result) -> Conditions:
@@ -54,6 +50,6 @@ def key(recipe_id: str, measured_under: Conditions) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def result_key(recipe: Recipe, machine_id: str | None = None) -> str:
-    """Key of `recipe` under the present conditions, on this machine or the one named."""
-    return key(recipe.recipe_id, conditions(recipe.model, machine_id))
+def result_key(subject: Subject, recipe: Recipe, machine_id: str | None = None) -> str:
+    """Key of a recipe of this model under the present conditions, on this machine or the one named."""
+    return key(recipe.recipe_id, conditions(subject, machine_id))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from compression.models.facts import has_slimmable
+from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
 from compression.recipe.recipe import MAX_STEPS, Recipe
 from compression.recipe.settings import Settings, recipe_of
@@ -80,15 +80,15 @@ _FALLING: tuple[Curve, ...] = (
 )
 """Curves whose slider compresses more towards its lower end."""
 
-_NO_CONVOLUTIONS = ("mlp-digits", "lenet300-mnist5k")
-_NOT_ON: dict[Curve, tuple[str, ...]] = {"depthwise_separable": (*_NO_CONVOLUTIONS, "mobilenet-fashion")}
-"""Models on which a curve makes no sense: nothing to separate, or all of it separated already."""
+_NEEDS: dict[Curve, Callable[[Subject], bool]] = {
+    "slimmable_student": lambda subject: subject.has_slimmable,
+    "depthwise_separable": lambda subject: subject.has_ordinary_convolutions,
+}
 
 
-def curves_for(model: str) -> tuple[Curve, ...]:
+def curves_for(subject: Subject) -> tuple[Curve, ...]:
     """The curves that make sense for a model."""
-    missing = () if has_slimmable(model) else ("slimmable_student",)
-    return tuple(curve for curve in CURVES if curve not in missing and model not in _NOT_ON.get(curve, ()))
+    return tuple(curve for curve in CURVES if curve not in _NEEDS or _NEEDS[curve](subject))
 
 
 def curve_settings(curve: Curve, position: int, budget: Budget) -> Settings:
@@ -99,37 +99,37 @@ def curve_settings(curve: Curve, position: int, budget: Budget) -> Settings:
 
 
 @functools.cache
-def curve_points(model: str, budget: Budget, curve: Curve) -> Mapping[int, Recipe]:
+def curve_points(subject: Subject, budget: Budget, curve: Curve) -> Mapping[int, Recipe]:
     """The recipes of one curve by slider position, coarse to fine."""
-    points = {at: recipe_of(model, curve_settings(curve, at, budget)) for at in _POSITIONS[curve]}
+    points = {at: recipe_of(subject, curve_settings(curve, at, budget)) for at in _POSITIONS[curve]}
     return MappingProxyType(points)
 
 
 def curve_recipes(
-    model: str, budget: Budget, curves: Sequence[Curve] = DEFAULT_CURVES
+    subject: Subject, budget: Budget, curves: Sequence[Curve] = DEFAULT_CURVES
 ) -> dict[Curve, dict[int, Recipe]]:
     """The recipes of `curves` by slider position, each from mild to strong compression."""
     return {
-        curve: dict(sorted(curve_points(model, budget, curve).items(), reverse=curve in _FALLING))
-        for curve in curves_for(model)
+        curve: dict(sorted(curve_points(subject, budget, curve).items(), reverse=curve in _FALLING))
+        for curve in curves_for(subject)
         if curve in curves
     }
 
 
-def sweep_recipes(model: str, budget: Budget, curves: Sequence[Curve] = DEFAULT_CURVES) -> tuple[Recipe, ...]:
+def sweep_recipes(subject: Subject, budget: Budget, curves: Sequence[Curve] = DEFAULT_CURVES) -> tuple[Recipe, ...]:
     """All points of `curves` in the order to measure them: the baseline, then coarse to fine.
 
     Students come last, each with its control, since they have to be trained and the others would wait.
     """
-    shown = [curve for curve in curves_for(model) if curve in curves]
+    shown = [curve for curve in curves_for(subject) if curve in curves]
     swift = [curve for curve in shown if curve not in TRAINED_CURVES]
     slow = [curve for curve in shown if curve in TRAINED_CURVES]
-    return (Recipe(model=model), *_in_turns(model, swift, budget), *_in_turns(model, slow, budget))
+    return (Recipe(model=subject.name), *_in_turns(subject, swift, budget), *_in_turns(subject, slow, budget))
 
 
-def _in_turns(model: str, curves: Sequence[Curve], budget: Budget) -> list[Recipe]:
+def _in_turns(subject: Subject, curves: Sequence[Curve], budget: Budget) -> list[Recipe]:
     """The first position of each curve, the second of each, and so on."""
-    lists = [curve_points(model, budget, curve).values() for curve in curves]
+    lists = [curve_points(subject, budget, curve).values() for curve in curves]
     return [recipe for turn in zip_longest(*lists) for recipe in turn if recipe is not None]
 
 

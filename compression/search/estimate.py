@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
 from compression.recipe.settings import FLOAT_BITS, Settings, recipe_of, settings_of
 from compression.results.metrics import Metric
@@ -28,15 +29,17 @@ from compression.search.priors import Effect, prior, without_curve
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the uncompressed model; None for what is not measured yet.
+    """What is known of the uncompressed model; None for what is not measured yet."""
 
-    `chance` is the accuracy of guessing: no estimate goes below it.
-    """
-
+    subject: Subject
     accuracy: float | None = None
     stored_bytes: float | None = None
     latency_ms: float | None = None
-    chance: float = 0.1
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of guessing: no estimate goes below it."""
+        return 1 / len(self.subject.data.classes)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def estimate(
     change = sum(effect.accuracy_change for effect in effects)
     size = float(np.prod([effect.size_factor for effect in effects]))
     latency = float(np.prod([effect.latency_factor for effect in effects]))
-    loss_by, size_by, latency_by = _learned(settings, lessons) if len(effects) > 1 else (0.0, 0.0, 0.0)
+    loss_by, size_by, latency_by = _learned(known.subject, settings, lessons) if len(effects) > 1 else (0.0, 0.0, 0.0)
     accuracy = None if known.accuracy is None else _bounded(known.accuracy + change, known)
     if accuracy is not None and known.accuracy is not None and loss_by:
         loss = (max(0.0, known.accuracy - accuracy) + LEAST) * math.exp(loss_by) - LEAST
@@ -133,12 +136,12 @@ def lesson_of(
     )
 
 
-def _learned(settings: Settings, lessons: Iterable[Lesson]) -> tuple[float, float, float]:
+def _learned(subject: Subject, settings: Settings, lessons: Iterable[Lesson]) -> tuple[float, float, float]:
     """Means of what combinations of the same settings teach, the nearer the more, and less where none is near."""
-    kind, here = _place(settings)
+    kind, here = _place(subject, settings)
     total, sums = 1 / (_FAR**2 + _NEAR**2), [0.0, 0.0, 0.0]
     for lesson in lessons:
-        other, there = _place(lesson.settings)
+        other, there = _place(subject, lesson.settings)
         if other != kind:
             continue
         distance = sum((one - another) ** 2 for one, another in zip(here, there, strict=True))
@@ -154,7 +157,7 @@ _SLIDERS = ("pruning_percent", "weight_bits", "student_percent", "rank_percent",
 
 
 @functools.lru_cache(maxsize=4096)
-def _place(settings: Settings) -> tuple[tuple[object, ...], tuple[float, ...]]:
+def _place(subject: Subject, settings: Settings) -> tuple[tuple[object, ...], tuple[float, ...]]:
     """What must be the same for one setting to teach another, and how far each moved slider is.
 
     Settings without effect on the recipe, chance, and the sliders' positions may differ. Positions are in lengths of a
@@ -164,7 +167,7 @@ def _place(settings: Settings) -> tuple[tuple[object, ...], tuple[float, ...]]:
     positions = tuple(
         math.log2(at) / math.log2(FLOAT_BITS) if _NEUTRAL[curve] == FLOAT_BITS else at / 100 for curve, at in moved
     )
-    effective = settings_of(recipe_of("any", settings)) or settings
+    effective = settings_of(subject, recipe_of(subject, settings)) or settings
     others = replace(effective, **{name: getattr(_UNMOVED, name) for name in _SLIDERS})
     return (*(curve for curve, _ in moved), _interned(others)), positions
 

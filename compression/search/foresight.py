@@ -9,6 +9,7 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from compression.models.subject import Subject
 from compression.recipe.settings import Settings, recipe_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
@@ -35,7 +36,6 @@ class Row:
 
 
 def foresee(
-    model: str,
     settings: Settings,
     results: Mapping[str, Result],
     known: Known,
@@ -46,7 +46,7 @@ def foresee(
 ) -> dict[Slider, Row]:
     """Each slider's row while the others stay. Empty where a slider stands between its positions.
 
-    `results` are all of the model's by recipe_id; `known`, `measured`, `asked` and `lessons` are
+    `results` are all of the known model's by recipe_id; `known`, `measured`, `asked` and `lessons` are
     what `estimate` takes.
     """
     rows = {}
@@ -57,7 +57,7 @@ def foresee(
         places = []
         for position in reachable:
             there = placed(settings, slider, position)
-            recipe_id = _recipe_id(model, there)
+            recipe_id = _recipe_id(known.subject, there)
             guess = estimate(there, known, measured, asked, lessons)
             places.append(Place(recipe_id, results.get(recipe_id), guess))
         rows[slider] = Row(reachable.index(getattr(settings, slider)), tuple(places))
@@ -65,6 +65,6 @@ def foresee(
 
 
 @functools.lru_cache(maxsize=4096)
-def _recipe_id(model: str, settings: Settings) -> str:
+def _recipe_id(subject: Subject, settings: Settings) -> str:
     """Found once for each setting: most of them are still one slider away after the next move."""
-    return recipe_of(model, settings).recipe_id
+    return recipe_of(subject, settings).recipe_id

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from compression.models.subject import Subject
 from compression.recipe.budgets import trains
 from compression.recipe.recipe import Recipe
 from compression.recipe.settings import (
@@ -45,14 +46,14 @@ def move_between(before: Settings, after: Settings) -> Move | None:
     return Move(moved[0], 1 if places.index(at) > places.index(was) else -1)
 
 
-def neighbours(model: str, settings: Settings, last: Move | None = None) -> tuple[Recipe, ...]:
+def neighbours(subject: Subject, settings: Settings, last: Move | None = None) -> tuple[Recipe, ...]:
     """The recipes one step up or down each slider in use, each once, and none that trains.
 
     First the one that goes on with the `last` move, then back from it, then those of the other sliders. A slider
     at its neutral end is not in use, unless it was just moved there. Between 0 and 6 recipes.
     """
-    here = recipe_of(model, settings)
-    found = (recipe_of(model, other) for other in _steps(settings, last))
+    here = recipe_of(subject, settings)
+    found = (recipe_of(subject, other) for other in _steps(settings, last))
     return tuple(dict.fromkeys(recipe for recipe in found if recipe != here and not trains(recipe)))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from compression import units
+from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.recipe.settings import Settings, settings_of
 from compression.results.record import Result
@@ -41,7 +42,7 @@ def lessons_of(
     results: Sequence[Result], known: Known, measured: Mapping[Curve, Mapping[int, Result]]
 ) -> tuple[Lesson, ...]:
     """What the `LATEST` of a model's results that combine settings teach; `known` and `measured` as of `estimate`."""
-    pairs = ((_settings_of(result), result) for result in results[-LATEST:])
+    pairs = ((_settings_of(known.subject, result), result) for result in results[-LATEST:])
     found = (lesson_of(settings, result, known, measured) for settings, result in pairs if settings is not None)
     return tuple(lesson for lesson in found if lesson is not None)
 
@@ -57,7 +58,7 @@ def miss_of(
     `known`, `measured` and `lessons` are what `estimate` takes. None for the baseline, where nothing is known of it,
     and for recipes that the sliders cannot express, which are not estimated well.
     """
-    settings = _settings_of(result)
+    settings = _settings_of(known.subject, result)
     if settings is None or not result.recipe["steps"]:
         return None
     others = {
@@ -97,12 +98,12 @@ _remembered: dict[str, Settings | None] = {}
 MAX_REMEMBERED = 10_000
 
 
-def _settings_of(result: Result) -> Settings | None:
+def _settings_of(subject: Subject, result: Result) -> Settings | None:
     """Found once: a recipe's id is the hash of its content."""
     if result.recipe_id not in _remembered:
         if len(_remembered) >= MAX_REMEMBERED:
             _remembered.clear()
-        _remembered[result.recipe_id] = settings_of(Recipe.model_validate(result.recipe))
+        _remembered[result.recipe_id] = settings_of(subject, Recipe.model_validate(result.recipe))
     return _remembered[result.recipe_id]
 
 

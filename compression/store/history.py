@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sql
 
 from compression.errors import CompressionError, InvalidRecipe
-from compression.models.facts import MODELS
+from compression.models.subject import known_models, model_title, subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
 from compression.results import conditions, machine
@@ -62,7 +62,7 @@ class Entry:
     @property
     def title(self) -> str:
         """Its model as people know it."""
-        return MODELS[self.model].title if self.model in MODELS else self.model
+        return model_title(self.model)
 
     @property
     def measured_at(self) -> datetime | None:
@@ -269,10 +269,10 @@ def _has(entry: Entry, note: Note, wanted: Sequence[str]) -> bool:
 def present(store: Store) -> set[Conditions]:
     """Under which conditions results are comparable here and now: on this machine, or the workers' elsewhere."""
     found = set()
-    for model in MODELS:
+    for model in known_models():
         for machine_id in store.machine_ids or (machine.machine_id(),):
             try:
-                found.add(conditions.conditions(model, machine_id))
+                found.add(conditions.conditions(subject_of(model), machine_id))
             except CompressionError:  # its card is missing: none of its results can be compared
                 continue
     return found

@@ -15,6 +15,7 @@ from sqlalchemy import exc
 from compression import environment
 from compression.errors import CorruptFile
 from compression.inquiries import Inquiry
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions, machine
 from compression.results.record import Preview, Result
@@ -93,7 +94,7 @@ class Store:
 
     def results_of(self, recipes: Sequence[Recipe]) -> dict[str, Result]:
         """Those of `recipes` that were measured, by recipe_id."""
-        wanted = [conditions.result_key(recipe, machine_id) for recipe in recipes for machine_id in self._machines()]
+        wanted = [key for recipe in recipes for key in self._result_keys(recipe)]
         query = sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(wanted)).order_by(RESULTS.c.sequence)
         with self.database.read() as connection:
             found = [_parse_result(document) for document in connection.scalars(query)]
@@ -104,7 +105,7 @@ class Store:
 
         A page asks for them with every change, so those of `MODELS_REMEMBERED` are kept, and only later ones are read.
         """
-        now, machines = conditions.conditions(model), self._machines()
+        now, machines = conditions.conditions(subject_of(model)), self._machines()
         comparable = sql.and_(
             RESULTS.c.model == model,
             RESULTS.c.model_version == now.model_version,
@@ -172,9 +173,9 @@ class Store:
     def _answer_names(self, inquiries: Sequence[Inquiry]) -> dict[str, str]:
         """Names of the files of those that were answered, by study_id. A lost file is no answer."""
         by_key = {
-            inquiry.answer_key(conditions.result_key(inquiry.recipe, machine_id)): inquiry.inquiry_id
+            inquiry.answer_key(result_key): inquiry.inquiry_id
             for inquiry in inquiries
-            for machine_id in self._machines()
+            for result_key in self._result_keys(inquiry.recipe)
         }
         query = sql.select(ANSWERS.c.answer_key, ANSWERS.c.artifact).where(ANSWERS.c.answer_key.in_(by_key))
         with self.database.read() as connection:
@@ -184,6 +185,11 @@ class Store:
     def artifact(self, sha256: str) -> bytes | None:
         """The file of that name, checked; None when it is not there. Raises `CorruptFile` when damaged."""
         return artifacts.read(sha256)
+
+    def _result_keys(self, recipe: Recipe) -> list[str]:
+        """On each machine whose results count here."""
+        subject = subject_of(recipe.model)
+        return [conditions.result_key(subject, recipe, machine_id) for machine_id in self._machines()]
 
     def _machines(self) -> tuple[str, ...]:
         return self.machine_ids or (machine.machine_id(),)

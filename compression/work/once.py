@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from compression import RUN, environment
 from compression.errors import CorruptFile, StorageFailed
 from compression.inquiries import Answer, Inquiry
+from compression.models.subject import Subject, subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions
 from compression.results.record import Preview, Result
@@ -43,13 +44,14 @@ class Runner(Protocol):
 
     def __call__(
         self,
+        subject: Subject,
         recipe: Recipe,
         *,
         baseline: RunOutput | None = None,
         watch: Watch,
         preview: Tell = ...,
     ) -> RunOutput:
-        """Measure `recipe`."""
+        """Measure a recipe of this model."""
         ...
 
 
@@ -71,11 +73,14 @@ def measure(
     found = _stored(store, recipe)
     if found:
         return found
-    with _alone(conditions.result_key(recipe), watch):
-        return _stored(store, recipe) or _measured(recipe, store, watch, preview, run)
+    subject = subject_of(recipe.model)
+    with _alone(conditions.result_key(subject, recipe), watch):
+        return _stored(store, recipe) or _measured(subject, recipe, store, watch=watch, preview=preview, run=run)
 
 
-def _measured(recipe: Recipe, store: Store, watch: Watch, preview: Tell, run: str) -> tuple[Result, dict[str, bytes]]:
+def _measured(
+    subject: Subject, recipe: Recipe, store: Store, *, watch: Watch, preview: Tell, run: str
+) -> tuple[Result, dict[str, bytes]]:
     """Measured now, after the baseline where that was not done, and stored."""
     run_recipe, make_output = _resolve(run)
     baseline = None
@@ -89,7 +94,7 @@ def _measured(recipe: Recipe, store: Store, watch: Watch, preview: Tell, run: st
         baseline = make_output(
             result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(contents)
         )
-    output = run_recipe(recipe, baseline=baseline, watch=watch, preview=preview)
+    output = run_recipe(subject, recipe, baseline=baseline, watch=watch, preview=preview)
     store.add_result(output.result, output.artifacts())
     return output.result, output.artifacts()
 
@@ -103,8 +108,9 @@ def inquire(inquiry: Inquiry, store: Store, *, watch: Watch = SILENT, run: str =
     found = _answered(store, inquiry)
     if found:
         return found
-    with _alone(inquiry.answer_key(conditions.result_key(inquiry.recipe)), watch):
-        return _answered(store, inquiry) or _found_out(inquiry, store, watch, run)
+    subject = subject_of(inquiry.recipe.model)
+    with _alone(inquiry.answer_key(conditions.result_key(subject, inquiry.recipe)), watch):
+        return _answered(store, inquiry) or _found_out(subject, inquiry, store, watch, run)
 
 
 def _answered(store: Store, inquiry: Inquiry) -> Answer | None:
@@ -112,19 +118,19 @@ def _answered(store: Store, inquiry: Inquiry) -> Answer | None:
     return None if content is None else inquiry.ANSWER.model_validate_json(content)
 
 
-def _found_out(inquiry: Inquiry, store: Store, watch: Watch, run: str) -> Answer:
+def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, run: str) -> Answer:
     """Found out now, on the measured recipe and its baseline, and stored."""
     from compression.engine import laboratory  # like the engine itself: not in the process of pages
 
     first = watch.part(0, MEASURING_SHARE, "measuring first: ")
-    subject, baseline = (
-        laboratory.Subject(result, contents["stored"], contents["onnx"], _classes(contents))
+    variant, baseline = (
+        laboratory.Measured(result, contents["stored"], contents["onnx"], _classes(contents))
         for result, contents in (
             measure(recipe, store, watch=first, run=run) for recipe in (inquiry.recipe, inquiry.recipe.baseline())
         )
     )
-    found = laboratory.answer(inquiry, laboratory.Bench(subject, baseline, watch.part(MEASURING_SHARE, 1)))
-    store.add_answer(inquiry, subject.result, found.model_dump_json().encode())
+    found = laboratory.answer(inquiry, laboratory.Bench(subject, variant, baseline, watch.part(MEASURING_SHARE, 1)))
+    store.add_answer(inquiry, variant.result, found.model_dump_json().encode())
     return found
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import sqlalchemy as sql
 
 from compression import units
-from compression.models.facts import MODELS
 from compression.recipe.words import recipe_in_words
 from compression.store.database import JOBS
 from compression.store.jobs import UNFINISHED, Job, JobState, readable
@@ -215,11 +214,6 @@ def purpose(job: Job) -> str:
     if job.inquiry is None:
         return f"Measure: {words}"
     return f"{units.capital(job.inquiry.WORDS)}: {words}"
-
-
-def model_title(name: str) -> str:
-    """A model as people know it."""
-    return MODELS[name].title if name in MODELS else name
 
 
 def seconds_taken(job: Job, now: datetime | None = None) -> float | None:

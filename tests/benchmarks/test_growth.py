@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks import growth as benchmark
 from benchmarks.growth import Cost
+from compression.models.subject import subject_of
 from compression.results.conditions import conditions
 from compression.store.store import Store
 
@@ -88,7 +89,10 @@ class TestResults:
         benchmark.fill(store, benchmark.results_like("mlp-digits", 60))
         found = store.results("mlp-digits")
         assert len({result.recipe_id for result in found}) == 60
-        assert found[0].recipe["steps"] == [] and found[0].model_version == conditions("mlp-digits").model_version
+        assert (
+            found[0].recipe["steps"] == []
+            and found[0].model_version == conditions(subject_of("mlp-digits")).model_version
+        )
 
     def test_a_redraw_is_the_query_and_all_that_is_drawn(self):
         drawn = {name: Cost(0.1, 10) for name in benchmark.REDRAW} | {"CSV": Cost(9, 9)}

@@ -41,7 +41,7 @@ def dispatcher(monkeypatch):
         failing = pointless = ""
         asked: typing.ClassVar[list] = []
 
-        def run(self, recipe, *, baseline=None):
+        def run(self, subject, recipe, *, baseline=None):
             self.asked.append(recipe)
             names = [step.technique for step in recipe.steps]
             if self.failing in names:

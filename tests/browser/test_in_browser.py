@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import slider
+from compression.models.subject import subject_of
 from compression.recipe.settings import BIT_WIDTHS, neutral_settings, recipe_of
 from tests.support.browser_tools import PATIENCE_MS, settle, steps_in_url, wait_until_measured
 
@@ -85,7 +86,9 @@ MARKED_IS = f"(wanted) => JSON.stringify(({MARKED})()) === JSON.stringify(wanted
 
 
 def recipe_id_at(**settings):
-    return recipe_of("mlp-digits", replace(neutral_settings("mlp-digits"), **settings)).recipe_id
+    return recipe_of(
+        subject_of("mlp-digits"), replace(neutral_settings(subject_of("mlp-digits")), **settings)
+    ).recipe_id
 
 
 def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):

@@ -3,6 +3,7 @@ import pytest
 from compression.charts import breakdown
 from compression.charts.breakdown import Layer
 from compression.explain.sizes import Part, waterfall
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.results.energy import energy
@@ -15,12 +16,12 @@ MODEL = "lenet5-mnist5k"
 
 @pytest.fixture
 def result():
-    return fabricate(recipe_of(MODEL, Settings(pruning_percent=80, remove="weights", weight_bits=4)))
+    return fabricate(recipe_of(subject_of(MODEL), Settings(pruning_percent=80, remove="weights", weight_bits=4)))
 
 
 @pytest.fixture
 def swept():
-    return [fabricate(recipe) for recipe in curve_recipes(MODEL, "none")["magnitude_pruning"].values()]
+    return [fabricate(recipe) for recipe in curve_recipes(subject_of(MODEL), "none")["magnitude_pruning"].values()]
 
 
 def test_slices_add_up_to_the_files(result):

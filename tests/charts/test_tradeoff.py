@@ -7,6 +7,7 @@ import pytest
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import SCALES, Axes
 from compression.charts.palette import LOOKS
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.recipe.words import recipe_in_words
@@ -16,11 +17,12 @@ from compression.search.pareto import pareto_front
 from tests.support.fake_dispatcher import BYTES, MS, fabricate, preview
 
 MODEL = "lenet5-mnist5k"
-CURRENT = recipe_of(MODEL, Settings(pruning_percent=45, weight_bits=4))
+SUBJECT = subject_of(MODEL)
+CURRENT = recipe_of(SUBJECT, Settings(pruning_percent=45, weight_bits=4))
 
 
 def curves(shown=DEFAULT_CURVES):
-    return {curve: recipes.values() for curve, recipes in curve_recipes(MODEL, "none", shown).items()}
+    return {curve: recipes.values() for curve, recipes in curve_recipes(SUBJECT, "none", shown).items()}
 
 
 def results(*more, shown=DEFAULT_CURVES):
@@ -30,7 +32,7 @@ def results(*more, shown=DEFAULT_CURVES):
 
 @pytest.fixture
 def full():
-    other = recipe_of(MODEL, Settings(weight_bits=7))
+    other = recipe_of(SUBJECT, Settings(weight_bits=7))
     return tradeoff.tradeoff(results(CURRENT, other), curves(), CURRENT)
 
 
@@ -52,9 +54,9 @@ def at(point, axis):
 def test_every_result_is_sorted_into_its_place(full):
     assert full.baseline.recipe_id == Recipe(model=MODEL).recipe_id
     assert full.current.recipe_id == CURRENT.recipe_id
-    assert [point.recipe_id for point in full.others] == [recipe_of(MODEL, Settings(weight_bits=7)).recipe_id]
+    assert [point.recipe_id for point in full.others] == [recipe_of(SUBJECT, Settings(weight_bits=7)).recipe_id]
     assert {curve: len(points) for curve, points in full.curves.items()} == {
-        curve: len(recipes) for curve, recipes in curve_recipes(MODEL, "none").items()
+        curve: len(recipes) for curve, recipes in curve_recipes(SUBJECT, "none").items()
     }
     assert len(full.points) == len(results()) + 2
     assert full.guess is None

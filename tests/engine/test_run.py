@@ -12,25 +12,31 @@ from compression.engine.network.form import count_costs
 from compression.engine.run import run_recipe
 from compression.errors import Cancelled, UnknownModel
 from compression.models.data import load_dataset
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.results.record import RUNTIME_PARTS, STORED_PARTS
 from compression.watch import Watch
 
 MODEL = "mlp-digits"
+SUBJECT = subject_of(MODEL)
 PRUNE_AND_QUANTIZE = [
     {"technique": "channel_pruning", "pruning_ratio": 0.3},
     {"technique": "quantization", "weight_bits": 8, "activation_bits": 8},
 ]
 
 
+def measured(steps, **settings):
+    return run_recipe(SUBJECT, make_recipe(MODEL, steps), **settings)
+
+
 @pytest.fixture(scope="module")
 def baseline():
-    return run_recipe(make_recipe(MODEL, []))
+    return measured([])
 
 
 @pytest.fixture(scope="module")
 def variant(baseline):
-    return run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE), baseline=baseline)
+    return measured(PRUNE_AND_QUANTIZE, baseline=baseline)
 
 
 def test_sizes_are_those_of_the_bytes_and_the_runtime_file_is_the_decoded_stored_file(variant):
@@ -73,7 +79,7 @@ def _weights():
 def test_counts_are_those_of_the_compressed_network(variant):
     assert variant.result.params < variant.result.baseline.params
     assert variant.result.macs < variant.result.baseline.macs
-    assert variant.result.baseline.params == count_costs(load_network(MODEL)).params
+    assert variant.result.baseline.params == count_costs(load_network(SUBJECT)).params
 
 
 def test_costs_of_running_are_those_of_the_runtime_file(variant):
@@ -97,9 +103,7 @@ def test_the_ledgers_sum_to_the_files(variant):
 def test_the_file_is_coded_as_the_recipe_says_and_the_network_is_the_same(baseline):
     quantized = {"technique": "quantization", "weight_bits": 3}
     outputs = {
-        coding: run_recipe(
-            make_recipe(MODEL, [quantized, {"technique": "entropy_coding", "coding": coding}]), baseline=baseline
-        )
+        coding: measured([quantized, {"technique": "entropy_coding", "coding": coding}], baseline=baseline)
         for coding in ("context", "huffman", "packed")
     }
     sizes = [len(outputs[coding].stored) for coding in ("context", "huffman", "packed")]
@@ -114,14 +118,14 @@ def test_the_process_peak_is_measured(variant):
 
 
 def test_layers_made_sparse_are_timed_and_no_others(baseline, variant):
-    pruned = run_recipe(make_recipe(MODEL, [{"technique": "magnitude_pruning", "sparsity": 0.8}]), baseline=baseline)
+    pruned = measured([{"technique": "magnitude_pruning", "sparsity": 0.8}], baseline=baseline)
     assert {timing.batch_size for timing in pruned.result.sparse} == {1, 16}
     assert all(timing.sparsity > 0.3 for timing in pruned.result.sparse)
     assert variant.result.sparse == baseline.result.sparse == ()
 
 
 def test_a_missing_baseline_is_measured_first(variant):
-    alone = run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE))
+    alone = measured(PRUNE_AND_QUANTIZE)
     assert alone.stored == variant.stored
     np.testing.assert_array_equal(alone.predictions, variant.predictions)
     assert alone.result.baseline.stored_bytes == variant.result.baseline.stored_bytes
@@ -135,7 +139,7 @@ def test_the_baseline_differs_from_itself_by_nothing(baseline):
 
 
 def test_a_ruined_network_is_measured_as_different(baseline):
-    ruined = run_recipe(make_recipe(MODEL, [{"technique": "magnitude_pruning", "sparsity": 0.99}]), baseline=baseline)
+    ruined = measured([{"technique": "magnitude_pruning", "sparsity": 0.99}], baseline=baseline)
     assert ruined.result.accuracy < 0.6
     assert ruined.result.is_different
     assert ruined.result.accuracy_difference_high < 0
@@ -144,7 +148,7 @@ def test_a_ruined_network_is_measured_as_different(baseline):
 def test_progress_rises_to_the_end():
     seen = []
     watch = Watch(lambda fraction, words: seen.append((fraction, words)))
-    run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE), watch=watch)
+    measured(PRUNE_AND_QUANTIZE, watch=watch)
     fractions = [fraction for fraction, _ in seen]
     assert fractions == sorted(fractions)
     assert 0.9 < fractions[-1] <= 1
@@ -162,9 +166,9 @@ def test_cancelling_stops_wherever_it_is(baseline, after):
             raise Cancelled("no longer wanted")
 
     with pytest.raises(Cancelled):
-        run_recipe(make_recipe(MODEL, PRUNE_AND_QUANTIZE), baseline=baseline, watch=Watch(check=check))
+        measured(PRUNE_AND_QUANTIZE, baseline=baseline, watch=Watch(check=check))
 
 
 def test_an_unknown_model_is_refused():
     with pytest.raises(UnknownModel, match="nope"):
-        run_recipe(make_recipe("nope", []))
+        subject_of("nope")

@@ -11,6 +11,7 @@ from compression.cli import main
 from compression.engine.run import run_recipe
 from compression.explain import bundle
 from compression.models.data import load_dataset
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe, parse_recipe
 
 RECIPE = make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": 4, "activation_bits": 8}])
@@ -18,7 +19,7 @@ RECIPE = make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits":
 
 @pytest.fixture(scope="module")
 def output():
-    return run_recipe(RECIPE)
+    return run_recipe(subject_of(RECIPE.model), RECIPE)
 
 
 @pytest.fixture

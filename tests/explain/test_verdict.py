@@ -4,10 +4,13 @@ import pytest
 
 from compression.explain import verdict
 from compression.kernels import KERNEL_CHANNELS
+from compression.models.subject import subject_of
 from compression.results.record import SparseTiming
 from compression.search.estimate import Estimate, Known
 from tests.support.fake_dispatcher import fabricate, preview
 from tests.support.verdicts import CHANNELS, SAME_SPEED, TONES, WEIGHTS, recipe, result
+
+MLP = subject_of("mlp-digits")
 
 
 @pytest.mark.parametrize(("made", "tone", "title"), TONES)
@@ -102,7 +105,7 @@ def test_the_baseline_is_no_achievement():
 
 
 def test_an_estimate_says_that_it_is_one():
-    guess = verdict.guess("4-bit weights", Estimate(0.95, 100_000, 0.1), Known(0.99, 800_000, 0.2))
+    guess = verdict.guess("4-bit weights", Estimate(0.95, 100_000, 0.1), Known(MLP, 0.99, 800_000, 0.2))
     assert guess == "Estimated: about 8.0× smaller, accuracy near 95 %. Measuring 4-bit weights now …"
 
 
@@ -117,7 +120,7 @@ def test_what_is_known_before_the_latency_is_said_without_judging():
 
 
 def test_an_estimate_without_numbers_says_so():
-    assert "no numbers yet" in verdict.guess("4-bit weights", Estimate(None, None, None), Known())
+    assert "no numbers yet" in verdict.guess("4-bit weights", Estimate(None, None, None), Known(MLP))
 
 
 STUDENT = {"technique": "distillation", "width_mult": 0.5}

@@ -117,14 +117,14 @@ def fashion_server(monkeypatch, fresh_home):
 
 def test_fashion_mnist_is_downloaded_once_and_then_works_offline(fashion_server):
     seen = []
-    assert not data.is_local("fashion-mnist")
+    assert not data.facts_of("fashion-mnist").is_local
     first = data.load_dataset("fashion-mnist", watch=Watch(report=lambda fraction, words: seen.append(words)))
     assert len(first.test) == 40
     assert len(first.train) + len(first.validation) + len(first.calibration) == 3000
     fashion_server.shutdown()
     fashion_server.server_close()
     data._MEMORY.clear()
-    assert data.is_local("fashion-mnist")
+    assert data.facts_of("fashion-mnist").is_local
     second = data.load_dataset("fashion-mnist")
     np.testing.assert_array_equal(first.test.images, second.test.images)
 
@@ -134,7 +134,7 @@ def test_fashion_mnist_offline_says_what_to_do(fashion_server):
     fashion_server.server_close()
     with pytest.raises(DataUnavailable, match="dataset-fashion-mnist"):
         data.load_dataset("fashion-mnist")
-    assert not data.is_local("fashion-mnist")
+    assert not data.facts_of("fashion-mnist").is_local
 
 
 def _cifar_batches():

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.search.curves import sweep_recipes
 from pages.components.view.link import DEFAULT_MODEL
@@ -24,13 +25,13 @@ def test_home_shows_every_model_with_its_accuracy(home):
 def test_home_measures_something_without_a_click(home, dispatcher):
     home()
     recipes = {recipe for group, recipe in dispatcher.submitted if group.startswith("sweep-")}
-    assert recipes == set(sweep_recipes(DEFAULT_MODEL, "none"))
+    assert recipes == set(sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
 
 
 def test_home_shows_progress(home, dispatcher):
     dispatcher.held = True
     page = home()
-    total = len(sweep_recipes(DEFAULT_MODEL, "none"))
+    total = len(sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
     assert any(f"0 of {total} settings" in words for words in progress(page))
 
 
@@ -59,7 +60,7 @@ def test_a_missing_card_is_said_and_breaks_nothing(home, monkeypatch, tmp_path):
 
 def test_a_stored_result_is_drawn_at_once(home, dispatcher):
     dispatcher.held = True
-    baseline = sweep_recipes(DEFAULT_MODEL, "none")[0]
+    baseline = sweep_recipes(subject_of(DEFAULT_MODEL), "none")[0]
     dispatcher.store.by_id[baseline.recipe_id] = fabricate(baseline)
     assert any("1 of" in words for words in progress(home()))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
 from compression.search.curves import sweep_recipes
@@ -75,10 +76,10 @@ def test_what_is_no_longer_wanted_is_given_up(explore, dispatcher):
 
 def test_the_curves_of_the_chosen_model_and_budget_are_measured_in_the_background(explore, dispatcher):
     page = explore(model="mlp-digits")
-    assert asked(dispatcher, "sweep-") == list(sweep_recipes("mlp-digits", "none"))
+    assert asked(dispatcher, "sweep-") == list(sweep_recipes(subject_of("mlp-digits"), "none"))
     setting(page, "segmented_control", "budget").set_value("quick")
     rerun(page)
-    assert asked(dispatcher, "sweep-")[-1] == sweep_recipes("mlp-digits", "quick")[-1]
+    assert asked(dispatcher, "sweep-")[-1] == sweep_recipes(subject_of("mlp-digits"), "quick")[-1]
 
 
 def test_until_it_is_measured_it_is_an_estimate_and_then_not(explore, dispatcher):
@@ -231,7 +232,7 @@ def test_the_engines_trouble_is_shown(explore, dispatcher):
 def test_the_sweep_can_be_cancelled_and_resumed(explore, dispatcher):
     dispatcher.held = True
     page = explore()
-    total = len(sweep_recipes(MODEL, "none"))
+    total = len(sweep_recipes(subject_of(MODEL), "none"))
     assert any(f"0 of {total} settings" in words for words in progress(page))
     page.button(key="progress_pause").click()
     rerun(page)
@@ -267,7 +268,7 @@ def test_the_current_measurement_can_be_cancelled_and_asked_again(explore, dispa
     page.button(key="progress_retry").click()
     rerun(page)
     assert "Estimated" not in texts(page.info)
-    assert recipe_of(MODEL, Settings(weight_bits=4)).recipe_id in dispatcher.store.by_id
+    assert recipe_of(subject_of(MODEL), Settings(weight_bits=4)).recipe_id in dispatcher.store.by_id
 
 
 def test_the_table_holds_every_point_and_the_csv_every_number(explore, dispatcher):
@@ -296,12 +297,12 @@ def test_a_model_chosen_again_before_the_page_is_drawn_is_the_one_that_counts(mo
 
 
 def test_a_click_on_a_point_moves_the_sliders(monkeypatch):
-    clicked = recipe_of(MODEL, Settings(weight_bits=2))
+    clicked = recipe_of(subject_of(MODEL), Settings(weight_bits=2))
     shown = work.Snapshot(0, View(), {clicked.recipe_id: fabricate(clicked)}, (), (), None, False)
     session = {state.SETTING + "weight_bits": 8}
     monkeypatch.setattr("streamlit.session_state", session)
     charts._clicked(clicked.recipe_id, shown)
-    moved = View(MODEL, replace(neutral_settings(MODEL), weight_bits=2))
+    moved = View(MODEL, replace(neutral_settings(subject_of(MODEL)), weight_bits=2))
     assert session["view"] == moved
     state.place(state.SETTING + "weight_bits", 2)
     assert session[state.SETTING + "weight_bits"] == 2
@@ -400,11 +401,11 @@ def test_a_point_that_lands_while_the_charts_are_drawn_is_on_them(explore, dispa
 
 
 def test_the_table_is_made_anew_only_for_other_results():
-    results = [fabricate(recipe_of(MODEL, Settings(weight_bits=bits))) for bits in (4, 5, 6)]
+    results = [fabricate(recipe_of(subject_of(MODEL), Settings(weight_bits=bits))) for bits in (4, 5, 6)]
     frame = table.rows_of(results)
     assert table.rows_of(list(results)) is frame
     assert len(table.rows_of(results[:2])) == 2
-    other = [*results[:2], fabricate(recipe_of(MODEL, Settings(weight_bits=6)), stored_bytes=7)]
+    other = [*results[:2], fabricate(recipe_of(subject_of(MODEL), Settings(weight_bits=6)), stored_bytes=7)]
     assert table.rows_of(other)["stored"].tolist()[-1] == 0.007
 
 
@@ -412,7 +413,7 @@ def test_a_click_on_explore_does_not_lead_back_from_another_page(explore, dispat
     page = explore()
     seen = page.session_state["parts_seen"]
     session = {"page_shown": menu.EXPLORE}
-    clicked = recipe_of(MODEL, Settings(weight_bits=4)).recipe_id
+    clicked = recipe_of(subject_of(MODEL), Settings(weight_bits=4)).recipe_id
     assert clicked in seen.results
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("streamlit.session_state", session)

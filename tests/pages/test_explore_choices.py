@@ -4,6 +4,7 @@ import pytest
 
 from compression import units
 from compression.charts.axes import Axes
+from compression.models.subject import subject_of
 from compression.recipe import edit
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings, recipe_of
@@ -42,9 +43,11 @@ class TestAxes:
         assert components(page)["chart_left"]["alt"].startswith("Changed predictions against zipped runtime file")
         row = foreseen_rows(page)["setting_weight_bits"]
         (measured,) = [
-            mark for mark in row["marks"] if mark["setting"] == recipe_of(MODEL, Settings(weight_bits=4)).recipe_id
+            mark
+            for mark in row["marks"]
+            if mark["setting"] == recipe_of(subject_of(MODEL), Settings(weight_bits=4)).recipe_id
         ]
-        result = fabricate(recipe_of(MODEL, Settings(weight_bits=4)))
+        result = fabricate(recipe_of(subject_of(MODEL), Settings(weight_bits=4)))
         assert measured["left"]["x"] == [result.zipped_bytes / 1000]
         assert measured["left"]["y"] == [100 * result.changed_predictions / result.n_test]
 

@@ -2,6 +2,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings, neutral_settings, recipe_of
 from compression.search.curves import sweep_recipes
@@ -199,8 +200,8 @@ def test_closed_groups_draw_nothing_and_keep_their_settings(explore, dispatcher)
     setting(page, "slider", "pruning_percent").set_value(60)
     rerun(page)
     moved = replace(page.session_state["view"].settings, pruning_percent=50)
-    assert recipe_of(MODEL, moved) == recipe_of(MODEL, HIDDEN)
-    assert recipe_of(MODEL, replace(HIDDEN, pruning_percent=60)) in asked(dispatcher)
+    assert recipe_of(subject_of(MODEL), moved) == recipe_of(subject_of(MODEL), HIDDEN)
+    assert recipe_of(subject_of(MODEL), replace(HIDDEN, pruning_percent=60)) in asked(dispatcher)
 
 
 def test_a_group_that_is_opened_shows_what_the_view_says(explore):
@@ -268,7 +269,9 @@ def test_back_to_defaults_keeps_the_sliders(explore):
     assert "2 advanced settings changed" in button.help
     button.click()
     rerun(page)
-    assert page.session_state["view"].settings == replace(neutral_settings(MODEL), pruning_percent=50, weight_bits=4)
+    assert page.session_state["view"].settings == replace(
+        neutral_settings(subject_of(MODEL)), pruning_percent=50, weight_bits=4
+    )
     assert setting(page, "selectbox", "coding").value == "context"
     assert page.button(key="reset_advanced").disabled
 
@@ -278,7 +281,7 @@ def test_chosen_curves_are_measured_and_in_the_link(explore, dispatcher):
     page.pills(key=state.SETTING + "curves").set_value(["quantization", "low_rank"])
     rerun(page)
     assert page.query_params["curves"] in ("quantization,low_rank", ["quantization,low_rank"])
-    recipes = sweep_recipes(MODEL, "none", ("quantization", "low_rank"))
+    recipes = sweep_recipes(subject_of(MODEL), "none", ("quantization", "low_rank"))
     assert asked(dispatcher, "sweep-")[-len(recipes) :] == list(recipes)
     assert f"Curves: {len(recipes)} of {len(recipes)} settings measured" in progress(page)
 

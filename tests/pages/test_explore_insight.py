@@ -1,5 +1,6 @@
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.settings import Settings, recipe_of
 from pages.components.explore import insight
 from pages.components.view.link import View, parameters_of
@@ -52,6 +53,6 @@ def test_nothing_measured_is_said_in_every_part(explore, dispatcher, part):
 
 def test_a_row_from_before_there_was_a_ledger_is_said(explore, dispatcher):
     dispatcher.held = True
-    recipe = recipe_of(MODEL, Settings())
+    recipe = recipe_of(subject_of(MODEL), Settings())
     dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, ledger={}, runtime_ledger={})
     assert "before bytes were counted" in texts(opened(explore(), "Where bytes go").caption)

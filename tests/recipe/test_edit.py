@@ -5,6 +5,7 @@ import pytest
 from compression.charts import steps
 from compression.charts.steps import stages
 from compression.errors import InvalidRecipe
+from compression.models.subject import subject_of
 from compression.recipe import edit
 from compression.recipe.recipe import MAX_STEPS, make_recipe
 from compression.recipe.steps import STEP_TYPES, Distillation, EntropyCoding, FineTuning
@@ -39,7 +40,7 @@ def test_every_kind_of_step_starts_with_something(kind):
 
 
 def test_a_slimmable_student_is_offered_where_there_is_one():
-    assert len(edit.offered(MODEL)) == len(edit.offered("mlp-digits")) + 1
+    assert len(edit.offered(subject_of(MODEL))) == len(edit.offered(subject_of("mlp-digits"))) + 1
 
 
 def test_a_new_step_comes_as_late_as_it_makes_sense():

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compression.models.subject import subject_of
 from compression.recipe import budgets
 from compression.recipe import settings as setting
 from compression.recipe.budgets import BUDGETS
@@ -15,6 +16,8 @@ from compression.recipe.steps import ChannelPruning, Distillation, LowRank, Slim
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
+SUBJECT = subject_of(MODEL)
+LENET5, RESNET8, MLP = map(subject_of, ("lenet5-mnist5k", "resnet8-mnist5k", "mlp-digits"))
 
 
 def techniques(recipe):
@@ -22,13 +25,13 @@ def techniques(recipe):
 
 
 def test_neutral_settings_are_the_baseline():
-    assert recipe_of(MODEL, Settings()).is_baseline
-    assert recipe_of(MODEL, Settings(budget="thorough")).is_baseline
+    assert recipe_of(SUBJECT, Settings()).is_baseline
+    assert recipe_of(SUBJECT, Settings(budget="thorough")).is_baseline
 
 
 def test_all_sliders_moved_give_the_whole_pipeline_in_legal_order():
     settings = Settings(pruning_percent=50, weight_bits=4, student_percent=50, budget="quick")
-    assert techniques(recipe_of(MODEL, settings)) == [
+    assert techniques(recipe_of(SUBJECT, settings)) == [
         "distillation",
         "channel_pruning",
         "fine_tuning",
@@ -39,26 +42,26 @@ def test_all_sliders_moved_give_the_whole_pipeline_in_legal_order():
 
 def test_without_a_budget_nothing_but_the_student_trains():
     settings = Settings(pruning_percent=50, weight_bits=2, student_percent=50)
-    recipe = recipe_of(MODEL, settings)
+    recipe = recipe_of(SUBJECT, settings)
     assert techniques(recipe) == ["distillation", "channel_pruning", "quantization"]
-    assert recipe.steps[0].epochs == budgets.schooling(MODEL).quick_student
-    assert settings.trains
-    assert not replace(settings, student_percent=100).trains
+    assert recipe.steps[0].epochs == budgets.budgets_of(SUBJECT).quick_student
+    assert budgets.trains(recipe_of(SUBJECT, settings))
+    assert not budgets.trains(recipe_of(SUBJECT, replace(settings, student_percent=100)))
 
 
 def test_training_with_codes_only_where_rounding_hurts():
-    assert "fine_tuning" not in techniques(recipe_of(MODEL, Settings(weight_bits=8, budget="quick")))
-    assert "fine_tuning" in techniques(recipe_of(MODEL, Settings(weight_bits=4, budget="quick")))
+    assert "fine_tuning" not in techniques(recipe_of(SUBJECT, Settings(weight_bits=8, budget="quick")))
+    assert "fine_tuning" in techniques(recipe_of(SUBJECT, Settings(weight_bits=4, budget="quick")))
 
 
 @pytest.mark.parametrize(("bits", "activations"), [(16, None), (8, 8), (1, 8)])
 def test_activations_are_quantized_where_integer_kernels_exist(bits, activations):
-    (step,) = recipe_of(MODEL, Settings(weight_bits=bits)).steps
+    (step,) = recipe_of(SUBJECT, Settings(weight_bits=bits)).steps
     assert step.activation_bits == activations
 
 
 def test_single_weights_instead_of_channels():
-    (step,) = recipe_of(MODEL, Settings(pruning_percent=90, remove="weights", scope="layer")).steps
+    (step,) = recipe_of(SUBJECT, Settings(pruning_percent=90, remove="weights", scope="layer")).steps
     assert (step.technique, step.sparsity, step.scope) == ("magnitude_pruning", 0.9, "layer")
 
 
@@ -68,12 +71,12 @@ def test_recipes_lead_back_to_the_same_settings(model, budget):
     positions = itertools.product((0, 5, 55, 95), (32, 16, 8, 4, 1), (100, 50, 10), ("channels", "weights"))
     for pruning, bits, student, remove in positions:
         settings = Settings(pruning, bits, student, budget, remove)
-        recipe = recipe_of(model, settings)
-        found = settings_of(recipe, budget)
+        recipe = recipe_of(subject_of(model), settings)
+        found = settings_of(subject_of(recipe.model), recipe, budget)
         assert found is not None
         assert found.budget == budget
         assert found.epochs is None
-        assert recipe_of(model, found) == recipe
+        assert recipe_of(subject_of(model), found) == recipe
         assert (found.pruning_percent, found.weight_bits, found.student_percent) == (pruning, bits, student)
 
 
@@ -95,7 +98,7 @@ def test_recipes_lead_back_to_the_same_settings(model, budget):
 )
 def test_advanced_settings_survive_the_way_through_a_recipe(changes):
     settings = replace(Settings(30, 4, 60, "quick"), **changes)
-    assert settings_of(recipe_of(MODEL, settings), "quick") == settings
+    assert settings_of(SUBJECT, recipe_of(SUBJECT, settings), "quick") == settings
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_advanced_settings_survive_the_way_through_a_recipe(changes):
     ],
 )
 def test_recipes_beyond_the_sliders_are_recognised(steps):
-    assert settings_of(make_recipe(MODEL, steps)) is None
+    assert settings_of(SUBJECT, make_recipe(MODEL, steps)) is None
 
 
 def test_slider_ranges_lie_within_the_legal_ones():
@@ -132,7 +135,7 @@ EVERYTHING = Settings(
 
 
 def test_everything_at_once_is_in_legal_order():
-    assert techniques(recipe_of(MODEL, EVERYTHING)) == [
+    assert techniques(recipe_of(SUBJECT, EVERYTHING)) == [
         "distillation",
         "layer_tying",
         "depthwise_separable",
@@ -177,10 +180,10 @@ ANY_SETTINGS = st.builds(Settings, **{field.name: positions_of(field) for field 
 
 @given(settings=ANY_SETTINGS)
 def test_whatever_the_controls_say_is_legal_and_leads_back_to_them(settings):
-    recipe = recipe_of(MODEL, settings)
-    found = settings_of(recipe, settings.budget)
+    recipe = recipe_of(SUBJECT, settings)
+    found = settings_of(subject_of(recipe.model), recipe, settings.budget)
     assert found is not None
-    assert recipe_of(MODEL, found) == recipe
+    assert recipe_of(SUBJECT, found) == recipe
 
 
 def test_every_choice_of_the_controls_is_a_choice_of_the_recipe():
@@ -201,29 +204,29 @@ def test_controls_start_where_the_steps_defaults_are():
 
 def test_a_pattern_fixes_the_zeros():
     for pattern, sparsity in (("2:4", 0.5), ("1:4", 0.75)):
-        (step,) = recipe_of(MODEL, Settings(pruning_percent=5, remove="weights", pattern=pattern)).steps
+        (step,) = recipe_of(SUBJECT, Settings(pruning_percent=5, remove="weights", pattern=pattern)).steps
         assert (step.pattern, step.sparsity) == (pattern, sparsity)
     assert Settings(pattern="2:4", remove="weights").removed == 0
 
 
 def test_pruning_while_training_takes_the_place_of_fine_tuning():
     settings = Settings(pruning_percent=90, remove="weights", gradual=True, regrowth="gradient", budget="quick")
-    (step,) = recipe_of(MODEL, settings).steps
-    assert (step.epochs, step.regrowth) == (budgets.schooling(MODEL).quick, "gradient")
-    assert settings.trains
-    (step,) = recipe_of(MODEL, replace(settings, budget="none")).steps
+    (step,) = recipe_of(SUBJECT, settings).steps
+    assert (step.epochs, step.regrowth) == (budgets.budgets_of(SUBJECT).quick, "gradient")
+    assert budgets.trains(recipe_of(SUBJECT, settings))
+    (step,) = recipe_of(SUBJECT, replace(settings, budget="none")).steps
     assert (step.epochs, step.regrowth) == (0, "none")
-    assert not replace(settings, budget="none").trains
+    assert not budgets.trains(recipe_of(SUBJECT, replace(settings, budget="none")))
 
 
 @pytest.mark.parametrize(("bits", "clusters"), [(1, 2), (4, 16), (8, 256)])
 def test_the_bit_width_of_a_codebook_is_its_number_of_values(bits, clusters):
-    (step,) = recipe_of(MODEL, Settings(weight_bits=bits, codes="codebook", weighting="none")).steps
+    (step,) = recipe_of(SUBJECT, Settings(weight_bits=bits, codes="codebook", weighting="none")).steps
     assert (step.technique, step.clusters, step.weighting) == ("weight_sharing", clusters, "none")
 
 
 def test_half_precision_is_the_same_with_a_codebook():
-    (step,) = recipe_of(MODEL, Settings(weight_bits=16, codes="codebook", float_format="bfloat16")).steps
+    (step,) = recipe_of(SUBJECT, Settings(weight_bits=16, codes="codebook", float_format="bfloat16")).steps
     assert (step.technique, step.weight_bits, step.float_format) == ("quantization", 16, "bfloat16")
 
 
@@ -236,16 +239,16 @@ def test_settings_without_effect_do_not_make_another_recipe():
         (Settings(student_percent=50), {"depth_percent": 50, "resolution": 16, "match_weight": 7.0}),
         (Settings(pruning_percent=50, budget="quick"), {"recover_temperature": 2.0, "learn_scales": True}),
     ):
-        assert recipe_of(MODEL, replace(base, **changes)) == recipe_of(MODEL, base)
+        assert recipe_of(SUBJECT, replace(base, **changes)) == recipe_of(SUBJECT, base)
 
 
 def test_another_family_is_a_student_at_every_size_and_a_slimmable_one_needs_no_training():
-    (other,) = recipe_of(MODEL, Settings(student="mobilenet_v3_small", depth_percent=60, resolution=16)).steps
+    (other,) = recipe_of(SUBJECT, Settings(student="mobilenet_v3_small", depth_percent=60, resolution=16)).steps
     assert (other.student, other.width_mult, other.depth_mult, other.resolution) == ("mobilenet_v3_small", 1, 0.6, 16)
-    assert recipe_of(MODEL, Settings(student="slimmable")).is_baseline
-    narrow = recipe_of(MODEL, Settings(student="slimmable", student_percent=10))
+    assert recipe_of(SUBJECT, Settings(student="slimmable")).is_baseline
+    narrow = recipe_of(SUBJECT, Settings(student="slimmable", student_percent=10))
     assert narrow.steps[0].width_mult == limits(SlimmableStudent, "width_mult")[0]
-    assert budgets.training_seconds(narrow) == 0
+    assert budgets.training_seconds(SUBJECT, narrow) == 0
 
 
 @pytest.mark.parametrize(
@@ -253,44 +256,44 @@ def test_another_family_is_a_student_at_every_size_and_a_slimmable_one_needs_no_
 )
 def test_training_with_codes_where_it_is_asked_for(changes):
     settings = replace(Settings(weight_bits=8, budget="quick"), **changes)
-    recipe = recipe_of(MODEL, settings)
+    recipe = recipe_of(SUBJECT, settings)
     assert techniques(recipe) == ["quantization", "fine_tuning"]
     assert recipe.steps[1].learn_scales == settings.learn_scales
     assert recipe.steps[1].entropy_penalty == settings.entropy_penalty
-    assert "fine_tuning" not in techniques(recipe_of(MODEL, replace(settings, budget="none")))
+    assert "fine_tuning" not in techniques(recipe_of(SUBJECT, replace(settings, budget="none")))
 
 
 def test_help_from_the_original_is_in_every_fine_tuning():
     settings = Settings(50, 4, budget="quick", recover_alpha=0.7, recover_temperature=2.0)
-    tuned = [step for step in recipe_of(MODEL, settings).steps if step.technique == "fine_tuning"]
+    tuned = [step for step in recipe_of(SUBJECT, settings).steps if step.technique == "fine_tuning"]
     assert [(step.alpha, step.temperature) for step in tuned] == [(0.7, 2.0)] * 2
-    plain = budgets.training_seconds(recipe_of(MODEL, replace(settings, recover_alpha=0.0)))
-    assert budgets.training_seconds(recipe_of(MODEL, settings)) > plain
+    plain = budgets.training_seconds(SUBJECT, recipe_of(SUBJECT, replace(settings, recover_alpha=0.0)))
+    assert budgets.training_seconds(SUBJECT, recipe_of(SUBJECT, settings)) > plain
 
 
 def test_what_a_model_does_not_have_is_left_out():
     asked = Settings(student="slimmable", teachers=("lenet300-mnist5k", "resnet20-fashion"))
-    fitted = setting.fitted_to(asked, "lenet5-mnist5k", before="resnet8-mnist5k")
+    fitted = setting.fitted_to(asked, LENET5, before=RESNET8)
     assert (fitted.student, fitted.teachers) == ("slimmable", ("lenet300-mnist5k",))
-    assert setting.fitted_to(asked, "mlp-digits", before="resnet8-mnist5k").student == "same"
+    assert setting.fitted_to(asked, MLP, before=RESNET8).student == "same"
 
 
 def test_students_need_no_training_where_the_model_brings_them_unless_it_is_asked_for():
-    asked = replace(setting.neutral_settings("lenet5-mnist5k"), student_percent=50)
-    assert techniques(recipe_of("lenet5-mnist5k", asked)) == ["slimmable_student"]
-    assert techniques(recipe_of("lenet5-mnist5k", replace(asked, student="same"))) == ["distillation"]
-    assert setting.neutral_settings("mlp-digits") == Settings()
+    asked = replace(setting.neutral_settings(LENET5), student_percent=50)
+    assert techniques(recipe_of(LENET5, asked)) == ["slimmable_student"]
+    assert techniques(recipe_of(LENET5, replace(asked, student="same"))) == ["distillation"]
+    assert setting.neutral_settings(MLP) == Settings()
 
 
 def test_another_model_brings_its_usual_students():
     usual, chosen = Settings(), Settings(student="squeezenet")
-    assert setting.fitted_to(usual, "lenet5-mnist5k", before="mlp-digits").student == "slimmable"
-    assert setting.fitted_to(usual, "resnet8-mnist5k", before="lenet5-mnist5k").student == "same"
-    assert setting.fitted_to(chosen, "lenet5-mnist5k", before="mlp-digits").student == "squeezenet"
+    assert setting.fitted_to(usual, LENET5, before=MLP).student == "slimmable"
+    assert setting.fitted_to(usual, RESNET8, before=LENET5).student == "same"
+    assert setting.fitted_to(chosen, LENET5, before=MLP).student == "squeezenet"
 
 
 def test_teachers_are_the_models_on_the_same_data():
-    assert setting.teachers_for("resnet20-fashion") == ("resnet20-fashion", "mobilenet-fashion")
+    assert subject_of("resnet20-fashion").teachers == ("resnet20-fashion", "mobilenet-fashion")
 
 
 def test_slider_ranges_are_the_legal_ones():
@@ -300,6 +303,6 @@ def test_slider_ranges_are_the_legal_ones():
 
 def test_numbers_of_a_recipe_become_what_controls_need():
     recipe = make_recipe(MODEL, [{"technique": "distillation", "width_mult": 0.5, "temperature": 4, "match_weight": 2}])
-    nearest = nearest_settings(recipe)
+    nearest = nearest_settings(subject_of(recipe.model), recipe)
     assert isinstance(nearest.temperature, float)
     assert isinstance(nearest.match_weight, float)

@@ -1,5 +1,6 @@
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.budgets import BUDGETS
 from compression.recipe.recipe import MAX_STEPS, make_recipe
 from compression.recipe.settings import Settings, recipe_of
@@ -16,20 +17,20 @@ def techniques(recipe):
 
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_a_sweep_is_the_baseline_and_every_point_of_every_curve_once(budget):
-    recipes = curves.sweep_recipes(MODEL, budget)
-    points = [recipe for curve in curves.curve_recipes(MODEL, budget).values() for recipe in curve.values()]
+    recipes = curves.sweep_recipes(subject_of(MODEL), budget)
+    points = [recipe for curve in curves.curve_recipes(subject_of(MODEL), budget).values() for recipe in curve.values()]
     assert recipes[0].is_baseline
     assert set(recipes[1:]) == set(points)
     assert len(recipes) == len(set(recipes)) == len(points) + 1
 
 
 def test_the_first_points_of_a_sweep_touch_every_swift_curve():
-    first = curves.sweep_recipes(MODEL, "none")[1:4]
+    first = curves.sweep_recipes(subject_of(MODEL), "none")[1:4]
     assert {techniques(recipe)[0] for recipe in first} == {"channel_pruning", "magnitude_pruning", "quantization"}
 
 
 def test_curves_run_from_mild_to_strong():
-    drawn = curves.curve_recipes(MODEL, "none", CURVES)
+    drawn = curves.curve_recipes(subject_of(MODEL), "none", CURVES)
     for curve in ("channel_pruning", "second_order_pruning", "depthwise_separable"):
         assert list(drawn[curve]) == sorted(drawn[curve])
     for curve in ("quantization", "weight_sharing", "low_rank", "distillation"):
@@ -37,47 +38,47 @@ def test_curves_run_from_mild_to_strong():
 
 
 def test_only_what_is_shown_is_measured():
-    assert set(curves.curve_recipes(MODEL, "none")) == set(DEFAULT_CURVES)
-    (baseline, *points) = curves.sweep_recipes(MODEL, "none", ("low_rank",))
+    assert set(curves.curve_recipes(subject_of(MODEL), "none")) == set(DEFAULT_CURVES)
+    (baseline, *points) = curves.sweep_recipes(subject_of(MODEL), "none", ("low_rank",))
     assert baseline.is_baseline
     assert {techniques(recipe)[0] for recipe in points} == {"low_rank"}
-    assert curves.sweep_recipes(MODEL, "none", ()) == (baseline,)
+    assert curves.sweep_recipes(subject_of(MODEL), "none", ()) == (baseline,)
 
 
 @pytest.mark.parametrize("curve", CURVES)
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_a_curve_moves_one_slider_and_trains_only_with_a_budget(curve, budget):
     techniques_of = {"student_control": "distillation"}
-    for position, recipe in curves.curve_points(MODEL, budget, curve).items():
+    for position, recipe in curves.curve_points(subject_of(MODEL), budget, curve).items():
         assert techniques(recipe)[0] == techniques_of.get(curve, curve), position
         if budget == "none" and curve not in curves.TRAINED_CURVES:
             assert len(recipe.steps) == 1
 
 
 def test_a_curve_is_offered_only_where_it_makes_sense(monkeypatch, tmp_path):
-    assert "depthwise_separable" in curves.curves_for("resnet8-mnist5k")
+    assert "depthwise_separable" in curves.curves_for(subject_of("resnet8-mnist5k"))
     for model in ("mlp-digits", "lenet300-mnist5k", "mobilenet-fashion"):
-        assert "depthwise_separable" not in curves.curves_for(model)
+        assert "depthwise_separable" not in curves.curves_for(subject_of(model))
     monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
-    assert not any("slimmable_student" in curves.curves_for(model) for model in MODELS)
+    assert not any("slimmable_student" in curves.curves_for(subject_of(model)) for model in MODELS)
     (tmp_path / "slimmable-lenet5-mnist5k.safetensors").touch()
-    assert "slimmable_student" in curves.curves_for("lenet5-mnist5k")
-    assert "slimmable_student" not in curves.curves_for("mlp-digits")
+    assert "slimmable_student" in curves.curves_for(subject_of("lenet5-mnist5k"))
+    assert "slimmable_student" not in curves.curves_for(subject_of("mlp-digits"))
 
 
 def test_the_control_of_a_student_differs_in_nothing_but_the_teacher():
-    recipe = recipe_of(MODEL, Settings(student_percent=50, weight_bits=8))
+    recipe = recipe_of(subject_of(MODEL), Settings(student_percent=50, weight_bits=8))
     control = curves.control_of(recipe)
     assert control.steps[0].alpha == 0
     assert control.steps[0].model_copy(update={"alpha": recipe.steps[0].alpha}) == recipe.steps[0]
     assert control.steps[1:] == recipe.steps[1:]
     assert curves.control_of(control) is None
-    assert curves.control_of(recipe_of(MODEL, Settings(pruning_percent=50))) is None
+    assert curves.control_of(recipe_of(subject_of(MODEL), Settings(pruning_percent=50))) is None
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_every_student_of_the_sweep_has_its_control_beside_it(budget):
-    recipes = curves.sweep_recipes(MODEL, budget)
+    recipes = curves.sweep_recipes(subject_of(MODEL), budget)
     for position, recipe in enumerate(recipes):
         control = curves.control_of(recipe)
         if control is not None:

@@ -1,5 +1,6 @@
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.settings import Settings, recipe_of
 from compression.results.metrics import METRICS
 from compression.search.curves import CURVES, curve_recipes
@@ -7,12 +8,13 @@ from compression.search.estimate import HAVE_PRIORS, Known, estimate
 from tests.support.fake_dispatcher import fabricate
 
 MODEL = "lenet5-mnist5k"
-KNOWN = Known(accuracy=0.99, stored_bytes=1_700_000, latency_ms=0.2)
+SUBJECT = subject_of(MODEL)
+KNOWN = Known(SUBJECT, accuracy=0.99, stored_bytes=1_700_000, latency_ms=0.2)
 
 
 @pytest.fixture
 def measured():
-    curves = curve_recipes(MODEL, "none", CURVES)
+    curves = curve_recipes(SUBJECT, "none", CURVES)
     return {curve: {at: fabricate(recipe) for at, recipe in recipes.items()} for curve, recipes in curves.items()}
 
 
@@ -35,7 +37,7 @@ def test_neutral_settings_are_the_baseline():
     ],
 )
 def test_at_a_measured_position_the_guess_is_the_measurement(settings, measured):
-    result = fabricate(recipe_of(MODEL, settings))
+    result = fabricate(recipe_of(SUBJECT, settings))
     guess = estimate(settings, KNOWN, measured)
     assert guess.accuracy == pytest.approx(result.accuracy)
     assert guess.stored_bytes == pytest.approx(result.stored_bytes, rel=1e-5)
@@ -82,7 +84,7 @@ def test_without_measurements_stronger_compression_means_smaller_and_worse():
 
 
 def test_what_is_not_known_stays_unknown():
-    guess = estimate(Settings(weight_bits=4), Known(accuracy=0.9), {})
+    guess = estimate(Settings(weight_bits=4), Known(SUBJECT, accuracy=0.9), {})
     assert guess.accuracy is not None
     assert guess.stored_bytes is None
     assert guess.latency_ms is None
@@ -116,7 +118,7 @@ class TestOtherNumbers:
         return estimate(settings, KNOWN, measured, [METRICS[axis]]).of(METRICS[axis])
 
     def number(self, axis, settings):
-        return METRICS[axis].read(fabricate(recipe_of(MODEL, settings)), 1.0)
+        return METRICS[axis].read(fabricate(recipe_of(SUBJECT, settings)), 1.0)
 
     @pytest.mark.parametrize("axis", AXES)
     @pytest.mark.parametrize("settings", [Settings(pruning_percent=50), Settings(weight_bits=4)])

@@ -1,6 +1,7 @@
 import pytest
 
 from compression.charts import drawing, tradeoff
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.search.limits import NO_LIMITS, Limits, choose, exceeded
@@ -58,7 +59,7 @@ def test_the_best_within_the_limits(limits, best, allowed):
 
 
 class TestOnTheCharts:
-    RESULTS = (fabricate(Recipe(model=MODEL)), fabricate(recipe_of(MODEL, Settings(weight_bits=4))))
+    RESULTS = (fabricate(Recipe(model=MODEL)), fabricate(recipe_of(subject_of(MODEL), Settings(weight_bits=4))))
 
     def figure(self, limits, cost="stored", gain="accuracy"):
         data = tradeoff.tradeoff(self.RESULTS, {}, Recipe(model=MODEL), limits=limits)

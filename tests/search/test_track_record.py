@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.search import track_record
@@ -10,10 +11,11 @@ from compression.search.estimate import Known, estimate, lesson_of
 from tests.support.fake_dispatcher import ACCURACY, BYTES, MS, fabricate
 
 MODEL = "lenet5-mnist5k"
-KNOWN = Known(ACCURACY, BYTES, MS)
+SUBJECT = subject_of(MODEL)
+KNOWN = Known(SUBJECT, ACCURACY, BYTES, MS)
 CURVES = {
     curve: {at: fabricate(recipe) for at, recipe in recipes.items()}
-    for curve, recipes in curve_recipes(MODEL, "none").items()
+    for curve, recipes in curve_recipes(SUBJECT, "none").items()
 }
 
 
@@ -28,7 +30,7 @@ def test_a_measurement_does_not_help_its_own_estimate():
 
 
 def test_a_miss_is_measured_minus_estimated():
-    combined = recipe_of(MODEL, Settings(pruning_percent=50, weight_bits=4))
+    combined = recipe_of(SUBJECT, Settings(pruning_percent=50, weight_bits=4))
     guess = estimate(Settings(pruning_percent=50, weight_bits=4), KNOWN, CURVES)
     measured = fabricate(
         combined, accuracy=guess.accuracy - 0.02, stored_bytes=round(1.1 * guess.stored_bytes),
@@ -70,7 +72,7 @@ class TestLessons:
         """A measurement that differs from its estimate by these factors."""
         guess = estimate(settings, KNOWN, CURVES)
         return fabricate(
-            recipe_of(MODEL, settings), accuracy=guess.accuracy if accuracy is None else accuracy,
+            recipe_of(SUBJECT, settings), accuracy=guess.accuracy if accuracy is None else accuracy,
             stored_bytes=round(size * guess.stored_bytes), latency_ratio=latency * guess.latency_ms / MS,
         )  # fmt: skip
 

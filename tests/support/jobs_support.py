@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from compression.errors import Diverged
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import FineTuning
 from compression.results import conditions, machine
@@ -39,7 +40,7 @@ def recipe(order: int = QUICK, seed: int = 0) -> Recipe:
     return Recipe(model=MODEL, steps=(FineTuning(epochs=order),), seed=seed)
 
 
-def run_recipe(recipe, *, baseline=None, watch=SILENT, preview=lambda found: None):
+def run_recipe(subject, recipe, *, baseline=None, watch=SILENT, preview=lambda found: None):
     order = int(recipe.steps[0].epochs) if recipe.steps else QUICK
     _count(recipe)
     watch.report(0.5, "half way")
@@ -119,7 +120,7 @@ def output(recipe: Recipe, **changes) -> RunOutput:
         onnx_bytes=100, zipped_bytes=80, latency_p50_ms=1.0, latency_p95_ms=1.5, latency_ratio=1.0,
         latency_ratio_low=0.9, latency_ratio_high=1.1, params=10, nonzero_params=10, macs=10,
     )  # fmt: skip
-    now = conditions.conditions(recipe.model)
+    now = conditions.conditions(subject_of(recipe.model))
     values = dict(
         **measures.model_dump(), baseline=measures, recipe_id=recipe.recipe_id, recipe=recipe.model_dump(mode="json"),
         accuracy_difference=0.0, accuracy_difference_low=-0.01, accuracy_difference_high=0.01, p_value=1.0,

@@ -4,9 +4,10 @@ import functools
 from dataclasses import dataclass
 
 from compression.engine import laboratory
-from compression.engine.laboratory import Bench, Subject
+from compression.engine.laboratory import Bench, Measured
 from compression.engine.run import RunOutput, run_recipe
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 
 
@@ -38,15 +39,15 @@ CASES = {
 
 @functools.cache
 def _baseline(recipe: Recipe) -> RunOutput:
-    return run_recipe(recipe)
+    return run_recipe(subject_of(recipe.model), recipe)
 
 
 @functools.cache
 def _measured(recipe: Recipe) -> Taken:
     baseline = _baseline(recipe.baseline())
-    output = run_recipe(recipe, baseline=baseline) if recipe.steps else baseline
-    subjects = (Subject(found.result, found.stored, found.onnx, found.predictions) for found in (output, baseline))
-    bench = Bench(*subjects)
+    output = run_recipe(subject_of(recipe.model), recipe, baseline=baseline) if recipe.steps else baseline
+    both = (Measured(found.result, found.stored, found.onnx, found.predictions) for found in (output, baseline))
+    bench = Bench(subject_of(recipe.model), *both)
     return Taken(recipe, bench, laboratory.answer(AnatomyInquiry(recipe=recipe), bench))
 
 

@@ -11,6 +11,7 @@ from compression import environment
 from compression.engine import laboratory
 from compression.errors import Cancelled, StorageFailed
 from compression.inquiries.outcomes import OutcomeInquiry, Outcomes
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.results import conditions
 from compression.store import artifacts
@@ -45,8 +46,8 @@ def test_a_measured_recipe_is_not_run_again(store):
     ("place", "value"),
     [
         ("compression.results.conditions.ENGINE_VERSION", "changed techniques"),
-        ("compression.results.conditions.model_version", lambda model: "trained again"),
-        ("compression.results.conditions.data_version", lambda dataset: "other images"),
+        ("compression.models.subject.Subject.version", property(lambda subject: "trained again")),
+        ("compression.models.data.DataFacts.version", property(lambda facts: "other images")),
         ("compression.results.conditions.machine.machine_id", lambda: "another machine"),
     ],
 )
@@ -81,7 +82,7 @@ def test_waiting_for_another_process_can_be_cancelled_and_ends_with_it(store):
         "import sys; from compression.watch import SILENT; from compression.work import once\n"
         "with once._alone(sys.argv[1], SILENT): print('held', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", code, conditions.result_key(recipe())]
+    command = [sys.executable, "-c", code, conditions.result_key(subject_of(MODEL), recipe())]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(Cancelled):
@@ -106,7 +107,7 @@ def test_the_baseline_is_handed_on_as_it_was_stored(store):
     measure(recipe().baseline(), store, run=RUN)
     seen = []
 
-    def look(recipe, *, baseline=None, watch, preview):
+    def look(subject, recipe, *, baseline=None, watch, preview):
         seen.append(baseline)
         return output(recipe)
 

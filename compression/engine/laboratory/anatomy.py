@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 
 from compression.engine.files.stored_file import decode_by_tensor
-from compression.engine.laboratory.bench import Bench, Subject
+from compression.engine.laboratory.bench import Bench, Measured
 from compression.engine.laboratory.names import baseline_names, is_other_family, names_of, original_of
 from compression.engine.laboratory.network_picture import picture_of
 from compression.engine.laboratory.onnx_layers import Call, Weight, calls_of, kind_in_words, weight_of
@@ -64,7 +64,7 @@ def anatomy(inquiry: AnatomyInquiry, bench: Bench) -> Anatomy:
     ]
     boxes, arrows = picture_of(after.model, after.calls, after.names)
     return Anatomy(
-        subject=_file(after, bench.subject, timed[1], originals),
+        subject=_file(after, bench.variant, timed[1], originals),
         baseline=_file(before, bench.baseline, timed[0], before.names),
         boxes=boxes,
         arrows=arrows,
@@ -82,7 +82,7 @@ def open_baseline(bench: Bench) -> Opened:
 
 def open_subject(recipe: Recipe, bench: Bench) -> tuple[Opened, bool]:
     """The recipe's stored file, and whether its layers have names that mean something."""
-    model, sizes, rest = decode_by_tensor(bench.subject.stored)
+    model, sizes, rest = decode_by_tensor(bench.variant.stored)
     calls = calls_of(OnnxGraph(model.graph))
     names, named = names_of(recipe, bench, calls)
     return Opened(model, calls, names, sizes, rest), named
@@ -98,7 +98,7 @@ class _Facts:
     shapes: Mapping[str, tuple[int, ...]]
 
 
-def _file(opened: Opened, subject: Subject, timed: Profile, originals: Sequence[str]) -> FileAnatomy:
+def _file(opened: Opened, measured: Measured, timed: Profile, originals: Sequence[str]) -> FileAnatomy:
     owners = _owners(opened)
     shapes = output_shapes(opened.model, [call.output for call in opened.calls])
     facts = _Facts(opened, timed, owners, shapes)
@@ -109,7 +109,7 @@ def _file(opened: Opened, subject: Subject, timed: Profile, originals: Sequence[
     return FileAnatomy(
         layers=tuple(_row(name, calls, facts, original_of(name, originals)) for name, calls in opened.groups.items()),
         rest=rest,
-        stored_bytes=len(subject.stored),
+        stored_bytes=len(measured.stored),
         nodes=timed.nodes,
         run_ms=timed.run_ms,
         overhead_ms=timed.overhead_ms,

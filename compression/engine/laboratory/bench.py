@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compression.models.data import Dataset, load_dataset
+from compression.models.data import Dataset
+from compression.models.subject import Subject
 from compression.results.record import Result
 from compression.watch import SILENT, Watch
-from sample_models.catalogue import SampleModel, find_model
 
 
 @dataclass(frozen=True)
-class Subject:
+class Measured:
     """A measured recipe with its stored file, its runtime file and its predicted classes (uint8)."""
 
     result: Result
@@ -25,18 +25,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class Bench:
-    """A recipe and its baseline, both measured, and how to tell of progress (0 to 1, words) and notice the end."""
+    """A recipe and its baseline, both measured, and how to tell of progress (0 to 1, words) and notice the end.
+
+    `subject` is the model that the recipe starts from.
+    """
 
     subject: Subject
-    baseline: Subject
+    variant: Measured
+    baseline: Measured
     watch: Watch = SILENT
-
-    @property
-    def entry(self) -> SampleModel:
-        """The sample model that the recipe starts from."""
-        return find_model(str(self.subject.result.recipe["model"]))
 
     @property
     def dataset(self) -> Dataset:
         """The model's data."""
-        return load_dataset(self.entry.dataset)
+        return self.subject.data.load()

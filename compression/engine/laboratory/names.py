@@ -27,7 +27,7 @@ _NEW_LAYERS = (Distillation, SlimmableStudent, LayerTying, DepthwiseSeparable, L
 
 def baseline_names(bench: Bench, calls: Sequence[Call]) -> list[str]:
     """The name of the layer that each call belongs to."""
-    return _fitting(load_network(bench.entry.name), calls) or _numbered(calls)
+    return _fitting(load_network(bench.subject), calls) or _numbered(calls)
 
 
 def names_of(recipe: Recipe, bench: Bench, calls: Sequence[Call]) -> tuple[list[str], bool]:
@@ -37,10 +37,10 @@ def names_of(recipe: Recipe, bench: Bench, calls: Sequence[Call]) -> tuple[list[
     else. Where the layers then differ from the file's, they are numbered.
     """
     steps = _structural(recipe.steps)
-    model = load_network(bench.entry.name)
+    model = load_network(bench.subject)
     if steps:
         wanted = recipe.model_copy(update={"steps": steps})
-        model = build_variant(wanted, bench.entry, bench.dataset, watch=bench.watch)
+        model = build_variant(bench.subject, wanted, bench.dataset, watch=bench.watch)
     found = _fitting(model, calls)
     return (found, True) if found else (_numbered(calls), False)
 

@@ -13,7 +13,7 @@ from compression.inquiries.outcomes import OutcomeInquiry, Outcomes, PictureInqu
 def outcomes(inquiry: OutcomeInquiry, bench: Bench) -> Outcomes:
     """Softmax of the runtime file's logits, on the images that its accuracy was measured on."""
     test = bench.dataset.test
-    logits = logits_of(bench.subject.onnx, test, watch=bench.watch)
+    logits = logits_of(bench.variant.onnx, test, watch=bench.watch)
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
     return Outcomes(probabilities=probabilities.astype(np.float16), labels=test.y.astype(np.uint8))

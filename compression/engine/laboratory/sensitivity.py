@@ -36,7 +36,7 @@ def sensitivity(inquiry: SensitivityInquiry, bench: Bench) -> Sensitivities:
     error. Pruning: the smallest weights of the layer. Nothing makes up for either, so that a technique that fits
     what is left, as most here do, loses less.
     """
-    model = fold_batch_norm(load_network(bench.entry.name))
+    model = fold_batch_norm(load_network(bench.subject))
     forms = {name: _forms(layer) for name, layer in weighted_layers(model).items()}
     images = bench.dataset.validation.head(MAX_IMAGES)
     right, whole = {name: np.zeros(len(BITS) + len(SPARSITIES), np.int64) for name in forms}, 0

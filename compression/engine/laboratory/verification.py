@@ -20,7 +20,7 @@ TIE = 1e-4
 
 def verify(inquiry: VerificationInquiry, bench: Bench) -> Verification:
     """Decode the stored file, load the runtime file with the runtime's own defaults, and answer every test image."""
-    subject, test = bench.subject, bench.dataset.test
+    subject, test = bench.variant, bench.dataset.test
     bench.watch.report(0.0, "decoding the stored file")
     decoded = stored_file.decode(subject.stored)
     logits = _answers(bench)
@@ -44,7 +44,7 @@ def verify(inquiry: VerificationInquiry, bench: Bench) -> Verification:
 def _answers(bench: Bench) -> NDArray[np.float32]:
     """Logits from a session of its own, not from the optimized graph that the engine evaluates and times."""
     test = bench.dataset.test
-    session = open_session(bench.subject.onnx)
+    session = open_session(bench.variant.onnx)
     name = session.get_inputs()[0].name
     found: list[NDArray[np.float32]] = []
     done = 0

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
-from compression.engine.network.form import count_costs, trace
+from compression.engine.network.form import count_costs, trace, weighted_layers
 from compression.engine.training.loop import train
 from compression.errors import CompressionError
 from compression.models.data import Dataset, load_dataset
@@ -76,6 +77,8 @@ def make(entry: SampleModel) -> dict[str, object]:
         "macs": costs.macs,
         "classes": dataset.classes,
         "input_shape": dataset.input_shape,
+        "layers": {name: list(layer.weight.shape) for name, layer in weighted_layers(network).items()},
+        "batch_norms": sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()),
         "weights_sha256": hashlib.sha256(entry.weights_path.read_bytes()).hexdigest(),
         "training_seconds": round(seconds, 1),
         "made_with": f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}",

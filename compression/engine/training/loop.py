@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from compression.engine.training.allocator import reused_memory
 from compression.engine.training.device import CPU, resident, training_device
 from compression.engine.training.speed import PLAIN, Mode, training_mode
 from compression.errors import Diverged
-from compression.models.data import Dataset, Split
+from compression.models.data import Augmentation, Dataset, Split
 from compression.watch import SILENT, Watch
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -32,46 +31,27 @@ With 3 and with 10, 2-bit ResNet-8 reached 98 % after one epoch, against 15 to 9
 the two, distilled students preferred 10. This lies between."""
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """Random affine changes of each training image, as fractions of its size (degrees for rotation)."""
+def augmented(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Randomly changed images, N x C x H x W to the same shape."""
+    if how == Augmentation():
+        return x
+    n = len(x)
 
-    rotate: float = 0.0
-    scale: float = 0.0
-    shear: float = 0.0
-    shift: float = 0.0
-    flip: bool = False
+    def uniform(limit: float) -> Tensor:
+        return (torch.rand(n, generator=generator) * 2 - 1) * limit
 
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """N x C x H x W to the same shape."""
-        if self == Augmentation():
-            return x
-        n = len(x)
-
-        def uniform(limit: float) -> Tensor:
-            return (torch.rand(n, generator=generator) * 2 - 1) * limit
-
-        angle = uniform(math.radians(self.rotate))
-        zoom_x, zoom_y = 1 + uniform(self.scale), 1 + uniform(self.scale)
-        if self.flip:
-            zoom_x = zoom_x * (torch.randint(0, 2, (n,), generator=generator) * 2 - 1)
-        shear, shift_x, shift_y = uniform(self.shear), uniform(2 * self.shift), uniform(2 * self.shift)
-        cos, sin = torch.cos(angle), torch.sin(angle)
-        rows = (
-            torch.stack([cos * zoom_x, -sin * zoom_y + shear, shift_x], 1),
-            torch.stack([sin * zoom_x, cos * zoom_y, shift_y], 1),
-        )
-        grid = functional.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
-        return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
-
-
-AUGMENTATIONS = {
-    "digits": Augmentation(rotate=8, scale=0.08, shear=0.05, shift=0.06),
-    "mnist5k": Augmentation(rotate=14, scale=0.14, shear=0.18, shift=0.07),
-    "fashion-mnist": Augmentation(shift=0.07, scale=0.05, flip=True),
-    "cifar10": Augmentation(shift=0.1, flip=True),
-}
-"""What leaves a label valid: digits must not be mirrored, clothes may."""
+    angle = uniform(math.radians(how.rotate))
+    zoom_x, zoom_y = 1 + uniform(how.scale), 1 + uniform(how.scale)
+    if how.flip:
+        zoom_x = zoom_x * (torch.randint(0, 2, (n,), generator=generator) * 2 - 1)
+    shear, shift_x, shift_y = uniform(how.shear), uniform(2 * how.shift), uniform(2 * how.shift)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rows = (
+        torch.stack([cos * zoom_x, -sin * zoom_y + shear, shift_x], 1),
+        torch.stack([sin * zoom_x, cos * zoom_y, shift_y], 1),
+    )
+    grid = functional.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
 def cross_entropy(logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -110,7 +90,7 @@ def train(
     mode that `training_mode` chose for such networks on this machine; what is restricted to a grid is float32 in each.
     Raises `Diverged` when the loss is no longer finite.
     """
-    split, augment = dataset.train, AUGMENTATIONS.get(dataset.name, Augmentation())
+    split = dataset.train
     batch_size = min(batch_size, len(split))
     steps = round(epochs * len(split) / batch_size)
     if steps < 1:
@@ -126,7 +106,7 @@ def train(
         for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator)):
             watch.check()
             optimizer.zero_grad()
-            value = _loss(model, loss, augment(x, generator).to(device), y.to(device), mode)
+            value = _loss(model, loss, augmented(x, dataset.augmentation, generator).to(device), y.to(device), mode)
             if not torch.isfinite(value):
                 raise Diverged(
                     f"Training diverged at step {step + 1} of {steps} (loss {value.item()}). "

@@ -12,7 +12,7 @@ import streamlit as st
 from compression import units
 from compression.errors import CompressionError, InvalidRecipe
 from compression.explain.titles import setting_in_words
-from compression.models.facts import MODELS
+from compression.models.subject import model_title, subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
@@ -171,8 +171,8 @@ def _open_link(text: str, at_most: int) -> None:
 
 def _check_same_data(recipes: Sequence[Recipe]) -> None:
     for recipe in recipes[1:]:
-        first, other = MODELS[recipes[0].model], MODELS[recipe.model]
-        if other.dataset != first.dataset:
+        first, other = subject_of(recipes[0].model), subject_of(recipe.model)
+        if other.name not in first.teachers:
             raise InvalidRecipe(
                 f"{first.title} and {other.title} are measured on different images, so their "
                 "numbers cannot be compared. Choose settings of models on the same data."
@@ -196,8 +196,7 @@ def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, 
 
 def _on_same_data(model: str) -> list[str]:
     """Models on the same images, this one first."""
-    same = [name for name, entry in MODELS.items() if entry.dataset == MODELS[model].dataset]
-    return sorted(same, key=lambda name: name != model)
+    return list(subject_of(model).teachers)
 
 
 def labels(results: Mapping[str, Result], always: Sequence[Recipe] = ()) -> dict[str, str]:
@@ -248,7 +247,7 @@ def _left_out(words: Mapping[str, str], results: Mapping[str, Result]) -> str:
 
 def _label(result: Result, *, with_model: bool) -> str:
     decimals = units.decimals_for(result.n_test)
-    model = f"{MODELS[str(result.recipe['model'])].title}: " if with_model else ""
+    model = f"{model_title(str(result.recipe['model']))}: " if with_model else ""
     accuracy = units.percent(result.accuracy, decimals)
     return f"{model}{setting_in_words(result)} · {units.size(result.stored_bytes)} · {accuracy} %"
 
@@ -257,7 +256,7 @@ def _chosen_label(recipe: Recipe, result: Result | None) -> str:
     """Of a setting that is not among the offered ones: not measured yet, or left out of a long list."""
     if result is not None:
         return _label(result, with_model=True)
-    return f"{MODELS[recipe.model].title}: {recipe_in_words(recipe)}"
+    return f"{model_title(recipe.model)}: {recipe_in_words(recipe)}"
 
 
 def is_waiting() -> bool:

@@ -72,7 +72,7 @@ class Snapshot:
     @functools.cached_property
     def known(self) -> Known:
         """What estimates start from."""
-        return model_card.known_of(self.view.model, self.baseline)
+        return model_card.known_of(self.view.subject, self.baseline)
 
     @functools.cached_property
     def lessons(self) -> tuple[Lesson, ...]:
@@ -134,11 +134,12 @@ class Snapshot:
     @property
     def curves(self) -> dict[Curve, dict[int, Recipe]]:
         """The recipes of the curves by slider position."""
-        return curve_recipes(self.view.model, self.view.settings.budget, self.view.curves)
+        return curve_recipes(self.view.subject, self.view.settings.budget, self.view.curves)
 
     def measured_curves(self) -> dict[Curve, dict[int, Result]]:
         """The measured points of all curves by slider position, shown or not."""
-        every = curve_recipes(self.view.model, self.view.settings.budget, curves_for(self.view.model))
+        subject = self.view.subject
+        every = curve_recipes(subject, self.view.settings.budget, curves_for(subject))
         return {
             curve: {at: self.results[r.recipe_id] for at, r in recipes.items() if r.recipe_id in self.results}
             for curve, recipes in every.items()
@@ -178,7 +179,7 @@ def want(view: View, *, step_by_step: bool = False) -> None:
         st.session_state[_ASKED] = (view.recipe, step_by_step)
     swept = (view.model, view.settings.budget, view.curves, is_paused())
     if st.session_state.get(_SWEPT) != swept:
-        sweep = () if is_paused() else sweep_recipes(view.model, view.settings.budget, view.curves)
+        sweep = () if is_paused() else sweep_recipes(view.subject, view.settings.budget, view.curves)
         queue.replace(sweep, group=background, background=True)
         st.session_state[_SWEPT] = swept
 
@@ -218,7 +219,7 @@ def snapshot(view: View) -> Snapshot:
     found = [job for group in (interactive, background) for job in queue.jobs(group)]
     begun = begun_ahead()
     results = {result.recipe_id: result for result in queue.store.results(view.model)}
-    sweep = sweep_recipes(view.model, view.settings.budget, view.curves)
+    sweep = sweep_recipes(view.subject, view.settings.budget, view.curves)
     unasked = frozenset(st.session_state.get(_UNASKED, ()))
     return Snapshot(now, view, results, tuple(found), sweep, queue.problem, is_paused(), begun, unasked)
 
@@ -243,7 +244,7 @@ def go_ahead(seen: Snapshot) -> None:
         return
     st.session_state[_AHEAD] = asked_for
     move: Move | None = st.session_state.get(_MOVE)
-    likely = neighbours(view.model, view.settings, move)
+    likely = neighbours(view.subject, view.settings, move)
     if seen.result is None:
         likely = likely[:1] if move else ()
     begun = {job.recipe for job in seen.ahead}
@@ -296,7 +297,7 @@ def seconds_left(seen: Snapshot) -> float:
     every = [seconds for group in taken.values() for seconds in group]
     fallback = median(every) if every else MEASURING_SECONDS
     total = sum(
-        median(taken[_kind(recipe)]) if taken[_kind(recipe)] else fallback + training_seconds(recipe)
+        median(taken[_kind(recipe)]) if taken[_kind(recipe)] else fallback + training_seconds(seen.view.subject, recipe)
         for recipe in seen.missing
     )
     running = sum(job.state is JobState.RUNNING and job.background for job in seen.jobs)

@@ -14,7 +14,7 @@ from compression.errors import CompressionError
 from compression.explain import comparison
 from compression.explain.comparison import Contender, Pair
 from compression.inquiries.outcomes import OutcomeInquiry, Outcomes
-from compression.models.facts import MODELS
+from compression.models.subject import model_title, subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import predictions
 from compression.results.predictions import Answers
@@ -22,7 +22,6 @@ from compression.results.record import Result
 from compression.work import dispatcher
 from pages.components.asking import pick, waiting
 from pages.components.shown import elements
-from pages.components.view import model_card
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Contest:
 
     def name(self, contender: Contender) -> str:
         """Its recipe in words, with the model where there are several."""
-        model = f"{MODELS[contender.model].title}: " if self.has_models else ""
+        model = f"{model_title(contender.model)}: " if self.has_models else ""
         return f"{model}{contender.words}"
 
 
@@ -88,10 +87,9 @@ def _answers(recipe: Recipe, outcome: Outcomes) -> Answers:
 
 
 def class_names(model: str, n_classes: int) -> tuple[str, ...]:
-    """As the model's card has them, else numbers."""
-    card = model_card.card_of(model) or {}
-    names = [str(name) for name in card.get("classes", ())]
-    return tuple(names) if len(names) == n_classes else tuple(str(number) for number in range(n_classes))
+    """As the model's data has them, else numbers."""
+    names = subject_of(model).data.classes
+    return names if len(names) == n_classes else tuple(map(str, range(n_classes)))
 
 
 def choose_reference(contest: Contest) -> None:

@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 
 import streamlit as st
 
-from compression.models.facts import MODELS, has_slimmable, teachers_for
+from compression.models.subject import Subject, model_title
+from compression.recipe.budgets import trains
 from compression.recipe.settings import (
     ACTIVATION_BITS,
     FLOAT_BITS,
@@ -20,6 +21,7 @@ from compression.recipe.settings import (
     STUDENT_STEP,
     Settings,
     neutral_settings,
+    recipe_of,
 )
 from compression.recipe.steps import (
     PATTERN_SPARSITY,
@@ -85,7 +87,7 @@ def key_of(title: str) -> str:
 
 
 def _reset(view: View) -> None:
-    changed = changed_settings(view.model, view.settings)
+    changed = changed_settings(view.subject, view.settings)
     count = f"{len(changed)} advanced setting{'' if len(changed) == 1 else 's'} changed"
     st.button(
         "Back to defaults",
@@ -102,16 +104,16 @@ def _back_to_defaults(view: View) -> None:
     parts.redraw()
 
 
-def changed_settings(model: str, settings: Settings) -> tuple[str, ...]:
+def changed_settings(subject: Subject, settings: Settings) -> tuple[str, ...]:
     """Names of the advanced settings that differ from where they start for the model."""
-    neutral = neutral_settings(model)
+    neutral = neutral_settings(subject)
     names = (field.name for field in fields(settings) if field.name not in BASIC)
     return tuple(name for name in names if getattr(settings, name) != getattr(neutral, name))
 
 
 def _only_basic(view: View) -> Settings:
     basic = {name: getattr(view.settings, name) for name in BASIC}
-    return replace(neutral_settings(view.model), **basic)
+    return replace(neutral_settings(view.subject), **basic)
 
 
 def _has_budget() -> bool:
@@ -215,7 +217,7 @@ def _student(view: View) -> None:
 
 def _families(view: View) -> dict[str, str]:
     """The slimmable one only where it comes with the model, or where a link asks for it."""
-    offered = has_slimmable(view.model) or view.settings.student == "slimmable"
+    offered = view.subject.has_slimmable or view.settings.student == "slimmable"
     families = labels(Distillation, "student")
     return {"same": families["same"], **(_SLIMMABLE if offered else {}), **families}
 
@@ -249,11 +251,11 @@ def _lessons(view: View, *, off: bool) -> None:
 
 
 def _teachers(view: View, off: bool) -> None:
-    offered = dict.fromkeys((*teachers_for(view.model), *view.settings.teachers))
+    offered = dict.fromkeys((*view.subject.teachers, *view.settings.teachers))
     st.multiselect(
         "Teachers",
         tuple(offered),
-        format_func=lambda name: MODELS[name].title if name in MODELS else name,
+        format_func=model_title,
         placeholder="the model itself",
         max_selections=MAX_TEACHERS,
         **common("teachers", help_text(Distillation, "teachers"), default="default", disabled=off),
@@ -283,11 +285,12 @@ def _structure(_: View) -> None:
 
 
 def _training(view: View) -> None:
-    budget, trains = _has_budget(), view.settings.trains or _has_budget()
+    budget = _has_budget()
+    has_epochs = budget or trains(recipe_of(view.subject, view.settings))
     epochs_help = "Passes over the training images instead of the budget's."
     st.number_input(
         "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
-        **common("epochs", epochs_help, default="", disabled=not trains),
+        **common("epochs", epochs_help, default="", disabled=not has_epochs),
     )  # fmt: skip
     control("recover_alpha", FineTuning, every=0.05, note=_NEEDS_BUDGET, disabled=not budget)
     helped = budget and value_of("recover_alpha") > 0

@@ -29,8 +29,8 @@ def show(view: View) -> None:
         st.caption("No steps yet: the model as it is. Add the first one below.")
     for at, step in enumerate(recipe.steps):
         _card(recipe, at, step)
-    _add(recipe)
-    seconds = training_seconds(recipe)
+    _add(view, recipe)
+    seconds = training_seconds(view.subject, recipe)
     st.caption(f"Trains for about {units.duration(seconds)}." if seconds else "No step trains: measured in seconds.")
 
 
@@ -87,12 +87,12 @@ def _changed(at: int, technique: str, field: str, key: str) -> None:
         _try(lambda: edit.changed(recipe, at, **{field: value, **step_settings.follow(step, field, value)}))
 
 
-def _add(recipe: Recipe) -> None:
+def _add(view: View, recipe: Recipe) -> None:
     if len(recipe.steps) >= MAX_STEPS:
         st.caption(f"A recipe has at most {MAX_STEPS} steps.")
         return
     with st.popover("Add a step", icon=":material/add:", width="stretch", key="builder_add"):
-        for kind in edit.offered(recipe.model):
+        for kind in edit.offered(view.subject):
             about = kind_of(kind)
             reason = edit.refusal(lambda kind=kind: edit.added(recipe, kind))  # type: ignore[misc]
             st.button(

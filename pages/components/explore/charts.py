@@ -106,7 +106,7 @@ def show(
 
 def _choose_curves(view: View) -> None:
     """Which curves are measured and drawn."""
-    offered = curves_for(view.model)
+    offered = curves_for(view.subject)
     with st.popover("Curves", icon=":material/show_chart:"):
         shown = [curve for curve in offered if curve in view.curves]
         state.place(_CURVES, shown)
@@ -126,7 +126,7 @@ def _choose_curves(view: View) -> None:
 def _curves_chosen() -> None:
     """Those that this model does not have stay as they were for the next one."""
     view = state.current()
-    chosen, offered = set(st.session_state[_CURVES]), curves_for(view.model)
+    chosen, offered = set(st.session_state[_CURVES]), curves_for(view.subject)
     state.choose_curves(
         tuple(curve for curve in CURVES if (curve in chosen if curve in offered else curve in view.curves))
     )
@@ -163,7 +163,7 @@ def _axes_chosen() -> None:
 
 def show_legend(view: View, *, with_setting: bool = True) -> None:
     """Symbols and colours; those of the current setting only where there is one."""
-    st.html(_legend(tuple(curve for curve in curves_for(view.model) if curve in view.curves), with_setting))
+    st.html(_legend(tuple(curve for curve in curves_for(view.subject) if curve in view.curves), with_setting))
 
 
 def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:

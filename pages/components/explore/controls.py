@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from compression import units
-from compression.recipe.budgets import BUDGETS, schooling, training_seconds
+from compression.models.subject import Subject
+from compression.recipe.budgets import BUDGETS, budgets_of, training_seconds
 from compression.recipe.settings import (
     BIT_WIDTHS,
     MAX_PRUNING,
@@ -31,7 +32,7 @@ def show(view: View) -> None:
     widgets.place(view.settings)
     _sliders()
     _student_size()
-    _budget(view.model)
+    _budget(view.subject)
     _training_note(view)
     boxes.show(parts.seen(), view)
     advanced.show(view)
@@ -76,8 +77,8 @@ def _student_size() -> None:
     percentage(title_of(Distillation, "width_mult"), "student_percent", (low, 100), STUDENT_STEP, words)
 
 
-def _budget(model: str) -> None:
-    plan = schooling(model)
+def _budget(subject: Subject) -> None:
+    plan = budgets_of(subject)
     epochs = f"quick is {_passes(plan.quick)}, thorough {_passes(plan.thorough)} over the training images"
     st.segmented_control(
         "Training budget",
@@ -94,7 +95,7 @@ def _passes(epochs: float) -> str:
 
 def _training_note(view: View) -> None:
     """How long the current setting trains, said before it is waited for."""
-    seconds = training_seconds(view.recipe)
+    seconds = training_seconds(view.subject, view.recipe)
     if seconds == 0:
         st.caption("No training: a setting is measured within seconds.")
     elif view.settings.has_student and view.settings.student != "slimmable":

@@ -39,7 +39,7 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     """For each slider where it stands, and the marks of both charts at all its positions."""
     view = seen.view
     rows = foresee(
-        view.model, view.settings, seen.results, seen.known, seen.measured_curves(),
+        view.settings, seen.results, seen.known, seen.measured_curves(),
         asked=view.axes.metrics, lessons=seen.lessons,
     )  # fmt: skip
     ranges = charts.ranges_of(view.model)

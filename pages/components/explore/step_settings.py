@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from compression.models.facts import MODELS
+from compression.models.subject import known_models
 from compression.recipe.steps import PATTERN_SPARSITY, Step, help_text, is_share, limits, options, title_of
 from compression.recipe.words import NONE, labels
 
@@ -51,7 +51,7 @@ def draw(step: Step, field: str, *, key: str, on_change: Callable[..., None], ar
     label = title_of(kind, field)
     common: dict[str, Any] = {"key": key, "on_change": on_change, "args": args, "help": help_text(kind, field)}
     if isinstance(position, list):
-        models = tuple(dict.fromkeys((*MODELS, *position)))
+        models = tuple(dict.fromkeys((*known_models(), *position)))
         st.multiselect(label, models, default=position, placeholder="the model itself", **common)
     elif isinstance(position, bool):
         st.toggle(label, value=position, **common)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from compression.errors import CompressionError
-from compression.models.facts import MODELS
+from compression.models.subject import known_models, model_title
 from compression.recipe.words import recipe_in_words
 from compression.work import dispatcher
 from pages.components.asking import notices, work
@@ -60,7 +60,7 @@ def live() -> None:
     work.want(view)
     seen = work.snapshot(view)
     notices.show_engine(seen)
-    st.header(f"Live: {MODELS[view.model].title}", anchor=False)
+    st.header(f"Live: {model_title(view.model)}", anchor=False)
     charts.show_legend(view, with_setting=False)
     data = replace(charts.numbers(seen), current=None, guess=None)
     left, right = st.columns(2, gap="small")
@@ -76,7 +76,7 @@ def resume() -> None:
     view = state.last() or _last_asked()
     if view is None or view == View():
         return
-    words = f"Continue where you left off: {MODELS[view.model].title}"
+    words = f"Continue where you left off: {model_title(view.model)}"
     menu.link(menu.EXPLORE, words, parameters_of(view), ":material/history:")
     st.caption(f":material/conversion_path: {recipe_in_words(view.recipe)}")
 
@@ -87,5 +87,5 @@ def _last_asked() -> View | None:
         recent = [job.recipe for job in dispatcher.get_dispatcher().store.last_asked(_LOOKED_AT)]
     except CompressionError:
         return None
-    chosen = (recipe for recipe in recent if not recipe.is_baseline and recipe.model in MODELS)
+    chosen = (recipe for recipe in recent if not recipe.is_baseline and recipe.model in known_models())
     return next(map(view_of, chosen), None)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from compression import units
 from compression.errors import CompressionError
+from compression.models.subject import model_title
 from compression.store.jobs import Job, JobState
 from compression.work import dispatcher, overview
 from compression.work.members import Crew, Member
@@ -148,7 +149,7 @@ def member_in_words(one: Member) -> str:
 
 def _running(row: Running, key: str) -> None:
     job = row.job
-    what = f"**{overview.model_title(job.recipe.model)}** · {overview.purpose(job)}"
+    what = f"**{model_title(job.recipe.model)}** · {overview.purpose(job)}"
     _line(job.progress, f"{what}  \n{doing(row)}", key, job)
 
 
@@ -193,14 +194,14 @@ def _group(group: Group) -> None:
     with st.container(border=True, key=f"waits_{group.name}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             who = overview.asker(group.name, state.session_id())
-            models = " and ".join(dict.fromkeys(overview.model_title(job.recipe.model) for job in group.first))
+            models = " and ".join(dict.fromkeys(model_title(job.recipe.model) for job in group.first))
             st.markdown(f"**{who}**  \n{models}: {group.waiting:,} waiting{runs}{left}")
             st.button("Cancel these", key=f"jobs_cancel_group_{group.name}", on_click=_cancel_group, args=(group.name,))
         more = group.waiting - len(group.first)
         with st.expander(f"Next {len(group.first)}" if more > 0 else "Which", key=f"waits_open_{group.name}"):
             for job in group.first:
                 with st.container(horizontal=True, vertical_alignment="center"):
-                    st.caption(f"{overview.model_title(job.recipe.model)}: {overview.purpose(job)}")
+                    st.caption(f"{model_title(job.recipe.model)}: {overview.purpose(job)}")
                     st.button(
                         "Cancel",
                         key=f"jobs_cancel_{job.job_id}",

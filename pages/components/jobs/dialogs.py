@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from compression import units
+from compression.models.subject import model_title
 from compression.store import deletion, logs
 from compression.store.deletion import Deletion
 from compression.store.jobs import UNFINISHED, Job, JobState
@@ -98,7 +99,7 @@ def _report(job_id: str, drawn: JobState) -> None:
     if job.state is not drawn:
         st.rerun()
     lines = logs.log_of(dispatcher.get_dispatcher().store.database, job_id)
-    st.markdown(f"{_STATES[job.state]} **{overview.model_title(job.recipe.model)}** · {overview.purpose(job)}")
+    st.markdown(f"{_STATES[job.state]} **{model_title(job.recipe.model)}** · {overview.purpose(job)}")
     st.caption(_facts(job))
     if job.error:
         st.error(notices.plain(job.error), icon=":material/error:")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from compression.models.facts import MODELS
+from compression.models.subject import known_models
 from compression.store.history import ORDERS, Search
 from pages.components.asking import notices
 from pages.components.frame import menu
@@ -46,15 +46,15 @@ def _open_part(name: str) -> None:
 
 def _search_from(asked: dict[str, str]) -> Search:
     models = tuple(name for name in asked.get("models", "").split(",") if name)
-    unknown = [name for name in models if name not in MODELS]
+    unknown = [name for name in models if name not in known_models()]
     order = asked.get("order", "newest").replace("-", " ")
     if unknown:
-        st.session_state[_PROBLEM] = f"There is no model {unknown[0][:40]!r}; choose from: {', '.join(MODELS)}."
+        st.session_state[_PROBLEM] = f"There is no model {unknown[0][:40]!r}; choose from: {', '.join(known_models())}."
     elif order not in ORDERS:
         st.session_state[_PROBLEM] = f"There is no order {order[:40]!r}; choose from: {', '.join(ORDERS)}."
     return Search(
         text=asked.get("search", "")[:200],
-        models=tuple(name for name in models if name in MODELS),
+        models=tuple(name for name in models if name in known_models()),
         tags=_split(asked.get("tags", "")),
         only_here=asked.get("here") == "1",
         order=order if order in ORDERS else "newest",

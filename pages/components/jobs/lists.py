@@ -11,6 +11,7 @@ import streamlit as st
 
 from compression import units
 from compression.errors import CompressionError
+from compression.models.subject import model_title
 from compression.store.jobs import Job, JobState
 from compression.work import dispatcher, overview
 from compression.work.overview import Activity
@@ -79,7 +80,7 @@ def _failed(seen: Activity) -> None:
 def _failure(job: Job) -> None:
     who = overview.asker(job.group, state.session_id())
     with st.container(border=True, key=f"jobs_failed_{job.job_id}"):
-        st.markdown(f"**{overview.model_title(job.recipe.model)}** · {overview.purpose(job)}")
+        st.markdown(f"**{model_title(job.recipe.model)}** · {overview.purpose(job)}")
         st.error(notices.plain(job.error or "No reason was written down."), icon=":material/error:")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
@@ -143,7 +144,7 @@ def table_of(over: Sequence[Job], session: str, zone: tzinfo) -> pd.DataFrame:
                 job.finished_at.astimezone(zone).replace(tzinfo=None) if job.finished_at else None for job in over
             ],
             "outcome": [_ENDED[job.state] for job in over],
-            "model": [overview.model_title(job.recipe.model) for job in over],
+            "model": [model_title(job.recipe.model) for job in over],
             "purpose": [overview.purpose(job) for job in over],
             "took": [overview.seconds_taken(job) for job in over],
             "asker": [overview.asker(job.group, session) for job in over],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import streamlit as st
 
 from compression import units
-from compression.models.facts import MODELS
+from compression.models.subject import known_models, model_title
 from compression.results.conditions import Conditions
 from compression.results.metrics import METRICS
 from compression.store import history
@@ -82,7 +82,7 @@ def _past() -> None:
 def _controls(every: Sequence[Entry], written: Mapping[str, Note]) -> Search:
     """The search as the controls have it."""
     before = job_link.search()
-    models = [name for name in MODELS if any(entry.model == name for entry in every)]
+    models = [name for name in known_models() if any(entry.model == name for entry in every)]
     models += sorted({entry.model for entry in every} - set(models))
     tags = history.all_tags(written.values())
     _place(before, models, tags)
@@ -94,7 +94,7 @@ def _controls(every: Sequence[Entry], written: Mapping[str, Note]) -> Search:
         help="Finds results that have each of these words in their setting, model, tags or note.",
     )
     picked = second.multiselect(
-        "Models", models, key=_MODELS, format_func=lambda name: MODELS[name].title if name in MODELS else name,
+        "Models", models, key=_MODELS, format_func=model_title,
         placeholder="All",
     )  # fmt: skip
     tagged = third.multiselect("Tags", tags, key=_TAGS, placeholder="All", disabled=not tags)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import streamlit as st
 
 from compression import units
-from compression.models.facts import MODELS
+from compression.models.subject import known_models, subject_of
 from compression.results.conditions import Conditions
 from compression.store import history
 from compression.store.history import Entry, Note
@@ -45,14 +45,14 @@ def show(chosen: Sequence[Entry], written: Mapping[str, Note], here: Collection[
 
 def _links(chosen: Sequence[Entry]) -> None:
     """To the pages that show one result, or several beside each other."""
-    recipes = [entry.recipe for entry in chosen if entry.recipe is not None and entry.model in MODELS]
+    recipes = [entry.recipe for entry in chosen if entry.recipe is not None and entry.model in known_models()]
     if len(recipes) < len(chosen):
         st.caption("Some of these were written by another version of this program, which alone can open them.")
         return
     if len(recipes) == 1:
         for page in (menu.EXPLORE, "Inspect"):
             menu.link(page, query=parameters_of(view_of(recipes[0])))
-    elif len(recipes) <= 4 and len({MODELS[recipe.model].dataset for recipe in recipes}) == 1:
+    elif len(recipes) <= 4 and len({subject_of(recipe.model).data for recipe in recipes}) == 1:
         menu.link("Compare", query={"recipes": text_of(recipes)})
 
 

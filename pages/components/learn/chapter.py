@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compression.explain.quiz import Question
-from compression.models.facts import MODELS
 from compression.models.layers import LayerInfo
+from compression.models.subject import Subject, known_models, subject_of
 from compression.recipe.recipe import Recipe
 
 
@@ -15,8 +15,13 @@ from compression.recipe.recipe import Recipe
 class Lesson:
     """The network and the layer that a student looks at."""
 
-    model: str
+    subject: Subject
     layer: LayerInfo
+
+    @property
+    def model(self) -> str:
+        """The network's name."""
+        return self.subject.name
 
     @property
     def baseline(self) -> Recipe:
@@ -29,7 +34,7 @@ class Chapter:
     """One lesson: two paragraphs and papers (markdown), and a picture.
 
     `show` draws the controls and the picture, and returns the question about the setting that the controls say, or
-    None where they say nothing to ask about. `name` stands in addresses. `models` and `fits` say which models and
+    None where they say nothing to ask about. `name` stands in addresses. `needs` and `fits` say which models and
     layers the chapter can be about; with `uses_layer` a student chooses one.
     """
 
@@ -40,5 +45,10 @@ class Chapter:
     papers: tuple[str, ...]
     show: Callable[[Lesson], Question | None]
     uses_layer: bool = True
-    models: tuple[str, ...] = tuple(MODELS)
+    needs: Callable[[Subject], bool] = lambda subject: True
     fits: Callable[[LayerInfo], bool] = lambda layer: True
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that it can be about."""
+        return tuple(name for name in known_models() if self.needs(subject_of(name)))

@@ -9,14 +9,13 @@ from typing import TypeVar
 import streamlit as st
 
 from compression.errors import CompressionError
-from compression.models.facts import MODELS
-from compression.models.layers import LayerInfo, layers_of, usual_layer
+from compression.models.layers import LayerInfo, usual_layer
+from compression.models.subject import DEFAULT_MODEL, known_models, model_title, subject_of
 from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.shown import elements
 from pages.components.view import state
-from pages.components.view.link import DEFAULT_MODEL
 
 T = TypeVar("T")
 
@@ -63,11 +62,11 @@ def _open_link(asked: Mapping[str, str], chapters: Mapping[str, Chapter]) -> Non
     if name and name not in chapters:
         course.problems.append(f"There is no chapter {name[:80]!r}. Choose from: {', '.join(chapters)}.")
     course.chapter = name if name in chapters else next(iter(chapters))
-    if model and model not in MODELS:
-        course.problems.append(f"There is no model {model[:80]!r}. Choose one of: {', '.join(MODELS)}.")
+    if model and model not in known_models():
+        course.problems.append(f"There is no model {model[:80]!r}. Choose one of: {', '.join(known_models())}.")
     elif model:
         course.model = model
-    if "layer" in asked and (not model or model in MODELS):
+    if "layer" in asked and (not model or model in known_models()):
         _ask_for_layer(course, asked["layer"])
     course.asked = {key: value for key, value in asked.items() if key not in _OWN}
     _forget_widgets()
@@ -75,7 +74,7 @@ def _open_link(asked: Mapping[str, str], chapters: Mapping[str, Chapter]) -> Non
 
 def _ask_for_layer(course: Course, layer: str) -> None:
     try:
-        names = [info.name for info in layers_of(course.model)]
+        names = [info.name for info in subject_of(course.model).layers]
     except CompressionError:  # said where the layer is chosen
         return
     if layer in names:
@@ -122,26 +121,28 @@ def choose_lesson(chapter: Chapter) -> Lesson:
     course = current()
     with st.container(key="course_lesson", horizontal=True, gap="medium", vertical_alignment="bottom"):
         model = _choose_model(course, chapter)
-        layers = tuple(layer for layer in layers_of(model) if chapter.fits(layer))
+        subject = subject_of(model)
+        layers = tuple(layer for layer in subject.layers if chapter.fits(layer))
         usual = usual_layer(layers)
         if not chapter.uses_layer:
-            return Lesson(model, usual)
+            return Lesson(subject, usual)
         by_name = {layer.name: layer for layer in layers}
         name = course.layers.get(model, "")
         name = name if name in by_name else usual.name
         layer = _choose_layer(course, model, by_name, name)
     course.shown |= {"layer": layer.name}
-    return Lesson(model, layer)
+    return Lesson(subject, layer)
 
 
 def _choose_model(course: Course, chapter: Chapter) -> str:
-    model = course.model if course.model in chapter.models else chapter.models[0]
+    models = chapter.models
+    model = course.model if course.model in models else models[0]
     key = _place(f"{chapter.name}_model", model)
     st.selectbox(
         "Network",
-        chapter.models,
-        index=chapter.models.index(model),
-        format_func=lambda name: MODELS[name].title,
+        models,
+        index=models.index(model),
+        format_func=model_title,
         key=key,
         width=300,
         help="A small trained network. Everything in this chapter is computed and measured on it.",

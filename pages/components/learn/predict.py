@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from compression.explain.quiz import Question, judge
+from compression.models.subject import subject_of
 from compression.recipe.budgets import training_seconds
 from compression.units import duration
 from pages.components.asking import waiting
@@ -61,7 +62,7 @@ def _guess(question: Question, name: str, guesses: dict[str, str], *, is_fixed: 
 
 def _announce(question: Question) -> None:
     """What the measurement will take, where somebody might wonder."""
-    seconds = sum(training_seconds(recipe) for recipe in question.recipes)
+    seconds = sum(training_seconds(subject_of(recipe.model), recipe) for recipe in question.recipes)
     words = "The engine compresses the network, writes the file, decodes it, and measures what it decoded."
     if seconds > LONG_SECONDS:
         words += f" It trains for this: about {duration(seconds)}."

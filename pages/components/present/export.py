@@ -17,7 +17,7 @@ from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
 from compression.explain.titles import setting_in_words
 from compression.inquiries.verification import Verification, VerificationInquiry
-from compression.models.facts import MODELS
+from compression.models.subject import model_title
 from compression.recipe.recipe import Recipe
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking import notices, waiting
@@ -53,7 +53,7 @@ class Export:
     @property
     def title(self) -> str:
         """The model and the setting."""
-        return f"{MODELS[str(self.result.recipe['model'])].title}: {setting_in_words(self.result)}"
+        return f"{model_title(str(self.result.recipe['model']))}: {setting_in_words(self.result)}"
 
     @property
     def name(self) -> str:
@@ -153,7 +153,7 @@ def report_html(export: Export, said: str) -> str:
     )
     return report.html(
         report.Report(
-            model=MODELS[str(result.recipe["model"])].title,
+            model=model_title(str(result.recipe["model"])),
             setting=setting_in_words(result),
             verdict=verdict.judge(result),
             numbers=presentation.big_numbers(result),

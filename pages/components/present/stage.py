@@ -16,7 +16,7 @@ from compression.explain.alternatives import Option
 from compression.explain.presentation import Assumptions, BigNumber, Meaning, Risk
 from compression.explain.titles import setting_in_words
 from compression.explain.verdict import Tone
-from compression.models.facts import MODELS
+from compression.models.subject import model_title
 from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 from pages.components.frame import chart_view
@@ -38,7 +38,7 @@ def show_head(result: Result) -> None:
     found = verdict.judge(result)
     colour = _COLOURS[found.tone]
     st.html(
-        f'<div style="{_SOFT}">{escape(MODELS[str(result.recipe["model"])].title)}: '
+        f'<div style="{_SOFT}">{escape(model_title(str(result.recipe["model"])))}: '
         f"{escape(setting_in_words(result))}</div>"
         f'<div role="heading" aria-level="1" style="font-size:clamp(2rem,5vw,3.4rem);font-weight:700;line-height:1.15;'
         f'color:{colour}"><span aria-hidden="true">{_ICONS[found.tone]}</span> {escape(found.title)}</div>'

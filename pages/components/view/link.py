@@ -15,7 +15,7 @@ from typing import Any
 
 from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, parse_axes
 from compression.errors import InvalidRecipe
-from compression.models.facts import find_model
+from compression.models.subject import DEFAULT_MODEL, Subject, subject_of
 from compression.recipe.budgets import BUDGETS, Budget
 from compression.recipe.recipe import Recipe, parse_recipe
 from compression.recipe.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
@@ -23,8 +23,6 @@ from compression.search.curves import CURVES, DEFAULT_CURVES, Curve
 from compression.search.limits import NO_LIMITS, Limits
 
 _NO_CURVES = "none"
-DEFAULT_MODEL = "lenet5-mnist5k"
-"""Measured within seconds, and its curves differ much: half its weights go without harm."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +33,29 @@ class View:
     """
 
     model: str = DEFAULT_MODEL
-    settings: Settings = field(default_factory=lambda: neutral_settings(DEFAULT_MODEL))
+    settings: Settings = field(default_factory=lambda: neutral_settings(subject_of(DEFAULT_MODEL)))
     custom: Recipe | None = None
     curves: tuple[Curve, ...] = DEFAULT_CURVES
     axes: Axes = DEFAULT_AXES
     limits: Limits = NO_LIMITS
 
     @property
+    def subject(self) -> Subject:
+        """The model as it is now."""
+        return subject_of(self.model)
+
+    @property
     def recipe(self) -> Recipe:
         """What is shown and measured."""
-        return self.custom or recipe_of(self.model, self.settings)
+        return self.custom or recipe_of(self.subject, self.settings)
 
 
 def view_of(recipe: Recipe, like: View | None = None) -> View:
     """The view of a recipe that is otherwise like `like`, also in its budget where the recipe leaves it open."""
-    like = like or View()
-    settings = settings_of(recipe, like.settings.budget)
+    like, subject = like or View(), subject_of(recipe.model)
+    settings = settings_of(subject, recipe, like.settings.budget)
     custom = None if settings else recipe
-    return replace(like, model=recipe.model, settings=settings or nearest_settings(recipe), custom=custom)
+    return replace(like, model=recipe.model, settings=settings or nearest_settings(subject, recipe), custom=custom)
 
 
 def parameters_of(view: View) -> dict[str, str]:
@@ -100,7 +103,7 @@ def view_from(parameters: Mapping[str, str]) -> View:
     curves = _curves(parameters["curves"]) if "curves" in parameters else DEFAULT_CURVES
     axes = _axes(parameters["axes"]) if "axes" in parameters else DEFAULT_AXES
     limits = {field: _limit(name, parameters[name]) for name, field in _LIMITS.items() if name in parameters}
-    settings = replace(neutral_settings(recipe.model), budget=_budget(parameters.get("budget", "none")))
+    settings = replace(neutral_settings(subject_of(recipe.model)), budget=_budget(parameters.get("budget", "none")))
     return view_of(recipe, View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits)))
 
 
@@ -108,7 +111,7 @@ def recipe_from(text: str, model: str | None = None) -> Recipe:
     """Read a recipe's JSON in a link, which may leave the model to the link. Raises what `view_from` does."""
     content = _recipe_content(text)
     model = model or content.get("model") or DEFAULT_MODEL
-    find_model(str(model))
+    subject_of(str(model))
     if content.get("model", model) != model:
         raise InvalidRecipe(
             f"The link names two models, {model!r} and in its recipe {content['model']!r}. Remove one of them."

@@ -9,8 +9,7 @@ import streamlit as st
 
 from compression import units
 from compression.errors import CompressionError
-from compression.models.data import is_local
-from compression.models.facts import MODELS, SampleModel
+from compression.models.subject import Subject, known_models, model_title, subject_of
 from compression.recipe.settings import fitted_to
 from compression.results.metrics import METRICS
 from compression.results.record import Result
@@ -28,8 +27,8 @@ def choose(view: View) -> None:
     state.place(_KEY, view.model)
     st.selectbox(
         "Model",
-        tuple(MODELS),
-        format_func=lambda name: MODELS[name].title,
+        known_models(),
+        format_func=model_title,
         key=_KEY,
         help="A trained sample network; everything on this page is about it.",
         on_change=_chosen,
@@ -41,42 +40,40 @@ def _chosen() -> None:
     view, name = state.current(), st.session_state[_KEY]
     if name == view.model:
         return
-    state.show(
-        replace(view, model=name, settings=fitted_to(view.settings, name, view.model), custom=None, limits=NO_LIMITS)
-    )
+    settings = fitted_to(view.settings, subject_of(name), view.subject)
+    state.show(replace(view, model=name, settings=settings, custom=None, limits=NO_LIMITS))
 
 
-def card_of(model: str) -> dict[str, Any] | None:
-    """The model's card, or None where it is missing or damaged."""
+def _card_of(subject: Subject) -> dict[str, Any]:
+    """The model's card; nothing where it is missing or damaged."""
     try:
-        return MODELS[model].card
+        return subject.card
     except CompressionError:
-        return None
+        return {}
 
 
-def known_of(model: str, baseline: Result | None) -> Known:
+def known_of(subject: Subject, baseline: Result | None) -> Known:
     """What estimates start from: the measured baseline, or else the card (32-bit weights, no latency)."""
-    card = card_of(model) or {}
-    chance = 1 / len(card.get("classes", range(10)))
     if baseline:
-        return Known(baseline.accuracy, baseline.stored_bytes, baseline.latency_p50_ms, chance)
+        return Known(subject, baseline.accuracy, baseline.stored_bytes, baseline.latency_p50_ms)
+    card = _card_of(subject)
     size = 4.0 * card["params"] if "params" in card else None
-    return Known(card.get("accuracy"), size, None, chance)
+    return Known(subject, card.get("accuracy"), size)
 
 
-def show(model: str, baseline: Result | None) -> bool:
+def show(subject: Subject, baseline: Result | None) -> bool:
     """Picture and numbers; False where the model's card is missing, which is said."""
-    entry = MODELS[model]
+    entry = subject.entry
     try:
-        card = entry.card
+        card = subject.card
     except CompressionError as error:
         st.error(str(error), icon=":material/broken_image:")
         return False
     if entry.picture_path.is_file():
-        picture.show(picture.of_file(entry.picture_path), picture_words(entry))
-    st.caption(f"{entry.task}: {len(card['classes'])} classes. {entry.about}")
+        picture.show(picture.of_file(entry.picture_path), picture_words(subject))
+    st.caption(f"{entry.task}: {len(subject.data.classes)} classes. {entry.about}")
     st.markdown(_facts(card, baseline), help=_FACTS_HELP)
-    download_note(entry)
+    download_note(subject)
     return True
 
 
@@ -86,9 +83,9 @@ _FACTS_HELP = (
 )
 
 
-def picture_words(entry: SampleModel) -> str:
+def picture_words(subject: Subject) -> str:
     """What the model's picture shows, for those who do not see it."""
-    return f"Images that it classifies. {entry.task}"
+    return f"Images that it classifies. {subject.entry.task}"
 
 
 def _facts(card: dict[str, Any], baseline: Result | None) -> str:
@@ -108,18 +105,17 @@ def _facts(card: dict[str, Any], baseline: Result | None) -> str:
     return f"{first}  \n{second}  \n**{units.size(baseline.stored_bytes)}** · **{latency}** for one image"
 
 
-def download_note(entry: SampleModel) -> None:
+def download_note(subject: Subject) -> None:
     """Say so before data has to be downloaded."""
-    if not is_local(entry.dataset):
-        st.info(
-            f"The data set {entry.dataset} is downloaded when the first point is measured.", icon=":material/download:"
-        )
+    if not subject.data.is_local:
+        words = f"The data set {subject.data.name} is downloaded when the first point is measured."
+        st.info(words, icon=":material/download:")
 
 
-def summary(entry: SampleModel) -> str:
+def summary(subject: Subject) -> str:
     """One line for galleries."""
-    card = card_of(entry.name)
-    if card is None:
+    card = _card_of(subject)
+    if not card:
         return "Its card cannot be read: open it for the reason."
     digits = units.decimals_for(card["n_test"])
     return (

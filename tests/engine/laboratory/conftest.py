@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from compression.engine.laboratory import Bench, Subject
+from compression.engine.laboratory import Bench, Measured
 from compression.engine.run import run_recipe
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.watch import Watch
 
@@ -21,10 +22,10 @@ class Prepared:
 
 def prepare(recipe):
     """A bench with the measured recipe and its baseline."""
-    baseline = run_recipe(recipe.baseline())
-    output = run_recipe(recipe, baseline=baseline)
-    subjects = (Subject(found.result, found.stored, found.onnx, found.predictions) for found in (output, baseline))
-    return Prepared(recipe, Bench(*subjects))
+    baseline = run_recipe(subject_of(recipe.model), recipe.baseline())
+    output = run_recipe(subject_of(recipe.model), recipe, baseline=baseline)
+    both = (Measured(found.result, found.stored, found.onnx, found.predictions) for found in (output, baseline))
+    return Prepared(recipe, Bench(subject_of(recipe.model), *both))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from compression.engine.network.form import ActivationQuantizer, module_of, weig
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.execution import layer_calls
 from compression.inquiries.activations import ActivationInquiry
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from tests.support.laboratory_tools import prepared
 
@@ -22,7 +23,7 @@ def test_ranges_of_the_baseline_are_those_that_torch_sees():
     dataset = prepared("baseline").bench.dataset
     x = torch.from_numpy(dataset.calibration.head(MAX_IMAGES).x)
     assert found.n_images == len(x)
-    calls = {call.name: call.y for call in layer_calls(fold_batch_norm(load_network("lenet5-mnist5k")), x)}
+    calls = {call.name: call.y for call in layer_calls(fold_batch_norm(load_network(subject_of("lenet5-mnist5k"))), x)}
     for row in found.subject[1:]:
         y = calls[row.name] if row.name == "classifier" else calls[row.name].relu()
         np.testing.assert_allclose([row.min, row.max], [y.min(), y.max()], rtol=1e-3, atol=1e-4)
@@ -34,7 +35,7 @@ def test_ranges_of_the_baseline_are_those_that_torch_sees():
 
 def test_kept_ranges_are_those_of_the_quantizers():
     taken = prepared("integers")
-    model = build_variant(taken.recipe, taken.bench.entry, taken.bench.dataset)
+    model = build_variant(taken.bench.subject, taken.recipe, taken.bench.dataset)
     grids = [
         (-layer.zero_point * layer.scale, (layer.high - layer.zero_point) * layer.scale)
         for node in model.graph.nodes

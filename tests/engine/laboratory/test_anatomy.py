@@ -56,16 +56,16 @@ class TestAnatomy:
     def test_its_layers_and_the_rest_add_up_to_the_stored_file(self, case):
         found = prepared(case).anatomy.subject
         assert sum(row.stored_bytes for row in found.layers) + sum(found.rest.values()) == found.stored_bytes
-        assert found.stored_bytes == prepared(case).bench.subject.result.stored_bytes
+        assert found.stored_bytes == prepared(case).bench.variant.result.stored_bytes
         assert all(0 < row.weight_bytes <= row.stored_bytes for row in found.layers)
 
     def test_operations_and_integer_kernels_are_those_that_were_counted_before(self, case):
-        found, result = prepared(case).anatomy.subject, prepared(case).bench.subject.result
+        found, result = prepared(case).anatomy.subject, prepared(case).bench.variant.result
         assert sum(row.macs for row in found.layers) == result.macs
         assert sum(row.macs for row in found.layers if row.integer) == result.integer_macs
 
     def test_parameters_are_all_there(self, case):
-        found, result = prepared(case).anatomy.subject, prepared(case).bench.subject.result
+        found, result = prepared(case).anatomy.subject, prepared(case).bench.variant.result
         batch_norms = result.params - sum(row.parameters for row in found.layers)
         assert batch_norms == prepared(case).left_over
         nonzero = sum(row.nonzero + row.parameters - row.weights for row in found.layers)
@@ -137,7 +137,7 @@ def test_a_student_of_another_family_has_no_counterparts():
     assert anatomy.named
     assert {row.original for row in anatomy.subject.layers} == {""}
     assert {row.original for row in anatomy.baseline.layers} == {row.name for row in anatomy.baseline.layers}
-    assert sum(row.macs for row in anatomy.subject.layers) == prepared("student").bench.subject.result.macs
+    assert sum(row.macs for row in anatomy.subject.layers) == prepared("student").bench.variant.result.macs
 
 
 class TestProfile:
@@ -151,7 +151,7 @@ class TestProfile:
         assert found.integer == set()
 
     def test_naming_nodes_does_not_change_what_is_run(self, bench):
-        subject = bench.bench.subject
+        subject = bench.bench.variant
         model = onnx.load_from_string(subject.onnx)
         before = model.SerializeToString()
         profile(model, calls_of(OnnxGraph(model.graph)), [str(number) for number in range(3)])

@@ -18,6 +18,7 @@ from compression.engine.measure import latency
 from compression.engine.network.form import weighted_layers
 from compression.errors import Cancelled, InvalidRecipe, NotApplicable
 from compression.inquiries import course as asked
+from compression.models.subject import subject_of
 from sample_models.catalogue import find_model
 
 LAYER = "layers.1"
@@ -29,7 +30,7 @@ def answer(kind, prepared, **parameters):
 
 @pytest.fixture(scope="module")
 def weight():
-    return weighted_layers(load_network("mlp-digits"))[LAYER].weight.detach()
+    return weighted_layers(load_network(subject_of("mlp-digits")))[LAYER].weight.detach()
 
 
 @pytest.fixture(scope="module")

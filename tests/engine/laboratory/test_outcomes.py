@@ -11,7 +11,7 @@ def test_outcomes_are_those_that_were_measured(bench):
     assert found.probabilities.shape == (500, 10)
     np.testing.assert_allclose(found.probabilities.astype(float).sum(axis=1), 1, atol=2e-3)
     chosen = found.probabilities.argmax(axis=1)
-    subject = bench.bench.subject
+    subject = bench.bench.variant
     assert (chosen == subject.predictions).mean() > 0.99  # float16 may tie
     assert (subject.predictions == found.labels).mean() == subject.result.accuracy
 

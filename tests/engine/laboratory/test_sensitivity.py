@@ -11,6 +11,7 @@ from compression.engine.network.form import clone, weighted_layers
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.errors import Cancelled
 from compression.inquiries.sensitivity import BITS, SPARSITIES, SensitivityInquiry
+from compression.models.subject import subject_of
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def zeroed(weight, sparsity):
 
 
 def test_pruned_layers_answer_as_pruned_copies_do(bench, found):
-    model = fold_batch_norm(load_network("mlp-digits"))
+    model = fold_batch_norm(load_network(subject_of("mlp-digits")))
     images = bench.bench.dataset.validation.head(MAX_IMAGES)
     assert found.n_images == len(images)
     assert found.accuracy == pytest.approx(accuracy(model, images))
@@ -56,9 +57,11 @@ def test_rounded_layers_have_as_many_values_as_bits_allow(bench, found):
 
 
 def test_the_model_itself_is_left_alone(bench, found):
-    before = {name: layer.weight.clone() for name, layer in weighted_layers(load_network("mlp-digits")).items()}
+    before = {
+        name: layer.weight.clone() for name, layer in weighted_layers(load_network(subject_of("mlp-digits"))).items()
+    }
     laboratory.answer(SensitivityInquiry(recipe=bench.recipe.baseline()), bench.bench)
-    for name, layer in weighted_layers(load_network("mlp-digits")).items():
+    for name, layer in weighted_layers(load_network(bench.bench.subject)).items():
         assert torch.equal(layer.weight, before[name])
 
 

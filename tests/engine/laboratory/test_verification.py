@@ -12,7 +12,7 @@ from compression.inquiries.verification import VerificationInquiry
 
 
 def verified(bench, **changes):
-    subject = replace(bench.bench.subject, **changes)
+    subject = replace(bench.bench.variant, **changes)
     return laboratory.answer(VerificationInquiry(recipe=bench.recipe), replace(bench.bench, subject=subject))
 
 
@@ -33,20 +33,20 @@ def test_what_the_engine_measured_is_sound(bench):
     assert found.decodes_alike
     assert found.is_valid_onnx
     assert found.n_test == 500
-    assert found.accuracy == pytest.approx(bench.bench.subject.result.accuracy, abs=found.ties / 500)
-    assert found.onnx_sha256 == bench.bench.subject.result.artifacts["onnx"]
-    assert found.stored_sha256 == bench.bench.subject.result.artifacts["stored"]
+    assert found.accuracy == pytest.approx(bench.bench.variant.result.accuracy, abs=found.ties / 500)
+    assert found.onnx_sha256 == bench.bench.variant.result.artifacts["onnx"]
+    assert found.stored_sha256 == bench.bench.variant.result.artifacts["stored"]
 
 
 def test_a_stored_file_of_another_network_is_not(bench):
-    other = stored_file.encode(changed(bench.bench.subject.onnx))
+    other = stored_file.encode(changed(bench.bench.variant.onnx))
     found = verified(bench, stored=other)
     assert not found.decodes_alike
     assert not found.is_sound
 
 
 def test_a_runtime_file_that_answers_otherwise_is_not(bench):
-    other = changed(bench.bench.subject.onnx)
+    other = changed(bench.bench.variant.onnx)
     found = verified(bench, onnx=other.SerializeToString(deterministic=True), stored=stored_file.encode(other))
     assert found.decodes_alike
     assert found.different > found.ties
@@ -54,7 +54,7 @@ def test_a_runtime_file_that_answers_otherwise_is_not(bench):
 
 
 def test_kept_predictions_that_do_not_fit_are_found(bench):
-    wrong = bench.bench.subject.predictions.copy()
+    wrong = bench.bench.variant.predictions.copy()
     wrong[:3] = (wrong[:3] + 1) % 10
     found = verified(bench, predictions=wrong)
     assert found.different >= 3

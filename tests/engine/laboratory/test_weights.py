@@ -8,6 +8,7 @@ from compression.engine.laboratory.weights import MAX_CELLS, histogram, zero_cel
 from compression.engine.network.form import weighted_layers
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.inquiries.weights import WeightInquiry
+from compression.models.subject import subject_of
 from tests.support.laboratory_tools import prepared
 
 
@@ -64,7 +65,7 @@ def test_two_of_four_is_seen_in_the_corner():
 
 
 def test_filters_before_are_those_of_the_model():
-    model = fold_batch_norm(load_network("lenet5-mnist5k"))
+    model = fold_batch_norm(load_network(subject_of("lenet5-mnist5k")))
     layers = {name: layer.weight.detach().numpy() for name, layer in weighted_layers(model).items()}
     for layer in answer("shared").layers:
         if layer.filters.size:

@@ -12,8 +12,8 @@ from compression.engine.network.form import trace
 from compression.engine.techniques import Context, apply_step
 from compression.engine.training.loop import train
 from compression.models.data import load_dataset
+from compression.models.subject import subject_of
 from compression.watch import Watch
-from sample_models.catalogue import find_model
 from sample_models.resnet import BasicBlock
 
 
@@ -22,15 +22,15 @@ def make_context(name, seed=0):
     """The trained model of the catalogue as teacher, its data, and students."""
     if name == "blocks-digits":
         return _repeated_blocks(seed)
-    entry = find_model(name)
-    dataset = load_dataset(entry.dataset)
+    subject = subject_of(name)
+    dataset = subject.data.load()
     return Context(
         dataset,
-        trace(entry.load(), dataset.input_shape),
-        functools.partial(build_student, entry, dataset),
+        trace(subject.entry.load(), dataset.input_shape),
+        functools.partial(build_student, subject, dataset),
         seed,
-        functools.partial(load_teacher, entry),
-        functools.partial(load_slimmable, entry),
+        functools.partial(load_teacher, subject),
+        functools.partial(load_slimmable, subject),
     )
 
 

@@ -7,10 +7,10 @@ from torch import nn
 from compression.engine.network.form import WeightFormat, restrict, trace, weight_format
 from compression.engine.network.grids import Affine, Codebook
 from compression.engine.training import loop
-from compression.engine.training.loop import Augmentation, train
+from compression.engine.training.loop import augmented, train
 from compression.engine.training.speed import CHANNELS_LAST, FASTEST, PLAIN, always
 from compression.errors import Cancelled, Diverged
-from compression.models.data import load_dataset
+from compression.models.data import Augmentation, load_dataset
 from compression.watch import Watch
 from sample_models.mlp import mlp_digits
 
@@ -209,9 +209,9 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
 
 def test_augmentation_neutral_is_neutral_and_flip_mirrors():
     x = torch.randn(8, 1, 12, 12)
-    same = Augmentation()(x, torch.Generator().manual_seed(0))
+    same = augmented(x, Augmentation(), torch.Generator().manual_seed(0))
     assert torch.allclose(same, x, atol=1e-5)
-    flipped = Augmentation(flip=True)(x, torch.Generator().manual_seed(0))
+    flipped = augmented(x, Augmentation(flip=True), torch.Generator().manual_seed(0))
     mirrored = [torch.allclose(a, b.flip(-1), atol=1e-5) for a, b in zip(flipped, x, strict=True)]
     unchanged = [torch.allclose(a, b, atol=1e-5) for a, b in zip(flipped, x, strict=True)]
     assert any(mirrored)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.search.curves import sweep_recipes
@@ -14,6 +15,7 @@ from pages.components.view.link import View
 from tests.support.fake_dispatcher import FakeDispatcher, fabricate, preview
 
 MODEL = "lenet5-mnist5k"
+SUBJECT = subject_of(MODEL)
 HALF = Settings(pruning_percent=45, weight_bits=5, student="slimmable")
 """No point of a curve, and so are its neighbours."""
 
@@ -247,7 +249,7 @@ class TestCurves:
         shown(at())
         shown(at(pruning_percent=50))
         swept = [recipe for group, recipe in dispatcher.submitted if group.startswith("sweep-")]
-        assert swept == list(sweep_recipes(MODEL, "none"))
+        assert swept == list(sweep_recipes(SUBJECT, "none"))
 
     def test_resuming_asks_for_them_again(self, dispatcher):
         shown(at())
@@ -257,14 +259,14 @@ class TestCurves:
         work.resume()
         shown(at())
         assert {recipe for group, recipe in dispatcher.submitted if group.startswith("sweep-")} == set(
-            sweep_recipes(MODEL, "none")
+            sweep_recipes(SUBJECT, "none")
         )
 
 
 class TestJob:
     def job(self, name, state, **changes):
         now = datetime.now(UTC)
-        return Job(name, recipe_of(MODEL, HALF), "g", False, state, 0.0, "", None, now, now, None, **changes)
+        return Job(name, recipe_of(SUBJECT, HALF), "g", False, state, 0.0, "", None, now, now, None, **changes)
 
     def of(self, *jobs, ahead=()):
         found = work.Snapshot(0, at(), {}, jobs, (), None, False, ahead).job
@@ -274,7 +276,7 @@ class TestJob:
         over, waiting = self.job("over", JobState.CANCELLED), self.job("waiting", JobState.WAITING)
         running = self.job("running", JobState.RUNNING)
         further = replace(self.job("further", JobState.RUNNING), progress=0.5)
-        knows = self.job("knows", JobState.RUNNING, preview=preview(recipe_of(MODEL, HALF)))
+        knows = self.job("knows", JobState.RUNNING, preview=preview(recipe_of(SUBJECT, HALF)))
         assert self.of() is None
         assert self.of(waiting, over) == "waiting"
         assert self.of(running, waiting) == "running"

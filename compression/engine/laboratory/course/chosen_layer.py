@@ -20,7 +20,7 @@ from compression.inquiries.course import COLUMNS, ROWS, LayerInquiry
 
 def network_of(bench: Bench) -> fx.GraphModule:
     """The trained network as quantization sees it, with batch norm folded into the layers before it."""
-    return fold_batch_norm(load_network(bench.entry.name))
+    return fold_batch_norm(load_network(bench.subject))
 
 
 def layer_of(model: fx.GraphModule, inquiry: LayerInquiry) -> WeightedLayer:

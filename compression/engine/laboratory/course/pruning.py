@@ -22,7 +22,7 @@ _SINGLE: tuple[Pattern, ...] = ("weights", "blocks")
 
 def pruning(inquiry: PruningInquiry, bench: Bench) -> Pruned:
     """Masks of the layer alone, by size of the weights, as the techniques choose them."""
-    model = load_network(bench.entry.name)
+    model = load_network(bench.subject)
     weight = layer_of(model, inquiry).weight.detach()
     gram = gram_of(model, inquiry, bench)
     found: dict[str, list[Tensor]] = {}

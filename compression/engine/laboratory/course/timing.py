@@ -16,7 +16,7 @@ RUNS = 400
 def timing(inquiry: TimingInquiry, bench: Bench) -> Timed:
     """Measured like any latency: in rounds with newly loaded networks, taking turns, under the machine's lock."""
     times = times_in_turn(
-        bench.subject.onnx, bench.baseline.onnx, bench.dataset.input_shape, runs=RUNS, watch=bench.watch
+        bench.variant.onnx, bench.baseline.onnx, bench.dataset.input_shape, runs=RUNS, watch=bench.watch
     )
     ratio, low, high = median_ratio_interval(times[0], times[1])
     return Timed(times_ms=(times / 1e6).astype(np.float32), ratio=ratio, ratio_low=low, ratio_high=high)

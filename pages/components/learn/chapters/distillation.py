@@ -12,7 +12,7 @@ from compression.charts.figure import Figure
 from compression.charts.palette import BLUE, NEUTRAL, PINK
 from compression.explain.quiz import Question, teaching_question
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
-from compression.recipe.budgets import schooling
+from compression.recipe.budgets import budgets_of
 from compression.recipe.recipe import make_recipe
 from compression.search.curves import control_of
 from pages.components.asking import waiting
@@ -116,7 +116,7 @@ def _entropy(found: Taught, at: int) -> Figure:
 
 
 def _question(lesson: Lesson, temperature: float, width: int) -> Question:
-    epochs = schooling(lesson.model).quick_student
+    epochs = budgets_of(lesson.subject).quick_student
     student = make_recipe(
         lesson.model,
         [{"technique": "distillation", "width_mult": width / 100, "epochs": epochs, "temperature": temperature}],

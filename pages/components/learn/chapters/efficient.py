@@ -13,10 +13,9 @@ from compression.charts.palette import BLUE, ORANGE, VIOLET
 from compression.explain.arithmetic import ConvolutionCost, separable, whole
 from compression.explain.quiz import Question, speed_outcome, speed_question
 from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry
-from compression.models.facts import MODELS
+from compression.models.subject import SMALLEST_MODEL
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.record import Result
-from compression.search.curves import curves_for
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -24,7 +23,7 @@ from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import OPERATIONS_AND_TIME, as_operations, figure, here
 from pages.components.shown import elements
 
-_TIMED = Recipe(model="mlp-digits")
+_TIMED = Recipe(model=SMALLEST_MODEL)
 """Convolutions of chosen shapes belong to no model: the timing is filed under the smallest one."""
 
 Shape = tuple[int, int, int, int]
@@ -126,7 +125,7 @@ def _words(shape: Shape) -> str:
 def _question(lesson: Lesson) -> Question:
     recipe = make_recipe(lesson.model, [{"technique": "depthwise_separable", "share": 1}])
     return speed_question(
-        f"In the real **{MODELS[lesson.model].title}** every ordinary convolution is split, without training. How long "
+        f"In the real **{lesson.subject.title}** every ordinary convolution is split, without training. How long "
         "will one image take, compared with before?",
         recipe,
         reason,
@@ -177,5 +176,5 @@ CHAPTER = Chapter(
     ),
     show=_show,
     uses_layer=False,
-    models=tuple(sorted((m for m in MODELS if "depthwise_separable" in curves_for(m)), key=lambda m: "resnet" in m)),
+    needs=lambda subject: subject.has_ordinary_convolutions,
 )

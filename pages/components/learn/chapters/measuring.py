@@ -14,11 +14,11 @@ from compression.charts.palette import BLUE, GREEN, LOOKS, NEUTRAL, ORANGE, VIOL
 from compression.explain.arithmetic import wrong_verdicts
 from compression.explain.quiz import Question, speed_outcome, speed_question
 from compression.inquiries.course import Timed, TimingInquiry
+from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from compression.results.significance import median_ratio_interval
-from compression.search.curves import curves_for
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -48,14 +48,14 @@ def _show(lesson: Lesson) -> Question | None:
     if found is not None:
         _noise(found, runs, _VARIANTS[variant])
     st.markdown("**Operations are not time**")
-    every = waiting.measure(recipes_of(lesson.model), "learn", key="cloud", background=True)
+    every = waiting.measure(recipes_of(lesson.subject), "learn", key="cloud", background=True)
     results = [result for result in every if result is not None]
     if results:
         _work_against_time(results, is_all=len(results) == len(every))
     return _question(lesson)
 
 
-def recipes_of(model: str) -> list[Recipe]:
+def recipes_of(subject: Subject) -> list[Recipe]:
     """Real settings of a model with fewer operations, and some with as many."""
     steps: list[dict[str, Any]] = [
         {"technique": "channel_pruning", "pruning_ratio": ratio} for ratio in (0.25, 0.5, 0.75)
@@ -65,9 +65,9 @@ def recipes_of(model: str) -> list[Recipe]:
         {"technique": "magnitude_pruning", "sparsity": 0.8},
         {"technique": "quantization", "weight_bits": 8, "activation_bits": 8},
     ]
-    if "depthwise_separable" in curves_for(model):
+    if subject.has_ordinary_convolutions:
         steps.append({"technique": "depthwise_separable", "share": 1})
-    return [make_recipe(model, [step]) for step in steps]
+    return [make_recipe(subject.name, [step]) for step in steps]
 
 
 def _noise(found: Timed, runs: int, variant: str) -> None:

@@ -1,0 +1,132 @@
+"""A model with its data: what is known of both without loading them, found once and then carried. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compression.errors import CorruptFile
+from compression.models.data import DataFacts, facts_of
+from compression.models.layers import LayerInfo
+from sample_models import slimmable
+from sample_models.catalogue import DEFAULT_MODEL, MODELS, SMALLEST_MODEL, BudgetEpochs, SampleModel, find_model
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "SMALLEST_MODEL",
+    "BudgetEpochs",
+    "Subject",
+    "known_models",
+    "model_title",
+    "subject_of",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model and its data.
+
+    `entry` builds and loads the network, `data` loads the images; `teachers` are the models on the same data, itself
+    first. What its card says is read when it is first asked for; then `CorruptFile` may be raised. The same facts are
+    the same object, so that it can be the key of what is remembered of it.
+    """
+
+    entry: SampleModel
+    data: DataFacts
+    teachers: tuple[str, ...] = ()
+    has_slimmable: bool = False
+    """Whether one network for all widths comes with it, so that students need no training."""
+
+    @property
+    def name(self) -> str:
+        """Its name in recipes and links."""
+        return self.entry.name
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.entry.title
+
+    @functools.cached_property
+    def card(self) -> dict[str, Any]:
+        """What was measured when the weights were made; raises `CorruptFile` where that cannot be read."""
+        return self.entry.card
+
+    @functools.cached_property
+    def version(self) -> str:
+        """SHA-256 of the trained weights, as their card states it; with slimmable weights a hash of both."""
+        trained, slim = self._stated("weights_sha256"), ""
+        if slimmable.card_path(self.name).exists():
+            slim = str(slimmable.card(self.name).get("weights_sha256", ""))
+        return hashlib.sha256(f"{trained} {slim}".encode()).hexdigest() if slim else str(trained)
+
+    @functools.cached_property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Convolutions and linear layers, in the order of the network's modules."""
+        return tuple(LayerInfo(name, tuple(shape)) for name, shape in self._stated("layers").items())
+
+    def _stated(self, field: str) -> Any:  # noqa: ANN401  (a card's fields differ in type)
+        try:
+            return self.card[field]
+        except KeyError:
+            raise CorruptFile(f"The card of {self.name} does not say its {field}. {self.entry.remedy}") from None
+
+    @property
+    def has_convolutions(self) -> bool:
+        """Whether any layer has filters; False also where its card cannot be read."""
+        return self._has(lambda layer: layer.is_convolution)
+
+    @property
+    def has_ordinary_convolutions(self) -> bool:
+        """Whether any convolution could be separated into depthwise and 1 x 1."""
+        return self._has(lambda layer: layer.can_be_separated)
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether there are batch norms; False also where its card cannot be read."""
+        with contextlib.suppress(CorruptFile):
+            return bool(self.card.get("batch_norms"))
+        return False
+
+    def _has(self, test: Callable[[LayerInfo], bool]) -> bool:
+        with contextlib.suppress(CorruptFile):
+            return any(map(test, self.layers))
+        return False
+
+
+def known_models() -> tuple[str, ...]:
+    """Names of the models that there are."""
+    return tuple(MODELS)
+
+
+def subject_of(name: str) -> Subject:
+    """The model called `name` with its data: the door for whatever comes in as a name.
+
+    Raises `UnknownModel`. Remembered until one of its cards changes: a page asks many times a second.
+    """
+    entry = find_model(name)
+    paths = entry.card_path, slimmable.card_path(name), slimmable.weights_path(name)
+    return _made(entry, paths, tuple(map(_changed_at, paths)))
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=256)
+def _made(entry: SampleModel, paths: tuple[Path, ...], changed_at: tuple[int | None, ...]) -> Subject:
+    others = (name for name, other in MODELS.items() if other.dataset == entry.dataset and name != entry.name)
+    return Subject(entry, facts_of(entry.dataset), (entry.name, *others), changed_at[-1] is not None)
+
+
+def model_title(name: str) -> str:
+    """A model's name for people, or the name itself where there is no such model (any more)."""
+    return MODELS[name].title if name in MODELS else name
