@@ -32,7 +32,7 @@ def fresh_home(tmp_path, monkeypatch):
 @pytest.fixture(params=["sqlite", "postgres"])
 def any_store(request, fresh_home, monkeypatch):
     """An empty store over each kind of database there is."""
-    from compression.store import database
+    from compression.store import tables
     from compression.store.store import Store
 
     monkeypatch.delenv("COMPRESSION_DATABASE", raising=False)
@@ -42,5 +42,5 @@ def any_store(request, fresh_home, monkeypatch):
     if not url:
         pytest.skip("COMPRESSION_TEST_POSTGRES is not set to the URL of an empty PostgreSQL database")
     store = Store(url)
-    database.METADATA.drop_all(store.database._engine())
+    tables.METADATA.drop_all(store.database._pool())
     return store

@@ -1,4 +1,4 @@
-"""Tables and connections: the one place that knows which database it is. Torch-free."""
+"""Connections: the one place that knows which database it is, and what to say when it fails. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy import exc
 
 from compression.errors import StorageFailed
-
-SCHEMA = 1
-"""Raise it when a table changes in a way that older programs cannot read. A new table does not, nor a column that may
-be empty: both are added to a database that lacks them, and who does not know them leaves them empty."""
+from compression.store.tables import COUNTERS, METADATA, SCHEMA
 
 BUSY_TIMEOUT_S = 30
 """How long a writer waits for another one; a write takes milliseconds."""
@@ -24,89 +20,7 @@ BUSY_TIMEOUT_S = 30
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
 """Older SQLite can corrupt a write-ahead log after a reset (rare); a rollback journal is safe in all."""
 
-METADATA = sql.MetaData()
-
-COUNTERS = sql.Table(
-    "counters",
-    METADATA,
-    sql.Column("name", sql.String(20), primary_key=True),
-    sql.Column("value", sql.Integer, nullable=False),
-)
-RESULTS = sql.Table(
-    "results",
-    METADATA,
-    sql.Column("sequence", sql.Integer, primary_key=True),
-    sql.Column("result_key", sql.String(64), nullable=False, unique=True),
-    sql.Column("recipe_id", sql.String(16), nullable=False),
-    sql.Column("model", sql.String(100), nullable=False, index=True),
-    sql.Column("model_version", sql.String(64), nullable=False),
-    sql.Column("data_version", sql.String(200), nullable=False),
-    sql.Column("engine_version", sql.String(40), nullable=False),
-    sql.Column("machine_id", sql.String(64), nullable=False),
-    sql.Column("document", sql.Text, nullable=False),  # the `Result` as JSON
-)
-ANSWERS = sql.Table(
-    "answers",
-    METADATA,
-    sql.Column("sequence", sql.Integer, primary_key=True),
-    sql.Column("answer_key", sql.String(64), nullable=False, unique=True),
-    sql.Column("result_key", sql.String(64), nullable=False, index=True),
-    sql.Column("kind", sql.String(40), nullable=False),
-    sql.Column("artifact", sql.String(64), nullable=False),  # the `Answer` as JSON, a content-addressed file
-)
-ENGINES = sql.Table(
-    "engines",
-    METADATA,
-    sql.Column("engine_id", sql.String(32), primary_key=True),
-    sql.Column("host", sql.String(255), nullable=False),
-    sql.Column("pid", sql.Integer, nullable=False),
-    sql.Column("process_started", sql.Double, nullable=False),
-    sql.Column("heartbeat", sql.Double, nullable=False),
-)
-JOBS = sql.Table(
-    "jobs",
-    METADATA,
-    sql.Column("sequence", sql.Integer, primary_key=True),
-    sql.Column("job_id", sql.String(32), nullable=False, unique=True),
-    sql.Column("recipe", sql.Text, nullable=False),
-    sql.Column("recipe_id", sql.String(16), nullable=False),
-    sql.Column("study", sql.Text),  # the `Inquiry` as JSON; empty where the recipe is to be measured
-    sql.Column("job_group", sql.String(200), nullable=False),
-    sql.Column("background", sql.Boolean, nullable=False),
-    sql.Column("state", sql.String(16), nullable=False),
-    sql.Column("progress", sql.Double, nullable=False),
-    sql.Column("message", sql.Text, nullable=False),
-    sql.Column("preview", sql.Text),  # of a running job: the `Preview` as JSON, once it is known
-    sql.Column("error", sql.Text),
-    sql.Column("attempts", sql.Integer, nullable=False),
-    sql.Column("claim", sql.String(32)),
-    sql.Column("owner", sql.ForeignKey("engines.engine_id", ondelete="SET NULL")),
-    # Unix time, UTC: the one form of a time that every database keeps as it is.
-    sql.Column("created_at", sql.Double, nullable=False),
-    sql.Column("started_at", sql.Double),
-    sql.Column("finished_at", sql.Double),
-    sql.Column("cancel_requested_at", sql.Double),
-    sql.Index("jobs_of_group", "job_group", "state"),
-    sql.Index("jobs_of_owner", "owner", "state"),
-    sql.Index("jobs_of_state", "state", "finished_at"),
-    sql.Index("jobs_of_recipe", "recipe_id"),
-)
-LOGS = sql.Table(
-    "job_logs",
-    METADATA,
-    sql.Column("job_id", sql.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
-    sql.Column("lines", sql.Text, nullable=False),  # see `store.logs`; apart, so that lists of jobs stay small
-)
-NOTES = sql.Table(
-    "notes",
-    METADATA,
-    sql.Column("result_key", sql.String(64), primary_key=True),
-    sql.Column("tags", sql.Text, nullable=False),  # a list of words as JSON
-    sql.Column("note", sql.Text, nullable=False),
-    sql.Column("changed_at", sql.Double, nullable=False),
-)
-
-_DELETIONS = "deletions"
+_REVISION, _DELETIONS, _SCHEMA = "revision", "deletions", "schema"
 
 _REMEDIES = (
     ("full", "the disk is full. Free some space and try again"),
@@ -146,7 +60,7 @@ class Database:
         """A connection to read with."""
         with self._explained():
             self._make_ready()
-            with self._engine().connect() as connection:
+            with self._pool().connect() as connection:
                 yield connection
 
     @contextlib.contextmanager
@@ -157,13 +71,12 @@ class Database:
             with self._transaction() as connection:
                 yield connection
                 if announce:
-                    counter = COUNTERS.update().where(COUNTERS.c.name == "revision")
-                    connection.execute(counter.values(value=COUNTERS.c.value + 1))
+                    _count(connection, _REVISION)
 
     def revision(self) -> int:
         """A number that grows with every announced write of any process."""
         with self.read() as connection:
-            return int(connection.scalar(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == "revision")) or 0)
+            return _counter(connection, _REVISION) or 0
 
     @property
     def place(self) -> str:
@@ -176,23 +89,23 @@ class Database:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sql.Connection]:
-        engine = self._engine()
-        with engine.connect() as connection, connection.begin():
-            if _is_sqlite(engine.url):
+        pool = self._pool()
+        with pool.connect() as connection, connection.begin():
+            if _is_sqlite(pool.url):
                 # Take the writer's place at once: a reader that becomes a writer halfway could not wait.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
-    def _engine(self) -> sql.Engine:
+    def _pool(self) -> sql.Engine:
         with self._lock:
             if self._made is None:
-                self._made = _make_engine(self.url)
+                self._made = _make_pool(self.url)
             return self._made
 
     def _make_ready(self) -> None:
         """Create what is missing, also when somebody removed the file while we run."""
-        engine = self._engine()
-        file = Path(engine.url.database or "") if _is_sqlite(engine.url) else None
+        url = self._pool().url
+        file = Path(url.database or "") if _is_sqlite(url) else None
         if self._is_ready and (file is None or file.exists()):
             return
         if file is not None:
@@ -209,21 +122,20 @@ class Database:
         self._is_ready = True
 
     def _schema(self) -> int | None:
-        with self._engine().connect() as connection:
+        with self._pool().connect() as connection:
             if not sql.inspect(connection).has_table(COUNTERS.name):
                 return None
-            found = connection.scalar(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
-            return None if found is None else int(found)
+            return _counter(connection, _SCHEMA)
 
     def _create_tables(self) -> None:
-        if _is_sqlite(self._engine().url):
-            with self._engine().connect() as connection:
+        if _is_sqlite(self._pool().url):
+            with self._pool().connect() as connection:
                 connection.exec_driver_sql(f"PRAGMA journal_mode = {'WAL' if WAL_IS_SAFE else 'DELETE'}")
         try:
             with self._transaction() as connection:
                 METADATA.create_all(connection)
                 if connection.scalar(sql.select(sql.func.count()).select_from(COUNTERS)) == 0:
-                    first = [{"name": "schema", "value": SCHEMA}, {"name": "revision", "value": 0}]
+                    first = [{"name": _SCHEMA, "value": SCHEMA}, {"name": _REVISION, "value": 0}]
                     connection.execute(COUNTERS.insert(), first)
         except (exc.IntegrityError, exc.ProgrammingError):
             if self._schema() is None:  # otherwise another process made them in the same moment
@@ -231,15 +143,16 @@ class Database:
 
     def _add_what_is_missing(self) -> None:
         """What an earlier version of this program did not know."""
-        with self._engine().connect() as connection:
-            if not (_missing_tables(connection) or _missing_columns(connection) or _missing_indexes(connection)):
+        with self._pool().connect() as connection:
+            if not any(_missing(connection)):
                 return
         with self._transaction() as connection:
             METADATA.create_all(connection)
-            for column in _missing_columns(connection):  # fewer, if another process is at it
+            _, columns, indexes = _missing(connection)  # fewer, if another process is at it
+            for column in columns:
                 kind = column.type.compile(connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}")
-            for index in _missing_indexes(connection):
+            for index in indexes:
                 index.create(connection, checkfirst=True)
 
     @contextlib.contextmanager
@@ -254,54 +167,53 @@ class Database:
             raise StorageFailed(_explain(str(error), self.place)) from error
 
 
-def _missing_tables(connection: sql.Connection) -> set[str]:
-    return set(METADATA.tables) - set(sql.inspect(connection).get_table_names())
-
-
-def _missing_columns(connection: sql.Connection) -> list[sql.Column[Any]]:
-    """Of the tables that are there."""
+def _missing(connection: sql.Connection) -> tuple[set[str], list[sql.Column[object]], list[sql.Index]]:
+    """Tables; and columns and indexes of the tables that are there."""
     inspector = sql.inspect(connection)
-    there = {
-        table: {column["name"] for column in inspector.get_columns(table)}
-        for table in set(METADATA.tables) & set(inspector.get_table_names())
-    }
-    return [
-        column for name, known in there.items() for column in METADATA.tables[name].columns if column.name not in known
-    ]
+    there = set(inspector.get_table_names())
+    columns: list[sql.Column[object]] = []
+    indexes: list[sql.Index] = []
+    for name in there & set(METADATA.tables):
+        known = {one["name"] for one in (*inspector.get_columns(name), *inspector.get_indexes(name))}
+        columns += [column for column in METADATA.tables[name].columns if column.name not in known]
+        indexes += [index for index in METADATA.tables[name].indexes if index.name not in known]
+    return set(METADATA.tables) - there, columns, indexes
 
 
-def _missing_indexes(connection: sql.Connection) -> list[sql.Index]:
-    """Of the tables that are there."""
-    inspector = sql.inspect(connection)
-    there = set(METADATA.tables) & set(inspector.get_table_names())
-    known = {index["name"] for table in there for index in inspector.get_indexes(table)}
-    return [index for table in there for index in METADATA.tables[table].indexes if index.name not in known]
+def _counter(connection: sql.Connection, name: str) -> int | None:
+    found = connection.scalar(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == name))
+    return None if found is None else int(found)
+
+
+def _count(connection: sql.Connection, name: str) -> bool:
+    """One more; whether there is such a counter."""
+    more = COUNTERS.update().where(COUNTERS.c.name == name).values(value=COUNTERS.c.value + 1)
+    return connection.execute(more).rowcount > 0
 
 
 def deletions(connection: sql.Connection) -> int:
     """How often results were deleted: what was remembered of them before then is no longer true."""
-    return int(connection.scalar(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == _DELETIONS)) or 0)
+    return _counter(connection, _DELETIONS) or 0
 
 
 def count_deletion(connection: sql.Connection) -> None:
     """Have all processes forget what they remember of results; in the transaction that deletes them."""
-    counter = COUNTERS.update().where(COUNTERS.c.name == _DELETIONS).values(value=COUNTERS.c.value + 1)
-    if connection.execute(counter).rowcount == 0:
+    if not _count(connection, _DELETIONS):
         connection.execute(COUNTERS.insert().values(name=_DELETIONS, value=1))
 
 
 def hold(connection: sql.Connection) -> None:
     """Keep all other announced writes waiting until the end of this transaction."""
-    connection.execute(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == "revision").with_for_update())
+    connection.execute(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == _REVISION).with_for_update())
 
 
-def _make_engine(url: str) -> sql.Engine:
+def _make_pool(url: str) -> sql.Engine:
     try:
         parsed = sql.make_url(url)
         if not _is_sqlite(parsed):
             return sql.create_engine(parsed, pool_pre_ping=True)
         # A connection for each use costs 0.2 ms and is right in threads and after the file was replaced.
-        engine = sql.create_engine(parsed, poolclass=sql.NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+        pool = sql.create_engine(parsed, poolclass=sql.NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
     except (exc.NoSuchModuleError, ImportError) as error:
         raise StorageFailed(
             f"The driver for COMPRESSION_DATABASE is missing: {error}. "
@@ -312,8 +224,8 @@ def _make_engine(url: str) -> sql.Engine:
             "COMPRESSION_DATABASE is not a database URL. Write it like "
             "postgresql+psycopg://user:password@host/name or sqlite:////folder/file.sqlite, or unset it."
         ) from error
-    sql.event.listen(engine, "connect", _enforce_foreign_keys)
-    return engine
+    sql.event.listen(pool, "connect", _enforce_foreign_keys)
+    return pool
 
 
 def _enforce_foreign_keys(connection: sqlite3.Connection, record: object) -> None:

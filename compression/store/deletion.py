@@ -21,8 +21,9 @@ from compression import atomic, environment
 from compression.errors import StorageFailed
 from compression.results.conditions import Conditions
 from compression.store import artifacts
-from compression.store.database import ANSWERS, NOTES, RESULTS, Database, count_deletion, hold
+from compression.store.database import Database, count_deletion, hold
 from compression.store.store import Store
+from compression.store.tables import ANSWERS, NOTES, RESULTS
 
 FRESH_S = 3600
 """Files younger than this may belong to a measurement that has not written its row yet: they are no orphans."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
-import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +23,8 @@ from compression.results import conditions, machine
 from compression.results.conditions import Conditions
 from compression.results.metrics import METRICS, Metric
 from compression.results.record import Measures, Result
-from compression.store.database import NOTES, RESULTS, deletions
 from compression.store.store import Store
+from compression.store.tables import NOTES
 
 MAX_TAG, MAX_TAGS, MAX_NOTE = 40, 20, 4000
 """Characters of a tag, tags of a result, characters of a note."""
@@ -99,44 +97,22 @@ class Search:
     order: str = "newest"
 
 
-_lock = threading.Lock()
-_known: weakref.WeakKeyDictionary[Store, tuple[int, dict[int, Entry]]] = weakref.WeakKeyDictionary()
-"""Of each store: how often results had been deleted, and its entries by sequence."""
-
-
 def entries(store: Store) -> list[Entry]:
     """All results, newest first; only those are read that came since the last time. Raises `StorageFailed`."""
-    with store.database.read() as connection:
-        deleted = deletions(connection)
-        with _lock:
-            before, known = _known.get(store, (deleted, {}))
-        known = known if before == deleted else {}
-        last = max(known, default=-1)
-        found = known | _read(connection, RESULTS.c.sequence > last)
-        count = connection.scalar(sql.select(sql.func.count()).select_from(RESULTS))
-        key = connection.scalar(sql.select(RESULTS.c.result_key).where(RESULTS.c.sequence == last))
-        if len(found) != count or (known and key != known[last].key):
-            found = _read(connection, sql.true())  # a row became visible late, or the database was replaced
-    with _lock:
-        _known[store] = deleted, found
-    return sorted(found.values(), key=lambda entry: -entry.sequence)
+    return store.remembered.rows(store.database, "all", sql.true(), _entry)[::-1]
 
 
-def _read(connection: sql.Connection, which: sql.ColumnElement[bool]) -> dict[int, Entry]:
-    return {row["sequence"]: _entry(row) for row in connection.execute(sql.select(RESULTS).where(which)).mappings()}
-
-
-def _entry(row: Mapping[Any, Any]) -> Entry:
+def _entry(row: sql.Row[Any]) -> Entry:
     """Without checking all of it: rows of other versions are shown too."""
-    document = json.loads(row["document"])
+    document = json.loads(row.document)
     recipe, words = _recipe(document["recipe"])
     return Entry(
-        key=row["result_key"],
-        sequence=row["sequence"],
-        recipe_id=row["recipe_id"],
+        key=row.result_key,
+        sequence=row.sequence,
+        recipe_id=row.recipe_id,
         recipe=recipe,
         words=words,
-        measured_under=Conditions(*(row[name] for name in Conditions.__dataclass_fields__)),
+        measured_under=Conditions(*(getattr(row, name) for name in Conditions.__dataclass_fields__)),
         numbers=_numbers(document),
         seconds=document["seconds"],
         created_at=document["created_at"],

@@ -16,6 +16,7 @@ from compression.errors import CompressionError
 from compression.inquiries import Inquiry, parse_inquiry
 from compression.recipe.recipe import Recipe, parse_recipe
 from compression.results.record import Preview
+from compression.store.tables import JOBS
 
 Row = sql.RowMapping
 
@@ -44,7 +45,7 @@ UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 @dataclass(frozen=True)
 class Job:
-    """One recipe to be measured, or a `inquiry` of it to be made, for one group (a page, a sweep).
+    """One recipe to be measured, or an `inquiry` of it to be made, for one group (a page, a sweep).
 
     `progress` is 0 to 1, times are UTC.
     `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
@@ -92,12 +93,12 @@ def new_job(work: Recipe | Inquiry, group: str, background: bool, is_done: bool)
 
 
 def row_of(job: Job, owner: str | None) -> dict[str, Any]:
-    """A new row, for the engine of this name."""
+    """A new row, for the dispatcher of this name."""
     return {
         "job_id": job.job_id,
         "recipe": job.recipe.to_json(),
         "recipe_id": job.recipe.recipe_id,
-        "study": job.inquiry.to_json() if job.inquiry else None,
+        "inquiry": job.inquiry.to_json() if job.inquiry else None,
         "job_group": job.group,
         "background": job.background,
         "state": job.state.value,
@@ -126,7 +127,7 @@ def job_from_row(row: Row) -> Job:
         attempts=row["attempts"],
         is_cancel_requested=row["cancel_requested_at"] is not None,
         preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == JobState.RUNNING.value else None,
-        inquiry=_parse_inquiry(row["study"]) if row["study"] else None,
+        inquiry=_parse_inquiry(row[JOBS.c.inquiry]) if row[JOBS.c.inquiry] else None,
     )
 
 

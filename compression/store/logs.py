@@ -19,7 +19,8 @@ from typing import Literal
 
 import sqlalchemy as sql
 
-from compression.store.database import LOGS, Database
+from compression.store.database import Database
+from compression.store.tables import LOGS
 
 Kind = Literal["step", "warning", "error"]
 

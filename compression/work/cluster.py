@@ -1,4 +1,4 @@
-"""The worker processes as the engine sees them: embedded, or where COMPRESSION_SCHEDULER says. Torch-free."""
+"""The worker processes as the dispatcher sees them: embedded, or where COMPRESSION_SCHEDULER says. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compression.errors import CompressionError
 from compression.results import machine
 from compression.store.jobs import Job
 from compression.work import cluster_process, worker
-from compression.work.members import BACKGROUND, Crew, Meter, member, task_name
+from compression.work.members import BACKGROUND, Members, Meter, member, task_name
 from compression.work.worker import Order
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Slot:
 class Cluster:
     """A connection to worker processes. Make one with `connect`."""
 
-    def __init__(self, client: distributed.Client, host: subprocess.Popen[bytes] | None) -> None:
-        self._client, self._host = client, host
+    def __init__(self, client: distributed.Client, process: subprocess.Popen[bytes] | None) -> None:
+        self._client, self._process = client, process
         self._seen: set[str] = set()
         self._meter = Meter()
         self.machine_ids: tuple[str, ...] = ()
@@ -58,14 +58,14 @@ class Cluster:
     @property
     def is_alive(self) -> bool:
         """Whether work can be given to it."""
-        return self._client.status == "running" and (self._host is None or self._host.poll() is None)
+        return self._client.status == "running" and (self._process is None or self._process.poll() is None)
 
     def slots(self) -> list[Slot]:
         """All workers, those that take no background jobs first."""
         workers, busy = self._look()
         return self._slots(workers, busy)
 
-    def crew(self) -> Crew:
+    def members(self) -> Members:
         """All workers as plain rows, those that take no background jobs first."""
         workers, busy = self._look()
         slots = self._slots(workers, busy)
@@ -79,7 +79,7 @@ class Cluster:
             for slot in slots
         )
         members = sorted(self._meter.read(rows), key=lambda one: (one.takes_background, len(one.name), one.name))
-        return Crew(self._client.scheduler.address, self._host is not None, tuple(members))
+        return Members(self._client.scheduler.address, self._process is not None, tuple(members))
 
     def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The workers and the names of the tasks they have in hand, by address."""
@@ -99,7 +99,7 @@ class Cluster:
             for address, entry in workers.items()
         ]
         for slot in slots:  # embedded ones without it are for people, also while the others still start
-            is_for_all = self._host is None and not any(other.has_resource for other in slots)
+            is_for_all = self._process is None and not any(other.has_resource for other in slots)
             slot.takes_background = slot.has_resource or is_for_all
         return sorted(slots, key=lambda slot: slot.takes_background)
 
@@ -121,12 +121,12 @@ class Cluster:
         """Disconnect and, where the cluster is ours, end it; returns when it is gone."""
         with contextlib.suppress(Exception):  # whatever a broken connection says now does not matter
             self._client.close(timeout=2)
-        if self._host is not None:
-            _end(self._host)
+        if self._process is not None:
+            _end(self._process)
 
     def _look_at(self, addresses: set[str]) -> None:
         """Elsewhere may be another kind of machine: results are looked up under the workers' names."""
-        if self._host is None and addresses:
+        if self._process is None and addresses:
             self.machine_ids = tuple(sorted(set(self._client.run(machine.machine_id).values())))
         self._seen = addresses
 
@@ -151,19 +151,19 @@ def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
         from compression.work.local_cluster import SetUp
 
         return Cluster(_client(address, None, SetUp(run, gives_way=False)), None)
-    hosting = _begun(run, background_workers)
+    process = _begun(run, background_workers)
     try:
-        greeting = _told(hosting)
+        greeting = _told(process)
         from compression.work.local_cluster import (  # a second of work beside a page's: not before it is needed
             SetUp,
             security,
         )
 
         client = _client(greeting["address"], security(greeting["credentials"]), SetUp(run, gives_way=True))
-        _told(hosting)  # a worker is there
-        return Cluster(client, hosting)
+        _told(process)  # a worker is there
+        return Cluster(client, process)
     except BaseException:
-        _end(hosting)
+        _end(process)
         raise
 
 
@@ -188,11 +188,11 @@ def _begun(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
         raise ClusterFailed(f"The worker processes could not be started: {error}. Free some memory.") from error
 
 
-def _told(hosting: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """The next line that the host prints. Raises `ClusterFailed` where it has a problem, or ends, or is silent."""
-    assert hosting.stdout is not None
-    ready, _, _ = select.select([hosting.stdout], [], [], START_TIMEOUT_S)
-    line = hosting.stdout.readline() if ready else b""
+def _told(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """The next line that the process prints. Raises `ClusterFailed` where it has a problem, or ends, or is silent."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_S)
+    line = process.stdout.readline() if ready else b""
     if line:
         message: dict[str, Any] = json.loads(line)
         if "problem" not in message:
@@ -206,13 +206,13 @@ def _told(hosting: subprocess.Popen[bytes]) -> dict[str, Any]:
     )
 
 
-def _end(hosting: subprocess.Popen[bytes]) -> None:
-    assert hosting.stdin is not None and hosting.stdout is not None
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(OSError):
-        hosting.stdin.close()
+        process.stdin.close()
     try:
-        hosting.wait(10)
+        process.wait(10)
     except subprocess.TimeoutExpired:
-        hosting.kill()
-        hosting.wait()
-    hosting.stdout.close()
+        process.kill()
+        process.wait()
+    process.stdout.close()

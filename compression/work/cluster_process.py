@@ -100,7 +100,7 @@ def _begin_fork_server(run: str) -> bool:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Host the embedded cluster; see the module's docstring."""
+    """Run the embedded cluster; see the module's docstring."""
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what workers print goes to the terminal, not into the pipe that nobody reads on
 

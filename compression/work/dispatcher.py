@@ -1,4 +1,4 @@
-"""The engine: submit recipes, see how they get on, give them up. Torch-free; pages use this.
+"""The dispatcher: submit recipes, see how they get on, give them up. Torch-free; pages use this.
 
 The store holds the queue. A thread hands its jobs, one by one, to worker processes that are free, so
 giving a job up or overtaking another is a matter of the store alone and takes milliseconds.
@@ -22,10 +22,11 @@ from compression import RUN
 from compression.errors import CompressionError
 from compression.inquiries import Inquiry
 from compression.recipe.recipe import Recipe
+from compression.store.job_queue import STALE_AFTER_S, Owner, died
 from compression.store.jobs import Job, JobState
-from compression.store.store import STALE_AFTER_S, Owner, Store, died
+from compression.store.store import Store
 from compression.work.eta import GroupProgress, group_progress
-from compression.work.members import Crew
+from compression.work.members import Members
 from compression.work.placement import next_job
 from compression.work.worker import Order
 
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["Dispatcher", "GroupProgress", "Job", "JobState", "close_dispatcher", "get_dispatcher"]
 
 BEAT_S = 3
-"""How often an engine says that it lives."""
+"""How often a dispatcher says that it lives."""
 
 HOUSEKEEPING_S = 5
-"""How often it looks for jobs of engines that are gone."""
+"""How often it looks for jobs of dispatchers that are gone."""
 
 FORCE_AFTER_S = 20
 """A running job looks for its cancellation several times a second; one that has not by now is stuck."""
@@ -86,7 +87,7 @@ class Dispatcher:
     """One per process: a store, and a thread that has its jobs done by worker processes.
 
     Making one returns at once; the workers start in the background. `problem` says what keeps jobs from
-    running, in words for people, or is None. Jobs outlive the engine: the next one on the same store goes
+    running, in words for people, or is None. Jobs outlive the dispatcher: the next one on the same store goes
     on with what was waiting or running. All methods may be called from any thread.
 
     `background_workers` is how many embedded workers there are beside the one for people, by default one for each
@@ -110,11 +111,11 @@ class Dispatcher:
         self._flights: dict[str, _Flight] = {}  # by job_id
         self._given_last: dict[str, Recipe] = {}  # by worker's address: what it was given last
         self._housekept_at = 0.0
-        self._crew, self._watched_until, self._counted_at = Crew(), 0.0, 0.0
+        self._members, self._watched_until, self._counted_at = Members(), 0.0, 0.0
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._threads = [
             threading.Thread(target=target, daemon=True, name=f"compression-{target.__name__.strip('_')}")
-            for target in (self._beat, self._work)
+            for target in (self._keep_alive, self._work)
         ]
         for thread in self._threads:
             thread.start()
@@ -149,33 +150,33 @@ class Dispatcher:
 
     def cancel(self, group: str) -> None:
         """Give up all unfinished jobs of `group`."""
-        self.store.request_cancel_group(group)
+        self.store.queue.request_cancel_group(group)
         self._wake.set()
 
     def cancel_jobs(self, job_ids: Collection[str]) -> None:
         """Give up these jobs; those that are over stay as they are."""
-        self.store.request_cancel(job_ids)
+        self.store.queue.request_cancel(job_ids)
         self._wake.set()
 
     def cancel_all(self) -> None:
         """Give up whatever is unfinished, whoever asked for it."""
-        self.store.request_cancel_all()
+        self.store.queue.request_cancel_all()
         self._wake.set()
 
     def retry(self, job: Job) -> Job:
         """Have the same done once more, for the same group; somebody waits for it now."""
         return self._submit([job.inquiry or job.recipe], job.group, background=False, replace=False)[0]
 
-    def crew(self) -> Crew:
+    def members(self) -> Members:
         """The workers as they were about a second ago; without members until they are there and were looked at.
 
-        Asks nobody and waits for nothing: the engine's own thread looks at them while somebody wants to know.
+        Asks nobody and waits for nothing: the dispatcher's own thread looks at them while somebody wants to know.
         """
         is_news = time.monotonic() > self._watched_until
         self._watched_until = time.monotonic() + WATCHED_S
         if is_news:
             self._wake.set()
-        return self._crew
+        return self._members
 
     def jobs(self, group: str) -> list[Job]:
         """All jobs of `group`, in the order of submission."""
@@ -186,7 +187,7 @@ class Dispatcher:
         return group_progress(self.store.jobs(group))
 
     def close(self) -> None:
-        """Stop the workers; unfinished jobs wait for the next engine. Returns when they are gone."""
+        """Stop the workers; unfinished jobs wait for the next dispatcher. Returns when they are gone."""
         if self._stopping.is_set():
             return
         self._stopping.set()
@@ -194,7 +195,7 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(CLOSE_TIMEOUT_S)
         try:
-            self.store.bury([self._owner.engine_id], excuse=True)
+            self.store.queue.sign_off([self._owner.dispatcher_id], attempts_count=False)
         except CompressionError as error:
             _log.warning("%s", error)
 
@@ -205,11 +206,11 @@ class Dispatcher:
 
     # The two threads ----------------------------------------------------------------------------------
 
-    def _beat(self) -> None:
-        """Say that this engine lives, also while the other thread waits for something."""
+    def _keep_alive(self) -> None:
+        """Say that this dispatcher lives, also while the other thread waits for something."""
         while not self._stopping.is_set():
             try:
-                self.store.beat(self._owner)
+                self.store.queue.heartbeat(self._owner)
             except Exception as error:  # the other thread meets the same trouble and tells people
                 _log.debug("no heartbeat: %s", error)
             self._stopping.wait(BEAT_S)
@@ -226,7 +227,7 @@ class Dispatcher:
             except Exception as error:
                 text = f"Unexpected error: {type(error).__name__}: {error}. Please report this."
                 if text != self.problem:  # once is enough: it may come again every few seconds
-                    _log.exception("the engine stumbled")
+                    _log.exception("the dispatcher stumbled")
                 self.problem, pause = text, TROUBLE_S
             self._rest(pause)
         if self._cluster is not None:
@@ -249,15 +250,15 @@ class Dispatcher:
         self._hand_out(cluster)
         now = time.monotonic()
         if now < self._watched_until and now - self._counted_at > IDLE_S / 2:
-            self._crew, self._counted_at = cluster.crew(), now
+            self._members, self._counted_at = cluster.members(), now
 
     def _connected(self) -> Cluster:
         if self._cluster is not None and not self._cluster.is_alive:
             _log.warning("The worker processes are gone; starting new ones.")
-            lost, self._cluster, self._crew = self._cluster, None, Crew()
+            lost, self._cluster, self._members = self._cluster, None, Members()
             lost.close()
         if self._cluster is None:
-            self.store.requeue(self._owner, self._flights)
+            self.store.queue.requeue(self._owner, self._flights)
             self._flights.clear()
             self._cluster = _connect(self._run, self._background_workers)
             self.store.machine_ids = self._cluster.machine_ids
@@ -274,10 +275,10 @@ class Dispatcher:
         for job_id, flight in list(self._flights.items()):
             future = flight.future
             if future.status == "error":
-                self.store.fail_job(self._owner.engine_id, job_id, self._reason(job_id, future.exception()))
+                self.store.queue.fail_job(self._owner.dispatcher_id, job_id, self._reason(job_id, future.exception()))
             elif future.done() or flight.address not in addresses:
                 future.cancel()
-                self.store.requeue(self._owner, [job_id])
+                self.store.queue.requeue(self._owner, [job_id])
             else:
                 continue
             del self._flights[job_id]
@@ -292,22 +293,22 @@ class Dispatcher:
 
     def _force_out(self, cluster: Cluster) -> None:
         """Restart workers whose jobs do not notice that they were given up."""
-        for job_id, claim in self.store.overdue_cancels(self._owner.engine_id, self._force_after_s):
-            self.store.finish_job(job_id, claim, JobState.CANCELLED)
+        for job_id, claim in self.store.queue.overdue_cancels(self._owner.dispatcher_id, self._force_after_s):
+            self.store.queue.finish_job(job_id, claim, JobState.CANCELLED)
             if job_id in self._flights:
                 _log.warning("Job %s did not stop; restarting its worker.", job_id)
                 flight = self._flights.pop(job_id)
                 cluster.stop_by_force(flight.future, flight.address)
 
     def _keep_house(self) -> None:
-        """Take over the jobs of engines that are gone."""
-        others = [(owner, beat) for owner, beat in self.store.engines() if owner != self._owner]
-        dead = [owner.engine_id for owner, beat in others if _is_dead(owner, beat)]
+        """Take over the jobs of dispatchers that are gone."""
+        others = [(owner, beat) for owner, beat in self.store.queue.dispatchers() if owner != self._owner]
+        dead = [owner.dispatcher_id for owner, beat in others if _is_dead(owner, beat)]
         if dead:
-            self.store.bury(dead)
-        self.store.adopt(self._owner)
+            self.store.queue.sign_off(dead)
+        self.store.queue.take_over(self._owner)
         if self._housekept_at == 0.0:
-            self.store.forget_old_jobs()
+            self.store.queue.forget_old_jobs()
         self._housekept_at = time.monotonic()
 
     def _hand_out(self, cluster: Cluster) -> None:
@@ -334,12 +335,12 @@ class Dispatcher:
 
     def _waiting(self, *, background: bool) -> list[Job]:
         """The next jobs that are in no worker's hands."""
-        return self.store.next_jobs(
-            self._owner.engine_id, background=background, limit=LOOK_AHEAD, exclude=list(self._flights)
+        return self.store.queue.next_jobs(
+            self._owner.dispatcher_id, background=background, limit=LOOK_AHEAD, exclude=list(self._flights)
         )
 
     def _launch(self, cluster: Cluster, job: Job, slot: Slot) -> None:
-        order = Order(job.job_id, uuid.uuid4().hex, self._owner.engine_id, self._place, self._run)
+        order = Order(job.job_id, uuid.uuid4().hex, self._owner.dispatcher_id, self._place, self._run)
         future = cluster.submit(slot, job, order)
         slot.free -= 1
         self._flights[job.job_id] = _Flight(future, slot.address, job, time.monotonic())
@@ -374,8 +375,8 @@ _dispatcher: Dispatcher | None = None
 
 
 def get_dispatcher() -> Dispatcher:
-    """The engine of this process, made on the first call and closed when the process ends."""
-    global _dispatcher  # noqa: PLW0603 - one engine for a process is the point
+    """The dispatcher of this process, made on the first call and closed when the process ends."""
+    global _dispatcher  # noqa: PLW0603 - one for a process is the point
     with _lock:
         if _dispatcher is None:
             _dispatcher = Dispatcher()
@@ -384,7 +385,7 @@ def get_dispatcher() -> Dispatcher:
 
 
 def close_dispatcher() -> None:
-    """Close this process's engine, if there is one; `get_dispatcher` then makes a new one."""
+    """Close this process's dispatcher, if there is one; `get_dispatcher` then makes a new one."""
     global _dispatcher
     with _lock:
         dispatcher, _dispatcher = _dispatcher, None

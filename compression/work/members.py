@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -39,12 +39,12 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Crew:
-    """All workers of an engine: where their scheduler listens, and whether they are this program's own."""
+class Members:
+    """All workers of a dispatcher: where their scheduler listens, and whether they are this program's own."""
 
     address: str = ""
     is_embedded: bool = True
-    members: tuple[Member, ...] = field(default=())
+    all: tuple[Member, ...] = ()
 
 
 def facts() -> dict[str, Any]:

@@ -7,7 +7,7 @@ out.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +16,10 @@ import sqlalchemy as sql
 
 from compression import units
 from compression.recipe.words import recipe_in_words
-from compression.store.database import JOBS
+from compression.store.job_queue import STALE_AFTER_S, in_states
 from compression.store.jobs import UNFINISHED, Job, JobState, readable
-from compression.store.store import STALE_AFTER_S, Store
+from compression.store.store import Store
+from compression.store.tables import JOBS
 from compression.work.eta import seconds_left, time_left
 
 MAX_RUNNING, MAX_GROUPS, MAX_WAITING, MAX_FAILED, MAX_OVER = 40, 12, 8, 20, 100
@@ -92,7 +93,7 @@ def look(store: Store, now: datetime | None = None) -> Activity:
     revision = store.revision()
     with store.database.read() as connection:
         counts = _counts(connection)
-        running = _jobs(connection, _in(JobState.RUNNING), _EARLIEST, MAX_RUNNING, unreadable)
+        running = _jobs(connection, in_states(JobState.RUNNING), _EARLIEST, MAX_RUNNING, unreadable)
         typical = {name: _typical_seconds(connection, name) for name in {job.group for job in running}}
         groups, groups_total = _groups(connection, running, now, unreadable)
         failed = _jobs(connection, _unmended(), _LATEST, MAX_FAILED, unreadable)
@@ -110,24 +111,20 @@ _LATEST = (JOBS.c.finished_at.desc(), JOBS.c.sequence.desc())
 
 def _over(connection: sql.Connection, unreadable: list[int]) -> tuple[Job, ...]:
     """The last that ended. Each state alone, which an index answers: all together would be sorted each time."""
-    found = [job for state in _OVER for job in _jobs(connection, _in(state), _LATEST, MAX_OVER, unreadable)]
+    found = [job for state in _OVER for job in _jobs(connection, in_states(state), _LATEST, MAX_OVER, unreadable)]
     found.sort(key=lambda job: job.finished_at or job.created_at, reverse=True)
     return tuple(found[:MAX_OVER])
-
-
-def _in(*states: JobState) -> sql.ColumnElement[bool]:
-    return JOBS.c.state.in_([state.value for state in states])
 
 
 def _unmended() -> sql.ColumnElement[bool]:
     """Failed, and the same work neither done nor asked for since."""
     same = sql.and_(
         LATER.c.recipe_id == JOBS.c.recipe_id,
-        sql.func.coalesce(LATER.c.study, "") == sql.func.coalesce(JOBS.c.study, ""),
+        sql.func.coalesce(LATER.c.inquiry, "") == sql.func.coalesce(JOBS.c.inquiry, ""),
         LATER.c.sequence > JOBS.c.sequence,
         LATER.c.state != JobState.CANCELLED.value,
     )
-    return _in(JobState.FAILED) & ~sql.exists().where(same)
+    return in_states(JobState.FAILED) & ~sql.exists().where(same)
 
 
 def _counts(connection: sql.Connection) -> dict[JobState, int]:
@@ -152,7 +149,7 @@ def _groups(
     connection: sql.Connection, running: Sequence[Job], now: datetime, unreadable: list[int]
 ) -> tuple[tuple[Group, ...], int]:
     """Groups with waiting jobs in the order in which they come: people's first, then those asked for last."""
-    waits = _in(JobState.WAITING)
+    waits = in_states(JobState.WAITING)
     query = (
         sql.select(JOBS.c.job_group, sql.func.count(), sql.func.min(JOBS.c.sequence))
         .add_columns(sql.func.min(sql.case((JOBS.c.background, 1), else_=0)), sql.func.max(JOBS.c.sequence))
@@ -175,7 +172,7 @@ def _typical_seconds(connection: sql.Connection, group: str) -> float | None:
     took = (JOBS.c.finished_at - JOBS.c.started_at).label("took")
     query = (
         sql.select(took)
-        .where(JOBS.c.job_group == group, _in(JobState.COMPLETE), took.is_not(None))
+        .where(JOBS.c.job_group == group, in_states(JobState.COMPLETE), took.is_not(None))
         .order_by(JOBS.c.sequence.desc())
         .limit(TYPICAL_OF)
     )
@@ -183,18 +180,10 @@ def _typical_seconds(connection: sql.Connection, group: str) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def forget(store: Store, states: Collection[JobState]) -> int:
-    """Drop jobs that ended so, with their logs, from the list; results stay. Returns how many there were."""
-    assert all(state.is_final for state in states)
-    with store.database.write() as connection:
-        return connection.execute(JOBS.delete().where(_in(*states))).rowcount
-
-
 def servers(store: Store, fresh_s: float = STALE_AFTER_S) -> list[str]:
-    """Where the engines are that use this store now, this one too."""
-    return [
-        f"{owner.host}, process {owner.pid}" for owner, beat in store.engines() if time.time() - beat < fresh_s
-    ]  # fmt: skip
+    """Where the dispatchers are that use this store now, this one too."""
+    now = time.time()
+    return [f"{owner.host}, process {owner.pid}" for owner, beat in store.queue.dispatchers() if now - beat < fresh_s]
 
 
 # In words ---------------------------------------------------------------------------------------------

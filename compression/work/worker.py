@@ -34,11 +34,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told: which job, under which claim, of which engine, in which store, run by what."""
+    """What a worker is told: which job, under which claim, of which dispatcher, in which store, run by what."""
 
     job_id: str
     claim: str
-    engine_id: str
+    dispatcher_id: str
     place: Place
     run: str = RUN
 
@@ -53,7 +53,7 @@ def execute(order: Order) -> None:
 
     os.environ["COMPRESSION_HOME"] = order.place.home
     store = _open(order.place)
-    job = store.start_job(order.job_id, order.claim, order.engine_id)
+    job = store.queue.start_job(order.job_id, order.claim, order.dispatcher_id)
     if job is None:
         return
     journal = _journal(job, store)
@@ -68,7 +68,7 @@ def execute(order: Order) -> None:
     with logs.listening(journal):
         state, error = _outcome(work)
     journal.say(state.value if error is None else f"{state.value}: {error}", "step" if error is None else "error")
-    store.finish_job(order.job_id, order.claim, state, error, journal.to_json())
+    store.queue.finish_job(order.job_id, order.claim, state, error, journal.to_json())
 
 
 def _journal(job: Job, store: Store) -> Journal:
@@ -119,7 +119,7 @@ class JobWatch(Watch):
         """Show the progress, unless that was done just now; the journal has it anyway."""
         self._journal.say(words)
         if time.monotonic() - self._reported_at >= REPORT_S:
-            self._store.set_progress(self._job_id, self._claim, fraction, words, self._log())
+            self._store.queue.set_progress(self._job_id, self._claim, fraction, words, self._log())
             self._reported_at = time.monotonic()
 
     def _log(self) -> str | None:
@@ -131,11 +131,11 @@ class JobWatch(Watch):
 
     def tell(self, preview: Preview) -> None:
         """Show what is known before the job is through."""
-        self._store.set_preview(self._job_id, self._claim, preview)
+        self._store.queue.set_preview(self._job_id, self._claim, preview)
 
     def check(self) -> None:
         """Raise `Cancelled` when the job is no longer wanted, or no longer this process's."""
         if time.monotonic() - self._checked_at >= CHECK_S:
-            if not self._store.is_wanted(self._job_id, self._claim):
+            if not self._store.queue.is_wanted(self._job_id, self._claim):
                 raise Cancelled("The job was cancelled.")
             self._checked_at = time.monotonic()

@@ -13,11 +13,12 @@ from compression.inquiries.outcomes import OutcomeInquiry
 from compression.recipe.recipe import make_recipe
 from compression.results import conditions
 from compression.store import deletion, history
+from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
 from compression.store.logs import Journal
-from compression.store.store import Owner, Store
+from compression.store.store import Store
 from compression.work.dispatcher import Dispatcher
-from compression.work.members import Crew, Member
+from compression.work.members import Member, Members
 from pages.components.jobs import board, dialogs, past, past_chosen
 from pages.components.view import state
 from tests.support.fake_dispatcher import FakeDispatcher
@@ -35,18 +36,18 @@ class IdleDispatcher(Dispatcher):
     def __init__(self):
         self.store, self.problem, self._owner = Store(), None, ME
         self._wake = threading.Event()
-        self.workers = Crew("tls://127.0.0.1:1", True, (WORKER,))
+        self.workers = Members("tls://127.0.0.1:1", True, (WORKER,))
 
-    def crew(self):
+    def members(self):
         return self.workers
 
     def begin(self, job, log=("begun",)):
-        self.store.start_job(job.job_id, "claim", ME.engine_id)
-        self.store.set_progress(job.job_id, "claim", 0.4, "pruning layer 3", journal(*log))
+        self.store.queue.start_job(job.job_id, "claim", ME.dispatcher_id)
+        self.store.queue.set_progress(job.job_id, "claim", 0.4, "pruning layer 3", journal(*log))
 
     def end(self, job, job_state, error=None, log=("begun", "ended")):
         self.begin(job)
-        self.store.finish_job(job.job_id, "claim", job_state, error, journal(*log))
+        self.store.queue.finish_job(job.job_id, "claim", job_state, error, journal(*log))
 
 
 def journal(*texts):
@@ -114,7 +115,7 @@ class TestWork:
     def test_a_running_job_is_on_its_workers_card(self, opened, dispatcher):
         (job,) = dispatcher.submit([quantized(4)], group="explore-someone")
         dispatcher.begin(job)
-        dispatcher.workers = Crew("tls://127.0.0.1:1", True, (replace(WORKER, job_ids=(job.job_id,)),))
+        dispatcher.workers = Members("tls://127.0.0.1:1", True, (replace(WORKER, job_ids=(job.job_id,)),))
         said = words(opened())
         assert "MLP" in said
         assert "Measure: 4-bit weights  \npruning layer 3 · 40 % ·" in said
@@ -131,10 +132,10 @@ class TestWork:
     def test_one_job_is_cancelled(self, opened, dispatcher):
         first, second = dispatcher.submit([quantized(4), quantized(5)], group="explore-someone")
         dispatcher.begin(first)
-        dispatcher.workers = Crew("", True, (replace(WORKER, job_ids=(first.job_id,)),))
+        dispatcher.workers = Members("", True, (replace(WORKER, job_ids=(first.job_id,)),))
         page = opened()
         checked(page.button(key="jobs_cancel_0").click().run())
-        assert dispatcher.store.is_cancel_requested(first.job_id)
+        assert dispatcher.store.job(first.job_id).is_cancel_requested
         assert "stopping" in words(page)
         checked(page.button(key=f"jobs_cancel_{second.job_id}").click().run())
         assert dispatcher.store.job(second.job_id).state is JobState.CANCELLED
@@ -199,21 +200,21 @@ class TestWork:
         assert "could not be started" in words(opened())
 
     def test_until_the_workers_are_there_it_says_so(self, opened, dispatcher):
-        dispatcher.workers = Crew()
+        dispatcher.workers = Members()
         assert "The workers are starting" in words(opened())
 
     def test_workers_of_a_cluster_elsewhere(self, opened, dispatcher):
         far = Member("tls://10.0.0.7:1", "tls://10.0.0.7:1", "10.0.0.7", None, True, 5_000_000, 0, None, None)
-        dispatcher.workers = Crew("tls://10.0.0.1:8786", False, tuple(replace(far, name=f"w{n}") for n in range(30)))
+        dispatcher.workers = Members("tls://10.0.0.1:8786", False, tuple(replace(far, name=f"w{n}") for n in range(30)))
         said = words(opened())
         assert "10.0.0.7 · memory 5.00 MB" in plain(said)
         assert "30 workers on the cluster in COMPRESSION_SCHEDULER; their scheduler is `tls://10.0.0.1:8786`" in said
         assert f"{30 - board.MAX_CARDS} more workers are not shown" in said
 
     def test_other_servers_on_the_same_database_are_named(self, opened, dispatcher):
-        dispatcher.store.beat(ME)
+        dispatcher.store.queue.heartbeat(ME)
         assert "share this database" not in words(opened())
-        dispatcher.store.beat(Owner("other", "far-away", 99, 0.0))
+        dispatcher.store.queue.heartbeat(Owner("other", "far-away", 99, 0.0))
         assert "2 servers share this database: here, process 1; far-away, process 99" in words(opened())
 
     def test_nothing_is_read_again_while_nothing_changes(self, opened, dispatcher, monkeypatch):

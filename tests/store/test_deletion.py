@@ -10,9 +10,10 @@ from compression import atomic, environment
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.results import conditions
-from compression.store import artifacts, database, deletion, disk, history
+from compression.store import artifacts, deletion, disk, history, tables
+from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
-from compression.store.store import Owner, Store
+from compression.store.store import Store
 from compression.work.once import measure
 from compression.work.worker import Order, execute
 from tests.support.jobs_support import MODEL, RUN, contents, output, recipe, runs_of
@@ -178,7 +179,7 @@ class TestOtherProcesses:
         add(store, recipe().baseline())
         (job,) = store.add_jobs([recipe(seed=5)], group="g", owner=ME)
         deletion.delete(store, [key_of(result), key_of(store.result(recipe().baseline()))])
-        execute(Order(job.job_id, "claim", ME.engine_id, store.place, RUN))
+        execute(Order(job.job_id, "claim", ME.dispatcher_id, store.place, RUN))
         assert store.job(job.job_id).state is JobState.COMPLETE
 
     def test_files_of_another_database_in_the_same_home_stay(self, fresh_home):
@@ -239,7 +240,7 @@ class TestOrphans:
         assert (found.answers, len(found.files)) == (1, 1)
         deletion.clean_up(store)
         with store.database.read() as connection:
-            assert connection.scalar(sql.select(sql.func.count()).select_from(database.ANSWERS)) == 0
+            assert connection.scalar(sql.select(sql.func.count()).select_from(tables.ANSWERS)) == 0
         assert files() == set()
 
     def test_an_answers_file_that_a_result_has_stays(self, store):
@@ -295,10 +296,10 @@ class TestDisk:
 def test_ten_thousand_results_are_deleted_from_in_seconds(any_store):
     add(any_store, recipe(seed=1))
     with any_store.database.write() as connection:
-        row = dict(connection.execute(sql.select(database.RESULTS)).mappings().one())
+        row = dict(connection.execute(sql.select(tables.RESULTS)).mappings().one())
         del row["sequence"]
         rows = [row | {"result_key": f"{number:064d}", "recipe_id": f"{number:016d}"} for number in range(10_000)]
-        connection.execute(database.RESULTS.insert(), rows)
+        connection.execute(tables.RESULTS.insert(), rows)
     began = time.perf_counter()
     done = deletion.delete(any_store, [f"{number:064d}" for number in range(0, 10_000, 2)])
     assert time.perf_counter() - began < 20  # half a second on an idle machine

@@ -11,7 +11,7 @@ import sqlalchemy as sql
 from compression.errors import InvalidRecipe
 from compression.recipe.recipe import make_recipe
 from compression.results import conditions
-from compression.store import database, deletion, history
+from compression.store import deletion, history, tables
 from compression.store.history import Note, Search
 from tests.support.jobs_support import MODEL, contents, output, recipe
 
@@ -85,9 +85,9 @@ class TestEntries:
     def test_recipes_of_another_version_are_listed(self, store):
         key = add(store)
         with store.database.write() as connection:
-            document = json.loads(connection.scalar(sql.select(database.RESULTS.c.document)))
+            document = json.loads(connection.scalar(sql.select(tables.RESULTS.c.document)))
             document["recipe"]["steps"] = [{"technique": "magic"}]
-            connection.execute(database.RESULTS.update().values(document=json.dumps(document)))
+            connection.execute(tables.RESULTS.update().values(document=json.dumps(document)))
         (entry,) = history.entries(store)
         assert (entry.key, entry.recipe, entry.is_baseline) == (key, None, False)
         assert entry.words == "magic (written by another version of this program)"

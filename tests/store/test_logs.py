@@ -7,10 +7,11 @@ import threading
 import pytest
 import sqlalchemy as sql
 
-from compression.store import database, logs
+from compression.store import logs, tables
+from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
 from compression.store.logs import Journal, Line
-from compression.store.store import Owner, Store
+from compression.store.store import Store
 from compression.work.worker import LOG_S, JobWatch, Order, execute
 from tests.support.jobs_support import BROKEN, FAILING, QUICK, RUN, recipe
 
@@ -28,7 +29,7 @@ def texts(lines):
 
 def run(store, order):
     (job,) = store.add_jobs([recipe(order)], group="g", owner=ME)
-    execute(Order(job.job_id, "claim", ME.engine_id, store.place, RUN))
+    execute(Order(job.job_id, "claim", ME.dispatcher_id, store.place, RUN))
     return store.job(job.job_id), logs.log_of(store.database, job.job_id)
 
 
@@ -120,11 +121,11 @@ class TestLogsOfJobs:
 
     def test_a_worker_that_dies_leaves_what_it_said_so_far(self, store, monkeypatch):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
-        store.start_job(job.job_id, "first", ME.engine_id)
+        store.queue.start_job(job.job_id, "first", ME.dispatcher_id)
         JobWatch(store, job.job_id, "first").report(0.3, "pruning")
         assert texts(logs.log_of(store.database, job.job_id)) == ["pruning"]
-        store.requeue(ME, [job.job_id])
-        execute(Order(job.job_id, "second", ME.engine_id, store.place, RUN))
+        store.queue.requeue(ME, [job.job_id])
+        execute(Order(job.job_id, "second", ME.dispatcher_id, store.place, RUN))
         found = texts(logs.log_of(store.database, job.job_id))
         assert found[0] == "pruning"
         assert found[1].startswith("attempt 2, since the process before was stopped or died")
@@ -132,7 +133,7 @@ class TestLogsOfJobs:
 
     def test_a_log_costs_no_write_of_its_own(self, store):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
-        store.start_job(job.job_id, "claim", ME.engine_id)
+        store.queue.start_job(job.job_id, "claim", ME.dispatcher_id)
         watch, before = JobWatch(store, job.job_id, "claim"), store.revision()
         for n in range(500):
             watch.report(0.5, f"step {n}")
@@ -140,21 +141,21 @@ class TestLogsOfJobs:
 
     def test_who_lost_the_claim_writes_no_log(self, store):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
-        store.start_job(job.job_id, "claim", ME.engine_id)
-        store.set_progress(job.job_id, "another", 0.5, "no", "[]")
-        store.finish_job(job.job_id, "another", JobState.COMPLETE, None, "[]")
+        store.queue.start_job(job.job_id, "claim", ME.dispatcher_id)
+        store.queue.set_progress(job.job_id, "another", 0.5, "no", "[]")
+        store.queue.finish_job(job.job_id, "another", JobState.COMPLETE, None, "[]")
         with store.database.read() as connection:
-            assert connection.scalar(sql.select(sql.func.count()).select_from(database.LOGS)) == 0
+            assert connection.scalar(sql.select(sql.func.count()).select_from(tables.LOGS)) == 0
 
     def test_a_log_goes_with_its_job(self, store):
         job, lines = run(store, QUICK)
         assert lines
         with store.database.write() as connection:
-            connection.execute(database.JOBS.delete())
+            connection.execute(tables.JOBS.delete())
         assert logs.log_of(store.database, job.job_id) == []
 
     def test_it_is_plain_data(self, store):
         _, lines = run(store, QUICK)
         with store.database.read() as connection:
-            text = connection.scalar(sql.select(database.LOGS.c.lines))
+            text = connection.scalar(sql.select(tables.LOGS.c.lines))
         assert [tuple(parts) for parts in json.loads(text)] == [(line.at, line.kind, line.text) for line in lines]

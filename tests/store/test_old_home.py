@@ -19,8 +19,9 @@ from compression.inquiries.outcomes import OutcomeInquiry
 from compression.recipe.recipe import Recipe
 from compression.results import conditions, machine, predictions
 from compression.store import history, logs
+from compression.store.job_queue import STALE_AFTER_S, Owner
 from compression.store.jobs import JobState
-from compression.store.store import STALE_AFTER_S, Owner, Store
+from compression.store.store import Store
 from compression.work import once, worker
 from tests.support.old_home import OLD_HOME, READ
 
@@ -114,7 +115,7 @@ def test_every_job_and_log_reads_as_it_did(store):
 
     assert as_then([told(job) for job in store.jobs()], READ["jobs"]) == READ["jobs"]
     assert {job["state"] for job in READ["jobs"]} == {state.value for state in JobState}
-    assert [job.job_id for job in store.last_asked(50)] == READ["last_asked"]
+    assert [job.job_id for job in store.queue.last_asked(50)] == READ["last_asked"]
 
 
 def test_results_are_served_and_their_files_decode(store):
@@ -129,15 +130,15 @@ def test_results_are_served_and_their_files_decode(store):
 
 
 def test_a_job_of_a_process_that_is_gone_is_adopted_and_run(store):
-    ((gone, beat),) = store.engines()
+    ((gone, beat),) = store.queue.dispatchers()
     assert beat < time.time() - STALE_AFTER_S
-    store.bury([gone.engine_id])
+    store.queue.sign_off([gone.dispatcher_id])
     unfinished = [job["job_id"] for job in READ["jobs"] if job["state"] in ("waiting", "running")]
-    assert store.adopt(ME) == len(unfinished)
-    job = store.next_jobs(ME.engine_id, background=False, limit=1)[0]
+    assert store.queue.take_over(ME) == len(unfinished)
+    job = store.queue.next_jobs(ME.dispatcher_id, background=False, limit=1)[0]
     assert job.job_id in unfinished
     before = len(store.results(job.recipe.model))
-    worker.execute(worker.Order(job.job_id, "claim", ME.engine_id, store.place))
+    worker.execute(worker.Order(job.job_id, "claim", ME.dispatcher_id, store.place))
     assert store.job(job.job_id).state is JobState.COMPLETE
     assert store.result(job.recipe)
     assert len(store.results(job.recipe.model)) == before + 1  # the baseline was there

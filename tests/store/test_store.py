@@ -18,13 +18,13 @@ from compression.errors import CorruptFile, StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.results import machine
 from compression.results.record import Preview
-from compression.store import artifacts, database
-from compression.store import store as store_module
+from compression.store import artifacts, database, results, tables
+from compression.store.job_queue import OTHER_VERSION, Owner
 from compression.store.jobs import JobState
-from compression.store.store import Owner, Store
+from compression.store.store import Store
 from tests.support.jobs_support import MODEL, SLOW, contents, output, recipe
 
-parse_result = store_module._parse_result
+parse_result = results.parse
 
 POSTGRES = os.environ.get("COMPRESSION_TEST_POSTGRES")
 ME = Owner("me", "here", 1, 0.0)
@@ -38,7 +38,7 @@ def store(request, fresh_home, monkeypatch):
     if not POSTGRES:
         pytest.skip("COMPRESSION_TEST_POSTGRES is not set to the URL of an empty PostgreSQL database")
     store = Store(POSTGRES)
-    database.METADATA.drop_all(store.database._engine())
+    tables.METADATA.drop_all(store.database._pool())
     return store
 
 
@@ -59,7 +59,7 @@ def fill(store):
 def start(store, **options):
     job = store.add_jobs([recipe(**options)], group="g", owner=ME)[0]
     claim = uuid.uuid4().hex
-    assert store.start_job(job.job_id, claim, ME.engine_id).state is JobState.RUNNING
+    assert store.queue.start_job(job.job_id, claim, ME.dispatcher_id).state is JobState.RUNNING
     return job.job_id, claim
 
 
@@ -97,7 +97,7 @@ class TestResults:
         add(store, output(recipe(seed=1)))
         (first,) = store.results(MODEL)
         parsed = []
-        monkeypatch.setattr(store_module, "_parse_result", lambda document: parsed.append(1) or parse_result(document))
+        monkeypatch.setattr(results, "parse", lambda document: parsed.append(1) or parse_result(document))
         add(store, output(recipe(seed=2)))
         again = store.results(MODEL)
         assert [result.recipe["seed"] for result in again] == [1, 2]
@@ -108,12 +108,12 @@ class TestResults:
         for seed in (1, 2):
             add(store, output(recipe(seed=seed)))
         with store.database.read() as connection:
-            (row,) = connection.execute(sql.select(database.RESULTS).where(database.RESULTS.c.sequence == 1)).mappings()
+            (row,) = connection.execute(sql.select(tables.RESULTS).where(tables.RESULTS.c.sequence == 1)).mappings()
         with store.database.write() as connection:
-            connection.execute(database.RESULTS.delete().where(database.RESULTS.c.sequence == 1))
+            connection.execute(tables.RESULTS.delete().where(tables.RESULTS.c.sequence == 1))
         assert [result.recipe["seed"] for result in store.results(MODEL)] == [2]
         with store.database.write() as connection:
-            connection.execute(database.RESULTS.insert().values(dict(row)))
+            connection.execute(tables.RESULTS.insert().values(dict(row)))
         assert [result.recipe["seed"] for result in store.results(MODEL)] == [1, 2]
 
     def test_what_is_remembered_is_not_the_callers(self, store):
@@ -238,185 +238,186 @@ class TestJobs:
 
     def test_from_waiting_to_complete(self, store):
         job_id, claim = start(store)
-        store.set_progress(job_id, claim, 0.5, "half way")
+        store.queue.set_progress(job_id, claim, 0.5, "half way")
         job = store.job(job_id)
         assert (job.progress, job.message, job.attempts) == (0.5, "half way", 1)
         assert job.started_at >= job.created_at
-        store.finish_job(job_id, claim, JobState.COMPLETE)
+        store.queue.finish_job(job_id, claim, JobState.COMPLETE)
         job = store.job(job_id)
         assert (job.state, job.progress) == (JobState.COMPLETE, 1)
         assert job.finished_at >= job.started_at
 
     def test_a_running_job_shows_what_it_knows(self, store):
         job_id, claim = start(store)
-        store.set_preview(job_id, "another claim", KNOWN)
+        store.queue.set_preview(job_id, "another claim", KNOWN)
         assert store.job(job_id).preview is None
         before = store.revision()
-        store.set_preview(job_id, claim, KNOWN)
+        store.queue.set_preview(job_id, claim, KNOWN)
         assert store.job(job_id).preview == KNOWN
         assert store.revision() > before
-        store.finish_job(job_id, claim, JobState.FAILED, "why")
+        store.queue.finish_job(job_id, claim, JobState.FAILED, "why")
         assert store.job(job_id).preview is None
 
     def test_a_job_that_starts_again_knows_nothing_yet(self, store):
         job_id, claim = start(store)
-        store.set_preview(job_id, claim, KNOWN)
-        store.requeue(ME, [job_id])
+        store.queue.set_preview(job_id, claim, KNOWN)
+        store.queue.requeue(ME, [job_id])
         assert store.job(job_id).preview is None
-        assert store.start_job(job_id, "second", ME.engine_id).preview is None
+        assert store.queue.start_job(job_id, "second", ME.dispatcher_id).preview is None
 
     @pytest.mark.parametrize("state", [JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED])
     def test_a_final_state_never_changes(self, store, state):
         job_id, claim = start(store)
-        store.finish_job(job_id, claim, state, "why")
+        store.queue.finish_job(job_id, claim, state, "why")
         before = store.job(job_id)
-        store.finish_job(job_id, claim, JobState.FAILED, "other")
-        store.set_progress(job_id, claim, 0.1, "other")
-        store.request_cancel([job_id])
-        store.fail_job(ME.engine_id, job_id, "other")
-        store.requeue(ME, [job_id])
-        assert store.start_job(job_id, claim, ME.engine_id) is None
+        store.queue.finish_job(job_id, claim, JobState.FAILED, "other")
+        store.queue.set_progress(job_id, claim, 0.1, "other")
+        store.queue.request_cancel([job_id])
+        store.queue.fail_job(ME.dispatcher_id, job_id, "other")
+        store.queue.requeue(ME, [job_id])
+        assert store.queue.start_job(job_id, claim, ME.dispatcher_id) is None
         assert state.is_final
         assert store.job(job_id) == before
 
     def test_cancelling(self, store):
         job_id, claim = start(store, seed=1)
         (waiting,) = store.add_jobs([recipe(seed=2)], group="g", owner=ME)
-        assert store.is_wanted(job_id, claim)
-        store.request_cancel_group("g")
+        assert store.queue.is_wanted(job_id, claim)
+        store.queue.request_cancel_group("g")
         assert store.job(waiting.job_id).state is JobState.CANCELLED
         assert store.job(job_id).state is JobState.RUNNING
-        assert store.is_cancel_requested(job_id)
-        assert not store.is_wanted(job_id, claim)
-        assert store.start_job(waiting.job_id, claim, ME.engine_id) is None
+        assert store.job(job_id).is_cancel_requested
+        assert not store.queue.is_wanted(job_id, claim)
+        assert store.queue.start_job(waiting.job_id, claim, ME.dispatcher_id) is None
 
     def test_a_recipe_that_is_being_given_up_can_be_submitted_again(self, store):
         job_id, _ = start(store)
-        store.request_cancel([job_id])
+        store.queue.request_cancel([job_id])
         (again,) = store.add_jobs([recipe()], group="g")
         assert again.job_id != job_id
 
     def test_only_the_claim_moves_a_job(self, store):
         job_id, _ = start(store)
-        assert store.start_job(job_id, "another claim", ME.engine_id) is None
-        store.set_progress(job_id, "another claim", 0.9, "not mine")
-        store.finish_job(job_id, "another claim", JobState.COMPLETE)
-        assert not store.is_wanted(job_id, "another claim")
+        assert store.queue.start_job(job_id, "another claim", ME.dispatcher_id) is None
+        store.queue.set_progress(job_id, "another claim", 0.9, "not mine")
+        store.queue.finish_job(job_id, "another claim", JobState.COMPLETE)
+        assert not store.queue.is_wanted(job_id, "another claim")
         job = store.job(job_id)
         assert (job.state, job.progress) == (JobState.RUNNING, 0)
 
     def test_only_the_owner_starts_a_job(self, store):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
-        assert store.start_job(job.job_id, "claim", "somebody else") is None
+        assert store.queue.start_job(job.job_id, "claim", "somebody else") is None
         assert store.job(job.job_id).state is JobState.WAITING
 
     def test_a_job_whose_worker_died_three_times_is_given_up(self, store):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
         for attempt in range(1, 4):
-            assert store.start_job(job.job_id, f"claim {attempt}", ME.engine_id).attempts == attempt
-            store.set_progress(job.job_id, f"claim {attempt}", 0.2, "pruning")
-            assert store.requeue(ME, [job.job_id]) == (attempt < 3)
+            assert store.queue.start_job(job.job_id, f"claim {attempt}", ME.dispatcher_id).attempts == attempt
+            store.queue.set_progress(job.job_id, f"claim {attempt}", 0.2, "pruning")
+            assert store.queue.requeue(ME, [job.job_id]) == (attempt < 3)
         job = store.job(job.job_id)
         assert job.state is JobState.FAILED
         assert "died three times while 'pruning'" in job.error
 
     def test_a_claim_starts_a_job_once(self, store):
         job_id, claim = start(store)
-        assert store.start_job(job_id, claim, ME.engine_id) is None
-        store.requeue(ME, [job_id])
-        assert not store.is_wanted(job_id, claim)
-        assert store.start_job(job_id, "new claim", ME.engine_id).attempts == 2
+        assert store.queue.start_job(job_id, claim, ME.dispatcher_id) is None
+        store.queue.requeue(ME, [job_id])
+        assert not store.queue.is_wanted(job_id, claim)
+        assert store.queue.start_job(job_id, "new claim", ME.dispatcher_id).attempts == 2
 
     def test_a_cancelled_job_whose_worker_died_is_cancelled(self, store):
         job_id, _ = start(store)
-        store.request_cancel([job_id])
-        store.requeue(ME, [job_id])
+        store.queue.request_cancel([job_id])
+        store.queue.requeue(ME, [job_id])
         assert store.job(job_id).state is JobState.CANCELLED
 
     def test_jobs_of_another_version_hold_nothing_up(self, store):
         strange, fine = store.add_jobs([recipe(seed=1), recipe(seed=2)], group="g", owner=ME)
         with store.database.write() as connection:
-            which = database.JOBS.c.job_id == strange.job_id
-            connection.execute(database.JOBS.update().where(which).values(recipe='{"technique": "of the future"}'))
+            which = tables.JOBS.c.job_id == strange.job_id
+            connection.execute(tables.JOBS.update().where(which).values(recipe='{"technique": "of the future"}'))
         assert store.job(strange.job_id) is None
-        assert store.jobs("g") == store.last_asked(9) == [fine]
+        assert store.jobs("g") == store.queue.last_asked(9) == [fine]
         assert store.add_jobs([recipe(seed=2)], group="g", owner=ME) == [fine]
-        assert store.next_jobs(ME.engine_id, background=False, limit=1) == []
-        assert store.next_jobs(ME.engine_id, background=False, limit=1) == [fine]
+        assert store.queue.next_jobs(ME.dispatcher_id, background=False, limit=1) == []
+        assert store.queue.next_jobs(ME.dispatcher_id, background=False, limit=1) == [fine]
         with store.database.read() as connection:
-            state, error = connection.execute(
-                sql.select(database.JOBS.c.state, database.JOBS.c.error).where(which)
-            ).one()
-        assert (state, error) == ("failed", store_module.OTHER_VERSION)
+            state, error = connection.execute(sql.select(tables.JOBS.c.state, tables.JOBS.c.error).where(which)).one()
+        assert (state, error) == ("failed", OTHER_VERSION)
 
     def test_what_was_asked_for_by_hand_comes_back_newest_first(self, store):
         store.add_jobs([recipe(seed=1), recipe(seed=2), recipe(seed=3)], group="g")
         store.add_jobs([recipe(seed=4)], group="sweep", background=True)
         store.add_jobs([PictureInquiry(recipe=recipe(seed=5), indices=(0,))], group="g")
-        assert [job.recipe.seed for job in store.last_asked(2)] == [3, 2]
+        assert [job.recipe.seed for job in store.queue.last_asked(2)] == [3, 2]
 
     def test_next_jobs_are_the_oldest_of_their_kind(self, store):
         jobs = store.add_jobs([recipe(seed=n) for n in range(4)], group="g", owner=ME)
         store.add_jobs([recipe(seed=9)], group="sweep", background=True, owner=ME)
         store.add_jobs([recipe(seed=8)], group="foreign", owner=Owner("other", "there", 1, 0.0))
-        found = store.next_jobs(ME.engine_id, background=False, limit=2, exclude=[jobs[0].job_id])
+        found = store.queue.next_jobs(ME.dispatcher_id, background=False, limit=2, exclude=[jobs[0].job_id])
         assert [job.recipe.seed for job in found] == [1, 2]
-        assert [job.recipe.seed for job in store.next_jobs(ME.engine_id, background=True, limit=9)] == [9]
+        assert [job.recipe.seed for job in store.queue.next_jobs(ME.dispatcher_id, background=True, limit=9)] == [9]
 
     def test_of_background_jobs_those_of_the_group_asked_last_come_first(self, store):
         store.add_jobs([recipe(seed=n) for n in (1, 2)], group="left behind", background=True, owner=ME)
         store.add_jobs([recipe(seed=n) for n in (3, 4)], group="looked at", background=True, owner=ME)
-        found = store.next_jobs(ME.engine_id, background=True, limit=9)
+        found = store.queue.next_jobs(ME.dispatcher_id, background=True, limit=9)
         assert [job.recipe.seed for job in found] == [3, 4, 1, 2]
 
     def test_old_jobs_are_forgotten_and_results_are_not(self, store, monkeypatch):
         job_id, claim = start(store)
         add(store, output(recipe()))
-        store.finish_job(job_id, claim, JobState.COMPLETE)
-        store.forget_old_jobs()
+        store.queue.finish_job(job_id, claim, JobState.COMPLETE)
+        store.queue.forget_old_jobs()
         assert store.job(job_id)
         later = time.time() + 40 * 86_400
         monkeypatch.setattr(time, "time", lambda: later)
-        store.forget_old_jobs()
+        store.queue.forget_old_jobs()
         assert store.job(job_id) is None
         assert store.result(recipe())
 
 
 class TestDispatchers:
-    def test_jobs_of_a_dead_engine_are_adopted(self, store):
+    def test_jobs_of_a_dead_dispatcher_are_taken_over(self, store):
         running, claim = start(store, seed=1)
         (waiting,) = store.add_jobs([recipe(seed=2)], group="g", owner=ME)
         given_up, _ = start(store, seed=3)
-        store.request_cancel([given_up])
+        store.queue.request_cancel([given_up])
         heir = Owner("heir", "here", 2, 0.0)
-        assert store.adopt(heir) == 0
-        store.bury([ME.engine_id])
-        assert store.adopt(heir) == 2
-        assert [owner.engine_id for owner, _ in store.engines()] == ["heir"]
+        assert store.queue.take_over(heir) == 0
+        store.queue.sign_off([ME.dispatcher_id])
+        assert store.queue.take_over(heir) == 2
+        assert [owner.dispatcher_id for owner, _ in store.queue.dispatchers()] == ["heir"]
         assert store.job(given_up).state is JobState.CANCELLED
-        assert not store.is_wanted(running, claim)
-        assert [job.job_id for job in store.next_jobs("heir", background=False, limit=9)] == [running, waiting.job_id]
+        assert not store.queue.is_wanted(running, claim)
+        assert [job.job_id for job in store.queue.next_jobs("heir", background=False, limit=9)] == [
+            running,
+            waiting.job_id,
+        ]
 
     def test_a_clean_stop_does_not_count_as_an_attempt(self, store):
         job_id, _ = start(store)
-        store.bury([ME.engine_id], excuse=True)
-        store.adopt(ME)
+        store.queue.sign_off([ME.dispatcher_id], attempts_count=False)
+        store.queue.take_over(ME)
         assert store.job(job_id).attempts == 0
 
     def test_heartbeats_are_kept_and_do_not_wake_pages(self, store):
-        store.beat(ME)
+        store.queue.heartbeat(ME)
         before = store.revision()
-        store.beat(ME)
-        ((owner, beat),) = store.engines()
+        store.queue.heartbeat(ME)
+        ((owner, beat),) = store.queue.dispatchers()
         assert owner == ME
         assert abs(beat - time.time()) < 60
         assert store.revision() == before
 
     def test_overdue_cancels(self, store):
         job_id, claim = start(store)
-        store.request_cancel([job_id])
-        assert store.overdue_cancels(ME.engine_id, 60) == []
-        assert store.overdue_cancels(ME.engine_id, -1) == [(job_id, claim)]
+        store.queue.request_cancel([job_id])
+        assert store.queue.overdue_cancels(ME.dispatcher_id, 60) == []
+        assert store.queue.overdue_cancels(ME.dispatcher_id, -1) == [(job_id, claim)]
 
 
 class TestRevision:
@@ -429,13 +430,13 @@ class TestRevision:
 
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)
         assert changed()
-        store.start_job(job.job_id, "claim", ME.engine_id)
+        store.queue.start_job(job.job_id, "claim", ME.dispatcher_id)
         assert changed()
-        store.set_progress(job.job_id, "claim", 0.5, "half")
+        store.queue.set_progress(job.job_id, "claim", 0.5, "half")
         assert changed()
         add(store, output(recipe()))
         assert changed()
-        store.finish_job(job.job_id, "claim", JobState.COMPLETE)
+        store.queue.finish_job(job.job_id, "claim", JobState.COMPLETE)
         assert changed()
         assert not changed()
 
@@ -458,16 +459,16 @@ class TestTrouble:
         add(sqlite_store, output(recipe(seed=1)))
         with sqlite_store.database.read() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        engine = sqlite_store.database._engine()
+        pool = sqlite_store.database._pool()
 
         def limit(connection, record):
             connection.execute(f"PRAGMA max_page_count = {pages}")
 
-        sql.event.listen(engine, "connect", limit)
+        sql.event.listen(pool, "connect", limit)
         with pytest.raises(StorageFailed, match=r"disk is full. Free some space"):
             fill(sqlite_store)
         assert sqlite_store.result(recipe(seed=1))
-        sql.event.remove(engine, "connect", limit)
+        sql.event.remove(pool, "connect", limit)
         add(sqlite_store, output(recipe(seed=100)))
         assert sqlite_store.result(recipe(seed=100))
 
@@ -549,7 +550,7 @@ class TestTrouble:
             connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN preview")
         later = Store()
         job_id, claim = start(later, seed=1)
-        later.set_preview(job_id, claim, KNOWN)
+        later.queue.set_preview(job_id, claim, KNOWN)
         assert later.job(job_id).preview == KNOWN
         assert len(later.results(MODEL)) == 1
 
@@ -564,7 +565,7 @@ class TestTrouble:
     def test_a_database_of_another_format(self, sqlite_store):
         sqlite_store.revision()
         with sqlite_store.database.write() as connection:
-            connection.execute(database.COUNTERS.update().values(value=99).where(database.COUNTERS.c.name == "schema"))
+            connection.execute(tables.COUNTERS.update().values(value=99).where(tables.COUNTERS.c.name == "schema"))
         with pytest.raises(StorageFailed, match="another version"):
             Store().revision()
 
@@ -613,7 +614,7 @@ def test_journal_is_safe_for_this_sqlite(sqlite_store):
 
 
 def test_postgres_understands_the_schema():
-    for table in database.METADATA.sorted_tables:
+    for table in tables.METADATA.sorted_tables:
         assert (
             str(sql.schema.CreateTable(table).compile(dialect=postgresql.dialect())).strip().startswith("CREATE TABLE")
         )

@@ -1,4 +1,4 @@
-"""The engine with a real embedded cluster whose workers run `jobs_support` instead of networks."""
+"""The dispatcher with a real embedded cluster whose workers run `jobs_support` instead of networks."""
 
 import contextlib
 import os
@@ -17,9 +17,9 @@ import pytest
 
 from compression.errors import StorageFailed
 from compression.results import machine
-from compression.store import store
-from compression.store.jobs import Job, JobState
-from compression.store.store import Owner, Store
+from compression.store.job_queue import Owner
+from compression.store.jobs import UNFINISHED, Job, JobState
+from compression.store.store import Store
 from compression.work import cluster, local_cluster, process
 from compression.work.dispatcher import Dispatcher
 from compression.work.eta import current_batch, group_progress
@@ -60,9 +60,9 @@ def group(request, dispatcher, home):
     """A group of its own for each test, given up afterwards."""
     yield request.node.name
     (home / "go").touch()
-    for job in dispatcher.store.jobs(states=store.UNFINISHED):
+    for job in dispatcher.store.jobs(states=UNFINISHED):
         dispatcher.cancel_jobs([job.job_id])
-    wait_for(lambda: not dispatcher.store.jobs(states=store.UNFINISHED), "the end of all jobs")
+    wait_for(lambda: not dispatcher.store.jobs(states=UNFINISHED), "the end of all jobs")
     (home / "go").unlink()
 
 
@@ -171,18 +171,18 @@ class TestDispatcher:
         running(dispatcher, [job])
 
         def known():
-            members = dispatcher.crew().members
+            members = dispatcher.members().all
             busy = [one for one in members if one.job_ids == (job.job_id,)]
             return len(members) == expected and len(busy) == 1 and all(one.pid for one in members)
 
         wait_for(known, "all workers to be known")
-        crew = dispatcher.crew()
-        assert crew.is_embedded
-        assert crew.address == dispatcher._cluster._client.scheduler.address
-        assert [one.takes_background for one in crew.members] == [False] + [True] * (expected - 1)
-        (busy,) = [one for one in crew.members if one.job_ids]
+        members = dispatcher.members()
+        assert members.is_embedded
+        assert members.address == dispatcher._cluster._client.scheduler.address
+        assert [one.takes_background for one in members.all] == [False] + [True] * (expected - 1)
+        (busy,) = [one for one in members.all if one.job_ids]
         assert not busy.takes_background
-        for one in crew.members:
+        for one in members.all:
             assert psutil.Process(one.pid).memory_info().rss == pytest.approx(one.memory_bytes, rel=0.5)
             assert one.memory_limit_bytes >= 2**30
 
@@ -205,9 +205,9 @@ class TestDispatcher:
         all_workers(dispatcher)
         looked = []
         monkeypatch.setattr("compression.work.dispatcher.WATCHED_S", 0)
-        dispatcher.crew()
+        dispatcher.members()
         time.sleep(1.5)
-        monkeypatch.setattr(cluster.Cluster, "crew", lambda self: looked.append(1))
+        monkeypatch.setattr(cluster.Cluster, "members", lambda self: looked.append(1))
         finished(dispatcher, dispatcher.submit([new()], group=group))
         assert looked == []
 
@@ -322,11 +322,11 @@ class TestDispatcher:
         gone.wait()
         owner = Owner("gone", platform.node(), gone.pid, time.time())
         waiting, under_way = dispatcher.store.add_jobs([new(), new()], group=group, owner=owner)
-        dispatcher.store.start_job(under_way.job_id, "claim", owner.engine_id)
+        dispatcher.store.queue.start_job(under_way.job_id, "claim", owner.dispatcher_id)
         first, second = finished(dispatcher, [waiting, under_way])
         assert (first.state, second.state, second.attempts) == (JobState.COMPLETE, JobState.COMPLETE, 2)
 
-    def test_jobs_of_a_silent_engine_elsewhere_are_adopted(self, dispatcher, group, monkeypatch):
+    def test_jobs_of_a_silent_dispatcher_elsewhere_are_taken_over(self, dispatcher, group, monkeypatch):
         silent = Owner("silent", "another host", 1, 0.0)
         (job,) = dispatcher.store.add_jobs([new()], group=group, owner=silent)
         time.sleep(1.5)
@@ -347,7 +347,7 @@ class TestDispatcher:
 
 class TestRestart:
     def test_unfinished_jobs_go_on_after_a_restart(self, dispatcher, home, group):
-        """The engine of the other tests is closed and another one takes its place for a while."""
+        """The dispatcher of the other tests is closed and another one takes its place for a while."""
         first = Dispatcher(run=RUN)
         submitted = first.submit([new(SLOW) for _ in range(4)], group=group)
         running(first, submitted[:1])
@@ -430,7 +430,7 @@ class TestTrouble:
 
 
 def test_an_existing_cluster_can_be_used(home, tmp_path, monkeypatch):
-    """Two engines' worth of processes: the embedded cluster of one serves another as the remote one."""
+    """Two dispatchers' worth of processes: the embedded cluster of one serves another as the remote one."""
     script = (
         "import sys\n"
         "from distributed import LocalCluster\n"
@@ -449,8 +449,11 @@ def test_an_existing_cluster_can_be_used(home, tmp_path, monkeypatch):
     submitted = dispatcher.submit([new()], group="g") + dispatcher.submit([new()], group="sweep", background=True)
     assert [job.state for job in finished(dispatcher, submitted)] == [JobState.COMPLETE] * 2
     assert dispatcher.store.machine_ids == (machine.machine_id(),)
-    wait_for(lambda: [one.pid for one in dispatcher.crew().members if one.pid], "the worker's own words")
-    assert (dispatcher.crew().is_embedded, dispatcher.crew().address) == (False, os.environ["COMPRESSION_SCHEDULER"])
+    wait_for(lambda: [one.pid for one in dispatcher.members().all if one.pid], "the worker's own words")
+    assert (dispatcher.members().is_embedded, dispatcher.members().address) == (
+        False,
+        os.environ["COMPRESSION_SCHEDULER"],
+    )
     dispatcher.close()
     remote.stdin.close()
     remote.wait(PATIENCE_S)

@@ -10,9 +10,9 @@ import sqlalchemy as sql
 
 from compression.inquiries.outcomes import OutcomeInquiry
 from compression.recipe.recipe import make_recipe
-from compression.store import database
+from compression.store import tables
+from compression.store.job_queue import Owner
 from compression.store.jobs import Job, JobState
-from compression.store.store import Owner
 from compression.work import overview
 from tests.support.jobs_support import MODEL, recipe
 
@@ -31,18 +31,18 @@ def add(store, group="g", background=False, n=1, first=0):
 
 def begin(store, job):
     claim = uuid.uuid4().hex
-    store.start_job(job.job_id, claim, ME.engine_id)
+    store.queue.start_job(job.job_id, claim, ME.dispatcher_id)
     return claim
 
 
 def end(store, job, state=JobState.COMPLETE, error=None):
-    store.finish_job(job.job_id, begin(store, job), state, error)
+    store.queue.finish_job(job.job_id, begin(store, job), state, error)
 
 
 def set_times(store, job, started, finished):
     with store.database.write() as connection:
-        which = database.JOBS.c.job_id == job.job_id
-        connection.execute(database.JOBS.update().where(which).values(started_at=started, finished_at=finished))
+        which = tables.JOBS.c.job_id == job.job_id
+        connection.execute(tables.JOBS.update().where(which).values(started_at=started, finished_at=finished))
 
 
 def ids(jobs):
@@ -61,7 +61,7 @@ class TestLook:
         begin(store, running)
         end(store, failed, JobState.FAILED, "why")
         end(store, done)
-        store.request_cancel([given_up.job_id])
+        store.queue.request_cancel([given_up.job_id])
         seen = overview.look(store)
         assert [row.job.job_id for row in seen.running] == [running.job_id]
         assert ids(seen.groups[0].first) == [waiting.job_id]
@@ -110,7 +110,7 @@ class TestLook:
         (job,) = add(store)
         end(store, job, JobState.FAILED, "once")
         (again,) = add(store)
-        store.request_cancel([again.job_id])
+        store.queue.request_cancel([again.job_id])
         assert [job.error for job in overview.look(store).failed] == ["once"]
 
     def test_a_failed_inquiry_is_not_mended_by_measuring_its_recipe(self, store):
@@ -123,8 +123,8 @@ class TestLook:
     def test_jobs_of_another_version_are_counted_and_break_nothing(self, store):
         strange, fine = add(store, n=2)
         with store.database.write() as connection:
-            which = database.JOBS.c.job_id == strange.job_id
-            connection.execute(database.JOBS.update().where(which).values(inquiry='{"kind": "of the future"}'))
+            which = tables.JOBS.c.job_id == strange.job_id
+            connection.execute(tables.JOBS.update().where(which).values(inquiry='{"kind": "of the future"}'))
         seen = overview.look(store)
         assert ids(seen.groups[0].first) == [fine.job_id]
         assert (seen.unreadable, seen.groups[0].waiting) == (1, 2)
@@ -147,7 +147,7 @@ class TestTimeLeft:
     def test_progress_says_it_better(self, store):
         (running,) = add(store)
         claim = begin(store, running)
-        store.set_progress(running.job_id, claim, 0.25, "a quarter")
+        store.queue.set_progress(running.job_id, claim, 0.25, "a quarter")
         set_times(store, running, self.NOW.timestamp() - 3, None)
         assert overview.look(store, self.NOW).running[0].seconds_left == pytest.approx(9)
 
@@ -165,27 +165,27 @@ class TestForgetting:
         end(store, failed, JobState.FAILED, "why")
         end(store, done)
         before = store.revision()
-        assert overview.forget(store, [JobState.FAILED]) == 1
+        assert store.queue.forget([JobState.FAILED]) == 1
         assert ids(store.jobs()) == [waiting.job_id, done.job_id]
         assert store.revision() > before
 
     def test_unfinished_jobs_are_never_forgotten(self, store):
         with pytest.raises(AssertionError):
-            overview.forget(store, [JobState.WAITING])
+            store.queue.forget([JobState.WAITING])
 
 
 class TestCancelling:
     def test_all_of_everybody(self, store):
         mine, yours, running = *add(store, "a"), *add(store, "b"), *add(store, "c")
         claim = begin(store, running)
-        store.request_cancel_all()
+        store.queue.request_cancel_all()
         assert [store.job(job.job_id).state for job in (mine, yours)] == [JobState.CANCELLED] * 2
-        assert not store.is_wanted(running.job_id, claim)
+        assert not store.queue.is_wanted(running.job_id, claim)
 
     def test_a_group_of_thousands(self, store):
         with store.database.write() as connection:
             add_row(connection)
-        store.request_cancel_group("huge")
+        store.queue.request_cancel_group("huge")
         assert overview.look(store).counts[JobState.CANCELLED] == 40_000
 
 
@@ -194,14 +194,14 @@ def add_row(connection, n=40_000, group="huge"):
         "recipe": recipe().to_json(), "recipe_id": recipe().recipe_id, "job_group": group, "background": True,
         "state": "waiting", "progress": 0.0, "message": "", "attempts": 0, "created_at": time.time(),
     }  # fmt: skip
-    connection.execute(database.JOBS.insert(), [row | {"job_id": f"{group}{number:020d}"} for number in range(n)])
+    connection.execute(tables.JOBS.insert(), [row | {"job_id": f"{group}{number:020d}"} for number in range(n)])
 
 
 def test_ten_thousand_jobs_are_looked_at_quickly(any_store):
     """Also where thousands failed: neither the list nor the check for a later try grows with their square."""
     with any_store.database.write() as connection:
         add_row(connection, 10_000, "over")
-        table = database.JOBS
+        table = tables.JOBS
         values = {"state": "failed", "error": "why", "started_at": 1.0, "finished_at": 2.0}
         connection.execute(table.update().values(values | {"recipe_id": sql.cast(table.c.sequence, sql.String)}))
     began = time.perf_counter()
@@ -245,6 +245,6 @@ class TestWords:
 
 
 def test_who_uses_the_store(any_store):
-    any_store.beat(Owner("a", "host-a", 7, 0.0))
+    any_store.queue.heartbeat(Owner("a", "host-a", 7, 0.0))
     assert overview.servers(any_store) == ["host-a, process 7"]
     assert overview.servers(any_store, fresh_s=-1) == []

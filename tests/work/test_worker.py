@@ -8,8 +8,9 @@ import pytest
 from compression.errors import Cancelled, StorageFailed
 from compression.inquiries.outcomes import OutcomeInquiry, PictureInquiry
 from compression.recipe.recipe import make_recipe
+from compression.store.job_queue import JobQueue, Owner
 from compression.store.jobs import JobState
-from compression.store.store import Owner, Store
+from compression.store.store import Store
 from compression.work import worker
 from compression.work.once import measure
 from compression.work.worker import Order, execute
@@ -41,7 +42,7 @@ def submit(store, order=QUICK, group="g"):
 
 
 def work_on(store, job_id):
-    execute(Order(job_id, "claim", ME.engine_id, store.place, RUN))
+    execute(Order(job_id, "claim", ME.dispatcher_id, store.place, RUN))
     return store.job(job_id)
 
 
@@ -84,7 +85,7 @@ def test_a_cancelled_job_stops_at_its_next_check(store, monkeypatch):
     thread.start()
     while store.job(job_id).message != "working":
         pass
-    store.request_cancel([job_id])
+    store.queue.request_cancel([job_id])
     thread.join(timeout=30)
     assert not thread.is_alive()
     assert store.job(job_id).state is JobState.CANCELLED
@@ -93,19 +94,19 @@ def test_a_cancelled_job_stops_at_its_next_check(store, monkeypatch):
 
 def test_a_job_that_was_given_up_is_not_started(store):
     job_id = submit(store)
-    store.request_cancel([job_id])
+    store.queue.request_cancel([job_id])
     assert work_on(store, job_id).state is JobState.CANCELLED
     assert runs_of(recipe()) == 0
 
 
-def test_a_job_taken_over_by_another_engine_stops(store, monkeypatch):
+def test_a_job_taken_over_by_another_dispatcher_stops(store, monkeypatch):
     monkeypatch.setattr(worker, "CHECK_S", 0)
     job_id = submit(store)
-    store.start_job(job_id, "claim", ME.engine_id)
+    store.queue.start_job(job_id, "claim", ME.dispatcher_id)
     watch = worker.JobWatch(store, job_id, "claim")
     watch.check()
-    store.requeue(ME, [job_id])
-    store.start_job(job_id, "a later claim", ME.engine_id)
+    store.queue.requeue(ME, [job_id])
+    store.queue.start_job(job_id, "a later claim", ME.dispatcher_id)
     with pytest.raises(Cancelled):
         watch.check()
     watch.report(0.9, "from the grave")
@@ -114,7 +115,7 @@ def test_a_job_taken_over_by_another_engine_stops(store, monkeypatch):
 
 def test_watching_is_throttled(store):
     job_id = submit(store)
-    store.start_job(job_id, "claim", ME.engine_id)
+    store.queue.start_job(job_id, "claim", ME.dispatcher_id)
     watch = worker.JobWatch(store, job_id, "claim")
     before = store.revision()
     for n in range(100):
@@ -130,20 +131,20 @@ def test_measured_in_the_meantime_by_another_group(store):
     assert runs_of(recipe()) == 1
 
 
-def test_a_store_that_cannot_be_used_is_told_to_the_engine(store, monkeypatch):
+def test_a_store_that_cannot_be_used_is_told_to_the_dispatcher(store, monkeypatch):
     job_id = submit(store)
 
     def full(self, *arguments):
         raise StorageFailed("The disk is full.")
 
-    monkeypatch.setattr(Store, "finish_job", full)
+    monkeypatch.setattr(JobQueue, "finish_job", full)
     with pytest.raises(StorageFailed, match="disk is full"):
         work_on(store, job_id)
 
 
 def test_an_inquiry_as_a_job(store):
     (job,) = store.add_jobs([INQUIRY], group="g", owner=ME)
-    execute(Order(job.job_id, "claim", ME.engine_id, store.place))
+    execute(Order(job.job_id, "claim", ME.dispatcher_id, store.place))
     assert store.job(job.job_id).state is JobState.COMPLETE
     assert store.answer(INQUIRY) is not None
 
@@ -151,6 +152,6 @@ def test_an_inquiry_as_a_job(store):
 def test_a_question_that_cannot_be_answered_fails_with_its_reason(store):
     inquiry = PictureInquiry(recipe=INQUIRY.recipe, indices=(9999,))
     (job,) = store.add_jobs([inquiry], group="g", owner=ME)
-    execute(Order(job.job_id, "claim", ME.engine_id, store.place))
+    execute(Order(job.job_id, "claim", ME.dispatcher_id, store.place))
     failed = store.job(job.job_id)
     assert (failed.state, failed.error) == (JobState.FAILED, "There is no test image 9999; choose from 0 to 499.")

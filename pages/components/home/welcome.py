@@ -84,7 +84,7 @@ def resume() -> None:
 def _last_asked() -> View | None:
     """The newest setting that anybody measured by hand on this machine."""
     try:
-        recent = [job.recipe for job in dispatcher.get_dispatcher().store.last_asked(_LOOKED_AT)]
+        recent = [job.recipe for job in dispatcher.get_dispatcher().store.queue.last_asked(_LOOKED_AT)]
     except CompressionError:
         return None
     chosen = (recipe for recipe in recent if not recipe.is_baseline and recipe.model in known_models())

@@ -12,7 +12,7 @@ from compression.errors import CompressionError
 from compression.models.subject import model_title
 from compression.store.jobs import Job, JobState
 from compression.work import dispatcher, overview
-from compression.work.members import Crew, Member
+from compression.work.members import Member, Members
 from compression.work.overview import Activity, Group, Running
 from pages.components.asking import notices, waiting
 from pages.components.jobs import dialogs, job_link
@@ -66,7 +66,7 @@ def _board(servers: list[str], first: list[bool]) -> None:
     _head(seen)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _workers(seen, queue.crew())
+        _workers(seen, queue.members())
         if len(servers) > 1:
             st.caption(f":material/dns: {len(servers)} servers share this database: {'; '.join(servers)}.")
     with right:
@@ -97,7 +97,7 @@ def _head(seen: Activity) -> None:
 # What runs --------------------------------------------------------------------------------------------
 
 
-def _workers(seen: Activity, crew: Crew) -> None:
+def _workers(seen: Activity, members: Members) -> None:
     """A card for each worker with what it does, then what runs elsewhere."""
     running = {row.job.job_id: row for row in seen.running}
     st.markdown(
@@ -105,16 +105,16 @@ def _workers(seen: Activity, crew: Crew) -> None:
         help="Processes beside this server that do the work. One is kept free for what a person asks for; the others "
         "also measure curves, and give way whenever something else wants the processor.",
     )
-    if not crew.members:
+    if not members.all:
         st.caption(":material/hourglass_empty: The workers are starting. That takes a few seconds.")
-    shown = sorted(crew.members, key=lambda one: not one.job_ids) if len(crew.members) > MAX_CARDS else crew.members
+    shown = sorted(members.all, key=lambda one: not one.job_ids) if len(members.all) > MAX_CARDS else members.all
     for number, one in enumerate(shown[:MAX_CARDS]):
         _worker(number, one, next((running.pop(name) for name in one.job_ids if name in running), None))
-    if len(crew.members) > MAX_CARDS:
-        st.caption(f"{len(crew.members) - MAX_CARDS:,} more workers are not shown; those with work come first.")
-    if crew.members:
-        where = "on this machine" if crew.is_embedded else "on the cluster in COMPRESSION_SCHEDULER"
-        st.caption(f":material/lan: {len(crew.members):,} workers {where}; their scheduler is `{crew.address}`.")
+    if len(members.all) > MAX_CARDS:
+        st.caption(f"{len(members.all) - MAX_CARDS:,} more workers are not shown; those with work come first.")
+    if members.all:
+        where = "on this machine" if members.is_embedded else "on the cluster in COMPRESSION_SCHEDULER"
+        st.caption(f":material/lan: {len(members.all):,} workers {where}; their scheduler is `{members.address}`.")
     for row in running.values():
         with st.container(border=True, key=f"worker_elsewhere_{row.job.job_id}"):
             st.caption(

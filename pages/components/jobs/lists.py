@@ -104,7 +104,7 @@ def ago(moment: datetime | None) -> str:
 
 def _clear() -> None:
     with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
-        overview.forget(dispatcher.get_dispatcher().store, [JobState.FAILED])
+        dispatcher.get_dispatcher().store.queue.forget([JobState.FAILED])
 
 
 def _over(seen: Activity) -> None:

@@ -1,0 +1,103 @@
+"""Results in the database: each written once, and read once by a process that asks again and again. Torch-free."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import sqlalchemy as sql
+from sqlalchemy import exc
+
+from compression.errors import CorruptFile
+from compression.results import conditions
+from compression.results.conditions import Conditions
+from compression.results.record import Result
+from compression.store import artifacts
+from compression.store.database import Database, deletions
+from compression.store.tables import RESULTS
+
+T = TypeVar("T")
+
+LISTS_REMEMBERED = 5
+"""In memory: results of four models, about 10 KB each, and the light rows of all."""
+
+
+@functools.lru_cache(maxsize=1024)
+def parse(document: str) -> Result:
+    """Results never change, so one parse is enough; workers and pages ask for the same ones again and again."""
+    return Result.model_validate_json(document)
+
+
+def with_keys(database: Database, keys: Collection[str]) -> list[Result]:
+    """Those that are there, the latest first."""
+    query = sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(keys)).order_by(RESULTS.c.sequence.desc())
+    with database.read() as connection:
+        return [parse(document) for document in connection.scalars(query)]
+
+
+def measured_under(now: Conditions, machines: Collection[str]) -> sql.ColumnElement[bool]:
+    """Results that are comparable with each other: under these conditions, on any of these machines."""
+    same = (RESULTS.c[name] == value for name, value in asdict(now).items() if name != "machine_id")
+    return sql.and_(*same, RESULTS.c.machine_id.in_(machines))
+
+
+def add(database: Database, result: Result, contents: dict[str, bytes]) -> None:
+    """See `Store.add_result`."""
+    for role, content in contents.items():
+        if artifacts.sha256(content) != result.artifacts.get(role):
+            raise CorruptFile(f"The {role} file does not fit its result. Measure the recipe again.")
+    for content in contents.values():
+        artifacts.write(content)
+    measured = conditions.conditions_of(result)
+    row = asdict(measured) | {
+        "result_key": conditions.key(result.recipe_id, measured),
+        "recipe_id": result.recipe_id,
+        "document": result.model_dump_json(),
+    }
+    try:
+        with database.write() as connection:
+            connection.execute(RESULTS.insert().values(row))
+    except exc.IntegrityError:
+        pass  # measured before, or by somebody else in the meantime
+    for content in contents.values():
+        artifacts.restore(content)
+
+
+class Remembered:
+    """What rows of results were read as, so that only later ones are read; of `LISTS_REMEMBERED` lists."""
+
+    def __init__(self) -> None:
+        self._lists: dict[Hashable, dict[int, tuple[str, Any]]] = {}
+
+    def rows(
+        self,
+        database: Database,
+        name: Hashable,
+        which: sql.ColumnElement[bool],
+        read: Callable[[sql.Row[Any]], T],
+    ) -> list[T]:
+        """What `read` makes of each row, the oldest first; `name` is the list's, and stands for `which` and `read`.
+
+        All are read anew where others than the latest have changed: results were deleted, the database was replaced,
+        or a row became visible after one with a higher number.
+        """
+
+        def rows(condition: sql.ColumnElement[bool]) -> dict[int, tuple[str, T]]:
+            query = sql.select(RESULTS).where(which, condition).order_by(RESULTS.c.sequence)
+            return {row.sequence: (row.result_key, read(row)) for row in connection.execute(query)}
+
+        with database.read() as connection:
+            under = name, deletions(connection)  # SQLite gives the numbers of deleted rows to later ones
+            known = self._lists.pop(under, {})
+            last = max(known, default=-1)
+            found = known | rows(RESULTS.c.sequence > last)
+            count = connection.scalar(sql.select(sql.func.count()).select_from(RESULTS).where(which))
+            key = connection.scalar(sql.select(RESULTS.c.result_key).where(RESULTS.c.sequence == last))
+            if len(found) != count or (known and key != known[last][0]):
+                found = rows(sql.true())
+        self._lists[under] = found
+        for forgotten in list(self._lists)[:-LISTS_REMEMBERED]:
+            self._lists.pop(forgotten, None)
+        return [value for _, value in found.values()]
