@@ -69,6 +69,11 @@ def milliseconds(ms: float) -> str:
     return f"{three_digits(ms)} ms"
 
 
+def short_time(ms: float) -> str:
+    """Of a layer: '12 µs', '1.20 ms'; no more digits than are known."""
+    return milliseconds(ms) if ms >= 1 else f"{1000 * ms:.{0 if ms >= 0.01 else 1}f} µs"
+
+
 def energy(joules: float, beside: float | None = None) -> str:
     """An energy with its unit: 1.7e-4 -> '170 µJ'; in the unit of `beside` where that is compared with it."""
     return _in_unit(joules, _JOULES, beside)

@@ -9,6 +9,7 @@ from compression import units
 from compression.charts.figure import Figure, figure, rows
 from compression.charts.palette import ACCENT, BLUE, NEUTRAL
 from compression.explain.layers import Line
+from compression.inquiries.anatomy import LayerRow
 
 ROW, THIN_ROW, MANY = 26, 17, 30
 """Pixels for one layer, and for each of more than `MANY`."""
@@ -16,32 +17,30 @@ ROW, THIN_ROW, MANY = 26, 17, 30
 
 @dataclass(frozen=True)
 class Measure:
-    """What bars can show: now and before, on which axis, and in words."""
+    """A number of layers that bars can show: the axis' words, how much of it 1 of `field` is, and it in words."""
 
     title: str
     axis: str
     factor: float
-    now: Callable[[Line], float]
-    before: Callable[[Line], float | None]
+    field: str
     words: Callable[[float], str]
+
+    def now(self, layer: Line | LayerRow) -> float:
+        """Of this network."""
+        return float(getattr(layer, self.field))
+
+    def before(self, layer: Line) -> float | None:
+        """Of the layer that it was made from, where there is one."""
+        value: float | None = getattr(layer, f"before_{self.field}")
+        return value
 
 
 MEASURES = {
-    "stored": Measure(
-        "Stored bytes", "KB in the stored file", 1e-3,
-        lambda line: line.stored_bytes, lambda line: line.before_stored_bytes, units.size,
-    ),
-    "ms": Measure(
-        "Time", "µs for one image", 1e3, lambda line: line.ms, lambda line: line.before_ms, units.milliseconds
-    ),
-    "macs": Measure(
-        "Operations", "million MACs", 1e-6, lambda line: line.macs, lambda line: line.before_macs, units.count
-    ),
-    "parameters": Measure(
-        "Parameters", "thousand parameters", 1e-3,
-        lambda line: line.parameters, lambda line: line.before_parameters, units.count,
-    ),
-}  # fmt: skip
+    "stored": Measure("Stored bytes", "KB in the stored file", 1e-3, "stored_bytes", units.size),
+    "ms": Measure("Time", "µs for one image", 1e3, "ms", units.short_time),
+    "macs": Measure("Operations", "million MACs", 1e-6, "macs", units.count),
+    "parameters": Measure("Parameters", "thousand parameters", 1e-3, "parameters", units.count),
+}
 
 
 def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> Figure:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compression import units
+from compression.charts import layer_bars
 from compression.charts.figure import Figure, figure
+from compression.charts.layer_bars import Measure
 from compression.explain.comparison import Contender
 from compression.explain.layers import WRITTEN
 from compression.inquiries.anatomy import LayerRow
@@ -15,27 +17,8 @@ BAR = 16
 """Pixels for one bar."""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What bars can show: a number of a layer, the axis' words and its unit's size, and the number in words."""
-
-    title: str
-    axis: str
-    factor: float
-    read: Callable[[LayerRow], float]
-    words: Callable[[float], str]
-
-
-def _microseconds(ms: float) -> str:
-    """No more digits than are known: single nodes take a microsecond more or less."""
-    return f"{1000 * ms:,.0f} µs" if ms >= 1e-3 else "under 1 µs"
-
-
-MEASURES: Mapping[str, Measure] = {
-    "stored": Measure("Stored bytes", "KB in the stored file", 1e-3, lambda row: row.stored_bytes, units.size),
-    "ms": Measure("Time", "µs for one image", 1e3, lambda row: row.ms, _microseconds),
-    "macs": Measure("Operations", "million MACs", 1e-6, lambda row: row.macs, units.count),
-    "nonzero": Measure("Weights not zero", "thousand weights", 1e-3, lambda row: row.nonzero, units.count),
+MEASURES = {name: layer_bars.MEASURES[name] for name in ("stored", "ms", "macs")} | {
+    "nonzero": Measure("Weights not zero", "thousand weights", 1e-3, "nonzero", units.count)
 }
 
 
@@ -80,7 +63,7 @@ def _written(row: LayerRow) -> str:
 
 def cost_words(row: LayerRow) -> str:
     """'1.2 KB stored, 12.3 µs, 4.5 M MACs'."""
-    return f"{units.size(row.stored_bytes)} stored, {_microseconds(row.ms)}, {units.count(row.macs)} MACs"
+    return f"{units.size(row.stored_bytes)} stored, {units.short_time(row.ms)}, {units.count(row.macs)} MACs"
 
 
 def draw(found: Sequence[Contender], lines: Sequence[Line], measure: Measure) -> Figure:
@@ -92,7 +75,7 @@ def draw(found: Sequence[Contender], lines: Sequence[Line], measure: Measure) ->
             "orientation": "h",
             "name": contender.letter,
             "y": titles,
-            "x": [measure.factor * measure.read(row) if (row := line.cells[at]) else 0 for line in lines],
+            "x": [measure.factor * measure.now(row) if (row := line.cells[at]) else 0 for line in lines],
             "marker": {"color": contender.colour},
             "hovertext": [_hover(contender, line.title, line.cells[at], measure) for line in lines],
             "hoverinfo": "text",
@@ -114,6 +97,6 @@ def _hover(contender: Contender, title: str, row: LayerRow | None, measure: Meas
     if row is None:
         return f"<b>{contender.letter}</b> has no {title}"
     return (
-        f"<b>{contender.letter}, {title}</b><br>{measure.title}: {measure.words(measure.read(row))}<br>"
+        f"<b>{contender.letter}, {title}</b><br>{measure.title}: {measure.words(measure.now(row))}<br>"
         f"{row.kind}, {shape_words(row)}<br>{weight_words(row)}<br>{cost_words(row)}"
     )

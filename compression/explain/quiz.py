@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from compression import units
 from compression.explain import verdict
 from compression.recipe.recipe import Recipe
+from compression.results.metrics import METRICS
 from compression.results.record import Result
 
 
@@ -192,12 +193,7 @@ def teaching_question(text: str, student: Recipe, control: Recipe, reasons: Reas
 
 
 def _both(taught: Result, plain: Result) -> str:
-    decimals = units.decimals_for(taught.n_test)
-    with_teacher, without = (
-        f"{units.percent(one.accuracy, decimals)} % ({units.percent(one.accuracy_low, decimals)} to "
-        f"{units.percent(one.accuracy_high, decimals)})"
-        for one in (taught, plain)
-    )
+    with_teacher, without = (METRICS["accuracy"].said(one) for one in (taught, plain))
     return f"{with_teacher} right with the teacher, {without} without"
 
 

@@ -73,26 +73,32 @@ MILLIONS = Unit(COUNT.number, "millions", 1e6)
 ENERGY = Unit(lambda value, _: units.energy(value), "µJ", 1e-6, "%.2f")
 MASS = Unit(lambda value, _: units.grams(value), "g")
 
+Read = Callable[[Any, float | None], Any]
+"""From what is known of a network, and the baseline's median latency."""
+
 
 @dataclass(frozen=True)
 class Metric:
     """One number of a result: `words` name it in a sentence, and `meaning` says what it tells.
 
-    `read` finds it in what is known of a network: bytes, milliseconds, joules, a share of 0..1 or a count, given the
-    baseline's median latency (None: the one timed with it); None where it is not measured. `interval` finds its 95 %
-    interval. `side` is the axis on which charts offer it (costs of several settings multiply, gains add), in the unit
-    `drawn_in` if not in its own. `less` and `more` are said of changes, of which one below the share `same` is none;
-    `best` names the order that has the best first. Where a table has a row for each metric, one without `has_row` is
-    told by another's. Of a share, `n_images` says on how many images it rests.
+    `number` and `interval` (its 95 % one) read it from what is known of a network, if that is at least what it
+    `needs`: bytes, milliseconds, joules, a share of 0..1 or a count. They are given the baseline's median latency, or
+    None. Where it compares with the baseline, that one's bare numbers have `of_itself`. `side` is the axis on which
+    charts offer it (costs of several settings multiply, gains add), in the unit `drawn_in` if not in its own. `less`
+    and `more` are said of changes, of which one below the share `same` is none; `best` names the order that has the
+    best first. Where a table has a row for each metric, one without `has_row` is told by another's. Of a share,
+    `n_images` says on how many images it rests.
     """
 
     key: str
     words: str
     meaning: str
     unit: Unit
-    read: Callable[[Preview, float | None], float | None]
-    interval: Callable[[Preview, float | None], tuple[float, float] | None] | None = None
+    number: Read
+    interval: Read = lambda known, _: None
     side: Side | None = None
+    needs: type[Preview] = Preview
+    of_itself: float | None = None
     nature: Literal["measured", "computed", "modelled"] = "measured"
     is_log: bool = False
     more_is_better: bool = False
@@ -110,12 +116,22 @@ class Metric:
         name = units.capital(self.words)
         return name if self.nature == "measured" else f"{name}, {self.nature}"
 
+    def read(self, known: Preview, reference_ms: float | None = None) -> float | None:
+        """The number; None where it is not measured. `reference_ms`: the baseline's median (None: when this was timed).
+
+        Quicker than `of`, which has the interval too.
+        """
+        if isinstance(known, self.needs):
+            at: float | None = self.number(known, reference_ms)
+            return at
+        return self.of_itself if isinstance(known, Measures) else None
+
     def of(self, known: Preview, reference_ms: float | None = None, one: float = 1.0) -> Value | None:
         """The number with its interval, in units of `one`; None where it is not measured."""
         at = self.read(known, reference_ms)
         if at is None:
             return None
-        ends = self.interval(known, reference_ms) if self.interval else None
+        ends = self.interval(known, reference_ms) if isinstance(known, self.needs) else None
         return Value(at / one, ends[0] / one, ends[1] / one) if ends else Value(at / one)
 
     def said(self, known: Preview, reference_ms: float | None = None) -> str:
@@ -128,12 +144,9 @@ class Metric:
 
     def said_interval(self, known: Preview, reference_ms: float | None = None) -> str:
         """'96.1–98.0'; nothing where there is no interval."""
-        ends = self.interval(known, reference_ms) if self.interval else None
-        if ends is None:
-            return ""
+        ends = self.interval(known, reference_ms) if isinstance(known, self.needs) else None
         decimals = units.decimals_for(self.n_images(known))
-        low, high = (self.unit.number(end, decimals) for end in ends)
-        return f"{low}{self.unit.between}{high}"
+        return self.unit.between.join(self.unit.number(end, decimals) for end in ends or ())
 
     def signed(self, amount: float, n_images: int) -> str:
         """A difference of two values: '+1.20 KB', '−0.4 points'."""
@@ -160,58 +173,9 @@ class Metric:
         return Change(words, "better" if (now.at > before.at) == self.more_is_better else "worse")
 
 
-def _field(name: str, of_itself: float | None = None) -> Callable[[Preview, float | None], Any]:
-    """A field of the row, where the row has it.
-
-    `of_itself` is for what only a result has, as it is compared: what a baseline's numbers are when compared with it.
-    """
-    return lambda known, _: getattr(known, name, of_itself if isinstance(known, Measures) else None)
-
-
-def _ends(name: str) -> Callable[[Preview, float | None], tuple[float, float] | None]:
-    """The interval of a field, where the row has it."""
-    low, high = f"{name}_low", f"{name}_high"
-    return lambda known, _: (getattr(known, low), getattr(known, high)) if hasattr(known, low) else None
-
-
-def _flips(known: Preview, _: float | None) -> float | None:
-    if isinstance(known, Result):
-        return known.changed_predictions / known.n_test
-    return 0.0 if isinstance(known, Measures) else None
-
-
-def _flips_ends(known: Preview, _: float | None) -> tuple[float, float] | None:
-    return wilson_interval(known.changed_predictions, known.n_test) if isinstance(known, Result) else None
-
-
-def _worst_class_ends(known: Preview, _: float | None) -> tuple[float, float] | None:
-    return wilson_interval(known.worst_class.correct, known.worst_class.n) if known.worst_class else None
-
-
-def _ratio(known: Preview, _: float | None) -> float | None:
-    """The baseline takes its own time, whatever the clock said."""
-    if isinstance(known, Result) and known.recipe["steps"]:
-        return known.latency_ratio
-    return 1.0 if isinstance(known, Measures) else None
-
-
-def _ratio_ends(known: Preview, _: float | None) -> tuple[float, float] | None:
-    if isinstance(known, Result) and known.recipe["steps"]:
-        return known.latency_ratio_low, known.latency_ratio_high
-    return None
-
-
-def _latency(known: Preview, reference_ms: float | None) -> float | None:
-    if isinstance(known, Result):
-        return (reference_ms or known.baseline.latency_p50_ms) * known.latency_ratio
-    return reference_ms or known.latency_p50_ms if isinstance(known, Measures) else None
-
-
-def _latency_ends(known: Preview, reference_ms: float | None) -> tuple[float, float] | None:
-    if not isinstance(known, Result):
-        return None
-    reference_ms = reference_ms or known.baseline.latency_p50_ms
-    return reference_ms * known.latency_ratio_low, reference_ms * known.latency_ratio_high
+def _timed(known: Result, reference_ms: float | None, ratio: float) -> float:
+    """A ratio as milliseconds, so that busy and quiet moments compare."""
+    return ratio * (reference_ms or known.baseline.latency_p50_ms)
 
 
 def energy_of(memory: Memory) -> Metric:
@@ -219,33 +183,30 @@ def energy_of(memory: Memory) -> Metric:
     place = {"cache": "cache", "dram": "DRAM"}[memory]
     return Metric(
         "energy", "energy of one image", f"{LABEL}; weights come from {place}.", ENERGY,
-        lambda known, _: energy(known, memory).joules if isinstance(known, Measures) else None,
-        side="cost", nature="modelled",
+        lambda known, _: energy(known, memory).joules, side="cost", needs=Measures, nature="modelled",
     )  # fmt: skip
 
 
 def carbon_of(memory: Memory, intensity: float = WORLD_GRID) -> Metric:
     """The carbon of a million images by the same model, with electricity of `intensity` grams of CO₂ a kWh."""
-    joules = energy_of(memory).read
-
-    def read(known: Preview, _: float | None) -> float | None:
-        spent = joules(known, None)
-        return None if spent is None else carbon_grams_per_million(spent, intensity)
-
     meaning = f"That energy at {intensity:.0f} g of CO₂ a kWh, for a million images. By the model, not measured."
-    return Metric("carbon", "carbon a million images", meaning, MASS, read, nature="modelled")
+    return Metric(
+        "carbon", "carbon a million images", meaning, MASS,
+        lambda known, _: carbon_grams_per_million(energy(known, memory).joules, intensity),
+        needs=Measures, nature="modelled",
+    )  # fmt: skip
 
 
 INTEGER_MACS = Metric(
     "integer_macs", "MACs in integer kernels", "Share of the MACs that integer kernels carry out.", SHARE,
-    lambda known, _: known.integer_macs / known.macs if isinstance(known, Measures) and known.macs else None,
+    lambda known, _: known.integer_macs / known.macs if known.macs else None, needs=Measures,
 )  # fmt: skip
 
 
-def _file(key: str, field: str, words: str, meaning: str, best: str = "") -> Metric:
+def _file(key: str, words: str, meaning: str, number: Read, best: str = "") -> Metric:
     """One of the sizes that are never mixed up."""
     return Metric(
-        key, words, meaning, BYTES, _field(field), side="cost", is_log=True, less="smaller", more="larger", best=best
+        key, words, meaning, BYTES, number, side="cost", is_log=True, less="smaller", more="larger", best=best
     )
 
 
@@ -254,76 +215,93 @@ _ROWS = (
         "accuracy", "accuracy",
         "Share of the test images that are classified correctly, with its 95 % Wilson interval. Differences are "
         "paired: the same images, Newcombe's interval, exact McNemar test.",
-        SHARE, _field("accuracy"), _ends("accuracy"), "gain", more_is_better=True, best="most accurate",
+        SHARE, lambda known, _: known.accuracy, lambda known, _: (known.accuracy_low, known.accuracy_high),
+        "gain", more_is_better=True, best="most accurate",
     ),
     Metric(
         "difference", "accuracy against the baseline", "Percentage points above or below the baseline.",
-        POINTS, _field("accuracy_difference", 0.0), _ends("accuracy_difference"), more_is_better=True, has_row=False,
+        POINTS, lambda known, _: known.accuracy_difference,
+        lambda known, _: (known.accuracy_difference_low, known.accuracy_difference_high),
+        needs=Result, of_itself=0.0, more_is_better=True, has_row=False,
     ),
     Metric(
         "worst_class", "accuracy of the worst class",
         "Accuracy on the class that suffers most. A good average can hide it.",
         SHARE, lambda known, _: known.worst_class.accuracy if known.worst_class else None,
-        _worst_class_ends, "gain", more_is_better=True,
-        n_images=lambda known: known.worst_class.n if known.worst_class else known.n_test,
+        lambda known, _: wilson_interval(known.worst_class.correct, known.worst_class.n) if known.worst_class else None,
+        "gain", more_is_better=True, n_images=lambda known: known.worst_class.n if known.worst_class else known.n_test,
     ),
     Metric(
         "flips", "changed predictions",
         "Test images that get another answer than from the baseline, right or wrong. Fewer is better.",
-        SHARE, _flips, _flips_ends, "gain",
+        SHARE, lambda known, _: known.changed_predictions / known.n_test,
+        lambda known, _: wilson_interval(known.changed_predictions, known.n_test),
+        "gain", needs=Result, of_itself=0.0,
     ),
     _file(
-        "stored", "stored_bytes", "stored file",
-        "The file you would ship: it decodes to exactly what was measured.", "smallest"
+        "stored", "stored file", "The file you would ship: it decodes to exactly what was measured.",
+        lambda known, _: known.stored_bytes, "smallest",
     ),
     Metric(
         "size_ratio", "times smaller", "The baseline's stored file over this one.",
-        TIMES, _field("size_ratio", 1.0), more_is_better=True, has_row=False,
+        TIMES, lambda known, _: known.size_ratio, needs=Result, of_itself=1.0, more_is_better=True, has_row=False,
     ),
-    _file("runtime", "onnx_bytes", "runtime file", "The decoded network as ONNX Runtime loads and runs it (.onnx)."),
-    _file("zipped", "zipped_bytes", "zipped runtime file", "The runtime file in an ordinary zip."),
     _file(
-        "theoretical", "theoretical_bytes", "theoretical size",
+        "runtime", "runtime file", "The decoded network as ONNX Runtime loads and runs it (.onnx).",
+        lambda known, _: known.onnx_bytes,
+    ),
+    _file(
+        "zipped", "zipped runtime file", "The runtime file in an ordinary zip.", lambda known, _: known.zipped_bytes
+    ),
+    _file(
+        "theoretical", "theoretical size",
         "What papers quote: bits × weights that are not zero, and biases at 32 bits. No file is this small.",
+        lambda known, _: known.theoretical_bytes,
     ),
     Metric(
         "latency", "latency of one image",
         "ONNX Runtime, one thread: the ratio to the baseline times the baseline's median, so that busy and quiet "
         "moments compare.",
-        TIME, _latency, _latency_ends, "cost", less="faster", more="slower",
+        TIME, lambda known, ms: _timed(known, ms, known.latency_ratio),
+        lambda known, ms: (_timed(known, ms, known.latency_ratio_low), _timed(known, ms, known.latency_ratio_high)),
+        "cost", needs=Result, less="faster", more="slower",
     ),
     Metric(
         "clock", "median latency", "Half of the runs took at most this long, as the clock said.",
-        TIME, _field("latency_p50_ms"), less="faster", more="slower", best="fastest", has_row=False,
+        TIME, lambda known, _: known.latency_p50_ms, needs=Measures, less="faster", more="slower", best="fastest",
+        has_row=False,
     ),
     Metric(
         "p95", "p95 latency", "95 of 100 runs took at most this long.",
-        TIME, _field("latency_p95_ms"), less="faster", more="slower", has_row=False,
+        TIME, lambda known, _: known.latency_p95_ms, needs=Measures, less="faster", more="slower", has_row=False,
     ),
     Metric(
         "ratio", "time against the baseline",
         "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % bootstrap interval.",
-        RATIO, _ratio, _ratio_ends, less="faster", more="slower",
+        RATIO, lambda known, _: known.latency_ratio if known.recipe["steps"] else 1.0,
+        lambda known, _: (known.latency_ratio_low, known.latency_ratio_high) if known.recipe["steps"] else None,
+        needs=Result, of_itself=1.0, less="faster", more="slower",
     ),
     Metric(
         "memory", "peak memory",
         "Weights as the runtime holds them and the most activations that live at one time, for one image.",
-        BYTES, lambda known, _: getattr(known, "peak_memory_bytes", None) or None,
-        side="cost", nature="computed", is_log=True,
+        BYTES, lambda known, _: known.peak_memory_bytes or None,
+        side="cost", needs=Measures, nature="computed", is_log=True,
     ),
     Metric(
         "process_peak", "process peak",
         "Measured: how much a process with nothing but ONNX Runtime grows for one image. Repeats within 5 %.",
-        BYTES, _field("process_peak_bytes"), same=0.05,
+        BYTES, lambda known, _: known.process_peak_bytes, needs=Measures, same=0.05,
     ),
-    Metric("params", "parameters", "Numbers that were learned.", COUNT, _field("params"), less="fewer"),
+    Metric("params", "parameters", "Numbers that were learned.", COUNT, lambda known, _: known.params, less="fewer"),
     Metric(
-        "nonzero", "parameters not zero", "Those that pruning left.", COUNT, _field("nonzero_params"), less="fewer"
+        "nonzero", "parameters not zero", "Those that pruning left.",
+        COUNT, lambda known, _: known.nonzero_params, less="fewer",
     ),
     Metric(
         "macs", "MACs of one image",
         "Multiply-accumulates (MACs): the products that are added up for one image. Fewer are not always less time.",
-        COUNT, _field("macs"), side="cost", less="fewer", drawn_in=MILLIONS,
+        COUNT, lambda known, _: known.macs, side="cost", less="fewer", drawn_in=MILLIONS,
     ),
     energy_of("cache"),
 )  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression import units
 from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe
+from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.search.limits import Choice, Limits, choose
 from pages.components.asking.work import Snapshot
@@ -80,17 +80,9 @@ def _best(choice: Choice, view: View, reference_ms: float) -> None:
 
 
 def _numbers(best: Result, reference_ms: float) -> str:
-    """In the units of the limits."""
-    decimals = units.decimals_for(best.n_test)
-    lost = units.points(best.accuracy_difference, decimals)
-    low, high = (
-        units.points(bound, decimals) for bound in (best.accuracy_difference_low, best.accuracy_difference_high)
-    )
-    return (
-        f"{units.size(best.stored_bytes)}, accuracy {units.percent(best.accuracy, decimals)} % "
-        f"({lost} points, {low} to {high}), "
-        f"{units.milliseconds(reference_ms * best.latency_ratio)} for one image"
-    )
+    """Of what limits can be set on."""
+    limited = (METRICS[key] for key in ("stored", "accuracy", "difference", "latency"))
+    return ", ".join(f"{metric.words} {metric.said(best, reference_ms)}" for metric in limited)
 
 
 def _show(best: Result) -> None:

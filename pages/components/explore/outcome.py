@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from compression import units
 from compression.explain import verdict
 from compression.recipe.words import recipe_in_words
 from compression.results.metrics import METRICS
@@ -27,6 +26,7 @@ _ICONS = {
     "bad": ":material/error:",
 }
 _SIZES = ("theoretical", "stored", "runtime", "zipped")
+_DETAILS = ("flips", "clock", "p95", "ratio", "params", "nonzero", "macs")
 
 
 def show_verdict(seen: Snapshot) -> None:
@@ -68,21 +68,15 @@ def show_sizes(seen: Snapshot) -> None:
 
 
 def show_details(seen: Snapshot) -> None:
-    """How many predictions changed, how long a run takes, and why something did not get better."""
+    """The other numbers, how far the estimate was off, and why something did not get better."""
     result = seen.result
     if result is None:
         _show_record(seen)
         return
-    changed = result.changed_predictions
+    shown = [METRICS[key] for key in _DETAILS]
     st.caption(
-        f"Changed predictions: **{changed:,}** of {result.n_test:,} test images · "
-        f"latency **{units.milliseconds(result.latency_p50_ms)}** "
-        f"(p95 {units.milliseconds(result.latency_p95_ms)}), in turns with the baseline's "
-        f"{units.milliseconds(result.baseline.latency_p50_ms)}: ratio {METRICS['ratio'].said(result)} · "
-        f"**{units.count(result.params)}** parameters, {units.count(result.nonzero_params)} of them not zero · "
-        f"**{units.count(result.macs)}** MACs",
-        help=f"p95: 95 of 100 runs took at most this long. The ratio is this setting's time over the baseline's, with "
-        f"its 95 % interval: below 1 is faster. {METRICS['macs'].meaning}",
+        " · ".join(f"{metric.words} **{metric.said(result)}**" for metric in shown),
+        help="  \n".join(f"**{metric.title}:** {metric.meaning}" for metric in shown),
     )
     miss = track_record.miss_of(result, seen.known, seen.measured_curves(), seen.lessons)
     if miss is not None:

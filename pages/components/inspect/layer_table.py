@@ -200,17 +200,12 @@ def _time(seen: Seen) -> None:
         _time_table(seen.anatomy.baseline)
     file = seen.anatomy.subject
     st.caption(
-        f":material/timer: All nodes together take {_microseconds(file.nodes_ms)}; whole runs in turn with "
-        f"these, without looking inside, {_microseconds(file.run_ms)}; when the setting was measured it took "
-        f"{_microseconds(seen.result.latency_p50_ms)}. ONNX Runtime's profiler, {file.runs} runs, one "
+        f":material/timer: All nodes together take {units.short_time(file.nodes_ms)}; whole runs in turn with "
+        f"these, without looking inside, {units.short_time(file.run_ms)}; when the setting was measured it took "
+        f"{units.short_time(seen.result.latency_p50_ms)}. ONNX Runtime's profiler, {file.runs} runs, one "
         f"thread: mean of the middle half, less {1000 * file.overhead_ms:.1f} µs a node for writing it down. "
         "Small nodes are known to about one microsecond. An activation function is timed with its layer."
     )
-
-
-def _microseconds(ms: float) -> str:
-    """No more digits than are known."""
-    return units.milliseconds(ms) if ms >= 1 else f"{1000 * ms:.{0 if ms >= 0.01 else 1}f} µs"
 
 
 def _time_table(file: FileAnatomy) -> None:
@@ -220,4 +215,4 @@ def _time_table(file: FileAnatomy) -> None:
         for kind, ms in time_by_kind(file).items()
         if ms
     ]
-    slices.table(parts, _microseconds)
+    slices.table(parts, units.short_time)
