@@ -136,7 +136,7 @@ def _current_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trac
     solid = {"size": 15, "color": ACCENT, "symbol": "circle"}
     if data.current:
         trace = _points_trace("this setting", (data.current,), cost, gain, solid)
-        return _labelled(trace, "measured", cost, gain, ranges) if trace["x"] != [None] else trace
+        return _labelled(trace, "measured", cost, gain, ranges)
     if data.preview:
         point = half_measured(data.preview)
         if SCALES[cost].of(point) and SCALES[gain].of(point):
@@ -164,9 +164,11 @@ def _known_or_expected(data: Tradeoff, scale: Scale) -> float | None:
 
 
 def _labelled(trace: Trace, label: str, cost: str, gain: str, ranges: Ranges) -> Trace:
-    """Write the label beside the marker, on the side where there is room."""
+    """Write the label beside the marker, on the side where there is room; nothing where a number is not measured."""
     low, high = ranges[cost]
     x, y = trace["x"][0], trace["y"][0]
+    if x is None or y is None:
+        return trace
     across = ((math.log10(max(x, LEAST)) if SCALES[cost].metric.is_log else x) - low) / (high - low)
     vertical = "top" if y < sum(ranges[gain]) / 2 else "bottom"
     side = "left" if across > 0.75 else "right"

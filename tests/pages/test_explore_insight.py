@@ -5,7 +5,7 @@ from compression.recipe.settings import Settings, recipe_of
 from pages.components.explore import insight
 from pages.components.view.link import View, parameters_of
 from tests.support.explore_tools import MODEL, components, opened, shown_html, texts
-from tests.support.fake_dispatcher import fabricate
+from tests.support.fake_dispatcher import fabricate, without_what_came_later
 from tests.support.page_tools import rerun
 
 ENERGY, CARBON = "Energy of one image, modelled", "Carbon a million images, modelled"
@@ -56,3 +56,13 @@ def test_a_row_from_before_there_was_a_ledger_is_said(explore, dispatcher):
     recipe = recipe_of(subject_of(MODEL), Settings())
     dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, ledger={}, runtime_ledger={})
     assert "before bytes were counted" in texts(opened(explore(), "Where bytes go").caption)
+
+
+@pytest.mark.parametrize("part", insight.PARTS)
+def test_a_result_that_lacks_what_came_later_is_shown_as_far_as_it_goes(explore, monkeypatch, part):
+    monkeypatch.setattr(
+        "tests.support.fake_dispatcher.fabricate", lambda recipe: without_what_came_later(fabricate(recipe))
+    )
+    view = View(MODEL, Settings(pruning_percent=50, remove="weights"))
+    page = opened(explore(axes="memory,energy,worst_class", **parameters_of(view)), part)
+    assert not page.exception
