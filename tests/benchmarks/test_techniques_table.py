@@ -7,7 +7,7 @@ from benchmarks import techniques as benchmark
 from compression.errors import Diverged, NotApplicable
 from compression.recipe.steps import STEP_TYPES
 from sample_models.catalogue import MODELS
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 ALL = tuple(dict.fromkeys(variant.technique for variant in benchmark.VARIANTS))
 NOT_TABLED = {"learning_rate", "match_weight", "temperature"}

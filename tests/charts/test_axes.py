@@ -7,7 +7,7 @@ from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, SCALES, Axes, Po
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.energy import energy
 from compression.search.estimate import Estimate
-from tests.support.fake_dispatcher import MS, fabricate, preview
+from tests.support.made_up_results import MS, fabricate, preview
 
 MODEL = "lenet5-mnist5k"
 BASELINE = fabricate(Recipe(model=MODEL))

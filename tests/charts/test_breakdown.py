@@ -9,7 +9,7 @@ from compression.recipe.settings import Settings, recipe_of
 from compression.results.energy import energy
 from compression.results.record import RUNTIME_PARTS, STORED_PARTS, Measures, SparseTiming
 from compression.search.curves import curve_recipes
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 

@@ -5,7 +5,7 @@ from compression.charts import compared, tradeoff
 from compression.charts.palette import contenders
 from compression.recipe.recipe import make_recipe
 from compression.results import predictions
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 NAMES = ("cat", "dog")
 BEFORE, AFTER = np.array([[90, 10], [5, 45]]), np.array([[80, 20], [0, 50]])

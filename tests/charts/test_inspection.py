@@ -3,7 +3,7 @@ import pytest
 
 from compression.charts import network, ranges
 from compression.charts import weights as pictures
-from tests.support.made_up import activations, anatomy, histogram, layer_weights, row
+from tests.support.made_up_answers import activations, anatomy, histogram, layer_weights, row
 
 
 class TestHistogram:

@@ -2,8 +2,8 @@ from compression.charts import layers_compared
 from compression.charts.layers_compared import MEASURES
 from compression.charts.palette import contenders
 from compression.recipe.recipe import make_recipe
-from tests.support.fake_dispatcher import fabricate
-from tests.support.made_up import row
+from tests.support.made_up_answers import row
+from tests.support.made_up_results import fabricate
 
 ONE = (row("a"), row("b", nonzero=250, format="codes", bits=1))
 OTHER = (row("a", weights=20_000, nonzero=20_000, format="codebook", levels=16), row("c"))

@@ -6,7 +6,7 @@ from PIL import Image
 
 from compression.charts import picture_files
 from compression.recipe.recipe import make_recipe
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 EVERY = [

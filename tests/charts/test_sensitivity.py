@@ -1,7 +1,7 @@
 import pytest
 
 from compression.charts.sensitivity import draw, floor_of, reaches, words_of
-from tests.support.made_up import sensitivities
+from tests.support.made_up_answers import sensitivities
 
 FOUND = sensitivities()
 

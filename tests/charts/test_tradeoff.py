@@ -14,7 +14,7 @@ from compression.recipe.words import recipe_in_words
 from compression.search.curves import CURVES, DEFAULT_CURVES, curve_recipes
 from compression.search.estimate import Estimate
 from compression.search.pareto import pareto_front
-from tests.support.fake_dispatcher import BYTES, MS, fabricate, preview
+from tests.support.made_up_results import BYTES, MS, fabricate, preview
 
 MODEL = "lenet5-mnist5k"
 SUBJECT = subject_of(MODEL)

@@ -7,7 +7,7 @@ from compression.explain import comparison
 from compression.explain.comparison import Pair
 from compression.recipe.recipe import make_recipe
 from compression.results.significance import PairedDifference
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 BITS = {"technique": "quantization", "weight_bits": 4}

@@ -5,7 +5,7 @@ import pytest
 
 from compression.charts.layer_bars import MEASURES, draw
 from compression.explain.layers import csv_of, lines_of, rest_of, time_by_kind, unmatched
-from tests.support.made_up import BASELINE, anatomy, file, row, sensitivities
+from tests.support.made_up_answers import BASELINE, anatomy, file, row, sensitivities
 
 PRUNED = row("conv1", shape=(4, 5, 5, 5), weights=500, parameters=504, nonzero=250, stored_bytes=800, ms=0.01)
 

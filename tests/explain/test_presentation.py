@@ -7,7 +7,7 @@ from compression.explain.presentation import Assumptions
 from compression.recipe.recipe import make_recipe
 from compression.results import energy
 from compression.results.predictions import answers
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 FASTER = {"latency_ratio": 0.5, "latency_ratio_low": 0.45, "latency_ratio_high": 0.55}

@@ -3,7 +3,7 @@ import pytest
 from compression.explain import quiz
 from compression.explain.quiz import judge
 from compression.recipe.recipe import make_recipe
-from tests.support.fake_dispatcher import ACCURACY, BYTES, fabricate
+from tests.support.made_up_results import ACCURACY, BYTES, fabricate
 
 RECIPE = make_recipe("lenet5-mnist5k", [{"technique": "quantization", "weight_bits": 3}])
 REASONS = {name: f"because {name}" for name in (*quiz.ACCURACY, *quiz.TEACHING)}

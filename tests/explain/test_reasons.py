@@ -3,8 +3,8 @@ import pytest
 from compression.explain.reasons import RULES, findings
 from compression.kernels import KERNEL_CHANNELS
 from compression.recipe.recipe import make_recipe
-from tests.support.fake_dispatcher import MACHINE, fabricate
-from tests.support.made_up import BASELINE, anatomy, row
+from tests.support.made_up_answers import BASELINE, anatomy, row
+from tests.support.made_up_results import MACHINE, fabricate
 
 MODEL = "lenet5-mnist5k"
 INTEGERS = {"technique": "quantization", "weight_bits": 8, "activation_bits": 8}

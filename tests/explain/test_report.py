@@ -10,7 +10,7 @@ from compression.explain import comparison, presentation, report, verdict
 from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions
 from compression.recipe.recipe import make_recipe
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 ORIGINAL = fabricate(make_recipe(MODEL, []))

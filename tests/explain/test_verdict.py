@@ -7,7 +7,7 @@ from compression.kernels import KERNEL_CHANNELS
 from compression.models.subject import subject_of
 from compression.results.record import SparseTiming
 from compression.search.estimate import Estimate, Known
-from tests.support.fake_dispatcher import fabricate, preview
+from tests.support.made_up_results import fabricate, preview
 from tests.support.verdicts import CHANNELS, SAME_SPEED, TONES, WEIGHTS, recipe, result
 
 MLP = subject_of("mlp-digits")

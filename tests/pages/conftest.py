@@ -1,14 +1,13 @@
-"""Pages under Streamlit's AppTest, with an engine that measures at once."""
+"""Pages under Streamlit's AppTest, with a dispatcher over a real store that has everything done at once."""
 
 import sys
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from pages.components.explore import advanced, boxes
 from pages.components.frame import chart_view
 from tests.support.fake_dispatcher import FakeDispatcher
-from tests.support.page_tools import ROOT, checked
+from tests.support.page_tools import ROOT, opened
 
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
 
@@ -23,8 +22,8 @@ def _figures_are_known_to_plotly(monkeypatch):
 
 
 @pytest.fixture
-def dispatcher(monkeypatch):
-    """The engine that pages get; a test may set `held`, `failing` or `problem` before it opens a page."""
+def dispatcher(monkeypatch, fresh_home):
+    """The dispatcher that pages get; a test may set `held`, `failing` or `problem` before it opens a page."""
     fake = FakeDispatcher()
     monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: fake)
     monkeypatch.setattr("compression.work.cluster_process.begin_early", lambda: None)
@@ -34,11 +33,7 @@ def dispatcher(monkeypatch):
 @pytest.fixture
 def home(dispatcher):
     """Opens the home page."""
-
-    def open_home():
-        return checked(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run())
-
-    return open_home
+    return opened
 
 
 @pytest.fixture
@@ -46,12 +41,7 @@ def explore(dispatcher):
     """Opens the Explore page as a link with these query parameters does, with all groups of controls open or closed."""
 
     def open_explore(*, groups_open=True, **parameters):
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        page.switch_page("pages/explore.py")
-        for group in (boxes.KEY, advanced.KEY, *map(advanced.key_of, advanced.GROUPS)):
-            page.session_state[group] = groups_open
-        for key, value in parameters.items():
-            page.query_params[key] = value
-        return checked(page.run())
+        groups = (boxes.KEY, advanced.KEY, *map(advanced.key_of, advanced.GROUPS))
+        return opened("explore", dict.fromkeys(groups, groups_open), **parameters)
 
     return open_explore

@@ -6,7 +6,6 @@ from compression.recipe.recipe import make_recipe
 from compression.search.curves import sweep_recipes
 from pages.components.view.link import DEFAULT_MODEL
 from sample_models.catalogue import MODELS, SampleModel
-from tests.support.fake_dispatcher import fabricate
 from tests.support.page_tools import ROOT, progress
 
 
@@ -60,8 +59,7 @@ def test_a_missing_card_is_said_and_breaks_nothing(home, monkeypatch, tmp_path):
 
 def test_a_stored_result_is_drawn_at_once(home, dispatcher):
     dispatcher.held = True
-    baseline = sweep_recipes(subject_of(DEFAULT_MODEL), "none")[0]
-    dispatcher.store.by_id[baseline.recipe_id] = fabricate(baseline)
+    dispatcher.measure(sweep_recipes(subject_of(DEFAULT_MODEL), "none")[0])
     assert any("1 of" in words for words in progress(home()))
 
 

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import Outcomes, Pictures
@@ -10,9 +9,8 @@ from compression.recipe.recipe import Recipe, make_recipe
 from pages.components.asking import pick
 from pages.components.compare import images, start
 from pages.components.view import picture
-from tests.support.fake_dispatcher import fabricate
-from tests.support.made_up import anatomy, row
-from tests.support.page_tools import ROOT, progress, rerun
+from tests.support.made_up_answers import anatomy, row
+from tests.support.page_tools import downloads, opened, progress, rerun, url, words
 
 MODEL = "lenet5-mnist5k"
 BASELINE = Recipe(model=MODEL)
@@ -43,49 +41,38 @@ def compare(dispatcher):
     dispatcher.answers = answer
 
     def open_page(*recipes, raw=None, **parameters):
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        page.switch_page("pages/compare.py")
-        if raw is not None or recipes:
-            page.query_params["recipes"] = raw or json.dumps([json.loads(r.to_short_json()) for r in recipes])
-        for key, value in parameters.items():
-            page.query_params[key] = value
-        return rerun(page)  # inquiries are begun by the first run, and answered at once
+        raw = raw or json.dumps([json.loads(recipe.to_short_json()) for recipe in recipes])
+        link = {"recipes": raw} if raw != "[]" or not recipes else {}
+        return rerun(opened("compare", **link | parameters))  # the first run asks
 
     return open_page
 
 
 def measured(dispatcher, *recipes):
-    for recipe in recipes:
-        dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, n_test=N)
-
-
-def everything(page):
-    elements = (*page.markdown, *page.caption, *page.info, *page.error, *page.warning)
-    return " ".join([*(str(e.value) for e in elements), *(e.proto.body for e in page.get("html"))])
+    dispatcher.measure(*recipes, n_test=N)
 
 
 def in_url(page):
-    value = page.query_params["recipes"]
-    return [part["steps"] for part in json.loads(value[0] if isinstance(value, list) else value)]
+    return [part["steps"] for part in json.loads(url(page)["recipes"])]
 
 
 def test_alone_it_says_what_to_do_and_offers_comparisons(compare, dispatcher):
     page = compare()
     rerun(page)
-    assert "Choose one more measured setting above" in everything(page)
+    assert "Choose one more measured setting above" in words(page)
     page.button(key=f"compare_idea_{next(iter(start.IDEAS))}").click()
     page = rerun(page)
     page = rerun(page)
-    assert "D instead of A" in everything(page)
+    assert "D instead of A" in words(page)
     assert [len(steps) for steps in in_url(page)] == [0, 1, 1, 1]
 
 
 def test_a_link_opens_its_comparison(compare, dispatcher):
     measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, *BITS)
-    words = everything(page)
+    said = words(page)
     for part in ("B instead of A", "C instead of A", "D instead of A", "Stored file", "no measurable difference"):
-        assert part in words
+        assert part in said
     assert in_url(page) == [[], *([json.loads(r.to_short_json())["steps"][0]] for r in BITS)]
     assert not page.error
 
@@ -100,43 +87,43 @@ def test_what_a_long_list_leaves_out_stays_chosen(compare, dispatcher, monkeypat
 
 def test_differences_are_those_on_the_same_images(compare, dispatcher):
     measured(dispatcher, BASELINE, *BITS)
-    words = everything(compare(BASELINE, BITS[2]))
-    assert "−15.0 points" in words  # 6 of 40, p = 2 ** -5
-    assert "<b>6</b>" in words
+    said = words(compare(BASELINE, BITS[2]))
+    assert "−15.0 points" in said  # 6 of 40, p = 2 ** -5
+    assert "<b>6</b>" in said
 
 
 def test_what_is_not_measured_is_measured_first(compare, dispatcher):
     dispatcher.held = True
     page = compare(BASELINE, BITS[1])
-    assert "Being measured" in everything(page)
+    assert "Being measured" in words(page)
     assert {job.recipe for job in dispatcher.store.jobs()} == {BASELINE, BITS[1]}
     dispatcher.release()
     page = rerun(page)
-    assert "B instead of A" in everything(page)
+    assert "B instead of A" in words(page)
     assert page.multiselect[0].value == [BASELINE.recipe_id, BITS[1].recipe_id]
 
 
 def test_a_cancelled_setting_says_so_and_can_be_measured_again(compare, dispatcher):
     dispatcher.held = True
     page = compare(BASELINE, BITS[1])
-    dispatcher.cancel_jobs(list(dispatcher.store.all_jobs))
+    dispatcher.cancel_all()
     page = rerun(page)
-    words = everything(page)
-    assert "Being measured" not in words
-    assert words.count("was cancelled") == 2
+    said = words(page)
+    assert "Being measured" not in said
+    assert said.count("was cancelled") == 2
     dispatcher.held = False
     page.button(key="retry_several").click()
     page = rerun(page)
-    assert "B instead of A" in everything(page)
+    assert "B instead of A" in words(page)
 
 
 def test_a_setting_whose_result_is_deleted_is_measured_anew(compare, dispatcher):
     page = rerun(compare(BASELINE, BITS[1]))
-    assert "B instead of A" in everything(page)
-    del dispatcher.store.by_id[BITS[1].recipe_id]
+    assert "B instead of A" in words(page)
+    dispatcher.forget(BITS[1])
     page = rerun(page)
-    assert "B instead of A" in everything(page)
-    assert BITS[1].recipe_id in dispatcher.store.by_id
+    assert "B instead of A" in words(page)
+    assert dispatcher.store.result(BITS[1])
 
 
 def test_settings_that_differ_only_in_their_seed_have_different_names(compare, dispatcher):
@@ -144,7 +131,7 @@ def test_settings_that_differ_only_in_their_seed_have_different_names(compare, d
     measured(dispatcher, BASELINE, *seeds)
     page = rerun(compare(BASELINE, *seeds))
     assert page.multiselect[0].value == [recipe.recipe_id for recipe in (BASELINE, *seeds)]
-    assert "8-bit weights (seed 7)" in everything(page)
+    assert "8-bit weights (seed 7)" in words(page)
 
 
 def test_no_two_settings_have_the_same_label(dispatcher):
@@ -155,8 +142,8 @@ def test_no_two_settings_have_the_same_label(dispatcher):
 
 
 def test_models_on_different_images_are_not_compared(compare, dispatcher):
-    words = everything(compare(BASELINE, Recipe(model="mlp-digits")))
-    assert "are measured on different images" in words
+    said = words(compare(BASELINE, Recipe(model="mlp-digits")))
+    assert "are measured on different images" in said
 
 
 def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, dispatcher):
@@ -164,32 +151,32 @@ def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, 
     dispatcher.held = True
     page = compare(BASELINE, BITS[0], part="Classes")
     assert any("Asking the network" in words for words in progress(page))
-    assert "accuracy: no measurable difference" in everything(page)
-    assert "need every network's answer" in everything(page)
+    assert "accuracy: no measurable difference" in words(page)
+    assert "need every network's answer" in words(page)
     dispatcher.release()
-    assert "Worst class" in everything(rerun(page))
+    assert "Worst class" in words(rerun(page))
 
 
 def test_a_failed_inquiry_says_why_and_the_numbers_stay(compare, dispatcher):
     measured(dispatcher, BASELINE, *BITS)
     dispatcher.failing = "outcomes"
     page = compare(BASELINE, BITS[0])
-    assert "outcomes went wrong" in everything(page)
-    assert "Stored file" in everything(page)
+    assert "outcomes went wrong" in words(page)
+    assert "Stored file" in words(page)
 
 
 @pytest.mark.parametrize(
-    ("raw", "words"),
+    ("raw", "problem"),
     [
         ("{oops", "cannot be read as JSON"),
         ("{}", "a list of at most 4 recipes"),
         ('[{"model":"resnet9000","steps":[]}]', "There is no model"),
     ],
 )
-def test_a_bad_link_says_what_is_wrong(compare, raw, words):
+def test_a_bad_link_says_what_is_wrong(compare, raw, problem):
     page = compare(raw=raw)
-    assert "This link cannot be opened" in everything(page)
-    assert words in everything(page)
+    assert "This link cannot be opened" in words(page)
+    assert problem in words(page)
 
 
 def test_a_broken_store_is_said(compare, dispatcher, monkeypatch):
@@ -197,7 +184,7 @@ def test_a_broken_store_is_said(compare, dispatcher, monkeypatch):
         raise StorageFailed("The database is locked. Close other programs.")
 
     monkeypatch.setattr(dispatcher.store, "results", broken)
-    assert "The database is locked" in everything(compare())
+    assert "The database is locked" in words(compare())
 
 
 def test_another_reference_goes_first(compare, dispatcher):
@@ -207,25 +194,25 @@ def test_another_reference_goes_first(compare, dispatcher):
     reference.set_value(BITS[1].recipe_id)
     page = rerun(page)
     assert [step[0]["weight_bits"] if step else None for step in in_url(page)] == [4, None, 8]
-    assert "indirect" in everything(page)
+    assert "indirect" in words(page)
 
 
 def test_classes_name_the_worst_and_the_largest_loss(compare, dispatcher):
     measured(dispatcher, BASELINE, *BITS)
-    words = everything(compare(BASELINE, BITS[2], part="Classes"))
-    assert "Worst class: 0" in words
-    assert "Compared with A, class “0” lost most: −25.0 points" in words
-    assert "may be chance" in words
+    said = words(compare(BASELINE, BITS[2], part="Classes"))
+    assert "Worst class: 0" in said
+    assert "Compared with A, class “0” lost most: −25.0 points" in said
+    assert "may be chance" in said
 
 
 def test_changed_images_show_both_answers_with_probabilities(compare, dispatcher):
     measured(dispatcher, BASELINE, *BITS)
     page = rerun(compare(BASELINE, BITS[2], part="Changed images"))
-    words = everything(page)
-    assert "**6** get another answer from B than from A" in words
-    assert words.count("<img") == 6
-    assert "data:image/png;base64," in words
-    assert "91.0 %" in words
+    said = words(page)
+    assert "**6** get another answer from B than from A" in said
+    assert said.count("<img") == 6
+    assert "data:image/png;base64," in said
+    assert "91.0 %" in said
     (asked,) = [inquiry for inquiry in dispatcher.inquired if inquiry.kind == "pictures"]
     assert asked.indices == (0, 1, 2, 3, 4, 5)
     assert asked.recipe == BASELINE
@@ -235,24 +222,24 @@ def test_changed_images_can_be_filtered_and_paged(compare, dispatcher, monkeypat
     monkeypatch.setattr(images, "PER_PAGE", 4)
     measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, BITS[2], part="Changed images")
-    assert everything(page).count("<img") == 4
+    assert words(page).count("<img") == 4
     next(button for button in page.button if button.label == "Next").click()
     page = rerun(page)
-    assert everything(page).count("<img") == 2
-    assert "5 to 6 of 6" in everything(page)
+    assert words(page).count("<img") == 2
+    assert "5 to 6 of 6" in words(page)
     page.selectbox(key="compare_class").set_value(3)
     page = rerun(page)
-    assert everything(page).count("<img") == 1
+    assert words(page).count("<img") == 1
     page.multiselect(key="compare_kinds").set_value(["fixed"])
-    assert "No image is like that" in everything(rerun(page))
+    assert "No image is like that" in words(rerun(page))
 
 
 def test_layers_stand_side_by_side(compare, dispatcher):
     measured(dispatcher, BASELINE, *BITS)
-    words = everything(rerun(compare(BASELINE, BITS[2], part="Layers")))
-    assert words.count("8 × 1 × 3 × 3") == 2
-    assert "50 % not zero, codes of 2 bits" in words
-    assert "do not have the same layers" not in words
+    said = words(rerun(compare(BASELINE, BITS[2], part="Layers")))
+    assert said.count("8 × 1 × 3 × 3") == 2
+    assert "50 % not zero, codes of 2 bits" in said
+    assert "do not have the same layers" not in said
 
 
 def test_the_open_part_is_in_the_address(compare, dispatcher):
@@ -266,7 +253,7 @@ def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, di
     from pages.components.compare import contest, curves
 
     measured(dispatcher, BASELINE, *BITS)
-    results = [dispatcher.store.by_id[recipe.recipe_id] for recipe in (BASELINE, *BITS)]
+    results = [dispatcher.store.result(recipe) for recipe in (BASELINE, *BITS)]
     added = []
     monkeypatch.setattr("pages.components.asking.pick.choose_several", added.append)
     made = lambda n: contest.Contest(contest.contenders(results[:n]), None)  # noqa: E731
@@ -281,7 +268,7 @@ def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, di
 def test_numbers_can_be_downloaded(compare, dispatcher):
     measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, BITS[0])
-    assert "These numbers (.csv)" in [button.proto.label for button in page.get("download_button")]
+    assert "These numbers (.csv)" in downloads(page)
 
 
 def test_pictures_are_as_bright_as_their_data_set_says():

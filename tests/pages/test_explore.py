@@ -23,11 +23,10 @@ from tests.support.explore_tools import (
     foreseen_rows,
     mark_on,
     setting,
-    texts,
     url_recipe,
 )
-from tests.support.fake_dispatcher import fabricate
-from tests.support.page_tools import checked, progress, rerun
+from tests.support.made_up_results import fabricate
+from tests.support.page_tools import checked, progress, rerun, texts
 
 
 def test_it_opens_on_the_default_model_with_its_baseline(explore):
@@ -268,7 +267,7 @@ def test_the_current_measurement_can_be_cancelled_and_asked_again(explore, dispa
     page.button(key="progress_retry").click()
     rerun(page)
     assert "Estimated" not in texts(page.info)
-    assert recipe_of(subject_of(MODEL), Settings(weight_bits=4)).recipe_id in dispatcher.store.by_id
+    assert dispatcher.store.result(recipe_of(subject_of(MODEL), Settings(weight_bits=4)))
 
 
 def test_the_table_holds_every_point_and_the_csv_every_number(explore, dispatcher):

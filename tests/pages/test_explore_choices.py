@@ -20,11 +20,10 @@ from tests.support.explore_tools import (
     components,
     foreseen_rows,
     setting,
-    texts,
     url_recipe,
 )
-from tests.support.fake_dispatcher import fabricate
-from tests.support.page_tools import checked, rerun
+from tests.support.made_up_results import fabricate
+from tests.support.page_tools import checked, rerun, texts
 
 
 class TestAxes:
@@ -183,7 +182,7 @@ class TestSteps:
     def test_a_stage_that_failed_says_why(self, built, dispatcher):
         page = built([{"technique": "channel_pruning", "pruning_ratio": 0.3}, *PIPELINE[1:]])
         dispatcher.failing = "channel_pruning"
-        dispatcher.store.by_id.clear()
+        dispatcher.forget()
         page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
         page = rerun(page)
         assert "there are no numbers" in texts(page.error)

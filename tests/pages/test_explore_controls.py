@@ -13,10 +13,9 @@ from tests.support.explore_tools import (
     MODEL,
     asked,
     setting,
-    texts,
     url_recipe,
 )
-from tests.support.page_tools import progress, rerun
+from tests.support.page_tools import progress, rerun, texts
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
 

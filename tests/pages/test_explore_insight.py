@@ -4,9 +4,9 @@ from compression.models.subject import subject_of
 from compression.recipe.settings import Settings, recipe_of
 from pages.components.explore import insight
 from pages.components.view.link import View, parameters_of
-from tests.support.explore_tools import MODEL, components, opened, shown_html, texts
-from tests.support.fake_dispatcher import fabricate, without_what_came_later
-from tests.support.page_tools import rerun
+from tests.support.explore_tools import MODEL, components, opened
+from tests.support.made_up_results import fabricate, without_what_came_later
+from tests.support.page_tools import rerun, shown_html, texts
 
 ENERGY, CARBON = "Energy of one image, modelled", "Carbon a million images, modelled"
 
@@ -53,8 +53,7 @@ def test_nothing_measured_is_said_in_every_part(explore, dispatcher, part):
 
 def test_a_row_from_before_there_was_a_ledger_is_said(explore, dispatcher):
     dispatcher.held = True
-    recipe = recipe_of(subject_of(MODEL), Settings())
-    dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, ledger={}, runtime_ledger={})
+    dispatcher.measure(recipe_of(subject_of(MODEL), Settings()), ledger={}, runtime_ledger={})
     assert "before bytes were counted" in texts(opened(explore(), "Where bytes go").caption)
 
 

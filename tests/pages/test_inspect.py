@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
 from compression.explain.layers import lines_of
@@ -11,9 +10,8 @@ from compression.inquiries.anatomy import AnatomyInquiry
 from compression.inquiries.sensitivity import SensitivityInquiry
 from compression.inquiries.weights import WeightInquiry
 from compression.recipe.recipe import make_recipe
-from tests.support.fake_dispatcher import fabricate
-from tests.support.made_up import BASELINE, anatomy, answer_to, row, sensitivities
-from tests.support.page_tools import ROOT, checked, progress, rerun
+from tests.support.made_up_answers import BASELINE, anatomy, answer_to, row, sensitivities
+from tests.support.page_tools import opened, progress, rerun, words
 
 MODEL = "lenet5-mnist5k"
 STEPS = [{"technique": "magnitude_pruning", "sparsity": 0.9}, {"technique": "quantization", "weight_bits": 4}]
@@ -25,28 +23,13 @@ TABS = ["Layers", "Why not better?", "Sensitivity", "Weights", "Activations", "M
 @pytest.fixture
 def inspect(dispatcher):
     """Opens the page as a link with these query parameters does; the link's setting is measured."""
-    dispatcher.answers = answer_to
     dispatcher.submit([RECIPE, RECIPE.baseline()], group="before")
 
     def open_page(setting=RECIPE, **parameters):
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        page.switch_page("pages/inspect.py")
-        if setting is not None:
-            page.query_params["model"] = setting.model
-            page.query_params["recipe"] = setting.to_json()
-        for key, value in parameters.items():
-            page.query_params[key] = value
-        checked(page.run())
-        return rerun(page)
+        link = {} if setting is None else {"model": setting.model, "recipe": setting.to_json()}
+        return rerun(opened("inspect", **link | parameters))
 
     return open_page
-
-
-def words(page):
-    return " ".join(
-        element.value for kind in (page.markdown, page.caption, page.info, page.success, page.error, page.warning)
-        for element in kind
-    )  # fmt: skip
 
 
 class TestDirectly:
@@ -92,7 +75,8 @@ class TestLayers:
 
     def test_sensitivity_is_shown_where_it_is_known(self, inspect, dispatcher):
         inquiry = SensitivityInquiry(recipe=RECIPE.baseline())
-        dispatcher.store.add_answer(inquiry, sensitivities().model_dump_json().encode())
+        baseline = dispatcher.store.result(RECIPE.baseline())
+        dispatcher.store.add_answer(inquiry, baseline, sensitivities().model_dump_json().encode())
         frame = inspect().dataframe[0].value
         assert list(frame["sensitivity"]) == pytest.approx([0.8, 0.0])
 
@@ -249,7 +233,8 @@ def test_a_broken_store_is_said(dispatcher, inspect, monkeypatch):
 
 
 def test_rows_from_before_there_was_a_ledger_still_open(inspect, dispatcher):
-    dispatcher.store.by_id[RECIPE.recipe_id] = fabricate(RECIPE, ledger={}, runtime_ledger={})
+    dispatcher.forget(RECIPE)
+    dispatcher.measure(RECIPE, ledger={}, runtime_ledger={})
     assert "before bytes were counted" in words(inspect(tab="Where bytes go"))
     inspect(tab="Why not better?")
 

@@ -1,82 +1,42 @@
-"""The Jobs page over a real store, with an engine that only takes orders."""
+"""The Jobs page; jobs are moved by the tests."""
 
+import functools
 import json
-import threading
 from dataclasses import replace
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from compression import environment
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import OutcomeInquiry
 from compression.recipe.recipe import make_recipe
-from compression.results import conditions
 from compression.store import deletion, history
 from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
-from compression.store.logs import Journal
-from compression.store.store import Store
-from compression.work.dispatcher import Dispatcher
 from compression.work.members import Member, Members
 from pages.components.jobs import board, dialogs, past, past_chosen
 from pages.components.view import state
-from tests.support.fake_dispatcher import FakeDispatcher
-from tests.support.jobs_support import contents, output
-from tests.support.page_tools import ROOT, checked
+from tests.support import page_tools
+from tests.support.fake_dispatcher import ME
+from tests.support.made_up_results import BYTES, files_of, keep, key_of
+from tests.support.page_tools import checked, progress, url, words
 
-ME = Owner("me", "here", 1, 0.0)
 MODEL = "mlp-digits"
 WORKER = Member("tls://127.0.0.1:7", "0", "vm", 4242, False, 312_000_000, 2_000_000_000, 98.0, 0)
 
 
-class IdleDispatcher(Dispatcher):
-    """The engine without its threads and workers: jobs are moved by the tests."""
-
-    def __init__(self):
-        self.store, self.problem, self._owner = Store(), None, ME
-        self._wake = threading.Event()
-        self.workers = Members("tls://127.0.0.1:1", True, (WORKER,))
-
-    def members(self):
-        return self.workers
-
-    def begin(self, job, log=("begun",)):
-        self.store.queue.start_job(job.job_id, "claim", ME.dispatcher_id)
-        self.store.queue.set_progress(job.job_id, "claim", 0.4, "pruning layer 3", journal(*log))
-
-    def end(self, job, job_state, error=None, log=("begun", "ended")):
-        self.begin(job)
-        self.store.queue.finish_job(job.job_id, "claim", job_state, error, journal(*log))
-
-
-def journal(*texts):
-    found = Journal()
-    for text in texts:
-        found.say(text)
-    return found.to_json()
-
-
 @pytest.fixture
-def dispatcher(monkeypatch, fresh_home):
-    idle = IdleDispatcher()
-    monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: idle)
-    monkeypatch.setattr("compression.work.cluster_process.begin_early", lambda: None)
-    return idle
+def dispatcher(dispatcher):
+    """Whose jobs are moved by the tests."""
+    dispatcher.held = True
+    dispatcher.workers = Members("tls://127.0.0.1:1", True, (WORKER,))
+    return dispatcher
 
 
 @pytest.fixture
 def opened(dispatcher):
     """Opens the Jobs page as a link with these query parameters does."""
-
-    def open_jobs(**parameters):
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        page.switch_page("pages/jobs.py")
-        for key, value in parameters.items():
-            page.query_params[key] = value
-        return checked(page.run())
-
-    return open_jobs
+    return functools.partial(page_tools.opened, "jobs")
 
 
 def quantized(bits, seed=0):
@@ -84,24 +44,11 @@ def quantized(bits, seed=0):
 
 
 def add(dispatcher, recipe, **changes):
-    done = output(recipe, **changes)
-    dispatcher.store.add_result(done.result, contents(done))
-    return conditions.key(done.result.recipe_id, conditions.conditions_of(done.result))
-
-
-def words(page):
-    """Everything that the page says."""
-    kinds = (page.markdown, page.caption, page.error, page.warning, page.info, page.success, page.code, page.title)
-    said = [str(element.value) for kind in kinds for element in kind]
-    return " | ".join([*said, *(bar.proto.text for bar in page.get("progress"))])
+    return key_of(keep(dispatcher.store, recipe, **changes))
 
 
 def plain(said):
     return said.replace("\N{NO-BREAK SPACE}", " ")
-
-
-def url(page):
-    return {key: value[0] if isinstance(value, list) else value for key, value in page.query_params.items()}
 
 
 class TestWork:
@@ -277,14 +224,14 @@ class TestHistory:
         assert "Nothing is measured yet" in words(page)
 
     def test_every_result_is_a_row_whatever_it_was_measured_with(self, opened, dispatcher):
-        add(dispatcher, quantized(4), stored_bytes=30)
+        add(dispatcher, quantized(4), stored_bytes=BYTES // 2)
         add(dispatcher, quantized(5), engine_version="0.1")
         (table,) = opened(show="history").dataframe
         rows = table.value.to_dict("records")
         assert [row["setting"] for row in rows] == ["5-bit weights", "4-bit weights"]
         assert [row["origin"] for row in rows] == ["engine 0.1", "here, now"]
         assert rows[1]["size_ratio"] == 2
-        assert rows[1]["stored"] == 0.03
+        assert rows[1]["stored"] == 850
 
     def test_a_search_is_in_the_address_and_a_link_repeats_it(self, opened, dispatcher):
         add(dispatcher, quantized(4))
@@ -379,7 +326,7 @@ class TestChosenResults:
 
     def test_deleting_says_what_goes_and_asks(self, opened, dispatcher, monkeypatch):
         key, kept = add(dispatcher, quantized(4)), add(dispatcher, quantized(5))
-        size = sum(len(content) for content in contents(output(quantized(4))).values())
+        size = sum(len(content) for content in files_of(quantized(4)).values())
         page = choose(opened(show="history"), monkeypatch, 1)
         checked(page.button(key="past_delete").click().run())
         assert "- **1 result** from the database" in words(page)
@@ -423,7 +370,7 @@ class TestDisk:
     def test_every_place_is_said_with_its_size(self, opened, dispatcher, fresh_home):
         add(dispatcher, quantized(4))
         said = words(opened(show="disk"))
-        size = sum(len(content) for content in contents(output(quantized(4))).values())
+        size = sum(len(content) for content in files_of(quantized(4)).values())
         assert str(fresh_home / "results.sqlite") in said
         assert f"**Files of results** · {size} bytes · 3 files" in said
         assert str(fresh_home / "artifacts") in said
@@ -457,12 +404,8 @@ class TestDisk:
         assert "There are none." in words(page)
 
 
-def test_other_pages_have_a_link_to_it(monkeypatch):
-    dispatcher = FakeDispatcher()
-    monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: dispatcher)
-    monkeypatch.setattr("compression.work.cluster_process.begin_early", lambda: None)
-    page = checked(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run())
-    assert "Jobs" in [link.proto.label for link in page.get("page_link")]
+def test_other_pages_have_a_link_to_it(home):
+    assert "Jobs" in progress(home())
 
 
 def test_this_browser_window_is_told_from_others(opened, dispatcher):

@@ -2,7 +2,6 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
 from compression.explain.quiz import ACCURACY
@@ -13,9 +12,9 @@ from pages.components.frame import chart_view
 from pages.components.learn.chapters import CHAPTERS, efficient, measuring
 from pages.components.view.link import DEFAULT_MODEL, view_from
 from sample_models.catalogue import MODELS
-from tests.support.fake_dispatcher import fabricate
-from tests.support.lesson_answers import fabricate_answer
-from tests.support.page_tools import ROOT, checked, progress
+from tests.support.made_up_answers import answer_to
+from tests.support.made_up_results import fabricate
+from tests.support.page_tools import checked, opened, progress, url, words
 
 MODEL = DEFAULT_MODEL
 QUANTIZED = make_recipe(
@@ -26,16 +25,7 @@ QUANTIZED = make_recipe(
 @pytest.fixture
 def learn(dispatcher):
     """Opens the Learn page as a link with these query parameters does."""
-    dispatcher.answers = fabricate_answer
-
-    def open_learn(**parameters):
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        page.switch_page("pages/learn.py")
-        for key, value in parameters.items():
-            page.query_params[key] = value
-        return settled(page.run())
-
-    return open_learn
+    return lambda **parameters: settled(opened("learn", **parameters))
 
 
 @pytest.fixture
@@ -57,15 +47,6 @@ def settled(page):
     return checked(page.run())
 
 
-def texts(page):
-    parts = (page.markdown, page.caption, page.title, page.header, page.info, page.success, page.warning, page.error)
-    return " | ".join(str(element.value) for elements in parts for element in elements)
-
-
-def url(page):
-    return {key: value[0] if isinstance(value, list) else value for key, value in page.query_params.items()}
-
-
 def predict(page, choice, reveal=True):
     page.radio[0].set_value(choice)
     settled(page.run())
@@ -79,7 +60,7 @@ def predict(page, choice, reveal=True):
 class TestEveryChapter:
     def test_opens_by_its_link_with_text_papers_and_question(self, learn, name):
         page = learn(chapter=name)
-        shown = texts(page)
+        shown = words(page)
         chapter = CHAPTERS[name]
         assert all(paragraph in shown for paragraph in chapter.paragraphs)
         assert all(paper in shown for paper in chapter.papers)
@@ -108,10 +89,9 @@ class TestEveryChapter:
         page = learn(chapter=name, model="mlp-digits")
         (kind,) = {inquiry.kind for inquiry in dispatcher.inquired}
         dispatcher.failing = kind
-        dispatcher.store.answers.clear()
-        dispatcher.store.all_jobs.clear()
+        dispatcher.forget()
         settled(page.run())
-        assert f"{kind} went wrong: choose something milder." in texts(page)
+        assert f"{kind} went wrong: choose something milder." in words(page)
         assert len(page.radio) == 1
         dispatcher.failing = ""
         next(button for button in page.button if button.label == "Try again").click()
@@ -123,7 +103,7 @@ class TestEveryChapter:
             raise StorageFailed("The disk is full: free some space.")
 
         monkeypatch.setattr(dispatcher.store, "answer_name", broken)
-        assert "The disk is full" in texts(learn(chapter=name))
+        assert "The disk is full" in words(learn(chapter=name))
 
     def test_its_controls_stand_in_the_link(self, learn, name):
         page = learn(chapter=name)
@@ -145,7 +125,7 @@ class TestEveryChapter:
         predict(page, page.radio[0].options[0])
         measured = [recipe for group, recipe in dispatcher.submitted if group.startswith("learn-")]
         assert shown_link(page) in measured
-        assert "1 of 9" in texts(page).replace("*", "")
+        assert "1 of 9" in words(page).replace("*", "")
 
 
 def _position(slider, label):
@@ -181,7 +161,7 @@ class TestPredictThenReveal:
         assert not [group for group, _ in dispatcher.submitted if group.startswith("learn-")]
 
     def test_a_right_guess(self, learn, dispatcher):
-        dispatcher.store.by_id[QUANTIZED.recipe_id] = fabricate(QUANTIZED)  # loses 3 points, measurably
+        dispatcher.measure(QUANTIZED)  # loses 3 points, measurably
         page = predict(learn(chapter="quantization"), "It loses up to 5 points")
         assert "Well predicted" in page.success[0].value
         assert "Measured: 96.0 % of 1,000 test images are right, against 99.0 % before" in page.success[0].value
@@ -198,10 +178,9 @@ class TestPredictThenReveal:
     def test_the_explanation_follows_the_measurement(self, learn, dispatcher):
         seen = {}
         for accuracy, p_value in ((0.357, 0.001), (0.989, 0.6)):
-            dispatcher.store.by_id[QUANTIZED.recipe_id] = fabricate(
-                QUANTIZED, accuracy=accuracy, accuracy_difference=accuracy - 0.99, p_value=p_value
-            )
-            seen[accuracy] = texts(predict(learn(chapter="quantization"), "No measurable difference"))
+            dispatcher.forget(QUANTIZED)
+            dispatcher.measure(QUANTIZED, accuracy=accuracy, accuracy_difference=accuracy - 0.99, p_value=p_value)
+            seen[accuracy] = words(predict(learn(chapter="quantization"), "No measurable difference"))
         assert "each layer's errors add" in seen[0.357]
         assert "most of that cancels" in seen[0.989]
         assert "35.7 %" in seen[0.357]
@@ -213,19 +192,19 @@ class TestPredictThenReveal:
         assert any("Measuring “3-bit weights" in words for words in progress(page))
         page.button(key="cancel_predict").click()
         settled(page.run())
-        assert "was cancelled" in texts(page)
+        assert "was cancelled" in words(page)
         page.button(key="retry_predict").click()
         settled(page.run())
         dispatcher.release()
         settled(page.run())
-        assert "Measured: 96.0 %" in texts(page)
+        assert "Measured: 96.0 %" in words(page)
 
     def test_a_failure_is_explained(self, learn, dispatcher):
         page = learn(chapter="quantization")
         dispatcher.failing = "quantization"
         predict(page, self.CHOICES[0])
-        assert "quantization went wrong: choose something milder." in texts(page)
-        assert "**0 of 9**" in texts(page)
+        assert "quantization went wrong: choose something milder." in words(page)
+        assert "**0 of 9**" in words(page)
 
     def test_guess_and_answer_survive_other_chapters_and_pages(self, learn):
         page = predict(learn(chapter="quantization"), "It gets better")
@@ -241,14 +220,14 @@ class TestPredictThenReveal:
         page.button(key="chapter_quantization").click()
         settled(page.run())
         assert page.radio[0].value == "It gets better"
-        assert "Measured: 96.0 %" in texts(page)
-        assert "**1 of 9**" in texts(page)
+        assert "Measured: 96.0 %" in words(page)
+        assert "**1 of 9**" in words(page)
 
     def test_another_setting_is_another_question(self, learn):
         page = predict(learn(chapter="quantization"), "It gets better")
         move(page, "select_slider", "quantization_bits", 2)
         assert page.radio[0].value is None
-        assert "What will happen at 2 bits?" in texts(page)
+        assert "What will happen at 2 bits?" in words(page)
         move(page, "select_slider", "quantization_bits", 3)
         assert page.radio[0].value == "It gets better"
 
@@ -261,13 +240,13 @@ class TestPredictThenReveal:
         monkeypatch.setattr(dispatcher.store, "result", broken)
         page.button(key="predict_reveal").click()
         settled(page.run())
-        assert "The disk is full" in texts(page)
+        assert "The disk is full" in words(page)
 
     def test_a_student_is_measured_with_its_control(self, learn, dispatcher):
         page = predict(learn(chapter="distillation"), "Worse than without the teacher")
         student, control = [recipe for group, recipe in dispatcher.submitted if group.startswith("learn-")]
         assert control == control_of(student)
-        assert "with the teacher" in texts(page)
+        assert "with the teacher" in words(page)
 
 
 class TestLinks:
@@ -286,7 +265,7 @@ class TestLinks:
         assert (step.weight_bits, step.granularity, step.method) == (5, "tensor", "mse")
 
     @pytest.mark.parametrize(
-        ("wrong", "words"),
+        ("wrong", "problem"),
         [
             ({"chapter": "cooking"}, "There is no chapter 'cooking'"),
             ({"chapter": "quantization", "model": "gpt"}, "There is no model 'gpt'"),
@@ -296,9 +275,9 @@ class TestLinks:
             ({"chapter": "pruning", "pattern": "3:4"}, "Its pattern must be one of weights"),
         ],
     )
-    def test_a_wrong_one_is_told_until_something_changes(self, learn, wrong, words):
+    def test_a_wrong_one_is_told_until_something_changes(self, learn, wrong, problem):
         page = learn(**wrong)
-        assert words in texts(page)
+        assert problem in words(page)
         page.button(key="chapter_sharing").click()
         settled(page.run())
         assert not page.error
@@ -344,7 +323,7 @@ class TestChapters:
     def test_without_anything_to_compress_there_is_no_question(self, learn):
         page = learn(chapter="why", bits="32", zeros="0")
         assert not page.radio
-        assert "nothing is compressed" in texts(page)
+        assert "nothing is compressed" in words(page)
 
     def test_fixed_patterns_need_no_slider(self, learn):
         page = learn(chapter="pruning", pattern="2:4")
@@ -352,25 +331,20 @@ class TestChapters:
         assert shown_link(page).steps[0].pattern == "2:4"
 
     def test_outputs_that_are_classes_cannot_go(self, learn, dispatcher):
-        without = fabricate_answer(PruningInquiry(recipe=QUANTIZED.baseline(), layer="classifier"))
+        without = answer_to(PruningInquiry(recipe=QUANTIZED.baseline(), layer="classifier"))
         for table in (without.gone_at, without.zeros, without.errors):
             del table["channels"]
         dispatcher.answers = lambda inquiry: without
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        page.switch_page("pages/learn.py")
-        for key, value in {"chapter": "pruning", "pattern": "channels"}.items():
-            page.query_params[key] = value
-        settled(page.run())
-        assert "none of them can go" in texts(page)
+        assert "none of them can go" in words(learn(chapter="pruning", pattern="channels"))
 
     def test_missing_weights_are_told(self, learn, monkeypatch, tmp_path):
         monkeypatch.setattr("sample_models.catalogue.WEIGHTS", tmp_path)
         page = learn(chapter="pruning", model=MODEL, layer="conv1")
-        assert "cannot be read" in texts(page)
+        assert "cannot be read" in words(page)
 
     def test_the_picture_is_of_what_the_inquiry_found(self, learn, drawn):
         learn(chapter="pruning", sparsity="0.5")
-        answer = fabricate_answer(PruningInquiry(recipe=QUANTIZED.baseline(), layer="conv2"))
+        answer = answer_to(PruningInquiry(recipe=QUANTIZED.baseline(), layer="conv2"))
         table = np.array(drawn["chart_pruning_mask"]["data"][0]["z"], dtype=float)
         np.testing.assert_array_equal(np.isnan(table), answer.gone_at["weights"] <= SPARSITIES.index(0.5))
 
@@ -401,14 +375,14 @@ class TestReasons:
     """What is said of a measured time is true of it, whatever it is."""
 
     @pytest.mark.parametrize(
-        ("ratio", "words"),
+        ("ratio", "problem"),
         [(1.3, "still got slower"), (1.0, "did not follow"), (0.7, "the time by less"), (0.5, "as much or more")],
     )
-    def test_of_split_convolutions(self, ratio, words):
-        assert words in efficient.reason(self.timed(ratio))
+    def test_of_split_convolutions(self, ratio, problem):
+        assert problem in efficient.reason(self.timed(ratio))
 
     @pytest.mark.parametrize(
-        ("ratio", "words"),
+        ("ratio", "problem"),
         [
             (1.3, "bought no time"),
             (1.0, "bought no time"),
@@ -417,8 +391,8 @@ class TestReasons:
             (0.3, "even less"),
         ],
     )
-    def test_of_half_the_multiplications(self, ratio, words):
-        assert words in measuring.reason(self.timed(ratio))
+    def test_of_half_the_multiplications(self, ratio, problem):
+        assert problem in measuring.reason(self.timed(ratio))
 
     @staticmethod
     def timed(ratio):

@@ -4,7 +4,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from compression.errors import StorageFailed
 from compression.explain import bundle, presentation
@@ -12,8 +11,8 @@ from compression.inquiries.outcomes import Outcomes
 from compression.inquiries.verification import Verification
 from compression.recipe.recipe import Recipe, make_recipe
 from pages.components.present import assume, export, full_screen
-from tests.support.fake_dispatcher import fabricate
-from tests.support.page_tools import ROOT, checked, progress, rerun
+from tests.support.made_up_results import fabricate, keep
+from tests.support.page_tools import checked, downloads, opened, progress, rerun, url, words
 
 MODEL = "lenet5-mnist5k"
 BITS = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}])
@@ -23,11 +22,12 @@ LABELS = (np.arange(N) % 10).astype(np.uint8)
 
 
 def sound(inquiry, **changes):
+    files = fabricate(inquiry.recipe).artifacts
     return Verification(
         **{
-            "stored_sha256": "a" * 64, "onnx_sha256": "b" * 64, "decodes_alike": True, "is_valid_onnx": True,
-            "n_test": N, "different": 0, "ties": 0, "accuracy": 0.989, "kept_accuracy": 0.989, "opset": 17,
-            "runtime": "ONNX Runtime 1",
+            "stored_sha256": files["stored"], "onnx_sha256": files["onnx"], "decodes_alike": True,
+            "is_valid_onnx": True, "n_test": N, "different": 0, "ties": 0, "accuracy": 0.989,
+            "kept_accuracy": 0.989, "opset": 17, "runtime": "ONNX Runtime 1",
         } | changes
     )  # fmt: skip
 
@@ -47,13 +47,8 @@ def present(dispatcher):
     dispatcher.answers = answer
 
     def open_page(recipe=None, **parameters):
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        page.switch_page("pages/present.py")
-        if recipe is not None:
-            parameters = {"model": recipe.model, "recipe": recipe_in_link(recipe)} | parameters
-        for key, value in parameters.items():
-            page.query_params[key] = value
-        return rerun(page)
+        link = {} if recipe is None else {"model": recipe.model, "recipe": recipe_in_link(recipe)}
+        return rerun(opened("present", **link | parameters))
 
     return open_page
 
@@ -64,31 +59,17 @@ def recipe_in_link(recipe):
     return json.dumps(content)
 
 
-def measured(dispatcher, *recipes, **changes):
+def measured(dispatcher, *recipes):
     for recipe in recipes:
-        dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, **(changes if recipe.steps else {}))
-
-
-def everything(page):
-    elements = (*page.markdown, *page.caption, *page.info, *page.error, *page.warning)
-    return " ".join([*(str(e.value) for e in elements), *(e.proto.body for e in page.get("html"))])
-
-
-def downloads(page):
-    return [button.proto.label for button in page.get("download_button")]
-
-
-def in_url(page, name):
-    value = page.query_params[name]
-    return value[0] if isinstance(value, list) else value
+        keep(dispatcher.store, recipe)
 
 
 def test_the_original_alone_leads_on(present, dispatcher):
     page = present(BASELINE)
-    assert "nothing is compressed yet" in everything(page)
+    assert "nothing is compressed yet" in words(page)
     page.button(key="present_first").click()
     page = rerun(rerun(page))
-    assert "Worth it" in everything(page)
+    assert "Worth it" in words(page)
 
 
 def test_the_best_that_is_measured_is_offered(present, dispatcher):
@@ -96,18 +77,18 @@ def test_the_best_that_is_measured_is_offered(present, dispatcher):
     page = present(BASELINE)
     page.button(key="present_best").click()
     page = rerun(page)
-    assert json.loads(in_url(page, "recipe"))["steps"] == [json.loads(BITS.to_short_json())["steps"][0]]
+    assert json.loads(url(page)["recipe"])["steps"] == [json.loads(BITS.to_short_json())["steps"][0]]
 
 
 def test_it_says_verdict_meaning_and_risk(present, dispatcher):
     measured(dispatcher, BASELINE, BITS)
-    words = everything(present(BITS))
+    said = words(present(BITS))
     for part in (
         "Worth it", "smaller", "File to ship", "Right answers", "Download over 4G", "fit in 1 MB of flash",
         "A model, not a measurement", "How sure is the accuracy?", "Worst class", "Changed predictions",
         "9 turned from right to wrong",
     ):  # fmt: skip
-        assert part in words
+        assert part in said
 
 
 def test_a_link_that_is_not_measured_is_measured(present, dispatcher):
@@ -118,7 +99,7 @@ def test_a_link_that_is_not_measured_is_measured(present, dispatcher):
     before = next(box for box in page.selectbox if box.label == "Setting")
     dispatcher.release()
     page = rerun(page)
-    assert "Worth it" in everything(page)
+    assert "Worth it" in words(page)
     after = next(box for box in page.selectbox if box.label == "Setting")
     assert before.options[0].endswith("not measured")
     assert before.key != after.key  # else a browser takes its first option for the one that is called otherwise now
@@ -130,14 +111,14 @@ def test_assumptions_change_what_it_means_and_are_in_the_address(present, dispat
     page = present(BITS)
     page.number_input(key="present_mbits").set_value(2.0)
     page = rerun(page)
-    assert "at 2 Mbit/s" in everything(page)
-    assert in_url(page, "mbits") == "2"
+    assert "at 2 Mbit/s" in words(page)
+    assert url(page)["mbits"] == "2"
     page.segmented_control(key="present_memory").set_value("dram")
     page = rerun(page)
-    assert "weights from DRAM" in everything(page)
+    assert "weights from DRAM" in words(page)
     next(button for button in page.button if button.label == "Usual assumptions").click()
     page = rerun(page)
-    assert "at 20 Mbit/s" in everything(page)
+    assert "at 20 Mbit/s" in words(page)
     assert "mbits" not in page.query_params
 
 
@@ -145,27 +126,27 @@ def test_a_link_opens_with_its_assumptions(present, dispatcher):
     measured(dispatcher, BASELINE, BITS)
     page = present(BITS, mbits="5", memory="dram")
     assert page.number_input(key="present_mbits").value == 5
-    assert "at 5 Mbit/s" in everything(page)
+    assert "at 5 Mbit/s" in words(page)
 
 
 def test_a_bad_link_says_what_is_wrong(present, dispatcher):
     measured(dispatcher, BASELINE, BITS)
     page = present(BITS, mbits="fast")
-    assert "mbits must be a number from 0.01 to 10000, but is 'fast'" in everything(page)
+    assert "mbits must be a number from 0.01 to 10000, but is 'fast'" in words(page)
     assert page.number_input(key="present_mbits").value == presentation.Assumptions().mbits
     page = present(model="resnet9000")
-    assert "There is no model 'resnet9000'" in everything(page)
+    assert "There is no model 'resnet9000'" in words(page)
 
 
 def test_full_screen_shows_the_page_alone(present, dispatcher):
     measured(dispatcher, BASELINE, BITS)
     page = present(BITS, full="1")
-    words = everything(page)
-    assert "Worth it" in words
-    assert ".st-key-menu, .st-key-present_choice" in words
+    said = words(page)
+    assert "Worth it" in said
+    assert ".st-key-menu, .st-key-present_choice" in said
     assert not downloads(page)
     assert not page.number_input
-    assert in_url(page, "full") == "1"
+    assert url(page)["full"] == "1"
 
 
 @pytest.mark.parametrize("parameters", [{"model": MODEL}, {"model": "no such model"}])
@@ -187,7 +168,7 @@ def test_files_are_offered_when_they_are_checked(present, dispatcher):
     measured(dispatcher, BASELINE, BITS)
     page = rerun(present(BITS))
     assert {"Stored file", "Runtime file (.onnx)", "Everything (.zip)", "Report (.html)"} <= set(downloads(page))
-    assert "all 1,000 predictions are those that were measured" in everything(page)
+    assert "all 1,000 predictions are those that were measured" in words(page)
 
 
 def test_files_are_not_offered_while_they_are_checked(present, dispatcher):
@@ -199,7 +180,7 @@ def test_files_are_not_offered_while_they_are_checked(present, dispatcher):
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "problem"),
     [
         ({"different": 5}, "5 of 1,000 predictions differ from those that were measured"),
         ({"decodes_alike": False}, "decodes to something else than the .onnx"),
@@ -207,14 +188,14 @@ def test_files_are_not_offered_while_they_are_checked(present, dispatcher):
         ({"onnx_sha256": "d" * 64}, "not what was measured"),
     ],
 )
-def test_files_that_are_not_what_was_measured_are_never_offered(present, dispatcher, changes, words):
+def test_files_that_are_not_what_was_measured_are_never_offered(present, dispatcher, changes, problem):
     measured(dispatcher, BASELINE, BITS)
     dispatcher.answers = lambda inquiry: (
         sound(inquiry, **changes) if inquiry.kind == "verification" else answer(inquiry)
     )
     page = rerun(present(BITS))
     assert not {"Stored file", "Runtime file (.onnx)", "Everything (.zip)"} & set(downloads(page))
-    assert words in everything(page)
+    assert problem in words(page)
 
 
 def test_undecided_images_are_said_and_accepted(present, dispatcher):
@@ -224,16 +205,16 @@ def test_undecided_images_are_said_and_accepted(present, dispatcher):
     )
     page = rerun(present(BITS))
     assert "Everything (.zip)" in downloads(page)
-    assert "2 of 1,000 predictions differ, all on images that are undecided" in everything(page)
+    assert "2 of 1,000 predictions differ, all on images that are undecided" in words(page)
 
 
 def test_a_failed_inquiry_says_why(present, dispatcher):
     measured(dispatcher, BASELINE, BITS)
     dispatcher.failing = "verification"
     page = present(BITS)
-    assert "verification went wrong" in everything(page)
+    assert "verification went wrong" in words(page)
     assert "Runtime file (.onnx)" not in downloads(page)
-    assert "Worth it" in everything(page)
+    assert "Worth it" in words(page)
 
 
 def test_a_broken_store_is_said(present, dispatcher, monkeypatch):
@@ -241,7 +222,7 @@ def test_a_broken_store_is_said(present, dispatcher, monkeypatch):
         raise StorageFailed("The database is locked. Close other programs.")
 
     monkeypatch.setattr(dispatcher.store, "results", broken)
-    assert "The database is locked" in everything(present(BITS))
+    assert "The database is locked" in words(present(BITS))
 
 
 def made(recipe=BITS):
@@ -250,7 +231,7 @@ def made(recipe=BITS):
     return export.Export(result, results, presentation.Assumptions(), presentation.risks(result))
 
 
-def test_the_zip_holds_everything():
+def test_the_zip_holds_words():
     files = {"stored": b"stored", "onnx": b"onnx", "predictions": bytes(range(10))}
     with zipfile.ZipFile(io.BytesIO(export.everything(made(), files, "Checked well."))) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
@@ -310,30 +291,30 @@ class TestAlternatives:
     def test_up_to_two_stand_beside_it_and_in_the_address(self, present, dispatcher):
         measured(dispatcher, BASELINE, BITS, *self.OTHERS)
         page = present(BITS)
-        assert "The alternatives" not in everything(page)
+        assert "The alternatives" not in words(page)
         page.multiselect[0].set_value([recipe.recipe_id for recipe in self.OTHERS[:2]])
         page = rerun(page)
-        words = everything(page)
-        assert "The alternatives" in words
-        assert words.count("prune 50 % of channels") == words.count("prune 30 % of channels") == 1
-        assert json.loads(in_url(page, "beside")) == json.loads(self.beside(*self.OTHERS[:2]))
+        said = words(page)
+        assert "The alternatives" in said
+        assert said.count("prune 50 % of channels") == said.count("prune 30 % of channels") == 1
+        assert json.loads(url(page)["beside"]) == json.loads(self.beside(*self.OTHERS[:2]))
         page.multiselect[0].set_value([])
         page = rerun(page)
         assert "beside" not in page.query_params
-        assert "The alternatives" not in everything(page)
+        assert "The alternatives" not in words(page)
 
     def test_a_link_opens_them(self, present, dispatcher):
         measured(dispatcher, BASELINE, BITS, *self.OTHERS)
         page = present(BITS, beside=self.beside(*self.OTHERS[1:]))
         assert page.multiselect[0].value == [recipe.recipe_id for recipe in self.OTHERS[1:]]
-        assert "prune 70 % of channels" in everything(page)
+        assert "prune 70 % of channels" in words(page)
 
     @pytest.mark.parametrize("raw", ["[", "{}", "[1]", '[{"steps":[{"technique":"magic"}]}]', "[{},{},{}]"])
     def test_a_bad_link_says_what_is_wrong_and_shows_the_rest(self, present, dispatcher, raw):
         measured(dispatcher, BASELINE, BITS)
-        words = everything(present(BITS, beside=raw))
-        assert "alternatives cannot be read" in words
-        assert "Worth it" in words
+        said = words(present(BITS, beside=raw))
+        assert "alternatives cannot be read" in said
+        assert "Worth it" in said
 
     def test_what_is_not_measured_is_left_out(self, present, dispatcher):
         measured(dispatcher, BASELINE, BITS)
@@ -342,7 +323,7 @@ class TestAlternatives:
 
     def test_report_chart_and_numbers_have_them(self, dispatcher):
         measured(dispatcher, BASELINE, BITS, *self.OTHERS)
-        results = dispatcher.store.by_id
+        results = {result.recipe_id: result for result in dispatcher.store.results(MODEL)}
         others = [results[recipe.recipe_id] for recipe in self.OTHERS[:2]]
         one = export.Export(
             results[BITS.recipe_id], results, presentation.Assumptions(), presentation.risks(results[BITS.recipe_id]),

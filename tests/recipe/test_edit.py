@@ -11,7 +11,7 @@ from compression.recipe.recipe import MAX_STEPS, make_recipe
 from compression.recipe.steps import STEP_TYPES, Distillation, EntropyCoding, FineTuning
 from compression.recipe.words import KINDS
 from compression.results.metrics import METRICS
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 STEPS = [

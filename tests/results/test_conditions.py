@@ -11,7 +11,8 @@ from compression.models import data
 from compression.models.subject import subject_of
 from compression.results import conditions, machine
 from sample_models import catalogue
-from tests.support.jobs_support import MODEL, output, recipe
+from tests.support.fake_run import MODEL, recipe
+from tests.support.made_up_results import fabricate
 
 
 def result_key(recipe, machine_id=None):
@@ -39,11 +40,9 @@ def test_another_machine_has_another_key(monkeypatch):
 
 
 def test_a_result_states_the_conditions_it_is_found_under():
-    result = output(recipe()).result
+    result = fabricate(recipe())
     assert conditions.conditions_of(result) == conditions.conditions(subject_of(MODEL))
-    assert conditions.key(result.recipe_id, conditions.conditions_of(result)) == conditions.result_key(
-        subject_of(MODEL), recipe()
-    )
+    assert conditions.key(result.recipe_id, conditions.conditions_of(result)) == result_key(recipe())
 
 
 def test_model_version_is_the_hash_of_the_weights_file():

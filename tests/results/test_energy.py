@@ -2,7 +2,7 @@ import pytest
 
 from compression.recipe.recipe import make_recipe
 from compression.results import energy
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 
 def measures(**changes):

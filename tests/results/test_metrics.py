@@ -7,7 +7,7 @@ from compression.explain import comparison
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.metrics import INTEGER_MACS, METRICS, MISSING, carbon_of, energy_of, reference_ms
 from pages.components.shown import table
-from tests.support.fake_dispatcher import MS, fabricate, preview, without_what_came_later
+from tests.support.made_up_results import MS, fabricate, preview, without_what_came_later
 
 MODEL = "lenet5-mnist5k"
 BASELINE = fabricate(Recipe(model=MODEL))

@@ -1,6 +1,6 @@
 from compression.recipe.recipe import make_recipe
 from compression.results.record import Result
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 PRUNED = make_recipe("lenet5-mnist5k", [{"technique": "magnitude_pruning", "sparsity": 0.9}])
 

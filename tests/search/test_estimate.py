@@ -5,7 +5,7 @@ from compression.recipe.settings import Settings, recipe_of
 from compression.results.metrics import METRICS
 from compression.search.curves import CURVES, curve_recipes
 from compression.search.estimate import HAVE_PRIORS, Known, estimate
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 SUBJECT = subject_of(MODEL)

@@ -8,7 +8,7 @@ from compression.search.curves import CURVES, curve_recipes
 from compression.search.estimate import Known, estimate
 from compression.search.foresight import foresee
 from compression.search.neighbours import SLIDERS, positions
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 SUBJECT = subject_of(MODEL)

@@ -5,7 +5,7 @@ from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.search.limits import NO_LIMITS, Limits, choose, exceeded
-from tests.support.fake_dispatcher import MS, fabricate
+from tests.support.made_up_results import MS, fabricate
 
 MODEL = "lenet5-mnist5k"
 

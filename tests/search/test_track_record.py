@@ -8,7 +8,7 @@ from compression.recipe.settings import Settings, recipe_of
 from compression.search import track_record
 from compression.search.curves import curve_recipes
 from compression.search.estimate import Known, estimate, lesson_of
-from tests.support.fake_dispatcher import ACCURACY, BYTES, MS, fabricate
+from tests.support.made_up_results import ACCURACY, BYTES, MS, fabricate
 
 MODEL = "lenet5-mnist5k"
 SUBJECT = subject_of(MODEL)

@@ -9,14 +9,14 @@ import sqlalchemy as sql
 from compression import atomic, environment
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
-from compression.results import conditions
 from compression.store import artifacts, deletion, disk, history, tables
 from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
 from compression.store.store import Store
 from compression.work.once import measure
 from compression.work.worker import Order, execute
-from tests.support.jobs_support import MODEL, RUN, contents, output, recipe, runs_of
+from tests.support.fake_run import MODEL, RUN, recipe, runs_of
+from tests.support.made_up_results import fabricate, files_of, keep, key_of
 
 ME = Owner("me", "here", 1, 0.0)
 
@@ -26,21 +26,11 @@ def store(any_store):
     return any_store
 
 
-def key_of(result):
-    return conditions.key(result.recipe_id, conditions.conditions_of(result))
-
-
-def add(store, wanted, **changes):
-    done = output(wanted, **changes)
-    store.add_result(done.result, contents(done))
-    return done.result
-
-
 def add_sharing(store, wanted, other):
     """A result whose stored file is the very same as another's."""
-    done = output(wanted, artifacts=output(wanted).result.artifacts | {"stored": other.artifacts["stored"]})
-    store.add_result(done.result, contents(done) | {"stored": contents(output(recipe(seed=1)))["stored"]})
-    return done.result
+    result = fabricate(wanted, artifacts=fabricate(wanted).artifacts | {"stored": other.artifacts["stored"]})
+    store.add_result(result, files_of(wanted) | {"stored": files_of(recipe(seed=1))["stored"]})
+    return result
 
 
 def files():
@@ -54,12 +44,12 @@ def age(*names):
 
 class TestDelete:
     def test_rows_files_answers_and_notes_go_and_all_else_stays(self, store):
-        gone, kept = add(store, recipe(seed=1)), add(store, recipe(seed=2))
+        gone, kept = keep(store, recipe(seed=1)), keep(store, recipe(seed=2))
         inquiry = PictureInquiry(recipe=recipe(seed=1), indices=(1,))
         store.add_answer(inquiry, gone, b"found")
         history.write_note(store, key_of(gone), ["a"], "")
         history.write_note(store, key_of(kept), ["b"], "")
-        expected = sum(len(content) for content in contents(output(recipe(seed=1))).values()) + len(b"found")
+        expected = sum(len(content) for content in files_of(recipe(seed=1)).values()) + len(b"found")
         planned = deletion.plan(store, [key_of(gone)])
         assert planned == deletion.Deletion(1, 1, 1, 4, expected, 0, 0)
         assert deletion.delete(store, [key_of(gone)]) == planned
@@ -69,14 +59,14 @@ class TestDelete:
         assert files() == set(kept.artifacts.values())
 
     def test_planning_changes_nothing(self, store):
-        result = add(store, recipe())
+        result = keep(store, recipe())
         before = store.revision()
         deletion.plan(store, [key_of(result)])
         assert store.revision() == before
         assert len(files()) == 3
 
     def test_a_file_that_another_result_has_stays_until_that_goes_too(self, store):
-        first = add(store, recipe(seed=1))
+        first = keep(store, recipe(seed=1))
         second = add_sharing(store, recipe(seed=2), first)
         done = deletion.delete(store, [key_of(first)])
         assert (done.files, done.shared_files) == (2, 1)
@@ -86,21 +76,21 @@ class TestDelete:
         assert files() == set()
 
     def test_both_at_once_share_with_nobody(self, store):
-        first = add(store, recipe(seed=1))
+        first = keep(store, recipe(seed=1))
         second = add_sharing(store, recipe(seed=2), first)
         assert deletion.delete(store, [key_of(first), key_of(second)]).shared_files == 0
         assert files() == set()
 
     def test_a_file_that_an_answer_has_stays(self, store):
-        gone, kept = add(store, recipe(seed=1)), add(store, recipe(seed=2))
-        content = contents(output(recipe(seed=1)))["stored"]
+        gone, kept = keep(store, recipe(seed=1)), keep(store, recipe(seed=2))
+        content = files_of(recipe(seed=1))["stored"]
         store.add_answer(PictureInquiry(recipe=recipe(seed=2), indices=(1,)), kept, content)
         assert deletion.delete(store, [key_of(gone)]).shared_files == 1
         assert gone.artifacts["stored"] in files()
 
     def test_a_baseline_of_others_is_said_and_may_go(self, store):
-        baseline, other = add(store, recipe().baseline()), add(store, recipe(seed=2))
-        add(store, recipe(seed=3), engine_version="older")
+        baseline, other = keep(store, recipe().baseline()), keep(store, recipe(seed=2))
+        keep(store, recipe(seed=3), engine_version="older")
         assert deletion.plan(store, [key_of(baseline)]).baseline_of == 1
         assert deletion.plan(store, [key_of(baseline), key_of(other)]).baseline_of == 0
         assert deletion.plan(store, [key_of(other)]).baseline_of == 0
@@ -113,12 +103,12 @@ class TestDelete:
         assert deletion.delete(store, ["0" * 64]) == deletion.Deletion(0, 0, 0, 0, 0, 0, 0)
 
     def test_a_lost_file_is_no_trouble(self, store):
-        result = add(store, recipe())
+        result = keep(store, recipe())
         artifacts.path_of(result.artifacts["onnx"]).unlink()
         assert deletion.delete(store, [key_of(result)]).files == 2
 
     def test_thousands_at_once(self, store):
-        results = [add(store, recipe(seed=seed)) for seed in range(30)]
+        results = [keep(store, recipe(seed=seed)) for seed in range(30)]
         wanted = [*map(key_of, results), *(f"{number:064d}" for number in range(40_000))]
         assert deletion.delete(store, wanted).results == 30
         assert store.results(MODEL) == []
@@ -127,27 +117,27 @@ class TestDelete:
 class TestOtherProcesses:
     def test_a_page_that_remembers_results_forgets_them(self, store):
         """SQLite gives the number of the last row to the next one: same number, same recipe, another result."""
-        add(store, recipe(seed=1))
-        last = add(store, recipe(seed=2), accuracy=0.5)
+        keep(store, recipe(seed=1), accuracy=0.9)
+        last = keep(store, recipe(seed=2), accuracy=0.5)
         other = Store(store.database.url)
         assert [result.accuracy for result in other.results(MODEL)] == [0.9, 0.5]
         deletion.delete(store, [key_of(last)])
-        add(store, recipe(seed=2), accuracy=0.75)
+        keep(store, recipe(seed=2), accuracy=0.75)
         assert [result.accuracy for result in other.results(MODEL)] == [0.9, 0.75]
 
     def test_also_when_other_rows_took_the_numbers(self, store):
-        add(store, recipe(seed=1))
-        gone = [add(store, recipe(seed=seed)) for seed in (2, 3)]
+        keep(store, recipe(seed=1))
+        gone = [keep(store, recipe(seed=seed)) for seed in (2, 3)]
         other = Store(store.database.url)
         other.results(MODEL)
         deletion.delete(store, map(key_of, gone))
         for seed in (4, 3):
-            add(store, recipe(seed=seed))
+            keep(store, recipe(seed=seed))
         assert [result.recipe["seed"] for result in other.results(MODEL)] == [1, 4, 3]
 
     def test_a_file_that_somebody_needs_meanwhile_stays(self, store, monkeypatch):
         """Between the rows and the files another worker keeps a result with the same content."""
-        first = add(store, recipe(seed=1))
+        first = keep(store, recipe(seed=1))
         remove = deletion._remove
 
         def meanwhile(database, found):
@@ -159,7 +149,7 @@ class TestOtherProcesses:
         assert store.artifact(first.artifacts["stored"]) is not None
 
     def test_a_file_that_was_taken_before_its_row_came_is_written_again(self, store, monkeypatch):
-        done = output(recipe())
+        kept = fabricate(recipe())
         write = artifacts.write
         written = []
 
@@ -171,12 +161,12 @@ class TestOtherProcesses:
             return name
 
         monkeypatch.setattr(artifacts, "write", write_and_lose)
-        store.add_result(done.result, contents(done))
-        assert {role: store.artifact(name) for role, name in done.result.artifacts.items()} == contents(done)
+        store.add_result(kept, files_of(recipe()))
+        assert {role: store.artifact(name) for role, name in kept.artifacts.items()} == files_of(recipe())
 
     def test_a_job_whose_recipe_is_deleted_measures_it_again(self, store):
-        result = add(store, recipe())
-        add(store, recipe().baseline())
+        result = keep(store, recipe())
+        keep(store, recipe().baseline())
         (job,) = store.add_jobs([recipe(seed=5)], group="g", owner=ME)
         deletion.delete(store, [key_of(result), key_of(store.result(recipe().baseline()))])
         execute(Order(job.job_id, "claim", ME.dispatcher_id, store.place, RUN))
@@ -184,7 +174,7 @@ class TestOtherProcesses:
 
     def test_files_of_another_database_in_the_same_home_stay(self, fresh_home):
         usual, team = Store(), Store(f"sqlite:///{fresh_home}/team.sqlite")
-        mine, theirs = add(usual, recipe()), add(team, recipe())
+        mine, theirs = keep(usual, recipe()), keep(team, recipe())
         done = deletion.delete(team, [key_of(theirs)])
         assert (done.results, done.files, done.shared_files) == (1, 0, 3)
         assert files() == set(mine.artifacts.values())
@@ -194,13 +184,13 @@ class TestOtherProcesses:
 
 class TestOrphans:
     def test_none(self, store):
-        age(*add(store, recipe()).artifacts.values())
+        age(*keep(store, recipe()).artifacts.values())
         assert deletion.orphans(store).is_empty
         assert deletion.clean_up(store).is_empty
         assert len(files()) == 3
 
     def test_a_crash_between_rows_and_files_is_cleaned_up(self, store, monkeypatch):
-        gone, kept = add(store, recipe(seed=1)), add(store, recipe(seed=2))
+        gone, kept = keep(store, recipe(seed=1)), keep(store, recipe(seed=2))
 
         def crash(database, found):
             raise KeyboardInterrupt
@@ -213,7 +203,7 @@ class TestOrphans:
         age(*gone.artifacts.values(), *kept.artifacts.values())
         found = deletion.orphans(store)
         assert {path.parent.name + path.name for path in found.files} == set(gone.artifacts.values())
-        assert found.file_bytes == sum(len(content) for content in contents(output(recipe(seed=1))).values())
+        assert found.file_bytes == sum(len(content) for content in files_of(recipe(seed=1)).values())
         assert deletion.clean_up(store) == found
         assert files() == set(kept.artifacts.values())
 
@@ -233,7 +223,7 @@ class TestOrphans:
         assert (half.exists(), strange.exists()) == (False, True)
 
     def test_answers_about_results_that_are_gone(self, store):
-        result, inquiry = output(recipe()).result, PictureInquiry(recipe=recipe(), indices=(1,))
+        result, inquiry = fabricate(recipe()), PictureInquiry(recipe=recipe(), indices=(1,))
         store.add_answer(inquiry, result, b"found")
         age(store.answer_name(inquiry))
         found = deletion.orphans(store)
@@ -244,8 +234,8 @@ class TestOrphans:
         assert files() == set()
 
     def test_an_answers_file_that_a_result_has_stays(self, store):
-        kept, lost = add(store, recipe(seed=1)), output(recipe(seed=2)).result
-        content = contents(output(recipe(seed=1)))["stored"]
+        kept, lost = keep(store, recipe(seed=1)), fabricate(recipe(seed=2))
+        content = files_of(recipe(seed=1))["stored"]
         store.add_answer(PictureInquiry(recipe=recipe(seed=2), indices=(1,)), lost, content)
         age(*kept.artifacts.values())
         assert deletion.clean_up(store).answers == 1
@@ -255,7 +245,7 @@ class TestOrphans:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may delete everywhere")
 def test_a_file_that_cannot_be_deleted_is_said(fresh_home):
     store = Store()
-    result = add(store, recipe())
+    result = keep(store, recipe())
     folder = artifacts.path_of(result.artifacts["onnx"]).parent
     folder.chmod(0o500)
     with pytest.raises(StorageFailed, match="could not be deleted"):
@@ -266,7 +256,7 @@ def test_a_file_that_cannot_be_deleted_is_said(fresh_home):
 class TestDisk:
     def test_every_byte_is_counted_and_its_place_said(self, fresh_home):
         store = Store()
-        add(store, recipe())
+        keep(store, recipe())
         (fresh_home / "training").mkdir()
         (fresh_home / "training" / "a.json").write_bytes(b"12345")
         seen = disk.usage(store)
@@ -279,7 +269,7 @@ class TestDisk:
         files_of_results = by_name["Files of results"]
         assert files_of_results.path == str(environment.artifact_folder())
         assert files_of_results.files == 3
-        assert files_of_results.n_bytes == sum(len(content) for content in contents(output(recipe())).values())
+        assert files_of_results.n_bytes == sum(len(content) for content in files_of(recipe()).values())
         assert (by_name["Training notes"].files, by_name["Training notes"].n_bytes) == (1, 5)
         assert seen.n_bytes == sum(place.n_bytes for place in seen.places)
         assert seen.free_bytes > 0
@@ -294,7 +284,7 @@ class TestDisk:
 
 
 def test_ten_thousand_results_are_deleted_from_in_seconds(any_store):
-    add(any_store, recipe(seed=1))
+    keep(any_store, recipe(seed=1))
     with any_store.database.write() as connection:
         row = dict(connection.execute(sql.select(tables.RESULTS)).mappings().one())
         del row["sequence"]

@@ -10,10 +10,10 @@ import sqlalchemy as sql
 
 from compression.errors import InvalidRecipe
 from compression.recipe.recipe import make_recipe
-from compression.results import conditions
 from compression.store import deletion, history, tables
 from compression.store.history import Note, Search
-from tests.support.jobs_support import MODEL, contents, output, recipe
+from tests.support.fake_run import MODEL, recipe
+from tests.support.made_up_results import BYTES, keep, key_of
 
 
 @pytest.fixture
@@ -22,9 +22,7 @@ def store(any_store):
 
 
 def add(store, wanted=None, **changes):
-    done = output(wanted or recipe(), **changes)
-    store.add_result(done.result, contents(done))
-    return conditions.key(done.result.recipe_id, conditions.conditions_of(done.result))
+    return key_of(keep(store, wanted or recipe(), **changes))
 
 
 def pruned(percent, model=MODEL):
@@ -33,11 +31,11 @@ def pruned(percent, model=MODEL):
 
 class TestEntries:
     def test_each_result_is_a_light_row(self, store):
-        key = add(store, pruned(50), stored_bytes=30, accuracy=0.8, accuracy_difference=-0.1)
+        key = add(store, pruned(50), stored_bytes=BYTES // 2, accuracy=0.8, accuracy_difference=-0.1)
         (entry,) = history.entries(store)
         assert (entry.key, entry.model, entry.words) == (key, MODEL, "prune 50 % of channels")
         names = ("accuracy", "difference", "stored", "size_ratio")
-        assert [entry.numbers[name] for name in names] == [0.8, -0.1, 30, 2]
+        assert [entry.numbers[name] for name in names] == [0.8, -0.1, BYTES // 2, 2]
         assert entry.recipe == pruned(50)
         assert len(entry.files) == 3
         assert entry.measured_at.isoformat() == "2026-01-01T00:00:00+00:00"
@@ -57,7 +55,7 @@ class TestEntries:
         assert len(parsed) == 1
 
     def test_what_was_deleted_is_gone_also_when_its_number_is_used_again(self, store):
-        add(store, recipe(seed=1))
+        add(store, recipe(seed=1), accuracy=0.9)
         key = add(store, recipe(seed=2), accuracy=0.5)
         history.entries(store)
         deletion.delete(store, [key])
@@ -142,7 +140,7 @@ class TestFind:
     def every(self, store):
         self.small = add(store, pruned(70), stored_bytes=10, accuracy=0.7, latency_p50_ms=3.0)
         self.good = add(store, pruned(20), stored_bytes=40, accuracy=0.95, latency_p50_ms=2.0)
-        self.old = add(store, pruned(50, "lenet5-mnist5k"), engine_version="older", latency_p50_ms=0.5)
+        self.old = add(store, pruned(50, "lenet5-mnist5k"), engine_version="older", accuracy=0.9, latency_p50_ms=0.5)
         return history.entries(store)
 
     def found(self, every, written=None, here=(), **search):

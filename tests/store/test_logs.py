@@ -13,7 +13,7 @@ from compression.store.jobs import JobState
 from compression.store.logs import Journal, Line
 from compression.store.store import Store
 from compression.work.worker import LOG_S, JobWatch, Order, execute
-from tests.support.jobs_support import BROKEN, FAILING, QUICK, RUN, recipe
+from tests.support.fake_run import BROKEN, FAILING, QUICK, RUN, recipe
 
 ME = Owner("me", "here", 1, 0.0)
 

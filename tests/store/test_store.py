@@ -17,12 +17,12 @@ from compression import environment
 from compression.errors import CorruptFile, StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.results import machine
-from compression.results.record import Preview
 from compression.store import artifacts, database, results, tables
 from compression.store.job_queue import OTHER_VERSION, Owner
 from compression.store.jobs import JobState
 from compression.store.store import Store
-from tests.support.jobs_support import MODEL, SLOW, contents, output, recipe
+from tests.support.fake_run import MODEL, SLOW, recipe
+from tests.support.made_up_results import fabricate, files_of, keep, preview
 
 parse_result = results.parse
 
@@ -47,13 +47,9 @@ def sqlite_store(fresh_home):
     return Store()
 
 
-def add(store, done):
-    store.add_result(done.result, contents(done))
-
-
 def fill(store):
     for seed in range(2, 100):
-        add(store, output(recipe(seed=seed)))
+        keep(store, recipe(seed=seed))
 
 
 def start(store, **options):
@@ -63,42 +59,41 @@ def start(store, **options):
     return job.job_id, claim
 
 
-KNOWN = Preview(**output(recipe()).result.model_dump(include=set(Preview.model_fields)))
+KNOWN = preview(recipe())
 
 
 class TestResults:
     def test_a_result_comes_back_as_it_was(self, store):
-        done = output(recipe())
         assert store.result(recipe()) is None
-        add(store, done)
-        assert store.result(recipe()) == done.result
-        assert {role: store.artifact(name) for role, name in done.result.artifacts.items()} == contents(done)
+        kept = keep(store, recipe())
+        assert store.result(recipe()) == kept
+        assert {role: store.artifact(name) for role, name in kept.artifacts.items()} == files_of(recipe())
 
     def test_the_first_result_stays(self, store):
-        add(store, output(recipe(), accuracy=0.9))
-        add(store, output(recipe(), accuracy=0.1))
+        keep(store, recipe(), accuracy=0.9)
+        keep(store, recipe(), accuracy=0.1)
         assert [result.accuracy for result in store.results(MODEL)] == [0.9]
 
     def test_results_are_in_order_of_measurement_and_of_one_model(self, store):
         for seed in (3, 1, 2):
-            add(store, output(recipe(seed=seed)))
+            keep(store, recipe(seed=seed))
         assert [result.recipe["seed"] for result in store.results(MODEL)] == [3, 1, 2]
         assert store.results("lenet5-mnist5k") == []
 
     @pytest.mark.parametrize("field", ["model_version", "data_version", "engine_version", "machine_id"])
     def test_results_of_other_conditions_are_not_shown(self, store, field):
-        add(store, output(recipe(), **{field: "another"}))
+        keep(store, recipe(), **{field: "another"})
         assert store.result(recipe()) is None
         assert store.results(MODEL) == []
-        add(store, output(recipe()))
+        keep(store, recipe())
         assert len(store.results(MODEL)) == 1
 
     def test_later_results_are_seen_and_only_they_are_read(self, store, monkeypatch):
-        add(store, output(recipe(seed=1)))
+        keep(store, recipe(seed=1))
         (first,) = store.results(MODEL)
         parsed = []
         monkeypatch.setattr(results, "parse", lambda document: parsed.append(1) or parse_result(document))
-        add(store, output(recipe(seed=2)))
+        keep(store, recipe(seed=2))
         again = store.results(MODEL)
         assert [result.recipe["seed"] for result in again] == [1, 2]
         assert again[0] is first and len(parsed) == 1
@@ -106,7 +101,7 @@ class TestResults:
 
     def test_a_result_that_becomes_visible_late_is_seen(self, store):
         for seed in (1, 2):
-            add(store, output(recipe(seed=seed)))
+            keep(store, recipe(seed=seed))
         with store.database.read() as connection:
             (row,) = connection.execute(sql.select(tables.RESULTS).where(tables.RESULTS.c.sequence == 1)).mappings()
         with store.database.write() as connection:
@@ -117,25 +112,24 @@ class TestResults:
         assert [result.recipe["seed"] for result in store.results(MODEL)] == [1, 2]
 
     def test_what_is_remembered_is_not_the_callers(self, store):
-        add(store, output(recipe()))
+        keep(store, recipe())
         store.results(MODEL).clear()
         assert len(store.results(MODEL)) == 1
 
     def test_results_of_the_workers_machines_are_shown(self, store):
-        add(store, output(recipe(), machine_id="elsewhere"))
+        keep(store, recipe(), machine_id="elsewhere")
         store.machine_ids = ("elsewhere", machine.machine_id())
         assert store.result(recipe()).machine_id == "elsewhere"
         assert len(store.results(MODEL)) == 1
 
     def test_many_are_looked_up_at_once(self, store):
-        add(store, output(recipe(seed=1)))
+        keep(store, recipe(seed=1))
         found = store.results_of([recipe(seed=seed) for seed in range(3)])
         assert list(found) == [recipe(seed=1).recipe_id]
 
     def test_a_file_that_does_not_fit_is_refused(self, store):
-        done = output(recipe())
         with pytest.raises(CorruptFile, match="onnx"):
-            store.add_result(done.result, contents(done) | {"onnx": b"something else"})
+            store.add_result(fabricate(recipe()), files_of(recipe()) | {"onnx": b"something else"})
         assert store.result(recipe()) is None
 
     def test_files_come_before_the_row(self, store, monkeypatch):
@@ -144,11 +138,11 @@ class TestResults:
 
         monkeypatch.setattr(artifacts, "write", fail)
         with pytest.raises(StorageFailed):
-            add(store, output(recipe()))
+            keep(store, recipe())
         assert store.result(recipe()) is None
 
     def test_many_threads_add_the_same(self, store):
-        threads = [threading.Thread(target=add, args=(store, output(recipe(seed=n % 3)))) for n in range(12)]
+        threads = [threading.Thread(target=keep, args=(store, recipe(seed=n % 3))) for n in range(12)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -161,23 +155,23 @@ class TestAnswers:
 
     def test_an_answer_comes_back_and_the_first_one_stays(self, store):
         assert store.answer(self.INQUIRY) is None
-        store.add_answer(self.INQUIRY, output(recipe()).result, b"first")
-        store.add_answer(self.INQUIRY, output(recipe()).result, b"second")
+        store.add_answer(self.INQUIRY, fabricate(recipe()), b"first")
+        store.add_answer(self.INQUIRY, fabricate(recipe()), b"second")
         assert store.answer(self.INQUIRY) == b"first"
 
     def test_other_questions_are_not_answered(self, store, monkeypatch):
-        store.add_answer(self.INQUIRY, output(recipe()).result, b"found")
+        store.add_answer(self.INQUIRY, fabricate(recipe()), b"found")
         assert store.answer(self.INQUIRY.model_copy(update={"indices": (1, 3)})) is None
         assert store.answer(self.INQUIRY.model_copy(update={"recipe": recipe(SLOW)})) is None
         monkeypatch.setattr(PictureInquiry, "VERSION", 99)
         assert store.answer(self.INQUIRY) is None
 
     def test_an_answer_about_another_engines_result_is_not_shown(self, store):
-        store.add_answer(self.INQUIRY, output(recipe(), engine_version="older").result, b"found")
+        store.add_answer(self.INQUIRY, fabricate(recipe(), engine_version="older"), b"found")
         assert store.answer(self.INQUIRY) is None
 
     def test_a_lost_answer_is_found_out_again(self, store):
-        result = output(recipe()).result
+        result = fabricate(recipe())
         store.add_answer(self.INQUIRY, result, b"found")
         artifacts.path_of(store.answer_name(self.INQUIRY)).unlink()
         assert store.answer(self.INQUIRY) is None
@@ -191,7 +185,7 @@ class TestAnswers:
         assert store.jobs("g") == [studied, measured]
         assert (studied.inquiry, studied.recipe, measured.inquiry) == (self.INQUIRY, recipe(), None)
         assert store.add_jobs([self.INQUIRY], group="g") == [studied]
-        store.add_answer(self.INQUIRY, output(recipe()).result, b"found")
+        store.add_answer(self.INQUIRY, fabricate(recipe()), b"found")
         (done,) = store.add_jobs([self.INQUIRY], group="another")
         assert done.state is JobState.COMPLETE
 
@@ -222,7 +216,7 @@ class TestJobs:
         assert other[0].job_id != first[0].job_id
 
     def test_a_measured_recipe_is_complete_and_leaves_no_job(self, store):
-        add(store, output(recipe()))
+        keep(store, recipe())
         (job,) = store.add_jobs([recipe()], group="g")
         assert (job.state, job.progress) == (JobState.COMPLETE, 1.0)
         assert store.jobs("g") == []
@@ -369,7 +363,7 @@ class TestJobs:
 
     def test_old_jobs_are_forgotten_and_results_are_not(self, store, monkeypatch):
         job_id, claim = start(store)
-        add(store, output(recipe()))
+        keep(store, recipe())
         store.queue.finish_job(job_id, claim, JobState.COMPLETE)
         store.queue.forget_old_jobs()
         assert store.job(job_id)
@@ -434,7 +428,7 @@ class TestRevision:
         assert changed()
         store.queue.set_progress(job.job_id, "claim", 0.5, "half")
         assert changed()
-        add(store, output(recipe()))
+        keep(store, recipe())
         assert changed()
         store.queue.finish_job(job.job_id, "claim", JobState.COMPLETE)
         assert changed()
@@ -443,7 +437,7 @@ class TestRevision:
     def test_the_same_in_another_process(self, sqlite_store):
         before = sqlite_store.revision()
         code = (
-            "from compression.store.store import Store; from tests.support.jobs_support import recipe;"
+            "from compression.store.store import Store; from tests.support.fake_run import recipe;"
             "Store().add_jobs([recipe()], group='g')"
         )
         path = os.pathsep.join(sys.path)
@@ -456,7 +450,7 @@ class TestTrouble:
     """A full, read-only, locked or damaged place is told with its remedy, and loses nothing."""
 
     def test_a_full_disk(self, sqlite_store, monkeypatch):
-        add(sqlite_store, output(recipe(seed=1)))
+        keep(sqlite_store, recipe(seed=1))
         with sqlite_store.database.read() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         pool = sqlite_store.database._pool()
@@ -469,7 +463,7 @@ class TestTrouble:
             fill(sqlite_store)
         assert sqlite_store.result(recipe(seed=1))
         sql.event.remove(pool, "connect", limit)
-        add(sqlite_store, output(recipe(seed=100)))
+        keep(sqlite_store, recipe(seed=100))
         assert sqlite_store.result(recipe(seed=100))
 
     def test_a_full_disk_for_files(self, fresh_home, monkeypatch):
@@ -483,7 +477,7 @@ class TestTrouble:
         assert [path for path in environment.artifact_folder().rglob("*") if path.is_file()] == []
 
     def test_a_locked_database(self, sqlite_store, monkeypatch):
-        add(sqlite_store, output(recipe()))
+        keep(sqlite_store, recipe())
         monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
         other = Store()
         holder = sqlite3.connect(environment.home() / "results.sqlite", isolation_level=None)
@@ -496,7 +490,7 @@ class TestTrouble:
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
     def test_a_read_only_database_can_be_read(self, sqlite_store):
-        add(sqlite_store, output(recipe()))
+        keep(sqlite_store, recipe())
         file = environment.home() / "results.sqlite"
         file.chmod(stat.S_IRUSR)
         assert Store().result(recipe())
@@ -504,7 +498,7 @@ class TestTrouble:
             Store().add_jobs([recipe(seed=1)], group="g")
 
     def test_a_query_only_database(self, sqlite_store):
-        add(sqlite_store, output(recipe()))
+        keep(sqlite_store, recipe())
         store = Store(f"sqlite:///file:{environment.home()}/results.sqlite?mode=ro&uri=true")
         with pytest.raises(StorageFailed, match=r"read-only. Check your rights"):
             store.add_jobs([recipe(seed=1)], group="g")
@@ -531,21 +525,21 @@ class TestTrouble:
             artifacts.write(b"content")
 
     def test_a_database_that_vanishes_is_made_anew(self, sqlite_store):
-        add(sqlite_store, output(recipe()))
+        keep(sqlite_store, recipe())
         (environment.home() / "results.sqlite").unlink()
         assert sqlite_store.results(MODEL) == []
-        add(sqlite_store, output(recipe()))
+        keep(sqlite_store, recipe())
         assert len(sqlite_store.results(MODEL)) == 1
 
     def test_a_database_that_is_replaced_brings_its_own_results(self, sqlite_store):
-        add(sqlite_store, output(recipe(seed=1)))
+        keep(sqlite_store, recipe(seed=1))
         sqlite_store.results(MODEL)
         (environment.home() / "results.sqlite").unlink()
-        add(sqlite_store, output(recipe(seed=2)))
+        keep(sqlite_store, recipe(seed=2))
         assert [result.recipe["seed"] for result in sqlite_store.results(MODEL)] == [2]
 
     def test_a_database_without_the_newest_column_gets_it_and_keeps_its_rows(self, sqlite_store):
-        add(sqlite_store, output(recipe()))
+        keep(sqlite_store, recipe())
         with sqlite_store.database.write() as connection:
             connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN preview")
         later = Store()
@@ -555,7 +549,7 @@ class TestTrouble:
         assert len(later.results(MODEL)) == 1
 
     def test_a_database_without_the_newest_table_gets_it(self, sqlite_store):
-        add(sqlite_store, output(recipe()))
+        keep(sqlite_store, recipe())
         with sqlite_store.database.write() as connection:
             connection.exec_driver_sql("DROP TABLE answers")
         again = Store()

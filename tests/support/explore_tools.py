@@ -4,13 +4,9 @@ import json
 
 from pages.components.explore import parts
 from pages.components.view import state
-from tests.support.page_tools import rerun
+from tests.support.page_tools import rerun, url
 
 MODEL = "lenet5-mnist5k"
-
-
-def texts(elements):
-    return " | ".join(str(element.value) for element in elements)
 
 
 def setting(page, kind, field):
@@ -18,10 +14,7 @@ def setting(page, kind, field):
 
 
 def url_recipe(page):
-    (text,) = (
-        page.query_params["recipe"] if isinstance(page.query_params["recipe"], list) else [page.query_params["recipe"]]
-    )
-    return json.loads(text)
+    return json.loads(url(page)["recipe"])
 
 
 def asked(dispatcher, prefix="explore-"):
@@ -48,7 +41,3 @@ def mark_on(page, chart):
 def opened(page, part):
     page.session_state[parts.INSIGHT_TAB] = part
     return rerun(page)
-
-
-def shown_html(page):
-    return " ".join(element.proto.body for element in page.get("html"))

@@ -2,12 +2,21 @@
 
 from pathlib import Path
 
+from streamlit.testing.v1 import AppTest
+
 ROOT = Path(__file__).parents[2]
 
 
-def progress(page):
-    """What the page's progress bars and links say, which AppTest has no names for."""
-    return [bar.proto.text for bar in page.get("progress")] + [link.proto.label for link in page.get("page_link")]
+def opened(name="", /, state=(), **parameters):
+    """A page as a link with these query parameters opens it, with this session state; the home page without a name."""
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    if name:
+        page.switch_page(f"pages/{name}.py")
+    for key, value in dict(state).items():
+        page.session_state[key] = value
+    for key, value in parameters.items():
+        page.query_params[key] = value
+    return checked(page.run())
 
 
 def checked(page):
@@ -23,3 +32,34 @@ def rerun(page):
     """
     checked(page.run())
     return checked(page.run())
+
+
+def url(page):
+    """The query parameters that the page wrote into its address."""
+    return {key: value[0] if isinstance(value, list) else value for key, value in page.query_params.items()}
+
+
+def texts(elements):
+    """What these elements say."""
+    return " | ".join(str(element.value) for element in elements)
+
+
+def words(page):
+    """Everything that the page says in text."""
+    kinds = ("title", "header", "markdown", "caption", "info", "success", "warning", "error", "code")
+    return " | ".join([*(texts(page.get(kind)) for kind in kinds), shown_html(page), *progress(page)])
+
+
+def shown_html(page):
+    """What it draws as HTML."""
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def progress(page):
+    """What the page's progress bars and links say, which AppTest has no names for."""
+    return [bar.proto.text for bar in page.get("progress")] + [link.proto.label for link in page.get("page_link")]
+
+
+def downloads(page):
+    """Labels of the buttons that download something."""
+    return [button.proto.label for button in page.get("download_button")]

@@ -1,7 +1,7 @@
 """Made-up results of every kind, and what is to be said of each."""
 
 from compression.recipe.recipe import make_recipe
-from tests.support.fake_dispatcher import fabricate
+from tests.support.made_up_results import fabricate
 
 
 def recipe(*steps):

@@ -9,7 +9,7 @@ import compression
 from compression.work import cluster_process
 
 PATIENCE_S = 90
-RUN = "tests.support.jobs_support:run_recipe"
+RUN = "tests.support.fake_run:run_recipe"
 
 
 @pytest.fixture

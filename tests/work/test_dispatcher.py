@@ -1,4 +1,4 @@
-"""The dispatcher with a real embedded cluster whose workers run `jobs_support` instead of networks."""
+"""The dispatcher with a real embedded cluster whose workers run `fake_run` instead of networks."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from compression.store.store import Store
 from compression.work import cluster, local_cluster, process
 from compression.work.dispatcher import Dispatcher
 from compression.work.eta import current_batch, group_progress
-from tests.support.jobs_support import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW, STUBBORN, recipe, runs_of
+from tests.support.fake_run import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW, STUBBORN, recipe, runs_of
 
 PATIENCE_S = 90
 """Nothing here takes seconds on an idle machine; a busy one must not make a test fail."""
@@ -376,7 +376,7 @@ class TestEndOfTheServer:
             "from compression.work.dispatcher import get_dispatcher;"
             "import compression.work.dispatcher as j;"
             f"j.Dispatcher.__init__.__kwdefaults__['run'] = {RUN!r};"
-            "import tests.support.jobs_support as s; e = get_dispatcher(); assert get_dispatcher() is e;"
+            "import tests.support.fake_run as s; e = get_dispatcher(); assert get_dispatcher() is e;"
             "e.submit([s.recipe(s.SLOW)], group='g')\n"
             "while e.jobs('g')[0].message != 'working': time.sleep(0.05)\n"
             "print('running', flush=True); time.sleep(600)"

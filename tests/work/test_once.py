@@ -19,8 +19,9 @@ from compression.store.store import Store
 from compression.watch import Watch
 from compression.work import once
 from compression.work.once import measure
-from tests.support import jobs_support
-from tests.support.jobs_support import MODEL, RUN, SLOW, contents, output, recipe, runs_of
+from tests.support import fake_run
+from tests.support.fake_run import MODEL, RUN, SLOW, output, recipe, runs_of
+from tests.support.made_up_results import files_of, keep
 
 
 @pytest.fixture
@@ -35,10 +36,9 @@ def test_the_baseline_is_measured_once(store):
 
 
 def test_a_measured_recipe_is_not_run_again(store):
-    done = output(recipe())
-    store.add_result(done.result, contents(done))
+    kept = keep(store, recipe())
     result, files = measure(recipe(), store, run=RUN)
-    assert (result, files) == (done.result, contents(done))
+    assert (result, files) == (kept, files_of(recipe()))
     assert runs_of(recipe()) == 0
 
 
@@ -111,8 +111,8 @@ def test_the_baseline_is_handed_on_as_it_was_stored(store):
         seen.append(baseline)
         return output(recipe)
 
-    jobs_support.run_look = look
-    measure(recipe(), store, run="tests.support.jobs_support:run_look")
+    fake_run.run_look = look
+    measure(recipe(), store, run="tests.support.fake_run:run_look")
     expected = output(recipe().baseline())
     assert seen[0].result == expected.result
     assert (seen[0].stored, seen[0].onnx) == (expected.stored, expected.onnx)

@@ -14,7 +14,7 @@ from compression.store import tables
 from compression.store.job_queue import Owner
 from compression.store.jobs import Job, JobState
 from compression.work import overview
-from tests.support.jobs_support import MODEL, recipe
+from tests.support.fake_run import MODEL, recipe
 
 ME = Owner("me", "here", 1, 0.0)
 
@@ -217,6 +217,7 @@ class TestWords:
             ("explore-me", "Explore: the setting shown (this browser window)"),
             ("sweep-you", "Explore: the curves (another browser window)"),
             ("inquiry-you", "A page that looks into a result (another browser window)"),
+            ("study-me", "A page that looks into a result (this browser window)"),
             ("something else", "Somebody else"),
             ("learn-me", "Learn: the course (this browser window)"),
         ],

@@ -5,7 +5,7 @@ import pytest
 from compression.recipe.recipe import make_recipe
 from compression.store.store import Store
 from compression.work.placement import NEAR, next_job
-from tests.support.jobs_support import recipe as any_recipe
+from tests.support.fake_run import recipe as any_recipe
 
 
 def recipe(ratio, *bits, seed=0):

@@ -14,7 +14,7 @@ from compression.store.store import Store
 from compression.work import worker
 from compression.work.once import measure
 from compression.work.worker import Order, execute
-from tests.support.jobs_support import (
+from tests.support.fake_run import (
     BROKEN,
     FAILING,
     HUNGRY,

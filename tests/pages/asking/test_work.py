@@ -12,7 +12,8 @@ from compression.search.curves import sweep_recipes
 from compression.store.jobs import Job, JobState
 from pages.components.asking import work
 from pages.components.view.link import View
-from tests.support.fake_dispatcher import FakeDispatcher, fabricate, preview
+from tests.support.fake_dispatcher import CLAIM
+from tests.support.made_up_results import preview
 
 MODEL = "lenet5-mnist5k"
 SUBJECT = subject_of(MODEL)
@@ -20,19 +21,10 @@ HALF = Settings(pruning_percent=45, weight_bits=5, student="slimmable")
 """No point of a curve, and so are its neighbours."""
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def session(monkeypatch):
     """The session state of a browser session."""
-    values = {}
-    monkeypatch.setattr(work.st, "session_state", values)
-    return values
-
-
-@pytest.fixture
-def dispatcher(monkeypatch, session):
-    fake = FakeDispatcher()
-    monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: fake)
-    return fake
+    monkeypatch.setattr(work.st, "session_state", {})
 
 
 def at(settings=HALF, **changes):
@@ -61,16 +53,22 @@ def ahead(dispatcher):
 
 
 def states(dispatcher, kind="ahead-"):
-    return {job.recipe: job.state for job in dispatcher.store.jobs() if job.group.startswith(kind)}
+    """What came of jobs; what runs and is to stop counts as given up."""
+    return {
+        job.recipe: JobState.CANCELLED if job.is_cancel_requested else job.state
+        for job in dispatcher.store.jobs()
+        if job.group.startswith(kind)
+    }
 
 
-def run_first(dispatcher, recipe, kind="ahead-", **changes):
+def run_first(dispatcher, recipe, kind="ahead-", progress=0.0, preview=None):
     """Let one job run."""
     (job,) = [
         j for j in dispatcher.store.jobs() if j.recipe == recipe and j.group.startswith(kind) and not j.state.is_final
     ]
-    dispatcher.store.all_jobs[job.job_id] = replace(job, state=JobState.RUNNING, **changes)
-    return job
+    dispatcher.begin(job, progress)
+    if preview:
+        dispatcher.store.queue.set_preview(job.job_id, CLAIM, preview)
 
 
 def measured_but_for_its_neighbours(dispatcher, view):
@@ -190,7 +188,7 @@ class TestAhead:
 
     def test_nothing_that_takes_long(self, dispatcher):
         recipe = at().recipe
-        dispatcher.store.by_id[recipe.recipe_id] = fabricate(recipe, seconds=work.MAX_AHEAD_SECONDS + 1)
+        dispatcher.measure(recipe, seconds=work.MAX_AHEAD_SECONDS + 1)
         shown(at())
         assert ahead(dispatcher) == []
 

@@ -3,7 +3,6 @@
 A recipe's number of fine-tuning epochs is its order: see `BEHAVIOUR`. No network is touched.
 """
 
-import hashlib
 import os
 import signal
 import time
@@ -13,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from compression.errors import Diverged
-from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import FineTuning
-from compression.results import conditions, machine
-from compression.results.record import Measures, Preview, Result
+from compression.results.record import Result
 from compression.watch import SILENT
+from tests.support import made_up_results
+from tests.support.made_up_results import fabricate, files_of
 
 MODEL = "mlp-digits"
-RUN = "tests.support.jobs_support:run_recipe"
+RUN = "tests.support.fake_run:run_recipe"
 QUICK, SLOW, FAILING, BROKEN, KILLER, STUBBORN, KILLER_ONCE, HUNGRY = range(8)
 
 
@@ -33,7 +32,7 @@ class RunOutput:
     predictions: np.ndarray
 
     def artifacts(self):
-        return contents(self)
+        return {"stored": self.stored, "onnx": self.onnx, "predictions": self.predictions.tobytes()}
 
 
 def recipe(order: int = QUICK, seed: int = 0) -> Recipe:
@@ -46,9 +45,14 @@ def run_recipe(subject, recipe, *, baseline=None, watch=SILENT, preview=lambda f
     watch.report(0.5, "half way")
     BEHAVIOUR[order](watch)
     assert recipe.is_baseline or baseline.result.recipe_id == recipe.baseline().recipe_id
-    done = output(recipe)
-    preview(Preview(**done.result.model_dump(include=set(Preview.model_fields))))
-    return done
+    preview(made_up_results.preview(recipe))
+    return output(recipe)
+
+
+def output(recipe: Recipe) -> RunOutput:
+    """A made-up result with its files."""
+    stored, onnx, predictions = files_of(recipe).values()
+    return RunOutput(fabricate(recipe), stored, onnx, np.frombuffer(predictions, np.uint8))
 
 
 def runs_of(recipe) -> int:
@@ -110,29 +114,3 @@ BEHAVIOUR = {
     KILLER_ONCE: _die_once,
     HUNGRY: _run_out_of_memory,
 }
-
-
-def output(recipe: Recipe, **changes) -> RunOutput:
-    """A result with invented numbers and small artifacts."""
-    contents = {role: f"{role} of {recipe.recipe_id}".encode() for role in ("stored", "onnx", "predictions")}
-    measures = Measures(
-        accuracy=0.9, accuracy_low=0.85, accuracy_high=0.95, n_test=500, theoretical_bytes=50, stored_bytes=60,
-        onnx_bytes=100, zipped_bytes=80, latency_p50_ms=1.0, latency_p95_ms=1.5, latency_ratio=1.0,
-        latency_ratio_low=0.9, latency_ratio_high=1.1, params=10, nonzero_params=10, macs=10,
-    )  # fmt: skip
-    now = conditions.conditions(subject_of(recipe.model))
-    values = dict(
-        **measures.model_dump(), baseline=measures, recipe_id=recipe.recipe_id, recipe=recipe.model_dump(mode="json"),
-        accuracy_difference=0.0, accuracy_difference_low=-0.01, accuracy_difference_high=0.01, p_value=1.0,
-        changed_predictions=0, seconds=1.0, machine=machine.describe_machine(), machine_id=now.machine_id,
-        engine_version=now.engine_version, data_version=now.data_version, model_version=now.model_version,
-        created_at="2026-01-01T00:00:00+00:00",
-        artifacts={role: hashlib.sha256(content).hexdigest() for role, content in contents.items()},
-    )  # fmt: skip
-    result = Result(**(values | changes))
-    predictions = np.frombuffer(contents["predictions"], dtype=np.uint8)
-    return RunOutput(result, contents["stored"], contents["onnx"], predictions)
-
-
-def contents(done: RunOutput) -> dict[str, bytes]:
-    return {"stored": done.stored, "onnx": done.onnx, "predictions": done.predictions.tobytes()}
