@@ -8,10 +8,10 @@ from typing import Any
 
 from compression.charts.axes import SCALES, Point, Scale
 from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure
-from compression.charts.palette import ACCENT, LOOKS, NEUTRAL
+from compression.charts.palette import ACCENT, NEUTRAL
 from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured
 from compression.results.metrics import Value
-from compression.search.curves import Curve
+from compression.search.curves import CURVES
 
 HEIGHT = 380
 SHADE = "rgba(138, 138, 138, 0.16)"
@@ -80,14 +80,14 @@ def _front_trace(data: Tradeoff, cost: str, gain: str) -> Trace:
     }
 
 
-def _curve_trace(curve: Curve, data: Tradeoff, cost: str, gain: str) -> Trace:
+def _curve_trace(curve: str, data: Tradeoff, cost: str, gain: str) -> Trace:
     """The curve's points on a thin line that starts at the baseline."""
-    look, points = LOOKS[curve], data.curves.get(curve, ())
+    look, points = CURVES[curve], data.curves.get(curve, ())
     marker: dict[str, Any] = {"size": 9, "color": look.colour, "symbol": look.symbol}
     if data.baseline and points:
         points, marker["size"] = (data.baseline, *points), [0] + [9] * len(points)
     line = {"color": look.colour, "width": 1.5, "dash": look.dash}
-    return {**_points_trace(look.title, points, cost, gain, marker), "mode": "lines+markers", "line": line}
+    return {**_points_trace(look.words, points, cost, gain, marker), "mode": "lines+markers", "line": line}
 
 
 def _best_trace(best: Point, cost: str, gain: str) -> Trace:

@@ -16,7 +16,6 @@ from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Value
 from compression.results.record import Preview, Result
-from compression.search.curves import Curve
 from compression.search.estimate import Estimate
 from compression.search.limits import NO_LIMITS, Limits, choose
 from compression.search.pareto import pareto_front
@@ -34,7 +33,7 @@ class Tradeoff:
     """
 
     baseline: Point | None = None
-    curves: Mapping[Curve, tuple[Point, ...]] = field(default_factory=dict)
+    curves: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
     others: tuple[Point, ...] = ()
     current: Point | None = None
     guess: Estimate | None = None
@@ -53,7 +52,7 @@ class Tradeoff:
 
 def tradeoff(
     results: Sequence[Result],
-    curves: Mapping[Curve, Iterable[Recipe]],
+    curves: Mapping[str, Iterable[Recipe]],
     current: Recipe,
     guess: Estimate | None = None,
     *,

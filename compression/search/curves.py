@@ -3,131 +3,189 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any
 
 from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
 from compression.recipe.recipe import MAX_STEPS, Recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning, Step
+from compression.search import priors
+from compression.search.priors import Effect
 
-Curve = Literal[
-    "channel_pruning",
-    "magnitude_pruning",
-    "second_order_pruning",
-    "quantization",
-    "weight_sharing",
-    "distillation",
-    "student_control",
-    "slimmable_student",
-    "low_rank",
-    "depthwise_separable",
-]
-"""One per technique with a slider, and `student_control`: the same students trained without a teacher."""
-CURVES: tuple[Curve, ...] = get_args(Curve)
-DEFAULT_CURVES: tuple[Curve, ...] = (
-    "channel_pruning",
-    "magnitude_pruning",
-    "quantization",
-    "slimmable_student",
-    "distillation",
-    "student_control",
-)
-"""What is measured and drawn unless the person asks for more: the three sliders, students that need no training
-where the model has them, and the fair control of those that do."""
-TRAINED_CURVES: tuple[Curve, ...] = ("distillation", "student_control")
-"""Curves whose points always train, whatever the budget."""
+BLUE, ORANGE, GREEN, PINK, VIOLET = "#2b83c4", "#d98200", "#0a9b76", "#b95f9f", "#6f56f0"
+"""Hues of Okabe and Ito (2008) and a violet, told apart by colour-blind people; the lightness is moved to the middle so
+that they read on white and on black."""
 
-_POSITIONS: dict[Curve, tuple[int, ...]] = {
-    "channel_pruning": (50, 20, 80, 10, 30, 40, 60, 70, 90),
-    "magnitude_pruning": (80, 50, 95, 90, 30, 60, 70),
-    "second_order_pruning": (80, 50, 95, 90, 70),
-    "quantization": (4, 8, 2, 3, 6, 5, 1, 16),
-    "weight_sharing": (4, 2, 3, 6, 1, 5, 8),
-    "distillation": (50, 25, 75),
-    "student_control": (50, 25, 75),
-    "slimmable_student": (50, 25, 75, 35, 60),
-    "low_rank": (50, 25, 75, 10),
-    "depthwise_separable": (100, 50, 25, 75),
-}
-"""Where each curve is measured, coarse first, so that its shape shows early."""
-
-_SLIDERS: dict[Curve, tuple[str, dict[str, Any]]] = {
-    "channel_pruning": ("pruning_percent", {}),
-    "magnitude_pruning": ("pruning_percent", {"remove": "weights"}),
-    "second_order_pruning": ("pruning_percent", {"remove": "weights", "criterion": "second_order"}),
-    "quantization": ("weight_bits", {}),
-    "weight_sharing": ("weight_bits", {"codes": "codebook"}),
-    "distillation": ("student_percent", {}),
-    "student_control": ("student_percent", {"alpha": 0.0}),
-    "slimmable_student": ("student_percent", {"student": "slimmable"}),
-    "low_rank": ("rank_percent", {}),
-    "depthwise_separable": ("separable_percent", {}),
-}
-"""Which slider a curve moves, and what has to be chosen beside it."""
-
-_FALLING: tuple[Curve, ...] = (
-    "quantization",
-    "weight_sharing",
-    "distillation",
-    "student_control",
-    "slimmable_student",
-    "low_rank",
-)
-"""Curves whose slider compresses more towards its lower end."""
-
-_NEEDS: dict[Curve, Callable[[Subject], bool]] = {
-    "slimmable_student": lambda subject: subject.has_slimmable,
-    "depthwise_separable": lambda subject: subject.has_ordinary_convolutions,
-}
+NEUTRAL = "#8a8a8a"
+"""A grey that reads on both themes."""
 
 
-def curves_for(subject: Subject) -> tuple[Curve, ...]:
-    """The curves that make sense for a model."""
-    return tuple(curve for curve in CURVES if curve not in _NEEDS or _NEEDS[curve](subject))
+@dataclass(frozen=True)
+class Curve:
+    """What one technique brings along its slider; all that is known of it, and what is left out is shown less.
+
+    `slider` is a field of `Settings`, `positions` are where it is measured, coarse first, so that the curve's shape
+    shows early, and `beside` is what has to be chosen with it. `at` gives the position along this curve of settings
+    that move the slider, None for settings that move it along another one. `always_trains`: whatever the budget.
+    `is_default`: measured and drawn unless the person asks for others. `prior` guesses what a position brings, and
+    whether trained, before anything is measured. `needs` says whether the curve makes sense for a model.
+    """
+
+    name: str
+    slider: str
+    positions: tuple[int, ...]
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    at: Callable[[Settings], int | None] | None = None
+    always_trains: bool = False
+    is_default: bool = False
+    title: str = ""
+    colour: str = NEUTRAL
+    symbol: str = "circle"
+    dash: str = "solid"
+    prior: Callable[[int, bool], Effect] | None = None
+    needs: Callable[[Subject], bool] = lambda subject: True
+
+    @property
+    def words(self) -> str:
+        """Its title, or its name in words."""
+        return self.title or self.name.replace("_", " ").capitalize()
+
+    @property
+    def neutral(self) -> int:
+        """Where the slider does nothing."""
+        return int(getattr(_NEUTRAL, self.slider))
+
+    @property
+    def falls(self) -> bool:
+        """Whether the slider compresses more towards its lower end."""
+        return self.neutral > max(self.positions)
+
+    def position(self, settings: Settings) -> int | None:
+        """Where settings stand on this curve; None where its slider is not moved, or along another curve."""
+        found = getattr(settings, self.slider) if self.at is None else self.at(settings)
+        return None if found == self.neutral else found
+
+    def settings(self, position: int, budget: Budget) -> Settings:
+        """The controls' position of one point: the slider moved, the rest neutral."""
+        moved: dict[str, Any] = {self.slider: position, **self.beside}
+        return replace(Settings(budget=budget), **moved)
+
+    def effect(self, position: int, budget: Budget) -> Effect:
+        """What a position brings, as far as that can be guessed."""
+        return Effect() if self.prior is None else self.prior(position, budget != "none")
 
 
-def curve_settings(curve: Curve, position: int, budget: Budget) -> Settings:
-    """The controls' position of one point of a curve: one slider moved, the rest neutral."""
-    slider, choices = _SLIDERS[curve]
-    moved: dict[str, Any] = {slider: position, **choices}
-    return replace(Settings(budget=budget), **moved)
+_NEUTRAL = Settings()
+
+
+def _zeros(settings: Settings, criterion: str) -> int | None:
+    """Percent of the weights; N:M patterns fix it."""
+    weights = settings.remove == "weights" and settings.criterion == criterion
+    return round(100 * settings.removed) if weights else None
+
+
+CURVES = {
+    curve.name: curve
+    for curve in (
+        Curve(
+            "channel_pruning", "pruning_percent", (50, 20, 80, 10, 30, 40, 60, 70, 90),
+            at=lambda settings: settings.pruning_percent if settings.remove == "channels" else None, is_default=True,
+            title="Channel pruning", colour=BLUE, symbol="circle", prior=priors.channels,
+        ),
+        Curve(
+            "magnitude_pruning", "pruning_percent", (80, 50, 95, 90, 30, 60, 70), {"remove": "weights"},
+            at=lambda settings: _zeros(settings, "magnitude"), is_default=True,
+            title="Weight pruning", colour=ORANGE, symbol="square", prior=priors.weights(0.6),
+        ),
+        Curve(
+            "second_order_pruning", "pruning_percent", (80, 50, 95, 90, 70),
+            {"remove": "weights", "criterion": "second_order"}, at=lambda settings: _zeros(settings, "second_order"),
+            title="Second-order pruning", colour=ORANGE, symbol="square-open", dash="dash", prior=priors.weights(0.3),
+        ),
+        Curve(
+            "quantization", "weight_bits", (4, 8, 2, 3, 6, 5, 1, 16),
+            at=lambda settings: None if settings.has_codebook else settings.weight_bits, is_default=True,
+            title="Quantization", colour=GREEN, symbol="diamond", prior=priors.bits,
+        ),
+        Curve(
+            "weight_sharing", "weight_bits", (4, 2, 3, 6, 1, 5, 8), {"codes": "codebook"},
+            at=lambda settings: settings.weight_bits if settings.has_codebook else None,
+            title="Shared weights", colour=GREEN, symbol="diamond-open", dash="dash", prior=priors.codebook,
+        ),
+        Curve(
+            "distillation", "student_percent", (50, 25, 75),
+            at=lambda settings: settings.student_percent if settings.student == "same" else None,
+            always_trains=True, is_default=True,
+            title="Smaller student", colour=PINK, symbol="triangle-up", prior=priors.student,
+        ),
+        Curve(
+            "student_control", "student_percent", (50, 25, 75), {"alpha": 0.0}, at=lambda settings: None,
+            always_trains=True, is_default=True,
+            title="Student without teacher", colour=PINK, symbol="triangle-up-open", dash="dash", prior=priors.student,
+        ),
+        Curve(
+            "slimmable_student", "student_percent", (50, 25, 75, 35, 60), {"student": "slimmable"},
+            at=lambda settings: settings.student_percent if settings.student == "slimmable" else None, is_default=True,
+            title="Slimmable student", colour=PINK, symbol="triangle-down-open", dash="dot", prior=priors.student,
+            needs=lambda subject: subject.has_slimmable,
+        ),
+        Curve(
+            "low_rank", "rank_percent", (50, 25, 75, 10), title="Low rank", colour=VIOLET, symbol="cross",
+            prior=priors.rank,
+        ),
+        Curve(
+            "depthwise_separable", "separable_percent", (100, 50, 25, 75),
+            title="Separable convolutions", colour=VIOLET, symbol="x-thin-open", dash="dash", prior=priors.separable,
+            needs=lambda subject: subject.has_ordinary_convolutions,
+        ),
+    )
+}  # fmt: skip
+"""One per technique with a slider, and `student_control`: the same students trained without a teacher. One hue a
+slider, and within it filled for the usual way, open and dashed for the others."""
+
+DEFAULT_CURVES = tuple(name for name, curve in CURVES.items() if curve.is_default)
+
+
+def curves_for(subject: Subject) -> tuple[str, ...]:
+    """Names of the curves that make sense for a model."""
+    return tuple(name for name, curve in CURVES.items() if curve.needs(subject))
 
 
 @functools.cache
-def curve_points(subject: Subject, budget: Budget, curve: Curve) -> Mapping[int, Recipe]:
+def curve_points(subject: Subject, budget: Budget, curve: str) -> Mapping[int, Recipe]:
     """The recipes of one curve by slider position, coarse to fine."""
-    points = {at: recipe_of(subject, curve_settings(curve, at, budget)) for at in _POSITIONS[curve]}
-    return MappingProxyType(points)
+    row = CURVES[curve]
+    return MappingProxyType({at: recipe_of(subject, row.settings(at, budget)) for at in row.positions})
 
 
 def curve_recipes(
-    subject: Subject, budget: Budget, curves: Sequence[Curve] = DEFAULT_CURVES
-) -> dict[Curve, dict[int, Recipe]]:
+    subject: Subject, budget: Budget, curves: Collection[str] = DEFAULT_CURVES
+) -> dict[str, dict[int, Recipe]]:
     """The recipes of `curves` by slider position, each from mild to strong compression."""
     return {
-        curve: dict(sorted(curve_points(subject, budget, curve).items(), reverse=curve in _FALLING))
+        curve: dict(sorted(curve_points(subject, budget, curve).items(), reverse=CURVES[curve].falls))
         for curve in curves_for(subject)
         if curve in curves
     }
 
 
-def sweep_recipes(subject: Subject, budget: Budget, curves: Sequence[Curve] = DEFAULT_CURVES) -> tuple[Recipe, ...]:
+def sweep_recipes(subject: Subject, budget: Budget, curves: Collection[str] = DEFAULT_CURVES) -> tuple[Recipe, ...]:
     """All points of `curves` in the order to measure them: the baseline, then coarse to fine.
 
     Students come last, each with its control, since they have to be trained and the others would wait.
     """
     shown = [curve for curve in curves_for(subject) if curve in curves]
-    swift = [curve for curve in shown if curve not in TRAINED_CURVES]
-    slow = [curve for curve in shown if curve in TRAINED_CURVES]
+    swift = [curve for curve in shown if not CURVES[curve].always_trains]
+    slow = [curve for curve in shown if CURVES[curve].always_trains]
     return (Recipe(model=subject.name), *_in_turns(subject, swift, budget), *_in_turns(subject, slow, budget))
 
 
-def _in_turns(subject: Subject, curves: Sequence[Curve], budget: Budget) -> list[Recipe]:
+def _in_turns(subject: Subject, curves: Sequence[str], budget: Budget) -> list[Recipe]:
     """The first position of each curve, the second of each, and so on."""
     lists = [curve_points(subject, budget, curve).values() for curve in curves]
     return [recipe for turn in zip_longest(*lists) for recipe in turn if recipe is not None]

@@ -23,8 +23,8 @@ from compression.recipe.budgets import Budget
 from compression.recipe.settings import FLOAT_BITS, Settings, recipe_of, settings_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
-from compression.search.curves import Curve
-from compression.search.priors import Effect, prior, without_curve
+from compression.search.curves import CURVES
+from compression.search.priors import Effect, without_curve
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ other less than it is trusted that settings are independent."""
 def estimate(
     settings: Settings,
     known: Known,
-    measured: Mapping[Curve, Mapping[int, Result]],
+    measured: Mapping[str, Mapping[int, Result]],
     asked: Iterable[Metric] = (),
     lessons: Sequence[Lesson] = (),
 ) -> Estimate:
@@ -118,7 +118,7 @@ def estimate(
 
 
 def lesson_of(
-    settings: Settings, result: Result, known: Known, measured: Mapping[Curve, Mapping[int, Result]]
+    settings: Settings, result: Result, known: Known, measured: Mapping[str, Mapping[int, Result]]
 ) -> Lesson | None:
     """What a measured setting teaches; None where it is no combination, or nothing is known of the baseline."""
     if len(_moved(settings)) + len(without_curve(settings)) < 2:
@@ -153,7 +153,7 @@ def _learned(subject: Subject, settings: Settings, lessons: Iterable[Lesson]) ->
     return loss, size, latency
 
 
-_SLIDERS = ("pruning_percent", "weight_bits", "student_percent", "rank_percent", "separable_percent", "seed")
+_IRRELEVANT = {"seed", *(curve.slider for curve in CURVES.values())}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -165,10 +165,11 @@ def _place(subject: Subject, settings: Settings) -> tuple[tuple[object, ...], tu
     """
     moved = _moved(settings)
     positions = tuple(
-        math.log2(at) / math.log2(FLOAT_BITS) if _NEUTRAL[curve] == FLOAT_BITS else at / 100 for curve, at in moved
+        math.log2(at) / math.log2(FLOAT_BITS) if CURVES[curve].neutral == FLOAT_BITS else at / 100
+        for curve, at in moved
     )
     effective = settings_of(subject, recipe_of(subject, settings)) or settings
-    others = replace(effective, **{name: getattr(_UNMOVED, name) for name in _SLIDERS})
+    others = replace(effective, **{name: getattr(_UNMOVED, name) for name in _IRRELEVANT})
     return (*(curve for curve, _ in moved), _interned(others)), positions
 
 
@@ -182,12 +183,12 @@ def _interned(settings: Settings) -> Settings:
 
 
 def _read_off(
-    metric: Metric, moved: Iterable[tuple[Curve, int]], measured: Mapping[Curve, Mapping[int, Result]]
+    metric: Metric, moved: Iterable[tuple[str, int]], measured: Mapping[str, Mapping[int, Result]]
 ) -> float | None:
     """What the measured points of the moved sliders' curves let expect; None where one of them has none."""
     base, total, is_factor = None, 0.0, metric.side == "cost"
     for curve, position in moved:
-        effects = {_NEUTRAL[curve]: 0.0}
+        effects = {CURVES[curve].neutral: 0.0}
         for at, result in measured.get(curve, {}).items():
             number, base = (metric.read(each, 1.0) for each in (result, result.baseline))
             if number is None or base is None or (is_factor and not (number > 0 and base > 0)):
@@ -206,49 +207,19 @@ def _bounded(accuracy: float, known: Known) -> float:
     return min(1.0, max(min(known.chance, known.accuracy or 0.0), accuracy))
 
 
-def _moved(settings: Settings) -> list[tuple[Curve, int]]:
+def _moved(settings: Settings) -> list[tuple[str, int]]:
     """The sliders that are not neutral, each with the curve it moves along and its position."""
-    moved: list[tuple[Curve, int]] = []
-    if settings.has_student and settings.student in ("same", "slimmable"):
-        student: Curve = "distillation" if settings.student == "same" else "slimmable_student"
-        moved.append((student, settings.student_percent))
-    if settings.separable_percent > 0:
-        moved.append(("depthwise_separable", settings.separable_percent))
-    if settings.rank_percent < 100:
-        moved.append(("low_rank", settings.rank_percent))
-    if settings.pruning_percent > 0:
-        moved.append((_pruning_curve(settings), round(100 * settings.removed)))
-    if settings.weight_bits < FLOAT_BITS:
-        moved.append(("weight_sharing" if settings.has_codebook else "quantization", settings.weight_bits))
-    return moved
+    found = ((name, curve.position(settings)) for name, curve in CURVES.items())
+    return [(name, position) for name, position in found if position is not None]
 
 
-def _pruning_curve(settings: Settings) -> Curve:
-    if settings.remove == "channels":
-        return "channel_pruning"
-    return "second_order_pruning" if settings.criterion == "second_order" else "magnitude_pruning"
-
-
-_NEUTRAL: dict[Curve, int] = {
-    "channel_pruning": 0,
-    "magnitude_pruning": 0,
-    "second_order_pruning": 0,
-    "quantization": FLOAT_BITS,
-    "weight_sharing": FLOAT_BITS,
-    "distillation": 100,
-    "slimmable_student": 100,
-    "low_rank": 100,
-    "depthwise_separable": 0,
-}
-"""Where each slider does nothing."""
-
-
-def _effect(curve: Curve, position: int, budget: Budget, results: Mapping[int, Result]) -> Effect:
+def _effect(curve: str, position: int, budget: Budget, results: Mapping[int, Result]) -> Effect:
     """The prior at `position`, corrected by what the curve measured."""
-    rough = prior(curve, position, budget)
-    known = sorted({_NEUTRAL[curve]: None, **results}.items())
+    row = CURVES[curve]
+    rough = row.effect(position, budget)
+    known = sorted({row.neutral: None, **results}.items())
     positions = [at for at, _ in known]
-    offsets = [_corrections(prior(curve, at, budget), result) for at, result in known]
+    offsets = [_corrections(row.effect(at, budget), result) for at, result in known]
     change, log_size, log_latency = (
         float(np.interp(position, positions, column)) for column in zip(*offsets, strict=True)
     )

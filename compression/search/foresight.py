@@ -13,7 +13,6 @@ from compression.models.subject import Subject
 from compression.recipe.settings import Settings, recipe_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
-from compression.search.curves import Curve
 from compression.search.estimate import Estimate, Known, Lesson, estimate
 from compression.search.neighbours import SLIDERS, Slider, placed, positions
 
@@ -39,7 +38,7 @@ def foresee(
     settings: Settings,
     results: Mapping[str, Result],
     known: Known,
-    measured: Mapping[Curve, Mapping[int, Result]],
+    measured: Mapping[str, Mapping[int, Result]],
     *,
     asked: Collection[Metric] = (),
     lessons: Sequence[Lesson] = (),

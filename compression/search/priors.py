@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from compression.recipe.budgets import Budget
 from compression.recipe.settings import FLOAT_BITS, INTEGER_BITS, Settings
-from compression.search.curves import Curve
 
 
 @dataclass(frozen=True)
@@ -19,69 +17,64 @@ class Effect:
     latency_factor: float = 1.0
 
 
-def prior(curve: Curve, position: int, budget: Budget) -> Effect:
-    """One slider at a position of its curve."""
-    trained = budget != "none"
-    fraction = position / 100
-    priors: dict[Curve, Callable[[], Effect]] = {
-        "channel_pruning": lambda: _channel_prior(fraction, trained),
-        "magnitude_pruning": lambda: _weight_prior(fraction, 0.2 if trained else 0.6),
-        "second_order_pruning": lambda: _weight_prior(fraction, 0.2 if trained else 0.3),
-        "quantization": lambda: _bits_prior(position, trained),
-        "weight_sharing": lambda: _codebook_prior(position, trained),
-        "slimmable_student": lambda: _student_prior(fraction),
-        "low_rank": lambda: _rank_prior(fraction, trained),
-        "depthwise_separable": lambda: _separable_prior(fraction, trained),
-    }
-    return priors.get(curve, lambda: _student_prior(fraction))()
+# Of a curve's position, and whether there is a training budget.
 
 
-def _channel_prior(removed: float, trained: bool) -> Effect:
+def channels(percent: int, trained: bool) -> Effect:
     """Weights fall with the square of the channels, but for the first and last layer; time a bit slower.
 
     Accuracy follows a small ResNet on MNIST: 13 points at 20 % and half of everything at 50 %.
     """
+    removed = percent / 100
     loss = 0.3 * removed**3 if trained else 2 * removed**2
     return Effect(-loss, (1 - removed) ** 1.8, 0.15 + 0.85 * (1 - removed) ** 1.5)
 
 
-def _weight_prior(sparsity: float, worst: float) -> Effect:
+def weights(worst: float) -> Callable[[int, bool], Effect]:
     """Single weights leave harmlessly up to one half, and cost `worst` if all go; positions cost 6 bits each."""
-    loss = worst * max(0.0, 2 * sparsity - 1) ** 4
-    return Effect(-loss, min(1.0, (1 - sparsity) * 38 / 32), 1.0)
+
+    def prior(percent: int, trained: bool) -> Effect:
+        sparsity = percent / 100
+        loss = (0.2 if trained else worst) * max(0.0, 2 * sparsity - 1) ** 4
+        return Effect(-loss, min(1.0, (1 - sparsity) * 38 / 32), 1.0)
+
+    return prior
 
 
 _BITS_LOSS = {1: 0.6, 2: 0.35, 3: 0.05, 4: 0.01, 5: 0.002}
 """Accuracy lost to rounding weights of a small network to so many bits; nothing above 5."""
 
 
-def _bits_prior(bits: int, trained: bool) -> Effect:
+def bits(at: int, trained: bool) -> Effect:
     """Size is the bits plus 2 % for scales and biases; integer kernels gain about a quarter of the time."""
-    loss = _BITS_LOSS.get(bits, 0.0) * (0.2 if trained else 1.0)
-    size = 1.0 if bits == FLOAT_BITS else bits / FLOAT_BITS + 0.02
-    return Effect(-loss, size, 0.75 if bits <= INTEGER_BITS else 1.0)
+    loss = _BITS_LOSS.get(at, 0.0) * (0.2 if trained else 1.0)
+    size = 1.0 if at == FLOAT_BITS else at / FLOAT_BITS + 0.02
+    return Effect(-loss, size, 0.75 if at <= INTEGER_BITS else 1.0)
 
 
-def _codebook_prior(bits: int, trained: bool) -> Effect:
+def codebook(at: int, trained: bool) -> Effect:
     """Shared values fit the weights better than a grid of as many; the runtime gets floats back, no faster."""
-    if bits == FLOAT_BITS:
+    if at == FLOAT_BITS:
         return Effect()
-    return Effect(-_BITS_LOSS.get(bits + 1, 0.0) * (0.2 if trained else 1.0), bits / FLOAT_BITS + 0.02, 1.0)
+    return Effect(-_BITS_LOSS.get(at + 1, 0.0) * (0.2 if trained else 1.0), at / FLOAT_BITS + 0.02, 1.0)
 
 
-def _rank_prior(kept: float, trained: bool) -> Effect:
+def rank(percent: int, trained: bool) -> Effect:
     """Two thin layers of rank r have about 2 r / n of the weights, so that halves of all ranks save little."""
+    kept = percent / 100
     loss = (0.03 if trained else 0.15) * (1 - kept) ** 8
     return Effect(-loss, min(1.0, 1.6 * kept + 0.05), min(1.0, 1.4 * kept + 0.2))
 
 
-def _separable_prior(share: float, trained: bool) -> Effect:
+def separable(percent: int, trained: bool) -> Effect:
     """A k x k convolution becomes k x k + 1 x 1: hardly a ninth of its weights; the fit makes up for most of it."""
+    share = percent / 100
     return Effect(-(0.007 if trained else 0.015) * share, 1 - 0.8 * share, 1 - 0.5 * share)
 
 
-def _student_prior(width: float) -> Effect:
+def student(percent: int, trained: bool) -> Effect:
     """Like removed channels, but trained: a few points at most."""
+    width = percent / 100
     return Effect(-0.04 * (1 - width) ** 2, width**1.8, 0.15 + 0.85 * width**1.5)
 
 

@@ -11,7 +11,6 @@ from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.recipe.settings import Settings, settings_of
 from compression.results.record import Result
-from compression.search.curves import Curve
 from compression.search.estimate import Estimate, Known, Lesson, estimate, lesson_of
 
 LATEST = 60
@@ -39,7 +38,7 @@ class Record:
 
 
 def lessons_of(
-    results: Sequence[Result], known: Known, measured: Mapping[Curve, Mapping[int, Result]]
+    results: Sequence[Result], known: Known, measured: Mapping[str, Mapping[int, Result]]
 ) -> tuple[Lesson, ...]:
     """What the `LATEST` of a model's results that combine settings teach; `known` and `measured` as of `estimate`."""
     pairs = ((_settings_of(known.subject, result), result) for result in results[-LATEST:])
@@ -50,7 +49,7 @@ def lessons_of(
 def miss_of(
     result: Result,
     known: Known,
-    measured: Mapping[Curve, Mapping[int, Result]],
+    measured: Mapping[str, Mapping[int, Result]],
     lessons: Iterable[Lesson] = (),
 ) -> Miss | None:
     """How far the estimate of a measured setting is off that knows all measurements but its own.
@@ -79,7 +78,7 @@ def miss_of(
 def record(
     results: Iterable[Result],
     known: Known,
-    measured: Mapping[Curve, Mapping[int, Result]],
+    measured: Mapping[str, Mapping[int, Result]],
     lessons: Sequence[Lesson] = (),
 ) -> Record | None:
     """The record over the `LATEST` of the results; None where there is nothing to judge by."""

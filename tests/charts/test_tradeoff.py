@@ -6,7 +6,6 @@ import pytest
 
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import SCALES, Axes
-from compression.charts.palette import LOOKS
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
@@ -178,21 +177,21 @@ def test_curves_look_the_same_on_both_axes_and_differ_from_each_other():
     every = tradeoff.tradeoff(results(shown=CURVES), curves(CURVES), CURRENT)
     assert len(every.curves) > len(DEFAULT_CURVES)
     for curve in every.curves:
-        title = LOOKS[curve].title
+        title = CURVES[curve].title
         left, right = (trace(draw(every, axis), title) for axis in ("stored", "latency"))
         assert left.marker.color == right.marker.color
         assert left.marker.symbol == right.marker.symbol
-    assert len({look.symbol for look in LOOKS.values()}) == len(CURVES)
+    assert len({look.symbol for look in CURVES.values()}) == len(CURVES)
 
 
 def test_one_hue_a_slider_with_one_filled_symbol_each():
     sliders = {("channel_pruning",), ("magnitude_pruning", "second_order_pruning"), ("quantization", "weight_sharing")}
     sliders |= {("distillation", "student_control", "slimmable_student"), ("low_rank", "depthwise_separable")}
-    hues = [{LOOKS[curve].colour for curve in group} for group in sliders]
+    hues = [{CURVES[curve].colour for curve in group} for group in sliders]
     assert all(len(hue) == 1 for hue in hues)
     assert len(set.union(*hues)) == len(sliders)
     for group in sliders:
-        assert [curve for curve in group if LOOKS[curve].dash == "solid"] == [group[0]]
+        assert [curve for curve in group if CURVES[curve].dash == "solid"] == [group[0]]
 
 
 def test_points_of_curves_that_are_not_shown_are_grey_and_still_there():

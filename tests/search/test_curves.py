@@ -4,8 +4,9 @@ from compression.models.subject import subject_of
 from compression.recipe.budgets import BUDGETS
 from compression.recipe.recipe import MAX_STEPS, make_recipe
 from compression.recipe.settings import Settings, recipe_of
-from compression.search import curves
+from compression.search import curves, estimate
 from compression.search.curves import CURVES, DEFAULT_CURVES
+from compression.search.priors import Effect
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -51,7 +52,7 @@ def test_a_curve_moves_one_slider_and_trains_only_with_a_budget(curve, budget):
     techniques_of = {"student_control": "distillation"}
     for position, recipe in curves.curve_points(subject_of(MODEL), budget, curve).items():
         assert techniques(recipe)[0] == techniques_of.get(curve, curve), position
-        if budget == "none" and curve not in curves.TRAINED_CURVES:
+        if budget == "none" and not CURVES[curve].always_trains:
             assert len(recipe.steps) == 1
 
 
@@ -64,6 +65,17 @@ def test_a_curve_is_offered_only_where_it_makes_sense(monkeypatch, tmp_path):
     (tmp_path / "slimmable-lenet5-mnist5k.safetensors").touch()
     assert "slimmable_student" in curves.curves_for(subject_of("lenet5-mnist5k"))
     assert "slimmable_student" not in curves.curves_for(subject_of("mlp-digits"))
+
+
+def test_a_curve_of_which_little_is_said_is_drawn_grey_and_guessed_to_change_nothing(monkeypatch):
+    bare = curves.Curve("layer_tying", "tied_blocks", (2, 4))
+    monkeypatch.setitem(CURVES, bare.name, bare)
+    assert (bare.words, bare.colour) == ("Layer tying", curves.NEUTRAL)
+    points = curves.curve_recipes(subject_of(MODEL), "none", [bare.name])[bare.name]
+    assert {at: techniques(recipe) for at, recipe in points.items()} == {2: ["layer_tying"], 4: ["layer_tying"]}
+    assert bare.name in dict(estimate._moved(Settings(tied_blocks=3)))
+    assert bare.effect(3, "none") == Effect()
+    assert bare.name not in DEFAULT_CURVES
 
 
 def test_the_control_of_a_student_differs_in_nothing_but_the_teacher():

@@ -16,7 +16,7 @@ from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe
 from compression.results.record import Preview, Result
 from compression.search import track_record
-from compression.search.curves import Curve, control_of, curve_recipes, curves_for, sweep_recipes
+from compression.search.curves import control_of, curve_recipes, curves_for, sweep_recipes
 from compression.search.estimate import Known, Lesson
 from compression.search.neighbours import Move, move_between, neighbours
 from compression.store.jobs import UNFINISHED, Job, JobState
@@ -132,11 +132,11 @@ class Snapshot:
         return frozenset(self.results) - (self.unasked - asked), over, self.problem, self.preview
 
     @property
-    def curves(self) -> dict[Curve, dict[int, Recipe]]:
+    def curves(self) -> dict[str, dict[int, Recipe]]:
         """The recipes of the curves by slider position."""
         return curve_recipes(self.view.subject, self.view.settings.budget, self.view.curves)
 
-    def measured_curves(self) -> dict[Curve, dict[int, Result]]:
+    def measured_curves(self) -> dict[str, dict[int, Result]]:
         """The measured points of all curves by slider position, shown or not."""
         subject = self.view.subject
         every = curve_recipes(subject, self.view.settings.budget, curves_for(subject))

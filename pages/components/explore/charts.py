@@ -8,7 +8,7 @@ import streamlit as st
 
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import COSTS, GAINS, Axes
-from compression.charts.palette import ACCENT, LOOKS, NEUTRAL
+from compression.charts.palette import ACCENT, NEUTRAL
 from compression.charts.tradeoff import Ranges, Tradeoff
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
@@ -41,6 +41,10 @@ _GLYPHS = {
     "cross": "✚",
     "x-thin-open": "✕",
 }
+
+
+def _glyph(curve: Curve) -> str:
+    return _GLYPHS.get(curve.symbol, "●")
 
 
 def guess_of(seen: Snapshot) -> Estimate:
@@ -114,7 +118,7 @@ def _choose_curves(view: View) -> None:
             "Curves",
             offered,
             selection_mode="multi",
-            format_func=lambda curve: f"{_GLYPHS[LOOKS[curve].symbol]} {LOOKS[curve].title}",
+            format_func=lambda name: f"{_glyph(CURVES[name])} {CURVES[name].words}",
             default=shown,
             key=_CURVES,
             on_change=_curves_chosen,
@@ -193,9 +197,8 @@ def was_clicked() -> bool:
     return bool(st.session_state.pop(_CLICKED, False))
 
 
-def _legend(curves: tuple[Curve, ...], with_setting: bool) -> str:
-    looks = [LOOKS[curve] for curve in curves]
-    entries = [_entry(_GLYPHS[look.symbol], look.colour, look.title) for look in looks]
+def _legend(curves: tuple[str, ...], with_setting: bool) -> str:
+    entries = [_entry(_glyph(curve), curve.colour, curve.words) for curve in map(CURVES.__getitem__, curves)]
     if with_setting:
         entries.append(_entry("●", ACCENT, "This setting"))
     entries.append(_entry("★", NEUTRAL, "Baseline"))

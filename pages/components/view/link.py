@@ -19,7 +19,7 @@ from compression.models.subject import DEFAULT_MODEL, Subject, subject_of
 from compression.recipe.budgets import BUDGETS, Budget
 from compression.recipe.recipe import Recipe, parse_recipe
 from compression.recipe.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
-from compression.search.curves import CURVES, DEFAULT_CURVES, Curve
+from compression.search.curves import CURVES, DEFAULT_CURVES
 from compression.search.limits import NO_LIMITS, Limits
 
 _NO_CURVES = "none"
@@ -35,7 +35,7 @@ class View:
     model: str = DEFAULT_MODEL
     settings: Settings = field(default_factory=lambda: neutral_settings(subject_of(DEFAULT_MODEL)))
     custom: Recipe | None = None
-    curves: tuple[Curve, ...] = DEFAULT_CURVES
+    curves: tuple[str, ...] = DEFAULT_CURVES
     axes: Axes = DEFAULT_AXES
     limits: Limits = NO_LIMITS
 
@@ -154,7 +154,7 @@ def _budget(text: str) -> Budget:
     raise InvalidRecipe(f"The link's budget must be none, quick or thorough, but is {text[:80]!r}.")
 
 
-def _curves(text: str) -> tuple[Curve, ...]:
+def _curves(text: str) -> tuple[str, ...]:
     """Curves by name, in their usual order."""
     names = [] if text == _NO_CURVES else [name.strip() for name in text.split(",")]
     unknown = [name for name in names if name not in CURVES]

@@ -12,7 +12,6 @@ import streamlit as st
 
 from compression.charts.axes import Axes
 from compression.errors import CompressionError
-from compression.search.curves import Curve
 from compression.search.limits import Limits
 from pages.components.frame import menu
 from pages.components.view.link import PARAMETERS, View, parameters_of, view_from
@@ -105,7 +104,7 @@ def keep(key: str, usual: str) -> None:
     kept[key] = st.session_state[key]
 
 
-def choose_curves(curves: tuple[Curve, ...]) -> None:
+def choose_curves(curves: tuple[str, ...]) -> None:
     """Show other curves; the controls stay where they are."""
     st.session_state[_VIEW] = replace(current(), curves=curves)
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from compression import units
 from compression.charts.figure import Figure, Trace, error_bars, histogram, line
-from compression.charts.palette import BLUE, GREEN, LOOKS, NEUTRAL, ORANGE, VIOLET
+from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, VIOLET
 from compression.explain.arithmetic import wrong_verdicts
 from compression.explain.quiz import Question, speed_outcome, speed_question
 from compression.inquiries.course import Timed, TimingInquiry
@@ -19,6 +19,7 @@ from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from compression.results.significance import median_ratio_interval
+from compression.search.curves import CURVES
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -150,11 +151,11 @@ def _verdicts(found: Timed, runs: int) -> Figure:
 
 
 _LOOKS: dict[str, tuple[str, str, str]] = {
-    "channel_pruning": (LOOKS["channel_pruning"].title, BLUE, "circle"),
-    "low_rank": (LOOKS["low_rank"].title, VIOLET, "cross"),
-    "magnitude_pruning": (LOOKS["magnitude_pruning"].title, ORANGE, "square"),
+    "channel_pruning": (CURVES["channel_pruning"].words, BLUE, "circle"),
+    "low_rank": (CURVES["low_rank"].words, VIOLET, "cross"),
+    "magnitude_pruning": (CURVES["magnitude_pruning"].words, ORANGE, "square"),
     "quantization": ("Quantization to 8 bits", GREEN, "diamond"),
-    "depthwise_separable": (LOOKS["depthwise_separable"].title, VIOLET, "x"),
+    "depthwise_separable": (CURVES["depthwise_separable"].words, VIOLET, "x"),
 }
 
 

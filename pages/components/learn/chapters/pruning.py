@@ -9,12 +9,13 @@ import streamlit as st
 
 from compression import units
 from compression.charts.figure import Figure
-from compression.charts.palette import GREEN, LOOKS, ORANGE, PINK
+from compression.charts.palette import GREEN, ORANGE, PINK
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
 from compression.recipe.recipe import make_recipe
 from compression.recipe.steps import PATTERN_SPARSITY
 from compression.recipe.words import recipe_in_words
+from compression.search.curves import CURVES
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -31,7 +32,7 @@ _PATTERNS = {
 _LOOKS = {
     "weights": (ORANGE, "square"),
     "blocks": (GREEN, "diamond"),
-    "channels": (LOOKS["channel_pruning"].colour, "circle"),
+    "channels": (CURVES["channel_pruning"].colour, "circle"),
     "2:4": (PINK, "star"),
     "1:4": (PINK, "star-triangle-up"),
 }
