@@ -14,7 +14,7 @@ from compression.engine.laboratory.bench import Bench
 from compression.engine.network.form import WeightedLayer, weighted_layers
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.batch_norm import fold_batch_norm
-from compression.engine.primitives.execution import evaluate_node, rerun
+from compression.engine.primitives.execution import Rehearsal
 from compression.engine.primitives.patterns import pattern_masks
 from compression.inquiries.sensitivity import BITS, SPARSITIES, LayerSensitivity, Sensitivities, SensitivityInquiry
 
@@ -66,19 +66,13 @@ def _forms(layer: WeightedLayer) -> list[Tensor]:
 def _add_batch(model: fx.GraphModule, forms: Forms, batch: Batch, right: Mapping[str, Counts], bench: Bench) -> int:
     """Count the images that each form gets right; returns how many the network itself does."""
     x, y = map(torch.from_numpy, batch)
-    nodes = [node for node in model.graph.nodes if node.op != "output"]
-    (logits,) = next(node for node in model.graph.nodes if node.op == "output").all_input_nodes
-    first = {str(node.target): number for number, node in reversed(list(enumerate(nodes)))}
-    values: dict[str, Tensor] = {}
     with torch.no_grad():
-        for node in nodes:
-            values[node.name] = evaluate_node(model, node, values, x)
+        run = Rehearsal(model, x)
         for name, layer in weighted_layers(model).items():
             before = layer.weight.clone()
             for which, form in enumerate(forms[name]):
                 bench.watch.check()
                 layer.weight.copy_(form)
-                found = rerun(model, nodes[first[name] :], values, x, logits)
-                right[name][which] += int((found.argmax(1) == y).sum())
+                right[name][which] += int((run.logits_with(name).argmax(1) == y).sum())
             layer.weight.copy_(before)
-    return int((values[logits.name].argmax(1) == y).sum())
+    return int((run.logits.argmax(1) == y).sum())

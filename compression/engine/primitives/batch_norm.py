@@ -68,6 +68,12 @@ def measure_statistics(norm: BatchNorm, x: Tensor) -> None:
         norm.running_var.copy_(variance * (values / max(values - 1, 1)))
 
 
+def scale_and_shift(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """What each normalized channel is multiplied with, and what is added: ones and zeros where there are none."""
+    gamma = torch.ones(norm.num_features) if norm.weight is None else norm.weight
+    return gamma, torch.zeros_like(gamma) if norm.bias is None else norm.bias
+
+
 def call_count(model: fx.GraphModule, node: fx.Node) -> int:
     """How often the graph uses the layer of this node."""
     return sum(other.op == "call_module" and other.target == node.target for other in model.graph.nodes)
@@ -91,8 +97,7 @@ def _fold(layer: nn.Module, norm: nn.Module) -> None:
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     with torch.no_grad():
-        gamma = torch.ones_like(mean) if norm.weight is None else norm.weight
-        beta = torch.zeros_like(mean) if norm.bias is None else norm.bias
+        gamma, beta = scale_and_shift(norm)
         bias = torch.zeros_like(mean) if layer.bias is None else layer.bias
         factor = gamma * torch.rsqrt(variance + norm.eps)
         layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.dim() - 1)))

@@ -7,6 +7,8 @@ from torch import Tensor, fx
 
 from compression.engine.network.form import WeightedLayer, clone, module_of
 from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
+from compression.engine.primitives.execution import Call, show_calls
+from compression.engine.primitives.layer_outputs import channel_means
 from compression.watch import SILENT, Watch
 
 
@@ -20,29 +22,16 @@ def correct_biases(
     keep theirs. Batch norms that are left between layers get the statistics of `x`.
     """
     corrected = clone(changed)
+    averages: dict[str, Tensor] = {}
+
+    def keep_average(call: Call) -> None:
+        averages[call.name] = channel_means(call.y)
+
     with torch.no_grad():
-        averages = _Averages(original, watch)
-        expected = averages.run(x).argmax(1)
-        found = _Correction(corrected, averages.found, watch).run(x).argmax(1)
-        before = _Averages(changed, watch).run(x).argmax(1)
+        expected = show_calls(original, x, keep_average, watch).argmax(1)
+        found = _Correction(corrected, averages, watch).run(x).argmax(1)
+        before = show_calls(changed, x, lambda call: None, watch).argmax(1)
     return corrected if (found == expected).sum() >= (before == expected).sum() else changed
-
-
-class _Averages(fx.Interpreter):
-    """Runs the network and keeps the mean answer of each node's every channel."""
-
-    def __init__(self, model: fx.GraphModule, watch: Watch) -> None:
-        super().__init__(model)
-        self.found: dict[str, Tensor] = {}
-        self._model, self._watch = model, watch
-
-    def run_node(self, n: fx.Node) -> object:
-        """Compute one node; of a layer, look at what it answers."""
-        self._watch.check()
-        value = super().run_node(n)
-        if isinstance(module_of(self._model, n), WeightedLayer):
-            self.found[n.name] = _channel_means(value)
-        return value
 
 
 class _Correction(fx.Interpreter):
@@ -60,12 +49,7 @@ class _Correction(fx.Interpreter):
             measure_statistics(layer, self.env[n.all_input_nodes[0]])
         value = super().run_node(n)
         if isinstance(layer, WeightedLayer) and layer.bias is not None and call_count(self._model, n) == 1:
-            error = self._averages[n.name] - _channel_means(value)
+            error = self._averages[str(n.target)] - channel_means(value)
             layer.bias.add_(error)
             value.add_(error.reshape(-1, *[1] * (value.dim() - 2)))
         return value
-
-
-def _channel_means(y: Tensor) -> Tensor:
-    """Of N x C x ..., shape C."""
-    return y.mean([dim for dim in range(y.dim()) if dim != 1])

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from compression.engine.network.form import WeightedLayer, module_of
-from compression.engine.primitives.execution import evaluate_node, rerun
+from compression.engine.network.form import WeightedLayer, weighted_layers
+from compression.engine.primitives.execution import Rehearsal
 from compression.watch import Watch
 
 Curve = Mapping[int, float]
@@ -27,22 +27,17 @@ def bit_losses(
     For each layer and number of bits: Kullback-Leibler divergence from the model's own predictions, in nats, mean
     over the images. Only what comes behind the layer is computed anew. The model is left as it was.
     """
-    nodes = [node for node in model.graph.nodes if node.op != "output"]
-    (logits,) = next(node for node in model.graph.nodes if node.op == "output").all_input_nodes
-    values: dict[str, Tensor] = {}
+    layers = weighted_layers(model)
     losses: dict[str, Curve] = {}
     with torch.no_grad():
-        for node in nodes:
-            values[node.name] = evaluate_node(model, node, values, x)
-        for number, node in enumerate(nodes):
-            layer, name = module_of(model, node), str(node.target)
-            if not isinstance(layer, WeightedLayer) or name in losses:
-                continue
-            before, curve = layer.weight.clone(), {}
+        run = Rehearsal(model, x)
+        for name in run.layers:
+            layer, curve = layers[name], {}
+            before = layer.weight.clone()
             for count in bits:
                 watch.check()
                 layer.weight.copy_(rounded(layer, count))
-                curve[count] = _divergence(values[logits.name], rerun(model, nodes[number:], values, x, logits))
+                curve[count] = _divergence(run.logits, run.logits_with(name))
                 layer.weight.copy_(before)
             losses[name] = curve
     return losses

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from compression.engine.network.form import WeightedLayer, module_of, weighted_layers
+from compression.engine.network.form import weighted_layers
 from compression.engine.primitives.channels import IN, Unit
+from compression.engine.primitives.execution import Call, show_calls
 from compression.watch import SILENT, Watch
 
 TAYLOR_BATCH = 16
@@ -48,10 +49,17 @@ def activation_importance(
 
     On images `x` (N x C x H x W). Each reader's inputs are divided by their mean, so that no layer drowns the others.
     """
-    inputs = _Inputs(model, watch)
+    sizes: dict[str, Tensor] = {}
+
+    def look(call: Call) -> None:
+        size = call.x.abs().transpose(0, 1).flatten(1).mean(1)
+        size = size.reshape(-1, call.layer.weight.shape[1]).mean(0)  # groups of a convolution share positions
+        relative = size / size.mean().clamp(min=torch.finfo(size.dtype).tiny)
+        sizes[call.name] = sizes.get(call.name, torch.zeros(())) + relative
+
     with torch.no_grad():
-        inputs.run(x)
-    return [torch.stack([_mean_size(inputs.sizes, unit) for unit in group]) for group in groups]
+        show_calls(model, x, look, watch)
+    return [torch.stack([_mean_size(sizes, unit) for unit in group]) for group in groups]
 
 
 def _change(readings: dict[str, Tensor], unit: Unit) -> Tensor:
@@ -62,23 +70,3 @@ def _change(readings: dict[str, Tensor], unit: Unit) -> Tensor:
 def _mean_size(sizes: dict[str, Tensor], unit: Unit) -> Tensor:
     parts = [sizes[part.layer][part.position] for part in unit if part.dim == IN]
     return torch.stack(parts).mean() if parts else torch.zeros(())
-
-
-class _Inputs(fx.Interpreter):
-    """Mean absolute value of each input position of each weighted layer, relative to their mean."""
-
-    def __init__(self, model: fx.GraphModule, watch: Watch) -> None:
-        super().__init__(model)
-        self.model, self.watch = model, watch
-        self.sizes: dict[str, Tensor] = {}
-
-    def run_node(self, n: fx.Node) -> object:
-        self.watch.check()
-        layer = module_of(self.model, n)
-        if isinstance(layer, WeightedLayer):
-            x = self.env[n.all_input_nodes[0]]
-            size = x.abs().transpose(0, 1).flatten(1).mean(1)
-            size = size.reshape(-1, layer.weight.shape[1]).mean(0)  # groups of a convolution share positions
-            relative = size / size.mean().clamp(min=torch.finfo(size.dtype).tiny)
-            self.sizes[str(n.target)] = self.sizes.get(str(n.target), torch.zeros(())) + relative
-        return super().run_node(n)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from compression.engine.network.form import WeightedLayer, module_of
-from compression.engine.primitives.execution import Call
+from compression.engine.network.form import WeightedLayer
+from compression.engine.primitives.execution import Call, show_calls
 from compression.watch import SILENT, Watch
 
 CURVATURE_BATCH = 32
@@ -58,31 +58,12 @@ def _derivatives(model: fx.GraphModule, x: Tensor, seed: int, watch: Watch) -> I
     """Each layer's calls on some images at a time, with the derivative of the randomly signed logits by its output."""
     generator = torch.Generator().manual_seed(seed)
     for batch in torch.split(x, CURVATURE_BATCH):
-        recorder = _Recorder(model, watch)
+        calls: list[Call] = []
         with torch.enable_grad():
-            logits = recorder.run(batch.detach().requires_grad_())
+            logits = show_calls(model, batch.detach().requires_grad_(), calls.append, watch)
             signs = torch.randint(0, 2, logits.shape, generator=generator) * 2 - 1
-            gradients = torch.autograd.grad((logits * signs).sum(), [call.y for call in recorder.calls])
-        yield from zip(recorder.calls, gradients, strict=True)
-
-
-class _Recorder(fx.Interpreter):
-    """Keeps every call of a weighted layer."""
-
-    def __init__(self, model: fx.GraphModule, watch: Watch) -> None:
-        super().__init__(model)
-        self.model, self.watch = model, watch
-        self.calls: list[Call] = []
-
-    def run_node(self, n: fx.Node) -> object:
-        self.watch.check()
-        layer = module_of(self.model, n)
-        if not isinstance(layer, WeightedLayer):
-            return super().run_node(n)
-        x = self.env[n.all_input_nodes[0]]  # the interpreter forgets it once nobody needs it
-        y = super().run_node(n)
-        self.calls.append(Call(str(n.target), layer, x, y))
-        return y
+            gradients = torch.autograd.grad((logits * signs).sum(), [call.y for call in calls])
+        yield from zip(calls, gradients, strict=True)
 
 
 def _squares(layer: WeightedLayer, x: Tensor, gradient: Tensor) -> Tensor:

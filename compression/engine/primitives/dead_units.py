@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from compression.engine.network.form import ActivationQuantizer, WeightedLayer, clone, module_of
-from compression.engine.primitives.batch_norm import BatchNorm
+from compression.engine.primitives.batch_norm import BatchNorm, scale_and_shift
 from compression.engine.primitives.channels import IN, Unit, channel_groups, remove_units
 from compression.errors import InvalidRecipe
 
@@ -168,8 +168,7 @@ def _after_batch_norm(norm: BatchNorm, inputs: Tensor) -> Tensor:
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
         return torch.full_like(inputs, torch.nan)
-    gamma = torch.ones_like(mean) if norm.weight is None else norm.weight
-    beta = torch.zeros_like(mean) if norm.bias is None else norm.bias
+    gamma, beta = scale_and_shift(norm)
     scaled = (inputs - mean) * torch.rsqrt(variance + norm.eps) * gamma
     constants: Tensor = torch.where(gamma == 0, 0, scaled) + beta
     return constants

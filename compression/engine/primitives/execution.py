@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -76,20 +76,58 @@ def _evaluate_node(model: fx.GraphModule, node: fx.Node, values: dict[str, Tenso
     return function(*args, **kwargs)
 
 
-def rerun(
-    model: fx.GraphModule, nodes: Sequence[fx.Node], values: Mapping[str, Tensor], x: Tensor, last: fx.Node
-) -> Tensor:
-    """The value of `last` when the first of the nodes, and so all that depend on it, have changed.
+def show_calls(model: fx.GraphModule, x: Tensor, see: Callable[[Call], None], watch: Watch = SILENT) -> Tensor:
+    """Run the network once on images `x`, and show each call of a weighted layer; returns the logits.
 
-    `values` are those before the change, on the same images; `nodes` end with `last`. Other calls of the first
-    node's layer have changed as well.
+    Unlike `layer_calls` it computes like the network itself, with gradients where these are on: `see` may keep calls.
     """
-    changed: dict[str, Tensor] = {}
-    for node in nodes:
-        if (
-            node is nodes[0]
-            or node.target == nodes[0].target
-            or any(source.name in changed for source in node.all_input_nodes)
-        ):
-            changed[node.name] = evaluate_node(model, node, {**values, **changed}, x)
-    return changed.get(last.name, values[last.name])
+    logits: Tensor = _Showing(model, see, watch).run(x)
+    return logits
+
+
+class _Showing(fx.Interpreter):
+    def __init__(self, model: fx.GraphModule, see: Callable[[Call], None], watch: Watch) -> None:
+        super().__init__(model)
+        self._model, self._see, self._watch = model, see, watch
+
+    def run_node(self, n: fx.Node) -> object:
+        """Compute one node; show a layer's call while its input is still there."""
+        self._watch.check()
+        value = super().run_node(n)
+        layer = module_of(self._model, n)
+        if isinstance(layer, WeightedLayer):
+            self._see(Call(str(n.target), layer, self.env[n.all_input_nodes[0]], value))
+        return value
+
+
+class Rehearsal:
+    """All values of one run on images `x` (N x C x H x W), to find the logits when one layer has changed."""
+
+    def __init__(self, model: fx.GraphModule, x: Tensor) -> None:
+        self._model, self._x = model, x
+        *self._nodes, output = model.graph.nodes
+        (self._last,) = output.all_input_nodes
+        self._values: Values = {}
+        self._first: dict[str, int] = {}
+        for number, node in enumerate(self._nodes):
+            self._values[node.name] = evaluate_node(model, node, self._values, x)
+            if isinstance(module_of(model, node), WeightedLayer):
+                self._first.setdefault(str(node.target), number)
+
+    @property
+    def logits(self) -> Tensor:
+        """Before any change."""
+        return self._values[self._last.name]
+
+    @property
+    def layers(self) -> list[str]:
+        """The names of the weighted layers, in the order of their first calls."""
+        return list(self._first)
+
+    def logits_with(self, name: str) -> Tensor:
+        """What they are now that the layer of this name is another one: only what depends on it is computed anew."""
+        changed: Values = {}
+        for node in self._nodes[self._first[name] :]:
+            if node.target == name or any(source.name in changed for source in node.all_input_nodes):
+                changed[node.name] = evaluate_node(self._model, node, {**self._values, **changed}, self._x)
+        return changed.get(self._last.name, self.logits)

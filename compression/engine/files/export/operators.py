@@ -13,6 +13,7 @@ from torch.nn import functional
 from compression.engine.files.export.weights import convolution, dynamic_quantizer, linear, quantizer
 from compression.engine.files.export.writer import Writer, array_of
 from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, module_of
+from compression.engine.primitives.batch_norm import scale_and_shift
 from compression.errors import UnsupportedModel
 
 
@@ -20,9 +21,7 @@ def _batch_norm(writer: Writer, node: fx.Node, layer: nn.BatchNorm2d) -> str:
     mean, variance = layer.running_mean, layer.running_var
     if mean is None or variance is None:
         raise UnsupportedModel(f"{node.name} keeps no running statistics; train it with track_running_stats=True.")
-    gamma = torch.ones_like(mean) if layer.weight is None else layer.weight
-    beta = torch.zeros_like(mean) if layer.bias is None else layer.bias
-    names = [writer.constant(array_of(tensor)) for tensor in (gamma, beta, mean, variance)]
+    names = [writer.constant(array_of(tensor)) for tensor in (*scale_and_shift(layer), mean, variance)]
     return writer.op("BatchNormalization", writer.value(node.args[0]), *names, epsilon=layer.eps)
 
 
