@@ -61,8 +61,8 @@ from compression.results.conditions import Conditions, conditions_of, key
 from compression.results.record import Result
 from compression.search.curves import DEFAULT_CURVES, curve_recipes
 from compression.search.estimate import Known, estimate
-from compression.store.database import RESULTS
 from compression.store.store import Store
+from compression.store.tables import RESULTS
 from sample_models.resnet import BasicBlock
 
 T = TypeVar("T")

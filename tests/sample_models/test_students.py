@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from compression.engine.build import build_student as build_for_step
 from compression.engine.files import export
-from compression.engine.measure import evaluation
 from compression.engine.network.form import count_costs, trace
 from compression.engine.primitives.batch_norm import BatchNorm
 from compression.engine.primitives.calibration import insert_quantizers, quantization_points
@@ -22,7 +21,7 @@ from compression.watch import SILENT
 from sample_models.catalogue import find_model
 from sample_models.small_inputs import SMALLEST_MAP, Resize, strides
 from sample_models.students import FAMILIES, build_student
-from tests.support.networks import samples_of
+from tests.support.networks import runtime_logits, samples_of
 
 SIZES = [
     ((1, 8, 8), {"width_mult": 0.25, "depth_mult": 0.5}),
@@ -53,7 +52,7 @@ def _images(shape, n=16):
 
 
 def _runtime(model, x):
-    return evaluation.logits(export.to_onnx(model).SerializeToString(), x.numpy(), threads=1)
+    return runtime_logits(export.to_onnx(model).SerializeToString(), x)
 
 
 @pytest.mark.parametrize(("family", "shape", "settings"), EVERY)

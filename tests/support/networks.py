@@ -3,9 +3,11 @@
 import functools
 import operator
 
+import numpy as np
 import torch
 from torch import fx, nn
 
+from compression.engine.measure.evaluation import open_session, optimized
 from compression.engine.network.form import ActivationQuantizer, clone, module_of, restrict, trace, weighted_layers
 from compression.engine.network.grids import Affine, Half
 from compression.engine.primitives.batch_norm import fold_batch_norm
@@ -124,3 +126,10 @@ class _Ranges(fx.Interpreter):
 def samples_of(model: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, torch.Tensor]:
     """What activations are on images `x`, wherever they would be rounded."""
     return sample_activations(model, quantization_points(model), x, SILENT)
+
+
+def runtime_logits(content: bytes, x: torch.Tensor) -> np.ndarray:
+    """What the runtime answers on images `x` (N x C x H x W), on one thread."""
+    session = open_session(optimized(content), 1, optimize=False)
+    (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    return found

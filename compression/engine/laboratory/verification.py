@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compression.engine.files import stored_file
 from compression.engine.laboratory.bench import Bench
-from compression.engine.measure.evaluation import BATCH, open_session
+from compression.engine.measure.evaluation import open_session, run_images
 from compression.inquiries.verification import Verification, VerificationInquiry
 
 TIE = 1e-4
@@ -23,7 +23,7 @@ def verify(inquiry: VerificationInquiry, bench: Bench) -> Verification:
     subject, test = bench.variant, bench.dataset.test
     bench.watch.report(0.0, "decoding the stored file")
     decoded = stored_file.decode(subject.stored)
-    logits = _answers(bench)
+    logits = run_images(open_session(subject.onnx), test, bench.watch)  # not the optimized graph that is timed
     predictions = logits.argmax(axis=1)
     different = predictions != subject.predictions
     return Verification(
@@ -39,21 +39,6 @@ def verify(inquiry: VerificationInquiry, bench: Bench) -> Verification:
         opset=next(entry.version for entry in decoded.opset_import if entry.domain in ("", "ai.onnx")),
         runtime=f"ONNX Runtime {onnxruntime.__version__}",
     )
-
-
-def _answers(bench: Bench) -> NDArray[np.float32]:
-    """Logits from a session of its own, not from the optimized graph that the engine evaluates and times."""
-    test = bench.dataset.test
-    session = open_session(bench.variant.onnx)
-    name = session.get_inputs()[0].name
-    found: list[NDArray[np.float32]] = []
-    done = 0
-    for x, _ in test.batches(BATCH):
-        bench.watch.check()
-        found.append(session.run(None, {name: np.ascontiguousarray(x, dtype=np.float32)})[0])
-        done += len(x)
-        bench.watch.report(done / len(test), f"{done:,} of {len(test):,} images")
-    return np.concatenate(found)
 
 
 def _undecided(logits: NDArray[np.float32], classes: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -82,12 +82,6 @@ def optimized(onnx_bytes: bytes) -> bytes:
         return path.read_bytes()
 
 
-def logits(onnx_bytes: bytes, x: NDArray[np.float32], *, threads: int | None = None) -> NDArray[np.float32]:
-    """Logits (N x classes) of preprocessed images `x` (N x C x H x W). May raise `CorruptFile`, `Diverged`."""
-    session = open_session(optimized(onnx_bytes), threads, optimize=False)
-    return np.concatenate([_run(session, x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
-
-
 def predict(onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT) -> NDArray[np.uint8]:
     """Predicted class of each image of `split`, uint8.
 
@@ -102,20 +96,20 @@ def logits_of(
     onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT
 ) -> NDArray[np.float32]:
     """Logits (N x classes) of the images of `split`. Raises what `predict` does."""
-    session = open_session(optimized(onnx_bytes), threads, optimize=False)
+    return run_images(open_session(optimized(onnx_bytes), threads, optimize=False), split, watch)
+
+
+def run_images(session: onnxruntime.InferenceSession, split: Split, watch: Watch = SILENT) -> NDArray[np.float32]:
+    """What a session answers on the images of `split`, N x classes; raises `Diverged` where that is not finite."""
+    (source,) = session.get_inputs()
     found: list[NDArray[np.float32]] = []
     done = 0
     for x, _ in split.batches(BATCH):
         watch.check()
-        found.append(_run(session, x))
+        (logits,) = session.run(None, {source.name: np.ascontiguousarray(x, dtype=np.float32)})
+        if not np.isfinite(logits).all():
+            raise Diverged("The compressed network's outputs are not finite numbers. Choose milder settings.")
+        found.append(logits)
         done += len(x)
         watch.report(done / len(split), f"evaluating: {done:,} of {len(split):,} images")
     return np.concatenate(found)
-
-
-def _run(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    (found,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x, dtype=np.float32)})
-    values: NDArray[np.float32] = found
-    if not np.isfinite(values).all():
-        raise Diverged("The compressed network's outputs are not finite numbers. Choose milder settings.")
-    return values

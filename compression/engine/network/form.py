@@ -24,33 +24,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from compression.engine.network.grids import SMALLEST_SCALE, Affine, BrainFloat, Codebook, Grid, Half, storable_scale
-
-__all__ = [
-    "ActivationQuantizer",
-    "Affine",
-    "BrainFloat",
-    "Codebook",
-    "Costs",
-    "DynamicQuantizer",
-    "Grid",
-    "Half",
-    "WeightFormat",
-    "WeightedLayer",
-    "clone",
-    "count_costs",
-    "count_macs",
-    "input_shape",
-    "module_of",
-    "place",
-    "propagate_shapes",
-    "restrict",
-    "restricted",
-    "storable_scale",
-    "trace",
-    "weight_format",
-    "weighted_layers",
-]
+from compression.engine.network.grids import SMALLEST_SCALE, Affine, Codebook, Grid, Half, storable_scale
 
 WeightedLayer = nn.Conv2d | nn.Linear
 

@@ -9,6 +9,8 @@ import math
 import platform
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -43,32 +45,50 @@ def picture(dataset: Dataset) -> Image.Image:
     return Image.fromarray(strip[0] if len(strip) == 1 else strip.transpose(1, 2, 0))
 
 
-def make(entry: SampleModel) -> dict[str, object]:
-    """Train from scratch with a fixed seed; writes the three files and returns the card."""
+def printing(name: str) -> Watch:
+    """Prints how far a training is, at every twentieth of it."""
+    started, printed = time.monotonic(), set[int]()
+
+    def report(fraction: float, words: str) -> None:
+        if int(20 * fraction) not in printed:
+            printed.add(int(20 * fraction))
+            print(f"{name}: {words}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+    return Watch(report)
+
+
+def keep(network: nn.Module, path: Path, facts: dict[str, object], started: float) -> dict[str, object]:
+    """Write the weights, and beside them their card: `facts`, and how they came about. Returns the card."""
+    seconds = round(time.monotonic() - started, 1)
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+    card = facts | {
+        "seed": SEED,
+        "batch_size": BATCH_SIZE,
+        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "training_seconds": seconds,
+        "made_with": f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}",
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card
+
+
+def make(entry: SampleModel) -> str:
+    """Train from scratch with a fixed seed; writes the three files, and returns what to say of it."""
     dataset = load_dataset(entry.dataset)
     torch.manual_seed(SEED)
     network = entry.build()
     started = time.monotonic()
-
-    def report(fraction: float, words: str) -> None:
-        if words.rsplit(" ", 3)[1].endswith("00") or fraction == 1:
-            print(f"{entry.name}: {words}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-
     train(
         network, dataset, epochs=entry.epochs, learning_rate=entry.learning_rate,
-        seed=SEED, batch_size=BATCH_SIZE, max_gradient_norm=math.inf, watch=Watch(report),
+        seed=SEED, batch_size=BATCH_SIZE, max_gradient_norm=math.inf, watch=printing(entry.name),
     )  # fmt: skip
-    seconds = time.monotonic() - started
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, entry.weights_path)
     picture(dataset).save(entry.picture_path, optimize=True)
     costs = count_costs(trace(network, dataset.input_shape))
     right = correct(network, dataset)
-    card: dict[str, object] = {
+    facts: dict[str, object] = {
         "origin": f"trained from scratch on the train split of {dataset.name} ({len(dataset.train)} images)",
         "command": f"python -m compression.engine.samples.train {entry.name}",
-        "seed": SEED,
         "epochs": entry.epochs,
-        "batch_size": BATCH_SIZE,
         "learning_rate": entry.learning_rate,
         "correct": right,
         "n_test": len(dataset.test),
@@ -79,28 +99,21 @@ def make(entry: SampleModel) -> dict[str, object]:
         "input_shape": dataset.input_shape,
         "layers": {name: list(layer.weight.shape) for name, layer in weighted_layers(network).items()},
         "batch_norms": sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()),
-        "weights_sha256": hashlib.sha256(entry.weights_path.read_bytes()).hexdigest(),
-        "training_seconds": round(seconds, 1),
-        "made_with": f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}",
     }
-    path = entry.weights_path.with_suffix(".json")
-    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    return card
+    card = keep(network, entry.weights_path, facts, started)
+    return f"{right} of {len(dataset.test)} test images correct, {card['training_seconds']} s"
 
 
-def main() -> None:
-    """Train the named models, or all."""
-    parser = argparse.ArgumentParser(prog="python -m compression.engine.samples.train", description=__doc__)
+def make_named(make: Callable[[SampleModel], str], module: str, about: str | None) -> None:
+    """The command line: make what is named."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"one of: {', '.join(MODELS)}")
     try:
         for entry in [find_model(name) for name in parser.parse_args().names]:
-            card = make(entry)
-            print(
-                f"{entry.name}: {card['correct']} of {card['n_test']} test images correct, {card['training_seconds']} s"
-            )
+            print(f"{entry.name}: {make(entry)}")
     except CompressionError as error:
         sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
-    main()
+    make_named(make, "compression.engine.samples.train", __doc__)

@@ -37,7 +37,6 @@ def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Contex
     remaining weights are then fitted, layer by layer and without training, to what the layers answered before.
     Raises `InvalidRecipe` where channels cannot be followed through the model.
     """
-    context.watch.check()
     if step.pruning_ratio == 0:
         return clone(model)
     groups = channel_groups(model)
@@ -117,8 +116,6 @@ def _time_savings(networks: Sequence[fx.GraphModule], reference: fx.GraphModule,
     for network in networks:
         context.watch.check()
         files.append(to_onnx(network).SerializeToString())
-    ratios = measure_ratios(
-        files, to_onnx(reference).SerializeToString(), input_shape(reference),
-        seed=context.seed, watch=context.watch,
-    )  # fmt: skip
+    whole = to_onnx(reference).SerializeToString()
+    ratios = measure_ratios(files, whole, input_shape(reference), seed=context.seed, watch=context.watch)
     return [1 - ratio for ratio in ratios]

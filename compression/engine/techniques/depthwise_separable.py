@@ -29,7 +29,6 @@ def depthwise_separable(model: fx.GraphModule, step: DepthwiseSeparable, context
     least. There is no nonlinearity between the two. Most networks need training afterwards: `fine_tuning`
     with `alpha`, on the original network's predictions. Raises `NotApplicable` where there is no such layer.
     """
-    context.watch.check()
     candidates = _candidates(model)
     if not candidates:
         raise NotApplicable(

@@ -53,7 +53,6 @@ def distillation(model: fx.GraphModule, step: Distillation, context: Context) ->
     `alpha=0` without a match is plain training with the same start and budget: the control that shows what the
     teachers brought. Raises `NotApplicable` for teachers on other data, and for attention without maps.
     """
-    context.watch.check()
     teachers = [context.load_teacher(name) for name in step.teachers] or [context.teacher]
     student = _start(model, step, context)
     lesson = _Lesson(student, teachers, step)

@@ -42,7 +42,6 @@ def entropy_coding(model: fx.GraphModule, step: EntropyCoding, context: Context)
     Float layers and binary ones stay as they are: each of their weights takes the same bits, whatever its
     value. Raises `NotApplicable` where all layers are such and `rate_weight` is above 0.
     """
-    context.watch.check()
     rounded = clone(model)
     if step.rate_weight > 0:
         count = sum(layer.weight.numel() for layer in weighted_layers(rounded).values() if _has_rate(layer))

@@ -33,7 +33,6 @@ def layer_tying(model: fx.GraphModule, step: LayerTying, context: Context) -> fx
 
     One block changes nothing. Raises `NotApplicable` for a network that repeats no block.
     """
-    context.watch.check()
     runs = repeated_blocks(model)
     if not runs:
         raise NotApplicable(

@@ -32,7 +32,6 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
     and spends them where they lower the layers' relative errors most. Raises `NotApplicable` where no layer
     would shrink at any rank.
     """
-    context.watch.check()
     forms = _forms(model, step)
     if not any(form.shrinks(form.smallest) for form in forms.values()):
         raise NotApplicable(

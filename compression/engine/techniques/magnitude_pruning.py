@@ -32,17 +32,13 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
     (2017), and may come back with `regrowth`: see `SparseSchedule`. The comparison is pruning at once and
     fine-tuning for as many epochs. Raises `Diverged` when the loss stops being finite.
     """
-    context.watch.check()
     pruned = clone(model)
     if step.epochs > 0:
         _train(pruned, step, context)
     if step.sparsity > 0:
         _prune(list(weighted_layers(pruned).values()), step)
         if step.recalibrate and step.epochs == 0:
-            reconstruct(
-                model, pruned, {}, fitting_images(context.dataset),
-                watch=context.watch,
-            )  # fmt: skip
+            reconstruct(model, pruned, {}, fitting_images(context.dataset), watch=context.watch)
     context.watch.report(1, "pruned")
     return pruned
 

@@ -45,7 +45,6 @@ def second_order_pruning(model: fx.GraphModule, step: SecondOrderPruning, contex
 
     Weights that an earlier step masked stay zero, and every layer keeps at least one weight.
     """
-    context.watch.check()
     pruned = clone(model)
     rounds = _rounds(step)
     if rounds > 0:

@@ -16,7 +16,6 @@ def slimmable_student(model: fx.GraphModule, step: SlimmableStudent, context: Co
     student replaces `model`; the full width is the slimmable network itself, which was trained on and so is
     not the sample model. Raises `NotApplicable` for models without slimmable weights.
     """
-    context.watch.check()
     slimmable = context.load_slimmable()
     student = take_width(slimmable, step.width_mult, fitting_images(context.dataset), context.watch)
     context.watch.report(1, f"took {step.width_mult:.0%} of the width")

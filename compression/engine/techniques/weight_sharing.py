@@ -32,7 +32,6 @@ def weight_sharing(model: fx.GraphModule, step: WeightSharing, context: Context)
     Up to 16 values, biases then make up for what that does to a layer's average answer, where it helps.
     Training afterwards moves the values, and the codes stay.
     """
-    context.watch.check()
     folded = fold_batch_norm(model)
     shared = clone(folded)
     x = fitting_images(context.dataset)

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from compression.engine.files import export
 from compression.engine.files.stored_file import decode, encode
-from compression.engine.measure import evaluation
 from compression.engine.network.form import (
     ActivationQuantizer,
     DynamicQuantizer,
@@ -24,7 +23,7 @@ from compression.engine.network.form import (
 from compression.engine.network.grids import Affine, BrainFloat, Codebook
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.errors import UnsupportedModel
-from tests.support.networks import images, network, pruned, quantized, run, with_quantizers
+from tests.support.networks import images, network, pruned, quantized, run, runtime_logits, with_quantizers
 
 ALL = ["mlp-digits", "lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k", "resnet20-fashion", "mobilenet-fashion"]
 SMALL = ["mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k"]
@@ -35,7 +34,7 @@ def data(model):
 
 
 def runtime(model, x):
-    return evaluation.logits(data(model), x.numpy(), threads=1)
+    return runtime_logits(data(model), x)
 
 
 def assert_equal_to_torch(model, n=20):

@@ -12,8 +12,8 @@ from compression.inquiries.verification import VerificationInquiry
 
 
 def verified(bench, **changes):
-    subject = replace(bench.bench.variant, **changes)
-    return laboratory.answer(VerificationInquiry(recipe=bench.recipe), replace(bench.bench, subject=subject))
+    variant = replace(bench.bench.variant, **changes)
+    return laboratory.answer(VerificationInquiry(recipe=bench.recipe), replace(bench.bench, variant=variant))
 
 
 def changed(content):

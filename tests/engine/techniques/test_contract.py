@@ -11,7 +11,6 @@ from torch import fx, nn
 
 from compression.engine.files.export import to_onnx
 from compression.engine.files.stored_file import decode, encode
-from compression.engine.measure.evaluation import logits
 from compression.engine.network.form import ActivationQuantizer, count_costs
 from compression.engine.techniques import TECHNIQUES, Context, apply_step
 from compression.errors import Cancelled
@@ -32,6 +31,7 @@ from compression.recipe.steps import (
     WeightSharing,
 )
 from compression.watch import Watch
+from tests.support.networks import runtime_logits
 
 MODELS = ("mlp-digits", "resnet8-mnist5k")
 
@@ -257,7 +257,7 @@ class TestContract:
 
         context = dataclasses.replace(context_of(model_name), watch=Watch(check=give_up))
         with pytest.raises(Cancelled):
-            TECHNIQUES[type(step)](context.teacher, step, context)
+            apply_step(context.teacher, step, context)
 
     def test_progress_rises_to_one(self, model_name, step, applied):
         fractions = applied(model_name, step).fractions
@@ -274,7 +274,7 @@ class TestContract:
         model, x = applied(model_name, step).model, images_of(model_name)
         expected = model(x).detach()
         decoded = decode(encode(to_onnx(model))).SerializeToString()
-        found = torch.from_numpy(logits(decoded, x.numpy()))
+        found = torch.from_numpy(runtime_logits(decoded, x))
         size = expected.abs().max()
         steps = _activation_steps(model)
         if steps:
@@ -322,5 +322,5 @@ def test_steps_compose(model_name, context_of, images_of):
         model = apply_step(model, step, context)
     exported = to_onnx(model)
     assert decode(encode(exported)).SerializeToString() == exported.SerializeToString()
-    found = logits(exported.SerializeToString(), x.numpy())
+    found = runtime_logits(exported.SerializeToString(), x)
     assert (torch.from_numpy(found).argmax(1) == model(x).argmax(1)).float().mean() >= 0.97

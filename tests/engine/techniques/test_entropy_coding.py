@@ -3,12 +3,12 @@ import torch
 
 from compression.engine.files import stored_file
 from compression.engine.files.export import to_onnx
-from compression.engine.measure.evaluation import logits
 from compression.engine.network.form import weight_format, weighted_layers
 from compression.engine.network.grids import Affine
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import EntropyCoding, FineTuning, MagnitudePruning, Quantization, WeightSharing
+from tests.support.networks import runtime_logits
 
 
 def prepared(context, *steps):
@@ -69,7 +69,7 @@ def test_codes_stay_on_their_grids_and_get_cheaper(steps, context_of):
         mask = weight_format(after).mask
         assert mask is None or (after.weight[~mask] == 0).all()
     x = torch.from_numpy(context.dataset.validation.head(100).x)
-    found = torch.from_numpy(logits(to_onnx(rounded).SerializeToString(), x.numpy()))
+    found = torch.from_numpy(runtime_logits(to_onnx(rounded).SerializeToString(), x))
     assert (found.argmax(1) == rounded(x).argmax(1)).float().mean() >= 0.97
     assert accuracy(rounded, context) > accuracy(model, context) - 0.03
 

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from compression.engine.files.export import to_onnx
-from compression.engine.measure.evaluation import logits
 from compression.engine.network.form import (
     ActivationQuantizer,
     DynamicQuantizer,
@@ -19,7 +18,7 @@ from compression.engine.primitives.calibration import fit_quantizer
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import FineTuning, MagnitudePruning, Quantization
-from tests.support.networks import samples_of
+from tests.support.networks import runtime_logits, samples_of
 
 WEIGHT_BITS = get_args(Quantization.model_fields["weight_bits"].annotation)
 METHODS = ("auto", "nearest", "mse", "gptq", "adaround")
@@ -224,7 +223,7 @@ def test_dynamic_ranges_serve_linear_layers_only(name, context_of):
     assert not any(isinstance(layer, ActivationQuantizer) for layer in model.modules())
     assert agreement(model, context) > 0.985
     x = torch.from_numpy(context.dataset.validation.head(50).x)
-    found = logits(to_onnx(model).SerializeToString(), x.numpy())
+    found = runtime_logits(to_onnx(model).SerializeToString(), x)
     assert torch.allclose(torch.from_numpy(found), model(x), atol=1e-3)
 
 
