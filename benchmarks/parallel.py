@@ -2,7 +2,7 @@
 
     python -m benchmarks.parallel [--rounds 3] [--model resnet8-mnist5k]
 
-Sweep: the same training sweep by an engine with one worker for background jobs and by one with two, each with a new
+Sweep: the same training sweep by a dispatcher with one worker for background jobs and by one with two, each with a new
 store, in changing order. Every worker has trained and measured before. Time runs from the first job's start to
 the last one's end, so it holds all that a point needs besides training: the measurements too, of which only one
 runs at a time.
@@ -84,7 +84,7 @@ def training(model: str, percent: int, epochs: float, seed: int = 0) -> Recipe:
 
 @contextlib.contextmanager
 def dispatcher_of(workers: int) -> Iterator[Dispatcher]:
-    """An engine with a new store and so many workers for background jobs."""
+    """A dispatcher with a new store and so many workers for background jobs."""
     with tempfile.TemporaryDirectory(prefix="compression-parallel-") as folder, home_at(Path(folder) / "home"):
         dispatcher = Dispatcher(background_workers=workers)
         try:

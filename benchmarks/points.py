@@ -1,4 +1,4 @@
-"""The points of the sweep, and how this program measures them: by an engine's workers, or in one process."""
+"""The points of the sweep, and how this program measures them: by a dispatcher's workers, or in one process."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Sweep:
     stages: Mapping[Setting, Mapping[str, float]] = field(default_factory=dict)
 
 
-def by_engine(model: str, settings: Sequence[Setting], home: Path, *, background: bool = True) -> Sweep:
-    """All points at once, measured by an engine's worker processes."""
+def by_dispatcher(model: str, settings: Sequence[Setting], home: Path, *, background: bool = True) -> Sweep:
+    """All points at once, measured by a dispatcher's worker processes."""
     with home_at(home):
         dispatcher = Dispatcher()
         try:

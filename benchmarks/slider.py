@@ -6,8 +6,8 @@ The floor is a bare Streamlit page with one slider and one line of text, timed i
 after each move on the dashboard. All times are taken inside the page: from the key press to the second animation
 frame after the chart's (or the text's) document nodes changed, when the change has been painted.
 
-The dashboard is the real one, with an engine of its own in a fresh folder, on ResNet-8. Before the first move the
-background curves that need no training are finished, so the charts hold their usual thirty points and the engine
+The dashboard is the real one, with a dispatcher of its own in a fresh folder, on ResNet-8. Before the first move the
+background curves that need no training are finished, so the charts hold their usual thirty points and the dispatcher
 is warm and idle; those that train students for minutes are left out of the view, since nobody waits for them in
 one run and they would only load the processors at times of their own.
 

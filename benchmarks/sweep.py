@@ -6,14 +6,14 @@ The points are those of `benchmarks.notebook`: pruning ratios 0, 10, ..., 90 %, 
 activations in 8 bits, but for the unchanged network. Each round measures three things, in changing order:
 
     notebook  what people do today, see `benchmarks.notebook`
-    ours      the dashboard's own path: an engine with its worker processes is given all points at once. Its store is
+    ours      the dashboard's own path: a dispatcher with its worker processes is given all points at once. Its store is
               new and its workers are warm: they have measured the baseline, and one other point each
     floor     for the very runtime files that ours made, in sessions that are open: ONNX Runtime's time for all test
               images, and for 200 runs of the point and of the baseline, in turns that begin with an untimed run
               as `compression.engine.measure.latency` has it
 
 and then ours again in a single new process, point after point, with a stopwatch on its stages: what they take beyond
-the floor is the overhead. --one-process leaves the engine with its worker processes out altogether.
+the floor is the overhead. --one-process leaves the dispatcher with its worker processes out altogether.
 
 Notebook and ours measure the same: accuracy on all test images, file sizes, and the median of 200 runs of the point
 and of the baseline. Ours also writes, decodes and takes apart its stored file, repeats the timing in eight newly
@@ -39,7 +39,7 @@ from rich.table import Table
 
 from benchmarks.goals import Goal
 from benchmarks.notebook import MODEL, PERCENTS, Notebook, Point
-from benchmarks.points import Setting, Sweep, by_engine, by_one_process, settings_of
+from benchmarks.points import Setting, Sweep, by_dispatcher, by_one_process, settings_of
 from benchmarks.stages import STAGES, Floor, floor_of
 from compression.models.data import load_dataset
 from compression.results.machine import describe_machine
@@ -77,7 +77,7 @@ def measure_round(number: int, model: str, percents: Sequence[int], folder: Path
     points = theirs() if number % 2 == 0 else None
     ours = None
     if not options.one_process:
-        ours = by_engine(model, settings, folder / "engine", background=not options.interactive)
+        ours = by_dispatcher(model, settings, folder / "dispatcher", background=not options.interactive)
     alone = by_one_process(model, settings, folder / "alone")
     floor = floors(model, ours or alone)
     return Round(points or theirs(), ours, alone, floor)
@@ -258,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", choices=tuple(MODELS), default=MODEL, metavar="MODEL")
     parser.add_argument("--ratios", nargs="+", type=int, choices=range(0, 95), default=PERCENTS, metavar="PERCENT")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one-process", action="store_true", help="no engine and no worker processes")
+    parser.add_argument("--one-process", action="store_true", help="no dispatcher and no worker processes")
     parser.add_argument(
         "--interactive",
         action="store_true",

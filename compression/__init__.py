@@ -1,4 +1,4 @@
-"""Compression engine: recipes in, honestly measured results out.
+"""Recipes in, honestly measured results out.
 
 Importing this package is cheap; the modules that need torch are imported where they are used.
 """

@@ -1,4 +1,4 @@
-"""The command line: the engine without the dashboard, for scripts and CI.
+"""The command line: everything without the dashboard, for scripts and CI.
 
     python -m compression models --json
     python -m compression run RECIPE.json --json --out DIR

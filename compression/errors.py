@@ -2,7 +2,7 @@
 
 
 class CompressionError(Exception):
-    """Root of every error that the engine raises on purpose; its text is meant for the user."""
+    """Root of every error that is raised on purpose; its text is meant for the user."""
 
 
 class InvalidRecipe(CompressionError):

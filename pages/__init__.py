@@ -1,1 +1,1 @@
-"""The dashboard's pages: each reads its controls, calls the engine's torch-free half, and draws."""
+"""The dashboard's pages: each reads its controls, calls a room without torch, and draws."""

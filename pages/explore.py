@@ -36,7 +36,7 @@ def draw_verdict() -> None:
     notices.show_link()
     notices.show_setting(view)
     if seen is not None:
-        notices.show_engine(seen)
+        notices.show_dispatcher(seen)
         outcome.show_verdict(seen)
 
 

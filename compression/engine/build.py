@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 from torch import fx
 
-from compression.engine.byte_cache import Shelf
+from compression.engine.byte_cache import ByteCache
 from compression.engine.network.form import trace
 from compression.engine.primitives.dead_units import remove_dead_units
 from compression.engine.techniques import Context, apply_step
@@ -23,7 +23,7 @@ from sample_models import slimmable
 KEPT_BYTES = 64 << 20
 """For networks after the first steps of recipes; those of the sample models take a megabyte or two."""
 
-_begun_networks: Shelf[fx.GraphModule] = Shelf(KEPT_BYTES)
+_begun_networks: ByteCache[fx.GraphModule] = ByteCache(KEPT_BYTES)
 
 
 def build_variant(subject: Subject, recipe: Recipe, dataset: Dataset, watch: Watch = SILENT) -> fx.GraphModule:

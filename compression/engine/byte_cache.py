@@ -1,4 +1,4 @@
-"""A few things worth remembering while there is room for them."""
+"""A few things worth remembering while there is room for their bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
+class ByteCache(Generic[T]):
     """Values by what they were made from. The least recently used go when there are more bytes than room.
 
     Whoever gets a value shares it with others and must not change it.

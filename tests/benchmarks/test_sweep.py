@@ -78,8 +78,8 @@ class TestInProcess:
 
 
 @pytest.mark.timeout(200)
-def test_by_engine(tmp_path):
-    sweep = points.by_engine(MODEL, SETTINGS, tmp_path / "home")
+def test_by_dispatcher(tmp_path):
+    sweep = points.by_dispatcher(MODEL, SETTINGS, tmp_path / "home")
     assert [sweep.results[setting].recipe_id for setting in SETTINGS] == [
         points.recipe_of(MODEL, setting).recipe_id for setting in SETTINGS
     ]

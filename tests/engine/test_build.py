@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from compression.engine import build
 from compression.engine.build import KEPT_BYTES, build_variant
-from compression.engine.byte_cache import Shelf
+from compression.engine.byte_cache import ByteCache
 from compression.engine.techniques import apply_step
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
@@ -25,7 +25,7 @@ ROUND = {"technique": "quantization", "weight_bits": 4}
 def applied(monkeypatch):
     """The steps that are really carried out, with nothing remembered from other tests."""
     done = []
-    monkeypatch.setattr(build, "_begun_networks", Shelf(KEPT_BYTES))
+    monkeypatch.setattr(build, "_begun_networks", ByteCache(KEPT_BYTES))
     monkeypatch.setattr(
         build, "apply_step", lambda model, step, context: done.append(step) or apply_step(model, step, context)
     )
@@ -56,7 +56,7 @@ def test_recipes_that_begin_alike_share_their_first_steps(applied):
 def test_sharing_changes_no_number(applied, monkeypatch):
     built(HALVE)
     shared = weights(built(HALVE, ROUND))
-    monkeypatch.setattr(build, "_begun_networks", Shelf(0))
+    monkeypatch.setattr(build, "_begun_networks", ByteCache(0))
     assert same(shared, weights(built(HALVE, ROUND)))
 
 

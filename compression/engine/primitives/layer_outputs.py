@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
 
-from compression.engine.byte_cache import Shelf
+from compression.engine.byte_cache import ByteCache
 from compression.engine.network.form import WeightedLayer, module_of
 from compression.engine.primitives.execution import Call, layer_calls
 from compression.engine.primitives.moments import output_rows
@@ -36,7 +36,7 @@ class Answers:
 Named = tuple[str, Answers]
 """The layer's name, and what it answered."""
 
-_remembered: Shelf[list[Named]] = Shelf(ROOM)
+_remembered: ByteCache[list[Named]] = ByteCache(ROOM)
 
 
 def answers_of(call: Call) -> Answers:

@@ -1,4 +1,4 @@
-"""What a person must be told before anything else: a bad link, an engine in trouble."""
+"""What a person must be told before anything else: a bad link, a dispatcher in trouble."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def show_setting(view: View) -> None:
     st.caption(f":material/conversion_path: {recipe_in_words(view.recipe)}{custom}")
 
 
-def show_engine(seen: Snapshot) -> None:
-    """Trouble of the engine itself, such as a full disk or workers that do not start."""
+def show_dispatcher(seen: Snapshot) -> None:
+    """Trouble of the dispatcher itself, such as a full disk or workers that do not start."""
     if seen.problem:
         st.error(plain(seen.problem), icon=":material/error:")

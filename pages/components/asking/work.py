@@ -1,4 +1,4 @@
-"""What a page asks of the engine, and what it knows at one moment."""
+"""What a page asks of the dispatcher, and what it knows at one moment."""
 
 from __future__ import annotations
 
@@ -232,8 +232,8 @@ def begun_ahead() -> tuple[Job, ...]:
 def go_ahead(seen: Snapshot) -> None:
     """Have settings measured that the person may want next.
 
-    Once where the last move goes on to, while the current setting is still being measured: the engine begins with it
-    as soon as that one is through. Then the neighbours on all sides.
+    Once where the last move goes on to, while the current setting is still being measured: the dispatcher begins with
+    it as soon as that one is through. Then the neighbours on all sides.
     """
     view = seen.view
     reached = seen.result or seen.results.get(st.session_state.get(_BEFORE, ""))

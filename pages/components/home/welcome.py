@@ -59,7 +59,7 @@ def live() -> None:
     view = View()
     work.want(view)
     seen = work.snapshot(view)
-    notices.show_engine(seen)
+    notices.show_dispatcher(seen)
     st.header(f"Live: {model_title(view.model)}", anchor=False)
     charts.show_legend(view, with_setting=False)
     data = replace(charts.numbers(seen), current=None, guess=None)

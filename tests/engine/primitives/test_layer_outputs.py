@@ -13,7 +13,7 @@ from tests.support.networks import images, network, with_quantizers
 def runs(monkeypatch):
     """Nothing is remembered from other tests; counts how often a network runs."""
     counted = []
-    monkeypatch.setattr(layer_outputs, "_remembered", layer_outputs.Shelf(layer_outputs.ROOM))
+    monkeypatch.setattr(layer_outputs, "_remembered", layer_outputs.ByteCache(layer_outputs.ROOM))
     monkeypatch.setattr(layer_outputs, "layer_calls", lambda *given: counted.append(None) or layer_calls(*given))
     return counted
 
