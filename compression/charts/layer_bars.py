@@ -17,36 +17,28 @@ ROW, THIN_ROW, MANY = 26, 17, 30
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of layers that bars can show: the axis' words, how much of it 1 of `field` is, and it in words."""
+    """What bars can show: a number of a layer, the axis' words and its unit's size, and the number in words."""
 
     title: str
     axis: str
     factor: float
-    field: str
+    read: Callable[[LayerRow], float]
     words: Callable[[float], str]
-
-    def now(self, layer: Line | LayerRow) -> float:
-        """Of this network."""
-        return float(getattr(layer, self.field))
-
-    def before(self, layer: Line) -> float | None:
-        """Of the layer that it was made from, where there is one."""
-        value: float | None = getattr(layer, f"before_{self.field}")
-        return value
 
 
 MEASURES = {
-    "stored": Measure("Stored bytes", "KB in the stored file", 1e-3, "stored_bytes", units.size),
-    "ms": Measure("Time", "µs for one image", 1e3, "ms", units.short_time),
-    "macs": Measure("Operations", "million MACs", 1e-6, "macs", units.count),
-    "parameters": Measure("Parameters", "thousand parameters", 1e-3, "parameters", units.count),
+    "stored": Measure("Stored bytes", "KB in the stored file", 1e-3, lambda row: row.stored_bytes, units.size),
+    "ms": Measure("Time", "µs for one image", 1e3, lambda row: row.ms, units.short_time),
+    "macs": Measure("Operations", "million MACs", 1e-6, lambda row: row.macs, units.count),
+    "parameters": Measure("Parameters", "thousand parameters", 1e-3, lambda row: row.parameters, units.count),
+    "nonzero": Measure("Weights not zero", "thousand weights", 1e-3, lambda row: row.nonzero, units.count),
 }
 
 
 def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> Figure:
     """One bar a layer; the baseline's is an outline around it. The chosen layer has the accent's colour."""
     places = list(range(len(lines)))
-    before = [measure.before(line) for line in lines]
+    before = [line.before and measure.read(line.before) for line in lines]
     outlines = {
         "type": "bar",
         "name": "before",
@@ -63,11 +55,11 @@ def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> Figure:
         "orientation": "h",
         "y": places,
         "width": 0.5,
-        "x": [measure.now(line) * measure.factor for line in lines],
-        "marker": {"color": [ACCENT if line.layer == chosen else BLUE for line in lines], "line": {"width": 0}},
+        "x": [measure.read(line.row) * measure.factor for line in lines],
+        "marker": {"color": [ACCENT if line.row.name == chosen else BLUE for line in lines], "line": {"width": 0}},
         "hovertext": [_hover(line, measure) for line in lines],
         "hoverinfo": "text",
-        "customdata": [line.layer for line in lines],
+        "customdata": [line.row.name for line in lines],
     }
     return figure(
         [*([outlines] if any(value is not None for value in before) else []), bars],
@@ -75,12 +67,11 @@ def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> Figure:
         measure.axis,
         legend=True,
         xaxis={"rangemode": "tozero", "zeroline": True},
-        yaxis=rows([line.layer for line in lines]),
+        yaxis=rows([line.row.name for line in lines]),
         barmode="overlay",
     )
 
 
 def _hover(line: Line, measure: Measure) -> str:
-    before = measure.before(line)
-    was = f"; {measure.words(before)} before" if before is not None else ""
-    return f"<b>{line.layer}</b> ({line.kind})<br>{measure.words(measure.now(line))}{was}"
+    was = f"; {measure.words(measure.read(line.before))} before" if line.before else ""
+    return f"<b>{line.row.name}</b> ({line.kind})<br>{measure.words(measure.read(line.row))}{was}"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compression import units
-from compression.charts import layer_bars
 from compression.charts.figure import Figure, figure
 from compression.charts.layer_bars import Measure
 from compression.explain.comparison import Contender
@@ -15,11 +14,6 @@ from compression.inquiries.anatomy import LayerRow
 
 BAR = 16
 """Pixels for one bar."""
-
-
-MEASURES = {name: layer_bars.MEASURES[name] for name in ("stored", "ms", "macs")} | {
-    "nonzero": Measure("Weights not zero", "thousand weights", 1e-3, "nonzero", units.count)
-}
 
 
 @dataclass(frozen=True)

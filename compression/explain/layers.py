@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 from compression.inquiries.anatomy import Anatomy, FileAnatomy, LayerRow
 from compression.inquiries.sensitivity import BITS, LayerSensitivity, Sensitivities
@@ -30,32 +31,47 @@ WHERE = {
 
 @dataclass(frozen=True)
 class Line:
-    """One layer for the table; `before` fields belong to the layer it was made from, where there is one.
+    """One layer for the table; `before` is the same layer of the uncompressed network, where there is one.
 
-    `kept` is the share of that layer's weights that are still there and not zero. `share` is that of the stored file,
-    `sensitivity` what the uncompressed network loses when that layer alone gets 4 bits, in percentage points.
+    A part of a layer has no number of its own to compare with. `share` is that of the stored file, `sensitivity` what
+    the uncompressed network loses when that layer alone gets 4 bits, in percentage points.
     """
 
-    layer: str
-    kind: str
-    shape: str
-    original: str
-    parameters: int
-    before_parameters: int | None
-    not_zero: int
-    kept: float | None
-    written: str
-    bits: int
-    stored_bytes: int
-    before_stored_bytes: int | None
+    row: LayerRow
+    before: LayerRow | None
     share: float
-    runtime_bytes: int
-    macs: int
-    before_macs: int | None
-    integer: bool
-    ms: float
-    before_ms: float | None
     sensitivity: float | None
+
+    @property
+    def kind(self) -> str:
+        """What kind of layer it is, and how often it runs."""
+        return self.row.kind + (f", runs {self.row.calls} times" if self.row.calls > 1 else "")
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything by its column; `kept` is the share of the layer's weights that are left and not zero."""
+        row, before = self.row, self.before
+        return {
+            "layer": row.name,
+            "kind": self.kind,
+            "shape": " × ".join(map(str, row.shape)),
+            "original": row.original,
+            "parameters": row.parameters,
+            "before_parameters": before and before.parameters,
+            "not_zero": row.nonzero,
+            "kept": before and row.nonzero / before.weights,
+            "written": WRITTEN[row.format],
+            "bits": row.bits,
+            "stored_bytes": row.stored_bytes,
+            "before_stored_bytes": before and before.stored_bytes,
+            "share": self.share,
+            "runtime_bytes": row.runtime_bytes,
+            "macs": row.macs,
+            "before_macs": before and before.macs,
+            "integer": row.integer,
+            "ms": row.ms,
+            "before_ms": before and before.ms,
+            "sensitivity": self.sensitivity,
+        }
 
 
 SENSITIVE_BITS = 4
@@ -68,50 +84,27 @@ def lines_of(anatomy: Anatomy, sensitivities: Sensitivities | None = None) -> li
     known = {layer.name: layer for layer in sensitivities.layers} if sensitivities else {}
     whole = sensitivities.accuracy if sensitivities else 0.0
     return [
-        _line(row, anatomy, before.get(row.original), _lost(known.get(row.original), whole)) for row in _rows(anatomy)
+        Line(
+            row,
+            before.get(row.name) if row.name == row.original else None,
+            row.stored_bytes / anatomy.subject.stored_bytes,
+            _lost(known.get(row.original), whole),
+        )
+        for row in anatomy.subject.layers
     ]
-
-
-def _rows(anatomy: Anatomy) -> Sequence[LayerRow]:
-    return anatomy.subject.layers
 
 
 def _lost(layer: LayerSensitivity | None, whole: float) -> float | None:
     return None if layer is None else 100 * (whole - layer.by_bits[BITS.index(SENSITIVE_BITS)])
 
 
-def _line(row: LayerRow, anatomy: Anatomy, before: LayerRow | None, lost: float | None) -> Line:
-    same = before is not None and row.name == before.name  # a part of a layer has no number of its own to compare with
-    return Line(
-        layer=row.name,
-        kind=row.kind + (f", runs {row.calls} times" if row.calls > 1 else ""),
-        shape=" × ".join(map(str, row.shape)),
-        original=row.original,
-        parameters=row.parameters,
-        before_parameters=before.parameters if before and same else None,
-        not_zero=row.nonzero,
-        kept=row.nonzero / before.weights if before and same else None,
-        written=WRITTEN[row.format],
-        bits=row.bits,
-        stored_bytes=row.stored_bytes,
-        before_stored_bytes=before.stored_bytes if before and same else None,
-        share=row.stored_bytes / anatomy.subject.stored_bytes,
-        runtime_bytes=row.runtime_bytes,
-        macs=row.macs,
-        before_macs=before.macs if before and same else None,
-        integer=row.integer,
-        ms=row.ms,
-        before_ms=before.ms if before and same else None,
-        sensitivity=lost,
-    )
-
-
 def csv_of(lines: Sequence[Line]) -> str:
     """All lines with every number."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(Line.__dataclass_fields__), lineterminator="\n")
+    rows = [line.numbers() for line in lines]
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(line) for line in lines)
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -1,5 +1,5 @@
 from compression.charts import layers_compared
-from compression.charts.layers_compared import MEASURES
+from compression.charts.layer_bars import MEASURES
 from compression.charts.palette import contenders
 from compression.recipe.recipe import make_recipe
 from tests.support.made_up_answers import row

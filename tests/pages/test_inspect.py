@@ -188,7 +188,7 @@ def test_other_tabs(inspect, tab, text):
 def test_the_graph_has_all_layers(inspect):
     (chart,) = inspect(tab="Model graph").get("graphviz_chart")
     for line in lines_of(anatomy()):
-        assert line.layer in chart.proto.spec
+        assert line.row.name in chart.proto.spec
 
 
 class TestNotYet:

@@ -8,7 +8,8 @@ from html import escape
 import streamlit as st
 
 from compression.charts import layers_compared
-from compression.charts.layers_compared import MEASURES, Line
+from compression.charts.layer_bars import MEASURES
+from compression.charts.layers_compared import Line
 from compression.explain.comparison import Contender
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry, LayerRow
 from compression.recipe.recipe import Recipe
@@ -18,6 +19,7 @@ from pages.components.frame import chart_view
 from pages.components.shown import elements, html_table
 
 _MEASURE = "compare_layer_measure"
+_MEASURES = ("stored", "ms", "macs", "nonzero")
 
 
 def show(contest: Contest) -> None:
@@ -30,7 +32,7 @@ def show(contest: Contest) -> None:
     lines = layers_compared.lines_of(networks)
     if not layers_compared.are_alike(networks):
         st.info("These networks do not have the same layers: only those of the same name stand beside each other.")
-    titles = {name: measure.title for name, measure in MEASURES.items()}
+    titles = {name: MEASURES[name].title for name in _MEASURES}
     measure = MEASURES[elements.switch("Show", titles, key=_MEASURE)]
     chart_view.show(
         layers_compared.draw(contest.contenders, lines, measure),

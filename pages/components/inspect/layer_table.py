@@ -10,7 +10,7 @@ from compression import units
 from compression.charts.breakdown import Slice
 from compression.charts.layer_bars import MEASURES, draw
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, PINK
-from compression.explain.layers import WHERE, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
+from compression.explain.layers import WHERE, WRITTEN, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
 from compression.inquiries.anatomy import FileAnatomy
 from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
 from compression.results.metrics import METRICS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from streamlit.elements.lib.column_types import ColumnConfig
 
+_MEASURES = ("stored", "ms", "macs", "parameters")
 _FILTER, _MEASURE, _TABLE = "layers_filter", "layers_measure", "layers_table"
 ROW_PX, MAX_PX = 35, 640
 _COLOURS = {"layers": BLUE, "rounding": ORANGE, "ranges": PINK, "layout": GREEN, "others": NEUTRAL}
@@ -72,23 +73,16 @@ def _columns() -> dict[str, ColumnConfig]:
 
 def _cells(line: Line) -> dict[str, object]:
     """One row with the units that people read."""
+    found, before = line.numbers(), line.before
     return {
-        "layer": line.layer,
-        "kind": line.kind,
-        "shape": line.shape,
-        "parameters": line.parameters,
-        "kept": None if line.kept is None else 100 * line.kept,
-        "written": line.written,
-        "bits": line.bits,
-        "stored_kb": line.stored_bytes / 1000,
-        "was_kb": None if line.before_stored_bytes is None else line.before_stored_bytes / 1000,
+        **found,
+        "kept": None if found["kept"] is None else 100 * found["kept"],
+        "stored_kb": line.row.stored_bytes / 1000,
+        "was_kb": before and before.stored_bytes / 1000,
         "share": 100 * line.share,
-        "runtime_kb": line.runtime_bytes / 1000,
-        "macs": line.macs,
-        "integer": line.integer,
-        "us": 1000 * line.ms,
-        "was_us": None if line.before_ms is None else 1000 * line.before_ms,
-        "sensitivity": line.sensitivity,
+        "runtime_kb": line.row.runtime_bytes / 1000,
+        "us": 1000 * line.row.ms,
+        "was_us": before and 1000 * before.ms,
     }
 
 
@@ -96,12 +90,8 @@ def frame_of(lines: list[Line]) -> pd.DataFrame:
     """The table; columns that nothing is known of are left out."""
     import pandas as pd  # takes half a second the first time
 
-    frame = pd.DataFrame([_cells(line) for line in lines], columns=list(_cells_names()))
+    frame = pd.DataFrame([_cells(line) for line in lines], columns=list(_columns()))
     return frame.dropna(axis="columns", how="all") if lines else frame
-
-
-def _cells_names() -> tuple[str, ...]:
-    return tuple(_columns())
 
 
 def show(seen: Seen) -> None:
@@ -128,7 +118,7 @@ def show(seen: Seen) -> None:
         column_config=_columns(),
         hide_index=True,
         height=min(MAX_PX, ROW_PX * (len(shown) + 1) + 3),
-        on_select=lambda: _row_chosen([line.layer for line in shown]),
+        on_select=lambda: _row_chosen([line.row.name for line in shown]),
         selection_mode="single-row",
         placeholder="–",
         key=_TABLE,
@@ -144,7 +134,7 @@ def show(seen: Seen) -> None:
 
 
 def _fits(line: Line, words: str) -> bool:
-    text = f"{line.layer} {line.kind} {line.written}".lower()
+    text = f"{line.row.name} {line.kind} {WRITTEN[line.row.format]}".lower()
     return all(word in text for word in words.lower().split())
 
 
@@ -182,7 +172,7 @@ def _sum(seen: Seen) -> None:
 
 
 def _bars(lines: list[Line], chosen: str) -> None:
-    titles = {name: measure.title for name, measure in MEASURES.items()}
+    titles = {name: MEASURES[name].title for name in _MEASURES}
     measure = MEASURES[elements.switch("Layer by layer", titles, usual="stored", key=_MEASURE)]
     alt = f"{measure.title} of each layer"
     chart_view.show(draw(lines, measure, chosen), key="chart_layers", alt=alt, on_click=spot.choose)

@@ -18,21 +18,23 @@ _CHIP = "display:inline-block;padding:.1rem .5rem;margin:0 .4rem .3rem 0;border-
 
 def _facts(line: Line) -> None:
     """The chosen layer in numbers."""
+    found = line.numbers()
+
+    def was(name: str, words: Callable[[float], str]) -> str:
+        before = found[f"before_{name}"]
+        return words(found[name]) if before is None else f"{words(found[name])}** (before: {words(before)})"
+
     rows = {
-        "Kind": f"{line.kind}, {line.shape}",
-        "Parameters": _was(units.count(line.parameters), line.before_parameters, units.count),
-        "Weights": f"{line.written}, {line.bits} bit",
-        "Stored": _was(units.size(line.stored_bytes), line.before_stored_bytes, units.size),
-        "Operations": _was(f"{units.count(line.macs)} MACs", line.before_macs, units.count),
-        "Computed in": "integers" if line.integer else "32-bit floats",
-        "Time": _was(f"{1000 * line.ms:.1f} µs", line.before_ms, lambda ms: f"{1000 * ms:.1f} µs"),
+        "Kind": f"{line.kind}, {found['shape']}",
+        "Parameters": was("parameters", units.count),
+        "Weights": f"{found['written']}, {line.row.bits} bit",
+        "Stored": was("stored_bytes", units.size),
+        "Operations": was("macs", lambda macs: f"{units.count(macs)} MACs"),
+        "Computed in": "integers" if line.row.integer else "32-bit floats",
+        "Time": was("ms", lambda ms: f"{1000 * ms:.1f} µs"),
     }
-    st.markdown(f"**{line.layer}**")
+    st.markdown(f"**{line.row.name}**")
     st.markdown("\n".join(f"- {name}: **{text}" + ("" if "**" in text else "**") for name, text in rows.items()))
-
-
-def _was(now: str, before: float | None, words: Callable[[float], str]) -> str:
-    return now if before is None else f"{now}** (before: {words(before)})"
 
 
 def show(seen: Seen) -> None:
@@ -48,7 +50,7 @@ def show(seen: Seen) -> None:
     with drawing:
         st.graphviz_chart(dot_of(seen.anatomy, seen.layer), alt="The network's layers and how they are connected")
     with facts:
-        _facts(next(line for line in lines_of(seen.anatomy) if line.layer == seen.layer))
+        _facts(next(line for line in lines_of(seen.anatomy) if line.row.name == seen.layer))
     st.caption(
         "Read from the runtime file, from the image at the top to the classes at the bottom. Nodes that only rearrange "
         "or round numbers are not drawn; “8 bit” at an arrow says that numbers are rounded on the way."
