@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compression import units
-from compression.charts.figure import Figure, Trace, figure, line, rows
+from compression.charts.figure import Figure, Trace, bars, figure, line, rows, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, ROW_HEIGHT, VIOLET
 from compression.explain.sizes import Part
 from compression.results.energy import Memory, energy
@@ -73,64 +73,64 @@ def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
 
 def draw_bytes(measures: Measures) -> Figure:
     """The stored and the runtime file as bars of their parts, on one axis in KB."""
-    bars = {"Stored file": stored_slices(measures), "Runtime file": runtime_slices(measures)}
-    return _stacked(bars, 1 / 1000, "KB", units.size)
+    files = {"Stored file": stored_slices(measures), "Runtime file": runtime_slices(measures)}
+    return _stacked(files, 1 / 1000, "KB", units.size)
 
 
 def draw_energy(result: Result, memory: Memory) -> Figure:
     """The baseline's and this network's energy as bars of their parts, on one axis in microjoules."""
-    bars = {"This setting": energy_slices(result, memory), "Baseline": energy_slices(result.baseline, memory)}
-    return _stacked(bars, 1e6, "µJ for one image", units.energy)
+    both = {"This setting": energy_slices(result, memory), "Baseline": energy_slices(result.baseline, memory)}
+    return _stacked(both, 1e6, "µJ for one image", units.energy)
 
 
-def _stacked(bars: Mapping[str, Sequence[Slice]], factor: float, unit: str, words: Callable[[float], str]) -> Figure:
-    traces = [_bar(title, piece, factor, words) for title, slices in bars.items() for piece in slices]
+def _stacked(
+    measured: Mapping[str, Sequence[Slice]], factor: float, unit: str, words: Callable[[float], str]
+) -> Figure:
+    traces = [
+        bars(
+            piece.title,
+            [factor * piece.amount],
+            [title],
+            piece.colour,
+            [f"<b>{piece.title}</b> {words(piece.amount)}, {100 * piece.share:.1f} %<br>{piece.meaning}"],
+            orientation="h",
+        )
+        for title, slices in measured.items()
+        for piece in slices
+    ]
     top_down = {"autorange": "reversed", "ticksuffix": " "}
-    return figure(traces, ROW_HEIGHT * len(bars) + 56, unit, yaxis=top_down, barmode="stack", bargap=0.35)
-
-
-def _bar(row: str, piece: Slice, factor: float, words: Callable[[float], str]) -> Trace:
-    return {
-        "type": "bar",
-        "name": piece.title,
-        "x": [factor * piece.amount],
-        "y": [row],
-        "orientation": "h",
-        "marker": {"color": piece.colour, "line": {"width": 0}},
-        "hovertext": [f"<b>{piece.title}</b> {words(piece.amount)}, {100 * piece.share:.1f} %<br>{piece.meaning}"],
-        "hoverinfo": "text",
-    }
+    return figure(traces, ROW_HEIGHT * len(measured) + 56, unit, yaxis=top_down, barmode="stack", bargap=0.35)
 
 
 def draw_waterfall(parts: Sequence[Part]) -> Figure:
     """How the theoretical size becomes the stored, the runtime and the zipped one, from top to bottom, in KB."""
     places, edges = list(range(len(parts))), _right_edges(parts)
-    bars = {
+    words = [change_in_words(part) for part in parts]
+    steps = {
         "type": "waterfall",
         "orientation": "h",
         "y": places,
         "x": [part.bytes / 1000 for part in parts],
         "measure": ["absolute" if part.is_total else "relative" for part in parts],
-        "hovertext": [f"<b>{part.label}</b> {change_in_words(part)}<br>{part.cause}" for part in parts],
+        "hovertext": [f"<b>{part.label}</b> {said}<br>{part.cause}" for part, said in zip(parts, words, strict=True)],
         "hoverinfo": "text",
         "totals": {"marker": {"color": BLUE}},
         "increasing": {"marker": {"color": ORANGE}},
         "decreasing": {"marker": {"color": GREEN}},
         "connector": {"line": {"color": NEUTRAL, "width": 1}},
     }
-    words = {
-        "type": "scatter",
-        "mode": "text",
-        "y": places,
-        "x": [edge / 1000 for edge in edges],
-        "text": [f" {change_in_words(part)}" for part in parts],
-        "textposition": "middle right",
-        "cliponaxis": False,
-        "hoverinfo": "skip",
-    }
+    beside = scatter(
+        "",
+        [edge / 1000 for edge in edges],
+        places,
+        mode="text",
+        text=[f" {said}" for said in words],
+        textposition="middle right",
+        cliponaxis=False,
+    )
     labels = [f"<b>{part.label}</b>" if part.is_total else part.label for part in parts]
     return figure(
-        [bars, words],
+        [steps, beside],
         WATERFALL_ROW * len(parts) + 56,
         "KB",
         xaxis={"range": (0, 1.25 * max(edges, default=1) / 1000)},
@@ -262,17 +262,15 @@ def _ratio(timing: SparseTiming) -> float:
 
 def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symbol: str) -> Trace:
     timings = points_of(timings)
-    return {
-        "type": "scatter",
-        "name": f"batch {batch}",
-        "x": [100 * timing.sparsity for timing in timings],
-        "y": [_ratio(timing) for timing in timings],
-        "mode": "lines+markers",
-        "line": {"color": colour, "width": 1.5},
-        "marker": {"color": colour, "size": 9, "symbol": symbol},
-        "hovertext": [_sparse_hover(timing) for timing in timings],
-        "hoverinfo": "text",
-    }
+    return scatter(
+        f"batch {batch}",
+        [100 * timing.sparsity for timing in timings],
+        [_ratio(timing) for timing in timings],
+        [_sparse_hover(timing) for timing in timings],
+        mode="lines+markers",
+        line={"color": colour, "width": 1.5},
+        marker={"color": colour, "size": 9, "symbol": symbol},
+    )
 
 
 def _sparse_hover(timing: SparseTiming) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import SCALES, Axes, Point
-from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure
+from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure, heat, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
 from compression.recipe.recipe import Recipe
-from compression.results.metrics import Value, reference_ms
+from compression.results.metrics import reference_ms
 from compression.results.predictions import Recall
 from compression.results.record import Result
 
@@ -54,15 +54,7 @@ def harm(matrix: NDArray[np.int64], reference: NDArray[np.int64]) -> NDArray[np.
 def draw_confusion(matrix: NDArray[np.int64], names: Sequence[str], top: float) -> Figure:
     """Counts; mistakes are coloured, the stronger the more, up to a share of `top`."""
     words = [[f"{count:,}" if count else "" for count in row] for row in matrix]
-    hover = [
-        [
-            f"<b>{names[row]}</b> taken for <b>{names[column]}</b>: {matrix[row, column]:,}"
-            if row != column
-            else f"<b>{names[row]}</b> recognized: {matrix[row, column]:,}"
-            for column in range(len(names))
-        ]
-        for row in range(len(names))
-    ]
+    hover = _hover(names, " ", lambda row, column: f"{matrix[row, column]:,}")
     scale = [[0, _CLEAR_ORANGE], [1, ORANGE]]
     return _matrix(mistakes(matrix), words, hover, names, span=(0, max(top, _LEAST_TOP)), scale=scale)
 
@@ -73,17 +65,26 @@ def draw_harm(
     """Changes of the counts: orange where it got worse, blue where it got better."""
     change = matrix - reference
     words = [[_signed(int(count)) if count else "" for count in row] for row in change]
-    hover = [
-        [
-            f"<b>{names[row]}</b> {'recognized' if row == column else f'taken for <b>{names[column]}</b>'}:<br>"
-            f"{letters[0]} {reference[row, column]:,}, {letters[1]} {matrix[row, column]:,}"
-            for column in range(len(names))
-        ]
-        for row in range(len(names))
-    ]
+    hover = _hover(
+        names,
+        "<br>",
+        lambda row, column: f"{letters[0]} {reference[row, column]:,}, {letters[1]} {matrix[row, column]:,}",
+    )
     most = max(top, _LEAST_CHANGE)
     scale = [[0, BLUE], [0.5, _CLEAR_BLUE], [0.5, _CLEAR_ORANGE], [1, ORANGE]]
     return _matrix(harm(matrix, reference), words, hover, names, span=(-most, most), scale=scale)
+
+
+def _hover(names: Sequence[str], between: str, counts: Callable[[int, int], str]) -> list[list[str]]:
+    """'<b>cat</b> taken for <b>dog</b>: 10' for each true class (row) and answer (column)."""
+    return [
+        [
+            f"<b>{true}</b> {'recognized' if row == column else f'taken for <b>{answer}</b>'}:"
+            f"{between}{counts(row, column)}"
+            for column, answer in enumerate(names)
+        ]
+        for row, true in enumerate(names)
+    ]
 
 
 def _signed(count: int) -> str:
@@ -102,29 +103,15 @@ def _matrix(
     """Coloured cells with words in the page's own text colour; the true class downwards, the answer across."""
     n = len(names)
     places = list(range(n))
-    cells: Trace = {
-        "type": "heatmap",
-        "z": values.tolist(),
-        "x": places,
-        "y": places,
-        "hovertext": hover,
-        "hoverinfo": "text",
-        "colorscale": scale,
-        "zmin": span[0],
-        "zmax": span[1],
-        "showscale": False,
-        "xgap": 1,
-        "ygap": 1,
-    }
-    text: Trace = {
-        "type": "scatter",
-        "mode": "text",
-        "x": places * n,
-        "y": [row for row in places for _ in places],
-        "text": [word for row in words for word in row],
-        "textfont": {"size": 10},
-        "hoverinfo": "skip",
-    }
+    cells = heat(values, span, scale, hover, x=places, y=places, xgap=1, ygap=1)
+    text = scatter(
+        "",
+        places * n,
+        [row for row in places for _ in places],
+        mode="text",
+        text=[word for row in words for word in row],
+        textfont={"size": 10},
+    )
     diagonal = [
         {
             "type": "rect",
@@ -177,17 +164,15 @@ def draw_recalls(found: Sequence[tuple[Contender, Sequence[Recall]]], names: Seq
 
 def _recall_trace(contender: Contender, found: Sequence[Recall], shift: float, names: Sequence[str]) -> Trace:
     share, low, high = ([100 * getattr(recall, end) for recall in found] for end in ("share", "low", "high"))
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": contender.letter,
-        "x": share,
-        "y": [recall.index + shift for recall in found],
-        "error_x": error_bars(share, low, high, contender.colour),
-        "marker": {"color": contender.colour, "size": 9, "symbol": _SYMBOLS[contender.letter]},
-        "hovertext": [f"<b>{contender.letter}, {names[recall.index]}</b>: {recall_words(recall)}" for recall in found],
-        "hoverinfo": "text",
-    }
+    return scatter(
+        contender.letter,
+        share,
+        [recall.index + shift for recall in found],
+        [f"<b>{contender.letter}, {names[recall.index]}</b>: {recall_words(recall)}" for recall in found],
+        mode="markers",
+        error_x=error_bars(share, low, high, contender.colour),
+        marker={"color": contender.colour, "size": 9, "symbol": _SYMBOLS[contender.letter]},
+    )
 
 
 def draw_curves(
@@ -226,38 +211,20 @@ def _around(points: Sequence[Point]) -> tuple[float, float]:
 def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping[str, str], middle: float) -> Trace:
     """A mark with its letter, or with words, which stand on the side that has more room (`middle` is the axis's)."""
     label = labels.get(contender.letter, contender.letter)
-    across, up = SCALES[cost].of(point), SCALES["accuracy"].of(point)
-    assert across is not None and up is not None  # a whole result
-    star = contender.is_baseline
+    look = (
+        {"size": 16, "symbol": "star"} if contender.is_baseline else {"size": 14, "symbol": _SYMBOLS[contender.letter]}
+    )
+    trace = drawing.points_trace(label, (point,), cost, "accuracy", {**look, "color": contender.colour}, thickness=1.5)
     corner = _CORNERS[contender.letter]
     if labels:
-        place = math.log10(max(across.at, tradeoff.LEAST)) if SCALES[cost].metric.is_log else across.at
+        x = trace["x"][0]
+        place = math.log10(max(x, tradeoff.LEAST)) if SCALES[cost].metric.is_log else x
         corner = f"{corner.split()[0]} {'right' if place < middle else 'left'}"
-    trace: Trace = {
-        "type": "scatter",
+    return trace | {
         "mode": "markers+text",
-        "name": label,
-        "x": [across.at],
-        "y": [up.at],
-        "customdata": [point.recipe_id],
         "text": [label],
         "textposition": corner,
         "textfont": {"color": contender.colour, "size": 16, "weight": 700},
         "hovertext": [f"<b>{label}</b> {point.hover}"],
-        "hoverinfo": "text",
         "cliponaxis": False,
-        "marker": {
-            "size": 16 if star else 14,
-            "color": contender.colour,
-            "symbol": "star" if star else _SYMBOLS[contender.letter],
-        },
-        "error_x": _bars(across, contender.colour),
-        "error_y": _bars(up, contender.colour),
     }
-    return trace
-
-
-def _bars(value: Value, colour: str) -> dict[str, Any] | None:
-    if value.low is None or value.high is None or not math.isfinite(value.high):
-        return None
-    return error_bars([value.at], [value.low], [value.high], colour)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compression.charts.axes import SCALES, Point, Scale
-from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure
+from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure, scatter
 from compression.charts.palette import ACCENT, NEUTRAL
 from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured
 from compression.results.metrics import Value
@@ -37,9 +37,9 @@ def draw(
     others = {"size": 6, "color": NEUTRAL, "opacity": 0.55}
     traces = [
         _front_trace(data, cost, gain),
-        _points_trace("other settings", data.others, cost, gain, others),
+        points_trace("other settings", data.others, cost, gain, others),
         *(_curve_trace(curve, data, cost, gain) for curve in data.curves),
-        _points_trace("baseline", baseline, cost, gain, {"size": 14, "color": NEUTRAL, "symbol": "star"}),
+        points_trace("baseline", baseline, cost, gain, {"size": 14, "color": NEUTRAL, "symbol": "star"}),
         *([_best_trace(data.best, cost, gain)] if data.best else []),
         mark(data, cost, gain, ranges),
     ]
@@ -69,15 +69,8 @@ def _front_trace(data: Tradeoff, cost: str, gain: str) -> Trace:
     points = data.points
     reference = data.baseline.reference_ms if data.baseline else 1.0
     front = front_of([point.known for point in points], reference, cost, gain)
-    return {
-        "type": "scatter",
-        "name": "Pareto front",
-        "x": [x for _, x, _ in front],
-        "y": [y for _, _, y in front],
-        "mode": "lines",
-        "line": {"color": NEUTRAL, "width": 1, "dash": "dot", "shape": "hv"},
-        "hoverinfo": "skip",
-    }
+    look = {"color": NEUTRAL, "width": 1, "dash": "dot", "shape": "hv"}
+    return scatter("Pareto front", [x for _, x, _ in front], [y for _, _, y in front], mode="lines", line=look)
 
 
 def _curve_trace(curve: str, data: Tradeoff, cost: str, gain: str) -> Trace:
@@ -87,60 +80,61 @@ def _curve_trace(curve: str, data: Tradeoff, cost: str, gain: str) -> Trace:
     if data.baseline and points:
         points, marker["size"] = (data.baseline, *points), [0] + [9] * len(points)
     line = {"color": look.colour, "width": 1.5, "dash": look.dash}
-    return {**_points_trace(look.words, points, cost, gain, marker), "mode": "lines+markers", "line": line}
+    return {**points_trace(look.words, points, cost, gain, marker), "mode": "lines+markers", "line": line}
 
 
 def _best_trace(best: Point, cost: str, gain: str) -> Trace:
     """A ring around the best setting within the limits, with a word."""
     ring = {"size": 24, "color": NEUTRAL, "symbol": "circle-open", "line": {"width": 2.5}}
-    trace = _points_trace("best within your limits", (best,), cost, gain, ring)
+    trace = points_trace("best within your limits", (best,), cost, gain, ring)
     for bars in ("error_x", "error_y"):
         trace.pop(bars, None)  # the point below has them
     words = {"text": ["best"], "textposition": "top center", "textfont": {"color": NEUTRAL, "size": 13}}
     return {**trace, "mode": "markers+text", **words}
 
 
-def _points_trace(name: str, points: Sequence[Point], cost: str, gain: str, marker: dict[str, Any]) -> Trace:
+def points_trace(
+    name: str, points: Sequence[Point], cost: str, gain: str, marker: dict[str, Any], *, thickness: float = 1
+) -> Trace:
+    """Points with their error bars; one that has no value on an axis is not drawn."""
     marker = {"line": {"width": 0}, **marker}
     unfaded = {"marker": {"opacity": marker.get("opacity", 1)}}  # a click must not fade the others
     across, up = ([scale.of(point) for point in points] for scale in (SCALES[cost], SCALES[gain]))
-    trace = {
-        "type": "scatter",
-        "name": name,
-        "x": [value.at if value else None for value in across],
-        "y": [value.at if value else None for value in up],
-        "customdata": [point.recipe_id for point in points],
-        "hovertext": [point.hover for point in points],
-        "hoverinfo": "text",
-        "mode": "markers",
-        "marker": marker,
-        "selected": unfaded,
-        "unselected": unfaded,
-    }
+    trace = scatter(
+        name,
+        [value.at if value else None for value in across],
+        [value.at if value else None for value in up],
+        [point.hover for point in points],
+        customdata=[point.recipe_id for point in points],
+        mode="markers",
+        marker=marker,
+        selected=unfaded,
+        unselected=unfaded,
+    )
     for bars, values in (("error_x", across), ("error_y", up)):
         if any(value and value.high is not None for value in values):
-            trace[bars] = _error_bars(values, str(marker["color"]))
+            trace[bars] = _error_bars(values, str(marker["color"]), thickness)
     return trace
 
 
-def _error_bars(values: Sequence[Value | None], colour: str) -> dict[str, Any]:
+def _error_bars(values: Sequence[Value | None], colour: str, thickness: float) -> dict[str, Any]:
     ends = [(value.at, value.low, value.high) if value else (0.0, None, None) for value in values]
     places, lows, highs = zip(*ends, strict=True)
-    return error_bars(places, lows, highs, colour, thickness=1)
+    return error_bars(places, lows, highs, colour, thickness)
 
 
 def _current_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
     if data.current and data.baseline and data.current.recipe_id == data.baseline.recipe_id:
         star = {"size": 16, "color": ACCENT, "symbol": "star"}
-        return _points_trace("this setting", (data.current,), cost, gain, star)
+        return points_trace("this setting", (data.current,), cost, gain, star)
     solid = {"size": 15, "color": ACCENT, "symbol": "circle"}
     if data.current:
-        trace = _points_trace("this setting", (data.current,), cost, gain, solid)
+        trace = points_trace("this setting", (data.current,), cost, gain, solid)
         return _labelled(trace, "measured", cost, gain, ranges)
     if data.preview:
         point = half_measured(data.preview)
         if SCALES[cost].of(point) and SCALES[gain].of(point):
-            trace = _points_trace("this setting", (point,), cost, gain, solid)
+            trace = points_trace("this setting", (point,), cost, gain, solid)
             return _labelled(trace, "measured", cost, gain, ranges)
     return _expected_trace(data, cost, gain, ranges)
 

@@ -5,6 +5,7 @@ Fonts and the colours of words and lines are the page's, which knows its theme (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,29 +75,51 @@ def error_bars(
     return {
         "type": "data",
         "symmetric": False,
-        "array": [0.0 if high is None else max(0.0, high - at) for at, high in zip(values, highs, strict=True)],
-        "arrayminus": [0.0 if low is None else max(0.0, at - low) for at, low in zip(values, lows, strict=True)],
+        "array": [_reach(at, high) for at, high in zip(values, highs, strict=True)],
+        "arrayminus": [_reach(low, at) for at, low in zip(values, lows, strict=True)],
         "width": 0,
         "thickness": thickness,
         "color": colour,
     }
 
 
-def histogram(counts: ArrayLike, edges: ArrayLike, colour: str, title: str, hover: str, **more: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
+def _reach(low: float | None, high: float | None) -> float:
+    reach = 0.0 if low is None or high is None else max(0.0, high - low)
+    return reach if math.isfinite(reach) else 0.0
+
+
+Hover = str | Sequence[str] | None
+"""What a trace says under the mouse: a template for all points, words for each, or nothing."""
+
+
+def _said(hover: Hover) -> dict[str, Any]:
+    if hover is None:
+        return {"hoverinfo": "skip"}
+    if isinstance(hover, str):
+        return {"hovertemplate": f"{hover}<extra></extra>"}
+    return {"hovertext": list(hover), "hoverinfo": "text"}
+
+
+def scatter(name: str, x: Sequence[Any], y: Sequence[Any], hover: Hover = None, **look: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
+    """Points, lines or words: whatever `mode` says."""
+    return {"type": "scatter", "name": name, "x": list(x), "y": list(y), **_said(hover), **look}
+
+
+def bars(name: str, x: Sequence[Any], y: Sequence[Any], colour: Any, hover: Hover = None, **look: Any) -> Trace:  # noqa: ANN401  (one colour or several; plotly's own settings)
+    """Bars without outlines."""
+    marker = {"color": colour, "line": {"width": 0}}
+    return {"type": "bar", "name": name, "x": list(x), "y": list(y), "marker": marker, **_said(hover), **look}
+
+
+def histogram(counts: ArrayLike, edges: ArrayLike, colour: str, name: str, hover: str, **look: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
     """Bars of what was counted already between each two of the edges."""
     places = np.asarray(edges, dtype=np.float64)
-    return {
-        "type": "bar",
-        "name": title,
-        "x": ((places[1:] + places[:-1]) / 2).tolist(),
-        "y": np.asarray(counts).tolist(),
-        "width": np.diff(places).tolist(),
-        "marker": {"color": colour, "line": {"width": 0}},
-        "hovertemplate": f"{hover}<extra></extra>",
-        **more,
-    }
+    middles, width = ((places[1:] + places[:-1]) / 2).tolist(), np.diff(places).tolist()
+    return bars(name, middles, np.asarray(counts).tolist(), colour, hover, width=width, **look)
 
 
-def cells(table: ArrayLike) -> list[list[float | None]]:
-    """A table's numbers as a heat map takes them, row by row: NaN is an empty cell."""
-    return [[None if np.isnan(value) else value for value in row] for row in np.asarray(table, np.float64).tolist()]
+def heat(table: ArrayLike, span: tuple[float, float], scale: Sequence[Any], hover: Any, **look: Any) -> Trace:  # noqa: ANN401  (words for each cell, or a template; plotly's own settings)
+    """Coloured cells from `span`'s low end to its high one; NaN is an empty cell."""
+    cells = [[None if np.isnan(value) else value for value in row] for row in np.asarray(table, np.float64).tolist()]
+    common = {"zmin": span[0], "zmax": span[1], "colorscale": list(scale), "showscale": False, "hoverongaps": False}
+    return {"type": "heatmap", "z": cells, **common, **_said(hover), **look}

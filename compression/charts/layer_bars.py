@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compression import units
-from compression.charts.figure import Figure, figure, rows
+from compression.charts.figure import Figure, bars, figure, rows
 from compression.charts.palette import ACCENT, BLUE, NEUTRAL
 from compression.explain.layers import Line
 from compression.inquiries.anatomy import LayerRow
 
 ROW, THIN_ROW, MANY = 26, 17, 30
 """Pixels for one layer, and for each of more than `MANY`."""
+
+
+CLEAR = "rgba(0,0,0,0)"
 
 
 @dataclass(frozen=True)
@@ -39,30 +42,27 @@ def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> Figure:
     """One bar a layer; the baseline's is an outline around it. The chosen layer has the accent's colour."""
     places = list(range(len(lines)))
     before = [line.before and measure.read(line.before) for line in lines]
-    outlines = {
-        "type": "bar",
-        "name": "before",
-        "orientation": "h",
-        "y": places,
-        "width": 0.8,
-        "hoverinfo": "skip",
-        "x": [(value or 0) * measure.factor for value in before],
-        "marker": {"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}},
-    }
-    bars = {
-        "type": "bar",
-        "name": "after",
-        "orientation": "h",
-        "y": places,
-        "width": 0.5,
-        "x": [measure.read(line.row) * measure.factor for line in lines],
-        "marker": {"color": [ACCENT if line.row.name == chosen else BLUE for line in lines], "line": {"width": 0}},
-        "hovertext": [_hover(line, measure) for line in lines],
-        "hoverinfo": "text",
-        "customdata": [line.row.name for line in lines],
-    }
+    outlines = bars(
+        "before",
+        [(value or 0) * measure.factor for value in before],
+        places,
+        CLEAR,
+        orientation="h",
+        width=0.8,
+        marker={"color": CLEAR, "line": {"color": NEUTRAL, "width": 1.5}},
+    )
+    now = bars(
+        "after",
+        [measure.read(line.row) * measure.factor for line in lines],
+        places,
+        [ACCENT if line.row.name == chosen else BLUE for line in lines],
+        [_hover(line, measure) for line in lines],
+        orientation="h",
+        width=0.5,
+        customdata=[line.row.name for line in lines],
+    )
     return figure(
-        [*([outlines] if any(value is not None for value in before) else []), bars],
+        [*([outlines] if any(value is not None for value in before) else []), now],
         (ROW if len(lines) <= MANY else THIN_ROW) * len(lines) + 76,
         measure.axis,
         legend=True,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compression import units
-from compression.charts.figure import Figure, figure
+from compression.charts.figure import Figure, bars, figure
 from compression.charts.layer_bars import Measure
 from compression.explain.comparison import Contender
 from compression.explain.layers import WRITTEN
@@ -64,16 +64,14 @@ def draw(found: Sequence[Contender], lines: Sequence[Line], measure: Measure) ->
     """Bars of one measure, layer by layer."""
     titles = [line.title for line in lines]
     traces = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": contender.letter,
-            "y": titles,
-            "x": [measure.factor * measure.now(row) if (row := line.cells[at]) else 0 for line in lines],
-            "marker": {"color": contender.colour},
-            "hovertext": [_hover(contender, line.title, line.cells[at], measure) for line in lines],
-            "hoverinfo": "text",
-        }
+        bars(
+            contender.letter,
+            [measure.factor * measure.read(row) if (row := line.cells[at]) else 0 for line in lines],
+            titles,
+            contender.colour,
+            [_hover(contender, line.title, line.cells[at], measure) for line in lines],
+            orientation="h",
+        )
         for at, contender in enumerate(found)
     ]
     return figure(
@@ -91,6 +89,6 @@ def _hover(contender: Contender, title: str, row: LayerRow | None, measure: Meas
     if row is None:
         return f"<b>{contender.letter}</b> has no {title}"
     return (
-        f"<b>{contender.letter}, {title}</b><br>{measure.title}: {measure.words(measure.now(row))}<br>"
+        f"<b>{contender.letter}, {title}</b><br>{measure.title}: {measure.words(measure.read(row))}<br>"
         f"{row.kind}, {shape_words(row)}<br>{weight_words(row)}<br>{cost_words(row)}"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from compression import units
-from compression.charts.figure import Figure, Trace, figure, rows
+from compression.charts.figure import Figure, Trace, figure, rows, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.inquiries.activations import ActivationRange, Activations
 
@@ -60,11 +61,13 @@ def draw(found: Activations) -> Figure:
         _lines("smallest to largest", [(row.min, row.max) for row in found.subject], NEUTRAL, 2),
         _lines("all but 1 in 1,000 at each end", [(row.low, row.high) for row in found.subject], BLUE, 9),
         *([_brackets(kept)] if kept else []),
-        {
-            **_markers(list(enumerate(found.subject)), [row.max for row in found.subject]),
-            "marker": {"size": 12, "opacity": 0},
-            "showlegend": False,
-        },
+        _markers(
+            "",
+            list(enumerate(found.subject)),
+            [row.max for row in found.subject],
+            marker={"size": 12, "opacity": 0},
+            showlegend=False,
+        ),
     ]
     return figure(
         traces,
@@ -77,36 +80,27 @@ def draw(found: Activations) -> Figure:
 
 
 def _lines(name: str, ends: Sequence[tuple[float, float]], colour: str, width: int) -> Trace:
-    return {
-        "type": "scatter",
-        "name": name,
-        "x": [value for low, high in ends for value in (low, high, None)],
-        "y": [value for number in range(len(ends)) for value in (number, number, None)],
-        "mode": "lines",
-        "line": {"color": colour, "width": width},
-        "hoverinfo": "skip",
-    }
+    x = [value for low, high in ends for value in (low, high, None)]
+    y = [value for number in range(len(ends)) for value in (number, number, None)]
+    return scatter(name, x, y, mode="lines", line={"color": colour, "width": width})
 
 
 def _brackets(kept: Sequence[tuple[int, ActivationRange]]) -> Trace:
     both = [row for row in kept for _ in range(2)]
-    return {
-        **_markers(both, [end for _, row in kept for end in (row.kept_low, row.kept_high)]),
-        "name": "range that is kept",
-        "marker": {"color": ORANGE, "symbol": "line-ns-open", "size": 18, "line": {"width": 3, "color": ORANGE}},
-    }
+    ends = [end for _, row in kept for end in (row.kept_low, row.kept_high)]
+    marker = {"color": ORANGE, "symbol": "line-ns-open", "size": 18, "line": {"width": 3, "color": ORANGE}}
+    return _markers("range that is kept", both, ends, marker=marker)
 
 
-def _markers(found: Sequence[tuple[int, ActivationRange]], places: Sequence[float | None]) -> Trace:
+def _markers(
+    name: str,
+    found: Sequence[tuple[int, ActivationRange]],
+    places: Sequence[float | None],
+    **look: Any,  # noqa: ANN401  (plotly's own settings)
+) -> Trace:
     """Marks on the rows with these numbers."""
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": list(places),
-        "y": [number for number, _ in found],
-        "hovertext": [_hover(row) for _, row in found],
-        "hoverinfo": "text",
-    }
+    hover = [_hover(row) for _, row in found]
+    return scatter(name, places, [number for number, _ in found], hover, mode="markers", **look)
 
 
 def _hover(row: ActivationRange) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from compression import units
-from compression.charts.figure import MARGIN, Figure, Trace, figure, line
+from compression.charts.figure import MARGIN, Figure, Trace, figure, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.inquiries.sensitivity import BITS, SPARSITIES, LayerSensitivity, Sensitivities
 
@@ -139,19 +139,17 @@ def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> T
     forms = (
         [f"{bits} bits" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} % zeros" for share in SPARSITIES]
     )
-    return {
-        "type": "scatter",
-        "name": layer.name,
-        "x": list(range(len(values))),
-        "y": [100 * value for value in values],
-        "mode": "lines+markers",
-        "showlegend": look is not None,
-        "opacity": 1 if look else 0.35,
-        "line": {"color": colour, "width": 2 if look else 1},
-        "marker": {"color": colour, "size": 9 if look else 5, "symbol": symbol},
-        "hovertext": [
+    return scatter(
+        layer.name,
+        range(len(values)),
+        [100 * value for value in values],
+        [
             f"<b>{layer.name}</b>, {form}<br>{units.percent(value)} % ({units.count(layer.weights)} weights)"
             for form, value in zip(forms, values, strict=True)
         ],
-        "hoverinfo": "text",
-    }
+        mode="lines+markers",
+        showlegend=look is not None,
+        opacity=1 if look else 0.35,
+        line={"color": colour, "width": 2 if look else 1},
+        marker={"color": colour, "size": 9 if look else 5, "symbol": symbol},
+    )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compression.charts.figure import Figure, Trace, cells, figure, histogram
+from compression.charts.figure import Figure, Trace, figure, heat, histogram, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.inquiries.weights import Histogram, LayerWeights
 
@@ -79,9 +79,10 @@ def draw_histogram(layer: LayerWeights, unit: Unit) -> Figure:
     found = shown(layer, unit)
     traces = [histogram(found.after, found.edges, BLUE, "after", "after: %{y:,} weights near %{x:.3g}")]
     if len(found.before):
-        outline = {"type": "scatter", "mode": "lines", "line": {"color": ORANGE, "width": 2, "shape": "hvh"}}
-        before = histogram(found.before, found.edges, ORANGE, "before", "before: %{y:,} weights near %{x:.3g}")
-        traces.append({key: before[key] for key in ("name", "x", "y", "hovertemplate")} | outline)
+        middles = (found.edges[:-1] + found.edges[1:]) / 2
+        look = {"color": ORANGE, "width": 2, "shape": "hvh"}
+        hover = "before: %{y:,} weights near %{x:.3g}"
+        traces.append(scatter("before", middles.tolist(), found.before.tolist(), hover, mode="lines", line=look))
     if 0 < len(found.levels) <= MAX_LEVELS:
         top = float(max(found.after.max(initial=0), found.before.max(initial=0), 1))
         traces.append(_level_lines(found.levels, top))
@@ -97,15 +98,8 @@ def draw_histogram(layer: LayerWeights, unit: Unit) -> Figure:
 
 
 def _level_lines(levels: NDArray[Any], top: float) -> Trace:
-    return {
-        "type": "scatter",
-        "name": "levels",
-        "x": np.repeat(levels, 3).tolist(),
-        "y": [0.0, top, None] * len(levels),
-        "mode": "lines",
-        "line": {"color": NEUTRAL, "width": 0.7},
-        "hoverinfo": "skip",
-    }
+    x, y = np.repeat(levels, 3).tolist(), [0.0, top, None] * len(levels)
+    return scatter("levels", x, y, mode="lines", line={"color": NEUTRAL, "width": 0.7})
 
 
 def zeros_words(layer: LayerWeights) -> str:
@@ -124,35 +118,22 @@ def zeros_words(layer: LayerWeights) -> str:
 def draw_zeros(layer: LayerWeights) -> Figure:
     """The whole matrix: from grey (all zero) to blue (no zeros)."""
     kept = 100 - 100 * layer.zeros.astype(float) / 255
-    return _matrix(kept, "%{z:.0f} % not zero<extra></extra>", cell=layer.cell)
+    return _matrix(kept, "%{z:.0f} % not zero", cell=layer.cell)
 
 
 def draw_corner(layer: LayerWeights) -> Figure:
     """The first rows and columns, weight by weight: patterns such as 2:4 are seen here."""
-    return _matrix(100.0 * ~layer.corner, "output %{y}, input %{x}<extra></extra>", gap=1)
+    return _matrix(100.0 * ~layer.corner, "output %{y}, input %{x}", gap=1)
 
 
 def _matrix(kept: NDArray[Any], hover: str, gap: int = 0, cell: tuple[int, int] = (1, 1)) -> Figure:
     rows, columns = kept.shape
-    heat = {
-        "type": "heatmap",
-        "z": kept.tolist(),
-        "zmin": 0,
-        "zmax": 100,
-        "colorscale": [[0, "#e3e3e3"], [1, KEPT]],
-        "showscale": False,
-        "hovertemplate": hover,
-        "xgap": gap,
-        "ygap": gap,
-        "x0": (cell[1] - 1) / 2,
-        "dx": cell[1],
-        "y0": (cell[0] - 1) / 2,
-        "dy": cell[0],
-    }
+    places = {"x0": (cell[1] - 1) / 2, "dx": cell[1], "y0": (cell[0] - 1) / 2, "dy": cell[0]}
+    cells = heat(kept, (0, 100), [[0, "#e3e3e3"], [1, KEPT]], hover, xgap=gap, ygap=gap, **places)
     pixels = max(3, min(16, 560 // max(rows, columns // 2)))
     height = max(90, min(380, rows * pixels)) + 54
     bare = {"showgrid": False}
-    return figure([heat], height, "inputs", "outputs", xaxis=bare, yaxis=bare | {"autorange": "reversed"})
+    return figure([cells], height, "inputs", "outputs", xaxis=bare, yaxis=bare | {"autorange": "reversed"})
 
 
 def mosaic(filters: NDArray[Any]) -> NDArray[np.float64]:
@@ -187,17 +168,9 @@ def draw_filters(filters: NDArray[Any], limit: float) -> Figure:
     """Kernels as small pictures: brown below zero, blue above."""
     picture = mosaic(arranged(filters.astype(float)))
     rows, columns = picture.shape
-    heat = {
-        "type": "heatmap",
-        "z": cells(picture),
-        "zmin": -limit,
-        "zmax": limit,
-        "hoverongaps": False,
-        "colorscale": [list(stop) for stop in SIGNED],
-        "colorbar": {"thickness": 10, "len": 0.9},
-        "hovertemplate": "%{z:.3g}<extra></extra>",
-    }
+    bar = {"showscale": True, "colorbar": {"thickness": 10, "len": 0.9}}
+    cells = heat(picture, (-limit, limit), [list(stop) for stop in SIGNED], "%{z:.3g}", **bar)
     height = int(max(120, min(560, 420 * rows / columns)))
     bare = {"visible": False, "constrain": "domain"}
     upright = {"autorange": "reversed", "scaleanchor": "x"}
-    return figure([heat], height, xaxis=bare, yaxis=bare | upright, margin=dict.fromkeys("lrtb", 4))
+    return figure([cells], height, xaxis=bare, yaxis=bare | upright, margin=dict.fromkeys("lrtb", 4))

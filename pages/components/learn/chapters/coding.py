@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, line
+from compression.charts.figure import Figure, bars, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.arithmetic import code_words
 from compression.explain.quiz import Question, coding_question
@@ -82,22 +82,22 @@ def _codes(found: Coded, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, n
 
 def _frequencies(found: Coded, at: tuple[int, int]) -> Figure:
     used, counts, lengths = _codes(found, at)
-    bars = {
-        "type": "bar",
-        "x": used.tolist(),
-        "y": (100 * counts / counts.sum()).tolist(),
-        "marker": {"color": BLUE, "line": {"width": 0}},
-        "text": [str(length) for length in lengths] if len(used) <= FEW else None,
-        "textangle": 0,
-        "constraintext": "none",
-        "textposition": "outside",
-        "cliponaxis": False,
-        "customdata": lengths.tolist(),
-        "hovertemplate": "%{y:.2f} % of the weights<br>Huffman word of %{customdata} bits<extra></extra>",
-    }
+    shown = bars(
+        "",
+        used.tolist(),
+        (100 * counts / counts.sum()).tolist(),
+        BLUE,
+        "%{y:.2f} % of the weights<br>Huffman word of %{customdata} bits",
+        text=[str(length) for length in lengths] if len(used) <= FEW else None,
+        textangle=0,
+        constraintext="none",
+        textposition="outside",
+        cliponaxis=False,
+        customdata=lengths.tolist(),
+    )
     bare = {"showticklabels": False, "showgrid": False}
     codes = "codes, from negative to positive"
-    return figure([bars], 340, codes, "% of the weights", xaxis=bare, bargap=0.1, showlegend=False)
+    return figure([shown], 340, codes, "% of the weights", xaxis=bare, bargap=0.1, showlegend=False)
 
 
 def _words(found: Coded, at: tuple[int, int]) -> None:
@@ -113,17 +113,16 @@ def _words(found: Coded, at: tuple[int, int]) -> None:
 
 def _all_bits(found: Coded, at: tuple[int, int]) -> Figure:
     traces = [
-        {
-            "type": "scatter",
-            "x": list(BITS),
-            "y": getattr(found, name)[at[0]].astype(np.float64).tolist(),
-            "name": title,
-            "mode": "lines+markers",
-            "cliponaxis": False,
-            "line": {"color": colour, "width": 2.5, "dash": "dot" if name == "entropy" else "solid"},
-            "marker": {"symbol": symbol, "size": 9},
-            "hovertemplate": f"<b>{title}</b><br>%{{x}} bits: %{{y:.3f}}<extra></extra>",
-        }
+        scatter(
+            title,
+            BITS,
+            getattr(found, name)[at[0]].astype(np.float64).tolist(),
+            f"<b>{title}</b><br>%{{x}} bits: %{{y:.3f}}",
+            mode="lines+markers",
+            cliponaxis=False,
+            line={"color": colour, "width": 2.5, "dash": "dot" if name == "entropy" else "solid"},
+            marker={"symbol": symbol, "size": 9},
+        )
         for name, (title, colour, symbol) in _WAYS.items()
     ]
     words = {

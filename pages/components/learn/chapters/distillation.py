@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure
+from compression.charts.figure import Figure, bars
 from compression.charts.palette import BLUE, NEUTRAL, PINK
 from compression.explain.quiz import Question, teaching_question
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
@@ -77,23 +77,21 @@ def _picture(found: Taught, temperature: float, image: int) -> None:
 def _bars(found: Taught, at: int, image: int) -> Figure:
     traces = []
     for row, colour in ((at, PINK), (0, NEUTRAL))[: 1 if at == 0 else 2]:
-        shares = 100 * found.probabilities[row, image].astype(np.float64)
-        traces.append(
-            {
-                "type": "bar",
-                "x": shares.tolist(),
-                "y": list(found.classes),
-                "name": f"temperature {TEMPERATURES[row]:g}",
-                "orientation": "h",
-                "marker": {"color": colour},
-                "text": [f"{share:.1f}" for share in shares],
-                "textposition": "outside",
-                "cliponaxis": False,
-                "textfont": {"size": 11},
-                "constraintext": "none",
-                "hovertemplate": "%{y}: %{x:.3f} %<extra></extra>",
-            }
+        shares = (100 * found.probabilities[row, image].astype(np.float64)).tolist()
+        trace = bars(
+            f"temperature {TEMPERATURES[row]:g}",
+            shares,
+            found.classes,
+            colour,
+            "%{y}: %{x:.3f} %",
+            orientation="h",
+            text=[f"{share:.1f}" for share in shares],
+            textposition="outside",
+            cliponaxis=False,
+            textfont={"size": 11},
+            constraintext="none",
         )
+        traces.append(trace)
     return figure(
         traces,
         430,

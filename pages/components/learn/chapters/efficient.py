@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure
+from compression.charts.figure import Figure, scatter
 from compression.charts.palette import BLUE, ORANGE, VIOLET
 from compression.explain.arithmetic import ConvolutionCost, separable, whole
 from compression.explain.quiz import Question, speed_outcome, speed_question
@@ -91,18 +91,17 @@ def _cloud(found: Split, shape: Shape, ratio: float) -> Figure:
     clouds = []
     for side, colour, symbol in zip(SIDES, (ORANGE, VIOLET, BLUE), ("triangle-up", "diamond", "circle"), strict=True):
         mine = [place for place, one in enumerate(shapes) if one[3] == side]
-        clouds.append(
-            {
-                "type": "scatter",
-                "x": [_work(shapes[place]) for place in mine],
-                "y": [float(ratios[place]) for place in mine],
-                "name": f"image {side} × {side}",
-                "mode": "markers",
-                "marker": {"color": colour, "symbol": symbol, "size": 8, "opacity": 0.75},
-                "hovertext": [_words(shapes[place]) for place in mine],
-                "hovertemplate": OPERATIONS_AND_TIME,
-            }
+        marker = {"color": colour, "symbol": symbol, "size": 8, "opacity": 0.75}
+        cloud = scatter(
+            f"image {side} × {side}",
+            [_work(shapes[place]) for place in mine],
+            [float(ratios[place]) for place in mine],
+            OPERATIONS_AND_TIME,
+            mode="markers",
+            marker=marker,
+            hovertext=[_words(shapes[place]) for place in mine],
         )
+        clouds.append(cloud)
     return figure(
         [as_operations(*ends), *clouds, here(_work(shape), 100 * ratio, "your shape")],
         400,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from compression.charts import figure as common
-from compression.charts.figure import Figure, Trace, cells
+from compression.charts.figure import Figure, Trace, heat, scatter
 from compression.charts.palette import ACCENT, BLUE, NEUTRAL, ORANGE
 
 MIDDLE = "#c9c9c9"
@@ -31,67 +31,40 @@ def figure(traces: Sequence[Trace], height: int, x: str, y: str, **layout: Any) 
 def weights_map(weights: ArrayLike, limit: float) -> Figure:
     """Weights as coloured cells, outputs down and inputs across; NaN is an empty cell."""
     table = np.asarray(weights, dtype=np.float64)
-    heat = {
-        "type": "heatmap",
-        "z": cells(table.round(4)),
-        "zmin": -limit,
-        "zmax": limit,
-        "colorscale": SIGNS,
-        "showscale": False,
-        "xgap": 1,
-        "ygap": 1,
-        "hoverongaps": False,
-        "hovertemplate": "output %{y}, input %{x}: %{z:.4f}<extra></extra>",
-    }
+    shown = heat(table.round(4), (-limit, limit), SIGNS, "output %{y}, input %{x}: %{z:.4f}", xgap=1, ygap=1)
     height = int(np.clip(9 * len(table), 110, 300)) + 50
     bare = {"showticklabels": False, "showgrid": False}
-    return figure([heat], height, "inputs", "outputs", xaxis=bare, yaxis=bare | {"autorange": "reversed"})
+    return figure([shown], height, "inputs", "outputs", xaxis=bare, yaxis=bare | {"autorange": "reversed"})
 
 
 def lines(x: Sequence[float], curves: Mapping[str, tuple[ArrayLike, str, str]], hover: str) -> list[Trace]:
     """Curves by title: values, colour, symbol."""
     return [
-        {
-            "type": "scatter",
-            "x": list(x),
-            "y": np.asarray(y, dtype=np.float64).tolist(),
-            "name": title,
-            "mode": "lines+markers",
-            "cliponaxis": False,
-            "line": {"color": colour, "width": 2.5},
-            "marker": {"symbol": symbol, "size": 9, "color": colour, "line": {"color": colour, "width": 2}},
-            "hovertemplate": f"<b>{title}</b><br>{hover}<extra></extra>",
-        }
+        scatter(
+            title,
+            x,
+            np.asarray(y, dtype=np.float64).tolist(),
+            f"<b>{title}</b><br>{hover}",
+            mode="lines+markers",
+            cliponaxis=False,
+            line={"color": colour, "width": 2.5},
+            marker={"symbol": symbol, "size": 9, "color": colour, "line": {"color": colour, "width": 2}},
+        )
         for title, (y, colour, symbol) in curves.items()
     ]
 
 
 def here(x: float, y: float, words: str = "your setting") -> Trace:
     """A ring around the point that the controls say."""
-    return {
-        "type": "scatter",
-        "x": [x],
-        "y": [y],
-        "name": words,
-        "mode": "markers",
-        "cliponaxis": False,
-        "marker": {"symbol": "circle-open", "size": 18, "color": ACCENT, "line": {"color": ACCENT, "width": 3}},
-        "hoverinfo": "skip",
-    }
+    ring = {"symbol": "circle-open", "size": 18, "color": ACCENT, "line": {"color": ACCENT, "width": 3}}
+    return scatter(words, [x], [y], mode="markers", cliponaxis=False, marker=ring)
 
 
-OPERATIONS_AND_TIME = "%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time<extra></extra>"
+OPERATIONS_AND_TIME = "%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time"
 """What a point says when the mouse is on it, where those are the axes."""
 
 
 def as_operations(start: float, end: float) -> Trace:
     """The line on which time falls as operations do, in percent of both."""
-    return {
-        "type": "scatter",
-        "x": [start, end],
-        "y": [start, end],
-        "mode": "lines",
-        "name": "if operations were time",
-        "hoverinfo": "skip",
-        "line": {"color": NEUTRAL, "width": 2, "dash": "dash"},
-    }
+    look = {"color": NEUTRAL, "width": 2, "dash": "dash"}
+    return scatter("if operations were time", [start, end], [start, end], mode="lines", line=look)

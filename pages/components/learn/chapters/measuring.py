@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, Trace, error_bars, histogram, line
+from compression.charts.figure import Figure, Trace, error_bars, histogram, line, scatter
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, VIOLET
 from compression.explain.arithmetic import wrong_verdicts
 from compression.explain.quiz import Question, speed_outcome, speed_question
@@ -189,17 +189,16 @@ def _cloud(results: Sequence[Result]) -> Figure:
 def _points(results: Sequence[Result], title: str, colour: str, symbol: str) -> Trace:
     ends = ("latency_ratio", "latency_ratio_low", "latency_ratio_high")
     ratios, lows, highs = ([100 * getattr(one, end) for one in results] for end in ends)
-    return {
-        "type": "scatter",
-        "x": [100 * one.macs / one.baseline.macs for one in results],
-        "y": ratios,
-        "name": title,
-        "mode": "markers",
-        "marker": {"color": colour, "symbol": symbol, "size": 12},
-        "error_y": error_bars(ratios, lows, highs, colour),
-        "hovertext": [recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
-        "hovertemplate": OPERATIONS_AND_TIME,
-    }
+    return scatter(
+        title,
+        [100 * one.macs / one.baseline.macs for one in results],
+        ratios,
+        OPERATIONS_AND_TIME,
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 12},
+        error_y=error_bars(ratios, lows, highs, colour),
+        hovertext=[recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
+    )
 
 
 def _question(lesson: Lesson) -> Question:

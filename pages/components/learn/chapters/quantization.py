@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, line
+from compression.charts.figure import Figure, bars, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import BITS, Rounded, RoundingInquiry
@@ -87,25 +87,18 @@ def _number_line(found: Rounded, grid: str, at: int) -> Figure:
     sample, rounded = found.sample.tolist(), found.rounded[grid][at].tolist()
     reach = 1.08 * max(abs(value) for value in (*sample, *rounded))
     inside = levels[np.abs(levels) <= reach]
-    paths = {
-        "type": "scatter",
-        "x": [x for before, after in zip(sample, rounded, strict=True) for x in (before, after, None)],
-        "y": [1, 0, None] * len(sample),
-        "mode": "lines",
-        "line": {"color": NEUTRAL, "width": 1.5},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+    x = [x for before, after in zip(sample, rounded, strict=True) for x in (before, after, None)]
+    look = {"color": NEUTRAL, "width": 1.5}
+    paths = scatter("", x, [1, 0, None] * len(sample), mode="lines", line=look, showlegend=False)
     ends = [
-        {
-            "type": "scatter",
-            "x": values,
-            "y": [y] * len(values),
-            "name": title,
-            "mode": "markers",
-            "marker": {"color": colour, "symbol": symbol, "size": 12},
-            "hovertemplate": "%{x:.4f}<extra></extra>",
-        }
+        scatter(
+            title,
+            values,
+            [y] * len(values),
+            "%{x:.4f}",
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 12},
+        )
         for title, values, y, colour, symbol in (
             ("weight as trained", sample, 1, BLUE, "circle"),
             ("rounded", rounded, 0, ORANGE, "square"),
@@ -140,17 +133,11 @@ def _ranges(found: Rounded) -> Figure:
     order = np.argsort(np.abs(found.ranges).max(axis=1))
     low, high = found.ranges[order].T.astype(np.float64)
     widest = float(np.abs(found.ranges).max())
-    bars = {
-        "type": "bar",
-        "x": list(range(len(order))),
-        "y": (high - low).tolist(),
-        "base": low.tolist(),
-        "marker": {"color": VIOLET, "line": {"width": 0}},
-        "customdata": np.stack([low, high], 1).tolist(),
-        "hovertemplate": "%{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
-    }
+    ends = np.stack([low, high], 1).tolist()
+    hover = "%{customdata[0]:.3f} to %{customdata[1]:.3f}"
+    spans = bars("", range(len(order)), (high - low).tolist(), VIOLET, hover, base=low.tolist(), customdata=ends)
     return figure(
-        [bars],
+        [spans],
         380,
         "outputs, narrow to wide",
         "weights",

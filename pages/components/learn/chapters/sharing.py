@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, histogram, line
+from compression.charts.figure import Figure, histogram, line, scatter
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
@@ -41,21 +41,21 @@ def _book(found: Shared, at: int) -> tuple[np.ndarray, np.ndarray]:
 def _codebook(found: Shared, at: int) -> Figure:
     """The histogram, and above it the shared values, larger the more weights take them."""
     values, members = _book(found, at)
-    shared = {
-        "type": "scatter",
-        "x": values.tolist(),
-        "y": [1.08 * float(found.counts.max())] * len(values),
-        "name": "shared values",
-        "mode": "markers",
-        "marker": {
-            "color": ORANGE,
-            "symbol": "diamond",
-            "line": {"color": NEUTRAL, "width": 1},
-            "size": (7 + 17 * np.sqrt(members / members.max())).tolist(),
-        },
-        "customdata": members.tolist(),
-        "hovertemplate": "value %{x:.4f}<br>%{customdata:,} weights<extra></extra>",
+    marker = {
+        "color": ORANGE,
+        "symbol": "diamond",
+        "line": {"color": NEUTRAL, "width": 1},
+        "size": (7 + 17 * np.sqrt(members / members.max())).tolist(),
     }
+    shared = scatter(
+        "shared values",
+        values.tolist(),
+        [1.08 * float(found.counts.max())] * len(values),
+        "value %{x:.4f}<br>%{customdata:,} weights",
+        mode="markers",
+        marker=marker,
+        customdata=members.tolist(),
+    )
     return figure(
         [histogram(found.counts, found.edges, BLUE, "weights as trained", "%{y:,} around %{x:.4g}"), shared],
         320,

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure
+from compression.charts.figure import Figure, bars
 from compression.charts.palette import BLUE, ORANGE, ROW_HEIGHT
 from compression.explain.arithmetic import FLOAT_BITS, theoretical_bytes
 from compression.explain.quiz import Question, size_question
@@ -82,25 +82,14 @@ def _picture(found: Layout) -> Figure:
     rest = np.setdiff1d(np.arange(len(order)), shown)
     names = [found.layers[at] for at in shown] + ([f"{len(rest)} others"] if len(rest) else [])
     traces = []
-    for title, amounts, colour, pattern in (
-        ("Weights", found.weights, BLUE, {}),
-        ("Multiplications", found.macs, ORANGE, _HATCHED),
+    for title, amounts, look in (
+        ("Weights", found.weights, {"color": BLUE}),
+        ("Multiplications", found.macs, {"color": ORANGE, "pattern": _HATCHED}),
     ):
         share = 100 * _share(amounts)
         values = [*share[shown].tolist(), *([float(share[rest].sum())] if len(rest) else [])]
-        traces.append(
-            {
-                "type": "bar",
-                "x": values,
-                "y": names,
-                "name": title,
-                "orientation": "h",
-                "marker": {"color": colour, "pattern": pattern},
-                "text": [f"{value:.1f} %" for value in values],
-                "textposition": "outside",
-                "hovertemplate": "%{y}: %{x:.1f} %<extra></extra>",
-            }
-        )
+        said = {"text": [f"{value:.1f} %" for value in values], "textposition": "outside"}
+        traces.append(bars(title, values, names, "", "%{y}: %{x:.1f} %", orientation="h", **said | {"marker": look}))
     return figure(
         traces,
         90 + ROW_HEIGHT * len(names),
