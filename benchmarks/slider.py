@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING
 from benchmarks.dashboard import bare_page, chromium, dashboard
 from benchmarks.goals import Goal
 from compression.recipe.settings import BIT_WIDTHS as BITS_ON_SLIDER
-from compression.recipe.settings import MAX_PRUNING, PRUNING_STEP
+from compression.recipe.settings import PRUNING
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -70,7 +70,7 @@ PATIENCE_MS = 240_000
 BIT_WIDTHS = (6, 5, 3, 2)
 """Bit widths beside which the pruning slider moves: no curve has such pairs, so each is measured for the first time."""
 
-STEPS = MAX_PRUNING // PRUNING_STEP
+STEPS = len(PRUNING) - 1
 """Moves of the pruning slider from one end to the other."""
 
 ROUTE_MOVES = len(BIT_WIDTHS) * (STEPS - 1) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -13,39 +13,47 @@ from compression.recipe.budgets import BUDGETS, Budget, budget_epochs, student_e
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.steps import (
     PATTERN_SPARSITY,
+    STEP_TYPES,
+    Across,
+    ActivationBits,
+    Activations,
     ChannelPruning,
-    DepthwiseSeparable,
+    Codebooks,
+    Coding,
     Distillation,
     EntropyCoding,
     FineTuning,
-    LayerTying,
-    LowRank,
+    FloatFormat,
+    Granularity,
+    Importance,
+    Loss,
     MagnitudePruning,
+    Match,
+    Multiple,
     Pattern,
     Quantization,
+    Ratios,
+    Regrowth,
+    Rounding,
     SecondOrderPruning,
     SlimmableStudent,
     Step,
+    Target,
+    Weighting,
     WeightSharing,
-    limits,
+    is_share,
 )
+from compression.recipe.words import kind_of
 
 FLOAT_BITS = 32
 """The bit width slider's neutral end: weights stay 32-bit floats, no quantization step."""
 
 BIT_WIDTHS = (FLOAT_BITS, 16, 8, 7, 6, 5, 4, 3, 2, 1)
-PRUNING_STEP = 5
-"""Percent between two positions of the pruning slider."""
-
-MAX_PRUNING = 95
-STUDENT_STEP = 5
-MIN_STUDENT = 10
-MIN_SLIMMABLE = round(100 * limits(SlimmableStudent, "width_mult")[0])
-MIN_DEPTH = 20
-RANK_STEP = 5
-MIN_RANK = 5
-SHARE_STEP = 25
-"""Percent between two shares of separable convolutions: networks here have few convolutions."""
+PRUNING = range(0, 95 + 1, 5)
+WIDTHS = range(10, 100 + 1, 5)
+SLIMMABLE_WIDTHS = range(25, 100 + 1, 5)
+DEPTHS = range(20, 100 + 1, 5)
+"""Positions of sliders in percent."""
 
 QUANTIZATION_AWARE_BITS = 4
 """Down to 5 bits rounding alone costs next to nothing; from 4 bits on training with the codes pays."""
@@ -58,61 +66,71 @@ ACTIVATION_BITS = (FLOAT_BITS, 8, 7, 6, 5, 4)
 Student = Literal["same", "slimmable", "mobilenet_v3_small", "efficientnet_b0", "squeezenet"]
 
 
-_FIELDS: dict[type[Step], dict[str, str]] = {
-    ChannelPruning: {
-        "importance": "importance",
-        "ratios": "ratios",
-        "target": "target",
-        "round_to": "round_to",
-        "recalibrate": "recalibrate",
-    },
-    MagnitudePruning: {
-        "scope": "scope",
-        "pattern": "pattern",
-        "recalibrate": "recalibrate",
-        "regrowth": "regrowth",
-    },
-    SecondOrderPruning: {"scope": "scope", "pattern": "pattern"},
-    LowRank: {"convolutions": "convolutions", "ranks": "ranks", "rank_multiple": "round_to"},
-    DepthwiseSeparable: {},
-    LayerTying: {"tied_blocks": "blocks"},
-    WeightSharing: {"weighting": "weighting", "codebook_scope": "scope"},
-    Quantization: {
-        "weight_bits": "weight_bits",
-        "activation_bits": "activation_bits",
-        "activations": "activations",
-        "granularity": "granularity",
-        "symmetric": "symmetric",
-        "method": "method",
-        "float_format": "float_format",
-        "equalize": "equalize",
-        "mixed_precision": "mixed_precision",
-    },
-    Distillation: {
-        "student": "student",
-        "resolution": "resolution",
-        "teachers": "teachers",
-        "loss": "loss",
-        "match": "match",
-        "match_weight": "match_weight",
-        "temperature": "temperature",
-        "alpha": "alpha",
-    },
-    SlimmableStudent: {},
-    FineTuning: {
-        "recover_alpha": "alpha",
-        "recover_temperature": "temperature",
-        "learn_scales": "learn_scales",
-        "entropy_penalty": "entropy_penalty",
-    },
-    EntropyCoding: {"coding": "coding", "rate_weight": "rate_weight"},
+@dataclass(frozen=True)
+class _Controls:
+    """What controls and a kind of step say alike, read in both directions.
+
+    `plain` are settings that are the step's own, and what they are called there; `percents` are sliders, the step's
+    fraction that each moves, and their positions; `implied` is what a recipe with such a step says of the others.
+    """
+
+    plain: Mapping[str, str]
+    percents: Mapping[str, tuple[str, range]] = field(default_factory=dict)
+    implied: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _same(*names: str) -> dict[str, str]:
+    return dict(zip(names, names, strict=True))
+
+
+_CONTROLS: dict[type[Step], _Controls] = {
+    Distillation: _Controls(
+        _same("student", "resolution", "teachers", "loss", "match", "match_weight", "temperature", "alpha"),
+        {"student_percent": ("width_mult", WIDTHS), "depth_percent": ("depth_mult", DEPTHS)},
+    ),
+    SlimmableStudent: _Controls({}, {"student_percent": ("width_mult", WIDTHS)}, {"student": "slimmable"}),
+    ChannelPruning: _Controls(
+        _same("importance", "ratios", "target", "round_to", "recalibrate"),
+        {"pruning_percent": ("pruning_ratio", PRUNING)},
+        {"remove": "channels"},
+    ),
+    MagnitudePruning: _Controls(
+        _same("scope", "pattern", "recalibrate", "regrowth"),
+        {"pruning_percent": ("sparsity", PRUNING)},
+        {"remove": "weights", "criterion": "magnitude"},
+    ),
+    SecondOrderPruning: _Controls(
+        _same("scope", "pattern"),
+        {"pruning_percent": ("sparsity", PRUNING)},
+        {"remove": "weights", "criterion": "second_order"},
+    ),
+    WeightSharing: _Controls({"weighting": "weighting", "codebook_scope": "scope"}, implied={"codes": "codebook"}),
+    Quantization: _Controls(
+        _same(
+            "weight_bits",
+            "activation_bits",
+            "activations",
+            "granularity",
+            "symmetric",
+            "method",
+            "float_format",
+            "equalize",
+            "mixed_precision",
+        ),
+        implied={"codes": "grid"},
+    ),
+    FineTuning: _Controls(
+        {"recover_alpha": "alpha", "recover_temperature": "temperature", **_same("learn_scales", "entropy_penalty")},
+        implied={"budget": "quick"},
+    ),
+    EntropyCoding: _Controls(_same("coding", "rate_weight")),
 }
-"""Which settings are plain settings of which step, and what they are called there: read in both directions."""
+"""Kinds of steps without a row are said by `Settings.structure`, or not at all."""
 
 _DEFAULTS: dict[str, Any] = {
-    name: float(field.default) if field.annotation is float else field.default
-    for step_type, names in _FIELDS.items()
-    for name, field in ((name, step_type.model_fields[field]) for name, field in names.items())
+    setting: float(field.default) if field.annotation is float else field.default
+    for step_type, controls in _CONTROLS.items()
+    for setting, field in ((name, step_type.model_fields[theirs]) for name, theirs in controls.plain.items())
 }
 """Controls start where the steps' defaults are."""
 
@@ -122,9 +140,10 @@ class Settings:
     """Everything the controls say. Percentages are whole numbers, as the sliders show them.
 
     `epochs` replaces the budget's number of epochs wherever the recipe trains; None leaves it. `gradual`
-    prunes while training, so it needs a budget. 100 % rank, no separable share, 1 tied block and 100 % of
-    the same family's student are off. `codebook` gives weights 2^`weight_bits` shared values instead of a
-    grid. Settings without effect on the others' recipe are kept, but do not enter it.
+    prunes while training, so it needs a budget. 100 % of the same family's student is off. `codebook` gives weights
+    2^`weight_bits` shared values instead of a grid. `structure` are the steps of techniques that have a slider of
+    their own, in the order in which steps usually come, none that does nothing. Settings without effect on the
+    others' recipe are kept, but do not enter it.
     """
 
     pruning_percent: int = 0
@@ -132,25 +151,25 @@ class Settings:
     student_percent: int = 100
     budget: Budget = "none"
     remove: Literal["channels", "weights"] = "channels"
-    importance: Literal["l1", "l2", "batch_norm", "taylor", "activation", "random"] = _DEFAULTS["importance"]
-    ratios: Literal["uniform", "sensitivity"] = _DEFAULTS["ratios"]
-    target: Literal["channels", "macs", "latency"] = _DEFAULTS["target"]
-    round_to: Literal[1, 2, 4, 8, 16] = _DEFAULTS["round_to"]
+    importance: Importance = _DEFAULTS["importance"]
+    ratios: Ratios = _DEFAULTS["ratios"]
+    target: Target = _DEFAULTS["target"]
+    round_to: Multiple = _DEFAULTS["round_to"]
     recalibrate: bool = _DEFAULTS["recalibrate"]
     criterion: Literal["magnitude", "second_order"] = "magnitude"
     pattern: Pattern = _DEFAULTS["pattern"]
     gradual: bool = False
-    regrowth: Literal["none", "gradient", "magnitude"] = _DEFAULTS["regrowth"]
-    scope: Literal["global", "layer"] = _DEFAULTS["scope"]
+    regrowth: Regrowth = _DEFAULTS["regrowth"]
+    scope: Across = _DEFAULTS["scope"]
     codes: Literal["grid", "codebook"] = "grid"
-    weighting: Literal["none", "hessian"] = _DEFAULTS["weighting"]
-    codebook_scope: Literal["layer", "global"] = _DEFAULTS["codebook_scope"]
-    activation_bits: Literal[4, 5, 6, 7, 8] | None = 8
-    activations: Literal["static", "dynamic"] = _DEFAULTS["activations"]
-    granularity: Literal["channel", "tensor"] = _DEFAULTS["granularity"]
+    weighting: Weighting = _DEFAULTS["weighting"]
+    codebook_scope: Codebooks = _DEFAULTS["codebook_scope"]
+    activation_bits: ActivationBits | None = 8
+    activations: Activations = _DEFAULTS["activations"]
+    granularity: Granularity = _DEFAULTS["granularity"]
     symmetric: bool = _DEFAULTS["symmetric"]
-    method: Literal["auto", "nearest", "mse", "gptq", "adaround"] = _DEFAULTS["method"]
-    float_format: Literal["float16", "bfloat16"] = _DEFAULTS["float_format"]
+    method: Rounding = _DEFAULTS["method"]
+    float_format: FloatFormat = _DEFAULTS["float_format"]
     equalize: bool = _DEFAULTS["equalize"]
     mixed_precision: bool = _DEFAULTS["mixed_precision"]
     learn_scales: bool = _DEFAULTS["learn_scales"]
@@ -158,23 +177,18 @@ class Settings:
     depth_percent: int = 100
     resolution: int | None = _DEFAULTS["resolution"]
     teachers: tuple[str, ...] = _DEFAULTS["teachers"]
-    loss: Literal["kd", "dkd"] = _DEFAULTS["loss"]
-    match: Literal["none", "hint", "attention", "relation"] = _DEFAULTS["match"]
+    loss: Loss = _DEFAULTS["loss"]
+    match: Match = _DEFAULTS["match"]
     match_weight: float = _DEFAULTS["match_weight"]
     temperature: float = _DEFAULTS["temperature"]
     alpha: float = _DEFAULTS["alpha"]
-    rank_percent: int = 100
-    convolutions: Literal["tucker", "spatial"] = _DEFAULTS["convolutions"]
-    ranks: Literal["uniform", "error"] = _DEFAULTS["ranks"]
-    rank_multiple: Literal[1, 2, 4, 8, 16] = _DEFAULTS["rank_multiple"]
-    separable_percent: int = 0
-    tied_blocks: int = 1
+    structure: tuple[Step, ...] = ()
     epochs: float | None = None
     recover_alpha: float = _DEFAULTS["recover_alpha"]
     recover_temperature: float = _DEFAULTS["recover_temperature"]
     entropy_penalty: float = _DEFAULTS["entropy_penalty"]
     seed: int = 0
-    coding: Literal["context", "huffman", "packed"] = _DEFAULTS["coding"]
+    coding: Coding = _DEFAULTS["coding"]
     rate_weight: float = _DEFAULTS["rate_weight"]
 
     @property
@@ -208,7 +222,43 @@ class Settings:
 
 def field_of(setting: str, step_type: type[Step]) -> str:
     """The step's name for a control that is a plain setting of it."""
-    return _FIELDS[step_type][setting]
+    return _CONTROLS[step_type].plain[setting]
+
+
+def placed(settings: Settings, slider: str, position: int) -> Settings:
+    """The settings with one slider somewhere else: one of theirs, or a technique's own by the technique's name."""
+    if slider not in STEP_TYPES:
+        change: dict[str, Any] = {slider: position}
+        return replace(settings, **change)
+    step_type = STEP_TYPES[slider]
+    kind = kind_of(step_type)
+    usual = step_type.model_validate(kind.start)
+    step = next((step for step in settings.structure if type(step) is step_type), usual)
+    value = position / 100 if is_share(step_type, kind.main) else position
+    return with_step(settings, step.model_copy(update={kind.main: value}))
+
+
+def at_slider(settings: Settings, slider: str) -> int:
+    """Where such a slider stands."""
+    if slider not in STEP_TYPES:
+        return int(getattr(settings, slider))
+    off = kind_of(STEP_TYPES[slider]).off
+    return next((position_of(step) for step in settings.structure if step.technique == slider), off)
+
+
+def with_step(settings: Settings, step: Step) -> Settings:
+    """The settings with this step of a technique that has a slider of its own; without it where it does nothing."""
+    others = [other for other in settings.structure if type(other) is not type(step)]
+    steps = [*others, step] if position_of(step) != kind_of(type(step)).off else others
+    order = list(STEP_TYPES)
+    return replace(settings, structure=tuple(sorted(steps, key=lambda one: order.index(one.technique))))
+
+
+def position_of(step: Step) -> int:
+    """Where a step's main setting stands on its technique's slider."""
+    main = kind_of(type(step)).main
+    value: float = getattr(step, main)
+    return round(100 * value if is_share(type(step), main) else value)
 
 
 def epochs_of(subject: Subject, settings: Settings, *, student: bool) -> float:
@@ -226,66 +276,51 @@ def recipe_of(subject: Subject, settings: Settings) -> Recipe:
 
     Student, structure, pruning, fine-tuning, codes, training with the codes, and how the file is written.
     """
-    shapes = [*_student_steps(subject, settings), *_structure_steps(settings), *_pruning_steps(subject, settings)]
-    codes = _code_steps(settings)
+    shapes = [*_student_steps(subject, settings), *settings.structure, *_pruning_steps(subject, settings)]
     recovery = [_fine_tuning(subject, settings)] if _needs_recovery(shapes, settings) else []
     adaption = [_fine_tuning(subject, settings, settings.has_grid)] if _needs_adaption(settings) else []
-    steps = [*shapes, *recovery, *codes, *adaption, *_file_steps(settings)]
+    steps = [*shapes, *recovery, *_code_steps(settings), *adaption, *_file_steps(settings)]
     return make_recipe(subject.name, steps, settings.seed)
 
 
 def _step(
     step_type: type[Step],
     settings: Settings,
-    main: Mapping[str, object] = MappingProxyType({}),
+    others: Mapping[str, object] = MappingProxyType({}),
     *,
     without: Sequence[str] = (),
-) -> dict[str, Any]:
-    """A step: `main` settings, and its plain ones from the controls, `without` those that have no effect."""
-    plain = {field: getattr(settings, name) for name, field in _FIELDS[step_type].items() if name not in without}
-    return {"technique": step_type.model_fields["technique"].default, **plain, **main}
+) -> Step:
+    """A step as its controls say it, but for those `without` effect, and with `others` of its settings."""
+    controls = _CONTROLS[step_type]
+    plain = {theirs: getattr(settings, name) for name, theirs in controls.plain.items() if name not in without}
+    percents = {theirs: getattr(settings, name) / 100 for name, (theirs, _) in controls.percents.items()}
+    return step_type.model_validate({**plain, **percents, **others})
 
 
-def _student_steps(subject: Subject, settings: Settings) -> list[dict[str, Any]]:
+def _student_steps(subject: Subject, settings: Settings) -> list[Step]:
     """Another family's student is trained at every size; a slimmable one is there already."""
     if not settings.has_student:
         return []
     if settings.student == "slimmable":
-        width = max(settings.student_percent, MIN_SLIMMABLE) / 100
+        width = max(settings.student_percent, SLIMMABLE_WIDTHS[0]) / 100
         return [_step(SlimmableStudent, settings, {"width_mult": width})]
-    same = settings.student == "same"
-    without = (*(["resolution"] if same else []), *(["match_weight"] if settings.match == "none" else []))
-    main = {
-        "width_mult": settings.student_percent / 100,
-        "depth_mult": 1.0 if same else settings.depth_percent / 100,
-        "epochs": epochs_of(subject, settings, student=True),
-    }
-    return [_step(Distillation, settings, main, without=without)]
+    same = {"depth_mult": 1.0, "resolution": None} if settings.student == "same" else {}
+    epochs = epochs_of(subject, settings, student=True)
+    without = ["match_weight"] if settings.match == "none" else []
+    return [_step(Distillation, settings, {"epochs": epochs, **same}, without=without)]
 
 
-def _structure_steps(settings: Settings) -> list[dict[str, Any]]:
-    steps = []
-    if settings.tied_blocks > 1:
-        steps.append(_step(LayerTying, settings))
-    if settings.separable_percent > 0:
-        steps.append(_step(DepthwiseSeparable, settings, {"share": settings.separable_percent / 100}))
-    if settings.rank_percent < 100:
-        steps.append(_step(LowRank, settings, {"rank_ratio": settings.rank_percent / 100}))
-    return steps
-
-
-def _pruning_steps(subject: Subject, settings: Settings) -> list[dict[str, Any]]:
+def _pruning_steps(subject: Subject, settings: Settings) -> list[Step]:
     if settings.pruning_percent == 0:
         return []
     if settings.remove == "channels":
-        return [_step(ChannelPruning, settings, {"pruning_ratio": settings.removed})]
-    sparsity = settings.removed
+        return [_step(ChannelPruning, settings)]
+    sparsity = {"sparsity": settings.removed}
     if settings.criterion == "second_order":
-        return [_step(SecondOrderPruning, settings, {"sparsity": sparsity})]
+        return [_step(SecondOrderPruning, settings, sparsity)]
     if not _is_gradual(settings):
-        return [_step(MagnitudePruning, settings, {"sparsity": sparsity}, without=("regrowth",))]
-    epochs = epochs_of(subject, settings, student=False)
-    return [_step(MagnitudePruning, settings, {"sparsity": sparsity, "epochs": epochs})]
+        return [_step(MagnitudePruning, settings, sparsity, without=["regrowth"])]
+    return [_step(MagnitudePruning, settings, {**sparsity, "epochs": epochs_of(subject, settings, student=False)})]
 
 
 def _is_gradual(settings: Settings) -> bool:
@@ -294,20 +329,20 @@ def _is_gradual(settings: Settings) -> bool:
     return settings.pruning_percent > 0 and single and settings.gradual and settings.budget != "none"
 
 
-def _needs_recovery(shapes: list[dict[str, Any]], settings: Settings) -> bool:
+def _needs_recovery(shapes: Sequence[Step], settings: Settings) -> bool:
     """Whether to train before weights get codes: where a budget is given and something else was done."""
-    untrained = [step for step in shapes if step["technique"] != "distillation"]
-    return settings.budget != "none" and bool(untrained) and not _is_gradual(settings)
+    untrained = any(not isinstance(step, Distillation) for step in shapes)
+    return settings.budget != "none" and untrained and not _is_gradual(settings)
 
 
-def _code_steps(settings: Settings) -> list[dict[str, Any]]:
+def _code_steps(settings: Settings) -> list[Step]:
     if settings.weight_bits == FLOAT_BITS:
         return []
     if settings.has_codebook:
         return [_step(WeightSharing, settings, {"clusters": 2**settings.weight_bits})]
     if settings.weight_bits > INTEGER_BITS:
-        rest = [name for name in _FIELDS[Quantization] if name not in ("weight_bits", "float_format")]
-        return [_step(Quantization, settings, without=rest)]
+        rest = set(_CONTROLS[Quantization].plain) - {"weight_bits", "float_format"}
+        return [_step(Quantization, settings, without=tuple(rest))]
     without = ("float_format", *(["activations"] if settings.activation_bits is None else []))
     return [_step(Quantization, settings, without=without)]
 
@@ -320,7 +355,7 @@ def _needs_adaption(settings: Settings) -> bool:
     return coarse or settings.entropy_penalty > 0 or (settings.learn_scales and settings.has_grid)
 
 
-def _fine_tuning(subject: Subject, settings: Settings, scales: bool = False) -> dict[str, Any]:
+def _fine_tuning(subject: Subject, settings: Settings, scales: bool = False) -> Step:
     """`scales`: after quantization, where there are scales to learn."""
     without = (
         *(["recover_temperature"] if settings.recover_alpha == 0 else []),
@@ -329,7 +364,7 @@ def _fine_tuning(subject: Subject, settings: Settings, scales: bool = False) -> 
     return _step(FineTuning, settings, {"epochs": epochs_of(subject, settings, student=False)}, without=without)
 
 
-def _file_steps(settings: Settings) -> list[dict[str, Any]]:
+def _file_steps(settings: Settings) -> list[Step]:
     if settings.coding == "context" and settings.rate_weight == 0:
         return []
     return [_step(EntropyCoding, settings)]
@@ -353,9 +388,32 @@ def nearest_settings(subject: Subject, recipe: Recipe) -> Settings:
     """The controls' position closest to a recipe, which may be one that they cannot express."""
     settings = replace(neutral_settings(subject), seed=recipe.seed)
     for step in recipe.steps:
-        plain = {name: _typed(name, getattr(step, field)) for name, field in _FIELDS[type(step)].items()}
-        settings = replace(settings, **(plain | _main_settings(step, settings)))
+        if type(step) in _CONTROLS:
+            settings = replace(settings, **_said_by(step, settings))
+        elif slider := kind_of(type(step)).slider:
+            settings = with_step(settings, step)
+            settings = placed(settings, step.technique, _nearest(slider, position_of(step)))
     return settings
+
+
+def _said_by(step: Step, settings: Settings) -> dict[str, Any]:
+    """Where the controls of a step are, and which technique was chosen where a slider has several."""
+    controls = _CONTROLS[type(step)]
+    said: dict[str, Any] = {
+        **{name: _typed(name, getattr(step, theirs)) for name, theirs in controls.plain.items()},
+        **{name: _nearest(grid, 100 * getattr(step, theirs)) for name, (theirs, grid) in controls.percents.items()},
+        **controls.implied,
+    }
+    match step:
+        case Distillation() | FineTuning():
+            said["epochs"] = float(step.epochs)
+        case MagnitudePruning() if step.epochs > 0:
+            said |= {"gradual": True, "epochs": float(step.epochs), "budget": "quick"}
+        case WeightSharing():
+            said["weight_bits"] = min(INTEGER_BITS, round(math.log2(step.clusters)))
+        case Quantization(weight_bits=16):
+            said["activation_bits"] = settings.activation_bits
+    return said
 
 
 def _typed(name: str, value: Any) -> Any:  # noqa: ANN401  (settings differ in type)
@@ -366,54 +424,8 @@ def _typed(name: str, value: Any) -> Any:  # noqa: ANN401  (settings differ in t
 _NEUTRAL = Settings()
 
 
-def _main_settings(step: Step, settings: Settings) -> dict[str, Any]:
-    """What a step says of the sliders, and which technique was chosen where a slider has several."""
-    main: dict[str, Any] = {}
-    match step:
-        case Distillation():
-            main = {"student_percent": _student_position(step.width_mult), "epochs": float(step.epochs)}
-            main["depth_percent"] = _on_grid(step.depth_mult, STUDENT_STEP, MIN_DEPTH, 100)
-        case SlimmableStudent():
-            main = {"student_percent": _student_position(step.width_mult), "student": "slimmable"}
-        case ChannelPruning():
-            main = {"pruning_percent": _pruning_position(step.pruning_ratio), "remove": "channels"}
-        case MagnitudePruning():
-            main = _weights_settings(step.sparsity, "magnitude") | _gradual_settings(step)
-        case SecondOrderPruning():
-            main = _weights_settings(step.sparsity, "second_order")
-        case LowRank():
-            main = {"rank_percent": _on_grid(step.rank_ratio, RANK_STEP, MIN_RANK, 100)}
-        case DepthwiseSeparable():
-            main = {"separable_percent": _on_grid(step.share, SHARE_STEP, 0, 100)}
-        case WeightSharing():
-            main = {"weight_bits": min(INTEGER_BITS, round(math.log2(step.clusters))), "codes": "codebook"}
-        case Quantization(weight_bits=16):
-            main = {"codes": "grid", "activation_bits": settings.activation_bits}
-        case Quantization():
-            main = {"codes": "grid"}
-        case FineTuning():
-            main = {"epochs": float(step.epochs), "budget": "quick"}
-    return main
-
-
-def _weights_settings(sparsity: float, criterion: str) -> dict[str, Any]:
-    return {"pruning_percent": _pruning_position(sparsity), "remove": "weights", "criterion": criterion}
-
-
-def _gradual_settings(step: MagnitudePruning) -> dict[str, Any]:
-    return {"gradual": True, "epochs": float(step.epochs), "budget": "quick"} if step.epochs > 0 else {}
-
-
-def _student_position(fraction: float) -> int:
-    return _on_grid(fraction, STUDENT_STEP, MIN_STUDENT, 100)
-
-
-def _pruning_position(fraction: float) -> int:
-    return _on_grid(fraction, PRUNING_STEP, 0, MAX_PRUNING)
-
-
-def _on_grid(fraction: float, step: int, low: int, high: int) -> int:
-    return min(high, max(low, step * round(100 * fraction / step)))
+def _nearest(positions: Sequence[int], position: float) -> int:
+    return min(positions, key=lambda at: abs(at - position))
 
 
 def neutral_settings(subject: Subject) -> Settings:

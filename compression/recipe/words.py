@@ -48,7 +48,8 @@ class Kind:
 
     `about` says in one sentence what it does, `start` is what a new step has, its main setting first. `phrase` says
     what a step does with its main setting and those `within`; `said` are the words of the other settings, which the
-    phrase goes on with where they do not have their default, and the labels of all.
+    phrase goes on with where they do not have their default, and the labels of all. With a `slider`, sliders can say
+    the step: these are the main setting's positions, in percent where it is a share, and the first does nothing.
     """
 
     title: str
@@ -57,11 +58,17 @@ class Kind:
     phrase: Callable[[Any], str]
     said: Mapping[str, Said] = field(default_factory=dict)
     within: tuple[str, ...] = ()
+    slider: range | None = None
 
     @property
     def main(self) -> str:
         """The setting that matters most; empty for a step without settings."""
         return next(iter(self.start), "")
+
+    @property
+    def off(self) -> int:
+        """The position of the slider that does nothing."""
+        return self.slider[0] if self.slider else 0
 
 
 def kind_of(step_type: type[Step]) -> Kind:
@@ -220,12 +227,14 @@ KINDS: dict[type[Step], Kind] = {
         "Neighbouring blocks of the same shape use one set of weights.",
         {"blocks": 2},
         lambda step: f"{step.blocks} blocks share one set of weights",
+        slider=range(1, 8 + 1),
     ),
     DepthwiseSeparable: Kind(
         "Separate convolutions",
         "One filter a channel and a mixing of channels instead of full convolutions.",
         {"share": 0.5},
         _separable,
+        slider=range(0, 100 + 1, 25),
     ),
     LowRank: Kind(
         "Lower the rank",
@@ -243,6 +252,7 @@ KINDS: dict[type[Step], Kind] = {
             },
             "round_to": _ROUND_TO,
         },
+        slider=range(100, 5 - 1, -5),
     ),
     ChannelPruning: Kind(
         "Prune channels",

@@ -12,7 +12,7 @@ from typing import Any
 from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
 from compression.recipe.recipe import MAX_STEPS, Recipe
-from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.settings import Settings, at_slider, placed, recipe_of
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning, Step
 from compression.search import priors
 from compression.search.priors import Effect
@@ -29,11 +29,12 @@ NEUTRAL = "#8a8a8a"
 class Curve:
     """What one technique brings along its slider; all that is known of it, and what is left out is shown less.
 
-    `slider` is a field of `Settings`, `positions` are where it is measured, coarse first, so that the curve's shape
-    shows early, and `beside` is what has to be chosen with it. `at` gives the position along this curve of settings
-    that move the slider, None for settings that move it along another one. `always_trains`: whatever the budget.
-    `is_default`: measured and drawn unless the person asks for others. `prior` guesses what a position brings, and
-    whether trained, before anything is measured. `needs` says whether the curve makes sense for a model.
+    `slider` is a field of `Settings`, or a technique that has its own; `positions` are where it is measured, coarse
+    first, so that the curve's shape shows early, and `beside` is what has to be chosen with it. `at` gives the position
+    along this curve of settings that move the slider, None for settings that move it along another one.
+    `always_trains`: whatever the budget. `is_default`: measured and drawn unless the person asks for others. `prior`
+    guesses what a position brings, and whether trained, before anything is measured. `needs` says whether the curve
+    makes sense for a model.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Curve:
     @property
     def neutral(self) -> int:
         """Where the slider does nothing."""
-        return int(getattr(_NEUTRAL, self.slider))
+        return at_slider(_NEUTRAL, self.slider)
 
     @property
     def falls(self) -> bool:
@@ -67,13 +68,12 @@ class Curve:
 
     def position(self, settings: Settings) -> int | None:
         """Where settings stand on this curve; None where its slider is not moved, or along another curve."""
-        found = getattr(settings, self.slider) if self.at is None else self.at(settings)
+        found = at_slider(settings, self.slider) if self.at is None else self.at(settings)
         return None if found == self.neutral else found
 
     def settings(self, position: int, budget: Budget) -> Settings:
         """The controls' position of one point: the slider moved, the rest neutral."""
-        moved: dict[str, Any] = {self.slider: position, **self.beside}
-        return replace(Settings(budget=budget), **moved)
+        return placed(replace(Settings(budget=budget), **self.beside), self.slider, position)
 
     def effect(self, position: int, budget: Budget) -> Effect:
         """What a position brings, as far as that can be guessed."""
@@ -135,11 +135,11 @@ CURVES = {
             needs=lambda subject: subject.has_slimmable,
         ),
         Curve(
-            "low_rank", "rank_percent", (50, 25, 75, 10), title="Low rank", colour=VIOLET, symbol="cross",
+            "low_rank", "low_rank", (50, 25, 75, 10), title="Low rank", colour=VIOLET, symbol="cross",
             prior=priors.rank,
         ),
         Curve(
-            "depthwise_separable", "separable_percent", (100, 50, 25, 75),
+            "depthwise_separable", "depthwise_separable", (100, 50, 25, 75),
             title="Separable convolutions", colour=VIOLET, symbol="x-thin-open", dash="dash", prior=priors.separable,
             needs=lambda subject: subject.has_ordinary_convolutions,
         ),

@@ -21,10 +21,12 @@ import numpy as np
 from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
 from compression.recipe.settings import FLOAT_BITS, Settings, recipe_of, settings_of
+from compression.recipe.steps import STEP_TYPES
+from compression.recipe.words import kind_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
 from compression.search.curves import CURVES
-from compression.search.priors import Effect, without_curve
+from compression.search.priors import Effect, structure, without_curve
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def estimate(
     `measured` holds the results of the chosen model's and budget's curves by slider position; `lessons` are from
     measured combinations of the same model.
     """
-    moved, rest = _moved(settings), without_curve(settings)
+    moved, rest = _moved(settings), _unmeasured(settings)
     effects = [
         *(_effect(curve, position, settings.budget, measured.get(curve, {})) for curve, position in moved),
         *rest,
@@ -121,7 +123,7 @@ def lesson_of(
     settings: Settings, result: Result, known: Known, measured: Mapping[str, Mapping[int, Result]]
 ) -> Lesson | None:
     """What a measured setting teaches; None where it is no combination, or nothing is known of the baseline."""
-    if len(_moved(settings)) + len(without_curve(settings)) < 2:
+    if len(_moved(settings)) + len(_unmeasured(settings)) < 2:
         return None
     alone = estimate(settings, known, measured)
     if alone.accuracy is None or not alone.stored_bytes or not alone.latency_ms:
@@ -153,7 +155,7 @@ def _learned(subject: Subject, settings: Settings, lessons: Iterable[Lesson]) ->
     return loss, size, latency
 
 
-_IRRELEVANT = {"seed", *(curve.slider for curve in CURVES.values())}
+_SLIDERS = {curve.slider for curve in CURVES.values()}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -169,7 +171,12 @@ def _place(subject: Subject, settings: Settings) -> tuple[tuple[object, ...], tu
         for curve, at in moved
     )
     effective = settings_of(subject, recipe_of(subject, settings)) or settings
-    others = replace(effective, **{name: getattr(_UNMOVED, name) for name in _IRRELEVANT})
+    unmoved = {name: getattr(_UNMOVED, name) for name in ("seed", *_SLIDERS) if name not in STEP_TYPES}
+    alike = tuple(
+        step.model_copy(update=kind_of(type(step)).start) if step.technique in _SLIDERS else step
+        for step in effective.structure
+    )
+    others = replace(effective, structure=alike, **unmoved)
     return (*(curve for curve, _ in moved), _interned(others)), positions
 
 
@@ -211,6 +218,12 @@ def _moved(settings: Settings) -> list[tuple[str, int]]:
     """The sliders that are not neutral, each with the curve it moves along and its position."""
     found = ((name, curve.position(settings)) for name, curve in CURVES.items())
     return [(name, position) for name, position in found if position is not None]
+
+
+def _unmeasured(settings: Settings) -> list[Effect]:
+    """Priors of what no curve measures."""
+    others = (step for step in settings.structure if step.technique not in _SLIDERS)
+    return [*without_curve(settings), *(structure(step, settings.budget != "none") for step in others)]
 
 
 def _effect(curve: str, position: int, budget: Budget, results: Mapping[int, Result]) -> Effect:

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from compression.models.subject import Subject
-from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.settings import Settings, placed, recipe_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
 from compression.search.estimate import Estimate, Known, Lesson, estimate
-from compression.search.neighbours import SLIDERS, Slider, placed, positions
+from compression.search.neighbours import SLIDERS, Slider, positions
 
 
 @dataclass(frozen=True)

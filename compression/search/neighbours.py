@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from compression.models.subject import Subject
 from compression.recipe.budgets import trains
@@ -12,12 +12,11 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.settings import (
     BIT_WIDTHS,
     FLOAT_BITS,
-    MAX_PRUNING,
-    MIN_SLIMMABLE,
-    MIN_STUDENT,
-    PRUNING_STEP,
-    STUDENT_STEP,
+    PRUNING,
+    SLIMMABLE_WIDTHS,
+    WIDTHS,
     Settings,
+    placed,
     recipe_of,
 )
 
@@ -62,15 +61,8 @@ def positions(slider: Slider, settings: Settings) -> Sequence[int]:
     if slider == "weight_bits":
         return BIT_WIDTHS
     if slider == "pruning_percent":
-        return range(0, MAX_PRUNING + 1, PRUNING_STEP)
-    low = MIN_SLIMMABLE if settings.student == "slimmable" else MIN_STUDENT
-    return range(low, 100 + 1, STUDENT_STEP)
-
-
-def placed(settings: Settings, slider: Slider, place: int) -> Settings:
-    """The settings with one slider somewhere else."""
-    change: dict[str, Any] = {slider: place}
-    return replace(settings, **change)
+        return PRUNING
+    return SLIMMABLE_WIDTHS if settings.student == "slimmable" else WIDTHS
 
 
 def _steps(settings: Settings, last: Move | None) -> Iterator[Settings]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compression.recipe.settings import FLOAT_BITS, INTEGER_BITS, Settings
+from compression.recipe.steps import LayerTying, Step
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,6 @@ def without_curve(settings: Settings) -> list[Effect]:
     effects = []
     if settings.student in _FAMILIES:
         effects.append(_family_prior(settings.student, settings.student_percent / 100, settings.depth_percent / 100))
-    if settings.tied_blocks > 1:
-        effects.append(Effect(-0.02 if settings.budget != "none" else -0.4, 1 - 0.5 * (1 - 1 / settings.tied_blocks)))
     if settings.integer_activations is not None and settings.integer_activations < INTEGER_BITS:
         effects.append(Effect(-0.005 * (INTEGER_BITS - settings.integer_activations) ** 2))
     if settings.coding != "context":
@@ -92,6 +91,13 @@ def without_curve(settings: Settings) -> list[Effect]:
     if settings.rate_weight > 0 and settings.has_grid:
         effects.append(Effect(-0.01 * settings.rate_weight, 1 - 0.3 * settings.rate_weight))
     return effects
+
+
+def structure(step: Step, trained: bool) -> Effect:
+    """A step of a technique that has a slider and no curve; nothing where nobody knows what it does."""
+    if isinstance(step, LayerTying):
+        return Effect(-0.02 if trained else -0.4, 1 - 0.5 * (1 - 1 / step.blocks))
+    return Effect()
 
 
 _FAMILIES = {"mobilenet_v3_small": (4.0, 2.0), "efficientnet_b0": (10.0, 5.0), "squeezenet": (2.0, 2.0)}

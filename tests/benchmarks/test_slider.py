@@ -6,10 +6,13 @@ import pytest
 from benchmarks import slider, start
 from benchmarks.slider import BIT_WIDTHS, GOALS, Press
 from benchmarks.start import Memory, Start
+from compression.models.subject import subject_of
 from compression.recipe.settings import BIT_WIDTHS as BITS_ON_SLIDER
-from compression.recipe.settings import MAX_PRUNING, PRUNING_STEP, Settings, recipe_of
+from compression.recipe.settings import PRUNING, Settings, recipe_of
 from compression.search.curves import CURVES, curve_recipes
 from pages.components.view.link import view_from
+
+SUBJECT = subject_of(slider.MODEL)
 
 
 def times(**medians):
@@ -32,16 +35,16 @@ def test_the_table_says_what_was_missed():
 
 
 def test_the_route_meets_no_setting_twice_and_none_that_a_curve_measures():
-    swept = {recipe for points in curve_recipes(slider.MODEL, "none", CURVES).values() for recipe in points.values()}
+    swept = {recipe for points in curve_recipes(SUBJECT, "none", CURVES).values() for recipe in points.values()}
     pruning, bits, seen = 0, BIT_WIDTHS[0], set()
     for presses in slider.route():
         for press in presses:
             if press.field == "weight_bits":
                 bits = BITS_ON_SLIDER[BITS_ON_SLIDER.index(bits) + 1]
             else:
-                pruning += PRUNING_STEP if press.key == "ArrowRight" else -PRUNING_STEP
-        assert 0 <= pruning <= MAX_PRUNING
-        recipe = recipe_of(slider.MODEL, Settings(pruning, bits))
+                pruning += PRUNING.step if press.key == "ArrowRight" else -PRUNING.step
+        assert 0 <= pruning <= PRUNING[-1]
+        recipe = recipe_of(SUBJECT, Settings(pruning, bits))
         assert recipe not in seen | swept
         seen.add(recipe)
     assert len(list(slider.route())) == slider.ROUTE_MOVES >= 2 * slider.MOVES + slider.WARM_UP

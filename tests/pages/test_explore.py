@@ -6,7 +6,7 @@ import pytest
 
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
-from compression.recipe.settings import PRUNING_STEP, Settings, neutral_settings, recipe_of
+from compression.recipe.settings import PRUNING, Settings, neutral_settings, recipe_of
 from compression.search.curves import sweep_recipes
 from pages.components.asking import work
 from pages.components.explore import charts, controls, foresight, parts
@@ -319,14 +319,14 @@ def test_a_browser_knows_before_a_move_what_the_charts_will_show(explore, dispat
     page = explore()
     dispatcher.held = True
     row = foreseen_rows(page)["setting_pruning_percent"]
-    foreseen = row["marks"][position // PRUNING_STEP]
+    foreseen = row["marks"][position // PRUNING.step]
     setting(page, "slider", "pruning_percent").set_value(position)
     checked(page.run())
     for chart in CHARTS:
         assert foreseen[chart.removeprefix("chart_")] == mark_on(page, chart)
         assert foreseen["setting"] == components(page)[chart]["marked"]
         assert mark_on(page, chart)["text"] == ["measured" if measured else "estimated"]
-    assert foreseen_rows(page)["setting_pruning_percent"]["at"] == position // PRUNING_STEP
+    assert foreseen_rows(page)["setting_pruning_percent"]["at"] == position // PRUNING.step
 
 
 def test_a_browser_asks_again_while_settings_are_measured_ahead(explore, dispatcher):

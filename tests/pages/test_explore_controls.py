@@ -5,6 +5,8 @@ import pytest
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings, neutral_settings, recipe_of
+from compression.recipe.steps import STEP_TYPES, LowRank, fields_of, technique_of
+from compression.recipe.words import kind_of
 from compression.search.curves import sweep_recipes
 from pages.components.explore import advanced
 from pages.components.view import state
@@ -32,15 +34,16 @@ def test_every_control_has_help(explore, settings):
 
 
 KINDS = {
-    "slider": ("pruning_percent", "student_percent", "depth_percent", "rank_percent", "separable_percent",
-               "tied_blocks", "temperature", "alpha", "recover_alpha", "recover_temperature", "entropy_penalty",
-               "rate_weight"),
-    "select_slider": ("round_to", "activation_bits", "rank_multiple"),
+    "slider": ("pruning_percent", "student_percent", "depth_percent", "low_rank_rank_ratio",
+               "depthwise_separable_share", "layer_tying_blocks", "temperature", "alpha", "recover_alpha",
+               "recover_temperature", "entropy_penalty", "rate_weight"),
+    "select_slider": ("round_to", "activation_bits", "low_rank_round_to"),
     "toggle": ("recalibrate", "gradual", "symmetric", "equalize", "mixed_precision", "learn_scales"),
     "number_input": ("resolution", "match_weight", "epochs", "seed"),
     "segmented_control": ("remove", "codes"),
     "multiselect": ("teachers",),
 }  # fmt: skip
+KINDS_WITH_SLIDER = [kind for kind in STEP_TYPES.values() if kind_of(kind).slider]
 KIND = {field: kind for kind, fields in KINDS.items() for field in fields}
 """What a control is; a select box where nothing is said."""
 
@@ -126,13 +129,13 @@ KIND = {field: kind for kind, fields in KINDS.items() for field in fields}
               "teachers": ["lenet300-mnist5k"], "temperature": 2.0, "alpha": 0.5, "epochs": 2.0}],
         ),
         (
-            Settings(rank_percent=50),
-            {"convolutions": "spatial", "ranks": "error", "rank_multiple": 8, "separable_percent": 50,
-             "tied_blocks": 3},
+            Settings(structure=(LowRank(rank_ratio=0.5),)),
+            {"low_rank_convolutions": "spatial", "low_rank_ranks": "error", "low_rank_round_to": 8,
+             "depthwise_separable_share": 50, "layer_tying_blocks": 3},
             [{"technique": "layer_tying", "blocks": 3}, {"technique": "depthwise_separable", "share": 0.5},
              {"technique": "low_rank", "rank_ratio": 0.5, "convolutions": "spatial", "ranks": "error", "round_to": 8}],
         ),
-        (Settings(), {"rank_percent": 25}, [{"technique": "low_rank", "rank_ratio": 0.25}]),
+        (Settings(), {"low_rank_rank_ratio": 25}, [{"technique": "low_rank", "rank_ratio": 0.25}]),
     ],
 )  # fmt: skip
 def test_every_advanced_control_is_measured_and_in_the_url(explore, dispatcher, start, moves, steps):
@@ -148,18 +151,24 @@ def test_every_advanced_control_is_measured_and_in_the_url(explore, dispatcher, 
 
 
 def test_no_setting_is_without_a_control(explore):
-    moved = {"student_percent": 50, "budget": "quick", "weight_bits": 4, "rank_percent": 50}
+    moved = {"student_percent": 50, "budget": "quick", "weight_bits": 4}
     shown = set()
     for more in ({}, {"remove": "weights"}, {"codes": "codebook", "student": "squeezenet"}):
         page = explore(**parameters_of(View(MODEL, Settings(50, **moved, **more))))
         shown |= {widget.key for kind in (*KINDS, "selectbox") for widget in getattr(page, kind)}
-    assert {state.SETTING + field.name for field in fields(Settings)} <= shown
+    own = {f"{technique_of(kind)}_{name}" for kind in KINDS_WITH_SLIDER for name in fields_of(kind)}
+    plain = {field.name for field in fields(Settings) if field.name != "structure"}
+    assert {state.SETTING + name for name in own | plain} <= shown
 
 
 @pytest.mark.parametrize(
     ("settings", "kind", "names"),
     [
-        (Settings(), "selectbox", ("method", "activations", "granularity", "float_format", "loss", "match", "ranks")),
+        (
+            Settings(),
+            "selectbox",
+            ("method", "activations", "granularity", "float_format", "loss", "match", "low_rank_ranks"),
+        ),
         (Settings(), "toggle", ("learn_scales", "symmetric", "equalize", "mixed_precision")),
         (Settings(), "slider", ("temperature", "alpha", "recover_alpha", "entropy_penalty", "rate_weight")),
         (Settings(), "number_input", ("epochs", "match_weight")),

@@ -11,8 +11,18 @@ from compression.recipe import budgets
 from compression.recipe import settings as setting
 from compression.recipe.budgets import BUDGETS
 from compression.recipe.recipe import make_recipe
-from compression.recipe.settings import Settings, nearest_settings, recipe_of, settings_of
-from compression.recipe.steps import ChannelPruning, Distillation, LowRank, SlimmableStudent, limits
+from compression.recipe.settings import Settings, nearest_settings, placed, recipe_of, settings_of, with_step
+from compression.recipe.steps import (
+    ChannelPruning,
+    DepthwiseSeparable,
+    Distillation,
+    LayerTying,
+    LowRank,
+    SlimmableStudent,
+    is_share,
+    limits,
+)
+from compression.recipe.words import kind_of
 from sample_models.catalogue import MODELS
 
 MODEL = "lenet5-mnist5k"
@@ -117,8 +127,8 @@ def test_recipes_beyond_the_sliders_are_recognised(steps):
 def test_slider_ranges_lie_within_the_legal_ones():
     low, high = limits(ChannelPruning, "pruning_ratio")
     assert low == 0
-    assert high == setting.MAX_PRUNING / 100
-    assert limits(Distillation, "width_mult") == (setting.MIN_STUDENT / 100, 1)
+    assert high == setting.PRUNING[-1] / 100
+    assert limits(Distillation, "width_mult") == (setting.WIDTHS[0] / 100, 1)
 
 
 EVERYTHING = Settings(
@@ -127,9 +137,7 @@ EVERYTHING = Settings(
     student_percent=50,
     budget="quick",
     remove="weights",
-    tied_blocks=2,
-    separable_percent=50,
-    rank_percent=50,
+    structure=(LayerTying(blocks=2), DepthwiseSeparable(share=0.5), LowRank(rank_ratio=0.5)),
     coding="huffman",
 )
 
@@ -153,9 +161,6 @@ NUMBERS = {
     "weight_bits": st.sampled_from(setting.BIT_WIDTHS),
     "student_percent": st.sampled_from(range(10, 105, 5)),
     "depth_percent": st.sampled_from(range(20, 105, 5)),
-    "rank_percent": st.sampled_from(range(5, 105, 5)),
-    "separable_percent": st.sampled_from((0, 25, 50, 75, 100)),
-    "tied_blocks": st.integers(1, 8),
     "resolution": st.none() | st.integers(4, 64),
     "activation_bits": st.none() | st.integers(4, 8),
     "teachers": st.sampled_from([(), ("lenet5-mnist5k",), ("lenet5-mnist5k", "resnet8-mnist5k")]),
@@ -175,7 +180,22 @@ def positions_of(field):
     return st.booleans() if kind is bool else st.sampled_from(get_args(kind))
 
 
-ANY_SETTINGS = st.builds(Settings, **{field.name: positions_of(field) for field in fields(Settings)})
+PLAIN = {field.name: positions_of(field) for field in fields(Settings) if field.name != "structure"}
+STRUCTURE = st.builds(
+    LowRank,
+    rank_ratio=st.sampled_from([percent / 100 for percent in range(5, 105, 5)]),
+    convolutions=st.sampled_from(["tucker", "spatial"]),
+    round_to=st.sampled_from([1, 8]),
+)
+ANY_SETTINGS = st.builds(
+    lambda settings, rank, share, blocks: with_step(
+        placed(placed(settings, "depthwise_separable", share), "layer_tying", blocks), rank
+    ),
+    st.builds(Settings, **PLAIN),
+    STRUCTURE,
+    st.sampled_from((0, 25, 50, 75, 100)),
+    st.integers(1, 8),
+)
 
 
 @given(settings=ANY_SETTINGS)
@@ -188,18 +208,18 @@ def test_whatever_the_controls_say_is_legal_and_leads_back_to_them(settings):
 
 def test_every_choice_of_the_controls_is_a_choice_of_the_recipe():
     hints = get_type_hints(Settings)
-    for step_type, names in setting._FIELDS.items():
+    for step_type, controls in setting._CONTROLS.items():
         legal = get_type_hints(step_type)
-        for name, field in names.items():
+        for name, field in controls.plain.items():
             if get_origin(hints[name]) is Literal and name != "student":
                 assert set(get_args(hints[name])) == set(get_args(legal[field])), (step_type, name)
 
 
 def test_controls_start_where_the_steps_defaults_are():
     """But for activations: integer kernels need them, and the bit width slider is there to show what they gain."""
-    for step_type, names in setting._FIELDS.items():
-        for name in set(names) - {"weight_bits", "activation_bits", "tied_blocks"}:
-            assert getattr(Settings(), name) == step_type.model_fields[names[name]].default, name
+    for step_type, controls in setting._CONTROLS.items():
+        for name in set(controls.plain) - {"weight_bits", "activation_bits"}:
+            assert getattr(Settings(), name) == step_type.model_fields[controls.plain[name]].default, name
 
 
 def test_a_pattern_fixes_the_zeros():
@@ -297,12 +317,24 @@ def test_teachers_are_the_models_on_the_same_data():
 
 
 def test_slider_ranges_are_the_legal_ones():
-    assert limits(LowRank, "rank_ratio") == (setting.MIN_RANK / 100, 1)
-    assert limits(Distillation, "depth_mult") == (setting.MIN_DEPTH / 100, 1)
+    assert limits(Distillation, "depth_mult") == (setting.DEPTHS[0] / 100, 1)
+    assert limits(SlimmableStudent, "width_mult") == (setting.SLIMMABLE_WIDTHS[0] / 100, 1)
+    for step_type in (LayerTying, DepthwiseSeparable, LowRank):
+        kind = kind_of(step_type)
+        percent = 100 if is_share(step_type, kind.main) else 1
+        assert limits(step_type, kind.main) == (min(kind.slider) / percent, max(kind.slider) / percent)
 
 
-def test_numbers_of_a_recipe_become_what_controls_need():
-    recipe = make_recipe(MODEL, [{"technique": "distillation", "width_mult": 0.5, "temperature": 4, "match_weight": 2}])
-    nearest = nearest_settings(subject_of(recipe.model), recipe)
-    assert isinstance(nearest.temperature, float)
-    assert isinstance(nearest.match_weight, float)
+def test_a_technique_with_a_slider_of_its_own_is_off_at_its_first_position():
+    settings = placed(placed(Settings(), "low_rank", 30), "layer_tying", 2)
+    assert [step.technique for step in settings.structure] == ["layer_tying", "low_rank"]
+    assert placed(placed(settings, "low_rank", 100), "layer_tying", 1) == Settings()
+    spatial = with_step(settings, LowRank(rank_ratio=0.5, convolutions="spatial"))
+    assert placed(spatial, "low_rank", 25).structure[1] == LowRank(rank_ratio=0.25, convolutions="spatial")
+
+
+def test_other_sliders_of_techniques_are_put_on_the_nearest_position():
+    recipe = make_recipe(MODEL, [{"technique": "low_rank", "rank_ratio": 0.33}])
+    (step,) = nearest_settings(SUBJECT, recipe).structure
+    assert step.rank_ratio == 0.35
+    assert settings_of(SUBJECT, recipe) is None

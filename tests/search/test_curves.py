@@ -3,7 +3,7 @@ import pytest
 from compression.models.subject import subject_of
 from compression.recipe.budgets import BUDGETS
 from compression.recipe.recipe import MAX_STEPS, make_recipe
-from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.settings import Settings, placed, recipe_of
 from compression.search import curves, estimate
 from compression.search.curves import CURVES, DEFAULT_CURVES
 from compression.search.priors import Effect
@@ -68,12 +68,12 @@ def test_a_curve_is_offered_only_where_it_makes_sense(monkeypatch, tmp_path):
 
 
 def test_a_curve_of_which_little_is_said_is_drawn_grey_and_guessed_to_change_nothing(monkeypatch):
-    bare = curves.Curve("layer_tying", "tied_blocks", (2, 4))
+    bare = curves.Curve("layer_tying", "layer_tying", (2, 4))
     monkeypatch.setitem(CURVES, bare.name, bare)
     assert (bare.words, bare.colour) == ("Layer tying", curves.NEUTRAL)
     points = curves.curve_recipes(subject_of(MODEL), "none", [bare.name])[bare.name]
     assert {at: techniques(recipe) for at, recipe in points.items()} == {2: ["layer_tying"], 4: ["layer_tying"]}
-    assert bare.name in dict(estimate._moved(Settings(tied_blocks=3)))
+    assert bare.name in dict(estimate._moved(placed(Settings(), "layer_tying", 3)))
     assert bare.effect(3, "none") == Effect()
     assert bare.name not in DEFAULT_CURVES
 

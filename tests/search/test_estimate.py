@@ -1,7 +1,8 @@
 import pytest
 
 from compression.models.subject import subject_of
-from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.settings import Settings, placed, recipe_of
+from compression.recipe.steps import DepthwiseSeparable, LayerTying, LowRank
 from compression.results.metrics import METRICS
 from compression.search.curves import CURVES, curve_recipes
 from compression.search.estimate import HAVE_PRIORS, Known, estimate
@@ -32,8 +33,8 @@ def test_neutral_settings_are_the_baseline():
         Settings(weight_bits=4),
         Settings(weight_bits=3, codes="codebook"),
         Settings(student_percent=50),
-        Settings(rank_percent=25),
-        Settings(separable_percent=50),
+        Settings(structure=(LowRank(rank_ratio=0.25),)),
+        Settings(structure=(DepthwiseSeparable(share=0.5),)),
     ],
 )
 def test_at_a_measured_position_the_guess_is_the_measurement(settings, measured):
@@ -71,8 +72,8 @@ def test_without_measurements_stronger_compression_means_smaller_and_worse():
         [Settings(weight_bits=b) for b in (8, 4, 1)],
         [Settings(student_percent=p) for p in (90, 50, 10)],
         [Settings(student_percent=p, student="slimmable") for p in (90, 50, 25)],
-        [Settings(rank_percent=p) for p in (55, 30, 10)],
-        [Settings(separable_percent=p) for p in (25, 50, 100)],
+        [placed(Settings(), "low_rank", p) for p in (55, 30, 10)],
+        [placed(Settings(), "depthwise_separable", p) for p in (25, 50, 100)],
         [Settings(weight_bits=b, codes="codebook") for b in (8, 3, 1)],
     ):
         guesses = [estimate(setting, KNOWN, {}) for setting in settings]
@@ -95,7 +96,7 @@ def test_what_has_no_curve_moves_the_guess_by_its_prior():
     assert estimate(Settings(weight_bits=8, coding="packed"), KNOWN, {}).stored_bytes > plain.stored_bytes
     assert estimate(Settings(weight_bits=8, activation_bits=4), KNOWN, {}).accuracy < plain.accuracy
     assert estimate(Settings(weight_bits=8, rate_weight=0.5), KNOWN, {}).stored_bytes < plain.stored_bytes
-    tied = [estimate(Settings(tied_blocks=blocks), KNOWN, {}) for blocks in (1, 2, 4)]
+    tied = [estimate(placed(Settings(), "layer_tying", blocks), KNOWN, {}) for blocks in (1, 2, 4)]
     assert tied[0].stored_bytes > tied[1].stored_bytes > tied[2].stored_bytes
     family = Settings(student="mobilenet_v3_small")
     assert estimate(family, KNOWN, {}).stored_bytes > KNOWN.stored_bytes
@@ -142,4 +143,4 @@ class TestOtherNumbers:
     @pytest.mark.parametrize("axis", AXES)
     def test_nobody_knows_without_points_or_a_curve(self, axis, measured):
         assert self.guess(axis, Settings(pruning_percent=50), {}) is None
-        assert self.guess(axis, Settings(pruning_percent=50, tied_blocks=2), measured) is None
+        assert self.guess(axis, Settings(pruning_percent=50, structure=(LayerTying(blocks=2),)), measured) is None

@@ -4,7 +4,7 @@ import pytest
 
 from compression.models.subject import subject_of
 from compression.recipe.budgets import trains
-from compression.recipe.settings import BIT_WIDTHS, MIN_SLIMMABLE, Settings, recipe_of
+from compression.recipe.settings import BIT_WIDTHS, SLIMMABLE_WIDTHS, Settings, recipe_of
 from compression.search.neighbours import SLIDERS, Move, move_between, neighbours, positions
 
 MODEL = "lenet5-mnist5k"  # with a slimmable network
@@ -38,8 +38,10 @@ def test_neutral_sliders_are_left_alone_unless_moved():
 
 
 def test_sliders_end():
-    at_ends = replace(HERE, pruning_percent=95, weight_bits=1, student_percent=MIN_SLIMMABLE)
-    expected = recipes({"pruning_percent": 90}, {"weight_bits": 2}, {"student_percent": MIN_SLIMMABLE + 5}, of=at_ends)
+    at_ends = replace(HERE, pruning_percent=95, weight_bits=1, student_percent=SLIMMABLE_WIDTHS[0])
+    expected = recipes(
+        {"pruning_percent": 90}, {"weight_bits": 2}, {"student_percent": SLIMMABLE_WIDTHS[0] + 5}, of=at_ends
+    )
     assert neighbours(SUBJECT, at_ends) == expected
 
 

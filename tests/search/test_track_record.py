@@ -5,6 +5,7 @@ import pytest
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
+from compression.recipe.steps import LowRank
 from compression.search import track_record
 from compression.search.curves import curve_recipes
 from compression.search.estimate import Known, estimate, lesson_of
@@ -103,7 +104,7 @@ class TestLessons:
             Settings(weight_bits=4),
             Settings(pruning_percent=50, weight_bits=4, budget="quick"),
             Settings(pruning_percent=50, weight_bits=4, remove="weights"),
-            Settings(pruning_percent=50, weight_bits=4, rank_percent=50),
+            Settings(pruning_percent=50, weight_bits=4, structure=(LowRank(rank_ratio=0.5),)),
         ],
     )
     def test_it_teaches_nothing_of_what_is_another_matter(self, other):

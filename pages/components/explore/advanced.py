@@ -11,14 +11,10 @@ from compression.models.subject import Subject, model_title
 from compression.recipe.budgets import trains
 from compression.recipe.settings import (
     ACTIVATION_BITS,
+    DEPTHS,
     FLOAT_BITS,
     INTEGER_BITS,
-    MIN_DEPTH,
-    MIN_RANK,
-    MIN_SLIMMABLE,
-    RANK_STEP,
-    SHARE_STEP,
-    STUDENT_STEP,
+    SLIMMABLE_WIDTHS,
     Settings,
     neutral_settings,
     recipe_of,
@@ -26,12 +22,9 @@ from compression.recipe.settings import (
 from compression.recipe.steps import (
     PATTERN_SPARSITY,
     ChannelPruning,
-    DepthwiseSeparable,
     Distillation,
     EntropyCoding,
     FineTuning,
-    LayerTying,
-    LowRank,
     MagnitudePruning,
     Quantization,
     SecondOrderPruning,
@@ -41,7 +34,7 @@ from compression.recipe.steps import (
     title_of,
 )
 from compression.recipe.words import NONE, labels
-from pages.components.explore import parts
+from pages.components.explore import parts, structure
 from pages.components.explore.widgets import (
     bits,
     common,
@@ -204,9 +197,8 @@ def _student(view: View) -> None:
     )  # fmt: skip
     match value_of("student"):
         case "slimmable":
-            st.caption(
-                f"One network holds trained students of every width from {MIN_SLIMMABLE} %: no training is needed."
-            )
+            low = SLIMMABLE_WIDTHS[0]
+            st.caption(f"One network holds trained students of every width from {low} %: no training is needed.")
         case "same":
             _lessons(view, off=value_of("student_percent") == 100)
         case _:
@@ -227,8 +219,7 @@ def _other_family() -> None:
     percentage(
         title_of(Distillation, "depth_mult"),
         "depth_percent",
-        (MIN_DEPTH, 100),
-        STUDENT_STEP,
+        DEPTHS,
         help_text(Distillation, "depth_mult"),
     )
     st.number_input(
@@ -262,28 +253,6 @@ def _teachers(view: View, off: bool) -> None:
     )
 
 
-def _structure(_: View) -> None:
-    percentage(
-        title_of(LowRank, "rank_ratio"),
-        "rank_percent",
-        (MIN_RANK, 100),
-        RANK_STEP,
-        help_text(LowRank, "rank_ratio") + " 100 % is off.",
-    )
-    off = value_of("rank_percent") == 100
-    control("convolutions", LowRank, disabled=off)
-    control("ranks", LowRank, disabled=off)
-    control("rank_multiple", LowRank, disabled=off)
-    percentage(
-        title_of(DepthwiseSeparable, "share"), "separable_percent", (0, 100), SHARE_STEP,
-        help_text(DepthwiseSeparable, "share") + " 0 is off; without a training budget little is left.",
-    )  # fmt: skip
-    st.slider(
-        title_of(LayerTying, "blocks"), 1, int(limits(LayerTying, "blocks")[1]),
-        **common("tied_blocks", help_text(LayerTying, "blocks") + " 1 is off."),
-    )  # fmt: skip
-
-
 def _training(view: View) -> None:
     budget = _has_budget()
     has_epochs = budget or trains(recipe_of(view.subject, view.settings))
@@ -310,7 +279,7 @@ GROUPS: dict[str, tuple[str, Callable[[View], None]]] = {
     "Pruning": (":material/content_cut:", _pruning),
     "Bits and codes": (":material/memory:", _codes),
     "Student": (":material/school:", _student),
-    "Structure": (":material/account_tree:", _structure),
+    "Structure": (":material/account_tree:", lambda view: structure.show(view.settings)),
     "Training": (":material/model_training:", _training),
     "File": (":material/folder_zip:", _file),
 }

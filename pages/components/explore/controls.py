@@ -7,14 +7,7 @@ import streamlit as st
 from compression import units
 from compression.models.subject import Subject
 from compression.recipe.budgets import BUDGETS, budgets_of, training_seconds
-from compression.recipe.settings import (
-    BIT_WIDTHS,
-    MAX_PRUNING,
-    MIN_SLIMMABLE,
-    MIN_STUDENT,
-    PRUNING_STEP,
-    STUDENT_STEP,
-)
+from compression.recipe.settings import BIT_WIDTHS, PRUNING, SLIMMABLE_WIDTHS, WIDTHS
 from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text, title_of
 from pages.components.explore import advanced, boxes, builder, parts, widgets
 from pages.components.explore.widgets import bits, common, percentage, value_of
@@ -54,9 +47,7 @@ def _way(view: View) -> str:
 
 
 def _sliders() -> None:
-    percentage(
-        title_of(ChannelPruning, "pruning_ratio"), "pruning_percent", (0, MAX_PRUNING), PRUNING_STEP, _pruning_help()
-    )
+    percentage(title_of(ChannelPruning, "pruning_ratio"), "pruning_percent", PRUNING, _pruning_help())
     bits("weight_bits", BIT_WIDTHS, note="32 is off.")
 
 
@@ -70,11 +61,11 @@ def _pruning_help() -> str:
 def _student_size() -> None:
     """A slimmable network has no students below a certain width."""
     slimmable = value_of("student") == "slimmable"
-    low = MIN_SLIMMABLE if slimmable else MIN_STUDENT
-    widgets.raise_to("student_percent", low)
+    widths = SLIMMABLE_WIDTHS if slimmable else WIDTHS
+    widgets.raise_to("student_percent", widths[0])
     effort = "Students of this model come trained" if slimmable else "below it the student has to be trained"
     words = f"{help_text(Distillation, 'width_mult')} 100 % is off{'. ' if slimmable else '; '}{effort}."
-    percentage(title_of(Distillation, "width_mult"), "student_percent", (low, 100), STUDENT_STEP, words)
+    percentage(title_of(Distillation, "width_mult"), "student_percent", widths, words)
 
 
 def _budget(subject: Subject) -> None:

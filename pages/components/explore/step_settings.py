@@ -45,11 +45,21 @@ def follow(step: Step, field: str, value: Any) -> dict[str, Any]:  # noqa: ANN40
     return {}
 
 
-def draw(step: Step, field: str, *, key: str, on_change: Callable[..., None], args: tuple[Any, ...]) -> None:
+def draw(
+    step: Step,
+    field: str,
+    *,
+    key: str,
+    on_change: Callable[..., None],
+    args: tuple[Any, ...],
+    disabled: bool = False,
+) -> None:
     """The control that fits the setting's type."""
     kind, position = type(step), st.session_state[key]
     label = title_of(kind, field)
-    common: dict[str, Any] = {"key": key, "on_change": on_change, "args": args, "help": help_text(kind, field)}
+    common: dict[str, Any] = {
+        "key": key, "on_change": on_change, "args": args, "help": help_text(kind, field), "disabled": disabled,
+    }  # fmt: skip
     if isinstance(position, list):
         models = tuple(dict.fromkeys((*known_models(), *position)))
         st.multiselect(label, models, default=position, placeholder="the model itself", **common)

@@ -112,12 +112,9 @@ def bits(field: str, positions: tuple[int, ...], *, note: str = "", disabled: bo
     )
 
 
-def percentage(
-    label: str, field: str, span: tuple[int, int], step: int, help_words: str, *, disabled: bool = False
-) -> None:
+def percentage(label: str, field: str, positions: range, help_words: str) -> None:
     """A share in whole percent."""
-    arguments = common(field, help_words, disabled=disabled)
-    st.slider(label, *span, step=step, format="%d %%", **arguments)
+    st.slider(label, positions[0], positions[-1], step=positions.step, format="%d %%", **common(field, help_words))
 
 
 def either(label: str, field: str, words: dict[Any, str], help_words: str) -> None:

@@ -7,6 +7,7 @@ from compression.charts.axes import Axes
 from compression.errors import InvalidRecipe, UnknownModel
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings
+from compression.recipe.steps import DepthwiseSeparable, LowRank
 from compression.search.limits import Limits
 from pages.components.view.link import DEFAULT_MODEL, View, parameters_of, view_from
 from sample_models.catalogue import MODELS
@@ -22,7 +23,12 @@ PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
         View("mlp-digits", Settings(pruning_percent=90, remove="weights", seed=7)),
         View("mlp-digits", Settings(weight_bits=8, budget="quick")),
         View("mlp-digits", Settings(50, remove="weights", criterion="second_order", pattern="2:4")),
-        View("resnet20-fashion", Settings(rank_percent=50, separable_percent=25, coding="packed", rate_weight=0.25)),
+        View(
+            "resnet20-fashion",
+            Settings(
+                structure=(DepthwiseSeparable(share=0.25), LowRank(rank_ratio=0.5)), coding="packed", rate_weight=0.25
+            ),
+        ),
         View("resnet8-mnist5k", Settings(student="squeezenet", resolution=16, teachers=("lenet5-mnist5k",))),
         View(curves=("quantization", "low_rank")),
         View(curves=()),
