@@ -29,7 +29,7 @@ STAGES = {
     "encode": ("compression.engine.files.stored_file:encode",),
     "decode": ("compression.engine.files.stored_file:decode_with_ledger",),
     "evaluate": ("compression.engine.measure.evaluation:predict",),
-    "latency": ("compression.engine.measure.latency:measure_latency",),
+    "latency": ("compression.engine.run:measure_latency",),
     "sparse products": ("compression.engine.run:measure_sparse",),
     "process peak": ("compression.engine.run:process_peak",),
     "runtime ledger": ("compression.engine.run:runtime_ledger",),

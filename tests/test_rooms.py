@@ -1,12 +1,16 @@
 """The rules of the house: which room imports which, who may be heavy, no circles, plain names."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from compression.models.data import dataset_names
+from sample_models.catalogue import MODELS
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnx", "onnxruntime"}
@@ -139,3 +143,24 @@ def test_a_worker_that_starts_does_not_wait_for_torchvision():
     code = f"import sys, compression.engine.run; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['torch']"
+
+
+def strings_of(path: Path) -> set[str]:
+    """The strings in a file's code, docstrings left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    words = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return {node.value for node in strings if id(node) not in words}
+
+
+def test_no_name_of_a_model_or_data_set_outside_the_catalogue_and_the_table_of_data_sets():
+    names = {*MODELS, *dataset_names()}
+    parts = re.compile(r"\b(mlp|lenet|resnet|mnist|fashion|cifar)|\bmobilenet\b", re.IGNORECASE)
+    wrong = [
+        f"{module}: {text}"
+        for module, path in FILES.items()
+        if room_of(module) not in ("sample_models", "benchmarks") and module != "compression.models.data"
+        for text in strings_of(path)
+        if text in names or parts.search(text)
+    ]
+    assert wrong == []

@@ -32,25 +32,26 @@ from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import EntropyCoding
 from compression.results import machine, significance
+from compression.results.predictions import Classes
 from compression.results.record import Measures, Preview, Result, WorstClass
 from compression.watch import SILENT, Watch
 
 
 @dataclass(frozen=True)
 class RunOutput:
-    """A result and its artifacts: stored file, runtime file, predicted class of each test image (uint8)."""
+    """A result and its artifacts: stored file, runtime file, predicted class of each test image."""
 
     result: Result
     stored: bytes
     onnx: bytes
-    predictions: NDArray[np.uint8]
+    predictions: Classes
 
     def artifacts(self) -> dict[str, bytes]:
         """The files to keep, by the names used in `Result.artifacts`."""
         return _artifacts(self.stored, self.onnx, self.predictions)
 
 
-def _artifacts(stored: bytes, onnx: bytes, predictions: NDArray[np.uint8]) -> dict[str, bytes]:
+def _artifacts(stored: bytes, onnx: bytes, predictions: Classes) -> dict[str, bytes]:
     return {"stored": stored, "onnx": onnx, "predictions": predictions.tobytes()}
 
 
@@ -135,7 +136,7 @@ def _measures(known: Preview, ledger: dict[str, int], onnx: bytes, latency: Late
 
 def _comparison(
     measures: Measures,
-    predictions: NDArray[np.uint8],
+    predictions: Classes,
     labels: NDArray[np.int64],
     baseline: RunOutput | None,
     latency: Latency,

@@ -8,9 +8,9 @@ import zipfile
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compression.recipe.recipe import Recipe
+from compression.results.predictions import Classes
 from compression.results.record import STORED_SUFFIX, Result
 
 RECIPE, STORED, RUNTIME, PREDICTIONS = "recipe.json", f"model{STORED_SUFFIX}", "model.onnx", "predictions.npy"
@@ -99,7 +99,7 @@ Recipe {result.recipe_id}, engine {result.engine_version}, measured at {result.c
 """
 
 
-def predictions_file(predictions: NDArray[np.uint8]) -> bytes:
+def predictions_file(predictions: Classes) -> bytes:
     """The measured classes as a numpy file."""
     sink = io.BytesIO()
     np.save(sink, predictions, allow_pickle=False)

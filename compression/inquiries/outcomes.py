@@ -12,7 +12,7 @@ MAX_PICTURES = 500
 
 
 class Outcomes(Answer):
-    """`probabilities` (float16, images x classes; each row sums to 1) and the true `labels` (uint8, images)."""
+    """`probabilities` (float16, images x classes; each row sums to 1) and the true `labels` (unsigned, images)."""
 
     probabilities: Array
     labels: Array

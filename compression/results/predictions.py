@@ -11,14 +11,27 @@ from numpy.typing import NDArray
 
 from compression.results.significance import PairedDifference, paired_difference, wilson_interval
 
+Classes = NDArray[np.unsignedinteger[Any]]
+
+
+def as_classes(numbers: NDArray[np.integer[Any]], n_classes: int) -> Classes:
+    """Class numbers in the fewest bytes that so many classes need: one for up to 256 of them."""
+    classes: Classes = numbers.astype(np.min_scalar_type(n_classes - 1))
+    return classes
+
+
+def classes_from(content: bytes, images: int) -> Classes:
+    """The predicted class of each image from the artifact `predictions`, whose length tells the bytes of each."""
+    return np.frombuffer(content, dtype=f"<u{max(1, len(content) // images)}")
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
     """What one network says of every test image: predicted classes, probabilities (images x classes), true classes."""
 
-    predictions: NDArray[np.uint8]
+    predictions: Classes
     probabilities: NDArray[np.floating[Any]]
-    labels: NDArray[np.uint8]
+    labels: Classes
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -32,17 +45,16 @@ class Answers:
         return int(self.probabilities.shape[1])
 
 
-def answers(
-    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.uint8], measured: bytes | None = None
-) -> Answers:
+def answers(probabilities: NDArray[np.floating[Any]], labels: Classes, measured: bytes | None = None) -> Answers:
     """Put together what an inquiry and the measurement found.
 
-    `measured` are the predicted classes that the accuracy was counted from, one byte an image. Without them (the
-    file is gone, say) the most probable class counts; probabilities in half precision may tie.
+    `measured` has the predicted classes that the accuracy was counted from. Without them (the file is gone, say)
+    the most probable class counts; probabilities in half precision may tie.
     """
-    if measured is not None and len(measured) == len(labels):
-        return Answers(np.frombuffer(measured, dtype=np.uint8), probabilities, labels)
-    return Answers(probabilities.argmax(axis=1).astype(np.uint8), probabilities, labels)
+    predictions = as_classes(probabilities.argmax(axis=1), probabilities.shape[1])
+    if measured is not None and len(measured) == predictions.nbytes:
+        predictions = classes_from(measured, len(labels))
+    return Answers(predictions, probabilities, labels)
 
 
 def paired(other: Answers, reference: Answers) -> PairedDifference:

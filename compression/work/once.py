@@ -8,9 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from compression import RUN, environment
 from compression.errors import CorruptFile, StorageFailed
@@ -18,6 +16,7 @@ from compression.inquiries import Answer, Inquiry
 from compression.models.subject import Subject, subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions
+from compression.results.predictions import Classes, classes_from
 from compression.results.record import Preview, Result
 from compression.store.store import Store
 from compression.watch import SILENT, Watch
@@ -92,7 +91,7 @@ def _measured(
             watch = watch.part(BASELINE_SHARE, 1)
         result, contents = found
         baseline = make_output(
-            result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(contents)
+            result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(result, contents)
         )
     output = run_recipe(subject, recipe, baseline=baseline, watch=watch, preview=preview)
     store.add_result(output.result, output.artifacts())
@@ -124,7 +123,7 @@ def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, r
 
     first = watch.part(0, MEASURING_SHARE, "measuring first: ")
     variant, baseline = (
-        laboratory.Measured(result, contents["stored"], contents["onnx"], _classes(contents))
+        laboratory.Measured(result, contents["stored"], contents["onnx"], _classes(result, contents))
         for result, contents in (
             measure(recipe, store, watch=first, run=run) for recipe in (inquiry.recipe, inquiry.recipe.baseline())
         )
@@ -134,8 +133,8 @@ def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, r
     return found
 
 
-def _classes(contents: dict[str, bytes]) -> NDArray[np.uint8]:
-    return np.frombuffer(contents["predictions"], dtype=np.uint8)
+def _classes(result: Result, contents: dict[str, bytes]) -> Classes:
+    return classes_from(contents["predictions"], result.n_test)
 
 
 def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | None:

@@ -6,6 +6,7 @@ import pytest
 from compression.errors import StorageFailed
 from compression.explain.quiz import ACCURACY
 from compression.inquiries.course import SPARSITIES, TEMPERATURES, PruningInquiry
+from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.search.curves import control_of
 from pages.components.frame import chart_view
@@ -365,10 +366,10 @@ class TestChapters:
         page = learn(chapter="measuring")
         measured = {recipe for group, recipe in dispatcher.submitted if group.startswith("learn-")}
         measured |= {inquiry.recipe for inquiry in dispatcher.inquired}
-        assert set(measuring.recipes_of(MODEL)) <= measured
+        assert set(measuring.recipes_of(subject_of(MODEL))) <= measured
         settled(page.run())
         points = sum(len(trace["x"]) for trace in drawn["chart_work_time"]["data"] if trace["mode"] == "markers")
-        assert points == len(measuring.recipes_of(MODEL))
+        assert points == len(measuring.recipes_of(subject_of(MODEL)))
 
 
 class TestReasons:

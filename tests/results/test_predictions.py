@@ -91,3 +91,20 @@ class TestChanges:
     def test_can_be_chosen_and_ordered(self, kinds, label, order, indices):
         found = predictions.changes(self.other, self.reference)
         assert [change.index for change in predictions.chosen(found, kinds, label, order)] == indices
+
+
+@pytest.mark.parametrize(("n_classes", "width"), [(2, 1), (10, 1), (256, 1), (257, 2), (1000, 2), (70_000, 4)])
+def test_classes_take_the_fewest_bytes_and_are_read_again(n_classes, width):
+    numbers = np.array([0, 1, n_classes - 1])
+    written = predictions.as_classes(numbers, n_classes).tobytes()
+    assert len(written) == 3 * width
+    np.testing.assert_array_equal(predictions.classes_from(written, 3), numbers)
+
+
+def test_more_classes_than_a_byte_holds():
+    labels = predictions.as_classes(np.array([299, 0, 256]), 300)
+    probabilities = np.eye(300)[[299, 256, 256]]
+    measured = predictions.as_classes(np.array([299, 0, 255]), 300).tobytes()
+    assert list(answers(probabilities, labels).predictions) == [299, 256, 256]
+    assert list(answers(probabilities, labels, measured).predictions) == [299, 0, 255]
+    assert predictions.confusion(answers(probabilities, labels))[0, 256] == 1

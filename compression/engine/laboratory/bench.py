@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compression.models.data import Dataset
 from compression.models.subject import Subject
+from compression.results.predictions import Classes
 from compression.results.record import Result
 from compression.watch import SILENT, Watch
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A measured recipe with its stored file, its runtime file and its predicted classes (uint8)."""
+    """A measured recipe with its stored file, its runtime file and its predicted classes."""
 
     result: Result
     stored: bytes
     onnx: bytes
-    predictions: NDArray[np.uint8]
+    predictions: Classes
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from compression.engine.laboratory.bench import Bench
 from compression.engine.measure.evaluation import logits_of
 from compression.errors import InvalidRecipe
 from compression.inquiries.outcomes import OutcomeInquiry, Outcomes, PictureInquiry, Pictures
+from compression.results.predictions import as_classes
 
 
 def outcomes(inquiry: OutcomeInquiry, bench: Bench) -> Outcomes:
@@ -16,7 +17,7 @@ def outcomes(inquiry: OutcomeInquiry, bench: Bench) -> Outcomes:
     logits = logits_of(bench.variant.onnx, test, watch=bench.watch)
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
-    return Outcomes(probabilities=probabilities.astype(np.float16), labels=test.y.astype(np.uint8))
+    return Outcomes(probabilities=probabilities.astype(np.float16), labels=as_classes(test.y, logits.shape[1]))
 
 
 def pictures(inquiry: PictureInquiry, bench: Bench) -> Pictures:

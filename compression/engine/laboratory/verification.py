@@ -13,6 +13,7 @@ from compression.engine.files import stored_file
 from compression.engine.laboratory.bench import Bench
 from compression.engine.measure.evaluation import open_session, run_images
 from compression.inquiries.verification import Verification, VerificationInquiry
+from compression.results.predictions import Classes
 
 TIE = 1e-4
 """Logits closer than this, relative to the largest, are a tie: another way of adding up the same numbers decides."""
@@ -41,7 +42,7 @@ def verify(inquiry: VerificationInquiry, bench: Bench) -> Verification:
     )
 
 
-def _undecided(logits: NDArray[np.float32], classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _undecided(logits: NDArray[np.float32], classes: Classes) -> NDArray[np.bool_]:
     """Images on which these classes are as good as the best."""
     best = logits.max(axis=1)
     kept = logits[np.arange(len(logits)), classes]

@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as _errors
 from compression.errors import CorruptFile, Diverged
 from compression.models.data import Split
 from compression.results.machine import THREADS, describe_machine
+from compression.results.predictions import Classes, as_classes
 from compression.watch import SILENT, Watch
 
 BATCH = 50
@@ -82,14 +83,13 @@ def optimized(onnx_bytes: bytes) -> bytes:
         return path.read_bytes()
 
 
-def predict(onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT) -> NDArray[np.uint8]:
-    """Predicted class of each image of `split`, uint8.
+def predict(onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT) -> Classes:
+    """Predicted class of each image of `split`.
 
     Raises `CorruptFile` when the file cannot be run and `Diverged` when a logit is not finite.
     """
     found = logits_of(onnx_bytes, split, threads=threads, watch=watch)
-    classes: NDArray[np.uint8] = found.argmax(axis=1).astype(np.uint8)
-    return classes
+    return as_classes(found.argmax(axis=1), found.shape[1])
 
 
 def logits_of(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
 from compression import units
@@ -19,6 +18,7 @@ from compression.explain.titles import setting_in_words
 from compression.inquiries.verification import Verification, VerificationInquiry
 from compression.models.subject import model_title
 from compression.recipe.recipe import Recipe
+from compression.results.predictions import classes_from
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking import notices, waiting
 from pages.components.present import stage
@@ -192,7 +192,7 @@ def numbers_csv(export: Export) -> str:
 
 def everything(export: Export, files: Mapping[str, bytes], said: str) -> bytes:
     """The zip: `files` are the result's stored file, runtime file and predictions."""
-    predictions = np.frombuffer(files["predictions"], dtype=np.uint8)
+    predictions = classes_from(files["predictions"], export.result.n_test)
     contents: tuple[bytes | str, ...] = (
         bundle.readme(export.result, export.title, said, _FILES),
         report_html(export, said),

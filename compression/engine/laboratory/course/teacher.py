@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from compression.engine.laboratory.bench import Bench
 from compression.engine.measure.evaluation import logits_of
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
+from compression.results.predictions import as_classes
 
 SURE = 0.99
 """A prediction above this is called sure."""
@@ -23,7 +24,7 @@ def teacher(inquiry: TeacherInquiry, bench: Bench) -> Taught:
     return Taught(
         images=split.images[shown],
         white=split.white,
-        labels=split.y[shown].astype(np.uint8),
+        labels=as_classes(split.y[shown], logits.shape[1]),
         classes=bench.dataset.classes,
         probabilities=softened[:, shown].float().numpy(),
         entropy_bits=(torch.special.entr(softened).sum(2).mean(1) / np.log(2)).numpy(),
