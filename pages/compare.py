@@ -25,7 +25,7 @@ wanted = st.query_params.get(PART, next(iter(PARTS)) if menu.goes_back() else ""
 if not menu.has_arrived() and wanted in PARTS:
     st.session_state[TAB] = wanted
 open_part = st.session_state.get(TAB, next(iter(PARTS)))
-chosen = pick.several(also={PART: open_part} if open_part != next(iter(PARTS)) else {}) or ()
+chosen = pick.several({PART: open_part} if open_part != next(iter(PARTS)) else {}) or ()
 if len(chosen) < 2:
     start.show(chosen)
 else:

@@ -10,11 +10,9 @@ menu.frame("Present", reads_link=True)
 
 from compression.explain import alternatives, presentation
 from compression.results.record import Result
-from pages.components.asking import pick
+from pages.components.asking import pick, waiting
 from pages.components.compare import contest
 from pages.components.present import assume, beside, export, full_screen, stage, start
-
-AWAITED = "present_awaited"
 
 
 def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> None:
@@ -57,9 +55,5 @@ if picked is not None and picked.recipe.is_baseline:
     start.show(picked.recipe.model, picked.results)
 elif picked is not None and picked.result is not None:
     draw(picked, picked.result, others)
-elif picked is not None and contest.ask_answers([picked.recipe, picked.recipe.baseline()], key="present"):
-    if st.session_state.get(AWAITED) == picked.recipe:
-        st.error("Its measurement is gone from the store. Open it on Explore to measure it again.")
-    else:
-        st.session_state[AWAITED] = picked.recipe
-        st.rerun()  # it was measured meanwhile, to be asked
+elif picked is not None:
+    waiting.measure([picked.recipe], "picked", key="present")

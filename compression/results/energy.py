@@ -15,7 +15,8 @@ from typing import Literal
 from compression.results.record import Measures
 
 Memory = Literal["cache", "dram"]
-"""Where weights come from for each image: they stay in the processor's cache, or are fetched from memory."""
+PLACES: dict[Memory, str] = {"cache": "cache", "dram": "DRAM"}
+"""Where weights come from for each image, in words: they stay in the processor's cache, or are fetched from memory."""
 
 MODEL = "45 nm energy model (Horowitz, 2014)"
 """Where its numbers come from, for a sentence that says already that it is a model."""

@@ -260,7 +260,7 @@ def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, di
     curves._add(results[2].recipe_id, made(2), results)
     curves._add(results[1].recipe_id, made(2), results)
     curves._add("no such point", made(2), results)
-    monkeypatch.setattr(curves, "AT_MOST", 3)
+    monkeypatch.setattr(pick, "AT_MOST", 3)
     curves._add(results[3].recipe_id, made(3), results)
     assert added == [[BASELINE, BITS[0], BITS[1]], [BASELINE, BITS[0], BITS[2]]]
 

@@ -23,6 +23,9 @@ from pages.components.frame import menu
 from pages.components.view import model_card, state
 from pages.components.view.link import View, recipes_from, text_of, view_of
 
+AT_MOST = 4
+"""Settings side by side."""
+
 MAX_OFFERED = 400
 """Settings in a list of choices: those that nothing beats, and the latest. A browser gets slow with thousands."""
 
@@ -89,14 +92,14 @@ def _chosen(key: str) -> None:
 
 
 @notices.told
-def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...]:
+def several(also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...]:
     """Choose measured settings, of one model or of several on the same data; the address says which.
 
     Comes with the baseline and the current setting. Returns those that are measured, in the order chosen; what is not
     is being measured, which is shown. `also` is what else the address says: the page's own parameters.
     """
     if "recipes" in st.query_params and not menu.has_arrived():
-        _open_link(st.query_params["recipes"], at_most)
+        _open_link(st.query_params["recipes"])
     menu.arrive()
     if problem := st.session_state.get(_PROBLEM):
         notices.show_problem(f"This link cannot be opened. {problem}")
@@ -113,12 +116,12 @@ def several(at_most: int = 4, also: Mapping[str, str] = MappingProxyType({})) ->
         st.session_state[key] = [name for name in by_id if name in words]
     shown = [name for name in st.session_state[key] if name in words]
     st.multiselect(
-        f"Settings to compare (up to {at_most})",
+        f"Settings to compare (up to {AT_MOST})",
         list(words),
         default=shown,
         format_func=lambda name: words.get(name, name),
         key=key,
-        max_selections=at_most,
+        max_selections=AT_MOST,
         placeholder="Choose measured settings",
         help=f"Measured settings of all models on the same images.{_left_out(words, known)}",
         on_change=_several_chosen,
@@ -159,10 +162,10 @@ def measured(model: str) -> dict[str, Result]:
     return {result.recipe_id: result for result in dispatcher.get_dispatcher().store.results(model)}
 
 
-def _open_link(text: str, at_most: int) -> None:
+def _open_link(text: str) -> None:
     st.session_state.pop(_PROBLEM, None)
     try:
-        recipes = recipes_from(text, "recipes", at_most)
+        recipes = recipes_from(text, "recipes", AT_MOST)
         _check_same_data(recipes)
         choose_several(recipes)
     except CompressionError as error:

@@ -78,10 +78,8 @@ def _show_confusion(contest: Contest, answers: Mapping[str, Answers], names: Seq
         else "Against A: orange is worse (right answers lost, mistakes added), blue is better."
     )
     shown = contest.contenders if view == _COUNTS else contest.others
-    for start in range(0, len(shown), PER_ROW):
-        for column, contender in zip(st.columns(PER_ROW, gap="medium"), shown[start : start + PER_ROW], strict=False):
-            with column:
-                _show_matrix(contest, answers, names, contender, changes=view == _CHANGE)
+    for contender in elements.grid(shown, PER_ROW, gap="medium"):
+        _show_matrix(contest, answers, names, contender, changes=view == _CHANGE)
 
 
 def _show_matrix(

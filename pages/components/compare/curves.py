@@ -11,23 +11,21 @@ from compression.results.record import Result
 from pages.components.asking import pick
 from pages.components.compare.contest import Contest
 from pages.components.frame import chart_view
-
-AT_MOST = 4
+from pages.components.shown import elements
 
 
 def show(contest: Contest) -> None:
     """Both charts; a click on a point adds it."""
     models = dict.fromkeys(contender.model for contender in contest.contenders)
     results = [result for model in models for result in pick.measured(model).values()]
-    for column, cost in zip(st.columns(2, gap="small"), (METRICS["stored"], METRICS["latency"]), strict=True):
-        with column:
-            chart_view.show(
-                compared.draw_curves(contest.contenders, results, cost.key),
-                key=f"compare_{cost.key}",
-                alt=f"Accuracy against {cost.words}: {len(contest.contenders)} of {len(results)} points marked",
-                on_click=lambda recipe_id: _add(recipe_id, contest, results),
-            )
-    full = len(contest.contenders) >= AT_MOST
+    for cost in elements.grid((METRICS["stored"], METRICS["latency"]), 2):
+        chart_view.show(
+            compared.draw_curves(contest.contenders, results, cost.key),
+            key=f"compare_{cost.key}",
+            alt=f"Accuracy against {cost.words}: {len(contest.contenders)} of {len(results)} points marked",
+            on_click=lambda recipe_id: _add(recipe_id, contest, results),
+        )
+    full = len(contest.contenders) >= pick.AT_MOST
     what = "takes the last one's place" if full else "is compared too"
     st.caption(
         f"Grey: other measured settings; dotted: those that nothing beats. Click one and it {what}; drag the chart to "
@@ -43,5 +41,5 @@ def _add(recipe_id: str, contest: Contest, results: list[Result]) -> None:
     clicked = next((result for result in results if result.recipe_id == recipe_id), None)
     if clicked is None or recipe_id in {result.recipe_id for result in chosen}:
         return
-    kept = [*chosen[: AT_MOST - 1], clicked]
+    kept = [*chosen[: pick.AT_MOST - 1], clicked]
     pick.choose_several([Recipe.model_validate(result.recipe) for result in kept])

@@ -51,7 +51,7 @@ def show(seen: Snapshot | None, view: View) -> None:
 
 
 def _changed() -> None:
-    state.choose_limits(Limits(**{field: st.session_state[_LIMIT + field] for field in _BOXES}))
+    state.choose(limits=Limits(**{field: st.session_state[_LIMIT + field] for field in _BOXES}))
     parts.redraw()
 
 

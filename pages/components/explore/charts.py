@@ -65,9 +65,8 @@ def show_pair(seen: Snapshot) -> None:
     """What a setting gains against two of its costs, side by side, stacked on narrow screens."""
     data = numbers(seen)
     near = st.session_state.get(_ZOOM, _ALL) != _ALL  # the charts are drawn before the control above them
-    for side, column in zip(SIDES, st.columns(2, gap="small"), strict=True):
-        with column:
-            show(seen, data, side, near_baseline=near)
+    for side in elements.grid(SIDES, 2):
+        show(seen, data, side, near_baseline=near)
 
 
 def show_head(view: View) -> None:
@@ -131,8 +130,8 @@ def _curves_chosen() -> None:
     """Those that this model does not have stay as they were for the next one."""
     view = state.current()
     chosen, offered = set(st.session_state[_CURVES]), curves_for(view.subject)
-    state.choose_curves(
-        tuple(curve for curve in CURVES if (curve in chosen if curve in offered else curve in view.curves))
+    state.choose(
+        curves=tuple(curve for curve in CURVES if (curve in chosen if curve in offered else curve in view.curves))
     )
 
 
@@ -162,7 +161,7 @@ def _choose_axis(label: str, field: str, view: View) -> None:
 
 
 def _axes_chosen() -> None:
-    state.choose_axes(Axes(**{field: st.session_state[_AXES + field] for field in ("left", "right", "gain")}))
+    state.choose(axes=Axes(**{field: st.session_state[_AXES + field] for field in ("left", "right", "gain")}))
 
 
 def show_legend(view: View, *, with_setting: bool = True) -> None:

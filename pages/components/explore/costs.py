@@ -7,16 +7,15 @@ import streamlit as st
 from compression import units
 from compression.charts import breakdown
 from compression.results import energy as model
-from compression.results.energy import Memory
+from compression.results.energy import PLACES, Memory
 from compression.results.metrics import INTEGER_MACS, METRICS, carbon_of, energy_of
 from compression.results.record import Measures, Result
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
-from pages.components.shown import metric_box, slices
+from pages.components.shown import elements, metric_box, slices
 
 _MEMORY = "costs_memory"
 _INTENSITY = "costs_intensity"
-_PLACES: dict[Memory, str] = {"cache": "cache", "dram": "DRAM"}
 MAX_INTENSITY = 2000.0
 """Grams of CO2 a kWh; the dirtiest power plants emit about half as much."""
 
@@ -40,12 +39,9 @@ def show(seen: Snapshot) -> None:
 def _assumptions() -> tuple[Memory, float]:
     """Where weights lie and what a kilowatt-hour emits: both decide more than most techniques."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="assumptions"):
-        memory = st.segmented_control(
+        memory = elements.switch(
             "Weights come from",
-            tuple(_PLACES),
-            format_func=_PLACES.__getitem__,
-            default="cache",
-            required=True,
+            PLACES,
             key=_MEMORY,
             help="A small network stays in the processor's cache; a large one is fetched from memory (DRAM) for every "
             "image, and a byte from there costs about a hundred times as much energy.",
@@ -72,9 +68,8 @@ def _numbers(result: Result, memory: Memory, intensity: float) -> None:
         (carbon_of(memory, intensity), ""),
     )
     with st.container(key="costs"):
-        for column, (metric, more) in zip(st.columns(len(boxes)), boxes, strict=True):
-            with column:
-                metric_box.show(metric, result, result.baseline, more)
+        for metric, more in elements.grid(boxes, len(boxes)):
+            metric_box.show(metric, result, result.baseline, more)
 
 
 def _memory_words(measures: Measures) -> str:

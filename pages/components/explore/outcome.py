@@ -16,7 +16,7 @@ from compression.store.jobs import JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import charts, parts
-from pages.components.shown import metric_box
+from pages.components.shown import elements, metric_box
 
 _BOXES = {"good": st.success, "neutral": st.info, "mixed": st.warning, "bad": st.error}
 _ICONS = {
@@ -62,9 +62,8 @@ def show_sizes(seen: Snapshot) -> None:
     """The four sizes with their factors."""
     baseline = seen.result.baseline if seen.result else seen.baseline
     with st.container(key="sizes"):
-        for column, key in zip(st.columns(len(_SIZES)), _SIZES, strict=True):
-            with column:
-                metric_box.show(METRICS[key], seen.result or seen.preview, baseline)
+        for key in elements.grid(_SIZES, len(_SIZES)):
+            metric_box.show(METRICS[key], seen.result or seen.preview, baseline)
 
 
 def show_details(seen: Snapshot) -> None:

@@ -12,6 +12,7 @@ from compression.store.jobs import Job
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
+from pages.components.shown import elements
 
 
 def show(seen: Snapshot) -> None:
@@ -24,16 +25,15 @@ def show(seen: Snapshot) -> None:
         st.rerun()  # the tab was opened just now: the whole page asks for what it needs, and watches it come
     found = stages(recipe, seen.results)
     _waiting(found, seen)
-    for column, key in zip(st.columns(len(steps.SHOWN), gap="medium"), steps.SHOWN, strict=True):
+    for key in elements.grid(steps.SHOWN, len(steps.SHOWN), gap="medium"):
         metric = METRICS[key]
         rows = steps.changes(found, metric)
-        with column:
-            st.markdown(f"**{metric.title}**")
-            if len(rows) > 1:
-                words = "; ".join(f"{row.title}: {row.words}" for row in rows)
-                chart_view.show(steps.draw(rows, metric), key=f"chart_steps_{key}", alt=words)
-            else:
-                st.caption("Nothing measured yet.")
+        st.markdown(f"**{metric.title}**")
+        if len(rows) > 1:
+            words = "; ".join(f"{row.title}: {row.words}" for row in rows)
+            chart_view.show(steps.draw(rows, metric), key=f"chart_steps_{key}", alt=words)
+        else:
+            st.caption("Nothing measured yet.")
     _table(found)
     st.caption(
         "Each bar is the difference between two measured networks: with the step, and with only those before it. "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import streamlit as st
 
 from compression.models.subject import Subject, known_models, subject_of
 from compression.results.metrics import METRICS
 from pages.components.frame import menu
+from pages.components.shown import elements
 from pages.components.view import model_card, picture
 
 PER_ROW = 3
@@ -17,10 +16,9 @@ PER_ROW = 3
 def show() -> None:
     """All sample models, three a row, one a row on narrow screens."""
     st.header("Pick a model")
-    for row in _rows():
-        for column, name in zip(st.columns(PER_ROW), row, strict=False):
-            with column, st.container(border=True, height="stretch"):
-                _card(subject_of(name))
+    for name in elements.grid(known_models(), PER_ROW):
+        with st.container(border=True, height="stretch"):
+            _card(subject_of(name))
 
 
 def _card(subject: Subject) -> None:
@@ -30,9 +28,3 @@ def _card(subject: Subject) -> None:
     st.markdown(f"**{entry.title}**  \n{entry.about}")
     st.caption(f"{entry.task}. {model_card.summary(subject)}", help=METRICS["macs"].meaning)
     menu.link(menu.EXPLORE, query={"model": entry.name})
-
-
-def _rows() -> Iterator[tuple[str, ...]]:
-    models = known_models()
-    for start in range(0, len(models), PER_ROW):
-        yield models[start : start + PER_ROW]

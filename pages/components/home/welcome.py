@@ -13,6 +13,7 @@ from compression.work import dispatcher
 from pages.components.asking import notices, work
 from pages.components.explore import charts, progress
 from pages.components.frame import menu
+from pages.components.shown import elements
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of, view_of
 
@@ -45,8 +46,8 @@ _LOOKED_AT = 50
 
 def ways() -> None:
     """Where to go, for each of the three kinds of people who come."""
-    for (title, about, page, label), column in zip(WAYS, st.columns(3, gap="small"), strict=True):
-        with column, st.container(border=True, height="stretch", gap="small"):
+    for title, about, page, label in elements.grid(WAYS, len(WAYS)):
+        with st.container(border=True, height="stretch", gap="small"):
             st.markdown(f"**{title}**  \n{about}")
             menu.link(page, label)
 
@@ -63,11 +64,8 @@ def live() -> None:
     st.header(f"Live: {model_title(view.model)}", anchor=False)
     charts.show_legend(view, with_setting=False)
     data = replace(charts.numbers(seen), current=None, guess=None)
-    left, right = st.columns(2, gap="small")
-    with left:
-        charts.show(seen, data, "left", height=CHART_HEIGHT)
-    with right:
-        charts.show(seen, data, "right", height=CHART_HEIGHT)
+    for side in elements.grid(charts.SIDES, 2):
+        charts.show(seen, data, side, height=CHART_HEIGHT)
     progress.show(seen, with_setting=False)
 
 

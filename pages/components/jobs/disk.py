@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from compression import units
-from compression.errors import CompressionError
 from compression.store import deletion, disk
 from compression.store.deletion import Orphans
 from compression.store.disk import Place
 from compression.work import dispatcher
 from pages.components.asking import notices
+from pages.components.shown import elements
 
 _FOUND, _CLEANED = "disk_orphans", "disk_cleaned"
 
@@ -24,10 +24,8 @@ def show() -> None:
         f"**{units.size(seen.n_bytes)}** in all{free}",
         help="COMPRESSION_HOME sets another folder, COMPRESSION_DATABASE another database.",
     )
-    for start in range(0, len(seen.places), 2):
-        for column, place in zip(st.columns(2, gap="small"), seen.places[start : start + 2], strict=False):
-            with column:
-                _place(place)
+    for place in elements.grid(seen.places, 2):
+        _place(place)
     _leftovers()
 
 
@@ -39,6 +37,7 @@ def _place(place: Place) -> None:
         st.caption(place.about)
 
 
+@notices.told
 def _leftovers() -> None:
     st.markdown(
         "**Leftovers**",
@@ -47,15 +46,14 @@ def _leftovers() -> None:
     )
     if cleaned := st.session_state.pop(_CLEANED, None):
         st.success(cleaned, icon=":material/check:")
-    found: Orphans | None = st.session_state.get(_FOUND)
     with st.container(horizontal=True, vertical_alignment="center", key="disk_leftovers"):
-        st.button("Look for leftovers", icon=":material/search:", key="disk_look", on_click=_look)
+        if st.button("Look for leftovers", icon=":material/search:", key="disk_look"):
+            st.session_state[_FOUND] = deletion.orphans(dispatcher.get_dispatcher().store)
+        found: Orphans | None = st.session_state.get(_FOUND)
         if found is not None:
             st.markdown(in_words(found) if not found.is_empty else "There are none.")
-            if not found.is_empty:
-                st.button("Remove them", icon=":material/delete:", key="disk_clean", on_click=_clean)
-    if problem := st.session_state.pop("disk_problem", None):
-        st.error(problem, icon=":material/error:")
+            if not found.is_empty and st.button("Remove them", icon=":material/delete:", key="disk_clean"):
+                _clean()
 
 
 def in_words(found: Orphans) -> str:
@@ -64,18 +62,8 @@ def in_words(found: Orphans) -> str:
     return f"**{len(found.files):,} files, {units.size(found.file_bytes)}**{answers}: nothing needs them."
 
 
-def _look() -> None:
-    try:
-        st.session_state[_FOUND] = deletion.orphans(dispatcher.get_dispatcher().store)
-    except CompressionError as error:
-        st.session_state["disk_problem"] = str(error)
-
-
 def _clean() -> None:
-    try:
-        gone = deletion.clean_up(dispatcher.get_dispatcher().store)
-    except CompressionError as error:
-        st.session_state["disk_problem"] = str(error)
-        return
+    gone = deletion.clean_up(dispatcher.get_dispatcher().store)
     st.session_state.pop(_FOUND, None)
     st.session_state[_CLEANED] = f"{len(gone.files):,} files removed, {units.size(gone.file_bytes)} freed."
+    st.rerun()

@@ -13,7 +13,7 @@ from compression.results.conditions import Conditions
 from compression.store import history
 from compression.store.history import Entry, Note
 from compression.work import dispatcher
-from pages.components.asking import notices
+from pages.components.asking import notices, pick
 from pages.components.frame import menu
 from pages.components.jobs import dialogs
 from pages.components.view.link import parameters_of, text_of, view_of
@@ -52,7 +52,7 @@ def _links(chosen: Sequence[Entry]) -> None:
     if len(recipes) == 1:
         for page in (menu.EXPLORE, "Inspect"):
             menu.link(page, query=parameters_of(view_of(recipes[0])))
-    elif len(recipes) <= 4 and len({subject_of(recipe.model).data for recipe in recipes}) == 1:
+    elif len(recipes) <= pick.AT_MOST and len({subject_of(recipe.model).data for recipe in recipes}) == 1:
         menu.link("Compare", query={"recipes": text_of(recipes)})
 
 

@@ -9,14 +9,14 @@ import streamlit as st
 from compression.errors import InvalidRecipe
 from compression.explain import presentation
 from compression.explain.presentation import ASSUMED, LIMITS, Assumptions
-from compression.results.energy import Memory
+from compression.results.energy import PLACES
 from pages.components.asking import notices
 from pages.components.frame import menu
+from pages.components.shown import elements
 
 _KEPT, _PROBLEM, _PREFIX = "present_assumed", "present_assumed_problem", "present_"
 _STEPS = {"mbits": 1.0, "flash_mb": 0.25, "inferences": 1e5, "hour_price": 0.01, "kwh_price": 0.05, "intensity": 10.0}
 _FORMATS = {"flash_mb": "%.3f", "inferences": "%.0f", "intensity": "%.0f", "hour_price": "%.3f"}
-_PLACES: dict[Memory, str] = {"cache": "cache", "dram": "DRAM"}
 
 
 def current() -> Assumptions:
@@ -65,9 +65,9 @@ def controls(assumed: Assumptions) -> None:
                 width=170, on_change=_changed, args=(name,),
             )  # fmt: skip
         st.session_state.setdefault(_PREFIX + "memory", assumed.memory)
-        st.segmented_control(
-            ASSUMED["memory"][0], tuple(_PLACES), format_func=_PLACES.__getitem__, required=True,
-            default=assumed.memory, key=_PREFIX + "memory", help=ASSUMED["memory"][1], on_change=_changed,
+        title, explanation = ASSUMED["memory"]
+        elements.switch(
+            title, PLACES, usual=assumed.memory, key=_PREFIX + "memory", help=explanation, on_change=_changed,
             args=("memory",),
         )  # fmt: skip
     if assumed != Assumptions():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -40,9 +40,17 @@ def tabs(parts: Mapping[str, Callable[[T], None]], seen: T, *, key: str, **other
                 part(seen)
 
 
-def number(label: str, value: str, change: str | None = None, help_words: str | None = None) -> None:
+def grid(items: Sequence[T], per_row: int, gap: Literal["small", "medium"] = "small") -> Iterator[T]:
+    """Each item in a place of its own, `per_row` side by side; what the loop draws for it comes there."""
+    for start in range(0, len(items), per_row):
+        for column, item in zip(st.columns(per_row, gap=gap), items[start : start + per_row], strict=False):
+            with column:
+                yield item
+
+
+def number(label: str, value: str, change: str | None = None) -> None:
     """A large number, and below it in grey what it is compared with."""
-    st.metric(label, value, change, delta_color="off", delta_arrow="off", help=help_words)
+    st.metric(label, value, change, delta_color="off", delta_arrow="off")
 
 
 def download(label: str, content: Callable[[], str | bytes], file_name: str, **others: Any) -> None:  # noqa: ANN401

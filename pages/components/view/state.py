@@ -104,19 +104,9 @@ def keep(key: str, usual: str) -> None:
     kept[key] = st.session_state[key]
 
 
-def choose_curves(curves: tuple[str, ...]) -> None:
-    """Show other curves; the controls stay where they are."""
-    st.session_state[_VIEW] = replace(current(), curves=curves)
-
-
-def choose_axes(axes: Axes) -> None:
-    """Let the charts show something else."""
-    st.session_state[_VIEW] = replace(current(), axes=axes)
-
-
-def choose_limits(limits: Limits) -> None:
-    """Set what a setting may cost."""
-    st.session_state[_VIEW] = replace(current(), limits=limits)
+def choose(**beside: tuple[str, ...] | Axes | Limits) -> None:
+    """Show other `curves`, `axes` or `limits` beside the setting; the controls stay where they are."""
+    st.session_state[_VIEW] = replace(current(), **beside)  # type: ignore[arg-type]
 
 
 def move(field: str, value: Any) -> None:  # noqa: ANN401  (fields of Settings differ in type)
