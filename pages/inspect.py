@@ -19,12 +19,12 @@ from pages.components.inspect import (
     layer_table,
     layer_weights,
     network_graph,
+    position,
     sensitivity,
-    spot,
 )
 from pages.components.shown import elements, ledger
 
-PARTS: dict[str, Callable[[spot.Seen], None]] = {
+PARTS: dict[str, Callable[[position.Seen], None]] = {
     "Layers": layer_table.show,
     "Why not better?": causes.show,
     "Sensitivity": sensitivity.show,
@@ -48,11 +48,11 @@ def show_parts(picked: pick.Picked) -> None:
     anatomy = waiting.ask(AnatomyInquiry(recipe=picked.recipe), Anatomy, key="anatomy")
     if picked.result is None or anatomy is None:
         return
-    seen = spot.Seen(picked.recipe, picked.result, anatomy)
-    elements.tabs(PARTS, seen, key=spot.TAB, default=spot.tab(PARTS), on_change=spot.turned)
+    seen = position.Seen(picked.recipe, picked.result, anatomy)
+    elements.tabs(PARTS, seen, key=position.TAB, default=position.tab(PARTS), on_change=position.turned)
 
 
-spot.arrive()
-found = pick.one(spot.parameters())
+position.arrive()
+found = pick.one(position.parameters())
 if found is not None:
     show_parts(found)

@@ -8,7 +8,7 @@ from pages.components.frame import menu
 
 menu.frame("Jobs", reads_link=True, has_title=True)
 
-from pages.components.jobs import board, dialogs, disk, job_link, lists, past
+from pages.components.jobs import board, dialogs, disk, history, job_link, lists
 
 job_link.arrive()
 st.title("Jobs", anchor=False)
@@ -17,7 +17,7 @@ if show == job_link.WORK:
     board.show()
     lists.show()
 elif show == job_link.HISTORY:
-    past.show()
+    history.show()
 else:
     disk.show()
 dialogs.show()

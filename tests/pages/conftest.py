@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pages.components.explore import advanced, boxes
+from pages.components.explore import advanced, limit_boxes
 from pages.components.frame import chart_view
 from tests.support.fake_dispatcher import FakeDispatcher
 from tests.support.page_tools import ROOT, opened
@@ -41,7 +41,7 @@ def explore(dispatcher):
     """Opens the Explore page as a link with these query parameters does, with all groups of controls open or closed."""
 
     def open_explore(*, groups_open=True, **parameters):
-        groups = (boxes.KEY, advanced.KEY, *map(advanced.key_of, advanced.GROUPS))
+        groups = (limit_boxes.KEY, advanced.KEY, *map(advanced.key_of, advanced.GROUPS))
         return opened("explore", dict.fromkeys(groups, groups_open), **parameters)
 
     return open_explore

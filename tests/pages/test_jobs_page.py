@@ -14,7 +14,8 @@ from compression.store import deletion, history
 from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
 from compression.work.members import Member, Members
-from pages.components.jobs import board, dialogs, past, past_chosen
+from pages.components.jobs import board, dialogs, history_chosen
+from pages.components.jobs import history as history_tab
 from pages.components.view import state
 from tests.support import page_tools
 from tests.support.fake_dispatcher import ME
@@ -280,7 +281,7 @@ class TestHistory:
         ]
 
     def test_what_does_not_fit_is_said(self, opened, dispatcher, monkeypatch):
-        monkeypatch.setattr(past, "MAX_ROWS", 2)
+        monkeypatch.setattr(history_tab, "MAX_ROWS", 2)
         for bits in (3, 4, 5):
             add(dispatcher, quantized(bits))
         page = opened(show="history")
@@ -290,7 +291,7 @@ class TestHistory:
 
 def choose(page, monkeypatch, *rows):
     """Choose rows of the history's table, which AppTest has no means for."""
-    monkeypatch.setattr(past, "_table", lambda *arguments: list(rows))
+    monkeypatch.setattr(history_tab, "_table", lambda *arguments: list(rows))
     return checked(page.run())
 
 
@@ -306,7 +307,7 @@ class TestChosenResults:
         add(dispatcher, quantized(4))
         add(dispatcher, quantized(5))
         links = []
-        monkeypatch.setattr(past_chosen.menu, "link", lambda page, query=None: links.append((page, query)))
+        monkeypatch.setattr(history_chosen.menu, "link", lambda page, query=None: links.append((page, query)))
         choose(opened(show="history"), monkeypatch, 0, 1)
         (query,) = [query for page, query in links if page == "Compare" and query]
         assert [recipe["model"] for recipe in json.loads(query["recipes"])] == [MODEL, MODEL]

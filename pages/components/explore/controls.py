@@ -9,7 +9,7 @@ from compression.models.subject import Subject
 from compression.recipe.budgets import BUDGETS, budgets_of, training_seconds
 from compression.recipe.settings import BIT_WIDTHS, PRUNING, SLIMMABLE_WIDTHS, WIDTHS
 from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text, title_of
-from pages.components.explore import advanced, boxes, builder, parts, widgets
+from pages.components.explore import advanced, builder, limit_boxes, parts, widgets
 from pages.components.explore.widgets import bits, common, percentage, value_of
 from pages.components.shown import elements
 from pages.components.view import state
@@ -20,14 +20,14 @@ def show(view: View) -> None:
     """Draw the controls where the view says: sliders, or the recipe's steps."""
     if _way(view) == STEPS:
         builder.show(view)
-        boxes.show(parts.seen(), view)
+        limit_boxes.show(parts.seen(), view)
         return
     widgets.place(view.settings)
     _sliders()
     _student_size()
     _budget(view.subject)
     _training_note(view)
-    boxes.show(parts.seen(), view)
+    limit_boxes.show(parts.seen(), view)
     advanced.show(view)
 
 

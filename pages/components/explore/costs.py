@@ -12,7 +12,7 @@ from compression.results.metrics import INTEGER_MACS, METRICS, carbon_of, energy
 from compression.results.record import Measures, Result
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
-from pages.components.shown import elements, metric_box, slices
+from pages.components.shown import elements, metric_box, parts_table
 
 _MEMORY = "costs_memory"
 _INTENSITY = "costs_intensity"
@@ -29,7 +29,7 @@ def show(seen: Snapshot) -> None:
     memory, intensity = _assumptions()
     _numbers(result, memory, intensity)
     chart_view.show(breakdown.draw_energy(result, memory), key="chart_energy", alt="Energy of one image by part")
-    slices.table(breakdown.energy_slices(result, memory), units.energy)
+    parts_table.table(breakdown.energy_slices(result, memory), units.energy)
     st.caption(
         f":material/bolt: Energy and carbon are a **model, not a measurement**: {model.MODEL}. It compares networks; "
         "a present chip needs less for arithmetic, and more for everything around it."

@@ -8,7 +8,7 @@ from compression.charts.ranges import draw, table_of, words_of
 from compression.inquiries.activations import ActivationInquiry, Activations
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
-from pages.components.inspect.spot import Seen
+from pages.components.inspect.position import Seen
 
 _COLUMNS = {
     "layer": "Behind",

@@ -8,7 +8,7 @@ from compression.explain.reasons import Finding, Question, findings
 from compression.explain.verdict import size_words, speed_words
 from compression.recipe.words import recipe_in_words
 from pages.components.frame import menu
-from pages.components.inspect.spot import Seen
+from pages.components.inspect.position import Seen
 from pages.components.view.link import parameters_of, view_of
 
 _TITLES: dict[Question, str] = {"size": "What keeps it from being smaller", "speed": "What keeps it from being faster"}

@@ -16,9 +16,9 @@ from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
 from compression.results.metrics import METRICS
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
-from pages.components.inspect import spot
-from pages.components.inspect.spot import Seen
-from pages.components.shown import elements, slices
+from pages.components.inspect import position
+from pages.components.inspect.position import Seen
+from pages.components.shown import elements, parts_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ def _row_chosen(layers: list[str]) -> None:
     """A row was clicked: the other tabs show that layer."""
     rows = st.session_state[_TABLE].selection.rows
     if rows and rows[0] < len(layers):
-        spot.choose(layers[rows[0]])
+        position.choose(layers[rows[0]])
 
 
 def _notes(seen: Seen) -> None:
@@ -175,7 +175,7 @@ def _bars(lines: list[Line], chosen: str) -> None:
     titles = {name: MEASURES[name].title for name in _MEASURES}
     measure = MEASURES[elements.switch("Layer by layer", titles, usual="stored", key=_MEASURE)]
     alt = f"{measure.title} of each layer"
-    chart_view.show(draw(lines, measure, chosen), key="chart_layers", alt=alt, on_click=spot.choose)
+    chart_view.show(draw(lines, measure, chosen), key="chart_layers", alt=alt, on_click=position.choose)
 
 
 def _time(seen: Seen) -> None:
@@ -205,4 +205,4 @@ def _time_table(file: FileAnatomy) -> None:
         for kind, ms in time_by_kind(file).items()
         if ms
     ]
-    slices.table(parts, units.short_time)
+    parts_table.table(parts, units.short_time)

@@ -8,14 +8,14 @@ from compression.charts import weights as pictures
 from compression.inquiries.weights import LayerWeights, WeightInquiry, Weights
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
-from pages.components.inspect import spot
-from pages.components.inspect.spot import Seen
+from pages.components.inspect import position
+from pages.components.inspect.position import Seen
 from pages.components.shown import elements
 
 
 def show(seen: Seen) -> None:
     """The chosen layer's pictures."""
-    name = spot.choose_layer(seen)
+    name = position.choose_layer(seen)
     found = waiting.ask(WeightInquiry(recipe=seen.recipe), Weights, key="weights")
     if found is None:
         return

@@ -10,8 +10,8 @@ import streamlit as st
 from compression import units
 from compression.charts.network import FILLS, TEXT, dot_of, kinds_in
 from compression.explain.layers import Line, lines_of
-from pages.components.inspect import spot
-from pages.components.inspect.spot import Seen
+from pages.components.inspect import position
+from pages.components.inspect.position import Seen
 
 _CHIP = "display:inline-block;padding:.1rem .5rem;margin:0 .4rem .3rem 0;border-radius:6px;font-size:.8rem"
 
@@ -39,7 +39,7 @@ def _facts(line: Line) -> None:
 
 def show(seen: Seen) -> None:
     """Legend and drawing; the chosen layer has a thick border."""
-    spot.choose_layer(seen)
+    position.choose_layer(seen)
     chips = "".join(
         f'<span style="{_CHIP};background:{FILLS[kind].colour};border:1px solid {FILLS[kind].border};color:{TEXT}">'
         f"{escape(FILLS[kind].title)}</span>"

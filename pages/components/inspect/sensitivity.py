@@ -8,7 +8,7 @@ from compression.charts.sensitivity import WAYS, Reach, draw, reaches, words_of
 from compression.inquiries.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityInquiry
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
-from pages.components.inspect.spot import Seen
+from pages.components.inspect.position import Seen
 from pages.components.shown import elements
 
 _WAY, _DROP = "sensitivity_way", "sensitivity_drop"

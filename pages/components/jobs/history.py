@@ -16,7 +16,7 @@ from compression.store.history import ORDERS, Entry, Note, Search
 from compression.work import dispatcher
 from pages.components.asking import notices
 from pages.components.frame import menu
-from pages.components.jobs import job_link, past_chosen
+from pages.components.jobs import history_chosen, job_link
 from pages.components.shown.columns import amount, column
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _past() -> None:
     rows = _table(shown, written, here)
     chosen = [shown[row] for row in rows if row < len(shown)]
     if chosen:
-        past_chosen.show(chosen, written, here)
+        history_chosen.show(chosen, written, here)
     else:
         st.caption(":material/check_box: Choose rows at their left edge to open, compare, tag, note or delete them.")
 
