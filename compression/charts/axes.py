@@ -7,7 +7,6 @@ in busy and in quiet moments stand in the right order; what the clock said is in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from compression.results.metrics import METRICS, Metric, Value, offered
 from compression.results.record import Preview
@@ -23,40 +22,24 @@ class Point:
     reference_ms: float
     hover: str
 
-
-@dataclass(frozen=True)
-class Scale:
-    """One axis: its metric, in the unit that it is drawn in."""
-
-    metric: Metric
-
-    @cached_property
-    def one(self) -> float:
-        """How much of the metric 1 is on the axis."""
-        return (self.metric.drawn_in or self.metric.unit).one
-
-    def title(self, images: str = "") -> str:
-        """'stored file, KB (log scale)'; `images` says on which ones a share was found."""
-        unit = (self.metric.drawn_in or self.metric.unit).name
-        notes = [self.metric.nature] * (self.metric.nature != "measured") + ["log scale"] * self.metric.is_log
-        return f"{self.metric.words}{images}, {unit}" + (f" ({', '.join(notes)})" if notes else "")
-
-    def of(self, point: Point) -> Value | None:
-        """Where a point stands, with the 95 % interval; None where that is not measured."""
-        return self.metric.of(point.known, point.reference_ms, self.one)
-
-    def number(self, known: Preview, reference_ms: float) -> float | None:
-        """Where a setting stands, without its interval: quicker."""
-        at = self.metric.read(known, reference_ms)
-        return None if at is None else at / self.one
-
-    def foreseen(self, guess: Estimate) -> float | None:
-        """Where a setting is expected; None where nobody knows."""
-        at = guess.of(self.metric)
-        return None if at is None else at / self.one
+    def on(self, metric: Metric) -> Value | None:
+        """Where it stands on a metric's axis, with the 95 % interval; None where that is not measured."""
+        return metric.of(self.known, self.reference_ms, metric.drawn.one)
 
 
-SCALES = {key: Scale(metric) for key, metric in METRICS.items()}
+def title_of(metric: Metric, images: str = "") -> str:
+    """'stored file, KB (log scale)'; `images` says on which ones a share was found."""
+    notes = [metric.nature] * (metric.nature != "measured") + ["log scale"] * metric.is_log
+    name = ", ".join(filter(None, (metric.words + images, metric.drawn.name)))
+    return f"{name} ({', '.join(notes)})" if notes else name
+
+
+def foreseen(metric: Metric, guess: Estimate) -> float | None:
+    """Where on its axis a setting is expected; None where nobody knows."""
+    at = guess.of(metric)
+    return None if at is None else at / metric.drawn.one
+
+
 COSTS, GAINS = tuple(offered("cost")), tuple(offered("gain"))
 """What one pays, on the axis across, and what one gets, on the axis up."""
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import SCALES, Axes, Point
+from compression.charts.axes import Axes, Point
 from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure, heat, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
 from compression.recipe.recipe import Recipe
-from compression.results.metrics import reference_ms
+from compression.results.metrics import METRICS, reference_ms
 from compression.results.predictions import Recall
 from compression.results.record import Result
 
@@ -218,7 +218,7 @@ def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping
     corner = _CORNERS[contender.letter]
     if labels:
         x = trace["x"][0]
-        place = math.log10(max(x, tradeoff.LEAST)) if SCALES[cost].metric.is_log else x
+        place = math.log10(max(x, tradeoff.LEAST)) if METRICS[cost].is_log else x
         corner = f"{corner.split()[0]} {'right' if place < middle else 'left'}"
     return trace | {
         "mode": "markers+text",

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from compression.charts.axes import SCALES, Point, Scale
+from compression.charts.axes import Point, title_of
 from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure, scatter
 from compression.charts.palette import ACCENT, NEUTRAL
-from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured
-from compression.results.metrics import Value
+from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured, known_or_expected
+from compression.results.metrics import METRICS, Value
 from compression.search.curves import CURVES
 
 HEIGHT = 380
@@ -48,8 +48,8 @@ def draw(
     return figure(
         traces,
         height,
-        SCALES[cost].title(),
-        SCALES[gain].title(images),
+        title_of(METRICS[cost]),
+        title_of(METRICS[gain], images),
         xaxis=free | _x_axis(data, cost, ranges),
         yaxis=free | {"range": up},
         margin=MARGIN | {"t": 10},
@@ -99,7 +99,7 @@ def points_trace(
     """Points with their error bars; one that has no value on an axis is not drawn."""
     marker = {"line": {"width": 0}, **marker}
     unfaded = {"marker": {"opacity": marker.get("opacity", 1)}}  # a click must not fade the others
-    across, up = ([scale.of(point) for point in points] for scale in (SCALES[cost], SCALES[gain]))
+    across, up = ([point.on(METRICS[axis]) for point in points] for axis in (cost, gain))
     trace = scatter(
         name,
         [value.at if value else None for value in across],
@@ -133,7 +133,7 @@ def _current_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trac
         return _labelled(trace, "measured", cost, gain, ranges)
     if data.preview:
         point = half_measured(data.preview)
-        if SCALES[cost].of(point) and SCALES[gain].of(point):
+        if point.on(METRICS[cost]) and point.on(METRICS[gain]):
             trace = points_trace("this setting", (point,), cost, gain, solid)
             return _labelled(trace, "measured", cost, gain, ranges)
     return _expected_trace(data, cost, gain, ranges)
@@ -143,18 +143,11 @@ def _expected_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Tra
     """A hollow marker where the setting is expected, or none; what it gains may be measured already."""
     marker = {"size": 15, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
     trace = {"type": "scatter", "name": "this setting", "x": [], "y": [], "mode": "markers+text", "marker": marker}
-    across, up = (_known_or_expected(data, scale) for scale in (SCALES[cost], SCALES[gain]))
+    across, up = (known_or_expected(data, METRICS[axis]) for axis in (cost, gain))
     if across is None or up is None:
         return trace
     hover = {"hovertext": ["this setting, estimated: being measured"], "hoverinfo": "text"}
     return _labelled({**trace, "x": [across], "y": [up], **hover}, "estimated", cost, gain, ranges)
-
-
-def _known_or_expected(data: Tradeoff, scale: Scale) -> float | None:
-    known = scale.of(half_measured(data.preview)) if data.preview else None
-    if known:
-        return known.at
-    return scale.foreseen(data.guess) if data.guess else None
 
 
 def _labelled(trace: Trace, label: str, cost: str, gain: str, ranges: Ranges) -> Trace:
@@ -163,7 +156,7 @@ def _labelled(trace: Trace, label: str, cost: str, gain: str, ranges: Ranges) ->
     x, y = trace["x"][0], trace["y"][0]
     if x is None or y is None:
         return trace
-    across = ((math.log10(max(x, LEAST)) if SCALES[cost].metric.is_log else x) - low) / (high - low)
+    across = ((math.log10(max(x, LEAST)) if METRICS[cost].is_log else x) - low) / (high - low)
     vertical = "top" if y < sum(ranges[gain]) / 2 else "bottom"
     side = "left" if across > 0.75 else "right"
     return {
@@ -188,7 +181,7 @@ def _shades(data: Tradeoff, cost: str, gain: str) -> list[dict[str, Any]]:
         at = max(most, LEAST)
         shades.append({"type": "rect", "x0": at, "x1": FAR, "y0": 0, "y1": 1, "yref": "paper"})
         shades.append({"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"})
-    base = SCALES[gain].of(data.baseline) if data.baseline and gain == "accuracy" else None
+    base = data.baseline.on(METRICS[gain]) if data.baseline and gain == "accuracy" else None
     if limits.drop_points is not None and base:
         at = base.at - limits.drop_points
         shades.append({"type": "rect", "x0": 0, "x1": 1, "xref": "paper", "y0": -FAR, "y1": at})
@@ -214,7 +207,7 @@ def _annotations(data: Tradeoff) -> list[dict[str, Any]]:
 
 
 def _x_axis(data: Tradeoff, cost: str, ranges: Ranges) -> dict[str, Any]:
-    if not SCALES[cost].metric.is_log:
+    if not METRICS[cost].is_log:
         blank = {"tickvals": ranges[cost], "ticktext": (" ", " ")}  # as high as labels: the chart keeps its height
         return {"range": ranges[cost], **({} if data.baseline else blank)}
     ticks, texts = size_ticks(ranges[cost])

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compression.charts.axes import Scale
+from compression.charts.axes import title_of
 from compression.charts.figure import MARGIN, Figure, figure
 from compression.charts.palette import BLUE, GREEN, ORANGE, ROW_HEIGHT
 from compression.recipe.edit import prefixes
@@ -108,7 +108,7 @@ def draw(rows: Sequence[Change], metric: Metric) -> Figure:
     return figure(
         [bars],
         60 + ROW_HEIGHT * len(rows),
-        Scale(metric).title(),
+        title_of(metric),
         xaxis={"zeroline": True},
         yaxis={"autorange": "reversed"},
         margin=MARGIN | {"r": 16, "t": 10},

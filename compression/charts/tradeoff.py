@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from compression.charts.axes import DEFAULT_AXES, GAINS, SCALES, Axes, Point, Scale
+from compression.charts.axes import DEFAULT_AXES, GAINS, Axes, Point, foreseen
 from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe
-from compression.results.metrics import METRICS, Value
+from compression.results.metrics import METRICS, Metric, Value
 from compression.results.record import Preview, Result
 from compression.search.estimate import Estimate
 from compression.search.limits import NO_LIMITS, Limits, choose
@@ -116,10 +116,13 @@ def _fronts(results: Collection[Result], axes: Axes, reference_ms: float) -> set
 
 def front_of(known: Sequence[Preview], reference_ms: float, cost: str, gain: str) -> list[tuple[int, float, float]]:
     """The settings that no other beats on a chart, by rising cost: (index, cost, gain). No value is no place."""
-    across, up = ([scale.number(one, reference_ms) for one in known] for scale in (SCALES[cost], SCALES[gain]))
+    metrics = METRICS[cost], METRICS[gain]
+    across, up = ([metric.read(one, reference_ms) for one in known] for metric in metrics)
     placed = [(n, x, y) for n, (x, y) in enumerate(zip(across, up, strict=True)) if x is not None and y is not None]
-    sign = 1 if SCALES[gain].metric.more_is_better else -1
-    return [placed[n] for n in pareto_front([x for _, x, _ in placed], [sign * y for _, _, y in placed])]
+    sign = 1 if METRICS[gain].more_is_better else -1
+    front = pareto_front([x for _, x, _ in placed], [sign * y for _, _, y in placed])
+    one_across, one_up = (metric.drawn.one for metric in metrics)
+    return [(placed[n][0], placed[n][1] / one_across, placed[n][2] / one_up) for n in front]
 
 
 def point_of(result: Result, reference_ms: float | None = None) -> Point:
@@ -181,15 +184,16 @@ def ranges_for(
     """
     found = dict(previous or {})
     for axis in axes.all:
-        scale = SCALES[axis]
-        values = [value for point in data.points if (value := scale.of(point))]
-        values += [Value(at) for at in [_foreseen(data, axis)] if at is not None]
-        base = scale.of(data.baseline) if data.baseline else None
+        metric = METRICS[axis]
+        values = [value for point in data.points if (value := point.on(metric))]
+        base = data.baseline.on(metric) if data.baseline else None
+        ahead = known_or_expected(data if axis in GAINS else replace(data, guess=None), metric)
+        values += [] if ahead is None else [Value(ahead)]
         if axis in GAINS:
-            span = _gain_range(scale, values)
+            span = _gain_range(metric, values)
         else:
-            at = base.at if base else baseline_bytes / 1000 if scale.metric.is_log else None
-            span = _cost_range(scale, values, at)
+            at = base.at if base else baseline_bytes / 1000 if metric.is_log else None
+            span = _cost_range(metric, values, at)
         found[axis] = _union(span, found[axis]) if axis in found else span
     return found
 
@@ -209,13 +213,12 @@ def keep(data: Tradeoff, baseline_bytes: float, kept: Kept | None, axes: Axes = 
     return Kept(measured, ranges_for(data, baseline_bytes, kept.shown if kept else None, axes))
 
 
-def _foreseen(data: Tradeoff, axis: str) -> float | None:
+def known_or_expected(data: Tradeoff, metric: Metric) -> float | None:
     """Where the current setting is known or expected to come to lie, before it is measured."""
-    scale = SCALES[axis]
-    known = scale.of(half_measured(data.preview)) if data.preview else None
+    known = half_measured(data.preview).on(metric) if data.preview else None
     if known:
         return known.at
-    return scale.foreseen(data.guess) if data.guess and axis in GAINS else None
+    return foreseen(metric, data.guess) if data.guess else None
 
 
 def half_measured(preview: Preview) -> Point:
@@ -223,9 +226,9 @@ def half_measured(preview: Preview) -> Point:
     return Point("", preview, 0.0, "this setting: its latency is being measured")
 
 
-def _cost_range(scale: Scale, values: Sequence[Value], base: float | None) -> Range:
+def _cost_range(metric: Metric, values: Sequence[Value], base: float | None) -> Range:
     """Around the baseline, and as far as the points need."""
-    if not scale.metric.is_log:
+    if not metric.is_log:
         far = max((value.high or value.at for value in values), default=0.0)
         end = 1.3 * base if base else 0.01
         return 0.0, 1.15 * far if far > end else end
@@ -241,9 +244,9 @@ LEAST = 1e-3
 """Kilobytes: what is drawn to a log scale cannot be nothing at all."""
 
 
-def _gain_range(scale: Scale, values: Sequence[Value]) -> Range:
+def _gain_range(metric: Metric, values: Sequence[Value]) -> Range:
     """Percent, in few steps; a bit of room at the good end for markers."""
-    if scale.metric.more_is_better:
+    if metric.more_is_better:
         lowest = min((value.at if value.low is None else value.low for value in values), default=100.0)
         floor = next((floor for floor in FLOORS if floor < lowest), 0)
         return float(floor), 100 + 0.03 * (100 - floor)
@@ -258,9 +261,9 @@ def _union(a: Range, b: Range) -> Range:
 
 def near_baseline(data: Tradeoff, gain: str = "accuracy") -> Range:
     """Percent range that shows small differences: `NEAR` points from the baseline, and just beyond it."""
-    if not SCALES[gain].metric.more_is_better:
+    if not METRICS[gain].more_is_better:
         return -0.03 * NEAR, float(NEAR)
-    base = SCALES[gain].of(data.baseline) if data.baseline else None
+    base = data.baseline.on(METRICS[gain]) if data.baseline else None
     top = base.at if base else 100.0
     return math.floor(top - NEAR), min(100.2, math.ceil(top + 1) + 0.2)
 

@@ -15,7 +15,7 @@ from compression.explain import verdict
 from compression.explain.verdict import Tone
 from compression.results import energy, predictions
 from compression.results.energy import Memory
-from compression.results.metrics import Effect
+from compression.results.metrics import METRICS, Effect
 from compression.results.predictions import Answers, Recall
 from compression.results.record import Measures, Result
 
@@ -251,10 +251,9 @@ def risks(
     result: Result, answers: Answers | None = None, before: Answers | None = None, names: Sequence[str] = ()
 ) -> tuple[Risk, ...]:
     """The accuracy's interval, the worst class, changed predictions; without answers what the row alone says."""
-    decimals = units.decimals_for(result.n_test)
     certain = Risk(
         "How sure is the accuracy?",
-        f"{units.percent_interval(result.accuracy_low, result.accuracy_high, decimals)} %",
+        f"{METRICS['accuracy'].said_interval(result)} %",
         f"With 95 % confidence it lies in this range, on images like the {result.n_test:,} test images. These chose "
         f"nothing: neither the training nor the compression ever saw them. {_difference_words(result)}",
     )
@@ -271,11 +270,7 @@ def risks(
 def _difference_words(result: Result) -> str:
     if not result.recipe["steps"]:
         return ""
-    decimals = units.decimals_for(result.n_test)
-    low, high = (
-        units.points(side, decimals) for side in (result.accuracy_difference_low, result.accuracy_difference_high)
-    )
-    return f"Against the original the difference lies between {low} and {high} points."
+    return f"Against the original the difference is {METRICS['difference'].said_interval(result)} points."
 
 
 def _worst_risk(answers: Answers, before: Answers, names: Sequence[str]) -> Risk:

@@ -116,6 +116,11 @@ class Metric:
         name = units.capital(self.words)
         return name if self.nature == "measured" else f"{name}, {self.nature}"
 
+    @property
+    def drawn(self) -> Unit:
+        """The unit of its axis."""
+        return self.drawn_in or self.unit
+
     def read(self, known: Preview, reference_ms: float | None = None) -> float | None:
         """The number; None where it is not measured. `reference_ms`: the baseline's median (None: when this was timed).
 
@@ -173,9 +178,10 @@ class Metric:
         return Change(words, "better" if (now.at > before.at) == self.more_is_better else "worse")
 
 
-def _timed(known: Result, reference_ms: float | None, ratio: float) -> float:
-    """A ratio as milliseconds, so that busy and quiet moments compare."""
-    return ratio * (reference_ms or known.baseline.latency_p50_ms)
+def _timed(known: Measures, reference_ms: float | None, ratio: float) -> float:
+    """A ratio to the baseline as milliseconds; a baseline's is to itself."""
+    baseline = known.baseline if isinstance(known, Result) else known
+    return ratio * (reference_ms or baseline.latency_p50_ms)
 
 
 def energy_of(memory: Memory) -> Metric:
@@ -264,7 +270,7 @@ _ROWS = (
         "moments compare.",
         TIME, lambda known, ms: _timed(known, ms, known.latency_ratio),
         lambda known, ms: (_timed(known, ms, known.latency_ratio_low), _timed(known, ms, known.latency_ratio_high)),
-        "cost", needs=Result, less="faster", more="slower",
+        "cost", needs=Measures, less="faster", more="slower",
     ),
     Metric(
         "clock", "median latency", "Half of the runs took at most this long, as the clock said.",

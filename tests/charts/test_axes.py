@@ -3,9 +3,10 @@ import math
 import pytest
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, SCALES, Axes, Point, parse_axes
+from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Point, foreseen, parse_axes, title_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.energy import energy
+from compression.results.metrics import METRICS
 from compression.search.estimate import Estimate
 from tests.support.made_up_results import MS, fabricate, preview
 
@@ -36,37 +37,36 @@ def test_every_axis_is_tried_here():
 @pytest.mark.parametrize("axis", EXPECTED)
 class TestEveryAxis:
     def test_reads_its_number(self, axis):
-        assert SCALES[axis].of(POINT).at == pytest.approx(EXPECTED[axis])
+        assert POINT.on(METRICS[axis]).at == pytest.approx(EXPECTED[axis])
 
     def test_intervals_hold_the_number(self, axis):
-        value = SCALES[axis].of(POINT)
+        value = POINT.on(METRICS[axis])
         assert (value.low is None) == (axis in COSTS and axis != "latency")
         if value.low is not None:
             assert value.low <= value.at <= value.high
 
     def test_explains_itself(self, axis):
-        scale = SCALES[axis]
-        assert scale.metric.meaning.endswith(".")
-        assert {"%", "KB", "ms", "millions", "µJ"} & set(scale.title().replace(",", " ").split())
+        assert METRICS[axis].meaning.endswith(".")
+        assert {"%", "KB", "ms", "millions", "µJ"} & set(title_of(METRICS[axis]).replace(",", " ").split())
 
     def test_ranges_hold_the_point_and_the_baseline(self, axis):
         data = tradeoff.tradeoff([BASELINE, SMALL], {}, Recipe.model_validate(SMALL.recipe))
         axes = Axes(left=axis) if axis in COSTS else Axes(gain=axis)
         low, high = tradeoff.ranges_for(data, 1_000_000, axes=axes)[axis]
         for result in (BASELINE, SMALL):
-            at = SCALES[axis].of(tradeoff.point_of(result, MS)).at
-            assert low <= (math.log10(at) if SCALES[axis].metric.is_log else at) <= high
+            at = tradeoff.point_of(result, MS).on(METRICS[axis]).at
+            assert low <= (math.log10(at) if METRICS[axis].is_log else at) <= high
 
 
 def test_what_is_not_measured_yet_has_no_value():
     early = Point("", preview(Recipe.model_validate(SMALL.recipe)), 0.0, "")
-    known = {axis for axis in EXPECTED if SCALES[axis].of(early)}
+    known = {axis for axis in EXPECTED if early.on(METRICS[axis])}
     assert known == {"stored", "theoretical", "runtime", "zipped", "macs", "accuracy", "worst_class"}
 
 
 def test_estimates_are_read_in_the_axes_units():
     guess = Estimate(0.9, 100_000, 0.1)
-    assert {axis: SCALES[axis].foreseen(guess) for axis in EXPECTED if SCALES[axis].foreseen(guess)} == {
+    assert {axis: at for axis in EXPECTED if (at := foreseen(METRICS[axis], guess))} == {
         "stored": 100.0, "latency": 0.1, "accuracy": 90.0,
     }  # fmt: skip
 

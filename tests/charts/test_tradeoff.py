@@ -5,11 +5,12 @@ import plotly.graph_objects as go
 import pytest
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import SCALES, Axes
+from compression.charts.axes import Axes
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.recipe.words import recipe_in_words
+from compression.results.metrics import METRICS
 from compression.search.curves import CURVES, DEFAULT_CURVES, curve_recipes
 from compression.search.estimate import Estimate
 from compression.search.pareto import pareto_front
@@ -47,7 +48,7 @@ def draw(data, cost="stored", gain="accuracy", **more):
 
 
 def at(point, axis):
-    return SCALES[axis].of(point)
+    return point.on(METRICS[axis])
 
 
 def test_every_result_is_sorted_into_its_place(full):
