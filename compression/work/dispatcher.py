@@ -25,7 +25,6 @@ from compression.recipe.recipe import Recipe
 from compression.store.job_queue import STALE_AFTER_S, Owner, died
 from compression.store.jobs import Job, JobState
 from compression.store.store import Store
-from compression.work.eta import GroupProgress, group_progress
 from compression.work.members import Members
 from compression.work.placement import next_job
 from compression.work.worker import Order
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from compression.work.cluster import Cluster, Slot
 
-__all__ = ["Dispatcher", "GroupProgress", "Job", "JobState", "close_dispatcher", "get_dispatcher"]
+__all__ = ["Dispatcher", "Job", "JobState", "close_dispatcher", "get_dispatcher"]
 
 BEAT_S = 3
 """How often a dispatcher says that it lives."""
@@ -181,10 +180,6 @@ class Dispatcher:
     def jobs(self, group: str) -> list[Job]:
         """All jobs of `group`, in the order of submission."""
         return self.store.jobs(group)
-
-    def progress(self, group: str) -> GroupProgress:
-        """How far the current batch of `group` is."""
-        return group_progress(self.store.jobs(group))
 
     def close(self) -> None:
         """Stop the workers; unfinished jobs wait for the next dispatcher. Returns when they are gone."""

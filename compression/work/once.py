@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -36,22 +36,6 @@ MEASURING_SHARE = 0.3
 """Share of an inquiry's progress bar for measuring its recipe; mostly that was done before."""
 
 _log = logging.getLogger(__name__)
-
-
-class Runner(Protocol):
-    """The signature of `compression.engine.run.run_recipe`."""
-
-    def __call__(
-        self,
-        subject: Subject,
-        recipe: Recipe,
-        *,
-        baseline: RunOutput | None = None,
-        watch: Watch,
-        preview: Tell = ...,
-    ) -> RunOutput:
-        """Measure a recipe of this model."""
-        ...
 
 
 def measure(
@@ -143,16 +127,16 @@ def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | N
     if result is None:
         return None
     try:
-        contents = {role: store.artifact(name) for role, name in result.artifacts.items()}
+        found = {role: store.artifact(name) for role, name in result.artifacts.items()}
     except CorruptFile as error:
         _log.warning("%s", error)
         return None
-    if any(content is None for content in contents.values()):
-        return None
-    return result, {role: content for role, content in contents.items() if content is not None}
+    contents = {role: content for role, content in found.items() if content is not None}
+    return (result, contents) if len(contents) == len(found) else None
 
 
-def _resolve(run: str) -> tuple[Runner, Callable[..., RunOutput]]:
+def _resolve(run: str) -> tuple[Callable[..., RunOutput], Callable[..., RunOutput]]:
+    """What carries recipes out, and what makes its output; see `compression.RUN`."""
     module_name, _, function = run.partition(":")
     module: Any = importlib.import_module(module_name)
     return getattr(module, function), module.RunOutput

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -18,11 +17,10 @@ import pytest
 from compression.errors import StorageFailed
 from compression.results import machine
 from compression.store.job_queue import Owner
-from compression.store.jobs import UNFINISHED, Job, JobState
+from compression.store.jobs import UNFINISHED, JobState
 from compression.store.store import Store
 from compression.work import cluster, local_cluster, process
 from compression.work.dispatcher import Dispatcher
-from compression.work.eta import current_batch, group_progress
 from tests.support.fake_run import BROKEN, FAILING, KILLER, KILLER_ONCE, QUICK, RUN, SLOW, STUBBORN, recipe, runs_of
 
 PATIENCE_S = 90
@@ -110,8 +108,6 @@ class TestDispatcher:
         done = finished(dispatcher, dispatcher.submit(recipes, group=group))
         assert [job.state for job in done] == [JobState.COMPLETE] * 3
         assert [dispatcher.store.result(r).recipe_id for r in recipes] == [r.recipe_id for r in recipes]
-        assert (dispatcher.progress(group).total, dispatcher.progress(group).finished) == (3, 3)
-        assert dispatcher.progress(group).eta_seconds == 0
         assert dispatcher.problem is None
         assert dispatcher.is_ready
 
@@ -471,53 +467,3 @@ def test_the_number_of_workers_can_be_chosen(fresh_home, monkeypatch):
     running(dispatcher, submitted)
     assert [slot.has_resource for slot in dispatcher._cluster.slots()] == [False, True]
     dispatcher.close()
-
-
-class TestProgress:
-    START = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def job(self, state, created=0.0, started=None, ended=None, progress=0.0):
-        def at(seconds):
-            return None if seconds is None else self.START + timedelta(seconds=seconds)
-
-        return Job("id", recipe(), "g", False, state, progress, "", None, at(created), at(started), at(ended))
-
-    def at(self, now, *group):
-        return group_progress(group, self.START + timedelta(seconds=now))
-
-    def test_nothing(self):
-        assert (self.at(0).total, self.at(0).eta_seconds, self.at(0).fraction) == (0, 0, 1)
-
-    def test_unknown_until_something_is_known(self):
-        assert self.at(9, self.job(JobState.WAITING), self.job(JobState.RUNNING, started=8)).eta_seconds is None
-
-    def test_from_the_durations_of_finished_jobs(self):
-        done = [self.job(JobState.COMPLETE, 0, 0, 10), self.job(JobState.COMPLETE, 0, 0, 20)]
-        waiting = [self.job(JobState.WAITING)] * 3
-        progress = self.at(20, *done, self.job(JobState.RUNNING, started=15), *waiting)
-        assert (progress.total, progress.finished, progress.running, progress.waiting) == (6, 2, 1, 3)
-        assert progress.eta_seconds == pytest.approx(10 + 3 * 15)
-        assert progress.fraction == pytest.approx(2 / 6)
-
-    def test_workers_share_the_work(self):
-        done = self.job(JobState.COMPLETE, 0, 0, 10)
-        two = [self.job(JobState.RUNNING, started=10)] * 2
-        assert self.at(10, done, *two, *[self.job(JobState.WAITING)] * 4).eta_seconds == pytest.approx(30)
-
-    def test_from_the_progress_of_running_jobs(self):
-        running = self.job(JobState.RUNNING, started=0, progress=0.25)
-        assert self.at(10, running).eta_seconds == pytest.approx(30)
-        assert self.at(10, running, self.job(JobState.WAITING)).eta_seconds == pytest.approx(70)
-
-    def test_failed_jobs_are_over_and_cancelled_ones_do_not_count(self):
-        progress = self.at(9, self.job(JobState.FAILED, 0, 1, 2), self.job(JobState.CANCELLED, 0, 1, 2))
-        assert (progress.total, progress.finished, progress.failed, progress.eta_seconds) == (1, 1, 1, 0)
-
-    def test_a_new_batch_begins_when_all_was_over(self):
-        old = [self.job(JobState.COMPLETE, 0, 0, 10), self.job(JobState.FAILED, 1, 1, 5)]
-        fresh = [self.job(JobState.WAITING, created=11)]
-        assert current_batch(old + fresh) == fresh
-        overlapping = [self.job(JobState.WAITING, created=9)]
-        assert current_batch(old + overlapping) == old + overlapping
-        open_ended = [self.job(JobState.RUNNING, created=0, started=1), self.job(JobState.WAITING, created=99)]
-        assert current_batch(open_ended) == open_ended
