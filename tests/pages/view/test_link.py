@@ -9,7 +9,7 @@ from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings
 from compression.recipe.steps import DepthwiseSeparable, LowRank
 from compression.search.limits import Limits
-from pages.components.view.link import DEFAULT_MODEL, View, parameters_of, view_from
+from pages.components.view.link import DEFAULT_MODEL, View, parameters_of, recipes_from, text_of, view_from
 from sample_models.catalogue import MODELS
 
 PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
@@ -90,3 +90,11 @@ def test_curves_are_in_the_link_only_where_they_are_not_the_usual_ones():
     assert "curves" not in parameters_of(View())
     assert parameters_of(View(curves=("quantization", "low_rank")))["curves"] == "quantization,low_rank"
     assert view_from({"curves": "low_rank, quantization"}).curves == ("quantization", "low_rank")
+
+
+@pytest.mark.parametrize("model", [None, "mlp-digits"])
+def test_a_link_holds_several_recipes(model):
+    recipes = tuple(make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": bits}]) for bits in (4, 2))
+    assert recipes_from(text_of(recipes, with_model=model is None), "recipes", 2, model) == recipes
+    with pytest.raises(InvalidRecipe, match="a list of at most 1 recipes"):
+        recipes_from(text_of(recipes), "recipes", 1)
