@@ -9,8 +9,8 @@ from typing import Any
 from compression.errors import NotApplicable
 from compression.models.subject import subject_of
 from compression.recipe.budgets import Budget, budget_epochs, student_epochs
-from compression.recipe.steps import ChannelPruning, Distillation, EntropyCoding
-from compression.recipe.words import option
+from compression.recipe.steps import STEP_TYPES, ChannelPruning, Distillation, EntropyCoding
+from compression.recipe.words import kind_of, option
 
 Steps = list[dict[str, Any]]
 
@@ -270,7 +270,7 @@ def _student_pipeline(plan: Plan) -> Steps:
     return [*_student()(plan), *stages(plan)]
 
 
-VARIANTS: tuple[Variant, ...] = tuple(
+TRIED: tuple[Variant, ...] = tuple(
     variant
     for family in (
         magnitude_pruning, second_order_pruning, channel_pruning, quantization, weight_sharing, structure, students,
@@ -278,3 +278,14 @@ VARIANTS: tuple[Variant, ...] = tuple(
     )
     for variant in family()
 )  # fmt: skip
+"""Every setting of these techniques."""
+
+
+def others() -> Iterator[Variant]:
+    """Techniques that nothing is written down for here: each as a new step of it is."""
+    for technique in STEP_TYPES.keys() - {variant.technique for variant in TRIED}:
+        kind = kind_of(STEP_TYPES[technique])
+        yield Variant(technique, kind.title, tuned(step(technique, **kind.start)))
+
+
+VARIANTS = (*TRIED, *others())

@@ -9,9 +9,9 @@ from compression.recipe.recipe import make_recipe
 from compression.recipe.steps import fields_of
 from pages.components.explore import controls, parts
 from pages.components.view import state
-from tests.support.explore_tools import MODEL, components, texts, url_recipe
+from tests.support.explore_tools import MODEL, components, url_recipe
 from tests.support.made_up_step import Blurring, blurring_is_a_step
-from tests.support.page_tools import rerun
+from tests.support.page_tools import rerun, texts
 
 STEPS = [{"technique": "blurring", "width": 3}, {"technique": "quantization", "weight_bits": 4}]
 

@@ -2,7 +2,7 @@ import pytest
 
 from compression.recipe.recipe import make_recipe
 from compression.recipe.steps import STEP_TYPES, fields_of, options
-from compression.recipe.words import KINDS, recipe_in_words
+from compression.recipe.words import KINDS, kind_of, recipe_in_words
 
 
 def test_a_pipeline_reads_as_one_line():
@@ -29,16 +29,8 @@ def test_every_step_has_words():
 
 
 REQUIRED = {
-    "magnitude_pruning": {"sparsity": 0.5},
-    "second_order_pruning": {"sparsity": 0.5},
-    "channel_pruning": {"pruning_ratio": 0.5},
-    "low_rank": {"rank_ratio": 0.5},
-    "layer_tying": {"blocks": 2},
-    "weight_sharing": {"clusters": 16},
-    "quantization": {"weight_bits": 8},
-    "distillation": {"width_mult": 0.5},
-    "slimmable_student": {"width_mult": 0.5},
-    "fine_tuning": {"epochs": 1},
+    technique: {name: value for name, value in kind_of(kind).start.items() if kind.model_fields[name].is_required()}
+    for technique, kind in STEP_TYPES.items()
 }
 OTHER = {
     "importance": "taylor", "ratios": "sensitivity", "target": "macs", "round_to": 8, "recalibrate": False,
@@ -50,6 +42,8 @@ OTHER = {
     "coding": "huffman", "rate_weight": 0.1,
 }  # fmt: skip
 NEEDS = {
+    ("magnitude_pruning", "pattern"): {"pattern": "2:4", "sparsity": 0.5},
+    ("second_order_pruning", "pattern"): {"pattern": "2:4", "sparsity": 0.5},
     ("quantization", "activations"): {"activations": "dynamic", "activation_bits": 8},
     ("weight_sharing", "scope"): {"scope": "global"},
 }
