@@ -185,3 +185,11 @@ def test_fashion_mnist_from_the_debian_package():
     dataset = data.load_dataset("fashion-mnist")
     assert (len(dataset.test), len(dataset.train)) == (10000, 57488)
     assert np.bincount(dataset.test.y).tolist() == [1000] * 10
+
+
+def test_data_version_changes_with_split_and_seed(monkeypatch):
+    before = {name: data.facts_of(name).version for name in data.dataset_names()}
+    assert len(set(before.values())) == len(before)
+    assert all(len(version) <= 200 for version in before.values())  # the column's width
+    monkeypatch.setattr(data, "SPLIT_SEED", 1)
+    assert all(data.facts_of(name).version != version for name, version in before.items())

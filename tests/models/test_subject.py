@@ -1,10 +1,12 @@
+import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
 
 from compression.engine.run import run_recipe
-from compression.errors import UnknownModel
+from compression.errors import CorruptFile, UnknownModel
 from compression.models.data import facts_of
 from compression.models.subject import known_models, model_title, subject_of
 from compression.recipe.budgets import BUDGETS, budgets_of, training_seconds
@@ -15,6 +17,7 @@ from compression.results.predictions import classes_from
 from compression.search.curves import CURVES, curves_for, sweep_recipes
 from compression.search.estimate import Known, estimate
 from sample_models import catalogue
+from tests.support.fake_run import MODEL
 from tests.support.own_model import N_CLASSES, own_subject
 
 
@@ -92,3 +95,42 @@ class TestOutsideTheCatalogue:
         x = own.data.load().test
         expected = (x.images / 255 - np.reshape([0.5, 0.4, 0.3], (3, 1, 1))) / np.reshape([0.2, 0.3, 0.4], (3, 1, 1))
         np.testing.assert_allclose(x.x, expected, atol=1e-5)
+
+
+def test_model_version_is_the_hash_of_the_weights_file():
+    weights = catalogue.find_model(MODEL).weights_path.read_bytes()
+    assert subject_of(MODEL).version == hashlib.sha256(weights).hexdigest()
+
+
+def test_model_version_follows_the_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
+    card = tmp_path / f"{MODEL}.json"
+    for version in ("aa", "bb"):
+        card.write_text(json.dumps({"weights_sha256": version}))
+        os.utime(card, ns=(ord(version[0]), ord(version[0])))
+        assert subject_of(MODEL).version == version
+
+
+def test_model_version_follows_the_slimmable_weights(tmp_path, monkeypatch):
+    """A result of a slimmable student is not shown after other slimmable weights came."""
+    monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
+    (tmp_path / f"{MODEL}.json").write_text(json.dumps({"weights_sha256": "aa"}))
+    card, versions = tmp_path / f"slimmable-{MODEL}.json", [subject_of(MODEL).version]
+    for time, text in enumerate(("bb", "cc"), 1):
+        card.write_text(json.dumps({"weights_sha256": text}))
+        os.utime(card, ns=(time, time))
+        versions.append(subject_of(MODEL).version)
+    assert versions[0] == "aa"
+    assert len(set(versions)) == 3
+    assert all(len(version) == 64 for version in versions[1:])  # the column's width
+    card.unlink()
+    assert subject_of(MODEL).version == "aa"
+
+
+@pytest.mark.parametrize("text", [None, "{}", "no json"])
+def test_a_bad_card_names_the_remedy(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
+    if text is not None:
+        (tmp_path / f"{MODEL}.json").write_text(text)
+    with pytest.raises(CorruptFile, match=f"compression.engine.samples.train {MODEL}"):
+        _ = subject_of(MODEL).version

@@ -1,17 +1,11 @@
-from dataclasses import replace
-
 import pytest
 
-from compression.charts import steps
-from compression.charts.steps import stages
 from compression.errors import InvalidRecipe
 from compression.models.subject import subject_of
 from compression.recipe import edit
 from compression.recipe.recipe import MAX_STEPS, make_recipe
 from compression.recipe.steps import STEP_TYPES, Distillation, EntropyCoding, FineTuning
 from compression.recipe.words import KINDS
-from compression.results.metrics import METRICS
-from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
 STEPS = [
@@ -100,45 +94,3 @@ def test_prefixes_lead_from_the_baseline_to_the_recipe():
     assert (first, last) == (RECIPE.baseline(), RECIPE)
     assert [techniques(recipe) for recipe in middle] == [["channel_pruning"], ["channel_pruning", "fine_tuning"]]
     assert edit.prefixes(RECIPE.baseline()) == (RECIPE.baseline(),)
-
-
-RESULTS = {recipe.recipe_id: fabricate(recipe) for recipe in edit.prefixes(RECIPE)}
-
-
-class TestContributions:
-    @pytest.mark.parametrize("measure", steps.SHOWN)
-    def test_they_add_up(self, measure):
-        first, *between, last = steps.changes(stages(RECIPE, RESULTS), METRICS[measure])
-        assert first.is_total and last.is_total and len(between) == 3
-        assert first.amount + sum(step.amount for step in between) == pytest.approx(last.amount)
-        assert last.title == "All together"
-
-    def test_they_end_where_the_measurements_do(self):
-        results = dict(RESULTS)
-        del results[edit.prefixes(RECIPE)[2].recipe_id]
-        rows = steps.changes(stages(RECIPE, results), METRICS["stored"])
-        assert [row.title for row in rows] == ["Baseline", "1. Prune channels", "So far"]
-        assert steps.changes(stages(RECIPE, {}), METRICS["stored"]) == ()
-
-    def test_better_is_told_from_worse(self):
-        walked = stages(RECIPE, RESULTS)
-        size, accuracy = (steps.changes(walked, METRICS[measure])[1] for measure in ("stored", "difference"))
-        assert (size.amount < 0, size.is_better) == (True, True)
-        assert (accuracy.amount < 0, accuracy.is_better) == (True, False)
-        assert size.words.startswith("−") and size.words.endswith("MB")
-
-    def test_the_baseline_takes_its_own_time_whatever_the_clock_said(self):
-        walked = stages(RECIPE, RESULTS)
-        noisy = walked[0].result.model_copy(update={"latency_ratio": 1.02})
-        rows = steps.changes([replace(walked[0], result=noisy), *walked[1:]], METRICS["ratio"])
-        assert rows[0].words == "1.00"
-
-    @pytest.mark.parametrize("measure", steps.SHOWN)
-    def test_the_picture_is_one_that_plotly_knows(self, measure):
-        import plotly.graph_objects as go
-
-        rows = steps.changes(stages(RECIPE, RESULTS), METRICS[measure])
-        (bars,) = go.Figure(steps.draw(rows, METRICS[measure])).data
-        assert list(bars.measure) == ["absolute", "relative", "relative", "relative", "total"]
-        good = bars.decreasing if measure != "difference" else bars.increasing
-        assert good.marker.color == steps.GREEN

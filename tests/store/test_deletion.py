@@ -10,20 +10,13 @@ from compression import atomic, environment
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.store import artifacts, deletion, disk, history, tables
-from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
 from compression.store.store import Store
 from compression.work.once import measure
 from compression.work.worker import Order, execute
+from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import MODEL, RUN, recipe, runs_of
 from tests.support.made_up_results import fabricate, files_of, keep, key_of
-
-ME = Owner("me", "here", 1, 0.0)
-
-
-@pytest.fixture
-def store(any_store):
-    return any_store
 
 
 def add_sharing(store, wanted, other):

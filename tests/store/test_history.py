@@ -16,11 +16,6 @@ from tests.support.fake_run import MODEL, recipe
 from tests.support.made_up_results import BYTES, keep, key_of
 
 
-@pytest.fixture
-def store(any_store):
-    return any_store
-
-
 def add(store, wanted=None, **changes):
     return key_of(keep(store, wanted or recipe(), **changes))
 

@@ -4,23 +4,14 @@ import json
 import logging
 import threading
 
-import pytest
 import sqlalchemy as sql
 
 from compression.store import logs, tables
-from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
 from compression.store.logs import Journal, Line
-from compression.store.store import Store
 from compression.work.worker import LOG_S, JobWatch, Order, execute
+from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import BROKEN, FAILING, QUICK, RUN, recipe
-
-ME = Owner("me", "here", 1, 0.0)
-
-
-@pytest.fixture
-def store(fresh_home):
-    return Store()
 
 
 def texts(lines):

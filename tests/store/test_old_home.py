@@ -20,10 +20,11 @@ from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions, machine, predictions
 from compression.store import history, logs
-from compression.store.job_queue import STALE_AFTER_S, Owner
+from compression.store.job_queue import STALE_AFTER_S
 from compression.store.jobs import JobState
 from compression.store.store import Store
 from compression.work import once, worker
+from tests.support.fake_dispatcher import ME
 from tests.support.old_home import OLD_HOME, READ
 
 METRIC_OF = {
@@ -31,8 +32,6 @@ METRIC_OF = {
     "latency_ms": "clock", "latency_ratio": "ratio",
 }  # fmt: skip
 """What an entry of the history calls its numbers today."""
-
-ME = Owner("me", "here", 1, 0.0)
 
 
 @pytest.fixture

@@ -21,25 +21,11 @@ from compression.store import artifacts, database, results, tables
 from compression.store.job_queue import OTHER_VERSION, Owner
 from compression.store.jobs import JobState
 from compression.store.store import Store
+from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import MODEL, SLOW, recipe
 from tests.support.made_up_results import fabricate, files_of, keep, preview
 
 parse_result = results.parse
-
-POSTGRES = os.environ.get("COMPRESSION_TEST_POSTGRES")
-ME = Owner("me", "here", 1, 0.0)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request, fresh_home, monkeypatch):
-    monkeypatch.delenv("COMPRESSION_DATABASE", raising=False)
-    if request.param == "sqlite":
-        return Store()
-    if not POSTGRES:
-        pytest.skip("COMPRESSION_TEST_POSTGRES is not set to the URL of an empty PostgreSQL database")
-    store = Store(POSTGRES)
-    tables.METADATA.drop_all(store.database._pool())
-    return store
 
 
 @pytest.fixture

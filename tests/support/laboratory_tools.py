@@ -1,7 +1,8 @@
 """Measured networks of every kind, each prepared once for all tests of a run."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from compression.engine import laboratory
 from compression.engine.laboratory import Bench, Measured
@@ -9,6 +10,7 @@ from compression.engine.run import RunOutput, run_recipe
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
+from compression.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class Taken:
     anatomy: Anatomy
     left_over: int = 0
     originals: set[str] | None = None
+
+    def with_check(self, check: Callable[[], None]) -> Bench:
+        """The bench, where `check` may give up."""
+        return replace(self.bench, watch=Watch(check=check))
 
 
 _INTEGERS = {"technique": "quantization", "weight_bits": 8, "activation_bits": 8}

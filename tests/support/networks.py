@@ -12,6 +12,7 @@ from compression.engine.network.form import ActivationQuantizer, clone, module_o
 from compression.engine.network.grids import Affine, Half
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.calibration import quantization_points, sample_activations
+from compression.models.data import Split
 from compression.watch import SILENT
 from sample_models.catalogue import find_model
 
@@ -121,6 +122,18 @@ class _Ranges(fx.Interpreter):
 
     def __call__(self, x: torch.Tensor) -> object:
         return self.run(x)
+
+
+def correct(model: nn.Module, split: Split) -> float:
+    """Share of a split's images that a model classifies right."""
+    with torch.no_grad():
+        return float((model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean())
+
+
+def loss(model: nn.Module, split: Split) -> float:
+    """Cross-entropy of a model on a split."""
+    with torch.no_grad():
+        return nn.functional.cross_entropy(model(torch.from_numpy(split.x)), torch.from_numpy(split.y)).item()
 
 
 def samples_of(model: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, torch.Tensor]:

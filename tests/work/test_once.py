@@ -15,18 +15,12 @@ from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.results import conditions
 from compression.store import artifacts
-from compression.store.store import Store
 from compression.watch import Watch
 from compression.work import once
 from compression.work.once import measure
 from tests.support import fake_run
 from tests.support.fake_run import MODEL, RUN, SLOW, output, recipe, runs_of
 from tests.support.made_up_results import files_of, keep
-
-
-@pytest.fixture
-def store(fresh_home):
-    return Store()
 
 
 def test_the_baseline_is_measured_once(store):

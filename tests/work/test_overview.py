@@ -14,9 +14,8 @@ from compression.store import tables
 from compression.store.job_queue import Owner
 from compression.store.jobs import Job, JobState
 from compression.work import overview
+from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import MODEL, recipe
-
-ME = Owner("me", "here", 1, 0.0)
 
 
 @pytest.fixture

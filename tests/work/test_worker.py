@@ -8,12 +8,12 @@ import pytest
 from compression.errors import Cancelled, StorageFailed
 from compression.inquiries.outcomes import OutcomeInquiry, PictureInquiry
 from compression.recipe.recipe import make_recipe
-from compression.store.job_queue import JobQueue, Owner
+from compression.store.job_queue import JobQueue
 from compression.store.jobs import JobState
-from compression.store.store import Store
 from compression.work import worker
 from compression.work.once import measure
 from compression.work.worker import Order, execute
+from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import (
     BROKEN,
     FAILING,
@@ -27,13 +27,7 @@ from tests.support.fake_run import (
     runs_of,
 )
 
-ME = Owner("me", "here", 1, 0.0)
 INQUIRY = OutcomeInquiry(recipe=make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 8}]))
-
-
-@pytest.fixture
-def store(fresh_home):
-    return Store()
 
 
 def submit(store, order=QUICK, group="g"):

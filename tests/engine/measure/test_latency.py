@@ -1,5 +1,4 @@
 import gc
-import tempfile
 
 import numpy as np
 import pytest
@@ -14,13 +13,6 @@ from tests.support.networks import network
 @pytest.fixture(scope="module")
 def onnx_bytes():
     return export.to_onnx(network("mlp-digits")).SerializeToString(deterministic=True)
-
-
-@pytest.fixture(autouse=True)
-def own_lock(tmp_path, monkeypatch):
-    """Tests must not wait for measurements of others."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
 
 
 @pytest.fixture

@@ -16,13 +16,6 @@ from compression.errors import Cancelled, StorageFailed
 from compression.watch import Watch
 
 
-@pytest.fixture(autouse=True)
-def own_lock(tmp_path, monkeypatch):
-    """Tests must not wait for measurements of others."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
-
-
 def test_a_second_measurement_waits():
     order = []
     waiting = threading.Event()

@@ -1,5 +1,3 @@
-import tempfile
-
 import numpy as np
 import pytest
 import torch
@@ -12,12 +10,6 @@ from compression.engine.network.form import trace
 from compression.errors import NotApplicable
 from compression.watch import Watch
 from tests.support.networks import network, pruned
-
-
-@pytest.fixture(autouse=True)
-def own_lock(tmp_path, monkeypatch):
-    """Tests must not wait for measurements of others."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def product(rows=6, columns=10, positions=1):

@@ -9,11 +9,7 @@ from compression.engine.network.form import count_macs, trace, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.channel_pruning import channel_pruning
 from compression.recipe.steps import ChannelPruning
-
-
-def correct(model, split):
-    with torch.no_grad():
-        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
+from tests.support.networks import correct
 
 
 @pytest.mark.parametrize(

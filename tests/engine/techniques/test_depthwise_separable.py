@@ -1,19 +1,13 @@
 import pytest
-import torch
 from torch import nn
 
 from compression.engine.network.form import count_costs, trace, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import DepthwiseSeparable, Quantization
+from tests.support.networks import correct
 
 NAME = "resnet8-mnist5k"
-
-
-def _accuracy(model, context):
-    split = context.dataset.validation
-    with torch.no_grad():
-        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
 
 
 def _split_layers(model):
@@ -32,8 +26,8 @@ def test_all_convolutions_but_the_stem_and_the_shortcuts_are_split(context_of, a
 
 def test_fitting_keeps_most_of_the_accuracy_without_training(context_of, applied):
     context = context_of(NAME)
-    expected = _accuracy(context.teacher, context)
-    assert _accuracy(applied(NAME, DepthwiseSeparable()).model, context) >= expected - 0.03
+    expected = correct(context.teacher, context.dataset.validation)
+    assert correct(applied(NAME, DepthwiseSeparable()).model, context.dataset.validation) >= expected - 0.03
 
 
 def test_the_share_is_of_the_convolutions_and_those_with_the_least_error_go_first(context_of, applied):
@@ -52,7 +46,7 @@ def test_large_kernels_are_split_too(context_of, applied):
     assert weighted_layers(model)["conv2_depthwise"].weight.shape == (20, 1, 5, 5)
     assert weighted_layers(model)["conv2_pointwise"].bias is not None
     context = context_of("lenet5-mnist5k")
-    assert _accuracy(model, context) >= _accuracy(context.teacher, context) - 0.15
+    assert correct(model, context.dataset.validation) >= correct(context.teacher, context.dataset.validation) - 0.15
 
 
 @pytest.mark.parametrize("share", [0, 1])

@@ -12,15 +12,11 @@ from compression.engine.training.loop import train
 from compression.errors import NotApplicable
 from compression.recipe.steps import Distillation
 from sample_models.catalogue import MODELS, find_model
+from tests.support.networks import correct
 
 
 def tensors(model):
     return model.state_dict()
-
-
-def correct(model, split):
-    with torch.no_grad():
-        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
 
 
 @pytest.mark.parametrize("name", ["mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k"])

@@ -9,13 +9,9 @@ from compression.engine.techniques import apply_step
 from compression.engine.techniques.fine_tuning import GENTLE_LEARNING_RATE, LEARNING_RATE, fine_tuning
 from compression.errors import Diverged
 from compression.recipe.steps import ChannelPruning, FineTuning, MagnitudePruning, Quantization
+from tests.support.networks import loss
 
 MODULE = sys.modules[fine_tuning.__module__]
-
-
-def loss(model, split):
-    with torch.no_grad():
-        return nn.functional.cross_entropy(model(torch.from_numpy(split.x)), torch.from_numpy(split.y)).item()
 
 
 START = {

@@ -7,13 +7,9 @@ from compression.engine.primitives.batch_norm import call_count
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import ChannelPruning, FineTuning, LayerTying, Quantization
+from tests.support.networks import loss
 
 NAME = "blocks-digits"
-
-
-def loss(model, split):
-    with torch.no_grad():
-        return nn.functional.cross_entropy(model(torch.from_numpy(split.x)), torch.from_numpy(split.y)).item()
 
 
 def calls(model):

@@ -8,12 +8,7 @@ from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import FineTuning, LowRank, Quantization
 from compression.watch import Watch
-
-
-def _accuracy(model, context):
-    split = context.dataset.validation
-    with torch.no_grad():
-        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
+from tests.support.networks import correct
 
 
 @pytest.mark.parametrize("convolutions", ["tucker", "spatial"])
@@ -24,7 +19,7 @@ def test_a_quarter_of_the_rank_keeps_most_of_the_accuracy_without_training(
     context = context_of(model_name)
     thin = applied(model_name, LowRank(rank_ratio=0.25, convolutions=convolutions, ranks="error")).model
     assert count_costs(thin).params < 0.5 * count_costs(context.teacher).params
-    assert _accuracy(thin, context) >= _accuracy(context.teacher, context) - 0.03
+    assert correct(thin, context.dataset.validation) >= correct(context.teacher, context.dataset.validation) - 0.03
 
 
 @pytest.mark.parametrize("model_name", ["mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k"])

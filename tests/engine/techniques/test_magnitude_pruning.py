@@ -4,6 +4,7 @@ import torch
 from compression.engine.network.form import clone, weight_format, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.recipe.steps import MagnitudePruning
+from tests.support.networks import correct
 
 SPARSITIES = (0.1, 0.5, 0.875, 0.99)
 
@@ -46,11 +47,6 @@ def test_without_recalibration_only_weights_change(context_of):
     names = set(weights(context.teacher))
     for name, value in context.teacher.state_dict().items():
         assert torch.equal(pruned[name], value) != (name.removesuffix(".weight") in names), name
-
-
-def correct(model, split):
-    with torch.no_grad():
-        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
 
 
 @pytest.mark.parametrize(("name", "sparsity", "expected"), [("resnet8-mnist5k", 0.9, 0.97), ("mlp-digits", 0.9, 0.95)])

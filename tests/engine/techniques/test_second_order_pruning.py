@@ -4,11 +4,7 @@ import torch
 from compression.engine.network.form import weight_format, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.recipe.steps import ChannelPruning, MagnitudePruning, SecondOrderPruning
-
-
-def correct(model, split):
-    with torch.no_grad():
-        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
+from tests.support.networks import correct
 
 
 def share_of_zeros(model):

@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from compression.engine.network.form import count_costs
 from compression.engine.techniques import apply_step
@@ -7,13 +6,9 @@ from compression.errors import NotApplicable
 from compression.recipe.steps import ChannelPruning, Quantization, SlimmableStudent
 from sample_models import slimmable
 from sample_models.catalogue import MODELS, find_model
+from tests.support.networks import correct
 
 SHIPPED = ("lenet5-mnist5k", "resnet8-mnist5k")
-
-
-def correct(model, split):
-    with torch.no_grad():
-        return (model(torch.from_numpy(split.x)).argmax(1).numpy() == split.y).mean()
 
 
 @pytest.mark.parametrize("name", SHIPPED)

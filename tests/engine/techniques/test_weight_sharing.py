@@ -6,6 +6,7 @@ from compression.engine.network.form import weight_format, weighted_layers
 from compression.engine.network.grids import Codebook
 from compression.engine.techniques import apply_step
 from compression.recipe.steps import ChannelPruning, FineTuning, MagnitudePruning, WeightSharing
+from tests.support.networks import loss
 
 
 def share(context, *steps):
@@ -17,11 +18,6 @@ def share(context, *steps):
 
 def books(model):
     return [weight_format(layer).grid for layer in weighted_layers(model).values()]
-
-
-def loss(model, split):
-    with torch.no_grad():
-        return nn.functional.cross_entropy(model(torch.from_numpy(split.x)), torch.from_numpy(split.y)).item()
 
 
 @pytest.mark.parametrize("clusters", [2, 5, 16, 256])

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from compression.charts import network, ranges
 from compression.charts import weights as pictures
-from tests.support.made_up_answers import activations, anatomy, histogram, layer_weights, row
+from tests.support.made_up_answers import histogram, layer_weights
 
 
 class TestHistogram:
@@ -76,51 +75,3 @@ class TestFilters:
         assert pictures.colour_range(layer) == 4
         (heat,) = pictures.draw_filters(layer.filters_before, 4)["data"]
         assert (heat["zmin"], heat["zmax"]) == (-4, 4)
-
-
-class TestRanges:
-    def test_lines_and_brackets(self):
-        whole, inner, kept, _ = ranges.draw(activations())["data"]
-        assert whole["x"][:3] == [-1, 1, None]
-        assert inner["x"][3:6] == [0, 4, None]
-        assert (kept["x"], kept["y"]) == ([0, 6], [1, 1])
-
-    def test_words_name_the_worst(self):
-        assert "1 of 2 layers' outputs are rounded to 8 bits" in ranges.words_of(activations())
-        assert "at most 0.200 % of the values are cut off (**conv1**)" in ranges.words_of(activations())
-        assert "floats" in ranges.words_of(activations(bits=0))
-        assert "each image" in ranges.words_of(activations(dynamic=True))
-
-    def test_the_table_has_what_the_chart_has(self):
-        rows = ranges.table_of(activations())
-        assert [found["layer"] for found in rows] == ["image", "conv1", "hidden"]
-        assert rows[1]["clipped"] == pytest.approx(0.2)
-        assert rows[0]["bits"] is rows[0]["clipped"] is None
-
-
-class TestGraph:
-    def test_every_box_and_arrow_is_there(self):
-        text = network.dot_of(anatomy(), "hidden")
-        assert 'n1 [label="conv1\\nConv 5×5 · 8 × 5 × 5 × 5\\n32 bit · 3.50 KB stored\\nReLU"' in text
-        assert 'n1 -> n2 [label=" 8 bit"]' in text
-        assert "n2 -> n3;" in text
-        assert text.count("penwidth=3") == 1
-
-    @pytest.mark.parametrize(
-        ("layer", "kind"),
-        [
-            (row(), "float"),
-            (row(format="codes", integer=True), "integer"),
-            (row(format="codes"), "codes"),
-            (row(format="codebook"), "shared"),
-            (row(format="bfloat16"), "half"),
-        ],
-    )
-    def test_colours_say_what_is_held_and_how_it_is_computed(self, layer, kind):
-        assert network.kind_of(layer) == kind
-        assert network.kinds_in(anatomy((layer,))) == [kind, "other"]
-        assert network.FILLS[kind].colour in network.dot_of(anatomy((layer,)))
-
-    def test_names_cannot_break_out_of_their_label(self):
-        text = network.dot_of(anatomy((row('a"];evil[label="'),)))
-        assert 'evil[label=\\"' in text

@@ -1,0 +1,11 @@
+"""An empty store."""
+
+import pytest
+
+from compression.store.store import Store
+
+
+@pytest.fixture
+def store(fresh_home):
+    """On SQLite."""
+    return Store()
