@@ -56,7 +56,7 @@ class Curve:
         """Its title, or its name in words."""
         return self.title or self.name.replace("_", " ").capitalize()
 
-    @property
+    @functools.cached_property
     def neutral(self) -> int:
         """Where the slider does nothing."""
         return at_slider(_NEUTRAL, self.slider)
