@@ -46,7 +46,7 @@ def test_home_offers_nothing_to_continue_at_first(home):
     assert not any("Continue" in words for words in progress(home()))
 
 
-def test_home_says_what_the_engine_says(home, dispatcher):
+def test_home_says_what_the_dispatcher_says(home, dispatcher):
     dispatcher.problem = "The disk is full: free some space."
     assert "The disk is full" in texts(home().error)
 

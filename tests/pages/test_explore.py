@@ -223,7 +223,7 @@ def test_a_collapse_is_an_error_box(explore):
     assert "Accuracy collapsed: 99.0 → 14.0 %" in texts(page.error)
 
 
-def test_the_engines_trouble_is_shown(explore, dispatcher):
+def test_the_dispatchers_trouble_is_shown(explore, dispatcher):
     dispatcher.problem = "No worker process could be started: free some memory."
     assert "No worker process could be started" in texts(explore().error)
 

@@ -1,4 +1,4 @@
-"""The Inspect page with a fake engine: every tab, empty, broken, waiting, and by links good and bad."""
+"""The Inspect page with a fake dispatcher: every tab, empty, broken, waiting, and by links good and bad."""
 
 import json
 

@@ -143,7 +143,7 @@ class TestWork:
         assert rows["Measure: 4-bit weights"]["took"] >= 0
         assert rows["Measure: 5-bit weights"]["outcome"] == "cancelled"
 
-    def test_what_the_engine_says_is_said(self, opened, dispatcher):
+    def test_what_the_dispatcher_says_is_said(self, opened, dispatcher):
         dispatcher.problem = "The worker processes could not be started."
         assert "could not be started" in words(opened())
 

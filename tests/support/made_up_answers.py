@@ -241,5 +241,5 @@ _MAKERS = {
 
 
 def answer_to(inquiry):
-    """What a fake engine answers."""
+    """What a fake dispatcher answers."""
     return _MAKERS[inquiry.kind]()

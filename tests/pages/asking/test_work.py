@@ -1,4 +1,4 @@
-"""What a page asks of the engine: the setting shown, its curves, and the settings that may be wanted next."""
+"""What a page asks of the dispatcher: the setting shown, its curves, and the settings that may be wanted next."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
