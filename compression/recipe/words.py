@@ -200,10 +200,7 @@ KINDS: dict[type[Step], Kind] = {
             "resolution": "{0} × {0} pixels",
             "teachers": lambda names: f"taught by {' and '.join(names)}",
             "alpha": lambda alpha: alpha and f"{percent(alpha, 0)} % taught by the teacher",
-            "loss": {
-                "kd": Option("whole prediction (KD)"),
-                "dkd": Option("target and others apart (DKD)", "DKD"),
-            },
+            "loss": {"kd": Option("whole prediction (KD)"), "dkd": Option("target and others apart (DKD)", "DKD")},
             "match": {
                 "none": Option("nothing"),
                 "hint": Option("features (hints)", "matching hints"),
@@ -332,10 +329,7 @@ KINDS: dict[type[Step], Kind] = {
         _quantization,
         {
             "activations": {"static": Option("fixed beforehand"), "dynamic": Option("found for each image")},
-            "granularity": {
-                "channel": Option("one a channel"),
-                "tensor": Option("one a layer", "one scale a layer"),
-            },
+            "granularity": {"channel": Option("one a channel"), "tensor": Option("one a layer", "one scale a layer")},
             "symmetric": "asymmetric",
             "method": {
                 "auto": Option("what suits the bits"),

@@ -1,8 +1,9 @@
 """Techniques: functions that carry out one kind of step.
 
 The one protocol is `(model, step, context) -> model`. The given model is not changed. A technique knows
-nothing of jobs, files or pages; `Context` brings what it needs. To add one: a step in `steps.py`, a file
-here, a line in `TECHNIQUES`, an entry in the contract test.
+nothing of jobs, files or pages; `Context` brings what it needs. To add one: a step in `recipe/steps.py`, a file
+here, a line in `TECHNIQUES`, an entry in the contract test; and for people a kind in `recipe/words.py` (its `slider`
+puts it among the sliders) and a row in `search/curves.py`. Without these two the dashboard says and shows less.
 """
 
 from __future__ import annotations
