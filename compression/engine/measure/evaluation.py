@@ -83,20 +83,18 @@ def optimized(onnx_bytes: bytes) -> bytes:
         return path.read_bytes()
 
 
-def predict(onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT) -> Classes:
+def predict(onnx_bytes: bytes, split: Split, watch: Watch = SILENT) -> Classes:
     """Predicted class of each image of `split`.
 
     Raises `CorruptFile` when the file cannot be run and `Diverged` when a logit is not finite.
     """
-    found = logits_of(onnx_bytes, split, threads=threads, watch=watch)
+    found = logits_of(onnx_bytes, split, watch)
     return as_classes(found.argmax(axis=1), found.shape[1])
 
 
-def logits_of(
-    onnx_bytes: bytes, split: Split, *, threads: int | None = None, watch: Watch = SILENT
-) -> NDArray[np.float32]:
+def logits_of(onnx_bytes: bytes, split: Split, watch: Watch = SILENT) -> NDArray[np.float32]:
     """Logits (N x classes) of the images of `split`. Raises what `predict` does."""
-    return run_images(open_session(optimized(onnx_bytes), threads, optimize=False), split, watch)
+    return run_images(open_session(optimized(onnx_bytes), optimize=False), split, watch)
 
 
 def run_images(session: onnxruntime.InferenceSession, split: Split, watch: Watch = SILENT) -> NDArray[np.float32]:

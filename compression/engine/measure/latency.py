@@ -56,12 +56,11 @@ def measure_latency(
     input_shape: tuple[int, int, int],
     *,
     runs: int = 200,
-    seed: int = 0,
     watch: Watch = SILENT,
 ) -> Latency:
     """Time two runtime files in turn, `runs` (at least 1) times each; see `times_in_turn`."""
-    times = times_in_turn(onnx_bytes, baseline_onnx_bytes, input_shape, runs=runs, seed=seed, watch=watch)
-    ratio, low, high = median_ratio_interval(times[0], times[1], seed)
+    times = times_in_turn(onnx_bytes, baseline_onnx_bytes, input_shape, runs=runs, watch=watch)
+    ratio, low, high = median_ratio_interval(times[0], times[1])
     (p50, baseline_p50), (p95, baseline_p95) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
     return Latency(p50, p95, baseline_p50, baseline_p95, ratio, low, high)
 

@@ -37,16 +37,16 @@ def scaling(factor):
 
 
 def test_logits_of_all_batches_in_order(onnx_bytes, split):
-    found = evaluation.logits_of(onnx_bytes, split, threads=1)
+    found = evaluation.logits_of(onnx_bytes, split)
     assert found.shape == (len(split), 10) and found.dtype == np.float32
     np.testing.assert_allclose(found, run(network("mlp-digits"), torch.from_numpy(split.x)).numpy(), atol=1e-4)
 
 
 def test_predictions_are_the_largest_logits(onnx_bytes, split):
     seen = []
-    classes = evaluation.predict(onnx_bytes, split, threads=1, watch=Watch(report=lambda *done: seen.append(done)))
+    classes = evaluation.predict(onnx_bytes, split, watch=Watch(report=lambda *done: seen.append(done)))
     assert classes.dtype == np.uint8
-    assert np.array_equal(classes, evaluation.logits_of(onnx_bytes, split, threads=1).argmax(1))
+    assert np.array_equal(classes, evaluation.logits_of(onnx_bytes, split).argmax(1))
     assert [fraction for fraction, _ in seen] == pytest.approx([*(done / 620 for done in range(50, 620, 50)), 1.0])
     assert "620 of 620" in seen[-1][1]
 
@@ -66,7 +66,7 @@ def test_can_be_cancelled_between_batches(onnx_bytes, split):
 @pytest.mark.parametrize("factor", [np.nan, np.inf])
 def test_outputs_that_are_no_numbers_are_an_error(factor):
     ones = Split(np.ones((2, 3, 1, 1), np.uint8), np.zeros(2, np.int64), white=1, mean=0, std=1)
-    assert evaluation.logits_of(scaling(2.0), ones, threads=1).tolist() == [[2, 2, 2]] * 2
+    assert evaluation.logits_of(scaling(2.0), ones).tolist() == [[2, 2, 2]] * 2
     with pytest.raises(Diverged, match="not finite"):
         evaluation.logits_of(scaling(factor), ones)
 
