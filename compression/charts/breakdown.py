@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from compression import units
-from compression.charts.figure import Figure, Trace, bars, figure, line, rows, scatter
+from compression.charts.figure import Figure, Trace, bars, figure, line, rows, scatter, waterfall
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, ROW_HEIGHT, VIOLET
 from compression.explain.sizes import Part
 from compression.results.energy import Memory, energy
@@ -42,18 +42,24 @@ _PARTS: dict[str, tuple[str, str, str]] = {
 
 def stored_slices(measures: Measures) -> tuple[Slice, ...]:
     """Where the bytes of the stored file go; they add up to it. Empty for rows from before there was a ledger."""
-    return _slices(measures.ledger, STORED_PARTS)
+    return _file_slices(measures.ledger, STORED_PARTS)
 
 
 def runtime_slices(measures: Measures) -> tuple[Slice, ...]:
     """Where the bytes of the runtime file go; they add up to it."""
-    return _slices(measures.runtime_ledger, RUNTIME_PARTS)
+    return _file_slices(measures.runtime_ledger, RUNTIME_PARTS)
 
 
-def _slices(ledger: Mapping[str, int], parts: Sequence[str]) -> tuple[Slice, ...]:
-    total = sum(ledger.values())
-    rows = [(*_PARTS[part], ledger[part]) for part in parts if ledger.get(part, 0) > 0]
-    return tuple(Slice(title, meaning, amount, amount / total, colour) for title, meaning, colour, amount in rows)
+def _file_slices(ledger: Mapping[str, int], parts: Sequence[str]) -> tuple[Slice, ...]:
+    return _slices({part: ledger[part] for part in parts if ledger.get(part, 0) > 0}, _PARTS)
+
+
+def _slices(amounts: Mapping[str, float], meanings: Mapping[str, tuple[str, str, str]]) -> tuple[Slice, ...]:
+    total = sum(amounts.values()) or 1.0
+    return tuple(
+        Slice(title, meaning, amount, amount / total, colour)
+        for (title, meaning, colour), amount in ((meanings[part], amount) for part, amount in amounts.items())
+    )
 
 
 ENERGY_PARTS = {
@@ -65,10 +71,7 @@ ENERGY_PARTS = {
 
 def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
     """What one image costs by the energy model, in joules."""
-    cost = energy(measures, memory)
-    rows = [(*words, getattr(cost, part)) for part, words in ENERGY_PARTS.items()]
-    total = cost.joules or 1.0
-    return tuple(Slice(title, meaning, joules, joules / total, colour) for title, meaning, colour, joules in rows)
+    return _slices(asdict(energy(measures, memory)), ENERGY_PARTS)
 
 
 def draw_bytes(measures: Measures) -> Figure:
@@ -106,19 +109,16 @@ def draw_waterfall(parts: Sequence[Part]) -> Figure:
     """How the theoretical size becomes the stored, the runtime and the zipped one, from top to bottom, in KB."""
     places, edges = list(range(len(parts))), _right_edges(parts)
     words = [change_in_words(part) for part in parts]
-    steps = {
-        "type": "waterfall",
-        "orientation": "h",
-        "y": places,
-        "x": [part.bytes / 1000 for part in parts],
-        "measure": ["absolute" if part.is_total else "relative" for part in parts],
-        "hovertext": [f"<b>{part.label}</b> {said}<br>{part.cause}" for part, said in zip(parts, words, strict=True)],
-        "hoverinfo": "text",
-        "totals": {"marker": {"color": BLUE}},
-        "increasing": {"marker": {"color": ORANGE}},
-        "decreasing": {"marker": {"color": GREEN}},
-        "connector": {"line": {"color": NEUTRAL, "width": 1}},
-    }
+    steps = waterfall(
+        places,
+        [part.bytes / 1000 for part in parts],
+        ORANGE,
+        GREEN,
+        measure=["absolute" if part.is_total else "relative" for part in parts],
+        hovertext=[f"<b>{part.label}</b> {said}<br>{part.cause}" for part, said in zip(parts, words, strict=True)],
+        hoverinfo="text",
+        connector={"line": {"color": NEUTRAL, "width": 1}},
+    )
     beside = scatter(
         "",
         [edge / 1000 for edge in edges],

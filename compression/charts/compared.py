@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import Axes, Point
-from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure, heat, scatter
+from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, heat, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
@@ -112,17 +112,7 @@ def _matrix(
         text=[word for row in words for word in row],
         textfont={"size": 10},
     )
-    diagonal = [
-        {
-            "type": "rect",
-            "x0": at - 0.5,
-            "x1": at + 0.5,
-            "y0": at - 0.5,
-            "y1": at + 0.5,
-            "line": {"color": NEUTRAL, "width": 1},
-        }
-        for at in places
-    ]
+    sides = [(at - 0.5, at + 0.5) for at in places]
     names_on_it = {"tickvals": places, "ticktext": list(names), "showgrid": False}
     return figure(
         [cells, text],
@@ -132,7 +122,7 @@ def _matrix(
         xaxis=names_on_it | {"range": (-0.5, n - 0.5)},
         yaxis=names_on_it | {"range": (n - 0.5, -0.5)},
         margin=MARGIN | {"r": 8},
-        shapes=diagonal,
+        shapes=[area(side, side, line={"color": NEUTRAL, "width": 1}) for side in sides],
     )
 
 
@@ -191,21 +181,15 @@ def draw_curves(
     ranges = tradeoff.ranges_for(whole, max(result.stored_bytes for result in results), axes=Axes(left=cost))
     drawn = heapq.nsmallest(tradeoff.MAX_OTHERS, points.keys() - marked.keys())  # a fair sample: ids are hashes
     shown = replace(whole, others=tuple(points[name] for name in (*drawn, *marked)), n_results=len(points))
-    chart = drawing.draw(shown, cost, "accuracy", ranges, gain_range=_around(tuple(marked.values())))
+    chart = drawing.draw(
+        shown, cost, "accuracy", ranges, gain_range=tradeoff.around([contender.result for contender in found])
+    )
     front = drawing.draw(whole, cost, "accuracy", ranges)["data"][0]
     faint = {**chart["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
     faint |= {"error_x": None, "error_y": None}
     middle = sum(ranges[cost]) / 2
     marks = [_chosen_trace(contender, marked[contender.result.recipe_id], cost, labels, middle) for contender in found]
     return {**chart, "data": [front, faint, *marks]}
-
-
-def _around(points: Sequence[Point]) -> tuple[float, float]:
-    """Percent range of the accuracies of these points with their intervals, and some room."""
-    low = 100 * min(point.known.accuracy_low for point in points)
-    high = 100 * max(point.known.accuracy_high for point in points)
-    room = max(1.0, 0.15 * (high - low))
-    return max(-1.0, low - room), min(101.0, high + room)
 
 
 def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping[str, str], middle: float) -> Trace:

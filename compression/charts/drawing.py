@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compression.charts.axes import Point, title_of
-from compression.charts.figure import MARGIN, Figure, Trace, error_bars, figure, scatter
+from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, line, scatter
 from compression.charts.palette import ACCENT, NEUTRAL
 from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured, known_or_expected
 from compression.results.metrics import METRICS, Value
@@ -79,8 +79,8 @@ def _curve_trace(curve: str, data: Tradeoff, cost: str, gain: str) -> Trace:
     marker: dict[str, Any] = {"size": 9, "color": look.colour, "symbol": look.symbol}
     if data.baseline and points:
         points, marker["size"] = (data.baseline, *points), [0] + [9] * len(points)
-    line = {"color": look.colour, "width": 1.5, "dash": look.dash}
-    return {**points_trace(look.words, points, cost, gain, marker), "mode": "lines+markers", "line": line}
+    stroke = {"color": look.colour, "width": 1.5, "dash": look.dash}
+    return {**points_trace(look.words, points, cost, gain, marker), "mode": "lines+markers", "line": stroke}
 
 
 def _best_trace(best: Point, cost: str, gain: str) -> Trace:
@@ -127,15 +127,12 @@ def _current_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trac
     if data.current and data.baseline and data.current.recipe_id == data.baseline.recipe_id:
         star = {"size": 16, "color": ACCENT, "symbol": "star"}
         return points_trace("this setting", (data.current,), cost, gain, star)
-    solid = {"size": 15, "color": ACCENT, "symbol": "circle"}
-    if data.current:
-        trace = points_trace("this setting", (data.current,), cost, gain, solid)
+    preview = half_measured(data.preview) if data.preview else None
+    is_known = preview and preview.on(METRICS[cost]) and preview.on(METRICS[gain])
+    if point := data.current or (preview if is_known else None):
+        solid = {"size": 15, "color": ACCENT, "symbol": "circle"}
+        trace = points_trace("this setting", (point,), cost, gain, solid)
         return _labelled(trace, "measured", cost, gain, ranges)
-    if data.preview:
-        point = half_measured(data.preview)
-        if point.on(METRICS[cost]) and point.on(METRICS[gain]):
-            trace = points_trace("this setting", (point,), cost, gain, solid)
-            return _labelled(trace, "measured", cost, gain, ranges)
     return _expected_trace(data, cost, gain, ranges)
 
 
@@ -175,24 +172,17 @@ FAR = 1e9
 
 def _shades(data: Tradeoff, cost: str, gain: str) -> list[dict[str, Any]]:
     """What the limits forbid, on the axes that show what they limit."""
-    limits, shades = data.limits, list[dict[str, Any]]()
+    limits, shades = data.limits, list[Trace]()
+    look = {"fillcolor": SHADE, "line": {"width": 0}}
     most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(cost)
     if most is not None:
         at = max(most, LEAST)
-        shades.append({"type": "rect", "x0": at, "x1": FAR, "y0": 0, "y1": 1, "yref": "paper"})
-        shades.append({"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"})
+        shades += [area((at, FAR), (0, 1), yref="paper", **look), line(NEUTRAL, x=at)]
     base = data.baseline.on(METRICS[gain]) if data.baseline and gain == "accuracy" else None
     if limits.drop_points is not None and base:
         at = base.at - limits.drop_points
-        shades.append({"type": "rect", "x0": 0, "x1": 1, "xref": "paper", "y0": -FAR, "y1": at})
-        shades.append({"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": at, "y1": at})
-    return [{**_SHADE_LOOKS[shade["type"]], "layer": "below", **shade} for shade in shades]
-
-
-_SHADE_LOOKS: dict[str, dict[str, Any]] = {
-    "rect": {"fillcolor": SHADE, "line": {"width": 0}},
-    "line": {"line": {"color": NEUTRAL, "width": 1, "dash": "dash"}},
-}
+        shades += [area((0, 1), (-FAR, at), xref="paper", **look), line(NEUTRAL, y=at)]
+    return [shade | {"layer": "below"} for shade in shades]
 
 
 def _annotations(data: Tradeoff) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from compression.charts.palette import BLUE
+
 Trace = dict[str, Any]
 Figure = dict[str, Any]
 """What plotly.js takes, as plain data: plotly's own classes check each number and take 25 ms for a chart."""
@@ -64,6 +66,11 @@ def line(colour: str, width: float = 1, dash: str = "dash", *, x: float | None =
     return {**look, "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
 
 
+def area(x: tuple[float, float], y: tuple[float, float], **look: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
+    """A shape: a rectangle from place to place across and up."""
+    return {"type": "rect", "x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1], **look}
+
+
 def error_bars(
     values: Sequence[float],
     lows: Sequence[float | None],
@@ -109,6 +116,13 @@ def bars(name: str, x: Sequence[Any], y: Sequence[Any], colour: Any, hover: Hove
     """Bars without outlines."""
     marker = {"color": colour, "line": {"width": 0}}
     return {"type": "bar", "name": name, "x": list(x), "y": list(y), "marker": marker, **_said(hover), **look}
+
+
+def waterfall(places: Sequence[Any], amounts: Sequence[Any], rises: str, falls: str, **look: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
+    """Level bars, of which each begins where the one before ends, but for totals; `rises` and `falls` are colours."""
+    colours = {"increasing": rises, "decreasing": falls, "totals": BLUE}
+    marks = {kind: {"marker": {"color": colour}} for kind, colour in colours.items()}
+    return {"type": "waterfall", "orientation": "h", "y": list(places), "x": list(amounts), **marks, **look}
 
 
 def histogram(counts: ArrayLike, edges: ArrayLike, colour: str, name: str, hover: str, **look: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from compression import units
+from compression.charts.axes import title_of
 from compression.charts.drawing import size_ticks
 from compression.charts.palette import ACCENT, NEUTRAL, contenders
+from compression.charts.tradeoff import around
 from compression.explain import alternatives
+from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.search.pareto import pareto_front
 
@@ -75,18 +78,15 @@ def _draw_points(axes: Axes, result: Result, results: Sequence[Result], others: 
 def _draw_axes(axes: Axes, result: Result, results: Sequence[Result], title: str, others: Sequence[Result]) -> None:
     """A logarithmic axis of sizes with plain numbers; accuracies around those that count."""
     both = (result, result.baseline, *others)
-    low = 100 * min(one.accuracy_low for one in both)
-    high = 100 * max(one.accuracy_high for one in both)
-    room = max(1.0, 0.15 * (high - low))
-    axes.set_ylim(max(-1.0, low - room), min(101.0, high + room))
+    axes.set_ylim(around(both))
     axes.set_xscale("log")
     sizes = [one.stored_bytes / 1000 for one in (*results, *both)]
-    axes.set_xlim(min(sizes) / 1.3, max(sizes) * 1.3)
-    ticks, texts = size_ticks((math.log10(min(sizes) / 1.3), math.log10(max(sizes) * 1.3)))
-    axes.set_xticks(ticks, texts)
+    ends = min(sizes) / 1.3, max(sizes) * 1.3
+    axes.set_xlim(ends)
+    axes.set_xticks(*size_ticks((math.log10(ends[0]), math.log10(ends[1]))))
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("stored file, KB (log scale)")
-    axes.set_ylabel(f"accuracy on {result.n_test:,} test images, %")
+    axes.set_xlabel(title_of(METRICS["stored"]))
+    axes.set_ylabel(title_of(METRICS["accuracy"], f" on {result.n_test:,} test images"))
     before, after = (units.size(one.stored_bytes) for one in (result.baseline, result))
     axes.set_title(f"{textwrap.fill(title, LETTERS)}\n{before} → {after}", loc="left")
     axes.grid(color=NEUTRAL, alpha=0.25, linewidth=0.6)

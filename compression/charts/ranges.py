@@ -22,12 +22,7 @@ def table_of(found: Activations) -> list[dict[str, object]]:
     return [
         {
             "layer": row.name,
-            "min": row.min,
-            "low": row.low,
-            "high": row.high,
-            "max": row.max,
-            "kept_low": row.kept_low,
-            "kept_high": row.kept_high,
+            **row.model_dump(exclude={"name"}),
             "bits": row.bits or None,
             "clipped": 100 * row.clipped if row.bits else None,
             "before_max": before[row.name].max if row.name in before else None,

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compression.charts.axes import title_of
-from compression.charts.figure import MARGIN, Figure, figure
-from compression.charts.palette import BLUE, GREEN, ORANGE, ROW_HEIGHT
+from compression.charts.figure import MARGIN, Figure, figure, waterfall
+from compression.charts.palette import GREEN, ORANGE, ROW_HEIGHT
 from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import Kind, kind_of, step_in_words
@@ -89,22 +89,17 @@ def _place(row: Change, rows: Sequence[Change]) -> str:
 
 def draw(rows: Sequence[Change], metric: Metric) -> Figure:
     """A horizontal waterfall, first step on top. Green is better, orange worse, blue a total."""
-    good, bad = {"marker": {"color": GREEN}}, {"marker": {"color": ORANGE}}
-    bars = {
-        "type": "waterfall",
-        "orientation": "h",
-        "measure": ["absolute" if n == 0 else "total" if row.is_total else "relative" for n, row in enumerate(rows)],
-        "y": [row.title for row in rows],
-        "x": [None if n and row.is_total else row.amount for n, row in enumerate(rows)],
-        "text": [row.words for row in rows],
-        "textposition": [_place(row, rows) for row in rows],
-        "insidetextfont": {"color": ON_BAR},
-        "hoverinfo": "y+text",
-        "decreasing": bad if metric.more_is_better else good,
-        "increasing": good if metric.more_is_better else bad,
-        "totals": {"marker": {"color": BLUE}},
-        "connector": {"line": {"width": 1, "dash": "dot"}},
-    }
+    bars = waterfall(
+        [row.title for row in rows],
+        [None if n and row.is_total else row.amount for n, row in enumerate(rows)],
+        *((GREEN, ORANGE) if metric.more_is_better else (ORANGE, GREEN)),
+        measure=["absolute" if n == 0 else "total" if row.is_total else "relative" for n, row in enumerate(rows)],
+        text=[row.words for row in rows],
+        textposition=[_place(row, rows) for row in rows],
+        insidetextfont={"color": ON_BAR},
+        hoverinfo="y+text",
+        connector={"line": {"width": 1, "dash": "dot"}},
+    )
     return figure(
         [bars],
         60 + ROW_HEIGHT * len(rows),

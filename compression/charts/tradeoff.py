@@ -259,6 +259,15 @@ def _union(a: Range, b: Range) -> Range:
     return min(a[0], b[0]), max(a[1], b[1])
 
 
+def around(shown: Iterable[Preview]) -> Range:
+    """Percent range of the accuracies of these networks with their intervals, and some room."""
+    accuracies = [METRICS["accuracy"].of(one, one=0.01) for one in shown]
+    low = min(value.ends[0] for value in accuracies if value)
+    high = max(value.ends[1] for value in accuracies if value)
+    room = max(1.0, 0.15 * (high - low))
+    return max(-1.0, low - room), min(101.0, high + room)
+
+
 def near_baseline(data: Tradeoff, gain: str = "accuracy") -> Range:
     """Percent range that shows small differences: `NEAR` points from the baseline, and just beyond it."""
     if not METRICS[gain].more_is_better:

@@ -138,13 +138,9 @@ def _matrix(kept: NDArray[Any], hover: str, gap: int = 0, cell: tuple[int, int] 
 
 def mosaic(filters: NDArray[Any]) -> NDArray[np.float64]:
     """Kernels (outputs x inputs x height x width) side by side, a row for each output; NaN between them."""
-    outputs, inputs, height, width = filters.shape
-    picture = np.full((outputs * (height + GAP) - GAP, inputs * (width + GAP) - GAP), np.nan)
-    for out in range(outputs):
-        for into in range(inputs):
-            top, left = out * (height + GAP), into * (width + GAP)
-            picture[top : top + height, left : left + width] = filters[out, into]
-    return picture
+    spaced = np.pad(filters.astype(float), ((0, 0), (0, 0), (0, GAP), (0, GAP)), constant_values=np.nan)
+    outputs, inputs, height, width = spaced.shape
+    return spaced.transpose(0, 2, 1, 3).reshape(outputs * height, inputs * width)[:-GAP, :-GAP]
 
 
 def arranged(filters: NDArray[Any], columns: int = 8) -> NDArray[Any]:
@@ -153,10 +149,8 @@ def arranged(filters: NDArray[Any], columns: int = 8) -> NDArray[Any]:
     if inputs > 1 or not outputs:
         return filters
     columns = min(columns, outputs)
-    rows = -(-outputs // columns)
-    filled = np.full((rows * columns, height, width), np.nan)
-    filled[:outputs] = filters[:, 0]
-    return filled.reshape(rows, columns, height, width)
+    filled = np.pad(filters[:, 0], ((0, -outputs % columns), (0, 0), (0, 0)), constant_values=np.nan)
+    return filled.reshape(-1, columns, height, width)
 
 
 def colour_range(layer: LayerWeights) -> float:
