@@ -11,11 +11,15 @@ from compression.charts.figure import MARGIN, Figure, Trace, figure, line, scatt
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.inquiries.sensitivity import BITS, SPARSITIES, LayerSensitivity, Sensitivities
 
-N = TypeVar("N", int, float)
+N = TypeVar("N", int, float, str)
 Way = Literal["bits", "sparsity"]
 WAYS: dict[Way, str] = {"bits": "Fewer bits", "sparsity": "More zeros"}
+FORMS: dict[Way, list[str]] = {
+    "bits": [f"{bits} bits" for bits in BITS],
+    "sparsity": [f"{100 * share:.0f} % zeros" for share in SPARSITIES],
+}
+"""What is tried, from the mildest form to the hardest."""
 _LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PINK, "triangle-up"), (VIOLET, "cross"))
-MAX_NAMED = len(_LOOKS)
 """Curves with a colour of their own: the most sensitive layers. The others are grey."""
 HEIGHT = 380
 
@@ -24,10 +28,12 @@ HEIGHT = 380
 class Reach:
     """How far one layer can go with the accuracy at or above the floor; None where not even the mildest form does.
 
-    `lost` is what the network loses on average over all forms that were tried (0 to 1): the layer's rank.
+    `form` is the hardest one of the way that was asked for, in words. `lost` is what the network loses on average over
+    all forms that were tried (0 to 1): the layer's rank.
     """
 
     name: str
+    form: str | None
     fewest_bits: int | None
     most_zeros: float | None
     lost: float
@@ -49,6 +55,7 @@ def reaches(found: Sensitivities, drop_points: float, way: Way) -> list[Reach]:
     rows = [
         Reach(
             name=layer.name,
+            form=_last(FORMS[way], accuracies(layer, way), floor),
             fewest_bits=_last(BITS, layer.by_bits, floor),
             most_zeros=_last(SPARSITIES, layer.by_sparsity, floor),
             lost=sum(found.accuracy - value for value in accuracies(layer, way)) / len(accuracies(layer, way)),
@@ -70,11 +77,8 @@ def _last(forms: Sequence[N], values: Sequence[float], floor: float) -> N | None
 
 def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
     """Which layers fall below the floor first, in a sentence."""
-    rows = reaches(found, drop_points, way)
-    hardest = f"{BITS[-1]} bits" if way == "bits" else f"{100 * SPARSITIES[-1]:.0f} % zeros"
-    worst = [
-        row for row in rows if (row.fewest_bits != BITS[-1] if way == "bits" else row.most_zeros != SPARSITIES[-1])
-    ]
+    rows, hardest = reaches(found, drop_points, way), FORMS[way][-1]
+    worst = [row for row in rows if row.form != hardest]
     if not worst and rows[0].lost <= 1 / found.n_images:
         return (
             f"Each layer alone stays above the floor at {hardest}, and none costs more than one of "
@@ -91,11 +95,7 @@ def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
 
 
 def _reach_in_words(row: Reach, way: Way) -> str:
-    if way == "bits":
-        return f"down to {row.fewest_bits} bits" if row.fewest_bits else f"not even {BITS[0]} bits"
-    return (
-        f"up to {100 * row.most_zeros:.0f} % zeros" if row.most_zeros else f"not even {100 * SPARSITIES[0]:.0f} % zeros"
-    )
+    return f"{'down' if way == 'bits' else 'up'} to {row.form}" if row.form else f"not even {FORMS[way][0]}"
 
 
 def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -> Figure:
@@ -105,7 +105,7 @@ def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -
     if chosen in order:
         named = {name: look for name, look in named.items() if name != chosen} | {chosen: (ACCENT, "star")}
     layers = {layer.name: layer for layer in found.layers}
-    ticks = [f"{bits}" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} %" for share in SPARSITIES]
+    ticks = [form.rsplit(maxsplit=1)[0] for form in FORMS[way]]  # the axis says of what
     return figure(
         [
             _curve(layers[name], way, named.get(name))
@@ -136,16 +136,13 @@ def _range(found: Sensitivities, drop_points: float, way: Way) -> tuple[float, f
 def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> Trace:
     colour, symbol = look or (NEUTRAL, "circle")
     values = accuracies(layer, way)
-    forms = (
-        [f"{bits} bits" for bits in BITS] if way == "bits" else [f"{100 * share:.0f} % zeros" for share in SPARSITIES]
-    )
     return scatter(
         layer.name,
         range(len(values)),
         [100 * value for value in values],
         [
             f"<b>{layer.name}</b>, {form}<br>{units.percent(value)} % ({units.count(layer.weights)} weights)"
-            for form, value in zip(forms, values, strict=True)
+            for form, value in zip(FORMS[way], values, strict=True)
         ],
         mode="lines+markers",
         showlegend=look is not None,

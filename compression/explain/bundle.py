@@ -78,7 +78,6 @@ sys.exit(different > 0)
 def readme(result: Result, title: str, checked: str, names: Mapping[str, str]) -> str:
     """What is in the zip, and how to reproduce it."""
     files = "\n".join(f"  {name:<18} {meaning}" for name, meaning in names.items())
-    versions = ", ".join(f"{name} {version}" for name, version in result.machine.versions.items())
     return f"""{title}
 
 {checked}
@@ -94,9 +93,18 @@ seeded, though another processor may round otherwise in training. Latency is ano
 `decode` turns the stored file into the runtime file, which must be {RUNTIME} byte for byte.
 `{SCRIPT}` runs {RUNTIME} and needs nothing but numpy and onnxruntime.
 
-Measured on {result.machine.cpu}, {result.machine.threads} thread(s), batch {result.machine.batch_size}; {versions}.
-Recipe {result.recipe_id}, engine {result.engine_version}, measured at {result.created_at}.
+{provenance(result)}
 """
+
+
+def provenance(result: Result) -> str:
+    """Where and when it was measured, and as what."""
+    machine = result.machine
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    return (
+        f"Measured at {result.created_at} on {machine.cpu}, {machine.threads} thread(s), batch {machine.batch_size}; "
+        f"{versions}. Recipe {result.recipe_id}, engine {result.engine_version}."
+    )
 
 
 def predictions_file(predictions: Classes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,12 @@ from compression.inquiries.sensitivity import BITS, LayerSensitivity, Sensitivit
 WRITTEN = {"float32": "float", "float16": "float16", "bfloat16": "bfloat16", "codes": "codes", "codebook": "shared"}
 """How weights are written, in a word."""
 
-ROUNDING = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
-RANGES = {"ReduceMax", "ReduceMin", "Max", "Div"}
-"""What finds ranges anew for each image; nothing else here uses these operators."""
-LAYOUT = {"Transpose", "ReorderInput", "ReorderOutput", "Reshape", "Flatten"}
+OPERATORS = {
+    "rounding": {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"},
+    "ranges": {"ReduceMax", "ReduceMin", "Max", "Div"},  # anew for each image; nothing else here uses these
+    "layout": {"Transpose", "ReorderInput", "ReorderOutput", "Reshape", "Flatten"},
+}
+"""What nodes outside of layers do, by their operators."""
 
 WHERE = {
     "layers": "Layers with weights",
@@ -131,10 +133,9 @@ def time_by_kind(file: FileAnatomy) -> dict[str, float]:
 
 
 def _kind(operator: str, layer: str) -> str:
-    kinds: Mapping[str, set[str]] = {"rounding": ROUNDING, "ranges": RANGES, "layout": LAYOUT}
     if layer:
         return "layers"
-    return next((kind for kind, operators in kinds.items() if operator in operators), "others")
+    return next((kind for kind, operators in OPERATORS.items() if operator in operators), "others")
 
 
 def unmatched(anatomy: Anatomy) -> list[str]:

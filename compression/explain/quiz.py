@@ -61,6 +61,19 @@ def judge(question: Question, guess: str, results: Sequence[Result]) -> Judgemen
 Reasons = Mapping[str, str]
 """What is said of each outcome, by its name."""
 
+
+def _question(
+    text: str, choices: Mapping[str, str], recipes: tuple[Recipe, ...], answer: Callable[..., tuple[str, str, str]]
+) -> Question:
+    """`answer` takes the recipes' results: the name of the choice that came true, what was measured, and why."""
+
+    def judged(results: Sequence[Result]) -> Outcome:
+        name, *said = answer(*results)
+        return Outcome(list(choices).index(name), *said)
+
+    return Question(text, tuple(choices.values()), recipes, judged)
+
+
 # --- accuracy ----------------------------------------------------------------------------------------------------
 
 ACCURACY = {
@@ -76,11 +89,11 @@ LITTLE, MUCH = 0.05, 0.30
 def accuracy_question(text: str, recipe: Recipe, reasons: Reasons) -> Question:
     """What happens to the share of test images that the whole network gets right."""
 
-    def judged(results: Sequence[Result]) -> Outcome:
-        name = accuracy_outcome(results[0])
-        return Outcome(list(ACCURACY).index(name), _accuracies(results[0]), _why(results[0], reasons[name]))
+    def answer(result: Result) -> tuple[str, str, str]:
+        name = accuracy_outcome(result)
+        return name, _accuracies(result), _why(result, reasons[name])
 
-    return Question(text, tuple(ACCURACY.values()), (recipe,), judged)
+    return _question(text, ACCURACY, (recipe,), answer)
 
 
 def accuracy_outcome(result: Result) -> str:
@@ -118,20 +131,17 @@ _SIZE_BOUNDS = (1.5, 4, 10, 25)
 def size_question(text: str, recipe: Recipe, theory: Callable[[Result], str]) -> Question:
     """How many times smaller the stored file gets; `theory` says how that compares with what was calculated."""
 
-    def judged(results: Sequence[Result]) -> Outcome:
-        (result,) = results
-        measured = (
-            f"{units.size(result.baseline.stored_bytes)} became {units.size(result.stored_bytes)}, "
-            f"{verdict.size_words(result)}"
-        )
-        return Outcome(_place(result.size_ratio, _SIZE_BOUNDS), measured, _why(result, theory(result)))
+    def answer(result: Result) -> tuple[str, str, str]:
+        before, after = (units.size(one.stored_bytes) for one in (result.baseline, result))
+        measured = f"{before} became {after}, {verdict.size_words(result)}"
+        return _reached(result.size_ratio, _SIZE_BOUNDS, SIZES), measured, _why(result, theory(result))
 
-    return Question(text, tuple(SIZES.values()), (recipe,), judged)
+    return _question(text, SIZES, (recipe,), answer)
 
 
-def _place(value: float, bounds: Sequence[float]) -> int:
-    """How many of the bounds, ascending, the value reaches."""
-    return sum(value >= bound for bound in bounds)
+def _reached(value: float, bounds: Sequence[float], choices: Mapping[str, str]) -> str:
+    """The name of the choice that a value lies in, of which the bounds, ascending, are between two."""
+    return list(choices)[sum(value >= bound for bound in bounds)]
 
 
 # --- speed -------------------------------------------------------------------------------------------------------
@@ -148,16 +158,15 @@ SPEEDS = {
 def speed_question(text: str, recipe: Recipe, reasons: Callable[[Result], str]) -> Question:
     """What happens to the time for one image."""
 
-    def judged(results: Sequence[Result]) -> Outcome:
-        (result,) = results
+    def answer(result: Result) -> tuple[str, str, str]:
         measured = (
             f"{units.percent(result.latency_ratio, 0)} % of the time "
             f"(95 % interval {100 * result.latency_ratio_low:.0f} to {100 * result.latency_ratio_high:.0f} %), "
             f"with {100 * result.macs / result.baseline.macs:.0f} % of the operations"
         )
-        return Outcome(list(SPEEDS).index(speed_outcome(result)), measured, _why(result, reasons(result)))
+        return speed_outcome(result), measured, _why(result, reasons(result))
 
-    return Question(text, tuple(SPEEDS.values()), (recipe,), judged)
+    return _question(text, SPEEDS, (recipe,), answer)
 
 
 def speed_outcome(result: Result) -> str:
@@ -180,21 +189,12 @@ TEACHING = {
 def teaching_question(text: str, student: Recipe, control: Recipe, reasons: Reasons) -> Question:
     """Whether a student with a teacher beats the same student without. They differ where intervals do not overlap."""
 
-    def judged(results: Sequence[Result]) -> Outcome:
-        taught, plain = results
-        name = "same"
-        if taught.accuracy_low > plain.accuracy_high:
-            name = "better"
-        elif taught.accuracy_high < plain.accuracy_low:
-            name = "worse"
-        return Outcome(list(TEACHING).index(name), _both(taught, plain), _why(taught, reasons[name]))
+    def answer(taught: Result, plain: Result) -> tuple[str, str, str]:
+        name = verdict.effect_between(taught, plain)
+        with_teacher, without = (METRICS["accuracy"].said(one) for one in (taught, plain))
+        return name, f"{with_teacher} right with the teacher, {without} without", _why(taught, reasons[name])
 
-    return Question(text, tuple(TEACHING.values()), (student, control), judged)
-
-
-def _both(taught: Result, plain: Result) -> str:
-    with_teacher, without = (METRICS["accuracy"].said(one) for one in (taught, plain))
-    return f"{with_teacher} right with the teacher, {without} without"
+    return _question(text, TEACHING, (student, control), answer)
 
 
 CODINGS = {
@@ -210,21 +210,19 @@ _CODING_BOUNDS = (0.05, 0.15, 0.30, 0.60)
 def coding_question(text: str, coded: Recipe, plain: Recipe) -> Question:
     """How much smaller arithmetic coding makes the whole stored file, against plain bits."""
 
-    def judged(results: Sequence[Result]) -> Outcome:
-        short, long = (result.stored_bytes for result in results)
-        saved = 1 - short / long
-        measured = f"{units.size(short)} against {units.size(long)} with plain bits, {_saved_words(saved)}"
-        return Outcome(_place(saved, _CODING_BOUNDS), measured, _coding_reason(results))
+    def answer(short: Result, long: Result) -> tuple[str, str, str]:
+        saved = 1 - short.stored_bytes / long.stored_bytes
+        sizes = f"{units.size(short.stored_bytes)} against {units.size(long.stored_bytes)} with plain bits"
+        return _reached(saved, _CODING_BOUNDS, CODINGS), f"{sizes}, {_saved_words(saved)}", _coding_reason(short, long)
 
-    return Question(text, tuple(CODINGS.values()), (coded, plain), judged)
+    return _question(text, CODINGS, (coded, plain), answer)
 
 
 def _saved_words(saved: float) -> str:
     return f"{100 * saved:.0f} % smaller" if saved >= 0 else f"{-100 * saved:.0f} % larger"
 
 
-def _coding_reason(results: Sequence[Result]) -> str:
-    coded, plain = results
+def _coding_reason(coded: Result, plain: Result) -> str:
     if coded.changed_predictions == plain.changed_predictions and coded.accuracy == plain.accuracy:
         same = "Nothing is lost: both files hold the same weights, and accuracy is the same to the last image."
     else:

@@ -88,6 +88,13 @@ def accuracy_effect(result: Result) -> Effect:
     return "better" if result.accuracy_difference > 0 else "worse"
 
 
+def effect_between(result: Result, other: Result) -> Effect:
+    """Of the accuracy against another's: the same where 95 % intervals overlap, which errs on the safe side."""
+    if result.accuracy_low > other.accuracy_high:
+        return "better"
+    return "worse" if result.accuracy_high < other.accuracy_low else "same"
+
+
 def has_collapsed(result: Result) -> bool:
     """Whether the accuracy is measurably lower, by `COLLAPSE` or more."""
     return result.is_different and result.accuracy_difference <= -COLLAPSE
@@ -196,19 +203,15 @@ def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
 
 
 def control_sentence(result: Result, control: Result) -> str:
-    """What a way of training was worth: the result against plain training with the same shapes and budget.
-
-    The two are called different only where their 95 % intervals do not overlap, which errs on the safe side.
-    """
+    """What a way of training was worth: the result against plain training with the same shapes and budget."""
     subject = _beyond_plain_training(Recipe.model_validate(result.recipe))
     numbers = f"{percent(result)} with, {percent(control)} by plain training with the same budget"
     if result.stored_bytes < (1 - units.SAME_SIZE) * control.stored_bytes:
         numbers += f", in {units.size(result.stored_bytes)} instead of {units.size(control.stored_bytes)}"
-    if result.accuracy_low > control.accuracy_high:
-        return f"{units.capital(subject)} helped: {numbers}."
-    if result.accuracy_high < control.accuracy_low:
-        return f"{units.capital(subject)} cost accuracy here: {numbers}."
-    return f"Whether {subject} helped cannot be told on {result.n_test:,} images: {numbers}."
+    effect = effect_between(result, control)
+    if effect == "same":
+        return f"Whether {subject} helped cannot be told on {result.n_test:,} images: {numbers}."
+    return f"{units.capital(subject)} {'helped' if effect == 'better' else 'cost accuracy here'}: {numbers}."
 
 
 def _beyond_plain_training(recipe: Recipe) -> str:

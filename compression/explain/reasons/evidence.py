@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -97,7 +97,6 @@ def percent(share: float) -> str:
     return f"{units.percent(share, 0 if share == 0 or share >= 0.01 else 1)} %"
 
 
-def named(rows: Iterable[LayerRow]) -> str:
+def named(names: Sequence[str]) -> str:
     """' (conv1, conv2, conv3, …)', or nothing."""
-    names = [row.name for row in rows]
     return f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})" if names else ""

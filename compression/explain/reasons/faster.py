@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from compression import units
 from compression.explain.layers import time_by_kind
-from compression.explain.reasons.evidence import NAMED, Evidence, Finding, Rule, percent
-from compression.inquiries.anatomy import LayerRow
+from compression.explain.reasons.evidence import NAMED, Evidence, Finding, Rule, named, percent
 from compression.kernels import KERNEL_CHANNELS
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import (
@@ -137,10 +136,11 @@ def _odd_channels(seen: Evidence) -> Finding:
         and row.shape[0] % KERNEL_CHANNELS
         and not (row.original in before and before[row.original].shape == row.shape)
     ]
+    channels = [f"{row.name}: {row.shape[0]}" for row in odd]
     share = sum(row.ms for row in odd) / max(1e-9, seen.anatomy.subject.nodes_ms)
     text = (
         f"{len(odd)} convolution{'s have' if len(odd) > 1 else ' has'} a number of channels that {KERNEL_CHANNELS} "
-        f"does not divide{_channels(odd)}; {'they take' if len(odd) > 1 else 'it takes'} "
+        f"does not divide{named(channels)}; {'they take' if len(odd) > 1 else 'it takes'} "
     )
     return Finding(
         f"Channels are no multiple of {KERNEL_CHANNELS}",
@@ -161,11 +161,6 @@ def _odd_channels_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
             f"Kernels work on blocks of {KERNEL_CHANNELS} channels, and what is left fills no whole blocks: "
             f"try rounding channels to multiples of {KERNEL_CHANNELS} (Advanced)."
         )
-
-
-def _channels(rows: Sequence[LayerRow]) -> str:
-    named = ", ".join(f"{row.name}: {row.shape[0]}" for row in rows[:NAMED])
-    return f" ({named}{', …' if len(rows) > NAMED else ''})" if rows else ""
 
 
 def _tiny_nodes(seen: Evidence) -> Finding:
@@ -299,13 +294,13 @@ def _slower_layers(seen: Evidence) -> Finding:
     ]
     lost = sum(row.ms - before[row.name].ms for row in slower)
     worst = sorted(slower, key=lambda row: before[row.name].ms - row.ms)[:NAMED]
-    named = ", ".join(f"{row.name} {1000 * row.ms:.0f} µs, {1000 * before[row.name].ms:.0f} before" for row in worst)
+    times = ", ".join(f"{row.name} {1000 * row.ms:.0f} µs, {1000 * before[row.name].ms:.0f} before" for row in worst)
     rounded = bool(slower) and all(row.integer for row in slower)
     return Finding(
         "Some layers got slower",
         bool(slower),
         f"{len(slower)} of {len(seen.layers)} layers take{'' if len(slower) > 1 else 's'} longer, together "
-        f"{1000 * lost:.0f} µs more: {named}."
+        f"{1000 * lost:.0f} µs more: {times}."
         if slower
         else "No layer that was there before takes much longer now.",
         "Integer kernels are slow where there are few channels, as in a first layer: what they save elsewhere must "

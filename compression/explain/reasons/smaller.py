@@ -42,7 +42,7 @@ def _float_layers(seen: Evidence) -> Finding:
     return Finding(
         "Layers are left in float",
         share >= 0.1,
-        f"{which}{named(floats)}; they take {percent(share)} of the stored file.",
+        f"{which}{named([row.name for row in floats])}; they take {percent(share)} of the stored file.",
         "Quantize them: 8 bits a weight rarely cost accuracy, and take a quarter of the bytes.",
         seen.with_step(Quantization, weight_bits=8),
     )

@@ -24,21 +24,6 @@ from pages.components.asking import notices, waiting
 from pages.components.present import stage
 from pages.components.shown import elements, table
 
-_FILES = {
-    bundle.README: "this text",
-    "report.html": "everything on one page; opens in any browser, without network",
-    "chart.png": "accuracy against size, for slides",
-    "chart.svg": "the same as a drawing that can be scaled",
-    "numbers.csv": "every number of the result, its alternatives and the original",
-    "all-settings.csv": "the same of everything measured of this model",
-    bundle.RECIPE: "the recipe, for the command line",
-    bundle.STORED: "the stored file: what you would ship",
-    bundle.RUNTIME: "the decoded network for ONNX Runtime",
-    bundle.PREDICTIONS: "the measured class of each test image",
-    bundle.SCRIPT: "checks the runtime file on the test images",
-}
-"""What is in the zip."""
-
 
 @dataclass(frozen=True)
 class Export:
@@ -162,20 +147,10 @@ def report_html(export: Export, said: str) -> str:
             figures=[(title, stage.figure(result, export.results, cost, export.others)) for title, cost in charts],
             rows=comparison.table(found, {"B": pair}),
             checked=said,
-            provenance=provenance(result),
+            provenance=bundle.provenance(result),
             recipe=bundle.recipe_json(result),
             options=alternatives.options(result, export.others) if export.others else (),
         )
-    )
-
-
-def provenance(result: Result) -> str:
-    """Where and when it was measured."""
-    machine = result.machine
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    return (
-        f"Measured at {result.created_at} on {machine.cpu}, {machine.threads} thread(s), batch {machine.batch_size}; "
-        f"{versions}. Recipe {result.recipe_id}, engine {result.engine_version}."
     )
 
 
@@ -193,17 +168,19 @@ def numbers_csv(export: Export) -> str:
 def everything(export: Export, files: Mapping[str, bytes], said: str) -> bytes:
     """The zip: `files` are the result's stored file, runtime file and predictions."""
     predictions = classes_from(files["predictions"], export.result.n_test)
-    contents: tuple[bytes | str, ...] = (
-        bundle.readme(export.result, export.title, said, _FILES),
-        report_html(export, said),
-        picture(export, "png"),
-        picture(export, "svg"),
-        numbers_csv(export),
-        table.csv_of(list(export.results.values())),
-        bundle.recipe_json(export.result),
-        files["stored"],
-        files["onnx"],
-        bundle.predictions_file(predictions),
-        bundle.script(export.result),
+    result = export.result
+    contents: tuple[tuple[str, str, bytes | str], ...] = (
+        ("report.html", "everything on one page; opens in any browser, without network", report_html(export, said)),
+        ("chart.png", "accuracy against size, for slides", picture(export, "png")),
+        ("chart.svg", "the same as a drawing that can be scaled", picture(export, "svg")),
+        ("numbers.csv", "every number of the result, its alternatives and the original", numbers_csv(export)),
+        ("all-settings.csv", "the same of everything measured of this model", table.csv_of([*export.results.values()])),
+        (bundle.RECIPE, "the recipe, for the command line", bundle.recipe_json(result)),
+        (bundle.STORED, "the stored file: what you would ship", files["stored"]),
+        (bundle.RUNTIME, "the decoded network for ONNX Runtime", files["onnx"]),
+        (bundle.PREDICTIONS, "the measured class of each test image", bundle.predictions_file(predictions)),
+        (bundle.SCRIPT, "checks the runtime file on the test images", bundle.script(result)),
     )
-    return bundle.zipped(dict(zip(_FILES, contents, strict=True)))
+    names = {bundle.README: "this text", **{name: meaning for name, meaning, _ in contents}}
+    readme = bundle.readme(result, export.title, said, names)
+    return bundle.zipped({bundle.README: readme, **{name: content for name, _, content in contents}})

@@ -13,7 +13,7 @@ from compression.charts.figure import Figure
 from compression.charts.palette import ACCENT, contenders
 from compression.explain import alternatives, presentation, verdict
 from compression.explain.alternatives import Option
-from compression.explain.presentation import Assumptions, BigNumber, Meaning, Risk
+from compression.explain.presentation import Assumptions, Meaning, Risk
 from compression.explain.titles import setting_in_words
 from compression.explain.verdict import Tone
 from compression.models.subject import model_title
@@ -48,16 +48,18 @@ def show_head(result: Result) -> None:
 
 def show_numbers(result: Result) -> None:
     """The three that stay in memory."""
-    cards = "".join(map(_number, presentation.big_numbers(result)))
-    st.html(f'<div style="{_GRID}">{cards}</div>')
+    numbers = presentation.big_numbers(result)
+    _cards((one.title, f"{_BIG};color:{_COLOURS[one.tone]}", one.value, one.before) for one in numbers)
 
 
-def _number(number: BigNumber) -> str:
-    return (
-        f'<div style="{_CARD}"><div style="{_SOFT}">{escape(number.title)}</div>'
-        f'<div style="{_BIG};color:{_COLOURS[number.tone]}">{escape(number.value)}</div>'
-        f'<div style="{_SOFT}">{escape(number.before)}</div></div>'
+def _cards(found: Iterable[tuple[str, str, str, str]]) -> None:
+    """Side by side: a title, the style of the words in the middle and these, and small ones below."""
+    cards = "".join(
+        f'<div style="{_CARD}"><div style="{_SOFT}">{escape(title)}</div>'
+        f'<div style="{style}">{escape(value)}</div><div style="{_SOFT}">{escape(text)}</div></div>'
+        for title, style, value, text in found
     )
+    st.html(f'<div style="{_GRID}">{cards}</div>')
 
 
 def figure(result: Result, results: Mapping[str, Result], cost: str, others: Sequence[Result] = ()) -> Figure:
@@ -128,14 +130,6 @@ def _meaning(one: Meaning) -> tuple[str, str, str]:
 def show_risk(found: Sequence[Risk], result: Result) -> None:
     """What may go wrong, and what did not get better."""
     st.markdown("## The risk")
-    st.html(f'<div style="{_GRID}">{"".join(map(_risk, found))}</div>')
+    _cards((risk.title, "font-size:1.4rem;font-weight:700", risk.value, risk.text) for risk in found)
     for reason in verdict.judge(result).reasons:
         st.caption(f":material/lightbulb: {reason}")
-
-
-def _risk(risk: Risk) -> str:
-    return (
-        f'<div style="{_CARD}"><div style="{_SOFT}">{escape(risk.title)}</div>'
-        f'<div style="font-size:1.4rem;font-weight:700">{escape(risk.value)}</div>'
-        f'<div style="{_SOFT}">{escape(risk.text)}</div></div>'
-    )

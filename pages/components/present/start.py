@@ -26,18 +26,10 @@ def show(model: str, results: Mapping[str, Result]) -> None:
     best = presentation.best_of(results.values())
     if best is not None:
         words = f"{setting_in_words(best)} · {units.size(best.stored_bytes)}"
-        st.button(
-            f"Present the smallest without a measurable loss: {words}", icon=":material/star:", key="present_best",
-            on_click=_show, args=(Recipe.model_validate(best.recipe),),
-        )  # fmt: skip
+        label, icon, key = f"Present the smallest without a measurable loss: {words}", "star", "present_best"
+        recipe = Recipe.model_validate(best.recipe)
     else:
+        label, icon, key = "Measure 8-bit weights and present them", "play_arrow", "present_first"
         recipe = make_recipe(model, [{"technique": "quantization", "weight_bits": 8}])
-        st.button(
-            "Measure 8-bit weights and present them", icon=":material/play_arrow:", key="present_first",
-            on_click=_show, args=(recipe,),
-        )  # fmt: skip
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=state.show, args=(view_of(recipe),))
     menu.link(menu.EXPLORE, "Find one on Explore")
-
-
-def _show(recipe: Recipe) -> None:
-    state.show(view_of(recipe))
