@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from compression.results.metrics import METRICS, Metric, Value, offered
 from compression.results.record import Preview
-from compression.search.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,6 @@ def title_of(metric: Metric, images: str = "") -> str:
     notes = [metric.nature] * (metric.nature != "measured") + ["log scale"] * metric.is_log
     name = ", ".join(filter(None, (metric.words + images, metric.drawn.name)))
     return f"{name} ({', '.join(notes)})" if notes else name
-
-
-def foreseen(metric: Metric, guess: Estimate) -> float | None:
-    """Where on its axis a setting is expected; None where nobody knows."""
-    at = guess.of(metric)
-    return None if at is None else at / metric.drawn.one
 
 
 COSTS, GAINS = tuple(offered("cost")), tuple(offered("gain"))

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from compression import units
 from compression.charts.figure import Figure, Trace, bars, figure, line, rows, scatter, waterfall
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, ROW_HEIGHT, VIOLET
-from compression.explain.sizes import Part
+from compression.explain.layers import time_by_kind
+from compression.explain.sizes import PARTS, Part
+from compression.inquiries.anatomy import FileAnatomy
 from compression.results.energy import Memory, energy
 from compression.results.record import RUNTIME_PARTS, STORED_PARTS, Measures, Result, SparseTiming
 from compression.results.sparse import crossover
@@ -26,18 +28,11 @@ class Slice:
     colour: str
 
 
-_PARTS: dict[str, tuple[str, str, str]] = {
-    "codes": ("Weights", "values of the weights, or the codes that stand for them", BLUE),
-    "weights": ("Weights", "weights that are not zero, as the runtime holds them", BLUE),
-    "positions": ("Positions", "where the weights are that are not zero", ORANGE),
-    "zeros": ("Zeros", "zeros that are written out like any other weight", ORANGE),
-    "codebooks": ("Codebooks", "the values that codes stand for", VIOLET),
-    "scales": ("Scales", "the size of a step on the grid, for each channel or layer", GREEN),
-    "biases": ("Biases", "biases, and what batch norm left behind", PINK),
-    "rounding": ("Rounding nodes", "nodes that turn numbers into integers and back", ACCENT),
-    "graph": ("Structure", "layers, how they are connected, and names", NEUTRAL),
-    "header": ("Header", "what kind of file it is, its version and checksum", "#5f6b7a"),
-}
+_COLOURS = {
+    "codes": BLUE, "weights": BLUE, "positions": ORANGE, "zeros": ORANGE, "codebooks": VIOLET, "scales": GREEN,
+    "biases": PINK, "rounding": ACCENT, "graph": NEUTRAL, "header": "#5f6b7a",
+}  # fmt: skip
+"""Of the parts of a file."""
 
 
 def stored_slices(measures: Measures) -> tuple[Slice, ...]:
@@ -51,7 +46,8 @@ def runtime_slices(measures: Measures) -> tuple[Slice, ...]:
 
 
 def _file_slices(ledger: Mapping[str, int], parts: Sequence[str]) -> tuple[Slice, ...]:
-    return _slices({part: ledger[part] for part in parts if ledger.get(part, 0) > 0}, _PARTS)
+    found = {part: ledger[part] for part in parts if ledger.get(part, 0) > 0}
+    return _slices(found, {part: (*PARTS[part], _COLOURS[part]) for part in found})
 
 
 def _slices(amounts: Mapping[str, float], meanings: Mapping[str, tuple[str, str, str]]) -> tuple[Slice, ...]:
@@ -72,6 +68,20 @@ ENERGY_PARTS = {
 def energy_slices(measures: Measures, memory: Memory) -> tuple[Slice, ...]:
     """What one image costs by the energy model, in joules."""
     return _slices(asdict(energy(measures, memory)), ENERGY_PARTS)
+
+
+TIME_PARTS = {
+    "layers": ("Layers with weights", "multiplying by weights", BLUE),
+    "rounding": ("Rounding to integers and back", "only where activations have few bits", ORANGE),
+    "ranges": ("Finding ranges for each image", "only with dynamic activations", PINK),
+    "layout": ("Rearranging numbers in memory", "so that fast kernels find numbers where they want them", GREEN),
+    "others": ("Pooling, additions and the rest", "", NEUTRAL),
+}
+
+
+def time_slices(file: FileAnatomy) -> tuple[Slice, ...]:
+    """What the time of all nodes is spent on, in milliseconds."""
+    return _slices({kind: ms for kind, ms in time_by_kind(file).items() if ms}, TIME_PARTS)
 
 
 def draw_bytes(measures: Measures) -> Figure:

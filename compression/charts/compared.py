@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import Axes, Point
-from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, heat, scatter
+from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, heat, labelled, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
@@ -204,11 +204,5 @@ def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping
         x = trace["x"][0]
         place = math.log10(max(x, tradeoff.LEAST)) if METRICS[cost].is_log else x
         corner = f"{corner.split()[0]} {'right' if place < middle else 'left'}"
-    return trace | {
-        "mode": "markers+text",
-        "text": [label],
-        "textposition": corner,
-        "textfont": {"color": contender.colour, "size": 16, "weight": 700},
-        "hovertext": [f"<b>{label}</b> {point.hover}"],
-        "cliponaxis": False,
-    }
+    trace["hovertext"] = [f"<b>{label}</b> {point.hover}"]
+    return labelled(trace, label, corner, contender.colour, 16, font={"weight": 700}, cliponaxis=False)

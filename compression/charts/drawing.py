@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compression.charts.axes import Point, title_of
-from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, line, scatter
+from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, labelled, line, scatter
 from compression.charts.palette import ACCENT, NEUTRAL
 from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured, known_or_expected
 from compression.results.metrics import METRICS, Value
@@ -89,8 +89,7 @@ def _best_trace(best: Point, cost: str, gain: str) -> Trace:
     trace = points_trace("best within your limits", (best,), cost, gain, ring)
     for bars in ("error_x", "error_y"):
         trace.pop(bars, None)  # the point below has them
-    words = {"text": ["best"], "textposition": "top center", "textfont": {"color": NEUTRAL, "size": 13}}
-    return {**trace, "mode": "markers+text", **words}
+    return labelled(trace, "best", "top center", NEUTRAL, 13)
 
 
 def points_trace(
@@ -156,14 +155,7 @@ def _labelled(trace: Trace, label: str, cost: str, gain: str, ranges: Ranges) ->
     across = ((math.log10(max(x, LEAST)) if METRICS[cost].is_log else x) - low) / (high - low)
     vertical = "top" if y < sum(ranges[gain]) / 2 else "bottom"
     side = "left" if across > 0.75 else "right"
-    return {
-        **trace,
-        "mode": "markers+text",
-        "text": [label],
-        "textposition": f"{vertical} {side}",
-        "textfont": {"color": ACCENT, "size": 13},
-        "cliponaxis": False,
-    }
+    return labelled(trace, label, f"{vertical} {side}", ACCENT, 13, cliponaxis=False)
 
 
 FAR = 1e9

@@ -112,6 +112,12 @@ def scatter(name: str, x: Sequence[Any], y: Sequence[Any], hover: Hover = None, 
     return {"type": "scatter", "name": name, "x": list(x), "y": list(y), **_said(hover), **look}
 
 
+def labelled(trace: Trace, words: str, position: str, colour: str, size: int, **look: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
+    """A mark with words beside it."""
+    font = {"color": colour, "size": size} | look.pop("font", {})
+    return trace | {"mode": "markers+text", "text": [words], "textposition": position, "textfont": font} | look
+
+
 def bars(name: str, x: Sequence[Any], y: Sequence[Any], colour: Any, hover: Hover = None, **look: Any) -> Trace:  # noqa: ANN401  (one colour or several; plotly's own settings)
     """Bars without outlines."""
     marker = {"color": colour, "line": {"width": 0}}

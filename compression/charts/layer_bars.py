@@ -13,8 +13,6 @@ from compression.inquiries.anatomy import LayerRow
 
 ROW, THIN_ROW, MANY = 26, 17, 30
 """Pixels for one layer, and for each of more than `MANY`."""
-
-
 CLEAR = "rgba(0,0,0,0)"
 
 

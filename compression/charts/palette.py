@@ -12,12 +12,8 @@ __all__ = ["ACCENT", "BLUE", "GREEN", "NEUTRAL", "ORANGE", "PINK", "ROW_HEIGHT",
 
 ROW_HEIGHT = 46
 """Pixels for one horizontal bar with its gap."""
-
-
 ACCENT = "#e0561b"
 """The current setting; the theme's primary colour is the same, so slider and marker belong together."""
-
-
 _HUES = (BLUE, ORANGE, GREEN, PINK, VIOLET)
 
 

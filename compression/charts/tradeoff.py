@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from compression.charts.axes import DEFAULT_AXES, GAINS, Axes, Point, foreseen
+from compression.charts.axes import DEFAULT_AXES, GAINS, Axes, Point
 from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Metric, Value
@@ -135,8 +135,6 @@ _HOVER = (
     *("accuracy", "difference", "stored", "theoretical", "runtime", "zipped"),
     *("clock", "p95", "ratio", "params", "nonzero", "macs"),
 )
-
-
 _hovers: dict[str, tuple[Result, str]] = {}
 MAX_HOVERS = 10_000
 """Results whose hover is kept, about 1 KB each: a chart that is drawn again asks for hundreds of them."""
@@ -218,7 +216,8 @@ def known_or_expected(data: Tradeoff, metric: Metric) -> float | None:
     known = half_measured(data.preview).on(metric) if data.preview else None
     if known:
         return known.at
-    return foreseen(metric, data.guess) if data.guess else None
+    expected = data.guess.of(metric) if data.guess else None
+    return None if expected is None else expected / metric.drawn.one
 
 
 def half_measured(preview: Preview) -> Point:

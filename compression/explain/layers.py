@@ -21,15 +21,6 @@ OPERATORS = {
 }
 """What nodes outside of layers do, by their operators."""
 
-WHERE = {
-    "layers": "Layers with weights",
-    "rounding": "Rounding to integers and back",
-    "ranges": "Finding ranges for each image",
-    "layout": "Rearranging numbers in memory",
-    "others": "Pooling, additions and the rest",
-}
-"""What a run's time is spent on."""
-
 
 @dataclass(frozen=True)
 class Line:
@@ -125,8 +116,8 @@ def rest_of(file: FileAnatomy) -> dict[str, int]:
 
 
 def time_by_kind(file: FileAnatomy) -> dict[str, float]:
-    """Milliseconds of one run for each of `WHERE`, all nodes together; they add up to `nodes_ms`."""
-    found = dict.fromkeys(WHERE, 0.0)
+    """Milliseconds of one run in layers, in `OPERATORS` and in others, all nodes together; they make up `nodes_ms`."""
+    found = dict.fromkeys(("layers", *OPERATORS, "others"), 0.0)
     for node in file.nodes:
         found[_kind(node.operator, node.layer)] += node.ms
     return found

@@ -251,11 +251,14 @@ def risks(
     result: Result, answers: Answers | None = None, before: Answers | None = None, names: Sequence[str] = ()
 ) -> tuple[Risk, ...]:
     """The accuracy's interval, the worst class, changed predictions; without answers what the row alone says."""
+    difference = ""
+    if result.recipe["steps"]:
+        difference = f"Against the original the difference is {METRICS['difference'].said_interval(result)} points."
     certain = Risk(
         "How sure is the accuracy?",
         f"{METRICS['accuracy'].said_interval(result)} %",
         f"With 95 % confidence it lies in this range, on images like the {result.n_test:,} test images. These chose "
-        f"nothing: neither the training nor the compression ever saw them. {_difference_words(result)}",
+        f"nothing: neither the training nor the compression ever saw them. {difference}",
     )
     changed = f"{result.changed_predictions:,} of {result.n_test:,}"
     if answers is None or before is None:
@@ -265,12 +268,6 @@ def risks(
         _worst_risk(answers, before, names),
         Risk("Changed predictions", changed, _changed_words(answers, before)),
     )
-
-
-def _difference_words(result: Result) -> str:
-    if not result.recipe["steps"]:
-        return ""
-    return f"Against the original the difference is {METRICS['difference'].said_interval(result)} points."
 
 
 def _worst_risk(answers: Answers, before: Answers, names: Sequence[str]) -> Risk:

@@ -8,6 +8,20 @@ from dataclasses import dataclass
 from compression.results.metrics import METRICS
 from compression.results.record import Measures
 
+PARTS = {
+    "codes": ("Weights", "values of the weights, or the codes that stand for them"),
+    "weights": ("Weights", "weights that are not zero, as the runtime holds them"),
+    "positions": ("Positions", "where the weights are that are not zero"),
+    "zeros": ("Zeros", "zeros that are written out like any other weight"),
+    "codebooks": ("Codebooks", "the values that codes stand for"),
+    "scales": ("Scales", "the size of a step on the grid, for each channel or layer"),
+    "biases": ("Biases", "biases, and what batch norm left behind"),
+    "rounding": ("Rounding nodes", "nodes that turn numbers into integers and back"),
+    "graph": ("Structure", "layers, how they are connected, their shapes and names"),
+    "header": ("Header", "what kind of file it is, its version and checksum"),
+}
+"""What the parts of a file are called, and what they are."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -52,12 +66,13 @@ def _writing_down(measures: Measures, stored: Mapping[str, int]) -> list[Part]:
     spent = "values take more bits than the theory counts, as zeros have a code too or codes fill whole bytes"
     return _changes([
         ("Weights and biases", values, saved if values < 0 else spent),
-        ("Positions", stored["positions"], "where the weights are that are not zero"),
-        ("Codebooks", stored["codebooks"], "the values that codes stand for"),
-        ("Scales", stored["scales"], "how large a step of the grid is, for each channel or layer"),
-        ("Structure", stored["graph"], "layers, how they are connected, and their shapes"),
-        ("Header", stored["header"], "what kind of file it is, its version and checksum"),
+        *(_as_it_is(part, stored) for part in ("positions", "codebooks", "scales", "graph", "header")),
     ])  # fmt: skip
+
+
+def _as_it_is(part: str, ledger: Mapping[str, int]) -> tuple[str, int, str]:
+    title, meaning = PARTS[part]
+    return title, ledger[part], meaning
 
 
 def _unpacking(stored: Mapping[str, int], runtime: Mapping[str, int], params: int) -> list[Part]:
@@ -70,7 +85,7 @@ def _unpacking(stored: Mapping[str, int], runtime: Mapping[str, int], params: in
         ("Zeros", runtime["zeros"], "zeros are kept like any other weight: the runtime computes with them"),
         ("Positions", -stored["positions"], "every weight has its place, so that positions need not be told"),
         ("Scales and biases", small, "scales, biases and codebooks are written out in full"),
-        ("Rounding", runtime["rounding"], "nodes that turn numbers into integers and back"),
+        _as_it_is("rounding", runtime),
         ("Structure", runtime["graph"] - stored["graph"] - stored["header"], "layers, names and shapes, uncompressed"),
     ])  # fmt: skip
 

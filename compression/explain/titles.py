@@ -7,8 +7,6 @@ from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 
 _words: dict[str, str] = {}
-
-
 MAX_WORDS = 100_000
 """Settings whose words are kept, about 100 bytes each."""
 

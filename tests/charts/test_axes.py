@@ -3,7 +3,7 @@ import math
 import pytest
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Point, foreseen, parse_axes, title_of
+from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Point, parse_axes, title_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.energy import energy
 from compression.results.metrics import METRICS
@@ -65,8 +65,8 @@ def test_what_is_not_measured_yet_has_no_value():
 
 
 def test_estimates_are_read_in_the_axes_units():
-    guess = Estimate(0.9, 100_000, 0.1)
-    assert {axis: at for axis in EXPECTED if (at := foreseen(METRICS[axis], guess))} == {
+    data = tradeoff.Tradeoff(guess=Estimate(0.9, 100_000, 0.1))
+    assert {axis: at for axis in EXPECTED if (at := tradeoff.known_or_expected(data, METRICS[axis]))} == {
         "stored": 100.0, "latency": 0.1, "accuracy": 90.0,
     }  # fmt: skip
 

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from compression import units
-from compression.charts.breakdown import Slice
+from compression.charts import breakdown
 from compression.charts.layer_bars import MEASURES, draw
-from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, PINK
-from compression.explain.layers import WHERE, WRITTEN, Line, csv_of, lines_of, rest_of, time_by_kind, unmatched
-from compression.inquiries.anatomy import FileAnatomy
+from compression.explain.layers import WRITTEN, Line, csv_of, lines_of, rest_of, unmatched
 from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
 from compression.results.metrics import METRICS
 from pages.components.asking import waiting
@@ -27,14 +25,6 @@ if TYPE_CHECKING:
 _MEASURES = ("stored", "ms", "macs", "parameters")
 _FILTER, _MEASURE, _TABLE = "layers_filter", "layers_measure", "layers_table"
 ROW_PX, MAX_PX = 35, 640
-_COLOURS = {"layers": BLUE, "rounding": ORANGE, "ranges": PINK, "layout": GREEN, "others": NEUTRAL}
-_MEANINGS = {
-    "layers": "multiplying by weights",
-    "rounding": "only where activations have few bits",
-    "ranges": "only with dynamic activations",
-    "layout": "so that fast kernels find numbers where they want them",
-    "others": "",
-}
 
 
 def _columns() -> dict[str, ColumnConfig]:
@@ -184,10 +174,10 @@ def _time(seen: Seen) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.caption("This setting")
-        _time_table(seen.anatomy.subject)
+        parts_table.table(breakdown.time_slices(seen.anatomy.subject), units.short_time)
     with right:
         st.caption("The baseline (uncompressed)")
-        _time_table(seen.anatomy.baseline)
+        parts_table.table(breakdown.time_slices(seen.anatomy.baseline), units.short_time)
     file = seen.anatomy.subject
     st.caption(
         f":material/timer: All nodes together take {units.short_time(file.nodes_ms)}; whole runs in turn with "
@@ -196,13 +186,3 @@ def _time(seen: Seen) -> None:
         f"thread: mean of the middle half, less {1000 * file.overhead_ms:.1f} µs a node for writing it down. "
         "Small nodes are known to about one microsecond. An activation function is timed with its layer."
     )
-
-
-def _time_table(file: FileAnatomy) -> None:
-    total = file.nodes_ms or 1.0
-    parts = [
-        Slice(WHERE[kind], _MEANINGS[kind], ms, ms / total, _COLOURS[kind])
-        for kind, ms in time_by_kind(file).items()
-        if ms
-    ]
-    parts_table.table(parts, units.short_time)
