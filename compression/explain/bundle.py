@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -112,6 +113,15 @@ def predictions_file(predictions: Classes) -> bytes:
     sink = io.BytesIO()
     np.save(sink, predictions, allow_pickle=False)
     return sink.getvalue()
+
+
+def csv_file(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as CSV, with a column for each name that any of them has."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def zipped(files: Mapping[str, bytes | str]) -> bytes:

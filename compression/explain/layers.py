@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from compression.explain import bundle
 from compression.inquiries.anatomy import Anatomy, FileAnatomy, LayerRow
 from compression.inquiries.sensitivity import BITS, LayerSensitivity, Sensitivities
 
@@ -93,12 +92,7 @@ def _lost(layer: LayerSensitivity | None, whole: float) -> float | None:
 
 def csv_of(lines: Sequence[Line]) -> str:
     """All lines with every number."""
-    text = io.StringIO()
-    rows = [line.numbers() for line in lines]
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return bundle.csv_file([line.numbers() for line in lines])
 
 
 REST = {

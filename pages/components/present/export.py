@@ -132,10 +132,8 @@ def report_html(export: Export, said: str) -> str:
     baseline = export.results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
     pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
     found = contenders([*([baseline] if baseline else []), result])
-    charts: tuple[tuple[str, str], ...] = (
-        ("Accuracy against size", "stored"),
-        ("Accuracy against latency", "latency"),
-    )
+    charts = {"stored": "Accuracy against size", "latency": "Accuracy against latency"}
+    figures = [(title, stage.figure(result, export.results, cost, export.others)) for cost, title in charts.items()]
     return report.html(
         report.Report(
             model=model_title(str(result.recipe["model"])),
@@ -144,7 +142,7 @@ def report_html(export: Export, said: str) -> str:
             numbers=presentation.big_numbers(result),
             meanings=presentation.meanings(result, export.assumed),
             risks=export.risks,
-            figures=[(title, stage.figure(result, export.results, cost, export.others)) for title, cost in charts],
+            figures=figures,
             rows=comparison.table(found, {"B": pair}),
             checked=said,
             provenance=bundle.provenance(result),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import operator
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ import streamlit as st
 
 from compression import units
 from compression.errors import CompressionError
+from compression.explain import bundle
 from compression.explain.titles import setting_in_words
 from compression.results.metrics import METRICS, reference_ms
 from compression.results.record import STORED_SUFFIX, Result
@@ -48,11 +47,7 @@ def _columns(n_test: int) -> dict[str, ColumnConfig]:
 def csv_of(results: Sequence[Result]) -> str:
     """All results with every number, one a line; the recipe as JSON."""
     rows = [{**result.flat(), "recipe": json.dumps(result.recipe, separators=(",", ":"))} for result in results]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return bundle.csv_file(rows)
 
 
 def frame_of(results: Sequence[Result]) -> pd.DataFrame:
