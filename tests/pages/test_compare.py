@@ -41,8 +41,8 @@ def compare(dispatcher):
     dispatcher.answers = answer
 
     def open_page(*recipes, raw=None, **parameters):
-        raw = raw or json.dumps([json.loads(recipe.to_short_json()) for recipe in recipes])
-        link = {"recipes": raw} if raw != "[]" or not recipes else {}
+        asked = raw or json.dumps([json.loads(recipe.to_short_json()) for recipe in recipes])
+        link = {"recipes": asked} if raw is not None or recipes else {}
         return rerun(opened("compare", **link | parameters))  # the first run asks
 
     return open_page

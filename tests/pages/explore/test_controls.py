@@ -11,6 +11,7 @@ from compression.search.curves import sweep_recipes
 from pages.components.explore import advanced
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of
+from sample_models import slimmable
 from tests.support.explore_tools import (
     MODEL,
     asked,
@@ -238,7 +239,8 @@ def test_a_codebook_says_how_many_values_a_bit_width_means(explore):
 def test_a_slimmable_student_is_offered_where_there_is_one(explore, monkeypatch):
     offered = "same family, ready in all sizes (slimmable)"
     assert offered not in setting(explore(model="mlp-digits"), "selectbox", "student").options
-    monkeypatch.setattr("sample_models.slimmable.slimmable_models", lambda: ("mlp-digits",))
+    there = slimmable.weights_path("lenet5-mnist5k")
+    monkeypatch.setattr(slimmable, "weights_path", lambda name: there)
     page = explore(model="mlp-digits")
     assert offered in setting(page, "selectbox", "student").options
     assert setting(page, "selectbox", "student").value == "slimmable"
