@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sql
 
@@ -20,6 +21,10 @@ def _write_without_waiting_for_the_disk(connection, record):
     """Databases of tests need not outlive a power cut, and a write then takes a tenth of the time."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
+
+
+hypothesis.settings.register_profile("no_clock", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("no_clock")
 
 
 def pytest_sessionfinish() -> None:

@@ -76,7 +76,8 @@ def test_training_writes_weights_that_load_and_serve_every_width(tmp_path, monke
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
     monkeypatch.setattr(train_slimmable, "EPOCHS", 15)
-    card = train_slimmable.make(entry)
-    assert card == json.loads(json.dumps(slimmable.card(entry.name)))
-    assert all(accuracy > 0.85 for accuracy in card["accuracy"].values())
+    said = train_slimmable.make(entry)
+    accuracies = slimmable.card(entry.name)["accuracy"]
+    assert str(accuracies) in said
+    assert all(accuracy > 0.85 for accuracy in accuracies.values())
     assert len(slimmable.load(entry.name)(torch.zeros(1, 1, 8, 8))[0]) == 10

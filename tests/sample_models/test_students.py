@@ -16,9 +16,9 @@ from compression.engine.primitives.calibration import insert_quantizers, quantiz
 from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.training.loop import train
 from compression.models.data import load_dataset
+from compression.models.subject import subject_of
 from compression.recipe.steps import Distillation
 from compression.watch import SILENT
-from sample_models.catalogue import find_model
 from sample_models.small_inputs import SMALLEST_MAP, Resize, strides
 from sample_models.students import FAMILIES, build_student
 from tests.support.networks import runtime_logits, samples_of
@@ -145,11 +145,12 @@ class TestFamilies:
 
 
 def test_a_step_gets_the_student_that_it_asks_for():
-    entry, dataset = find_model("mlp-digits"), load_dataset("digits")
-    same = build_for_step(entry, dataset, Distillation(width_mult=0.5))
+    subject = subject_of("mlp-digits")
+    entry, dataset = subject.entry, subject.data.load()
+    same = build_for_step(subject, dataset, Distillation(width_mult=0.5))
     assert count_costs(same).params == count_costs(trace(entry.build(0.5), (1, 8, 8))).params
     step = Distillation(student="squeezenet", width_mult=0.2, depth_mult=0.5, resolution=12)
-    other = build_for_step(entry, dataset, step)
+    other = build_for_step(subject, dataset, step)
     expected = trace(_build("squeezenet", (1, 8, 8), width_mult=0.2, depth_mult=0.5, resolution=12), (1, 8, 8))
     assert other.code == expected.code
 

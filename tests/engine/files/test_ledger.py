@@ -134,7 +134,7 @@ class TestWaterfall:
         assert "computes with them" in causes["Zeros"]
         assert "four bytes" in causes["Weights"]
         assert "whole bytes" in {part.label: part.cause for part in waterfall(measures("codes"))}["Weights"]
-        assert any(part.label == "Rounding" for part in waterfall(measures("integers")))
+        assert any(part.label == "Rounding nodes" for part in waterfall(measures("integers")))
 
     def test_results_without_ledgers_have_none(self):
         assert waterfall(measures(ledger={}, runtime_ledger={})) == ()

@@ -56,9 +56,9 @@ def decompress_graph(reader: Reader) -> onnx.ModelProto:
     try:
         model.ParseFromString(text)
         if method & _DISTANCES:
-            _rename(model, _Distances.restore)
+            _rename(model, _Distances.restore)  # a name that is no text comes as bytes: TypeError
         model.SerializeToString(deterministic=True)
-    except (DecodeError, EncodeError, UnicodeError) as error:
+    except (DecodeError, EncodeError, UnicodeError, TypeError) as error:
         raise CorruptFile(f"The graph in the stored file cannot be read: {error}.") from error
     return model
 
