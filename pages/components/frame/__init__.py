@@ -1,1 +1,1 @@
-"""What is around every page: menu, charts' component, logs and timers."""
+"""What is around every page: menu, charts' component, log, timers and garbage."""

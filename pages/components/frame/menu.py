@@ -18,7 +18,7 @@ from PIL import Image
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from compression.work import cluster_process
-from pages.components.frame import preload, server_log, timers
+from pages.components.frame import garbage, preload, server_log, timers
 
 HOME, EXPLORE = "Home", "Explore"
 _SHOWN, _DRAWN, _RUNS = "page_shown", "page_drawn", "page_runs"
@@ -61,6 +61,7 @@ def frame(title: str, *, reads_link: bool = False, has_title: bool = False) -> N
     """
     server_log.leave_out_goodbyes()
     timers.hold_back()
+    garbage.leave_modules_out()
     cluster_process.begin_early()
     preload.show()
     st.set_page_config(
