@@ -1,6 +1,8 @@
 """What axe-core finds on every page, light and wide, then dark and narrow; and what a keyboard reaches."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,6 +49,34 @@ def test_no_page_has_barriers(page, server, name):
     page.set_viewport_size({"width": 390, "height": 900})
     settle(page)
     assert barriers(page) == []
+
+
+FADED = """() => {
+  window.faded = [];
+  const look = () => {
+    const stale = [...document.querySelectorAll('[data-stale="true"]')];
+    window.faded.push(...stale.filter((part) => getComputedStyle(part).opacity < 1).map((part) => part.className));
+    window.seenStale = (window.seenStale ?? 0) + stale.length;
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_what_is_drawn_anew_does_not_fade_meanwhile(page, server):
+    """Pale words could not be read, and on a slow machine they are drawn anew for seconds."""
+    page.goto(f"{server[0]}/explore{ONE}")
+    settle(page)
+    page.evaluate(FADED)
+    page.locator(".st-key-setting_pruning_percent input[type=range]").press("ArrowRight")
+    for _ in range(30):  # a slow machine
+        os.kill(server[2].pid, signal.SIGSTOP)
+        page.wait_for_timeout(150)
+        os.kill(server[2].pid, signal.SIGCONT)
+        page.wait_for_timeout(15)
+    settle(page)
+    assert page.evaluate("window.seenStale") > 0
+    assert page.evaluate("window.faded") == []
 
 
 def test_a_keyboard_reaches_every_control_of_explore(page, server):

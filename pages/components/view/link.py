@@ -7,6 +7,7 @@ default ones are shown `curves` (names with commas between), `axes` (`left,right
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class View:
         """The model as it is now."""
         return subject_of(self.model)
 
-    @property
+    @functools.cached_property
     def recipe(self) -> Recipe:
         """What is shown and measured."""
         return self.custom or recipe_of(self.subject, self.settings)
