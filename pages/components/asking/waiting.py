@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -132,7 +132,7 @@ def _bar(works: Sequence[Work], found: int, first: list[bool], group: str, key: 
     done = (found + sum(job.progress for job in mine)) / (found + len(works))
     with st.container(horizontal=True, vertical_alignment="center", key=f"waiting_{key}"):
         st.progress(min(1.0, done), f"{_doing(what)}: {(now.message or 'starting') if now else WAITS}")
-        st.button("Cancel", key=f"cancel_{key}", on_click=cancel, args=([job.job_id for job in mine],))
+        cancel_button([job.job_id for job in mine], f"cancel_{key}")
 
 
 def _doing(work: Work) -> str:
@@ -141,8 +141,12 @@ def _doing(work: Work) -> str:
     return units.capital(work.WORDS)
 
 
-def cancel(job_ids: Sequence[str]) -> None:
-    """In a callback: give up these jobs."""
+def cancel_button(job_ids: Sequence[str], key: str, **others: Any) -> None:  # noqa: ANN401  (of Streamlit's button)
+    """Gives up these jobs."""
+    st.button("Cancel", key=key, on_click=_cancel, args=(job_ids,), **others)
+
+
+def _cancel(job_ids: Sequence[str]) -> None:
     with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
         dispatcher.get_dispatcher().cancel_jobs(job_ids)
 
@@ -151,7 +155,7 @@ def _explain(over: Sequence[Job], key: str) -> None:
     """Why something is not there, and the way to try again."""
     for words, icon in dict.fromkeys(map(_reason, over)):
         (st.error if icon == "error" else st.warning)(words, icon=f":material/{icon}:")
-    st.button("Try again", icon=":material/refresh:", key=f"retry_{key}", on_click=retry, args=(tuple(over),))
+    retry_button(over, f"retry_{key}")
 
 
 def _reason(job: Job) -> tuple[str, str]:
@@ -163,8 +167,12 @@ def _reason(job: Job) -> tuple[str, str]:
     return f"**{said}.** {notices.plain(job.error or '')}", "error"
 
 
-def retry(over: Sequence[Job]) -> None:
-    """In a callback: have the same done once more."""
+def retry_button(over: Sequence[Job], key: str, label: str = "Try again") -> None:
+    """Has the same done once more."""
+    st.button(label, icon=":material/refresh:", key=key, on_click=_retry, args=(over,))
+
+
+def _retry(over: Sequence[Job]) -> None:
     with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
         for job in over:
             dispatcher.get_dispatcher().retry(job)

@@ -88,7 +88,8 @@ def _head(seen: Activity) -> None:
             icon=":material/stop_circle:",
             key="jobs_cancel_all",
             disabled=seen.is_quiet,
-            on_click=dialogs.ask_to_cancel_all,
+            on_click=dialogs.ask,
+            args=(dialogs.CANCEL_ALL,),
         )
     if seen.unreadable:
         st.caption(f"{seen.unreadable:,} jobs were asked for by another version of this program and are not listed.")
@@ -169,7 +170,7 @@ def _line(fraction: float, words: str, key: str, job: Job | None) -> None:
         name = job.job_id if job else ""
         is_over = job is None or job.is_cancel_requested
         st.button("Log", key=f"jobs_log_{key}", disabled=job is None, on_click=job_link.open_job, args=(name,))
-        st.button("Cancel", key=f"jobs_cancel_{key}", disabled=is_over, on_click=waiting.cancel, args=([name],))
+        waiting.cancel_button([name], f"jobs_cancel_{key}", disabled=is_over)
 
 
 # What waits -------------------------------------------------------------------------------------------
@@ -202,13 +203,7 @@ def _group(group: Group) -> None:
             for job in group.first:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.caption(f"{model_title(job.recipe.model)}: {overview.purpose(job)}")
-                    st.button(
-                        "Cancel",
-                        key=f"jobs_cancel_{job.job_id}",
-                        type="tertiary",
-                        on_click=waiting.cancel,
-                        args=([job.job_id],),
-                    )
+                    waiting.cancel_button([job.job_id], f"jobs_cancel_{job.job_id}", type="tertiary")
             if more > 0:
                 st.caption(f"and {more:,} more")
 

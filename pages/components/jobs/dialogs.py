@@ -22,7 +22,7 @@ POLL_S = 1.0
 """How often the log of a running job is read again; its worker writes it every two seconds."""
 
 _ASKED, _DONE = "jobs_asked", "jobs_done"
-_CANCEL_ALL = "cancel all"
+CANCEL_ALL = "cancel all"
 
 _STATES = {
     JobState.WAITING: ":gray-badge[:material/hourglass_empty: waiting]",
@@ -33,14 +33,9 @@ _STATES = {
 }
 
 
-def ask_to_cancel_all() -> None:
-    """Have the page ask whether everything is to be given up."""
-    st.session_state[_ASKED] = _CANCEL_ALL
-
-
-def ask_to_delete(result_keys: Sequence[str]) -> None:
-    """Have the page ask whether these results are to be deleted."""
-    st.session_state[_ASKED] = tuple(result_keys)
+def ask(question: str | tuple[str, ...]) -> None:
+    """Have the page ask whether to `CANCEL_ALL`, or to delete the results with these keys."""
+    st.session_state[_ASKED] = question
 
 
 def asked() -> object:
@@ -53,7 +48,7 @@ def show() -> None:
     if done := st.session_state.pop(_DONE, None):
         st.toast(done, icon=":material/check:")
     question = st.session_state.get(_ASKED)
-    if question == _CANCEL_ALL:
+    if question == CANCEL_ALL:
         _cancel_all()
     elif question:
         _delete(question)
@@ -63,7 +58,7 @@ def show() -> None:
 
 def _close() -> None:
     st.session_state.pop(_ASKED, None)
-    job_link.close_job()
+    job_link.open_job("")
 
 
 # A job and its log ------------------------------------------------------------------------------------
@@ -116,7 +111,7 @@ def _facts(job: Job) -> str:
     parts = (
         overview.asker(job.group, state.session_id()),
         "in the background" if job.background else None,
-        f"asked for {job.created_at.astimezone(job_link.local_zone()):%Y-%m-%d %H:%M:%S}",
+        f"asked for {job_link.local(job.created_at):%Y-%m-%d %H:%M:%S}",
         f"waited {units.duration(waited)}" if job.started_at and waited >= 1 else None,
         f"{'took' if job.state.is_final else 'running for'} {units.duration(taken)}" if taken is not None else None,
         f"{job.attempts} attempts" if job.attempts > 1 else None,
@@ -139,10 +134,8 @@ def _why_empty(job: Job) -> str:
 def _actions(job: Job, text: str) -> None:
     with st.container(horizontal=True):
         if job.state in UNFINISHED:
-            st.button(
-                "Cancel", icon=":material/cancel:", key="job_cancel", disabled=job.is_cancel_requested,
-                on_click=waiting.cancel, args=([job.job_id],),
-            )  # fmt: skip
+            is_over = job.is_cancel_requested
+            waiting.cancel_button([job.job_id], "job_cancel", icon=":material/cancel:", disabled=is_over)
         elif job.state is not JobState.COMPLETE and st.button("Try again", icon=":material/refresh:", key="job_retry"):
             job_link.open_job(dispatcher.get_dispatcher().retry(job).job_id)
             st.rerun()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -18,11 +17,6 @@ from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.jobs import history_chosen, job_link
 from pages.components.shown.columns import amount, column
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
-
-    import pandas as pd
 
 MAX_ROWS = 500
 """Rows of the table; a browser gets slow with thousands. The search finds the others."""
@@ -93,10 +87,7 @@ def _controls(every: Sequence[Entry], written: Mapping[str, Note]) -> Search:
         placeholder="4-bit prune, a tag, words of a note …",
         help="Finds results that have each of these words in their setting, model, tags or note.",
     )
-    picked = second.multiselect(
-        "Models", models, key=_MODELS, format_func=model_title,
-        placeholder="All",
-    )  # fmt: skip
+    picked = second.multiselect("Models", models, key=_MODELS, format_func=model_title, placeholder="All")
     tagged = third.multiselect("Tags", tags, key=_TAGS, placeholder="All", disabled=not tags)
     order = fourth.selectbox("Order", ORDERS, key=_ORDER, format_func=lambda name: f"{units.capital(name)} first")
     only_here = st.toggle(
@@ -113,18 +104,11 @@ def _controls(every: Sequence[Entry], written: Mapping[str, Note]) -> Search:
 
 def _place(search: Search, models: Collection[str], tags: Collection[str]) -> None:
     """Put controls that are not there yet where the address says; those that are there lead."""
-    values = (
-        search.text,
-        [name for name in search.models if name in models],
-        [tag for tag in search.tags if tag in tags],
-        search.order,
-        search.only_here,
-    )
+    values = (search.text, list(search.models), list(search.tags), search.order, search.only_here)
     for key, value in zip(_FIELDS, values, strict=True):
-        if key not in st.session_state:
-            st.session_state[key] = value
-    st.session_state[_TAGS] = [tag for tag in st.session_state[_TAGS] if tag in tags]
-    st.session_state[_MODELS] = [name for name in st.session_state[_MODELS] if name in models]
+        st.session_state.setdefault(key, value)
+    for key, known in ((_MODELS, models), (_TAGS, tags)):
+        st.session_state[key] = [name for name in st.session_state[key] if name in known]
 
 
 def _frozen(search: Search, found: Sequence[Entry], by_key: Mapping[str, Entry]) -> list[Entry]:
@@ -163,7 +147,7 @@ def _counts(found: Sequence[Entry], shown: Sequence[Entry], every: Sequence[Entr
 def _table(shown: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions]) -> list[int]:
     """Draw it; the positions of the rows that are chosen."""
     picked = st.dataframe(
-        table_of(shown, written, here, job_link.local_zone()),
+        [_row(entry, written.get(entry.key, Note()), here) for entry in shown],
         column_config=_COLUMNS,
         hide_index=True,
         height=min(460, 38 + 35 * len(shown)),
@@ -172,27 +156,18 @@ def _table(shown: Sequence[Entry], written: Mapping[str, Note], here: Collection
         selection_mode="multi-row",
         placeholder="",
     )
-    return list(cast(Mapping[str, Mapping[str, list[int]]], picked)["selection"]["rows"])
+    return list(picked["selection"]["rows"])
 
 
-def table_of(
-    shown: Sequence[Entry], written: Mapping[str, Note], here: Collection[Conditions], zone: tzinfo
-) -> pd.DataFrame:
-    """One row a result, in the units that people read, times as the clock of `zone` shows them."""
-    import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
-
-    none = Note()
-    rows = [
-        {
-            "model": entry.title,
-            "setting": entry.words,
-            "tags": list(written.get(entry.key, none).tags),
-            **{key: amount(METRICS[key], entry.numbers[key]) for key in history.SHOWN},
-            "origin": history.origin(entry, here),
-            "measured": entry.measured_at.astimezone(zone).replace(tzinfo=None) if entry.measured_at else None,
-            "seconds": entry.seconds,
-            "note": written.get(entry.key, none).text,
-        }
-        for entry in shown
-    ]
-    return pd.DataFrame(rows)
+def _row(entry: Entry, note: Note, here: Collection[Conditions]) -> dict[str, object]:
+    """A result in the table, in the units that people read."""
+    return {
+        "model": entry.title,
+        "setting": entry.words,
+        "tags": list(note.tags),
+        **{key: amount(METRICS[key], entry.numbers[key]) for key in history.SHOWN},
+        "origin": history.origin(entry, here),
+        "measured": job_link.local(entry.measured_at),
+        "seconds": entry.seconds,
+        "note": note.text,
+    }

@@ -28,7 +28,7 @@ def show(chosen: Sequence[Entry], written: Mapping[str, Note], here: Collection[
             )
             _links(chosen)
             if st.button("Delete …", icon=":material/delete:", key="past_delete"):
-                dialogs.ask_to_delete([entry.key for entry in chosen])
+                dialogs.ask(tuple(entry.key for entry in chosen))
                 st.rerun()
         elsewhere = sum(entry.measured_under not in here for entry in chosen)
         if elsewhere:
@@ -59,10 +59,7 @@ def _links(chosen: Sequence[Entry]) -> None:
 def _note(entry: Entry, note: Note, known: Sequence[str]) -> None:
     """Tags and note of one result."""
     with st.form(f"past_note_{entry.key[:16]}", border=False):
-        tags = st.multiselect(
-            "Tags", list(dict.fromkeys([*note.tags, *known])), default=list(note.tags), accept_new_options=True,
-            placeholder="Choose, or write a new one and press Enter", key=f"past_note_tags_{entry.key[:16]}",
-        )  # fmt: skip
+        tags = _tag_field("Tags", [*note.tags, *known], note.tags, entry.key[:16])
         text = st.text_area(
             "Note",
             note.text,
@@ -82,17 +79,23 @@ def _tags(chosen: Sequence[Entry], written: Mapping[str, Note]) -> None:
     each = [set(written.get(key, Note()).tags) for key in keys]
     common = sorted(set.intersection(*each))
     with st.form("past_tags_form", border=False):
-        tags = st.multiselect(
-            "Tags of all of these",
-            sorted({*common, *history.all_tags(written.values())}),
-            default=common,
-            accept_new_options=True,
-            placeholder="Choose, or write a new one and press Enter",
-            key=f"past_tags_several_{hash((*keys, *common))}",
-        )
+        every = sorted(history.all_tags(written.values()))
+        tags = _tag_field("Tags of all of these", every, common, str(hash((*keys, *common))))
         if st.form_submit_button("Save", icon=":material/save:"):
             store = dispatcher.get_dispatcher().store
             _save(lambda: history.change_tags(store, keys, set(tags) - set(common), set(common) - set(tags)))
+
+
+def _tag_field(label: str, every: Sequence[str], chosen: Sequence[str], key: str) -> list[str]:
+    """Some of the tags that there are, and new ones."""
+    return st.multiselect(
+        label,
+        list(dict.fromkeys(every)),
+        default=list(chosen),
+        accept_new_options=True,
+        placeholder="Choose, or write a new one and press Enter",
+        key=f"past_note_tags_{key}",
+    )
 
 
 @notices.told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -22,13 +22,13 @@ _SHOW, _OPEN, _SEARCH, _PROBLEM = "jobs_show", "jobs_open", "jobs_search", "jobs
 
 def arrive() -> None:
     """Read the address when the page is opened; later the address only follows."""
+    asked, back = st.query_params.to_dict(), menu.goes_back()
     if not menu.has_arrived():
         st.session_state.pop(_PROBLEM, None)
-        asked = {key: st.query_params[key] for key in st.query_params}
-        if "show" in asked or menu.goes_back():
+        if "show" in asked or back:
             _open_part(asked.get("show", WORK))
-        if "job" in asked or menu.goes_back():
-            st.session_state[_OPEN] = asked.get("job", "")[:64] or None
+        if "job" in asked or back:
+            open_job(asked.get("job", "")[:64])
         if set(asked) & {"search", "models", "tags", "order", "here"}:
             st.session_state[_SEARCH] = _search_from(asked)
     menu.arrive()
@@ -80,26 +80,22 @@ def choose() -> str:
     """The part of the page that is shown."""
     st.session_state[_SHOW] = st.session_state.get(_SHOW) or WORK  # a control that is not drawn loses its key
     titles = {name: f"{_ICONS[name]} {name}" for name in SHOWS}
-    return elements.switch("Part of the page", titles, key=_SHOW, is_labelled=False, on_change=_chosen)
+    return elements.switch("Part of the page", titles, key=_SHOW, is_labelled=False, on_change=_forgive)
 
 
-def _chosen() -> None:
+def _forgive() -> None:
+    """Something else is looked at: the link's problem is no longer news."""
     st.session_state.pop(_PROBLEM, None)
 
 
-def opened() -> str | None:
-    """The job whose log is open."""
-    return st.session_state.get(_OPEN)
+def opened() -> str:
+    """The job whose log is open, if any."""
+    return str(st.session_state.get(_OPEN, ""))
 
 
 def open_job(job_id: str) -> None:
-    """Open a job's log."""
+    """Open a job's log; with "" none is open any more."""
     st.session_state[_OPEN] = job_id
-
-
-def close_job() -> None:
-    """Close the log."""
-    st.session_state.pop(_OPEN, None)
 
 
 def search() -> Search:
@@ -111,33 +107,28 @@ def search() -> Search:
 def look_for(wanted: Search) -> None:
     """Look for something else."""
     st.session_state[_SEARCH] = wanted
-    st.session_state.pop(_PROBLEM, None)
+    _forgive()
 
 
 def write() -> None:
     """Say in the address what is shown."""
     part, wanted = st.session_state.get(_SHOW) or WORK, search()
-    said = {"show": part.lower()} if part != WORK else {}
-    if job := opened():
-        said["job"] = job
+    said = {"show": "" if part == WORK else part.lower(), "job": opened()}
     if part == HISTORY:
         said |= {
-            key: value
-            for key, value in {
-                "search": wanted.text,
-                "models": ",".join(wanted.models),
-                "tags": _joined(wanted.tags),
-                "order": "" if wanted.order == "newest" else wanted.order.replace(" ", "-"),
-                "here": "1" if wanted.only_here else "",
-            }.items()
-            if value
+            "search": wanted.text,
+            "models": ",".join(wanted.models),
+            "tags": _joined(wanted.tags),
+            "order": "" if wanted.order == "newest" else wanted.order.replace(" ", "-"),
+            "here": "1" if wanted.only_here else "",
         }
-    menu.write_address(said)
+    menu.write_address({name: value for name, value in said.items() if value})
 
 
-def local_zone() -> tzinfo:
-    """The browser's time zone, as far as it tells."""
+def local(moment: datetime | None) -> datetime | None:
+    """A moment as the browser's clock shows it, as far as that tells its time zone."""
     try:
-        return ZoneInfo(str(st.context.timezone))
+        zone: tzinfo = ZoneInfo(str(st.context.timezone))
     except (ValueError, KeyError, OSError):
-        return UTC
+        zone = UTC
+    return moment and moment.astimezone(zone).replace(tzinfo=None)

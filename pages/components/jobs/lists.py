@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -19,14 +18,10 @@ from pages.components.asking import notices, waiting
 from pages.components.jobs import board, job_link
 from pages.components.view import state
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 FIRST_FAILED = 5
 """Shown at once; the others open with a click."""
 
-_ROWS, _TABLE = "jobs_over_rows", "jobs_over_table"
-
+_TABLE = "jobs_over_table"
 _ENDED = {JobState.COMPLETE: "finished", JobState.FAILED: "failed", JobState.CANCELLED: "cancelled"}
 
 _COLUMNS = {
@@ -60,13 +55,7 @@ def _failed(seen: Activity) -> None:
             f"**Failed** ({seen.failed_total:,})",
             help="Not tried again since. A failed variant has no numbers anywhere.",
         )
-        st.button(
-            "Try all again",
-            icon=":material/refresh:",
-            key="jobs_retry_all",
-            on_click=waiting.retry,
-            args=(seen.failed,),
-        )
+        waiting.retry_button(seen.failed, "jobs_retry_all", "Try all again")
         st.button("Clear the list", key="jobs_clear_failed", type="tertiary", on_click=_clear)
     for job in seen.failed[:FIRST_FAILED]:
         _failure(job)
@@ -83,13 +72,7 @@ def _failure(job: Job) -> None:
         st.markdown(f"**{model_title(job.recipe.model)}** · {overview.purpose(job)}")
         st.error(notices.plain(job.error or "No reason was written down."), icon=":material/error:")
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                "Try again",
-                icon=":material/refresh:",
-                key=f"jobs_retry_{job.job_id}",
-                on_click=waiting.retry,
-                args=((job,),),
-            )
+            waiting.retry_button([job], f"jobs_retry_{job.job_id}")
             st.button("Log", key=f"jobs_log_{job.job_id}", on_click=job_link.open_job, args=(job.job_id,))
             st.caption(f"{who} · {ago(job.finished_at)}")
 
@@ -115,39 +98,31 @@ def _over(seen: Activity) -> None:
     if not seen.over:
         st.caption("No job has ended yet. The first ones do seconds after you open Explore.")
         return
-    st.session_state[_ROWS] = [job.job_id for job in seen.over]
     st.dataframe(
-        table_of(seen.over, state.session_id(), job_link.local_zone()),
+        [_row(job) for job in seen.over],
         column_config=_COLUMNS,
         hide_index=True,
         height=min(330, 38 + 35 * len(seen.over)),
         key=_TABLE,
-        on_select=_chosen,
+        on_select=lambda: _chosen(seen.over),
         selection_mode="single-row",
     )
 
 
-def _chosen() -> None:
+def _chosen(over: Sequence[Job]) -> None:
     rows = st.session_state[_TABLE]["selection"]["rows"]
-    shown: list[str] = st.session_state.get(_ROWS, [])
-    if rows and rows[0] < len(shown):
-        job_link.open_job(shown[rows[0]])
+    if rows and rows[0] < len(over):
+        job_link.open_job(over[rows[0]].job_id)
 
 
-def table_of(over: Sequence[Job], session: str, zone: tzinfo) -> pd.DataFrame:
-    """One row a job, times as the clock of `zone` shows them."""
-    import pandas as pd  # not needed before there is a first job, and a page starts sooner without it
-
-    return pd.DataFrame(
-        {
-            "ended": [
-                job.finished_at.astimezone(zone).replace(tzinfo=None) if job.finished_at else None for job in over
-            ],
-            "outcome": [_ENDED[job.state] for job in over],
-            "model": [model_title(job.recipe.model) for job in over],
-            "purpose": [overview.purpose(job) for job in over],
-            "took": [overview.seconds_taken(job) for job in over],
-            "asker": [overview.asker(job.group, session) for job in over],
-            "attempts": [job.attempts for job in over],
-        }
-    )
+def _row(job: Job) -> dict[str, object]:
+    """A job in the table."""
+    return {
+        "ended": job_link.local(job.finished_at),
+        "outcome": _ENDED[job.state],
+        "model": model_title(job.recipe.model),
+        "purpose": overview.purpose(job),
+        "took": overview.seconds_taken(job),
+        "asker": overview.asker(job.group, state.session_id()),
+        "attempts": job.attempts,
+    }

@@ -52,18 +52,15 @@ def turn_pages(chapters: Mapping[str, Chapter], now: Chapter) -> None:
     every = list(chapters.values())
     at = every.index(now)
     with st.container(horizontal=True, horizontal_alignment="distribute", key="turn_pages"):
-        if at > 0:
-            _turn("before", every[at - 1], ":material/arrow_back:")
-        if at < len(every) - 1:
-            _turn("after", every[at + 1], ":material/arrow_forward:")
-
-
-def _turn(key: str, chapter: Chapter, icon: str) -> None:
-    st.button(
-        chapter.title,
-        key=f"turn_{key}",
-        icon=icon,
-        icon_position="left" if key == "before" else "right",
-        on_click=course.go,
-        args=(chapter.name,),
-    )
+        for to in (at - 1, at + 1):
+            if not 0 <= to < len(every):
+                continue
+            is_back = to < at
+            st.button(
+                every[to].title,
+                key="turn_before" if is_back else "turn_after",
+                icon=":material/arrow_back:" if is_back else ":material/arrow_forward:",
+                icon_position="left" if is_back else "right",
+                on_click=course.go,
+                args=(every[to].name,),
+            )

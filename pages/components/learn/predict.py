@@ -11,7 +11,6 @@ from compression.units import duration
 from pages.components.asking import waiting
 from pages.components.learn import course
 
-_GUESSES, _REVEALED, _WIDGET = "predict_guesses", "predict_revealed", "predict_choice_"
 LONG_SECONDS = 5
 """A measurement that trains longer than this is announced."""
 
@@ -19,12 +18,18 @@ LONG_SECONDS = 5
 def show(chapter: str, question: Question) -> None:
     """The question about the chapter's setting. Guesses and answers stay while the visit lasts."""
     name = "-".join([chapter, *(recipe.recipe_id for recipe in question.recipes)])
-    guesses: dict[str, str] = st.session_state.setdefault(_GUESSES, {})
-    revealed: set[str] = st.session_state.setdefault(_REVEALED, set())
+    revealed = course.current().revealed
     with st.container(border=True, key="predict"):
         st.header(":material/psychology_alt: Predict, then measure", anchor=False)
         st.markdown(question.text)
-        guess = _guess(question, name, guesses, is_fixed=name in revealed)
+        guess = st.radio(
+            "Your prediction",
+            question.choices,
+            index=None,
+            key=f"predict_choice_{name}",
+            disabled=name in revealed,
+            persist_state="session",
+        )
         if name in revealed and guess is not None:
             _reveal(chapter, question, guess)
             return
@@ -39,25 +44,6 @@ def show(chapter: str, question: Question) -> None:
             args=(name,),
         )
         _announce(question)
-
-
-def _guess(question: Question, name: str, guesses: dict[str, str], *, is_fixed: bool) -> str | None:
-    key = f"{_WIDGET}{name}"
-    if name in guesses and key not in st.session_state:
-        st.session_state[key] = guesses[name]
-
-    def chosen() -> None:
-        guesses[name] = st.session_state[key]
-
-    st.radio(
-        "Your prediction",
-        question.choices,
-        index=None,
-        key=key,
-        disabled=is_fixed,
-        on_change=chosen,
-    )
-    return guesses.get(name)
 
 
 def _announce(question: Question) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, bars, line, scatter
+from compression.charts.figure import Figure, bars, line
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.arithmetic import code_words
 from compression.explain.quiz import Question, coding_question
@@ -18,7 +18,7 @@ from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
 from pages.components.learn.chapter import Chapter, Lesson
-from pages.components.learn.chapters.figures import figure
+from pages.components.learn.chapters.figures import figure, lines
 from pages.components.shown import elements
 
 _WAYS = {
@@ -112,29 +112,11 @@ def _words(found: Coded, at: tuple[int, int]) -> None:
 
 
 def _all_bits(found: Coded, at: tuple[int, int]) -> Figure:
-    traces = [
-        scatter(
-            title,
-            BITS,
-            getattr(found, name)[at[0]].astype(np.float64).tolist(),
-            f"<b>{title}</b><br>%{{x}} bits: %{{y:.3f}}",
-            mode="lines+markers",
-            cliponaxis=False,
-            line={"color": colour, "width": 2.5, "dash": "dot" if name == "entropy" else "solid"},
-            marker={"symbol": symbol, "size": 9},
-        )
-        for name, (title, colour, symbol) in _WAYS.items()
-    ]
-    words = {
-        "text": "your setting",
-        "font": {"color": ACCENT},
-        "showarrow": False,
-        "x": BITS[at[1]],
-        "y": 0,
-        "yref": "paper",
-        "yanchor": "bottom",
-        "xanchor": "left" if at[1] < len(BITS) - 1 else "right",
-    }
+    values = {title: (getattr(found, name)[at[0]], colour, symbol) for name, (title, colour, symbol) in _WAYS.items()}
+    traces = lines(BITS, values, "%{x} bits: %{y:.3f}")
+    traces[-1]["line"]["dash"] = "dot"  # what no code reaches
+    words = {"text": "your setting", "font": {"color": ACCENT}, "textposition": "start", "textangle": 0}
+    side = {"yanchor": "bottom", "xanchor": "left" if at[1] < len(BITS) - 1 else "right"}
     return figure(
         traces,
         340,
@@ -142,8 +124,7 @@ def _all_bits(found: Coded, at: tuple[int, int]) -> Figure:
         "bits written a weight",
         xaxis={"dtick": 1},
         yaxis={"rangemode": "tozero"},
-        shapes=[line(ACCENT, 2, x=BITS[at[1]])],
-        annotations=[words],
+        shapes=[line(ACCENT, 2, x=BITS[at[1]]) | {"label": words | side}],
     )
 
 

@@ -48,12 +48,10 @@ def _picture(found: Factored, rank: int) -> None:
         change = f"{100 * thin / whole:.0f} % of the layer's {whole:,}"
         elements.number(f"Weights at rank {rank}", f"{thin:,}", change)
         elements.number("Error of its answers", f"{100 * float(found.errors[rank]):.2g} %")
-    weights = found.weights.astype(np.float64)
     again = found.left[:, :rank].astype(np.float64) @ found.right[:rank].astype(np.float64)
-    limit = float(np.quantile(np.abs(weights), 0.98)) or 1.0
-    for title, table, key in (("The layer", weights, "whole"), (f"At rank {rank}", again, "thin")):
+    for title, table, key in (("The layer", found.weights, "whole"), (f"At rank {rank}", again, "thin")):
         st.markdown(f"**{title}**")
-        chart_view.show(weights_map(table, limit), key=f"chart_factors_{key}", alt=f"{title}: its weights")
+        chart_view.show(weights_map(table, found.weights), key=f"chart_factors_{key}", alt=f"{title}: its weights")
     even = break_even_rank(outputs, inputs)
     st.caption(
         f"A corner of the layer, which has {outputs:,} outputs × {inputs:,} inputs: blue is positive, orange negative, "

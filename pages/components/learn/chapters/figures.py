@@ -28,9 +28,13 @@ def figure(traces: Sequence[Trace], height: int, x: str, y: str, **layout: Any) 
     return common.figure(traces, height, x, y, **large | layout)
 
 
-def weights_map(weights: ArrayLike, limit: float) -> Figure:
-    """Weights as coloured cells, outputs down and inputs across; NaN is an empty cell."""
+def weights_map(weights: ArrayLike, layer: np.ndarray) -> Figure:
+    """Weights as coloured cells, outputs down and inputs across; NaN is an empty cell.
+
+    Colours reach as far as nearly all weights of the `layer`, so that its pictures can be compared.
+    """
     table = np.asarray(weights, dtype=np.float64)
+    limit = float(np.quantile(np.abs(layer.astype(np.float64)), 0.98)) or 1.0
     shown = heat(table.round(4), (-limit, limit), SIGNS, "output %{y}, input %{x}: %{z:.4f}", xgap=1, ygap=1)
     height = int(np.clip(9 * len(table), 110, 300)) + 50
     bare = {"showticklabels": False, "showgrid": False}

@@ -29,25 +29,22 @@ from pages.components.learn.chapters.figures import OPERATIONS_AND_TIME, as_oper
 RUNS = (1, 3, 5, 10, 20, 30, 50)
 """Positions of the slider; a round of the inquiry has as many runs as the last."""
 
-_VARIANTS = {
-    "quantization": "8-bit weights and activations",
-    "magnitude_pruning": "half of the weights zero",
-    "channel_pruning": "a quarter of the channels gone",
-}
-_STEPS: dict[str, list[dict[str, Any]]] = {
-    "quantization": [{"technique": "quantization", "weight_bits": 8, "activation_bits": 8}],
-    "magnitude_pruning": [{"technique": "magnitude_pruning", "sparsity": 0.5}],
-    "channel_pruning": [{"technique": "channel_pruning", "pruning_ratio": 0.25}],
+_QUANTIZED = {"technique": "quantization", "weight_bits": 8, "activation_bits": 8}
+_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "quantization": ("8-bit weights and activations", _QUANTIZED),
+    "magnitude_pruning": ("half of the weights zero", {"technique": "magnitude_pruning", "sparsity": 0.5}),
+    "channel_pruning": ("a quarter of the channels gone", {"technique": "channel_pruning", "pruning_ratio": 0.25}),
 }
 
 
 def _show(lesson: Lesson) -> Question | None:
-    variant = course.switch("variant", "Compared with the network as it is", _VARIANTS, "quantization")
+    titles = {name: title for name, (title, _) in _VARIANTS.items()}
+    variant = course.switch("variant", "Compared with the network as it is", titles, "quantization")
     runs = course.slider("runs", "Runs of each that you take", RUNS, 1)
-    recipe = make_recipe(lesson.model, _STEPS[variant])
-    found = waiting.ask(TimingInquiry(recipe=recipe), Timed, key="timing")
+    title, step = _VARIANTS[variant]
+    found = waiting.ask(TimingInquiry(recipe=make_recipe(lesson.model, [step])), Timed, key="timing")
     if found is not None:
-        _noise(found, runs, _VARIANTS[variant])
+        _noise(found, runs, title)
     st.markdown("**Operations are not time**")
     every = waiting.measure(recipes_of(lesson.subject), "learn", key="cloud", background=True)
     results = [result for result in every if result is not None]
@@ -64,7 +61,7 @@ def recipes_of(subject: Subject) -> list[Recipe]:
     steps += [
         {"technique": "low_rank", "rank_ratio": 0.25},
         {"technique": "magnitude_pruning", "sparsity": 0.8},
-        {"technique": "quantization", "weight_bits": 8, "activation_bits": 8},
+        _QUANTIZED,
     ]
     if subject.has_ordinary_convolutions:
         steps.append({"technique": "depthwise_separable", "share": 1})
@@ -176,10 +173,10 @@ def _work_against_time(results: Sequence[Result], *, is_all: bool) -> None:
 
 
 def _cloud(results: Sequence[Result]) -> Figure:
-    of = {
-        technique: [one for one in results if one.recipe["steps"][0]["technique"] == technique] for technique in _LOOKS
-    }
-    clouds = [_points(of[technique], *look) for technique, look in _LOOKS.items() if of[technique]]
+    clouds = []
+    for technique, look in _LOOKS.items():
+        if mine := [one for one in results if one.recipe["steps"][0]["technique"] == technique]:
+            clouds.append(_points(mine, *look))
     from_zero = {"rangemode": "tozero"}
     return figure(
         [as_operations(0, 100), *clouds], 380, "% of the operations", "% of the time", xaxis=from_zero, yaxis=from_zero

@@ -76,19 +76,13 @@ def _sparsity(pattern: str) -> float:
     )
 
 
-def _position(pattern: str, sparsity: float) -> int:
-    return 0 if pattern in PATTERN_SPARSITY else SPARSITIES.index(sparsity)
-
-
 def _picture(found: Pruned, pattern: str, sparsity: float, lesson: Lesson) -> None:
-    at = _position(pattern, sparsity)
-    weights = found.weights.astype(np.float64)
-    left = np.where(found.gone_at[pattern] > at, weights, np.nan)
-    limit = float(np.quantile(np.abs(weights), 0.98)) or 1.0
+    at = 0 if pattern in PATTERN_SPARSITY else SPARSITIES.index(sparsity)
+    left = np.where(found.gone_at[pattern] > at, found.weights, np.nan)
     alt = f"Weights of {lesson.layer.name} that stay with {100 * sparsity:.0f} % pruned"
-    chart_view.show(weights_map(left, limit), key="chart_pruning_mask", alt=alt)
+    chart_view.show(weights_map(left, found.weights), key="chart_pruning_mask", alt=alt)
     zeros, error = float(found.zeros[pattern][at]), float(found.errors[pattern][at])
-    size = "all" if weights.size == lesson.layer.size else f"{weights.size:,} of {lesson.layer.size:,}"
+    size = "all" if found.weights.size == lesson.layer.size else f"{found.weights.size:,} of {lesson.layer.size:,}"
     st.caption(
         f"{size} weights of **{lesson.layer.name}**: blue is positive, orange negative, pale is close to zero, "
         f"empty is pruned. **{100 * zeros:.0f} %** of the layer are zero now. Its answers to real pictures are off by "

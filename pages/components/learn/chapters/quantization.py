@@ -49,19 +49,18 @@ def _show(lesson: Lesson) -> Question | None:
 
 def _picture(found: Rounded, bits: int, scales: str, method: str, lesson: Lesson) -> None:
     grid, at = f"{scales} {method}", BITS.index(bits)
-    levels = found.levels[grid][at]
+    levels, values = found.levels[grid][at], found.rounded[grid][at]
     levels = levels[~np.isnan(levels)]
-    chart_view.show(_number_line(found, grid, at), key="chart_rounding_line", alt="Weights and where they round to")
-    used = len(np.unique(found.rounded[grid][at]))
+    drawn = _number_line(found.sample, levels, values)
+    chart_view.show(drawn, key="chart_rounding_line", alt="Weights and where they round to")
+    used = len(np.unique(values))
     st.caption(
         f"{len(found.sample)} weights of one output of **{lesson.layer.name}** (blue, above) and what becomes of them "
         f"(orange, below). There are {len(levels)} values to choose from; these weights use {used} of them. "
         + (f"The values are {units.three_digits(float(np.diff(levels).min()))} apart." if len(levels) > 1 else "")
     )
-    limit = float(np.quantile(np.abs(found.weights.astype(np.float64)), 0.98)) or 1.0
-    chart_view.show(
-        weights_map(found.corners[grid][at], limit), key="chart_rounding_layer", alt="The layer with rounded weights"
-    )
+    rounded = weights_map(found.corners[grid][at], found.weights)
+    chart_view.show(rounded, key="chart_rounding_layer", alt="The layer with rounded weights")
     st.caption(
         f"The layer itself after rounding: {found.weights.size:,} of its {lesson.layer.size:,} weights, blue for "
         "positive, orange for negative, pale for close to zero. Fewer bits, fewer shades."
@@ -80,32 +79,22 @@ def _picture(found: Rounded, bits: int, scales: str, method: str, lesson: Lesson
         )
 
 
-def _number_line(found: Rounded, grid: str, at: int) -> Figure:
+def _number_line(weights: np.ndarray, levels: np.ndarray, values: np.ndarray) -> Figure:
     """Weights above, the grid below, and a line from each weight to the value it gets."""
-    levels = found.levels[grid][at]
-    levels = levels[~np.isnan(levels)]
-    sample, rounded = found.sample.tolist(), found.rounded[grid][at].tolist()
+    sample, rounded = weights.tolist(), values.tolist()
     reach = 1.08 * max(abs(value) for value in (*sample, *rounded))
     inside = levels[np.abs(levels) <= reach]
     x = [x for before, after in zip(sample, rounded, strict=True) for x in (before, after, None)]
     look = {"color": NEUTRAL, "width": 1.5}
-    paths = scatter("", x, [1, 0, None] * len(sample), mode="lines", line=look, showlegend=False)
-    ends = [
-        scatter(
-            title,
-            values,
-            [y] * len(values),
-            "%{x:.4f}",
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 12},
-        )
-        for title, values, y, colour, symbol in (
-            ("weight as trained", sample, 1, BLUE, "circle"),
-            ("rounded", rounded, 0, ORANGE, "square"),
-        )
-    ]
+    traces = [scatter("", x, [1, 0, None] * len(sample), mode="lines", line=look, showlegend=False)]
+    for title, places, y, colour, symbol in (
+        ("weight as trained", sample, 1, BLUE, "circle"),
+        ("rounded", rounded, 0, ORANGE, "square"),
+    ):
+        marker = {"color": colour, "symbol": symbol, "size": 12}
+        traces.append(scatter(title, places, [y] * len(places), "%{x:.4f}", mode="markers", marker=marker))
     return figure(
-        [paths, *ends],
+        traces,
         230,
         "value of a weight",
         "",
