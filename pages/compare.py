@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from pages.components.frame import menu
 
 menu.frame("Compare", reads_link=True)
@@ -19,13 +17,9 @@ PARTS = {
     "Changed images": images.show,
     "Layers": layers.show,
 }
-TAB, PART = "compare_part", "part"
+TAB = "compare_part"
 
-wanted = st.query_params.get(PART, next(iter(PARTS)) if menu.goes_back() else "")
-if not menu.has_arrived() and wanted in PARTS:
-    st.session_state[TAB] = wanted
-open_part = st.session_state.get(TAB, next(iter(PARTS)))
-chosen = pick.several({PART: open_part} if open_part != next(iter(PARTS)) else {}) or ()
+chosen = pick.several(elements.tab_in_link(PARTS, "part", key=TAB)) or ()
 if len(chosen) < 2:
     start.show(chosen)
 else:

@@ -34,6 +34,7 @@ PARTS: dict[str, Callable[[position.Seen], None]] = {
     "Where bytes go": lambda seen: ledger.show_ledger(seen.result),
 }
 """What each tab shows; only the open one is drawn."""
+TAB = "inspect_tab"
 
 
 def show_parts(picked: pick.Picked) -> None:
@@ -49,10 +50,9 @@ def show_parts(picked: pick.Picked) -> None:
     if picked.result is None or anatomy is None:
         return
     seen = position.Seen(picked.recipe, picked.result, anatomy)
-    elements.tabs(PARTS, seen, key=position.TAB, default=position.tab(PARTS), on_change=position.turned)
+    elements.tabs(PARTS, seen, key=TAB)
 
 
-position.arrive()
-found = pick.one(position.parameters())
+found = pick.one(elements.tab_in_link(PARTS, "tab", key=TAB) | position.parameters())
 if found is not None:
     show_parts(found)

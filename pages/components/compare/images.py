@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -22,8 +23,7 @@ PER_PAGE = 24
 _WINDOW = MAX_PICTURES // PER_PAGE
 """Pages whose pictures are fetched at once, so that turning a page shows them at once."""
 _ANY = -1
-_KEYS = ("compare_other", "compare_kinds", "compare_class", "compare_order")
-_PAGE = "compare_page"
+_OTHER, _PAGE, _CHOICE = "compare_other", "compare_page", "compare_page_of"
 BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 """One pixel, until the picture is there."""
 _SIGNS = {"broken": ("✗", "var(--bad)"), "fixed": ("✓", "var(--good)"), "other": ("≠", "var(--other)")}
@@ -35,42 +35,51 @@ def show(contest: Contest) -> None:
         st.caption("Which images changed shows as soon as every network's answers are known: see above.")
         return
     names = class_names(contest.reference.model, contest.answers["A"].n_classes)
-    top = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
-    with top[0]:
+    first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
+    with first:
         other = _choose_other(contest)
     found = predictions.changes(contest.answers[other.letter], contest.answers["A"])
-    with top[1]:
-        kinds = st.multiselect(
-            "Kind of change", list(KINDS), format_func=lambda kind: _kind_words(kind, found), key=_KEYS[1],
-            placeholder="All changes", on_change=_to_first_page,
-        )  # fmt: skip
-    with top[2]:
-        label = st.selectbox(
-            "True class", (_ANY, *range(len(names))), key=_KEYS[2], on_change=_to_first_page,
-            format_func=lambda index: "Any" if index == _ANY else f"{names[index]} ({_count(found, index):,})",
-        )  # fmt: skip
-    with top[3]:
-        order = st.selectbox(
-            "Order", list(ORDERS), format_func=ORDERS.__getitem__, key=_KEYS[3], on_change=_to_first_page,
-            help="A change of mind is large when A was sure of its answer and the other gives it little probability.",
-        )  # fmt: skip
+    counts = Counter(change.kind for change in found)
+    of_class = Counter(change.label for change in found)
+    kinds = second.multiselect(
+        "Kind of change",
+        list(KINDS),
+        format_func=lambda kind: f"{_SIGNS[kind][0]} {KINDS[kind]} ({counts[kind]:,})",
+        key="compare_kinds",
+        placeholder="All changes",
+    )
+    label = third.selectbox(
+        "True class",
+        (_ANY, *range(len(names))),
+        format_func=lambda index: "Any" if index == _ANY else f"{names[index]} ({of_class[index]:,})",
+        key="compare_class",
+    )
+    order = fourth.selectbox(
+        "Order",
+        list(ORDERS),
+        format_func=ORDERS.__getitem__,
+        key="compare_order",
+        help="A change of mind is large when A was sure of its answer and the other gives it little probability.",
+    )
     kept = predictions.chosen(found, kinds, None if label == _ANY else label, order)
-    _say(contest, other, found)
+    st.markdown(
+        f"Of {contest.reference.result.n_test:,} test images **{len(found):,}** get another answer from {other.letter} "
+        f"than from A: **{counts['broken']:,}** right answers became wrong, **{counts['fixed']:,}** wrong ones became "
+        "right."
+    )
     if not kept:
         st.info("No image is like that." if found else "Both answer every test image alike.", icon=":material/check:")
         return
-    _show_page(contest, other, kept, names)
+    _show_page(contest, other, kept, names, choice=(*kinds, label, order))
 
 
 def _choose_other(contest: Contest) -> Contender:
-    letters = [contender.letter for contender in contest.others]
-    if st.session_state.get(_KEYS[0]) not in letters:
-        st.session_state[_KEYS[0]] = max(letters, key=lambda letter: _differing(contest, letter))
-    letter = elements.switch(
-        "A against", letters, usual=st.session_state[_KEYS[0]], key=_KEYS[0], on_change=_to_first_page,
-        disabled=len(letters) == 1,
-    )  # fmt: skip
-    return next((contender for contender in contest.others if contender.letter == letter), contest.others[-1])
+    by_letter = {contender.letter: contender for contender in contest.others}
+    if st.session_state.get(_OTHER) not in by_letter:
+        st.session_state[_OTHER] = max(by_letter, key=lambda letter: _differing(contest, letter))
+    usual, is_alone = st.session_state[_OTHER], len(by_letter) == 1
+    letter = elements.switch("A against", by_letter.keys(), usual=usual, key=_OTHER, disabled=is_alone)
+    return by_letter.get(letter, contest.others[-1])
 
 
 def _differing(contest: Contest, letter: str) -> int:
@@ -78,33 +87,13 @@ def _differing(contest: Contest, letter: str) -> int:
     return int((answers[letter].predictions != answers["A"].predictions).sum())
 
 
-def _kind_words(kind: predictions.Kind, found: Sequence[Change]) -> str:
-    count = sum(change.kind == kind for change in found)
-    return f"{_SIGNS[kind][0]} {KINDS[kind]} ({count:,})"
-
-
-def _count(found: Sequence[Change], label: int) -> int:
-    return sum(change.label == label for change in found)
-
-
-def _to_first_page() -> None:
-    st.session_state[_PAGE] = 1
-
-
-def _say(contest: Contest, other: Contender, found: Sequence[Change]) -> None:
-    """How many changed, in which way."""
-    n = contest.reference.result.n_test
-    broken, fixed = (sum(change.kind == kind for change in found) for kind in ("broken", "fixed"))
-    st.markdown(
-        f"Of {n:,} test images **{len(found):,}** get another answer from {other.letter} than from A: "
-        f"**{broken:,}** right answers became wrong, **{fixed:,}** wrong ones became right."
-    )
-
-
-def _show_page(contest: Contest, other: Contender, kept: Sequence[Change], names: Sequence[str]) -> None:
-    pages = -(-len(kept) // PER_PAGE)
-    page = min(int(st.session_state.get(_PAGE, 1)), pages)
-    st.session_state[_PAGE] = page
+def _show_page(
+    contest: Contest, other: Contender, kept: Sequence[Change], names: Sequence[str], choice: object
+) -> None:
+    """Another `choice` of images begins with its first page."""
+    pages, choice = -(-len(kept) // PER_PAGE), (other.letter, choice)
+    page = min(st.session_state.get(_PAGE, 1), pages) if st.session_state.get(_CHOICE) == choice else 1
+    st.session_state[_PAGE], st.session_state[_CHOICE] = page, choice
     start = (page - 1) // _WINDOW * _WINDOW * PER_PAGE
     window = kept[start : start + _WINDOW * PER_PAGE]
     baseline = Recipe.model_validate(contest.reference.result.recipe).baseline()
@@ -122,22 +111,10 @@ def _show_page(contest: Contest, other: Contender, kept: Sequence[Change], names
     st.html(f'<div style="{grid}">{"".join(cards)}</div>')
     st.caption("Percentages: how sure each network is of its answer.")
     if pages > 1:
-        _turn(page, pages, len(kept))
-
-
-def _turn(page: int, pages: int, total: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center", gap="small"):
-        st.button("Previous", icon=":material/chevron_left:", disabled=page == 1, on_click=_go, args=(page - 1,))
-        last = min(page * PER_PAGE, total)
-        st.markdown(f"{(page - 1) * PER_PAGE + 1:,} to {last:,} of {total:,}", width="content")
-        st.button(
-            "Next", icon=":material/chevron_right:", icon_position="right", disabled=page == pages, on_click=_go,
-            args=(page + 1,),
-        )  # fmt: skip
-
-
-def _go(page: int) -> None:
-    st.session_state[_PAGE] = page
+        shown = f"{(page - 1) * PER_PAGE + 1:,} to {min(page * PER_PAGE, len(kept)):,} of {len(kept):,}"
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center", gap="small"):
+            st.pagination(pages, key=_PAGE)
+            st.markdown(shown, width="content")
 
 
 def _card(change: Change, source: str, names: Sequence[str], pair: tuple[Contender, Contender]) -> str:

@@ -13,21 +13,13 @@ from pages.components.asking import pick
 from pages.components.view import state
 from pages.components.view.link import View
 
+_EIGHT, _FOUR, _TWO = ({"technique": "quantization", "weight_bits": bits} for bits in (8, 4, 2))
+_FEWER, _HALF = ({"technique": "channel_pruning", "pruning_ratio": share} for share in (0.3, 0.5))
+_ZEROS = {"technique": "magnitude_pruning", "sparsity": 0.8}
 IDEAS: dict[str, list[list[dict[str, Any]]]] = {
-    "What do fewer bits cost? 8, 4 and 2 bits a weight": [
-        [{"technique": "quantization", "weight_bits": 8}],
-        [{"technique": "quantization", "weight_bits": 4}],
-        [{"technique": "quantization", "weight_bits": 2}],
-    ],
-    "Half the channels, or four of five weights zero?": [
-        [{"technique": "channel_pruning", "pruning_ratio": 0.5}],
-        [{"technique": "magnitude_pruning", "sparsity": 0.8}],
-    ],
-    "One technique or both? Pruning, 8 bits, and pruning with 8 bits": [
-        [{"technique": "channel_pruning", "pruning_ratio": 0.3}],
-        [{"technique": "quantization", "weight_bits": 8}],
-        [{"technique": "channel_pruning", "pruning_ratio": 0.3}, {"technique": "quantization", "weight_bits": 8}],
-    ],
+    "What do fewer bits cost? 8, 4 and 2 bits a weight": [[_EIGHT], [_FOUR], [_TWO]],
+    "Half the channels, or four of five weights zero?": [[_HALF], [_ZEROS]],
+    "One technique or both? Pruning, 8 bits, and pruning with 8 bits": [[_FEWER], [_EIGHT], [_FEWER, _EIGHT]],
 }
 """Questions with the steps of the settings that answer them; the baseline goes first."""
 
@@ -48,6 +40,9 @@ def show(chosen: Sequence[Result]) -> None:
     for question, settings in IDEAS.items():
         recipes = [Recipe(model=model), *(make_recipe(model, steps) for steps in settings)]
         st.button(
-            question, icon=":material/help:", key=f"compare_idea_{question}", on_click=pick.choose_several,
+            question,
+            icon=":material/help:",
+            key=f"compare_idea_{question}",
+            on_click=pick.choose_several,
             args=(recipes,),
-        )  # fmt: skip
+        )

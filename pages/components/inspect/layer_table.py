@@ -19,12 +19,10 @@ from pages.components.inspect.position import Seen
 from pages.components.shown import elements, parts_table
 
 if TYPE_CHECKING:
-    import pandas as pd
     from streamlit.elements.lib.column_types import ColumnConfig
 
 _MEASURES = ("stored", "ms", "macs", "parameters")
-_FILTER, _MEASURE, _TABLE = "layers_filter", "layers_measure", "layers_table"
-ROW_PX, MAX_PX = 35, 640
+_FILTER, _MEASURE = "layers_filter", "layers_measure"
 
 
 def _columns() -> dict[str, ColumnConfig]:
@@ -76,12 +74,11 @@ def _cells(line: Line) -> dict[str, object]:
     }
 
 
-def frame_of(lines: list[Line]) -> pd.DataFrame:
+def rows_of(lines: list[Line]) -> list[dict[str, object]]:
     """The table; columns that nothing is known of are left out."""
-    import pandas as pd  # takes half a second the first time
-
-    frame = pd.DataFrame([_cells(line) for line in lines], columns=list(_columns()))
-    return frame.dropna(axis="columns", how="all") if lines else frame
+    cells = [_cells(line) for line in lines]
+    known = [name for name in _columns() if any(row[name] is not None for row in cells)]
+    return [{name: row[name] for name in known} for row in cells]
 
 
 def show(seen: Seen) -> None:
@@ -103,15 +100,12 @@ def show(seen: Seen) -> None:
     if not shown:
         st.caption(f"No layer fits “{words}”. There are {', '.join(sorted({line.kind for line in lines}))}.")
         return
-    st.dataframe(
-        frame_of(shown),
-        column_config=_columns(),
-        hide_index=True,
-        height=min(MAX_PX, ROW_PX * (len(shown) + 1) + 3),
-        on_select=lambda: _row_chosen([line.row.name for line in shown]),
-        selection_mode="single-row",
-        placeholder="–",
-        key=_TABLE,
+    elements.table(
+        rows_of(shown),
+        _columns(),
+        key="layers_table",
+        most_px=640,
+        on_row=lambda row: position.choose(shown[row].row.name),
     )
     _sum(seen)
     if known is None:
@@ -128,19 +122,13 @@ def _fits(line: Line, words: str) -> bool:
     return all(word in text for word in words.lower().split())
 
 
-def _row_chosen(layers: list[str]) -> None:
-    """A row was clicked: the other tabs show that layer."""
-    rows = st.session_state[_TABLE].selection.rows
-    if rows and rows[0] < len(layers):
-        position.choose(layers[rows[0]])
-
-
 def _notes(seen: Seen) -> None:
     if seen.anatomy.other_family:
         st.info(
             "This student belongs to another family of networks: its layers have no counterpart in the model, so there "
-            "is nothing to compare them with.", icon=":material/info:",
-        )  # fmt: skip
+            "is nothing to compare them with.",
+            icon=":material/info:",
+        )
     elif not seen.anatomy.named:
         st.info(
             "The layers of this network could not be matched with the model's, so they are numbered.",

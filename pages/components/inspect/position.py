@@ -1,8 +1,7 @@
-"""Where on the Inspect page one is: the open tab and the chosen layer, in session state and in the address."""
+"""What the parts of the Inspect page show, and the layer that is chosen, in session state and in the address."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,8 +12,7 @@ from compression.results.record import Result
 from pages.components.frame import menu
 from pages.components.view import state
 
-TAB = "inspect_tabs"
-_TAB, _LAYER, _LAYER_KEY = "inspect_tab", "inspect_layer", "inspect_layer_select"
+_LAYER, _LAYER_KEY = "inspect_layer", "inspect_layer_select"
 
 
 @dataclass(frozen=True)
@@ -39,32 +37,12 @@ class Seen:
         return max(self.anatomy.subject.layers, key=lambda row: row.stored_bytes).name
 
 
-def arrive() -> None:
-    """Read the address, when somebody arrives at the page; before `pick.one`."""
-    if menu.has_arrived():
-        return
-    for name, key in (("tab", _TAB), ("layer", _LAYER)):
-        if name in st.query_params or menu.goes_back():
-            st.session_state[key] = st.query_params.get(name, "")
-    if menu.goes_back() and st.session_state[_TAB]:
-        st.session_state[TAB] = st.session_state[_TAB]
-
-
 def parameters() -> dict[str, str]:
-    """What the address says of it."""
-    found = {"tab": st.session_state.get(_TAB, ""), "layer": st.session_state.get(_LAYER, "")}
-    return {name: value for name, value in found.items() if value}
-
-
-def tab(titles: Collection[str]) -> str | None:
-    """The tab to open first; None for the usual one."""
-    wanted = st.session_state.get(_TAB)
-    return wanted if wanted in titles else None
-
-
-def turned() -> None:
-    """Another tab was opened."""
-    st.session_state[_TAB] = st.session_state[TAB]
+    """What the address says of the layer; read from it on arrival at the page."""
+    if ("layer" in st.query_params or menu.goes_back()) and not menu.has_arrived():
+        choose(st.query_params.get("layer", ""))
+    layer = st.session_state.get(_LAYER)
+    return {"layer": layer} if layer else {}
 
 
 def choose(layer: str) -> None:

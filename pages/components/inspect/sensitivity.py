@@ -25,9 +25,15 @@ def show(seen: Seen) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="sensitivity_head"):
         way = elements.switch("Compressed by", WAYS, usual="bits", key=_WAY)
         drop = st.number_input(
-            "Percentage points that may be lost", 0.0, 20.0, 1.0, 0.5, key=_DROP, width=260,
+            "Percentage points that may be lost",
+            0.0,
+            20.0,
+            1.0,
+            0.5,
+            key=_DROP,
+            width=260,
             help="The dashed floor lies this many percentage points below the uncompressed model's accuracy.",
-        )  # fmt: skip
+        )
     icon = ":material/check_circle:" if words_of(found, drop, way).startswith("Each") else ":material/warning:"
     st.markdown(f"{icon} {words_of(found, drop, way)}")
     original = next(row.original for row in seen.anatomy.subject.layers if row.name == seen.layer)

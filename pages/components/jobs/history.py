@@ -16,6 +16,7 @@ from compression.work import dispatcher
 from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.jobs import history_chosen, job_link
+from pages.components.shown import elements
 from pages.components.shown.columns import amount, column
 
 MAX_ROWS = 500
@@ -150,7 +151,7 @@ def _table(shown: Sequence[Entry], written: Mapping[str, Note], here: Collection
         [_row(entry, written.get(entry.key, Note()), here) for entry in shown],
         column_config=_COLUMNS,
         hide_index=True,
-        height=min(460, 38 + 35 * len(shown)),
+        height=min(460, elements.HEAD_PX + elements.ROW_PX * len(shown)),
         key=f"past_table_{st.session_state[_GENERATION]}",
         on_select="rerun",
         selection_mode="multi-row",

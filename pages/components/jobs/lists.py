@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -16,12 +15,12 @@ from compression.work import dispatcher, overview
 from compression.work.overview import Activity
 from pages.components.asking import notices, waiting
 from pages.components.jobs import board, job_link
+from pages.components.shown import elements
 from pages.components.view import state
 
 FIRST_FAILED = 5
 """Shown at once; the others open with a click."""
 
-_TABLE = "jobs_over_table"
 _ENDED = {JobState.COMPLETE: "finished", JobState.FAILED: "failed", JobState.CANCELLED: "cancelled"}
 
 _COLUMNS = {
@@ -98,21 +97,13 @@ def _over(seen: Activity) -> None:
     if not seen.over:
         st.caption("No job has ended yet. The first ones do seconds after you open Explore.")
         return
-    st.dataframe(
+    elements.table(
         [_row(job) for job in seen.over],
-        column_config=_COLUMNS,
-        hide_index=True,
-        height=min(330, 38 + 35 * len(seen.over)),
-        key=_TABLE,
-        on_select=lambda: _chosen(seen.over),
-        selection_mode="single-row",
+        _COLUMNS,
+        key="jobs_over_table",
+        most_px=330,
+        on_row=lambda row: job_link.open_job(seen.over[row].job_id),
     )
-
-
-def _chosen(over: Sequence[Job]) -> None:
-    rows = st.session_state[_TABLE]["selection"]["rows"]
-    if rows and rows[0] < len(over):
-        job_link.open_job(over[rows[0]].job_id)
 
 
 def _row(job: Job) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -55,21 +56,15 @@ def controls(assumed: Assumptions) -> None:
         help="What the numbers under *What it means* are computed from, together with the measured sizes and times.",
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        for name, (low, high) in LIMITS.items():
-            key = _PREFIX + name
-            st.session_state.setdefault(key, float(getattr(assumed, name)))
-            title, explanation = ASSUMED[name]
-            st.number_input(
-                title, low, high, value=st.session_state[key], step=_STEPS[name],
-                format=_FORMATS.get(name, "%.2f"), key=key, help=explanation,
-                width=170, on_change=_changed, args=(name,),
-            )  # fmt: skip
-        st.session_state.setdefault(_PREFIX + "memory", assumed.memory)
-        title, explanation = ASSUMED["memory"]
-        elements.switch(
-            title, PLACES, usual=assumed.memory, key=_PREFIX + "memory", help=explanation, on_change=_changed,
-            args=("memory",),
-        )  # fmt: skip
+        for name, (title, explanation) in ASSUMED.items():
+            key, kept = _PREFIX + name, getattr(assumed, name)
+            value = st.session_state.setdefault(key, kept)
+            common: dict[str, Any] = {"key": key, "help": explanation, "on_change": _changed, "args": (name,)}
+            if name in LIMITS:
+                look = _FORMATS.get(name, "%.2f")
+                st.number_input(title, *LIMITS[name], value=value, step=_STEPS[name], format=look, width=170, **common)
+            else:
+                elements.switch(title, PLACES, usual=kept, **common)
     if assumed != Assumptions():
         st.button("Usual assumptions", icon=":material/undo:", on_click=_take, args=(Assumptions(),))
 

@@ -23,10 +23,13 @@ from pages.components.frame import chart_view
 from pages.components.shown import html_table
 from pages.components.shown.html_table import small
 
-_COLOURS: dict[Tone, str] = {
-    "good": "var(--good)", "mixed": "var(--mixed)", "bad": "var(--bad)", "neutral": "inherit",
-}  # fmt: skip
-_ICONS: dict[Tone, str] = {"good": "✓", "mixed": "⇄", "bad": "✕", "neutral": "•"}
+_MARKS: dict[Tone, tuple[str, str]] = {
+    "good": ("✓", "var(--good)"),
+    "mixed": ("⇄", "var(--mixed)"),
+    "bad": ("✕", "var(--bad)"),
+    "neutral": ("•", "inherit"),
+}
+"""Sign and colour."""
 _CARD = "border:1px solid #8884;border-radius:12px;padding:1rem 1.2rem"
 _GRID = "display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:1rem"
 _BIG = "font-size:clamp(1.6rem,3vw,2.3rem);font-weight:700;line-height:1.2"
@@ -36,12 +39,12 @@ _SOFT = "opacity:.7;font-size:.9rem"
 def show_head(result: Result) -> None:
     """Two words for everyone, and the sentence behind them."""
     found = verdict.judge(result)
-    colour = _COLOURS[found.tone]
+    sign, colour = _MARKS[found.tone]
     st.html(
         f'<div style="{_SOFT}">{escape(model_title(str(result.recipe["model"])))}: '
         f"{escape(setting_in_words(result))}</div>"
         f'<div role="heading" aria-level="1" style="font-size:clamp(2rem,5vw,3.4rem);font-weight:700;line-height:1.15;'
-        f'color:{colour}"><span aria-hidden="true">{_ICONS[found.tone]}</span> {escape(found.title)}</div>'
+        f'color:{colour}"><span aria-hidden="true">{sign}</span> {escape(found.title)}</div>'
         f'<div style="font-size:clamp(1.05rem,2vw,1.4rem);line-height:1.4">{escape(found.plain)}</div>'
     )
 
@@ -49,7 +52,7 @@ def show_head(result: Result) -> None:
 def show_numbers(result: Result) -> None:
     """The three that stay in memory."""
     numbers = presentation.big_numbers(result)
-    _cards((one.title, f"{_BIG};color:{_COLOURS[one.tone]}", one.value, one.before) for one in numbers)
+    _cards((one.title, f"{_BIG};color:{_MARKS[one.tone][1]}", one.value, one.before) for one in numbers)
 
 
 def _cards(found: Iterable[tuple[str, str, str, str]]) -> None:
@@ -83,13 +86,14 @@ def show_options(found: Sequence[Option]) -> None:
 
 
 def _option(option: Option) -> list[str]:
-    said = option.verdict
-    verdict_words = f'<b style="color:{_COLOURS[said.tone]}">{_ICONS[said.tone]} {escape(said.title)}</b>'
-    numbers = (
-        f'<b style="color:{_COLOURS[number.tone]}">{escape(number.value)}</b>{small(number.before)}'
-        for number in option.numbers
-    )
+    sign, _ = _MARKS[option.verdict.tone]
+    verdict_words = _coloured(f"{sign} {option.verdict.title}", option.verdict.tone)
+    numbers = (_coloured(number.value, number.tone) + small(number.before) for number in option.numbers)
     return [f"{escape(option.name)}{small(option.setting)}", verdict_words, *numbers]
+
+
+def _coloured(words: str, tone: Tone) -> str:
+    return f'<b style="color:{_MARKS[tone][1]}">{escape(words)}</b>'
 
 
 def show_chart(result: Result, results: Mapping[str, Result], others: Sequence[Result] = ()) -> None:

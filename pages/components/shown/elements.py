@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
 from compression.work import dispatcher
+from pages.components.frame import menu
+from pages.components.view import state
 
 T = TypeVar("T")
 
@@ -40,12 +42,48 @@ def tabs(parts: Mapping[str, Callable[[T], None]], seen: T, *, key: str, **other
                 part(seen)
 
 
+def tab_in_link(parts: Collection[str], parameter: str, *, key: str) -> dict[str, str]:
+    """What the address says of the open tab: nothing of the first one. Read from it on arrival at the page."""
+    usual = next(iter(parts))
+    wanted = st.query_params.get(parameter, usual if menu.goes_back() else "")
+    if wanted in parts and not menu.has_arrived():
+        st.session_state[key] = wanted
+    state.keep(key, usual)
+    return {} if st.session_state[key] == usual else {parameter: st.session_state[key]}
+
+
 def grid(items: Sequence[T], per_row: int, gap: Literal["small", "medium"] = "small") -> Iterator[T]:
     """Each item in a place of its own, `per_row` side by side; what the loop draws for it comes there."""
     for start in range(0, len(items), per_row):
         for column, item in zip(st.columns(per_row, gap=gap), items[start : start + per_row], strict=False):
             with column:
                 yield item
+
+
+ROW_PX, HEAD_PX = 35, 38
+"""A table's rows and its head, with the frame."""
+
+
+def table(
+    rows: Sequence[dict[str, object]], columns: dict[str, Any], *, key: str, most_px: int, on_row: Callable[[int], None]
+) -> None:
+    """A table that scrolls where it is higher than `most_px`; a click on a row calls `on_row` with its number."""
+
+    def chosen() -> None:
+        picked = st.session_state[key]["selection"]["rows"]
+        if picked and picked[0] < len(rows):
+            on_row(picked[0])
+
+    st.dataframe(
+        rows,
+        column_config=columns,
+        hide_index=True,
+        height=min(most_px, HEAD_PX + ROW_PX * len(rows)),
+        placeholder="–",
+        key=key,
+        on_select=chosen,
+        selection_mode="single-row",
+    )
 
 
 def number(label: str, value: str, change: str | None = None) -> None:
