@@ -273,7 +273,7 @@ def _print_table(results: Sequence[Result]) -> None:
     metrics = [METRICS[key] for key in COLUMNS]
     table = Table("id", "recipe", *(metric.words for metric in metrics), box=None)
     for result in results:
-        recipe = Recipe.model_validate(result.recipe)
+        recipe = result.parsed_recipe
         numbers = (metric.said(result) for metric in metrics)
         table.add_row(result.recipe_id, f"{recipe.model}: {recipe_in_words(recipe)}", *numbers)
     _console().print(table)

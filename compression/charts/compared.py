@@ -19,7 +19,6 @@ from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
-from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, reference_ms
 from compression.results.predictions import Recall
 from compression.results.record import Result
@@ -172,11 +171,11 @@ def draw_curves(
 
     `labels` says what stands there instead of a letter.
     """
-    models = {str(result.recipe["model"]) for result in results}
+    models = {result.model for result in results}
     before_ms = {model: reference_ms(results, model) for model in models}
-    points = {result.recipe_id: point_of(result, before_ms[str(result.recipe["model"])]) for result in results}
+    points = {result.recipe_id: point_of(result, before_ms[result.model]) for result in results}
     marked = {contender.result.recipe_id: points[contender.result.recipe_id] for contender in found}
-    baseline = points.get(Recipe.model_validate(found[0].result.recipe).baseline().recipe_id)
+    baseline = points.get(found[0].result.parsed_recipe.baseline().recipe_id)
     whole = Tradeoff(baseline, others=tuple(points.values()), n_test=results[0].n_test)
     ranges = tradeoff.ranges_for(whole, max(result.stored_bytes for result in results), axes=Axes(left=cost))
     drawn = heapq.nsmallest(tradeoff.MAX_OTHERS, points.keys() - marked.keys())  # a fair sample: ids are hashes
@@ -195,10 +194,9 @@ def draw_curves(
 def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping[str, str], middle: float) -> Trace:
     """A mark with its letter, or with words, which stand on the side that has more room (`middle` is the axis's)."""
     label = labels.get(contender.letter, contender.letter)
-    look = (
-        {"size": 16, "symbol": "star"} if contender.is_baseline else {"size": 14, "symbol": _SYMBOLS[contender.letter]}
-    )
-    trace = drawing.points_trace(label, (point,), cost, "accuracy", {**look, "color": contender.colour}, thickness=1.5)
+    size, symbol = (16, "star") if contender.result.is_baseline else (14, _SYMBOLS[contender.letter])
+    look = {"size": size, "symbol": symbol, "color": contender.colour}
+    trace = drawing.points_trace(label, (point,), cost, "accuracy", look, thickness=1.5)
     corner = _CORNERS[contender.letter]
     if labels:
         x = trace["x"][0]

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from compression.charts.axes import DEFAULT_AXES, GAINS, Axes, Point
-from compression.explain.titles import setting_in_words
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Metric, Value
 from compression.results.record import Preview, Result
@@ -149,7 +148,7 @@ def hover_text(result: Result) -> str:
     said["accuracy"] += f", n = {result.n_test:,}"
     said["difference"] += "" if result.is_different else ": no measurable difference"
     said["stored"] += f": {METRICS['stored'].change(result, result.baseline).words}"
-    text = "<br>".join((f"<b>{setting_in_words(result)}</b>", *said.values()))
+    text = "<br>".join((f"<b>{result.words}</b>", *said.values()))
     if len(_hovers) >= MAX_HOVERS:
         _hovers.clear()
     _hovers[result.recipe_id] = result, text

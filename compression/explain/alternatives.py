@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from compression.explain import presentation
 from compression.explain.presentation import BigNumber
-from compression.explain.titles import setting_in_words
 from compression.explain.verdict import Verdict, judge
 from compression.results.record import Result
 
@@ -37,6 +36,6 @@ def options(result: Result, others: Sequence[Result]) -> tuple[Option, ...]:
     """The presented setting first."""
     before_ms = result.baseline.latency_p50_ms
     return tuple(
-        Option(name, setting_in_words(one), judge(one), presentation.big_numbers(one, before_ms))
+        Option(name, one.words, judge(one), presentation.big_numbers(one, before_ms))
         for name, one in zip(names(len(others)), (result, *others), strict=True)
     )

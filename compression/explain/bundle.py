@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from compression.recipe.recipe import Recipe
 from compression.results.predictions import Classes
 from compression.results.record import STORED_SUFFIX, Result
 
@@ -23,12 +22,12 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def recipe_json(result: Result) -> str:
     """The recipe as the command line takes it."""
-    return json.dumps(Recipe.model_validate(result.recipe).model_dump(mode="json"), indent=1) + "\n"
+    return json.dumps(result.parsed_recipe.model_dump(mode="json"), indent=1) + "\n"
 
 
 def commands(result: Result) -> str:
     """The command lines that reproduce the point, from a folder with the unpacked zip."""
-    model = str(result.recipe["model"])
+    model = result.model
     return (
         f"python -m compression run {RECIPE} --json --out reproduced\n"
         f"python -m compression decode {STORED} --onnx decoded.onnx\n"
@@ -40,7 +39,7 @@ def commands(result: Result) -> str:
 def script(result: Result) -> str:
     """A Python program that checks the runtime file on the test images; it needs numpy and onnxruntime alone."""
     return _SCRIPT.format(
-        model=result.recipe["model"], correct=round(result.accuracy * result.n_test), n_test=result.n_test,
+        model=result.model, correct=round(result.accuracy * result.n_test), n_test=result.n_test,
         runtime=RUNTIME, predictions=PREDICTIONS,
     )  # fmt: skip
 

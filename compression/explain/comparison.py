@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compression import units
-from compression.explain.titles import setting_in_words
 from compression.explain.verdict import time_effect
 from compression.results.metrics import METRICS, MISSING, Change, Effect, Metric, reference_ms
 from compression.results.record import Result
@@ -27,21 +26,6 @@ class Contender:
     letter: str
     colour: str
     result: Result
-
-    @property
-    def words(self) -> str:
-        """Its recipe in words."""
-        return setting_in_words(self.result)
-
-    @property
-    def model(self) -> str:
-        """The model that its recipe starts from."""
-        return str(self.result.recipe["model"])
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether it is the uncompressed model."""
-        return not self.result.recipe["steps"]
 
 
 # Differences.
@@ -66,11 +50,11 @@ def speed_between(result: Result, reference: Result) -> SpeedRatio | None:
     Each was measured in turns with the baseline. The ratio of two such ratios takes them as independent: on a log
     scale the sides of their intervals add up as squares.
     """
-    if result.recipe["model"] != reference.recipe["model"]:
+    if result.model != reference.model:
         return None
-    if not reference.recipe["steps"]:
+    if reference.is_baseline:
         return SpeedRatio(result.latency_ratio, result.latency_ratio_low, result.latency_ratio_high, indirect=False)
-    if not result.recipe["steps"]:
+    if result.is_baseline:
         ratios = (reference.latency_ratio, reference.latency_ratio_high, reference.latency_ratio_low)
         return SpeedRatio(1 / ratios[0], 1 / ratios[1], 1 / ratios[2], indirect=False)
     ratio = result.latency_ratio / reference.latency_ratio
@@ -115,7 +99,7 @@ def is_measurable(difference: PairedDifference) -> bool:
 
 def known_difference(result: Result, reference: Result) -> PairedDifference | None:
     """What the row itself says of the accuracy: only against the model's own baseline."""
-    if result.recipe["model"] != reference.recipe["model"] or reference.recipe["steps"]:
+    if result.model != reference.model or not reference.is_baseline:
         return None
     return PairedDifference(
         result.accuracy_difference,
@@ -200,11 +184,11 @@ def _latency(contender: Contender, found: Sequence[Contender], _: Pair | None) -
     """As on the charts; what the clock said beside it."""
     result, reference = contender.result, found[0].result
     detail = f"p95 {units.milliseconds(result.latency_p95_ms)}"
-    if not contender.is_baseline:
+    if not result.is_baseline:
         clock, then = (units.milliseconds(ms) for ms in (result.latency_p50_ms, result.baseline.latency_p50_ms))
         detail += f"; by the clock {clock} while the baseline took {then}"
-    before_ms = reference_ms((other.result for other in found), contender.model) or result.baseline.latency_p50_ms
-    cell = Cell(units.milliseconds(before_ms * (1.0 if contender.is_baseline else result.latency_ratio)), detail)
+    before_ms = reference_ms((other.result for other in found), result.model) or result.baseline.latency_p50_ms
+    cell = Cell(units.milliseconds(before_ms * (1.0 if result.is_baseline else result.latency_ratio)), detail)
     if result is reference:
         return cell
     speed = speed_between(result, reference)

@@ -252,7 +252,7 @@ def risks(
 ) -> tuple[Risk, ...]:
     """The accuracy's interval, the worst class, changed predictions; without answers what the row alone says."""
     difference = ""
-    if result.recipe["steps"]:
+    if not result.is_baseline:
         difference = f"Against the original the difference is {METRICS['difference'].said_interval(result)} points."
     certain = Risk(
         "How sure is the accuracy?",
@@ -306,7 +306,7 @@ def best_of(results: Iterable[Result]) -> Result | None:
     kept = [
         result
         for result in results
-        if result.recipe["steps"]
+        if not result.is_baseline
         and verdict.size_effect(result) == "better"
         and verdict.accuracy_effect(result) != "worse"
     ]

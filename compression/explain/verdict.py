@@ -39,7 +39,7 @@ class Verdict:
 
 def judge(result: Result) -> Verdict:
     """The verdict on a measured result."""
-    if not result.recipe["steps"]:
+    if result.is_baseline:
         return Verdict("neutral", "The original", *_original(result))
     tone = tone_of(result)
     return Verdict(tone, _title(result, tone), _text(result), _plain(result), reasons.in_short(result))
@@ -52,7 +52,7 @@ def tone_of(result: Result) -> Tone:
     """
     if has_collapsed(result):
         return "bad"
-    found = effects(result) if result.recipe["steps"] else ()
+    found = () if result.is_baseline else effects(result)
     if "worse" in found:
         return "mixed"
     return "good" if "better" in found else "neutral"
@@ -204,7 +204,7 @@ def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
 
 def control_sentence(result: Result, control: Result) -> str:
     """What a way of training was worth: the result against plain training with the same shapes and budget."""
-    subject = _beyond_plain_training(Recipe.model_validate(result.recipe))
+    subject = _beyond_plain_training(result.parsed_recipe)
     numbers = f"{percent(result)} with, {percent(control)} by plain training with the same budget"
     if result.stored_bytes < (1 - units.SAME_SIZE) * control.stored_bytes:
         numbers += f", in {units.size(result.stored_bytes)} instead of {units.size(control.stored_bytes)}"

@@ -9,40 +9,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from compression.models.subject import Subject
+from compression.recipe import steps
 from compression.recipe.budgets import BUDGETS, Budget, budget_epochs, student_epochs
 from compression.recipe.recipe import Recipe, make_recipe
-from compression.recipe.steps import (
-    PATTERN_SPARSITY,
-    STEP_TYPES,
-    Across,
-    ActivationBits,
-    Activations,
-    ChannelPruning,
-    Codebooks,
-    Coding,
-    Distillation,
-    EntropyCoding,
-    FineTuning,
-    FloatFormat,
-    Granularity,
-    Importance,
-    Loss,
-    MagnitudePruning,
-    Match,
-    Multiple,
-    Pattern,
-    Quantization,
-    Ratios,
-    Regrowth,
-    Rounding,
-    SecondOrderPruning,
-    SlimmableStudent,
-    Step,
-    Target,
-    Weighting,
-    WeightSharing,
-    is_share,
-)
+from compression.recipe.steps import STEP_TYPES, Step
 from compression.recipe.words import kind_of
 
 FLOAT_BITS = 32
@@ -84,46 +54,35 @@ def _same(*names: str) -> dict[str, str]:
 
 
 _CONTROLS: dict[type[Step], _Controls] = {
-    Distillation: _Controls(
+    steps.Distillation: _Controls(
         _same("student", "resolution", "teachers", "loss", "match", "match_weight", "temperature", "alpha"),
         {"student_percent": ("width_mult", WIDTHS), "depth_percent": ("depth_mult", DEPTHS)},
     ),
-    SlimmableStudent: _Controls({}, {"student_percent": ("width_mult", WIDTHS)}, {"student": "slimmable"}),
-    ChannelPruning: _Controls(
+    steps.SlimmableStudent: _Controls({}, {"student_percent": ("width_mult", WIDTHS)}, {"student": "slimmable"}),
+    steps.ChannelPruning: _Controls(
         _same("importance", "ratios", "target", "round_to", "recalibrate"),
         {"pruning_percent": ("pruning_ratio", PRUNING)},
         {"remove": "channels"},
     ),
-    MagnitudePruning: _Controls(
+    steps.MagnitudePruning: _Controls(
         _same("scope", "pattern", "recalibrate", "regrowth"),
         {"pruning_percent": ("sparsity", PRUNING)},
         {"remove": "weights", "criterion": "magnitude"},
     ),
-    SecondOrderPruning: _Controls(
+    steps.SecondOrderPruning: _Controls(
         _same("scope", "pattern"),
         {"pruning_percent": ("sparsity", PRUNING)},
         {"remove": "weights", "criterion": "second_order"},
     ),
-    WeightSharing: _Controls({"weighting": "weighting", "codebook_scope": "scope"}, implied={"codes": "codebook"}),
-    Quantization: _Controls(
-        _same(
-            "weight_bits",
-            "activation_bits",
-            "activations",
-            "granularity",
-            "symmetric",
-            "method",
-            "float_format",
-            "equalize",
-            "mixed_precision",
-        ),
-        implied={"codes": "grid"},
+    steps.WeightSharing: _Controls(
+        {"weighting": "weighting", "codebook_scope": "scope"}, implied={"codes": "codebook"}
     ),
-    FineTuning: _Controls(
+    steps.Quantization: _Controls(_same(*steps.fields_of(steps.Quantization)), implied={"codes": "grid"}),
+    steps.FineTuning: _Controls(
         {"recover_alpha": "alpha", "recover_temperature": "temperature", **_same("learn_scales", "entropy_penalty")},
         implied={"budget": "quick"},
     ),
-    EntropyCoding: _Controls(_same("coding", "rate_weight")),
+    steps.EntropyCoding: _Controls(_same("coding", "rate_weight")),
 }
 """Kinds of steps without a row are said by `Settings.structure`, or not at all."""
 
@@ -151,25 +110,25 @@ class Settings:
     student_percent: int = 100
     budget: Budget = "none"
     remove: Literal["channels", "weights"] = "channels"
-    importance: Importance = _DEFAULTS["importance"]
-    ratios: Ratios = _DEFAULTS["ratios"]
-    target: Target = _DEFAULTS["target"]
-    round_to: Multiple = _DEFAULTS["round_to"]
+    importance: steps.Importance = _DEFAULTS["importance"]
+    ratios: steps.Ratios = _DEFAULTS["ratios"]
+    target: steps.Target = _DEFAULTS["target"]
+    round_to: steps.Multiple = _DEFAULTS["round_to"]
     recalibrate: bool = _DEFAULTS["recalibrate"]
     criterion: Literal["magnitude", "second_order"] = "magnitude"
-    pattern: Pattern = _DEFAULTS["pattern"]
+    pattern: steps.Pattern = _DEFAULTS["pattern"]
     gradual: bool = False
-    regrowth: Regrowth = _DEFAULTS["regrowth"]
-    scope: Across = _DEFAULTS["scope"]
+    regrowth: steps.Regrowth = _DEFAULTS["regrowth"]
+    scope: steps.Across = _DEFAULTS["scope"]
     codes: Literal["grid", "codebook"] = "grid"
-    weighting: Weighting = _DEFAULTS["weighting"]
-    codebook_scope: Codebooks = _DEFAULTS["codebook_scope"]
-    activation_bits: ActivationBits | None = 8
-    activations: Activations = _DEFAULTS["activations"]
-    granularity: Granularity = _DEFAULTS["granularity"]
+    weighting: steps.Weighting = _DEFAULTS["weighting"]
+    codebook_scope: steps.Codebooks = _DEFAULTS["codebook_scope"]
+    activation_bits: steps.ActivationBits | None = 8
+    activations: steps.Activations = _DEFAULTS["activations"]
+    granularity: steps.Granularity = _DEFAULTS["granularity"]
     symmetric: bool = _DEFAULTS["symmetric"]
-    method: Rounding = _DEFAULTS["method"]
-    float_format: FloatFormat = _DEFAULTS["float_format"]
+    method: steps.Rounding = _DEFAULTS["method"]
+    float_format: steps.FloatFormat = _DEFAULTS["float_format"]
     equalize: bool = _DEFAULTS["equalize"]
     mixed_precision: bool = _DEFAULTS["mixed_precision"]
     learn_scales: bool = _DEFAULTS["learn_scales"]
@@ -177,8 +136,8 @@ class Settings:
     depth_percent: int = 100
     resolution: int | None = _DEFAULTS["resolution"]
     teachers: tuple[str, ...] = _DEFAULTS["teachers"]
-    loss: Loss = _DEFAULTS["loss"]
-    match: Match = _DEFAULTS["match"]
+    loss: steps.Loss = _DEFAULTS["loss"]
+    match: steps.Match = _DEFAULTS["match"]
     match_weight: float = _DEFAULTS["match_weight"]
     temperature: float = _DEFAULTS["temperature"]
     alpha: float = _DEFAULTS["alpha"]
@@ -188,7 +147,7 @@ class Settings:
     recover_temperature: float = _DEFAULTS["recover_temperature"]
     entropy_penalty: float = _DEFAULTS["entropy_penalty"]
     seed: int = 0
-    coding: Coding = _DEFAULTS["coding"]
+    coding: steps.Coding = _DEFAULTS["coding"]
     rate_weight: float = _DEFAULTS["rate_weight"]
 
     @property
@@ -202,7 +161,7 @@ class Settings:
         fraction = self.pruning_percent / 100
         if self.remove == "channels" or not self.pruning_percent:
             return fraction
-        return PATTERN_SPARSITY.get(self.pattern, fraction)
+        return steps.PATTERN_SPARSITY.get(self.pattern, fraction)
 
     @property
     def has_codebook(self) -> bool:
@@ -234,7 +193,7 @@ def placed(settings: Settings, slider: str, position: int) -> Settings:
     kind = kind_of(step_type)
     usual = step_type.model_validate(kind.start)
     step = next((step for step in settings.structure if type(step) is step_type), usual)
-    value = position / 100 if is_share(step_type, kind.main) else position
+    value = position / 100 if steps.is_share(step_type, kind.main) else position
     return with_step(settings, step.model_copy(update={kind.main: value}))
 
 
@@ -249,16 +208,16 @@ def at_slider(settings: Settings, slider: str) -> int:
 def with_step(settings: Settings, step: Step) -> Settings:
     """The settings with this step of a technique that has a slider of its own; without it where it does nothing."""
     others = [other for other in settings.structure if type(other) is not type(step)]
-    steps = [*others, step] if position_of(step) != kind_of(type(step)).off else others
+    moved = [*others, step] if position_of(step) != kind_of(type(step)).off else others
     order = list(STEP_TYPES)
-    return replace(settings, structure=tuple(sorted(steps, key=lambda one: order.index(one.technique))))
+    return replace(settings, structure=tuple(sorted(moved, key=lambda one: order.index(one.technique))))
 
 
 def position_of(step: Step) -> int:
     """Where a step's main setting stands on its technique's slider."""
     main = kind_of(type(step)).main
     value: float = getattr(step, main)
-    return round(100 * value if is_share(type(step), main) else value)
+    return round(100 * value if steps.is_share(type(step), main) else value)
 
 
 def epochs_of(subject: Subject, settings: Settings, *, student: bool) -> float:
@@ -279,8 +238,8 @@ def recipe_of(subject: Subject, settings: Settings) -> Recipe:
     shapes = [*_student_steps(subject, settings), *settings.structure, *_pruning_steps(subject, settings)]
     recovery = [_fine_tuning(subject, settings)] if _needs_recovery(shapes, settings) else []
     adaption = [_fine_tuning(subject, settings, settings.has_grid)] if _needs_adaption(settings) else []
-    steps = [*shapes, *recovery, *_code_steps(settings), *adaption, *_file_steps(settings)]
-    return make_recipe(subject.name, steps, settings.seed)
+    every = [*shapes, *recovery, *_code_steps(settings), *adaption, *_file_steps(settings)]
+    return make_recipe(subject.name, every, settings.seed)
 
 
 def _step(
@@ -303,24 +262,25 @@ def _student_steps(subject: Subject, settings: Settings) -> list[Step]:
         return []
     if settings.student == "slimmable":
         width = max(settings.student_percent, SLIMMABLE_WIDTHS[0]) / 100
-        return [_step(SlimmableStudent, settings, {"width_mult": width})]
+        return [_step(steps.SlimmableStudent, settings, {"width_mult": width})]
     same = {"depth_mult": 1.0, "resolution": None} if settings.student == "same" else {}
     epochs = epochs_of(subject, settings, student=True)
     without = ["match_weight"] if settings.match == "none" else []
-    return [_step(Distillation, settings, {"epochs": epochs, **same}, without=without)]
+    return [_step(steps.Distillation, settings, {"epochs": epochs, **same}, without=without)]
 
 
 def _pruning_steps(subject: Subject, settings: Settings) -> list[Step]:
     if settings.pruning_percent == 0:
         return []
     if settings.remove == "channels":
-        return [_step(ChannelPruning, settings)]
+        return [_step(steps.ChannelPruning, settings)]
     sparsity = {"sparsity": settings.removed}
     if settings.criterion == "second_order":
-        return [_step(SecondOrderPruning, settings, sparsity)]
+        return [_step(steps.SecondOrderPruning, settings, sparsity)]
     if not _is_gradual(settings):
-        return [_step(MagnitudePruning, settings, sparsity, without=["regrowth"])]
-    return [_step(MagnitudePruning, settings, {**sparsity, "epochs": epochs_of(subject, settings, student=False)})]
+        return [_step(steps.MagnitudePruning, settings, sparsity, without=["regrowth"])]
+    epochs = epochs_of(subject, settings, student=False)
+    return [_step(steps.MagnitudePruning, settings, {**sparsity, "epochs": epochs})]
 
 
 def _is_gradual(settings: Settings) -> bool:
@@ -331,7 +291,7 @@ def _is_gradual(settings: Settings) -> bool:
 
 def _needs_recovery(shapes: Sequence[Step], settings: Settings) -> bool:
     """Whether to train before weights get codes: where a budget is given and something else was done."""
-    untrained = any(not isinstance(step, Distillation) for step in shapes)
+    untrained = any(not isinstance(step, steps.Distillation) for step in shapes)
     return settings.budget != "none" and untrained and not _is_gradual(settings)
 
 
@@ -339,12 +299,12 @@ def _code_steps(settings: Settings) -> list[Step]:
     if settings.weight_bits == FLOAT_BITS:
         return []
     if settings.has_codebook:
-        return [_step(WeightSharing, settings, {"clusters": 2**settings.weight_bits})]
+        return [_step(steps.WeightSharing, settings, {"clusters": 2**settings.weight_bits})]
     if settings.weight_bits > INTEGER_BITS:
-        rest = set(_CONTROLS[Quantization].plain) - {"weight_bits", "float_format"}
-        return [_step(Quantization, settings, without=tuple(rest))]
+        rest = set(_CONTROLS[steps.Quantization].plain) - {"weight_bits", "float_format"}
+        return [_step(steps.Quantization, settings, without=tuple(rest))]
     without = ("float_format", *(["activations"] if settings.activation_bits is None else []))
-    return [_step(Quantization, settings, without=without)]
+    return [_step(steps.Quantization, settings, without=without)]
 
 
 def _needs_adaption(settings: Settings) -> bool:
@@ -361,13 +321,13 @@ def _fine_tuning(subject: Subject, settings: Settings, scales: bool = False) -> 
         *(["recover_temperature"] if settings.recover_alpha == 0 else []),
         *([] if scales else ["learn_scales"]),
     )
-    return _step(FineTuning, settings, {"epochs": epochs_of(subject, settings, student=False)}, without=without)
+    return _step(steps.FineTuning, settings, {"epochs": epochs_of(subject, settings, student=False)}, without=without)
 
 
 def _file_steps(settings: Settings) -> list[Step]:
     if settings.coding == "context" and settings.rate_weight == 0:
         return []
-    return [_step(EntropyCoding, settings)]
+    return [_step(steps.EntropyCoding, settings)]
 
 
 def settings_of(subject: Subject, recipe: Recipe, budget: Budget = "none") -> Settings | None:
@@ -405,23 +365,24 @@ def _said_by(step: Step, settings: Settings) -> dict[str, Any]:
         **controls.implied,
     }
     match step:
-        case Distillation() | FineTuning():
+        case steps.Distillation() | steps.FineTuning():
             said["epochs"] = float(step.epochs)
-        case MagnitudePruning() if step.epochs > 0:
+        case steps.MagnitudePruning() if step.epochs > 0:
             said |= {"gradual": True, "epochs": float(step.epochs), "budget": "quick"}
-        case WeightSharing():
+        case steps.WeightSharing():
             said["weight_bits"] = min(INTEGER_BITS, round(math.log2(step.clusters)))
-        case Quantization(weight_bits=16):
+        case steps.Quantization(weight_bits=16):
             said["activation_bits"] = settings.activation_bits
     return said
 
 
 def _typed(name: str, value: Any) -> Any:  # noqa: ANN401  (settings differ in type)
     """Numbers with a fraction are floats, as controls need them, also where a recipe says 4."""
-    return float(value) if isinstance(getattr(_NEUTRAL, name), float) else value
+    return float(value) if isinstance(getattr(UNMOVED, name), float) else value
 
 
-_NEUTRAL = Settings()
+UNMOVED = Settings()
+"""The model as it is."""
 
 
 def _nearest(positions: Sequence[int], position: float) -> int:

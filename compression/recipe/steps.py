@@ -49,7 +49,9 @@ PATTERN_SPARSITY = {"2:4": 0.5, "1:4": 0.75}
 """N:M patterns fix the fraction of zeros."""
 
 
-class _WeightPruning(Data):
+class WeightPruning(Data):
+    """Set single weights to zero."""
+
     technique: str
     sparsity: Share = Field(ge=0, le=0.999, title="Zeros")
     """Fraction of weights that become zero."""
@@ -68,7 +70,7 @@ class _WeightPruning(Data):
         return self
 
 
-class MagnitudePruning(_WeightPruning):
+class MagnitudePruning(WeightPruning):
     """Set the smallest weights to zero (Han et al., 2015), at once or little by little while training."""
 
     technique: Literal["magnitude_pruning"] = "magnitude_pruning"
@@ -83,7 +85,7 @@ class MagnitudePruning(_WeightPruning):
     """After pruning at once, fit what is left to what each layer answered before; no training."""
 
 
-class SecondOrderPruning(_WeightPruning):
+class SecondOrderPruning(WeightPruning):
     """Zero the weights that matter least to each layer's output; the others make up for them (Frantar et al., 2022)."""
 
     technique: Literal["second_order_pruning"] = "second_order_pruning"

@@ -7,27 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from compression.recipe import steps
 from compression.recipe.recipe import Recipe
-from compression.recipe.steps import (
-    PATTERN_SPARSITY,
-    ChannelPruning,
-    DepthwiseSeparable,
-    Distillation,
-    EntropyCoding,
-    FineTuning,
-    LayerTying,
-    LowRank,
-    MagnitudePruning,
-    Quantization,
-    SecondOrderPruning,
-    SlimmableStudent,
-    Step,
-    WeightSharing,
-    fields_of,
-    limits,
-    options,
-    technique_of,
-)
+from compression.recipe.steps import Step
 from compression.units import percent
 
 
@@ -77,9 +59,9 @@ def kind_of(step_type: type[Step]) -> Kind:
 
 
 def _undescribed(step_type: type[Step]) -> Kind:
-    title = technique_of(step_type).replace("_", " ").capitalize()
+    title = steps.technique_of(step_type).replace("_", " ").capitalize()
     about = inspect.cleandoc(step_type.__doc__ or title).partition("\n\n")[0]
-    names, fields = fields_of(step_type), step_type.model_fields
+    names, fields = steps.fields_of(step_type), step_type.model_fields
     needed = [name for name in names if fields[name].is_required()]
     start = {name: _first_value(step_type, name) for name in needed} or {
         name: fields[name].default for name in names[:1]
@@ -91,7 +73,7 @@ def _undescribed(step_type: type[Step]) -> Kind:
 def _first_value(step_type: type[Step], setting: str) -> Any:  # noqa: ANN401  (settings differ in type)
     if step_type.model_fields[setting].annotation is bool:
         return False
-    return options(step_type, setting)[0] if options(step_type, setting) else limits(step_type, setting)[0]
+    return (steps.options(step_type, setting) or steps.limits(step_type, setting))[0]
 
 
 def option(step_type: type[Step], setting: str, value: object) -> Option:
@@ -103,7 +85,7 @@ def option(step_type: type[Step], setting: str, value: object) -> Option:
 
 def labels(step_type: type[Step], setting: str) -> dict[Any, str]:
     """What lists call the values of a setting that has few, in order."""
-    return {value: option(step_type, setting, value).label for value in options(step_type, setting)}
+    return {value: option(step_type, setting, value).label for value in steps.options(step_type, setting)}
 
 
 def step_in_words(step: Step) -> str:
@@ -134,21 +116,21 @@ def _percent_of(words: str) -> Callable[[float], str]:
     return lambda fraction: f"{percent(fraction, 0)} % {words}"
 
 
-def _channels(step: ChannelPruning) -> str:
+def _channels(step: steps.ChannelPruning) -> str:
     share = percent(step.pruning_ratio, 0)
     if step.target == "channels":
         return f"prune {share} % of channels"
     return f"prune channels for {share} % less {_phrase(step, 'target')}"
 
 
-def _zeros(step: MagnitudePruning | SecondOrderPruning) -> str:
-    if step.pattern in PATTERN_SPARSITY and step.sparsity:
+def _zeros(step: steps.MagnitudePruning | steps.SecondOrderPruning) -> str:
+    if step.pattern in steps.PATTERN_SPARSITY and step.sparsity:
         return f"zero {_phrase(step, 'pattern')}"
     decimals = 0 if round(100 * step.sparsity, 1).is_integer() else 1
     return f"zero {percent(step.sparsity, decimals)} % of weights{' in blocks' if step.pattern == 'blocks' else ''}"
 
 
-def _quantization(step: Quantization) -> str:
+def _quantization(step: steps.Quantization) -> str:
     weights = "bfloat16" if step.weight_bits == 16 and step.float_format == "bfloat16" else f"{step.weight_bits}-bit"
     if not step.activation_bits:
         return f"{weights} weights"
@@ -156,14 +138,14 @@ def _quantization(step: Quantization) -> str:
     return f"{weights} weights, {dynamic}{step.activation_bits}-bit activations"
 
 
-def _student(step: Distillation) -> str:
+def _student(step: steps.Distillation) -> str:
     student = f"{percent(step.width_mult, 0)} % wide {_phrase(step, 'student')}"
     if step.alpha == 0:
         return f"train a {student} without teacher, {_epochs(step.epochs)}"
     return f"distil a {student}, {_epochs(step.epochs)}"
 
 
-def _separable(step: DepthwiseSeparable) -> str:
+def _separable(step: steps.DepthwiseSeparable) -> str:
     if step.share == 1:
         return "depthwise-separable convolutions"
     return f"{percent(step.share, 0)} % of convolutions depthwise-separable"
@@ -184,7 +166,7 @@ _TEMPERATURE, _RATE, _ROUND_TO = "temperature {:g}", "learning rate {:g}", "mult
 _AS_IT_IS = "not recalibrated"
 
 KINDS: dict[type[Step], Kind] = {
-    Distillation: Kind(
+    steps.Distillation: Kind(
         "Distil a student",
         "Trains a smaller network on the answers of the large one.",
         {"width_mult": 0.5},
@@ -213,27 +195,27 @@ KINDS: dict[type[Step], Kind] = {
         },
         within=("student",),
     ),
-    SlimmableStudent: Kind(
+    steps.SlimmableStudent: Kind(
         "Take a slimmable student",
         "Takes a student of any width out of a network trained for all widths.",
         {"width_mult": 0.5},
         lambda step: f"{percent(step.width_mult, 0)} % wide slimmable student",
     ),
-    LayerTying: Kind(
+    steps.LayerTying: Kind(
         "Tie layers",
         "Neighbouring blocks of the same shape use one set of weights.",
         {"blocks": 2},
         lambda step: f"{step.blocks} blocks share one set of weights",
         slider=range(1, 8 + 1),
     ),
-    DepthwiseSeparable: Kind(
+    steps.DepthwiseSeparable: Kind(
         "Separate convolutions",
         "One filter a channel and a mixing of channels instead of full convolutions.",
         {"share": 0.5},
         _separable,
         slider=range(0, 100 + 1, 25),
     ),
-    LowRank: Kind(
+    steps.LowRank: Kind(
         "Lower the rank",
         "Writes each layer as a product of thinner ones.",
         {"rank_ratio": 0.5},
@@ -251,7 +233,7 @@ KINDS: dict[type[Step], Kind] = {
         },
         slider=range(100, 5 - 1, -5),
     ),
-    ChannelPruning: Kind(
+    steps.ChannelPruning: Kind(
         "Prune channels",
         "Removes whole channels and neurons: the network really gets smaller.",
         {"pruning_ratio": 0.5},
@@ -279,7 +261,7 @@ KINDS: dict[type[Step], Kind] = {
         },
         within=("target",),
     ),
-    MagnitudePruning: Kind(
+    steps.MagnitudePruning: Kind(
         "Prune weights",
         "Sets the smallest weights to zero.",
         {"sparsity": 0.8},
@@ -298,7 +280,7 @@ KINDS: dict[type[Step], Kind] = {
         },
         within=("pattern",),
     ),
-    SecondOrderPruning: Kind(
+    steps.SecondOrderPruning: Kind(
         "Prune weights, second order",
         "Zeroes what matters least; the other weights move to make up for it.",
         {"sparsity": 0.8},
@@ -306,7 +288,7 @@ KINDS: dict[type[Step], Kind] = {
         {"pattern": _PATTERN, "scope": _ACROSS},
         within=("pattern",),
     ),
-    WeightSharing: Kind(
+    steps.WeightSharing: Kind(
         "Share weights",
         "All weights of a layer take few different values, kept in a codebook.",
         {"clusters": 16},
@@ -322,7 +304,7 @@ KINDS: dict[type[Step], Kind] = {
             },
         },
     ),
-    Quantization: Kind(
+    steps.Quantization: Kind(
         "Quantize",
         "Stores weights, and optionally activations, with few bits.",
         {"weight_bits": 8, "activation_bits": 8},
@@ -343,7 +325,7 @@ KINDS: dict[type[Step], Kind] = {
         },
         within=("activations",),
     ),
-    FineTuning: Kind(
+    steps.FineTuning: Kind(
         "Fine-tune",
         "Trains on; zeros, codes and shapes stay.",
         {"epochs": 1},
@@ -356,7 +338,7 @@ KINDS: dict[type[Step], Kind] = {
             "entropy_penalty": "entropy penalty {:g}",
         },
     ),
-    EntropyCoding: Kind(
+    steps.EntropyCoding: Kind(
         "Choose the coding",
         "How the stored file writes weights down.",
         {"coding": "huffman"},

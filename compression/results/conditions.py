@@ -36,7 +36,7 @@ def conditions(subject: Subject, machine_id: str | None = None) -> Conditions:
 def conditions_of(result: Result) -> Conditions:
     """The conditions under which `result` was measured."""
     return Conditions(
-        str(result.recipe["model"]),
+        result.model,
         result.model_version,
         result.data_version,
         result.engine_version,

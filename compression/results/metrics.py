@@ -284,8 +284,8 @@ _ROWS = (
     Metric(
         "ratio", "time against the baseline",
         "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % bootstrap interval.",
-        RATIO, lambda known, _: known.latency_ratio if known.recipe["steps"] else 1.0,
-        lambda known, _: (known.latency_ratio_low, known.latency_ratio_high) if known.recipe["steps"] else None,
+        RATIO, lambda known, _: 1.0 if known.is_baseline else known.latency_ratio,
+        lambda known, _: None if known.is_baseline else (known.latency_ratio_low, known.latency_ratio_high),
         needs=Result, of_itself=1.0, less="faster", more="slower",
     ),
     Metric(
@@ -322,7 +322,7 @@ def offered(side: Side) -> dict[str, Metric]:
 
 def reference_ms(results: Iterable[Result], model: str) -> float | None:
     """By which ratios become milliseconds: the median of the model's baseline, or of the one timed with the first."""
-    family = [result for result in results if result.recipe["model"] == model]
-    baselines = (result for result in family if not result.recipe["steps"])
+    family = [result for result in results if result.model == model]
+    baselines = (result for result in family if result.is_baseline)
     first = next(baselines, None) or next((result.baseline for result in family), None)
     return first.latency_p50_ms if first else None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from compression.recipe.recipe import Recipe
+from compression.recipe.words import recipe_in_words
 
 STORED_SUFFIX = ".cnet"
 """How the names of stored files end."""
@@ -22,10 +26,14 @@ _TABLES = {"ledger", "runtime_ledger", "worst_class"}
 """Fields of `Measures` that are tables of their own."""
 
 
-class Machine(BaseModel):
-    """Where and with what a row was measured."""
+class Part(BaseModel):
+    """Plain data that does not change; what a later version adds is left out."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class Machine(Part):
+    """Where and with what a row was measured."""
 
     cpu: str
     instruction_sets: tuple[str, ...]
@@ -34,10 +42,8 @@ class Machine(BaseModel):
     versions: dict[str, str]
 
 
-class SparseTiming(BaseModel):
+class SparseTiming(Part):
     """One layer's product with its weights as a sparse matrix against dense, measured (milliseconds, medians)."""
-
-    model_config = ConfigDict(frozen=True)
 
     layer: str
     rows: int
@@ -48,10 +54,8 @@ class SparseTiming(BaseModel):
     sparse_ms: float
 
 
-class WorstClass(BaseModel):
+class WorstClass(Part):
     """The class with the smallest share of its test images right: `correct` of `n`; `index` counts classes from 0."""
-
-    model_config = ConfigDict(frozen=True)
 
     index: int
     correct: int
@@ -63,13 +67,11 @@ class WorstClass(BaseModel):
         return self.correct / self.n
 
 
-class Preview(BaseModel):
+class Preview(Part):
     """What is known of a network before it is timed: accuracy and sizes, measured like all else.
 
     Fractions lie in 0..1, sizes in bytes. `accuracy_low` and `accuracy_high` are the Wilson 95 % interval.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     accuracy: float
     accuracy_low: float
@@ -145,6 +147,26 @@ class Result(Measures):
     created_at: str
     artifacts: dict[str, str]
     sparse: tuple[SparseTiming, ...] = ()
+
+    @cached_property
+    def parsed_recipe(self) -> Recipe:
+        """The recipe, checked; raises ValueError where another version of this program wrote it."""
+        return Recipe.model_validate(self.recipe)
+
+    @cached_property
+    def words(self) -> str:
+        """The recipe in words."""
+        return recipe_in_words(self.parsed_recipe)
+
+    @property
+    def model(self) -> str:
+        """The model that its recipe starts from."""
+        return str(self.recipe["model"])
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is the uncompressed model."""
+        return not self.recipe["steps"]
 
     @property
     def size_ratio(self) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
 from compression.recipe.recipe import MAX_STEPS, Recipe
-from compression.recipe.settings import Settings, at_slider, placed, recipe_of
+from compression.recipe.settings import UNMOVED, Settings, at_slider, placed, recipe_of
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning, Step
 from compression.search import priors
 from compression.search.priors import Effect
@@ -59,7 +59,7 @@ class Curve:
     @functools.cached_property
     def neutral(self) -> int:
         """Where the slider does nothing."""
-        return at_slider(_NEUTRAL, self.slider)
+        return at_slider(UNMOVED, self.slider)
 
     @property
     def falls(self) -> bool:
@@ -78,9 +78,6 @@ class Curve:
     def effect(self, position: int, budget: Budget) -> Effect:
         """What a position brings, as far as that can be guessed."""
         return Effect() if self.prior is None else self.prior(position, budget != "none")
-
-
-_NEUTRAL = Settings()
 
 
 def _zeros(settings: Settings, criterion: str) -> int | None:

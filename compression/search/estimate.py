@@ -20,13 +20,16 @@ import numpy as np
 
 from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
-from compression.recipe.settings import FLOAT_BITS, Settings, recipe_of, settings_of
+from compression.recipe.settings import FLOAT_BITS, UNMOVED, Settings, recipe_of, settings_of
 from compression.recipe.steps import STEP_TYPES
 from compression.recipe.words import kind_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
 from compression.search.curves import CURVES
 from compression.search.priors import Effect, structure, without_curve
+
+Measured = Mapping[str, Mapping[int, Result]]
+"""What was measured of the chosen model's and budget's curves, by slider position."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,20 @@ class Estimate:
         return rough.get(metric.key) or self.others.get(metric.key)
 
 
+Spot = tuple[tuple[object, ...], tuple[float, ...]]
+"""What must be the same for one setting to teach another, and how far each moved slider is."""
+
+
 @dataclass(frozen=True)
 class Lesson:
     """How a measured combination of settings differs from its estimate by each of them alone.
 
-    `loss`, `size` and `latency` are logarithms of measured over estimated; a loss is that of accuracy, plus `LEAST`.
+    `spot` is where it stands. `loss`, `size` and `latency` are logarithms of measured over estimated; a loss is that of
+    accuracy, plus `LEAST`.
     """
 
     settings: Settings
+    spot: Spot
     loss: float
     size: float
     latency: float
@@ -84,14 +93,13 @@ other less than it is trusted that settings are independent."""
 def estimate(
     settings: Settings,
     known: Known,
-    measured: Mapping[str, Mapping[int, Result]],
+    measured: Measured,
     asked: Iterable[Metric] = (),
     lessons: Sequence[Lesson] = (),
 ) -> Estimate:
     """Guess accuracy (0..1), stored bytes and latency in ms, and what of the metrics `asked` for curves tell.
 
-    `measured` holds the results of the chosen model's and budget's curves by slider position; `lessons` are from
-    measured combinations of the same model.
+    `lessons` are from measured combinations of the same model.
     """
     moved, rest = _moved(settings), _unmeasured(settings)
     effects = [
@@ -104,8 +112,8 @@ def estimate(
         if not rest and metric.key not in HAVE_PRIORS and (value := _read_off(metric, moved, measured)) is not None
     }
     change = sum(effect.accuracy_change for effect in effects)
-    size = float(np.prod([effect.size_factor for effect in effects]))
-    latency = float(np.prod([effect.latency_factor for effect in effects]))
+    size = math.prod(effect.size_factor for effect in effects)
+    latency = math.prod(effect.latency_factor for effect in effects)
     loss_by, size_by, latency_by = _learned(known.subject, settings, lessons) if len(effects) > 1 else (0.0, 0.0, 0.0)
     accuracy = None if known.accuracy is None else _bounded(known.accuracy + change, known)
     if accuracy is not None and known.accuracy is not None and loss_by:
@@ -119,9 +127,7 @@ def estimate(
     )
 
 
-def lesson_of(
-    settings: Settings, result: Result, known: Known, measured: Mapping[str, Mapping[int, Result]]
-) -> Lesson | None:
+def lesson_of(settings: Settings, result: Result, known: Known, measured: Measured) -> Lesson | None:
     """What a measured setting teaches; None where it is no combination, or nothing is known of the baseline."""
     if len(_moved(settings)) + len(_unmeasured(settings)) < 2:
         return None
@@ -132,6 +138,7 @@ def lesson_of(
     lost, expected = (max(0.0, known.accuracy - accuracy) + LEAST for accuracy in (result.accuracy, alone.accuracy))
     return Lesson(
         settings,
+        _spot(known.subject, settings),
         math.log(lost / expected),
         math.log(result.stored_bytes / alone.stored_bytes),
         math.log(known.latency_ms * result.latency_ratio / alone.latency_ms),
@@ -140,10 +147,10 @@ def lesson_of(
 
 def _learned(subject: Subject, settings: Settings, lessons: Iterable[Lesson]) -> tuple[float, float, float]:
     """Means of what combinations of the same settings teach, the nearer the more, and less where none is near."""
-    kind, here = _place(subject, settings)
+    kind, here = _spot(subject, settings)
     total, sums = 1 / (_FAR**2 + _NEAR**2), [0.0, 0.0, 0.0]
     for lesson in lessons:
-        other, there = _place(subject, lesson.settings)
+        other, there = lesson.spot
         if other != kind:
             continue
         distance = sum((one - another) ** 2 for one, another in zip(here, there, strict=True))
@@ -159,10 +166,10 @@ _SLIDERS = {curve.slider for curve in CURVES.values()}
 
 
 @functools.lru_cache(maxsize=4096)
-def _place(subject: Subject, settings: Settings) -> tuple[tuple[object, ...], tuple[float, ...]]:
-    """What must be the same for one setting to teach another, and how far each moved slider is.
+def _spot(subject: Subject, settings: Settings) -> Spot:
+    """Where settings stand.
 
-    Settings without effect on the recipe, chance, and the sliders' positions may differ. Positions are in lengths of a
+    Those without effect on the recipe, chance, and the sliders' positions may differ. Positions are in lengths of a
     slider, bits by their logarithm. Found once: most settings are asked about again with the next move.
     """
     moved = _moved(settings)
@@ -171,7 +178,7 @@ def _place(subject: Subject, settings: Settings) -> tuple[tuple[object, ...], tu
         for curve, at in moved
     )
     effective = settings_of(subject, recipe_of(subject, settings)) or settings
-    unmoved = {name: getattr(_UNMOVED, name) for name in ("seed", *_SLIDERS) if name not in STEP_TYPES}
+    unmoved = {name: getattr(UNMOVED, name) for name in ("seed", *_SLIDERS) if name not in STEP_TYPES}
     alike = tuple(
         step.model_copy(update=kind_of(type(step)).start) if step.technique in _SLIDERS else step
         for step in effective.structure
@@ -180,18 +187,13 @@ def _place(subject: Subject, settings: Settings) -> tuple[tuple[object, ...], tu
     return (*(curve for curve, _ in moved), _interned(others)), positions
 
 
-_UNMOVED = Settings()
-
-
 @functools.lru_cache(maxsize=4096)
 def _interned(settings: Settings) -> Settings:
     """One object for all equal ones, so that they are told to be equal at once."""
     return settings
 
 
-def _read_off(
-    metric: Metric, moved: Iterable[tuple[str, int]], measured: Mapping[str, Mapping[int, Result]]
-) -> float | None:
+def _read_off(metric: Metric, moved: Iterable[tuple[str, int]], measured: Measured) -> float | None:
     """What the measured points of the moved sliders' curves let expect; None where one of them has none."""
     base, total, is_factor = None, 0.0, metric.side == "cost"
     for curve, position in moved:

@@ -13,7 +13,7 @@ from compression.models.subject import Subject
 from compression.recipe.settings import Settings, placed, recipe_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
-from compression.search.estimate import Estimate, Known, Lesson, estimate
+from compression.search.estimate import Estimate, Known, Lesson, Measured, estimate
 from compression.search.neighbours import SLIDERS, Slider, positions
 
 
@@ -38,7 +38,7 @@ def foresee(
     settings: Settings,
     results: Mapping[str, Result],
     known: Known,
-    measured: Mapping[str, Mapping[int, Result]],
+    measured: Measured,
     *,
     asked: Collection[Metric] = (),
     lessons: Sequence[Lesson] = (),

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from compression.models.subject import Subject
+from compression.recipe import settings as sliders
 from compression.recipe.budgets import trains
 from compression.recipe.recipe import Recipe
-from compression.recipe.settings import (
-    BIT_WIDTHS,
-    FLOAT_BITS,
-    PRUNING,
-    SLIMMABLE_WIDTHS,
-    WIDTHS,
-    Settings,
-    placed,
-    recipe_of,
-)
+from compression.recipe.settings import Settings, placed, recipe_of
 
 Slider = Literal["pruning_percent", "weight_bits", "student_percent"]
 SLIDERS: tuple[Slider, ...] = get_args(Slider)
@@ -58,24 +50,17 @@ def neighbours(subject: Subject, settings: Settings, last: Move | None = None) -
 
 def positions(slider: Slider, settings: Settings) -> Sequence[int]:
     """Where a slider can be, from its beginning to its end."""
-    if slider == "weight_bits":
-        return BIT_WIDTHS
-    if slider == "pruning_percent":
-        return PRUNING
-    return SLIMMABLE_WIDTHS if settings.student == "slimmable" else WIDTHS
+    if slider == "student_percent":
+        return sliders.SLIMMABLE_WIDTHS if settings.student == "slimmable" else sliders.WIDTHS
+    return sliders.BIT_WIDTHS if slider == "weight_bits" else sliders.PRUNING
 
 
 def _steps(settings: Settings, last: Move | None) -> Iterator[Settings]:
-    used = [slider for slider in SLIDERS if _is_used(slider, settings) and not (last and slider == last.slider)]
-    moves = [(last.slider, last.direction), (last.slider, -last.direction)] if last else []
-    for slider, direction in [*moves, *((slider, way) for slider in used for way in (1, -1))]:
+    moves = [(last.slider, way) for way in (last.direction, -last.direction)] if last else []
+    used = [slider for slider in SLIDERS if getattr(settings, slider) != getattr(sliders.UNMOVED, slider)]
+    for slider, direction in dict.fromkeys([*moves, *((slider, way) for slider in used for way in (1, -1))]):
         places = positions(slider, settings)
         at = getattr(settings, slider)
         to = places.index(at) + direction if at in places else -1
         if 0 <= to < len(places):
             yield placed(settings, slider, places[to])
-
-
-def _is_used(slider: Slider, settings: Settings) -> bool:
-    neutral = {"pruning_percent": 0, "weight_bits": FLOAT_BITS, "student_percent": 100}
-    return bool(getattr(settings, slider) != neutral[slider])

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from compression import units
-from compression.models.subject import Subject
-from compression.recipe.recipe import Recipe
-from compression.recipe.settings import Settings, settings_of
+from compression.recipe.settings import settings_of
 from compression.results.record import Result
-from compression.search.estimate import Estimate, Known, Lesson, estimate, lesson_of
+from compression.search.estimate import Estimate, Known, Lesson, Measured, estimate, lesson_of
 
 LATEST = 60
 """Settings that a record looks at: the last measured ones, for the estimator learns."""
+
+_settings_of = functools.lru_cache(maxsize=10_000)(settings_of)
+"""Found once: the same results are looked at with every move."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +39,21 @@ class Record:
     latency_share: float
 
 
-def lessons_of(
-    results: Sequence[Result], known: Known, measured: Mapping[str, Mapping[int, Result]]
-) -> tuple[Lesson, ...]:
+def lessons_of(results: Sequence[Result], known: Known, measured: Measured) -> tuple[Lesson, ...]:
     """What the `LATEST` of a model's results that combine settings teach; `known` and `measured` as of `estimate`."""
-    pairs = ((_settings_of(known.subject, result), result) for result in results[-LATEST:])
+    pairs = ((_settings_of(known.subject, result.parsed_recipe), result) for result in results[-LATEST:])
     found = (lesson_of(settings, result, known, measured) for settings, result in pairs if settings is not None)
     return tuple(lesson for lesson in found if lesson is not None)
 
 
-def miss_of(
-    result: Result,
-    known: Known,
-    measured: Mapping[str, Mapping[int, Result]],
-    lessons: Iterable[Lesson] = (),
-) -> Miss | None:
+def miss_of(result: Result, known: Known, measured: Measured, lessons: Iterable[Lesson] = ()) -> Miss | None:
     """How far the estimate of a measured setting is off that knows all measurements but its own.
 
     `known`, `measured` and `lessons` are what `estimate` takes. None for the baseline, where nothing is known of it,
     and for recipes that the sliders cannot express, which are not estimated well.
     """
-    settings = _settings_of(known.subject, result)
-    if settings is None or not result.recipe["steps"]:
+    settings = _settings_of(known.subject, result.parsed_recipe)
+    if settings is None or result.is_baseline:
         return None
     others = {
         curve: {at: point for at, point in points.items() if point.recipe_id != result.recipe_id}
@@ -76,34 +71,15 @@ def miss_of(
 
 
 def record(
-    results: Iterable[Result],
-    known: Known,
-    measured: Mapping[str, Mapping[int, Result]],
-    lessons: Sequence[Lesson] = (),
+    results: Iterable[Result], known: Known, measured: Measured, lessons: Sequence[Lesson] = ()
 ) -> Record | None:
     """The record over the `LATEST` of the results; None where there is nothing to judge by."""
     latest = list(results)[-LATEST:]
     misses = [miss for result in latest if (miss := miss_of(result, known, measured, lessons))]
     if not misses:
         return None
-    return Record(
-        len(misses),
-        *(median(abs(getattr(miss, field)) for miss in misses) for field in _FIELDS),
-    )
-
-
-_FIELDS = ("accuracy_points", "size_share", "latency_share")
-_remembered: dict[str, Settings | None] = {}
-MAX_REMEMBERED = 10_000
-
-
-def _settings_of(subject: Subject, result: Result) -> Settings | None:
-    """Found once: a recipe's id is the hash of its content."""
-    if result.recipe_id not in _remembered:
-        if len(_remembered) >= MAX_REMEMBERED:
-            _remembered.clear()
-        _remembered[result.recipe_id] = settings_of(subject, Recipe.model_validate(result.recipe))
-    return _remembered[result.recipe_id]
+    fields = ("accuracy_points", "size_share", "latency_share")
+    return Record(len(misses), *(median(abs(getattr(miss, field)) for miss in misses) for field in fields))
 
 
 def record_in_words(found: Record) -> str:

@@ -112,18 +112,16 @@ class JobQueue:
         jobs = unfinished | new
         return [jobs[name] for name in wanted]
 
-    def request_cancel(self, job_ids: Collection[str]) -> None:
-        """Waiting jobs are CANCELLED at once, running ones at their next check; finished ones stay."""
-        if job_ids:
-            self._request_cancel(JOBS.c.job_id.in_(job_ids))
+    def request_cancel(self, job_ids: Collection[str] | None = None, *, group: str | None = None) -> None:
+        """Give up these jobs, all of a group, or (without either) all there are.
 
-    def request_cancel_group(self, group: str) -> None:
-        """Cancel whatever is unfinished in `group`."""
-        self._request_cancel(JOBS.c.job_group == group)
-
-    def request_cancel_all(self) -> None:
-        """Cancel whatever is unfinished, whoever asked for it."""
-        self._request_cancel(sql.true())
+        Waiting ones are CANCELLED at once, running ones at their next check; finished ones stay.
+        """
+        if job_ids is not None and not job_ids:  # a write would have all pages look again
+            return
+        named = sql.true() if job_ids is None else JOBS.c.job_id.in_(job_ids)
+        with self._database.write() as connection:
+            _cancel(connection, named if group is None else named & (JOBS.c.job_group == group))
 
     def forget(self, states: Collection[JobState], before: float | None = None) -> int:
         """Drop jobs that ended so (before this Unix time), with their logs; results stay. Returns how many."""
@@ -251,10 +249,6 @@ class JobQueue:
     def _has(self, which: sql.ColumnElement[bool]) -> bool:
         with self._database.read() as connection:
             return bool(connection.scalar(sql.select(sql.func.count()).select_from(JOBS).where(which)))
-
-    def _request_cancel(self, which: sql.ColumnElement[bool]) -> None:
-        with self._database.write() as connection:
-            _cancel(connection, which)
 
     def _requeue(self, which: sql.ColumnElement[bool], owner: Owner) -> int:
         unfinished = which & _OPEN

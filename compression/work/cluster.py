@@ -15,13 +15,11 @@ from compression.errors import CompressionError
 from compression.results import machine
 from compression.store.jobs import Job
 from compression.work import cluster_process, worker
-from compression.work.members import BACKGROUND, Members, Meter, member, task_name
+from compression.work.members import BACKGROUND, Members, member, task_name
 from compression.work.worker import Order
 
 if TYPE_CHECKING:
     import distributed
-
-    from compression.work.local_cluster import SetUp
 
 START_TIMEOUT_S = 180
 """Four seconds on an idle machine, over a minute on one that is far too busy."""
@@ -51,7 +49,6 @@ class Cluster:
     def __init__(self, client: distributed.Client, process: subprocess.Popen[bytes] | None) -> None:
         self._client, self._process = client, process
         self._seen: set[str] = set()
-        self._meter = Meter()
         self.machine_ids: tuple[str, ...] = ()
         self.slots()
 
@@ -68,17 +65,11 @@ class Cluster:
     def members(self) -> Members:
         """All workers as plain rows, those that take no background jobs first."""
         workers, busy = self._look()
-        slots = self._slots(workers, busy)
         rows = (
-            member(
-                slot.address,
-                workers[slot.address],
-                busy.get(slot.address, ()),
-                takes_background=slot.takes_background,
-            )
-            for slot in slots
+            member(one.address, workers[one.address], busy.get(one.address, ()), takes_background=one.takes_background)
+            for one in self._slots(workers, busy)
         )
-        members = sorted(self._meter.read(rows), key=lambda one: (one.takes_background, len(one.name), one.name))
+        members = sorted(rows, key=lambda one: (one.takes_background, len(one.name), one.name))
         return Members(self._client.scheduler.address, self._process is not None, tuple(members))
 
     def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,8 +78,10 @@ class Cluster:
             # Not `scheduler_info`: what that returns is replaced every two seconds by an answer without any workers.
             workers = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
             busy = self._client.processing()
-            if set(workers) != self._seen:
-                self._look_at(set(workers))
+            if self._process is None and workers and set(workers) != self._seen:
+                # Elsewhere may be another kind of machine: results are looked up under the workers' names.
+                names = self._client.run(machine.machine_id).values()
+                self._seen, self.machine_ids = set(workers), tuple(sorted(set(names)))
         except OSError as error:  # Dask's are of this kind
             raise ClusterFailed("The worker processes do not answer. Trying again; no result is lost.") from error
         return workers, busy
@@ -106,11 +99,14 @@ class Cluster:
     def submit(self, slot: Slot, job: Job, order: Order) -> distributed.Future:
         """Give a job to a worker, and to no other; returns Dask's future."""
         return self._client.submit(
-            worker.execute, order,
-            key=task_name(order.job_id, order.claim), pure=False, workers=[slot.address],
+            worker.execute,
+            order,
+            key=task_name(order.job_id, order.claim),
+            pure=False,
+            workers=[slot.address],
             priority=0 if job.background else 10,
             resources={BACKGROUND: 1} if job.background and slot.has_resource else None,
-        )  # fmt: skip
+        )
 
     def stop_by_force(self, future: distributed.Future, address: str) -> None:
         """Restart the worker that runs `future`, so that it stops in the middle of whatever it does."""
@@ -123,12 +119,6 @@ class Cluster:
             self._client.close(timeout=2)
         if self._process is not None:
             _end(self._process)
-
-    def _look_at(self, addresses: set[str]) -> None:
-        """Elsewhere may be another kind of machine: results are looked up under the workers' names."""
-        if self._process is None and addresses:
-            self.machine_ids = tuple(sorted(set(self._client.run(machine.machine_id).values())))
-        self._seen = addresses
 
 
 def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
@@ -148,18 +138,14 @@ def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
     """
     address = os.environ.get("COMPRESSION_SCHEDULER")
     if address:
-        from compression.work.local_cluster import SetUp
-
-        return Cluster(_client(address, None, SetUp(run, gives_way=False)), None)
-    process = _begun(run, background_workers)
+        return Cluster(_client(address, None, run, gives_way=False), None)
+    try:
+        process = cluster_process.take(run, background_workers)
+    except OSError as error:
+        raise ClusterFailed(f"The worker processes could not be started: {error}. Free some memory.") from error
     try:
         greeting = _told(process)
-        from compression.work.local_cluster import (  # a second of work beside a page's: not before it is needed
-            SetUp,
-            security,
-        )
-
-        client = _client(greeting["address"], security(greeting["credentials"]), SetUp(run, gives_way=True))
+        client = _client(greeting["address"], greeting["credentials"], run, gives_way=True)
         _told(process)  # a worker is there
         return Cluster(client, process)
     except BaseException:
@@ -167,25 +153,21 @@ def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
         raise
 
 
-def _client(address: str, security: distributed.Security | None, set_up: SetUp) -> distributed.Client:
-    import distributed
+def _client(address: str, credentials: str | None, run: str, *, gives_way: bool) -> distributed.Client:
+    import distributed  # a second of work beside a page's: not before it is needed
 
+    from compression.work import local_cluster
+
+    security = local_cluster.security(credentials)
     try:
         client = distributed.Client(address, security=security, set_as_default=False, timeout=15, name="compression")
-        client.register_plugin(set_up)
+        client.register_plugin(local_cluster.SetUp(run, gives_way=gives_way))
     except Exception as error:
         raise ClusterFailed(
             f"The worker processes at {address} cannot be used: {error}. Check that the cluster runs, has this "
             "package installed and is reachable from here; or unset COMPRESSION_SCHEDULER to use this machine."
         ) from error
     return client
-
-
-def _begun(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
-    try:
-        return cluster_process.take(run, background_workers)
-    except OSError as error:
-        raise ClusterFailed(f"The worker processes could not be started: {error}. Free some memory.") from error
 
 
 def _told(process: subprocess.Popen[bytes]) -> dict[str, Any]:

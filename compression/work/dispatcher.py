@@ -127,29 +127,24 @@ class Dispatcher:
         cluster = self._cluster
         return cluster is not None and cluster.is_alive
 
-    def submit(self, recipes: Sequence[Recipe], *, group: str, background: bool = False) -> list[Job]:
-        """Have `recipes` measured; returns one job for each different recipe, in the given order.
+    def submit(
+        self, works: Sequence[Recipe | Inquiry], *, group: str, background: bool = False, replace: bool = False
+    ) -> list[Job]:
+        """Have recipes measured and inquiries made; returns one job for each different one, in the given order.
 
         Interactive jobs (`background=False`) run before background ones and always find a worker that no
-        background job occupies. A recipe that waits or runs in this group already gives that job. One that
-        was measured before gives a COMPLETE job, which is not stored: its result is there at once.
+        background job occupies. What waits or runs in this group already gives that job. What was done before
+        gives a COMPLETE job, which is not stored: what it leads to is there at once. An inquiry's recipe is measured
+        first where that was not done. With `replace` whatever else is unfinished in `group` is given up: the slider
+        has moved on.
         """
-        return self._submit(recipes, group, background, replace=False)
-
-    def replace(self, recipes: Sequence[Recipe], *, group: str, background: bool = False) -> list[Job]:
-        """Like `submit`, and give up whatever else is unfinished in `group`: the slider has moved on."""
-        return self._submit(recipes, group, background, replace=True)
-
-    def inquire(self, inquiries: Sequence[Inquiry], *, group: str) -> list[Job]:
-        """Have `inquiries` made, measuring their recipes first where that was not done; jobs as `submit` gives them.
-
-        Inquiries are interactive: somebody waits for what they find.
-        """
-        return self._submit(inquiries, group, background=False, replace=False)
+        jobs = self.store.add_jobs(works, group=group, background=background, owner=self._owner, replace=replace)
+        self._wake.set()
+        return jobs
 
     def cancel(self, group: str) -> None:
         """Give up all unfinished jobs of `group`."""
-        self.store.queue.request_cancel_group(group)
+        self.store.queue.request_cancel(group=group)
         self._wake.set()
 
     def cancel_jobs(self, job_ids: Collection[str]) -> None:
@@ -159,12 +154,12 @@ class Dispatcher:
 
     def cancel_all(self) -> None:
         """Give up whatever is unfinished, whoever asked for it."""
-        self.store.queue.request_cancel_all()
+        self.store.queue.request_cancel()
         self._wake.set()
 
     def retry(self, job: Job) -> Job:
         """Have the same done once more, for the same group; somebody waits for it now."""
-        return self._submit([job.inquiry or job.recipe], job.group, background=False, replace=False)[0]
+        return self.submit([job.inquiry or job.recipe], group=job.group)[0]
 
     def members(self) -> Members:
         """The workers as they were about a second ago; without members until they are there and were looked at.
@@ -193,11 +188,6 @@ class Dispatcher:
             self.store.queue.sign_off([self._owner.dispatcher_id], attempts_count=False)
         except CompressionError as error:
             _log.warning("%s", error)
-
-    def _submit(self, works: Sequence[Recipe | Inquiry], group: str, background: bool, replace: bool) -> list[Job]:
-        jobs = self.store.add_jobs(works, group=group, background=background, owner=self._owner, replace=replace)
-        self._wake.set()
-        return jobs
 
     # The two threads ----------------------------------------------------------------------------------
 

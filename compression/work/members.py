@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-
-import psutil
 
 FACTS = "compression"
 """Under this name workers tell with each heartbeat what `facts` finds."""
-
 
 BACKGROUND = "background"
 """The Dask resource of workers that take background jobs; the one without it is for people alone."""
@@ -49,8 +47,7 @@ class Members:
 
 def facts() -> dict[str, Any]:
     """What a worker tells of itself; called in the worker."""
-    process = psutil.Process()
-    return {"pid": process.pid, "host": platform.node(), "niceness": _niceness(process)}
+    return {"pid": os.getpid(), "host": platform.node(), "niceness": os.getpriority(os.PRIO_PROCESS, 0)}
 
 
 def member(address: str, entry: Mapping[str, Any], tasks: Iterable[str], *, takes_background: bool) -> Member:
@@ -69,44 +66,6 @@ def member(address: str, entry: Mapping[str, Any], tasks: Iterable[str], *, take
         niceness=own.get("niceness"),
         job_ids=tuple(job_id for job_id in map(job_of, tasks) if job_id),
     )
-
-
-class Meter:
-    """Reads memory and processor time of workers on this machine where they are kept, newer than any heartbeat."""
-
-    def __init__(self) -> None:
-        self._processes: dict[int, psutil.Process] = {}
-
-    def read(self, members: Iterable[Member]) -> tuple[Member, ...]:
-        """The same members; those of this machine with what the system says of them now."""
-        here = platform.node()
-        found = tuple(self._measured(one) if one.host == here and one.pid else one for one in members)
-        self._processes = {pid: process for pid, process in self._processes.items() if pid in {m.pid for m in found}}
-        return found
-
-    def _measured(self, one: Member) -> Member:
-        assert one.pid is not None
-        is_new = one.pid not in self._processes
-        try:
-            process = psutil.Process(one.pid) if is_new else self._processes[one.pid]
-            self._processes[one.pid] = process
-            with process.oneshot():
-                memory, percent = process.memory_info().rss, process.cpu_percent()
-                niceness = _niceness(process)
-        except psutil.Error:  # it has just ended
-            self._processes.pop(one.pid, None)
-            return one
-        # The first look only begins the count.
-        return replace(
-            one, memory_bytes=memory, cpu_percent=one.cpu_percent if is_new else percent, niceness=niceness
-        )  # fmt: skip
-
-
-def _niceness(process: psutil.Process) -> int | None:
-    try:
-        return int(process.nice())
-    except psutil.Error:
-        return None
 
 
 def task_name(job_id: str, claim: str) -> str:

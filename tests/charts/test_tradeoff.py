@@ -9,7 +9,6 @@ from compression.charts.axes import Axes
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, recipe_of
-from compression.recipe.words import recipe_in_words
 from compression.results.metrics import METRICS
 from compression.search.curves import CURVES, DEFAULT_CURVES, curve_recipes
 from compression.search.estimate import Estimate
@@ -102,11 +101,6 @@ def test_a_sample_hardly_changes_when_a_point_is_added(crowd):
     before = {point.recipe_id for point in tradeoff.tradeoff(crowd[:-1], curves(), CURRENT).others}
     after = {point.recipe_id for point in tradeoff.tradeoff(crowd, curves(), CURRENT).others}
     assert len(before ^ after) <= 2
-
-
-def test_words_of_a_setting_are_those_of_its_recipe():
-    for recipe in (CURRENT, Recipe(model=MODEL), CURRENT):
-        assert tradeoff.setting_in_words(fabricate(recipe)) == recipe_in_words(recipe)
 
 
 def test_the_guess_is_kept_only_until_the_measurement():

@@ -90,7 +90,7 @@ class TestWork:
 
     def test_waiting_jobs_are_counted_by_who_asked_and_cancelled_together(self, opened, dispatcher):
         dispatcher.submit([quantized(bits) for bits in range(2, 9)], group="sweep-other", background=True)
-        dispatcher.inquire([OutcomeInquiry(recipe=quantized(4))], group="inquiry-other")
+        dispatcher.submit([OutcomeInquiry(recipe=quantized(4))], group="inquiry-other")
         page = opened()
         assert "**Explore: the curves (another browser window)**  \nMLP on digits: 7 waiting" in words(page)
         assert "**A page that looks into a result (another browser window)**  \nMLP on digits: 1 waiting" in words(page)

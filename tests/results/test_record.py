@@ -1,8 +1,17 @@
 from compression.recipe.recipe import make_recipe
+from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from tests.support.made_up_results import fabricate
 
 PRUNED = make_recipe("lenet5-mnist5k", [{"technique": "magnitude_pruning", "sparsity": 0.9}])
+
+
+def test_a_row_knows_its_recipe():
+    result = fabricate(PRUNED)
+    assert (result.parsed_recipe, result.words) == (PRUNED, recipe_in_words(PRUNED))
+    assert (result.model, result.is_baseline) == (PRUNED.model, False)
+    assert fabricate(PRUNED.baseline()).is_baseline
+    assert result == Result.model_validate_json(result.model_dump_json())  # also after it was read
 
 
 def test_peak_memory_is_weights_and_activations():

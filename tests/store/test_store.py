@@ -263,7 +263,7 @@ class TestJobs:
         job_id, claim = start(store, seed=1)
         (waiting,) = store.add_jobs([recipe(seed=2)], group="g", owner=ME)
         assert store.queue.is_wanted(job_id, claim)
-        store.queue.request_cancel_group("g")
+        store.queue.request_cancel(group="g")
         assert store.job(waiting.job_id).state is JobState.CANCELLED
         assert store.job(job_id).state is JobState.RUNNING
         assert store.job(job_id).is_cancel_requested

@@ -36,11 +36,11 @@ class FakeDispatcher(Dispatcher):
     def members(self) -> Members:
         return self.workers
 
-    def _submit(self, works, group, background, replace) -> list[Job]:
+    def submit(self, works, **how) -> list[Job]:
         recipes = [work for work in works if isinstance(work, Recipe)]
-        self.submitted += [(group, recipe) for recipe in recipes]
+        self.submitted += [(how["group"], recipe) for recipe in recipes]
         self.inquired += [work for work in works if not isinstance(work, Recipe)]
-        jobs = super()._submit(works, group, background, replace)
+        jobs = super().submit(works, **how)
         return [job if job.state.is_final else self._look_after(job) for job in jobs]
 
     def _look_after(self, job: Job) -> Job:

@@ -142,9 +142,9 @@ class TestDispatcher:
 
     def test_replace_keeps_what_is_still_wanted(self, dispatcher, group):
         kept, dropped, added = new(SLOW), new(SLOW), new(SLOW)
-        before = dispatcher.replace([kept, dropped], group=group)
+        before = dispatcher.submit([kept, dropped], group=group, replace=True)
         running(dispatcher, before[:1])
-        after = dispatcher.replace([kept, added], group=group)
+        after = dispatcher.submit([kept, added], group=group, replace=True)
         assert after[0].job_id == before[0].job_id
         assert finished(dispatcher, before[1:])[0].state is JobState.CANCELLED
         running(dispatcher, [after[0], after[1]])

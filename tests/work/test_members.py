@@ -3,10 +3,8 @@
 import os
 import platform
 
-import psutil
-
 from compression.work import members
-from compression.work.members import Meter, facts, job_of, member, task_name
+from compression.work.members import facts, job_of, member, task_name
 
 ENTRY = {
     "name": "1", "host": "10.0.0.7", "nthreads": 1, "memory_limit": 2_000, "resources": {"background": 1.0},
@@ -40,28 +38,3 @@ def test_names_of_tasks_say_the_job():
     assert job_of(task_name("abc", "def")) == "abc"
     assert job_of("other-abc-def") == ""
     assert job_of("job") == ""
-
-
-class TestMeter:
-    def local(self, pid):
-        entry = ENTRY | {"metrics": {"memory": 1, "cpu": 42.0, members.FACTS: {"pid": pid, "host": platform.node()}}}
-        return member("tcp://127.0.0.1:1", entry, [], takes_background=False)
-
-    def test_processes_of_this_machine_are_looked_at(self):
-        meter = Meter()
-        (first,) = meter.read([self.local(os.getpid())])
-        assert first.memory_bytes == psutil.Process().memory_info().rss or first.memory_bytes > 1_000_000
-        assert first.cpu_percent == 42.0  # until there are two looks to compare
-        sum(range(3_000_000))
-        (second,) = meter.read([self.local(os.getpid())])
-        assert second.cpu_percent != 42.0
-        assert second.cpu_percent > 0
-        assert second.niceness == os.getpriority(os.PRIO_PROCESS, 0)
-
-    def test_a_process_that_has_ended_keeps_what_was_told(self):
-        gone = self.local(2**22 + 1)
-        assert Meter().read([gone]) == (gone,)
-
-    def test_those_of_other_machines_are_left_alone(self):
-        far = member("tcp://10.0.0.7:1", ENTRY, [], takes_background=True)
-        assert Meter().read([far]) == (far,)

@@ -177,14 +177,14 @@ class TestCancelling:
     def test_all_of_everybody(self, store):
         mine, yours, running = *add(store, "a"), *add(store, "b"), *add(store, "c")
         claim = begin(store, running)
-        store.queue.request_cancel_all()
+        store.queue.request_cancel()
         assert [store.job(job.job_id).state for job in (mine, yours)] == [JobState.CANCELLED] * 2
         assert not store.queue.is_wanted(running.job_id, claim)
 
     def test_a_group_of_thousands(self, store):
         with store.database.write() as connection:
             add_row(connection)
-        store.queue.request_cancel_group("huge")
+        store.queue.request_cancel(group="huge")
         assert overview.look(store).counts[JobState.CANCELLED] == 40_000
 
 

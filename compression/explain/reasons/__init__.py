@@ -12,7 +12,6 @@ from dataclasses import replace
 from compression.explain.reasons import faster, smaller
 from compression.explain.reasons.evidence import Evidence, Finding, Question, Rule
 from compression.inquiries.anatomy import Anatomy
-from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 
 __all__ = ["RULES", "Finding", "Question", "findings", "in_short"]
@@ -29,7 +28,7 @@ def findings(question: Question, result: Result, anatomy: Anatomy) -> list[Findi
 
 def in_short(result: Result) -> tuple[str, ...]:
     """What the row alone tells, in sentences: why it did not shrink, and why it is not faster where it is not."""
-    recipe = Recipe.model_validate(result.recipe)
+    recipe = result.parsed_recipe
     asked: tuple[Question, ...] = ("size",) if result.latency_ratio_high < 1 else ("size", "speed")
     rules = [rule for question in asked for rule in RULES[question]]
     return tuple(reason for rule in rules if rule.short for reason in rule.short(recipe, result))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 from compression import units
 from compression.errors import InvalidRecipe
 from compression.inquiries.anatomy import Anatomy, LayerRow
 from compression.recipe.recipe import Recipe, make_recipe
-from compression.recipe.steps import ChannelPruning, Step, technique_of
+from compression.recipe.steps import ChannelPruning, Data, Step, WeightPruning, technique_of
 from compression.results.record import Result
 
 Question = Literal["size", "speed"]
@@ -19,8 +19,7 @@ Question = Literal["size", "speed"]
 NAMED = 3
 """Layers that are named in a sentence."""
 
-SPARSE = {"magnitude_pruning", "second_order_pruning"}
-"""Techniques that set single weights to zero."""
+S = TypeVar("S", bound=Data)
 
 
 @dataclass(frozen=True)
@@ -44,40 +43,42 @@ class Evidence:
     @property
     def recipe(self) -> Recipe:
         """The result's recipe."""
-        return Recipe.model_validate(self.result.recipe)
+        return self.result.parsed_recipe
 
     @property
     def layers(self) -> tuple[LayerRow, ...]:
         """The result's layers."""
         return self.anatomy.subject.layers
 
-    def has(self, kind: type[Step]) -> bool:
-        """Whether the recipe has a step of this kind."""
-        return any(isinstance(step, kind) for step in self.recipe.steps)
+    def step(self, kind: type[S]) -> S | None:
+        """The recipe's first step of this kind; None where it has none."""
+        return next((step for step in self.recipe.steps if isinstance(step, kind)), None)
 
     def with_step(self, kind: type[Step], **settings: Any) -> Recipe | None:  # noqa: ANN401  (settings of any type)
         """The recipe with these settings in its step of this kind, or with such a step more; None if that is none."""
-        steps = [step.model_dump(mode="json") for step in self.recipe.steps]
-        name = technique_of(kind)
-        if any(step["technique"] == name for step in steps):
-            changed = [{**step, **settings} if step["technique"] == name else step for step in steps]
-            return self._first_legal([changed])
-        places = range(len(steps) + 1) if kind is ChannelPruning else range(len(steps), -1, -1)
-        new = {"technique": name, **settings}
-        return self._first_legal([[*steps[:place], new, *steps[place:]] for place in places])
+        return _with_step(self.recipe, kind, settings)
+
+    def changed(self, kind: type[Step], **settings: Any) -> Recipe | None:  # noqa: ANN401  (settings of any type)
+        """The recipe with these settings in its step of this kind; None where it has no such step."""
+        return self.with_step(kind, **settings) if self.step(kind) else None
 
     def channels_instead(self) -> Recipe | None:
         """The recipe with half of the channels removed in place of single weights."""
-        kept = [step for step in self.recipe.steps if step.technique not in SPARSE]
-        result = self.result.model_copy(update={"recipe": {**self.result.recipe, "steps": kept}})
-        return replace(self, result=result).with_step(ChannelPruning, pruning_ratio=0.5)
+        kept = tuple(step for step in self.recipe.steps if not isinstance(step, WeightPruning))
+        return _with_step(self.recipe.model_copy(update={"steps": kept}), ChannelPruning, {"pruning_ratio": 0.5})
 
-    def _first_legal(self, choices: Iterable[list[dict[str, Any]]]) -> Recipe | None:
-        for steps in choices:
-            with contextlib.suppress(InvalidRecipe):
-                made = make_recipe(self.recipe.model, steps, self.recipe.seed)
-                return made if made != self.recipe else None
-        return None
+
+def _with_step(recipe: Recipe, kind: type[Step], settings: dict[str, Any]) -> Recipe | None:
+    steps, name = [step.model_dump(mode="json") for step in recipe.steps], technique_of(kind)
+    places = range(len(steps) + 1) if kind is ChannelPruning else range(len(steps), -1, -1)
+    choices = [[*steps[:place], {"technique": name, **settings}, *steps[place:]] for place in places]
+    if any(isinstance(step, kind) for step in recipe.steps):
+        choices = [[{**step, **settings} if step["technique"] == name else step for step in steps]]
+    for choice in choices:
+        with contextlib.suppress(InvalidRecipe):
+            made = make_recipe(recipe.model, choice, recipe.seed)
+            return made if made != recipe else None
+    return None
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,8 @@ from compression import units
 from compression.explain.layers import time_by_kind
 from compression.explain.reasons.evidence import NAMED, Evidence, Finding, Rule, named, percent
 from compression.kernels import KERNEL_CHANNELS
+from compression.recipe import steps
 from compression.recipe.recipe import Recipe
-from compression.recipe.steps import (
-    PATTERN_SPARSITY,
-    ChannelPruning,
-    DepthwiseSeparable,
-    Distillation,
-    EntropyCoding,
-    LayerTying,
-    LowRank,
-    MagnitudePruning,
-    Quantization,
-    SecondOrderPruning,
-    SlimmableStudent,
-    WeightSharing,
-)
 from compression.recipe.words import option
 from compression.results.record import Result, SparseTiming
 
@@ -39,7 +26,7 @@ HALF_BITS, INTEGER_BITS = 16, 8
 MOSTLY = 0.9
 """From this share of the operations on, integer kernels are said to run the network."""
 
-NARROWING = ChannelPruning | Distillation | SlimmableStudent
+NARROWING = steps.ChannelPruning | steps.Distillation | steps.SlimmableStudent
 """Steps that leave fewer channels."""
 
 
@@ -61,7 +48,7 @@ def _slow_integers(seen: Evidence) -> Finding:
 def _float_kernels(seen: Evidence) -> Finding:
     slow = [row for row in seen.layers if not row.integer]
     coded = [row for row in slow if row.format != "float32"]
-    wants = bool(coded) or seen.has(Quantization)
+    wants = bool(coded) or seen.step(steps.Quantization) is not None
     share = sum(row.macs for row in slow) / max(1, seen.result.macs)
     how = f"; {len(coded)} of them hold codes that are turned into floats at loading" if coded else ""
     return Finding(
@@ -74,25 +61,25 @@ def _float_kernels(seen: Evidence) -> Finding:
 
 
 def _integers(seen: Evidence) -> Recipe | None:
-    if seen.has(WeightSharing):
+    if seen.step(steps.WeightSharing):
         return None
     changes: dict[str, Any] = {"activation_bits": 8}
-    step = next((step for step in seen.recipe.steps if isinstance(step, Quantization)), None)
+    step = seen.step(steps.Quantization)
     if step is None or step.weight_bits == 16:
         changes["weight_bits"] = 8
-    return seen.with_step(Quantization, **changes)
+    return seen.with_step(steps.Quantization, **changes)
 
 
 def _floats_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
     """Fewer bits or fewer different values in the file, but not in the kernels."""
     for step in recipe.steps:
-        if isinstance(step, WeightSharing):
+        if isinstance(step, steps.WeightSharing):
             yield "Shared values become floats again when the file is loaded: they save bytes, not time."
-        elif isinstance(step, Quantization):
+        elif isinstance(step, steps.Quantization):
             yield _quantization_in_short(step, result)
 
 
-def _quantization_in_short(step: Quantization, result: Result) -> str:
+def _quantization_in_short(step: steps.Quantization, result: Result) -> str:
     if step.weight_bits == HALF_BITS:
         return "16-bit weights become 32-bit floats when the file is loaded: they save bytes, not time."
     if step.activation_bits is None:
@@ -114,7 +101,8 @@ def _rounding_time(seen: Evidence) -> Finding:
     kinds = time_by_kind(seen.anatomy.subject)
     spent = kinds["rounding"] + kinds["ranges"]
     share = spent / max(1e-9, seen.anatomy.subject.nodes_ms)
-    dynamic = any(isinstance(step, Quantization) and step.activations == "dynamic" for step in seen.recipe.steps)
+    step = seen.step(steps.Quantization)
+    dynamic = step is not None and step.activations == "dynamic"
     return Finding(
         "Rounding takes the time that integers save",
         share >= 0.1,
@@ -123,7 +111,7 @@ def _rounding_time(seen: Evidence) -> Finding:
         "Fixed ranges cost less than finding them for each image."
         if dynamic
         else "Rounding costs the same however large a layer is: it pays in larger models.",
-        seen.with_step(Quantization, activations="static") if dynamic else None,
+        seen.with_step(steps.Quantization, activations="static") if dynamic else None,
     )
 
 
@@ -150,12 +138,12 @@ def _odd_channels(seen: Evidence) -> Finding:
         else f"All convolutions whose shape was changed have a multiple of {KERNEL_CHANNELS} channels.",
         f"Round channels to multiples of {KERNEL_CHANNELS}: kernels fill whole blocks, and more channels may be "
         "faster.",
-        seen.with_step(ChannelPruning, round_to=KERNEL_CHANNELS) if seen.has(ChannelPruning) else None,
+        seen.changed(steps.ChannelPruning, round_to=KERNEL_CHANNELS),
     )
 
 
 def _odd_channels_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
-    pruned = (step for step in recipe.steps if isinstance(step, ChannelPruning))
+    pruned = (step for step in recipe.steps if isinstance(step, steps.ChannelPruning))
     if result.latency_ratio_low > 1 and any(step.round_to % KERNEL_CHANNELS for step in pruned):
         yield (
             f"Kernels work on blocks of {KERNEL_CHANNELS} channels, and what is left fills no whole blocks: "
@@ -183,8 +171,8 @@ def _tiny_nodes_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
 
 def _family(recipe: Recipe) -> str:
     """The name of the other family of networks that a student is of; nothing where it is like its teacher."""
-    students = [step.student for step in recipe.steps if isinstance(step, Distillation)]
-    return next((option(Distillation, "student", other).label for other in students if other != "same"), "")
+    students = [step.student for step in recipe.steps if isinstance(step, steps.Distillation)]
+    return next((option(steps.Distillation, "student", other).label for other in students if other != "same"), "")
 
 
 def _multiplied_zeros(seen: Evidence) -> Finding:
@@ -206,10 +194,10 @@ def _multiplied_zeros(seen: Evidence) -> Finding:
 
 def _multiplied_zeros_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
     """Zeros that the runtime multiplies by, and what skipping them would be worth where that was measured."""
-    patterns = {step.pattern for step in recipe.steps if isinstance(step, MagnitudePruning | SecondOrderPruning)}
+    patterns = {step.pattern for step in recipe.steps if isinstance(step, steps.WeightPruning)}
     if not patterns:
         return
-    if patterns & PATTERN_SPARSITY.keys():
+    if patterns & steps.PATTERN_SPARSITY.keys():
         yield "Patterns such as 2:4 are made for graphics processors: no kernel on CPUs skips their zeros."
         return
     zeros = "Blocks of zeros" if "blocks" in patterns else "Single zeros"
@@ -246,7 +234,7 @@ def _more_nodes_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
         yield (
             f"{family} has many more layers than this model: each has to be started, however few operations it needs."
         )
-    if any(isinstance(step, LowRank | DepthwiseSeparable) for step in recipe.steps):
+    if any(isinstance(step, steps.LowRank | steps.DepthwiseSeparable) for step in recipe.steps):
         yield (
             "The thin layers need no fewer operations than those they replace: keep a smaller share."
             if result.macs >= result.baseline.macs
@@ -267,18 +255,18 @@ def _same_work(seen: Evidence) -> Finding:
         if fewer > 1.005
         else f"The network has as many parameters as before ({units.count(result.params)}), and as many operations.",
         "Have channels pruned for operations (MACs) or for measured time instead of for their number."
-        if seen.has(ChannelPruning)
+        if seen.step(steps.ChannelPruning)
         else "Most weights are often in linear layers, most operations in convolutions: compress the layers with many "
         "MACs (sort the table of layers by them).",
-        seen.with_step(ChannelPruning, target="macs") if seen.has(ChannelPruning) else None,
+        seen.changed(steps.ChannelPruning, target="macs"),
     )
 
 
 def _same_work_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
     kinds = {type(step) for step in recipe.steps}
-    if LayerTying in kinds:
+    if steps.LayerTying in kinds:
         yield "Blocks that share weights are stored once, but each of them still runs."
-    if kinds == {EntropyCoding}:
+    if kinds == {steps.EntropyCoding}:
         yield "Entropy coding is undone before the network runs: it saves bytes, not time."
 
 
@@ -308,9 +296,7 @@ def _slower_layers(seen: Evidence) -> Finding:
         if rounded
         else f"Kernels are made for certain shapes: a multiple of {KERNEL_CHANNELS} channels, or the shape as it was, "
         "can be faster.",
-        seen.with_step(Quantization, activation_bits=None, activations="static")
-        if rounded and seen.has(Quantization)
-        else None,
+        seen.changed(steps.Quantization, activation_bits=None, activations="static") if rounded else None,
     )
 
 

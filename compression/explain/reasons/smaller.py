@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compression import units
-from compression.explain.reasons.evidence import SPARSE, Evidence, Finding, Rule, named, percent
+from compression.explain.reasons.evidence import Evidence, Finding, Rule, named, percent
 from compression.recipe.recipe import Recipe
-from compression.recipe.steps import EntropyCoding, Quantization, WeightSharing
+from compression.recipe.steps import EntropyCoding, Quantization, WeightPruning, WeightSharing
 from compression.recipe.words import option
 from compression.results.record import Result
 
@@ -28,7 +28,7 @@ def _dense_zeros(seen: Evidence) -> Finding:
 
 
 def _dense_zeros_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
-    if SPARSE & {step.technique for step in recipe.steps} and result.onnx_bytes > 1.5 * result.stored_bytes:
+    if any(isinstance(step, WeightPruning) for step in recipe.steps) and result.onnx_bytes > 1.5 * result.stored_bytes:
         yield (
             "Zeros shrink the stored file; the runtime file (.onnx) writes them out and stays larger, though zipping "
             "finds them."
@@ -88,16 +88,15 @@ _NO_OVERHEAD = "Nothing to do: weights themselves take most of the file."
 
 def _less_overhead(seen: Evidence, part: str) -> tuple[str, Recipe | None]:
     if part == "scales":
-        recipe = seen.with_step(Quantization, granularity="tensor") if seen.has(Quantization) else None
+        recipe = seen.changed(Quantization, granularity="tensor")
         return "One scale a layer instead of one a channel takes fewer bytes.", recipe
     if part == "codebooks":
-        recipe = seen.with_step(WeightSharing, scope="global") if seen.has(WeightSharing) else None
-        return "One codebook for all layers takes fewer bytes.", recipe
+        return "One codebook for all layers takes fewer bytes.", seen.changed(WeightSharing, scope="global")
     return "Removing whole channels needs no positions; a pattern or blocks of zeros need fewer.", None
 
 
 def _coding(seen: Evidence) -> Finding:
-    step = next((step for step in seen.recipe.steps if isinstance(step, EntropyCoding)), None)
+    step = seen.step(EntropyCoding)
     coding = step.coding if step else "context"
     return Finding(
         "The stored file is not written in the smallest way",

@@ -11,7 +11,6 @@ import streamlit as st
 
 from compression import units
 from compression.errors import CompressionError, InvalidRecipe
-from compression.explain.titles import setting_in_words
 from compression.models.subject import model_title, subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
@@ -88,7 +87,7 @@ def _chosen(key: str) -> None:
     view = state.current()
     result = measured(view.model).get(st.session_state.get(key, ""))
     if result is not None:
-        state.show(view_of(Recipe.model_validate(result.recipe), view))
+        state.show(view_of(result.parsed_recipe, view))
 
 
 @notices.told
@@ -191,9 +190,7 @@ def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, 
     if key not in st.session_state:
         return
     names = [name for name in dict.fromkeys(st.session_state[key]) if name in before or name in known]
-    st.session_state[_SEVERAL] = tuple(
-        before[name] if name in before else Recipe.model_validate(known[name].recipe) for name in names
-    )
+    st.session_state[_SEVERAL] = tuple(before[name] if name in before else known[name].parsed_recipe for name in names)
     st.session_state.pop(_PROBLEM, None)
 
 
@@ -222,7 +219,7 @@ def _sign(recipe_id: str) -> str:
 def _words_of(recipe: Recipe | None, results: Mapping[str, Result]) -> dict[str, str]:
     """What can be chosen, smallest stored file first, with sizes and accuracy; `recipe` is always among it."""
     offered = sorted(_offered(results), key=lambda result: result.stored_bytes)
-    several_models = len({result.recipe["model"] for result in offered}) > 1
+    several_models = len({result.model for result in offered}) > 1
     words = {result.recipe_id: _label(result, with_model=several_models) for result in offered}
     if recipe is not None and recipe.recipe_id not in words:
         result = results.get(recipe.recipe_id)
@@ -237,7 +234,7 @@ def _offered(results: Mapping[str, Result]) -> list[Result]:
         return every
     front = pareto_front([result.stored_bytes for result in every], [result.accuracy for result in every])
     best = {every[index].recipe_id: every[index] for index in front}
-    baselines = {result.recipe_id: result for result in every if not result.recipe["steps"]}
+    baselines = {result.recipe_id: result for result in every if result.is_baseline}
     latest = {result.recipe_id: result for result in every[-(MAX_OFFERED - len(best)) :]}
     return list((best | baselines | latest).values())
 
@@ -250,9 +247,9 @@ def _left_out(words: Mapping[str, str], results: Mapping[str, Result]) -> str:
 
 def _label(result: Result, *, with_model: bool) -> str:
     decimals = units.decimals_for(result.n_test)
-    model = f"{model_title(str(result.recipe['model']))}: " if with_model else ""
+    model = f"{model_title(result.model)}: " if with_model else ""
     accuracy = units.percent(result.accuracy, decimals)
-    return f"{model}{setting_in_words(result)} · {units.size(result.stored_bytes)} · {accuracy} %"
+    return f"{model}{result.words} · {units.size(result.stored_bytes)} · {accuracy} %"
 
 
 def _chosen_label(recipe: Recipe, result: Result | None) -> str:

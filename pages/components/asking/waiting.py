@@ -115,10 +115,7 @@ def _begun(work: Work, job: Job | None, group: str, background: bool) -> Job:
     """The job, or a new one if there is none or what it led to is gone."""
     if job is not None and job.state is not JobState.COMPLETE:
         return job
-    queue = dispatcher.get_dispatcher()
-    if isinstance(work, Recipe):
-        return queue.submit([work], group=_group(group), background=background)[0]
-    return queue.inquire([work], group=_group(group))[0]
+    return dispatcher.get_dispatcher().submit([work], group=_group(group), background=background)[0]
 
 
 def _bar(works: Sequence[Work], found: int, first: list[bool], group: str, key: str) -> None:

@@ -174,13 +174,13 @@ def want(view: View, *, step_by_step: bool = False) -> None:
     if not is_asked(view, step_by_step=step_by_step):
         control = control_of(view.recipe)
         wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
-        queue.replace((*wanted, *(prefixes(view.recipe) if step_by_step else ())), group=interactive)
+        queue.submit((*wanted, *(prefixes(view.recipe) if step_by_step else ())), group=interactive, replace=True)
         _turn_to(view)
         st.session_state[_ASKED] = (view.recipe, step_by_step)
     swept = (view.model, view.settings.budget, view.curves, is_paused())
     if st.session_state.get(_SWEPT) != swept:
         sweep = () if is_paused() else sweep_recipes(view.subject, view.settings.budget, view.curves)
-        queue.replace(sweep, group=background, background=True)
+        queue.submit(sweep, group=background, background=True, replace=True)
         st.session_state[_SWEPT] = swept
 
 
@@ -293,7 +293,7 @@ def seconds_left(seen: Snapshot) -> float:
     """Rough time until the curves are complete: what like points took, shared among the running jobs."""
     taken = defaultdict(list)
     for result in seen.results.values():
-        taken[_kind(Recipe.model_validate(result.recipe))].append(result.seconds)
+        taken[_kind(result.parsed_recipe)].append(result.seconds)
     every = [seconds for group in taken.values() for seconds in group]
     fallback = median(every) if every else MEASURING_SECONDS
     total = sum(

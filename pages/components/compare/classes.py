@@ -27,7 +27,7 @@ def show(contest: Contest) -> None:
         st.caption("Class by class numbers need every network's answer to every test image: see above.")
         return
     answers = contest.answers
-    names = class_names(contest.reference.model, answers[contest.reference.letter].n_classes)
+    names = class_names(contest.reference.result.model, answers[contest.reference.letter].n_classes)
     _show_words(contest, answers, names)
     st.header("What share of each class is recognized")
     recalls = [(contender, predictions.recalls(answers[contender.letter])) for contender in contest.contenders]

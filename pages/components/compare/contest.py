@@ -44,7 +44,7 @@ class Contest:
     @property
     def has_models(self) -> bool:
         """Whether there are several models among them."""
-        return len({contender.model for contender in self.contenders}) > 1
+        return len({contender.result.model for contender in self.contenders}) > 1
 
     def pair(self, contender: Contender) -> Pair:
         """How one of the others differs from the reference on the test images."""
@@ -56,14 +56,14 @@ class Contest:
 
     def name(self, contender: Contender) -> str:
         """Its recipe in words, with the model where there are several."""
-        model = f"{model_title(contender.model)}: " if self.has_models else ""
-        return f"{model}{contender.words}"
+        model = f"{model_title(contender.result.model)}: " if self.has_models else ""
+        return f"{model}{contender.result.words}"
 
 
 def hold(results: Sequence[Result]) -> Contest:
     """Ask what each result answers; a bar shows how far that is."""
     found = contenders(results)
-    answers = ask_answers([Recipe.model_validate(result.recipe) for result in results], key="outcomes")
+    answers = ask_answers([result.parsed_recipe for result in results], key="outcomes")
     if answers is None:
         return Contest(found, None)
     return Contest(found, {contender.letter: answer for contender, answer in zip(found, answers, strict=True)})
@@ -113,7 +113,7 @@ def _lead(key: str, found: Sequence[Contender]) -> None:
     """Put the chosen one first."""
     first = st.session_state[key]
     ordered = sorted(found, key=lambda contender: contender.result.recipe_id != first)
-    pick.choose_several([Recipe.model_validate(contender.result.recipe) for contender in ordered])
+    pick.choose_several([contender.result.parsed_recipe for contender in ordered])
 
 
 def badge(contender: Contender, size: float = 1.5) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from compression.charts import compared
-from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
 from compression.results.record import Result
 from pages.components.asking import pick
@@ -16,7 +15,7 @@ from pages.components.shown import elements
 
 def show(contest: Contest) -> None:
     """Both charts; a click on a point adds it."""
-    models = dict.fromkeys(contender.model for contender in contest.contenders)
+    models = dict.fromkeys(contender.result.model for contender in contest.contenders)
     results = [result for model in models for result in pick.measured(model).values()]
     for cost in elements.grid((METRICS["stored"], METRICS["latency"]), 2):
         chart_view.show(
@@ -42,4 +41,4 @@ def _add(recipe_id: str, contest: Contest, results: list[Result]) -> None:
     if clicked is None or recipe_id in {result.recipe_id for result in chosen}:
         return
     kept = [*chosen[: pick.AT_MOST - 1], clicked]
-    pick.choose_several([Recipe.model_validate(result.recipe) for result in kept])
+    pick.choose_several([result.parsed_recipe for result in kept])

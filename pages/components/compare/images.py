@@ -11,7 +11,6 @@ import streamlit as st
 from compression import units
 from compression.explain.comparison import Contender
 from compression.inquiries.outcomes import MAX_PICTURES, PictureInquiry, Pictures
-from compression.recipe.recipe import Recipe
 from compression.results import predictions
 from compression.results.predictions import KINDS, ORDERS, Change
 from pages.components.asking import waiting
@@ -34,7 +33,7 @@ def show(contest: Contest) -> None:
     if contest.answers is None:
         st.caption("Which images changed shows as soon as every network's answers are known: see above.")
         return
-    names = class_names(contest.reference.model, contest.answers["A"].n_classes)
+    names = class_names(contest.reference.result.model, contest.answers["A"].n_classes)
     first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
     with first:
         other = _choose_other(contest)
@@ -96,7 +95,7 @@ def _show_page(
     st.session_state[_PAGE], st.session_state[_CHOICE] = page, choice
     start = (page - 1) // _WINDOW * _WINDOW * PER_PAGE
     window = kept[start : start + _WINDOW * PER_PAGE]
-    baseline = Recipe.model_validate(contest.reference.result.recipe).baseline()
+    baseline = contest.reference.result.parsed_recipe.baseline()
     inquiry = PictureInquiry(recipe=baseline, indices=tuple(sorted(change.index for change in window)))
     pictures = waiting.ask(inquiry, Pictures, key="pictures")
     place = {index: at for at, index in enumerate(inquiry.indices)}

@@ -12,7 +12,6 @@ from compression.charts.layer_bars import MEASURES
 from compression.charts.layers_compared import Line
 from compression.explain.comparison import Contender
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry, LayerRow
-from compression.recipe.recipe import Recipe
 from pages.components.asking import waiting
 from pages.components.compare.contest import Contest, badge
 from pages.components.frame import chart_view
@@ -24,7 +23,7 @@ _MEASURES = ("stored", "ms", "macs", "nonzero")
 
 def show(contest: Contest) -> None:
     """A chart of one measure, and the table of all."""
-    recipes = [Recipe.model_validate(contender.result.recipe) for contender in contest.contenders]
+    recipes = [contender.result.parsed_recipe for contender in contest.contenders]
     found = waiting.ask_all([AnatomyInquiry(recipe=recipe) for recipe in recipes], Anatomy, key="layers")
     if found is None:
         return

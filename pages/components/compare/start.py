@@ -35,7 +35,7 @@ def show(chosen: Sequence[Result]) -> None:
         "whose answer changed, and where they lie on the curves.",
         icon=":material/compare_arrows:",
     )
-    model = str(chosen[0].recipe["model"]) if chosen else (state.last() or View()).model
+    model = chosen[0].model if chosen else (state.last() or View()).model
     st.caption("Or start with a question. What is not measured yet is measured now, which takes seconds:")
     for question, settings in IDEAS.items():
         recipes = [Recipe(model=model), *(make_recipe(model, steps) for steps in settings)]

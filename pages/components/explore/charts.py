@@ -10,7 +10,6 @@ from compression.charts import drawing, tradeoff
 from compression.charts.axes import COSTS, GAINS, Axes
 from compression.charts.palette import ACCENT, NEUTRAL
 from compression.charts.tradeoff import Ranges, Tradeoff
-from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
 from compression.search.curves import CURVES, Curve, curves_for
 from compression.search.estimate import Estimate, estimate
@@ -186,7 +185,7 @@ def _clicked(recipe_id: str, seen: Snapshot) -> None:
     """Show the settings of the clicked point."""
     result = seen.results.get(recipe_id)
     if result is not None:
-        state.show(view_of(Recipe.model_validate(result.recipe), seen.view))
+        state.show(view_of(result.parsed_recipe, seen.view))
         st.session_state[_CLICKED] = not menu.is_on(menu.EXPLORE)
         parts.redraw()
 

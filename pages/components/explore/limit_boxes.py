@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression.explain.titles import setting_in_words
-from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.search.limits import Choice, Limits, choose
@@ -66,7 +64,7 @@ def _best(choice: Choice, view: View, reference_ms: float) -> None:
         return
     st.markdown(
         f"**{choice.allowed:,} of {choice.total:,}** measured settings keep to them. "
-        f"Best, {choice.best_by}: **{setting_in_words(best)}**: {_numbers(best, reference_ms)}."
+        f"Best, {choice.best_by}: **{best.words}**: {_numbers(best, reference_ms)}."
     )
     is_shown = best.recipe_id == view.recipe.recipe_id
     st.button(
@@ -86,5 +84,5 @@ def _numbers(best: Result, reference_ms: float) -> str:
 
 
 def _show(best: Result) -> None:
-    state.show(view_of(Recipe.model_validate(best.recipe), state.current()))
+    state.show(view_of(best.parsed_recipe, state.current()))
     parts.redraw()

@@ -57,7 +57,7 @@ def _chosen(key: str, results: Mapping[str, Result]) -> None:
     if key not in st.session_state:
         return
     names = [name for name in st.session_state[key] if name in results]
-    st.session_state[_KEPT] = tuple(Recipe.model_validate(results[name].recipe) for name in names)
+    st.session_state[_KEPT] = tuple(results[name].parsed_recipe for name in names)
     st.session_state.pop(_PROBLEM, None)
 
 

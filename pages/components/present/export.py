@@ -14,10 +14,8 @@ from compression.charts.picture_files import PictureFormat
 from compression.explain import alternatives, bundle, comparison, presentation, report, verdict
 from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
-from compression.explain.titles import setting_in_words
 from compression.inquiries.verification import Verification, VerificationInquiry
 from compression.models.subject import model_title
-from compression.recipe.recipe import Recipe
 from compression.results.predictions import classes_from
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking import notices, waiting
@@ -38,7 +36,7 @@ class Export:
     @property
     def title(self) -> str:
         """The model and the setting."""
-        return f"{model_title(str(self.result.recipe['model']))}: {setting_in_words(self.result)}"
+        return f"{model_title(self.result.model)}: {self.result.words}"
 
     @property
     def name(self) -> str:
@@ -49,9 +47,7 @@ class Export:
 def show(export: Export) -> None:
     """Files that need no check, and as soon as there is one the report, which tells of it, and what was checked."""
     st.markdown("## Take it away")
-    checked = waiting.ask(
-        VerificationInquiry(recipe=Recipe.model_validate(export.result.recipe)), Verification, key="verification"
-    )
+    checked = waiting.ask(VerificationInquiry(recipe=export.result.parsed_recipe), Verification, key="verification")
     said = words_of(checked) if checked else ""
     with st.container(horizontal=True, key="present_downloads"):
         if checked is not None:
@@ -129,15 +125,15 @@ def _show_snippet(result: Result) -> None:
 def report_html(export: Export, said: str) -> str:
     """The page for browsers without this dashboard."""
     result = export.result
-    baseline = export.results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
+    baseline = export.results.get(result.parsed_recipe.baseline().recipe_id)
     pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
     found = contenders([*([baseline] if baseline else []), result])
     charts = {"stored": "Accuracy against size", "latency": "Accuracy against latency"}
     figures = [(title, stage.figure(result, export.results, cost, export.others)) for cost, title in charts.items()]
     return report.html(
         report.Report(
-            model=model_title(str(result.recipe["model"])),
-            setting=setting_in_words(result),
+            model=model_title(result.model),
+            setting=result.words,
             verdict=verdict.judge(result),
             numbers=presentation.big_numbers(result),
             meanings=presentation.meanings(result, export.assumed),
@@ -159,7 +155,7 @@ def picture(export: Export, kind: PictureFormat) -> bytes:
 
 def numbers_csv(export: Export) -> str:
     """The result, its alternatives and, for comparison, the original."""
-    baseline = export.results.get(Recipe.model_validate(export.result.recipe).baseline().recipe_id)
+    baseline = export.results.get(export.result.parsed_recipe.baseline().recipe_id)
     return table.csv_of([export.result, *export.others, *([baseline] if baseline else [])])
 
 

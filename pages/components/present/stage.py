@@ -14,10 +14,8 @@ from compression.charts.palette import ACCENT, contenders
 from compression.explain import alternatives, presentation, verdict
 from compression.explain.alternatives import Option
 from compression.explain.presentation import Assumptions, Meaning, Risk
-from compression.explain.titles import setting_in_words
 from compression.explain.verdict import Tone
 from compression.models.subject import model_title
-from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 from pages.components.frame import chart_view
 from pages.components.shown import html_table
@@ -41,8 +39,8 @@ def show_head(result: Result) -> None:
     found = verdict.judge(result)
     sign, colour = _MARKS[found.tone]
     st.html(
-        f'<div style="{_SOFT}">{escape(model_title(str(result.recipe["model"])))}: '
-        f"{escape(setting_in_words(result))}</div>"
+        f'<div style="{_SOFT}">{escape(model_title(result.model))}: '
+        f"{escape(result.words)}</div>"
         f'<div role="heading" aria-level="1" style="font-size:clamp(2rem,5vw,3.4rem);font-weight:700;line-height:1.15;'
         f'color:{colour}"><span aria-hidden="true">{sign}</span> {escape(found.title)}</div>'
         f'<div style="font-size:clamp(1.05rem,2vw,1.4rem);line-height:1.4">{escape(found.plain)}</div>'
@@ -67,7 +65,7 @@ def _cards(found: Iterable[tuple[str, str, str, str]]) -> None:
 
 def figure(result: Result, results: Mapping[str, Result], cost: str, others: Sequence[Result] = ()) -> Figure:
     """The original, this result and its alternatives among everything that is measured of the model."""
-    baseline = results.get(Recipe.model_validate(result.recipe).baseline().recipe_id)
+    baseline = results.get(result.parsed_recipe.baseline().recipe_id)
     before = [baseline] if baseline else []
     shown = [
         replace(each, colour=ACCENT) if each.result is result else each

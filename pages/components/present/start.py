@@ -8,8 +8,7 @@ import streamlit as st
 
 from compression import units
 from compression.explain import presentation
-from compression.explain.titles import setting_in_words
-from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.recipe import make_recipe
 from compression.results.record import Result
 from pages.components.frame import menu
 from pages.components.view import state
@@ -25,9 +24,9 @@ def show(model: str, results: Mapping[str, Result]) -> None:
     )
     best = presentation.best_of(results.values())
     if best is not None:
-        words = f"{setting_in_words(best)} · {units.size(best.stored_bytes)}"
+        words = f"{best.words} · {units.size(best.stored_bytes)}"
         label, icon, key = f"Present the smallest without a measurable loss: {words}", "star", "present_best"
-        recipe = Recipe.model_validate(best.recipe)
+        recipe = best.parsed_recipe
     else:
         label, icon, key = "Measure 8-bit weights and present them", "play_arrow", "present_first"
         recipe = make_recipe(model, [{"technique": "quantization", "weight_bits": 8}])

@@ -12,7 +12,6 @@ import streamlit as st
 from compression import units
 from compression.errors import CompressionError
 from compression.explain import bundle
-from compression.explain.titles import setting_in_words
 from compression.results.metrics import METRICS, reference_ms
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking.work import Snapshot
@@ -54,8 +53,8 @@ def frame_of(results: Sequence[Result]) -> pd.DataFrame:
     """One row a result and one column a metric, in the units that people read."""
     import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
 
-    before_ms = reference_ms(results, str(results[0].recipe["model"])) if results else None
-    columns: dict[str, list[object]] = {"setting": [setting_in_words(result) for result in results]}
+    before_ms = reference_ms(results, results[0].model) if results else None
+    columns: dict[str, list[object]] = {"setting": [result.words for result in results]}
     for key, metric in METRICS.items():
         columns[key] = [amount(metric, metric.read(result, before_ms)) for result in results]
         if key in _WITH_INTERVAL:

@@ -194,7 +194,7 @@ def _points(results: Sequence[Result], title: str, colour: str, symbol: str) -> 
         mode="markers",
         marker={"color": colour, "symbol": symbol, "size": 12},
         error_y=error_bars(ratios, lows, highs, colour),
-        hovertext=[recipe_in_words(Recipe.model_validate(one.recipe)) for one in results],
+        hovertext=[recipe_in_words(one.parsed_recipe) for one in results],
     )
 
 
