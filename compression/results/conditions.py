@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 
 from compression import ENGINE_VERSION
 from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.results import machine
-from compression.results.record import Result
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,9 @@ def conditions(subject: Subject, machine_id: str | None = None) -> Conditions:
     return Conditions(subject.name, subject.version, subject.data.version, ENGINE_VERSION, here)
 
 
-def conditions_of(result: Result) -> Conditions:
-    """The conditions under which `result` was measured."""
-    return Conditions(
-        result.model,
-        result.model_version,
-        result.data_version,
-        result.engine_version,
-        result.machine_id,
-    )
+def conditions_of(measured: object) -> Conditions:
+    """The conditions under which a result, or a row of the table of results, was measured."""
+    return Conditions(*(getattr(measured, field.name) for field in fields(Conditions)))
 
 
 def key(recipe_id: str, measured_under: Conditions) -> str:

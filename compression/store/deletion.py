@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import sqlalchemy as sql
 
 from compression import atomic, environment
 from compression.errors import StorageFailed
-from compression.results.conditions import Conditions
+from compression.results.conditions import Conditions, conditions_of
 from compression.store import artifacts
 from compression.store.database import Database, count_deletion, hold
 from compression.store.store import Store
@@ -27,9 +28,6 @@ from compression.store.tables import ANSWERS, NOTES, RESULTS
 
 FRESH_S = 3600
 """Files younger than this may belong to a measurement that has not written its row yet: they are no orphans."""
-
-BATCH = 500
-"""Keys in one question to the database."""
 
 _NAME = re.compile(r'"([0-9a-f]{64})"')
 
@@ -80,9 +78,9 @@ def delete(store: Store, result_keys: Collection[str]) -> Deletion:
     wanted = set(result_keys)
     with store.database.write() as connection:
         planned, doomed = _planned(connection, store.database, wanted)
-        for some in _batches(wanted):
-            for table in (ANSWERS, NOTES, RESULTS):
-                connection.execute(table.delete().where(table.c.result_key.in_(some)))
+        keys = [{"key": key} for key in wanted]
+        for table in (ANSWERS, NOTES, RESULTS) if keys else ():
+            connection.execute(table.delete().where(table.c.result_key == sql.bindparam("key")), keys)
         count_deletion(connection)
     _remove(store.database, [artifacts.path_of(name) for name in doomed])
     return planned
@@ -122,50 +120,36 @@ def files() -> Iterator[tuple[Path, os.stat_result]]:
 
 def _planned(connection: sql.Connection, database: Database, wanted: set[str]) -> tuple[Deletion, set[str]]:
     """What goes, and the names of its files."""
-    going: set[str] = set()
+    going, staying, baselines = set[str](), _named_elsewhere(database), set[Conditions]()
+    others: Counter[Conditions] = Counter()
     counts = dict.fromkeys((RESULTS, ANSWERS, NOTES), 0)
-    for some in _batches(wanted):
-        for table in counts:
-            query = sql.select(sql.func.count()).select_from(table).where(table.c.result_key.in_(some))
-            counts[table] += int(connection.scalar(query) or 0)
-        for document in connection.scalars(sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(some))):
-            going |= _names_in(document)
-        going |= set(connection.scalars(sql.select(ANSWERS.c.artifact).where(ANSWERS.c.result_key.in_(some))))
-    staying = (_named(connection, without=wanted) | _named_elsewhere(database)) if going else set()
+    for row in connection.execute(sql.select(RESULTS)):
+        if row.result_key not in wanted:
+            staying |= _names_in(row.document)
+            others[conditions_of(row)] += 1
+            continue
+        counts[RESULTS] += 1
+        going |= _names_in(row.document)
+        if not json.loads(row.document)["recipe"].get("steps"):
+            baselines.add(conditions_of(row))
+    for key, name in connection.execute(sql.select(ANSWERS.c.result_key, ANSWERS.c.artifact)):
+        counts[ANSWERS] += key in wanted
+        (going if key in wanted else staying).add(name)
+    counts[NOTES] = len(wanted.intersection(connection.scalars(sql.select(NOTES.c.result_key))))
     sizes = [size for size in map(_size, going - staying) if size is not None]
     shared = sum(_size(name) is not None for name in going & staying)
-    baseline_of = _baseline_of(connection, wanted)
+    baseline_of = sum(others[conditions] for conditions in baselines)
     planned = Deletion(counts[RESULTS], counts[ANSWERS], counts[NOTES], len(sizes), sum(sizes), shared, baseline_of)
     return planned, going - staying
 
 
-def _baseline_of(connection: sql.Connection, wanted: set[str]) -> int:
-    """Results that stay, measured under the conditions of a baseline that goes."""
-    conditions = [RESULTS.c[name] for name in Conditions.__dataclass_fields__]
-    going: set[tuple[str, ...]] = set()
-    for some in _batches(wanted):
-        query = sql.select(RESULTS.c.document, *conditions).where(RESULTS.c.result_key.in_(some))
-        for row in connection.execute(query):
-            if not json.loads(row.document)["recipe"].get("steps"):
-                going.add(tuple(row)[1:])
-    total = 0
-    for values in going:
-        same = sql.and_(*(column == value for column, value in zip(conditions, values, strict=True)))
-        total += len(set(connection.scalars(sql.select(RESULTS.c.result_key).where(same))) - wanted)
-    return total
-
-
-def _named(connection: sql.Connection, *, without: Collection[str] = (), lost_answers: bool = True) -> set[str]:
-    """All files that rows name, but for those of the results `without`. One honest look at every row."""
-    found: set[str] = set()
-    for key, document in connection.execute(sql.select(RESULTS.c.result_key, RESULTS.c.document)):
-        if key not in without:
-            found |= _names_in(document)
-    answers = sql.select(ANSWERS.c.result_key, ANSWERS.c.artifact)
-    for key, name in connection.execute(answers if lost_answers else answers.where(~_lost())):
-        if key not in without:
-            found.add(name)
-    return found
+def _named(connection: sql.Connection, *, lost_answers: bool = True) -> set[str]:
+    """All files that rows name. One honest look at every row."""
+    found = set[str]()
+    for document in connection.scalars(sql.select(RESULTS.c.document)):
+        found |= _names_in(document)
+    answers = sql.select(ANSWERS.c.artifact)
+    return found.union(connection.scalars(answers if lost_answers else answers.where(~_lost())))
 
 
 def _named_elsewhere(database: Database) -> set[str]:
@@ -238,9 +222,3 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         raise StorageFailed(
             f"The folder {folder} cannot be read: {error.strerror or error}. Check your rights."
         ) from error
-
-
-def _batches(names: Collection[str]) -> Iterator[list[str]]:
-    every = sorted(names)
-    for start in range(0, len(every), BATCH):
-        yield every[start : start + BATCH]

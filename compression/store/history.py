@@ -112,7 +112,7 @@ def _entry(row: sql.Row[Any]) -> Entry:
         recipe_id=row.recipe_id,
         recipe=recipe,
         words=words,
-        measured_under=Conditions(*(getattr(row, name) for name in Conditions.__dataclass_fields__)),
+        measured_under=conditions.conditions_of(row),
         numbers=_numbers(document),
         seconds=document["seconds"],
         created_at=document["created_at"],
