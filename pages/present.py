@@ -8,7 +8,7 @@ from pages.components.frame import menu
 
 menu.frame("Present", reads_link=True)
 
-from compression.explain import alternatives, presentation
+from compression.explain import presentation
 from compression.results.record import Result
 from pages.components.asking import pick, waiting
 from pages.components.compare import contest
@@ -37,7 +37,7 @@ def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> Non
         risks = presentation.risks(result, known[0], known[1], names)
     stage.show_risk(risks, result)
     if others:
-        stage.show_options(alternatives.options(result, others))
+        stage.show_options(presentation.options(result, others))
     if full:
         full_screen.button(full)
         return

@@ -16,7 +16,7 @@ from compression.charts.axes import title_of
 from compression.charts.drawing import size_ticks
 from compression.charts.palette import ACCENT, NEUTRAL, contenders
 from compression.charts.tradeoff import around
-from compression.explain import alternatives
+from compression.explain import presentation
 from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.search.pareto import pareto_front
@@ -68,7 +68,7 @@ def _draw_points(axes: Axes, result: Result, results: Sequence[Result], others: 
     for one, colour, marker, label in (
         (result.baseline, NEUTRAL, "*", "original"),
         (result, ACCENT, "o", "compressed"),
-        *zip(others, colours, ("s", "D"), alternatives.names(alternatives.AT_MOST)[1:], strict=False),
+        *zip(others, colours, ("s", "D"), presentation.names_on_charts(presentation.AT_MOST)[1:], strict=False),
     ):
         x, y = one.stored_bytes / 1000, 100 * one.accuracy
         sides = [[y - 100 * one.accuracy_low], [100 * one.accuracy_high - y]]

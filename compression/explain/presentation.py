@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from compression import units
 from compression.errors import InvalidRecipe
 from compression.explain import verdict
-from compression.explain.verdict import Tone
+from compression.explain.verdict import Tone, Verdict
 from compression.results import energy, predictions
 from compression.results.energy import Memory
 from compression.results.metrics import METRICS, Effect
@@ -139,6 +139,39 @@ def accuracy_words(result: Result) -> str:
     """Whether the accuracy changed measurably."""
     effect = verdict.accuracy_effect(result)
     return "no measurable difference" if effect == "same" else f"measurably {effect}"
+
+
+# Several settings beside each other, for people who choose one.
+
+AT_MOST = 2
+"""Alternatives beside the presented setting: with the original four marks on a chart."""
+
+PRESENTED = "after"
+"""What the presented setting is called on charts, beside "before"."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting: what charts call it, its recipe in words, the verdict and the three numbers."""
+
+    name: str
+    setting: str
+    verdict: Verdict
+    numbers: tuple[BigNumber, BigNumber, BigNumber]
+
+
+def names_on_charts(count: int) -> list[str]:
+    """What charts call the presented setting and `count` alternatives."""
+    return [PRESENTED, *(f"alternative {number + 1}" for number in range(count))]
+
+
+def options(result: Result, others: Sequence[Result]) -> tuple[Option, ...]:
+    """The presented setting first."""
+    before_ms = result.baseline.latency_p50_ms
+    return tuple(
+        Option(name, one.words, verdict.judge(one), big_numbers(one, before_ms))
+        for name, one in zip(names_on_charts(len(others)), (result, *others), strict=True)
+    )
 
 
 # What it means.

@@ -17,21 +17,24 @@ from compression.results.record import Result
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which choice came true, what was measured (half a sentence), and why."""
+    """The name of the choice that came true, what was measured (half a sentence), and why."""
 
-    choice: int
+    choice: str
     measured: str
     explanation: str
 
 
 @dataclass(frozen=True)
 class Question:
-    """Asked about `recipes`, of which the first is the setting itself and others are what it is compared with."""
+    """Asked about `recipes`, of which the first is the setting itself and others are what it is compared with.
+
+    `choices` are words by name; `judge` takes the recipes' results.
+    """
 
     text: str
-    choices: tuple[str, ...]
+    choices: Mapping[str, str]
     recipes: tuple[Recipe, ...]
-    judge: Callable[[Sequence[Result]], Outcome]
+    judge: Callable[..., Outcome]
 
     @property
     def recipe(self) -> Recipe:
@@ -50,7 +53,7 @@ class Judgement:
 
 def judge(question: Question, guess: str, results: Sequence[Result]) -> Judgement:
     """What became of a guess, which is one of the question's choices; `results` are those of its recipes in order."""
-    found = question.judge(results)
+    found = question.judge(*results)
     truth = question.choices[found.choice]
     said = f"You said: “{guess}”. Measured: {found.measured}."
     if guess != truth:
@@ -60,18 +63,6 @@ def judge(question: Question, guess: str, results: Sequence[Result]) -> Judgemen
 
 Reasons = Mapping[str, str]
 """What is said of each outcome, by its name."""
-
-
-def _question(
-    text: str, choices: Mapping[str, str], recipes: tuple[Recipe, ...], answer: Callable[..., tuple[str, str, str]]
-) -> Question:
-    """`answer` takes the recipes' results: the name of the choice that came true, what was measured, and why."""
-
-    def judged(results: Sequence[Result]) -> Outcome:
-        name, *said = answer(*results)
-        return Outcome(list(choices).index(name), *said)
-
-    return Question(text, tuple(choices.values()), recipes, judged)
 
 
 # --- accuracy ----------------------------------------------------------------------------------------------------
@@ -89,11 +80,11 @@ LITTLE, MUCH = 0.05, 0.30
 def accuracy_question(text: str, recipe: Recipe, reasons: Reasons) -> Question:
     """What happens to the share of test images that the whole network gets right."""
 
-    def answer(result: Result) -> tuple[str, str, str]:
+    def answer(result: Result) -> Outcome:
         name = accuracy_outcome(result)
-        return name, _accuracies(result), _why(result, reasons[name])
+        return Outcome(name, _accuracies(result), _why(result, reasons[name]))
 
-    return _question(text, ACCURACY, (recipe,), answer)
+    return Question(text, ACCURACY, (recipe,), answer)
 
 
 def accuracy_outcome(result: Result) -> str:
@@ -131,12 +122,12 @@ _SIZE_BOUNDS = (1.5, 4, 10, 25)
 def size_question(text: str, recipe: Recipe, theory: Callable[[Result], str]) -> Question:
     """How many times smaller the stored file gets; `theory` says how that compares with what was calculated."""
 
-    def answer(result: Result) -> tuple[str, str, str]:
+    def answer(result: Result) -> Outcome:
         before, after = (units.size(one.stored_bytes) for one in (result.baseline, result))
         measured = f"{before} became {after}, {verdict.size_words(result)}"
-        return _reached(result.size_ratio, _SIZE_BOUNDS, SIZES), measured, _why(result, theory(result))
+        return Outcome(_reached(result.size_ratio, _SIZE_BOUNDS, SIZES), measured, _why(result, theory(result)))
 
-    return _question(text, SIZES, (recipe,), answer)
+    return Question(text, SIZES, (recipe,), answer)
 
 
 def _reached(value: float, bounds: Sequence[float], choices: Mapping[str, str]) -> str:
@@ -158,15 +149,15 @@ SPEEDS = {
 def speed_question(text: str, recipe: Recipe, reasons: Callable[[Result], str]) -> Question:
     """What happens to the time for one image."""
 
-    def answer(result: Result) -> tuple[str, str, str]:
+    def answer(result: Result) -> Outcome:
         measured = (
             f"{units.percent(result.latency_ratio, 0)} % of the time "
             f"(95 % interval {100 * result.latency_ratio_low:.0f} to {100 * result.latency_ratio_high:.0f} %), "
             f"with {100 * result.macs / result.baseline.macs:.0f} % of the operations"
         )
-        return speed_outcome(result), measured, _why(result, reasons(result))
+        return Outcome(speed_outcome(result), measured, _why(result, reasons(result)))
 
-    return _question(text, SPEEDS, (recipe,), answer)
+    return Question(text, SPEEDS, (recipe,), answer)
 
 
 def speed_outcome(result: Result) -> str:
@@ -189,12 +180,13 @@ TEACHING = {
 def teaching_question(text: str, student: Recipe, control: Recipe, reasons: Reasons) -> Question:
     """Whether a student with a teacher beats the same student without. They differ where intervals do not overlap."""
 
-    def answer(taught: Result, plain: Result) -> tuple[str, str, str]:
+    def answer(taught: Result, plain: Result) -> Outcome:
         name = verdict.effect_between(taught, plain)
         with_teacher, without = (METRICS["accuracy"].said(one) for one in (taught, plain))
-        return name, f"{with_teacher} right with the teacher, {without} without", _why(taught, reasons[name])
+        measured = f"{with_teacher} right with the teacher, {without} without"
+        return Outcome(name, measured, _why(taught, reasons[name]))
 
-    return _question(text, TEACHING, (student, control), answer)
+    return Question(text, TEACHING, (student, control), answer)
 
 
 CODINGS = {
@@ -210,12 +202,13 @@ _CODING_BOUNDS = (0.05, 0.15, 0.30, 0.60)
 def coding_question(text: str, coded: Recipe, plain: Recipe) -> Question:
     """How much smaller arithmetic coding makes the whole stored file, against plain bits."""
 
-    def answer(short: Result, long: Result) -> tuple[str, str, str]:
+    def answer(short: Result, long: Result) -> Outcome:
         saved = 1 - short.stored_bytes / long.stored_bytes
         sizes = f"{units.size(short.stored_bytes)} against {units.size(long.stored_bytes)} with plain bits"
-        return _reached(saved, _CODING_BOUNDS, CODINGS), f"{sizes}, {_saved_words(saved)}", _coding_reason(short, long)
+        choice = _reached(saved, _CODING_BOUNDS, CODINGS)
+        return Outcome(choice, f"{sizes}, {_saved_words(saved)}", _coding_reason(short, long))
 
-    return _question(text, CODINGS, (coded, plain), answer)
+    return Question(text, CODINGS, (coded, plain), answer)
 
 
 def _saved_words(saved: float) -> str:

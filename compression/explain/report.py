@@ -9,9 +9,8 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compression.explain.alternatives import Option
 from compression.explain.comparison import Row
-from compression.explain.presentation import BigNumber, Meaning, Risk
+from compression.explain.presentation import BigNumber, Meaning, Option, Risk
 from compression.explain.verdict import Verdict
 
 if TYPE_CHECKING:

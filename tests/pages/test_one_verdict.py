@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from compression import cli
-from compression.explain import alternatives, presentation, report
+from compression.explain import presentation, report
 from compression.explain.presentation import Assumptions
 from pages.components.explore import outcome
 from pages.components.present import stage
@@ -25,7 +25,7 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys):
     assert f">{title}</div>" in shown[1].replace("</span> ", "</span>>")
     assert f"color:{stage._COLOURS[tone]}" in shown[1]
 
-    (option,) = alternatives.options(row, ())
+    (option,) = presentation.options(row, ())
     page = report.html(
         report.Report(
             "LeNet", "", option.verdict, option.numbers, presentation.meanings(row, Assumptions()),

@@ -24,7 +24,7 @@ def show(chapter: str, question: Question) -> None:
         st.markdown(question.text)
         guess = st.radio(
             "Your prediction",
-            question.choices,
+            list(question.choices.values()),
             index=None,
             key=f"predict_choice_{name}",
             disabled=name in revealed,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from compression.errors import CompressionError
-from compression.explain.alternatives import AT_MOST
+from compression.explain.presentation import AT_MOST
 from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 from pages.components.asking import notices, pick

@@ -11,7 +11,7 @@ from compression import units
 from compression.charts import picture_files
 from compression.charts.palette import contenders
 from compression.charts.picture_files import PictureFormat
-from compression.explain import alternatives, bundle, comparison, presentation, report, verdict
+from compression.explain import bundle, comparison, presentation, report, verdict
 from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
 from compression.inquiries.verification import Verification, VerificationInquiry
@@ -143,7 +143,7 @@ def report_html(export: Export, said: str) -> str:
             checked=said,
             provenance=bundle.provenance(result),
             recipe=bundle.recipe_json(result),
-            options=alternatives.options(result, export.others) if export.others else (),
+            options=presentation.options(result, export.others) if export.others else (),
         )
     )
 

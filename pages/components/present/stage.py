@@ -11,9 +11,8 @@ import streamlit as st
 from compression.charts import compared
 from compression.charts.figure import Figure
 from compression.charts.palette import ACCENT, contenders
-from compression.explain import alternatives, presentation, verdict
-from compression.explain.alternatives import Option
-from compression.explain.presentation import Assumptions, Meaning, Risk
+from compression.explain import presentation, verdict
+from compression.explain.presentation import Assumptions, Meaning, Option, Risk
 from compression.explain.verdict import Tone
 from compression.models.subject import model_title
 from compression.results.record import Result
@@ -71,7 +70,7 @@ def figure(result: Result, results: Mapping[str, Result], cost: str, others: Seq
         replace(each, colour=ACCENT) if each.result is result else each
         for each in contenders([*before, result, *others])
     ]
-    names = [*(["before"] if baseline else []), *alternatives.names(len(others))]
+    names = [*(["before"] if baseline else []), *presentation.names_on_charts(len(others))]
     labels = {each.letter: name for each, name in zip(shown, names, strict=True)}
     return compared.draw_curves(shown, list(results.values()), cost, labels)
 
