@@ -99,8 +99,12 @@ _GRAMS: _Units = tuple(
     (0.9995 * one, one, unit) for one, unit in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
 )
 _SECONDS: _Units = (
-    (172_800, 86_400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0.1, 1, "s"), (0, 1e-3, "ms"),
-)  # fmt: skip
+    (172_800, 86_400, "days"),
+    (5400, 3600, "h"),
+    (90, 60, "min"),
+    (0.1, 1, "s"),
+    (0, 1e-3, "ms"),
+)
 LEAST_IN_ONE_UNIT = 0.1
 """Of the larger one's unit: below, two amounts that are compared are in the smaller one's."""
 MOST_IN_ONE_UNIT = 1000

@@ -29,9 +29,17 @@ class Slice:
 
 
 _COLOURS = {
-    "codes": BLUE, "weights": BLUE, "positions": ORANGE, "zeros": ORANGE, "codebooks": VIOLET, "scales": GREEN,
-    "biases": PINK, "rounding": ACCENT, "graph": NEUTRAL, "header": "#5f6b7a",
-}  # fmt: skip
+    "codes": BLUE,
+    "weights": BLUE,
+    "positions": ORANGE,
+    "zeros": ORANGE,
+    "codebooks": VIOLET,
+    "scales": GREEN,
+    "biases": PINK,
+    "rounding": ACCENT,
+    "graph": NEUTRAL,
+    "header": "#5f6b7a",
+}
 """Of the parts of a file."""
 
 

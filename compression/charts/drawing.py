@@ -19,15 +19,6 @@ SHADE = "rgba(138, 138, 138, 0.16)"
 MARK = "mark"
 """`meta` of the current setting's trace: the page draws it apart from the others, so that it moves at once."""
 
-_NOTHING_YET = {
-    "text": "Measuring the baseline: the first point comes in a few seconds",
-    "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False, "font": {"color": NEUTRAL, "size": 14},
-}  # fmt: skip
-_NOTE = {
-    "x": 1, "y": 0, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False,
-    "align": "right", "font": {"color": NEUTRAL, "size": 12},
-}  # fmt: skip
-
 
 def draw(
     data: Tradeoff, cost: str, gain: str, ranges: Ranges, *, gain_range: Range | None = None, height: int = HEIGHT
@@ -181,11 +172,17 @@ def _annotations(data: Tradeoff) -> list[dict[str, Any]]:
     """What a person must know of what is not drawn."""
     shown = len(data.points)
     if not shown:
-        return [_NOTHING_YET]
+        return [_note("Measuring the baseline: the first point comes in a few seconds", 0.5, 0.5, 14)]
     if shown >= data.n_results:
         return []
     words = f"{shown:,} of {data.n_results:,} settings drawn:<br>the curves, the front, and a sample of the rest"
-    return [{**_NOTE, "text": words}]
+    return [_note(words, 1, 0, 12, xanchor="right", yanchor="bottom", align="right")]
+
+
+def _note(words: str, x: float, y: float, size: int, **look: Any) -> dict[str, Any]:  # noqa: ANN401  (plotly's own settings)
+    """Words on the chart itself: 0 is its left or lower end, 1 its right or upper one."""
+    font = {"color": NEUTRAL, "size": size}
+    return {"text": words, "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": False, "font": font, **look}
 
 
 def _x_axis(data: Tradeoff, cost: str, ranges: Ranges) -> dict[str, Any]:

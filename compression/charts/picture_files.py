@@ -61,10 +61,9 @@ def _draw_points(axes: Axes, result: Result, results: Sequence[Result], others: 
     accuracies = [100 * one.accuracy for one in results]
     axes.scatter(sizes, accuracies, s=14, color=NEUTRAL, alpha=0.45, linewidths=0, label="other measured settings")
     front = pareto_front(sizes, accuracies)
-    axes.step(
-        [sizes[index] for index in front], [accuracies[index] for index in front],
-        where="post", color=NEUTRAL, linewidth=1, linestyle=":", label="nothing measured beats these",
-    )  # fmt: skip
+    x, y = [sizes[index] for index in front], [accuracies[index] for index in front]
+    look = {"color": NEUTRAL, "linewidth": 1, "linestyle": ":"}
+    axes.step(x, y, where="post", label="nothing measured beats these", **look)
     for one, colour, marker, label in (
         (result.baseline, NEUTRAL, "*", "original"),
         (result, ACCENT, "o", "compressed"),

@@ -40,9 +40,8 @@ def words_of(found: Activations) -> str:
         return "Activations are floats here: nothing is rounded or cut off."
     bits = "/".join(str(number) for number in sorted({row.bits for row in rounded}))
     worst = max(rounded, key=lambda row: row.clipped)
-    cut = "no value is cut off" if not worst.clipped else (
-        f"at most {units.three_digits(100 * worst.clipped)} % of the values are cut off (**{worst.name}**)"
-    )  # fmt: skip
+    clipped = f"at most {units.three_digits(100 * worst.clipped)} % of the values are cut off (**{worst.name}**)"
+    cut = clipped if worst.clipped else "no value is cut off"
     layers = [row for row in found.subject if row.name != IMAGE]
     outputs = f"{sum(row.bits > 0 for row in layers)} of {len(layers)} layers' outputs"
     image = any(row.name == IMAGE for row in rounded)

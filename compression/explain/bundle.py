@@ -38,15 +38,13 @@ def commands(result: Result) -> str:
 
 def script(result: Result) -> str:
     """A Python program that checks the runtime file on the test images; it needs numpy and onnxruntime alone."""
-    return _SCRIPT.format(
-        model=result.model, correct=round(result.accuracy * result.n_test), n_test=result.n_test,
-        runtime=RUNTIME, predictions=PREDICTIONS,
-    )  # fmt: skip
+    correct = round(result.accuracy * result.n_test)
+    return _SCRIPT.format(result=result, correct=correct, runtime=RUNTIME, predictions=PREDICTIONS)
 
 
 _SCRIPT = '''"""Runs the compressed network on its test images and compares it with what was measured.
 
-    python -m compression data {model} --split test --out test.npz
+    python -m compression data {result.model} --split test --out test.npz
     python check.py [test.npz]
 
 Ends with 0 where every prediction is the measured one, else with 1.
@@ -57,7 +55,7 @@ import sys
 import numpy as np
 import onnxruntime
 
-CORRECT, N_TEST = {correct}, {n_test}
+CORRECT, N_TEST = {correct}, {result.n_test}
 
 data = np.load(sys.argv[1] if len(sys.argv) > 1 else "test.npz")
 session = onnxruntime.InferenceSession("{runtime}", providers=["CPUExecutionProvider"])

@@ -47,9 +47,12 @@ def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only reports need it
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     return environment.get_template("report.html.jinja")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from compression.results.metrics import METRICS
@@ -43,13 +43,17 @@ def waterfall(measures: Measures) -> tuple[Part, ...]:
         return ()
     return (
         _total("theoretical", measures),
-        *_writing_down(measures, stored),
+        *_changes(_writing_down(measures, stored)),
         _total("stored", measures),
-        *_unpacking(stored, runtime, measures.params),
+        *_changes(_unpacking(stored, runtime, measures.params)),
         _total("runtime", measures),
         *_changes([("Zip", measures.zipped_bytes - measures.onnx_bytes, _ZIP)]),
         _total("zipped", measures),
     )
+
+
+Row = tuple[str, int, str]
+"""What makes a size larger or smaller, by how many bytes, and why."""
 
 
 def _total(key: str, measures: Measures) -> Part:
@@ -60,39 +64,36 @@ def _total(key: str, measures: Measures) -> Part:
 _ZIP = "zip finds bytes that repeat, zeros most of all, but knows nothing of weights"
 
 
-def _writing_down(measures: Measures, stored: Mapping[str, int]) -> list[Part]:
+def _writing_down(measures: Measures, stored: Mapping[str, int]) -> Iterator[Row]:
     values = stored["codes"] + stored["biases"] - measures.theoretical_bytes
     saved = "frequent values take fewer bits than rare ones"
     spent = "values take more bits than the theory counts, as zeros have a code too or codes fill whole bytes"
-    return _changes([
-        ("Weights and biases", values, saved if values < 0 else spent),
-        *(_as_it_is(part, stored) for part in ("positions", "codebooks", "scales", "graph", "header")),
-    ])  # fmt: skip
+    yield "Weights and biases", values, saved if values < 0 else spent
+    for part in ("positions", "codebooks", "scales", "graph", "header"):
+        yield _as_it_is(part, stored)
 
 
-def _as_it_is(part: str, ledger: Mapping[str, int]) -> tuple[str, int, str]:
+def _as_it_is(part: str, ledger: Mapping[str, int]) -> Row:
     title, meaning = PARTS[part]
     return title, ledger[part], meaning
 
 
-def _unpacking(stored: Mapping[str, int], runtime: Mapping[str, int], params: int) -> list[Part]:
+def _unpacking(stored: Mapping[str, int], runtime: Mapping[str, int], params: int) -> Iterator[Row]:
     held = (runtime["weights"] + runtime["zeros"]) / max(1, params)
     whole = "each code takes whole bytes again, however few bits it has"
     floats = "weights are floats of four bytes: layers left in float, or codes that count for nothing at run time"
     small = sum(runtime[part] - stored[part] for part in ("codebooks", "scales", "biases"))
-    return _changes([
-        ("Weights", runtime["weights"] - stored["codes"], floats if held > _FLOAT_BYTES else whole),
-        ("Zeros", runtime["zeros"], "zeros are kept like any other weight: the runtime computes with them"),
-        ("Positions", -stored["positions"], "every weight has its place, so that positions need not be told"),
-        ("Scales and biases", small, "scales, biases and codebooks are written out in full"),
-        _as_it_is("rounding", runtime),
-        ("Structure", runtime["graph"] - stored["graph"] - stored["header"], "layers, names and shapes, uncompressed"),
-    ])  # fmt: skip
+    yield "Weights", runtime["weights"] - stored["codes"], floats if held > _FLOAT_BYTES else whole
+    yield "Zeros", runtime["zeros"], "zeros are kept like any other weight: the runtime computes with them"
+    yield "Positions", -stored["positions"], "every weight has its place, so that positions need not be told"
+    yield "Scales and biases", small, "scales, biases and codebooks are written out in full"
+    yield _as_it_is("rounding", runtime)
+    yield "Structure", runtime["graph"] - stored["graph"] - stored["header"], "layers, names and shapes, uncompressed"
 
 
 _FLOAT_BYTES = 3.0
 """Bytes a weight from which most weights must be 32-bit floats."""
 
 
-def _changes(rows: list[tuple[str, int, str]]) -> list[Part]:
+def _changes(rows: Iterable[Row]) -> list[Part]:
     return [Part(label, size, cause) for label, size, cause in rows if size]

@@ -119,8 +119,11 @@ def percent(measures: Preview) -> str:
 
 
 _TITLES: dict[Tone, str] = {
-    "good": "Worth it", "mixed": "A trade-off", "bad": "It breaks the product", "neutral": "Nothing won",
-}  # fmt: skip
+    "good": "Worth it",
+    "mixed": "A trade-off",
+    "bad": "It breaks the product",
+    "neutral": "Nothing won",
+}
 
 
 def _title(result: Result, tone: Tone) -> str:

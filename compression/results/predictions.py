@@ -169,18 +169,13 @@ class Change:
 
 def changes(other: Answers, reference: Answers) -> tuple[Change, ...]:
     """All images that `other` calls differently, as in the data set."""
-    found = np.flatnonzero(other.predictions != reference.predictions)
-    before, after = reference.predictions[found], other.predictions[found]
-    columns = (
-        reference.probabilities[found, before], other.probabilities[found, after],
-        reference.probabilities[found, after], other.probabilities[found, before],
-    )  # fmt: skip
-    whole = zip(found, reference.labels[found], before, after, strict=True)
-    parts = zip(*columns, strict=True)
-    return tuple(
-        Change(*(int(n) for n in numbers), *(float(p) for p in probabilities))
-        for numbers, probabilities in zip(whole, parts, strict=True)
-    )
+    found = []
+    for index in map(int, np.flatnonzero(other.predictions != reference.predictions)):
+        before, after = int(reference.predictions[index]), int(other.predictions[index])
+        old, new = reference.probabilities[index].tolist(), other.probabilities[index].tolist()
+        label = int(reference.labels[index])
+        found.append(Change(index, label, before, after, old[before], new[after], old[after], new[before]))
+    return tuple(found)
 
 
 def chosen(found: Sequence[Change], kinds: Sequence[Kind], label: int | None, order: Order) -> tuple[Change, ...]:

@@ -6,7 +6,7 @@ import enum
 import functools
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,12 +57,12 @@ class Job:
     group: str
     background: bool
     state: JobState
-    progress: float
-    message: str
-    error: str | None
     created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: float = 0.0
+    message: str = ""
+    error: str | None = None
     attempts: int = 0
     is_cancel_requested: bool = False
     preview: Preview | None = None
@@ -83,13 +83,9 @@ def new_job(work: Recipe | Inquiry, group: str, background: bool, is_done: bool)
     """A job that waits, or is over because what it leads to `is_done`."""
     recipe, inquiry = (work, None) if isinstance(work, Recipe) else (work.recipe, work)
     now = datetime.now(UTC)
-    done = now if is_done else None
-    state = JobState.COMPLETE if is_done else JobState.WAITING
-    message = "measured before" if is_done else ""
-    return Job(
-        uuid.uuid4().hex, recipe, group, background, state, float(is_done), message, None,
-        created_at=now, started_at=done, finished_at=done, inquiry=inquiry,
-    )  # fmt: skip
+    job = Job(uuid.uuid4().hex, recipe, group, background, JobState.WAITING, created_at=now, inquiry=inquiry)
+    done: dict[str, Any] = {"state": JobState.COMPLETE, "progress": 1.0, "message": "measured before"}
+    return replace(job, **done, started_at=now, finished_at=now) if is_done else job
 
 
 def row_of(job: Job, owner: str | None) -> dict[str, Any]:

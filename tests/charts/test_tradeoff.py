@@ -172,7 +172,7 @@ def test_curves_look_the_same_on_both_axes_and_differ_from_each_other():
     every = tradeoff.tradeoff(results(shown=CURVES), curves(CURVES), CURRENT)
     assert len(every.curves) > len(DEFAULT_CURVES)
     for curve in every.curves:
-        title = CURVES[curve].title
+        title = CURVES[curve].words
         left, right = (trace(draw(every, axis), title) for axis in ("stored", "latency"))
         assert left.marker.color == right.marker.color
         assert left.marker.symbol == right.marker.symbol

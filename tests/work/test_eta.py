@@ -14,7 +14,7 @@ NOW = START + timedelta(seconds=20)
 
 def running(started, progress=0.0):
     begun = START + timedelta(seconds=started)
-    return Job("id", fake_run.recipe(), "g", False, JobState.RUNNING, progress, "", None, START, begun, None)
+    return Job("id", fake_run.recipe(), "g", False, JobState.RUNNING, START, begun, progress=progress)
 
 
 def test_nothing_takes_no_time():

@@ -227,7 +227,7 @@ class TestWords:
     def test_what_for(self):
         wanted = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}])
         now = datetime.now(UTC)
-        job = Job("id", wanted, "g", False, JobState.WAITING, 0.0, "", None, now, None, None)
+        job = Job("id", wanted, "g", False, JobState.WAITING, now)
         assert overview.purpose(job) == "Measure: 4-bit weights"
         asked = replace(job, inquiry=OutcomeInquiry(recipe=wanted))
         assert overview.purpose(asked) == "Asking the network about every test image: 4-bit weights"
@@ -236,7 +236,7 @@ class TestWords:
         start = datetime(2026, 1, 1, tzinfo=UTC)
 
         def job(started, finished):
-            return Job("id", recipe(), "g", False, JobState.RUNNING, 0.0, "", None, start, started, finished)
+            return Job("id", recipe(), "g", False, JobState.RUNNING, start, started, finished)
 
         later = start + timedelta(seconds=5)
         assert overview.seconds_taken(job(None, None)) is None

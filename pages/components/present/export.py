@@ -41,7 +41,7 @@ class Export:
     @property
     def name(self) -> str:
         """What files are called."""
-        return f"{self.result.recipe['model']}-{self.result.recipe_id}"
+        return f"{self.result.model}-{self.result.recipe_id}"
 
 
 def show(export: Export) -> None:

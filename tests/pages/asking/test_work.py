@@ -264,7 +264,7 @@ class TestCurves:
 class TestJob:
     def job(self, name, state, **changes):
         now = datetime.now(UTC)
-        return Job(name, recipe_of(SUBJECT, HALF), "g", False, state, 0.0, "", None, now, now, None, **changes)
+        return Job(name, recipe_of(SUBJECT, HALF), "g", False, state, now, now, **changes)
 
     def of(self, *jobs, ahead=()):
         found = work.Snapshot(0, at(), {}, jobs, (), None, False, ahead).job
