@@ -9,7 +9,7 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from compression import units
 from compression.charts.axes import title_of
@@ -61,9 +61,9 @@ def _draw_points(axes: Axes, result: Result, results: Sequence[Result], others: 
     accuracies = [100 * one.accuracy for one in results]
     axes.scatter(sizes, accuracies, s=14, color=NEUTRAL, alpha=0.45, linewidths=0, label="other measured settings")
     front = pareto_front(sizes, accuracies)
-    x, y = [sizes[index] for index in front], [accuracies[index] for index in front]
-    look = {"color": NEUTRAL, "linewidth": 1, "linestyle": ":"}
-    axes.step(x, y, where="post", label="nothing measured beats these", **look)
+    across, up = [sizes[index] for index in front], [accuracies[index] for index in front]
+    look: dict[str, Any] = {"color": NEUTRAL, "linewidth": 1, "linestyle": ":"}
+    axes.step(across, up, where="post", label="nothing measured beats these", **look)
     for one, colour, marker, label in (
         (result.baseline, NEUTRAL, "*", "original"),
         (result, ACCENT, "o", "compressed"),
