@@ -97,23 +97,20 @@ def choose_reference(contest: Contest) -> None:
     names = [contender.result.recipe_id for contender in contest.contenders]
     words = {name: contest.name(contender) for name, contender in zip(names, contest.contenders, strict=True)}
     key = f"compare_reference_{'_'.join(names)}"  # another choice is another control
+
+    def lead() -> None:
+        ordered = sorted(contest.contenders, key=lambda contender: contender.result.recipe_id != st.session_state[key])
+        pick.choose_several([contender.result.parsed_recipe for contender in ordered])
+
     st.selectbox(
         "Compared with (A)",
         names,
         format_func=words.__getitem__,
         key=key,
         help="All differences on this page are to this one.",
-        on_change=_lead,
-        args=(key, contest.contenders),
+        on_change=lead,
         width=560,
     )
-
-
-def _lead(key: str, found: Sequence[Contender]) -> None:
-    """Put the chosen one first."""
-    first = st.session_state[key]
-    ordered = sorted(found, key=lambda contender: contender.result.recipe_id != first)
-    pick.choose_several([contender.result.parsed_recipe for contender in ordered])
 
 
 def badge(contender: Contender, size: float = 1.5) -> str:

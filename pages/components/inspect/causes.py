@@ -9,6 +9,7 @@ from compression.explain.verdict import size_words, speed_words
 from compression.recipe.words import recipe_in_words
 from pages.components.frame import menu
 from pages.components.inspect.position import Seen
+from pages.components.shown import elements
 from pages.components.view.link import parameters_of, view_of
 
 _TITLES: dict[Question, str] = {"size": "What keeps it from being smaller", "speed": "What keeps it from being faster"}
@@ -19,10 +20,8 @@ def show(seen: Seen) -> None:
     st.caption(
         "Each rule was tried on what was measured of this very setting: its files, its layers, its nodes, this machine."
     )
-    left, right = st.columns(2, gap="large")
-    for column, question in zip((left, right), _TITLES, strict=True):
-        with column:
-            _question(seen, question, findings(question, seen.result, seen.anatomy))
+    for question in elements.grid(list(_TITLES), 2, gap="large"):
+        _question(seen, question, findings(question, seen.result, seen.anatomy))
 
 
 def _question(seen: Seen, question: Question, found: list[Finding]) -> None:

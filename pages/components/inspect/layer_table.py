@@ -159,14 +159,11 @@ def _bars(lines: list[Line], chosen: str) -> None:
 def _time(seen: Seen) -> None:
     """Where the time of one run goes, beside the uncompressed model's."""
     st.markdown("**Where the time of one image goes**")
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.caption("This setting")
-        parts_table.table(breakdown.time_slices(seen.anatomy.subject), units.short_time)
-    with right:
-        st.caption("The baseline (uncompressed)")
-        parts_table.table(breakdown.time_slices(seen.anatomy.baseline), units.short_time)
     file = seen.anatomy.subject
+    both = (("This setting", file), ("The baseline (uncompressed)", seen.anatomy.baseline))
+    for words, one in elements.grid(both, 2, gap="large"):
+        st.caption(words)
+        parts_table.table(breakdown.time_slices(one), units.short_time)
     st.caption(
         f":material/timer: All nodes together take {units.short_time(file.nodes_ms)}; whole runs in turn with "
         f"these, without looking inside, {units.short_time(file.run_ms)}; when the setting was measured it took "

@@ -22,7 +22,7 @@ from pages.components.shown.columns import amount, column
 MAX_ROWS = 500
 """Rows of the table; a browser gets slow with thousands. The search finds the others."""
 
-_SHOWN, _GENERATION = "past_shown", "past_generation"
+_SHOWN = "past_shown"
 _TEXT, _MODELS, _TAGS, _ORDER, _HERE = _FIELDS = ("past_text", "past_models", "past_tags", "past_order", "past_here")
 
 _COLUMNS = {
@@ -120,7 +120,6 @@ def _frozen(search: Search, found: Sequence[Entry], by_key: Mapping[str, Entry])
     before: tuple[Search, tuple[str, ...]] | None = st.session_state.get(_SHOWN)
     if before is None or before[0] != search or any(key not in by_key for key in before[1]) or not before[1]:
         before = search, tuple(entry.key for entry in found[:MAX_ROWS])
-        st.session_state[_GENERATION] = st.session_state.get(_GENERATION, 0) + 1
         st.session_state[_SHOWN] = before
     return [by_key[key] for key in before[1]]
 
@@ -152,7 +151,7 @@ def _table(shown: Sequence[Entry], written: Mapping[str, Note], here: Collection
         column_config=_COLUMNS,
         hide_index=True,
         height=min(460, elements.HEAD_PX + elements.ROW_PX * len(shown)),
-        key=f"past_table_{st.session_state[_GENERATION]}",
+        key=f"past_table_{hash(tuple(entry.key for entry in shown))}",
         on_select="rerun",
         selection_mode="multi-row",
         placeholder="",

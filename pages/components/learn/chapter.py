@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from compression.explain.quiz import Question
 from compression.models.layers import LayerInfo
 from compression.models.subject import Subject, known_models, subject_of
-from compression.recipe.recipe import Recipe
+from compression.recipe.recipe import Recipe, make_recipe
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,9 @@ class Lesson:
         """The network's name."""
         return self.subject.name
 
-    @property
-    def baseline(self) -> Recipe:
-        """The model as it is."""
-        return Recipe(model=self.model)
+    def recipe(self, *steps: dict[str, Any]) -> Recipe:
+        """The model with these steps, or as it is."""
+        return make_recipe(self.model, list(steps))
 
 
 @dataclass(frozen=True)

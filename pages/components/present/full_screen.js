@@ -9,16 +9,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     else if (document.fullscreenElement) document.exitFullscreen();
     setTriggerValue("wanted", data.full ? "off" : "on");
   };
-  const left = () => {
-    if (data.full && !document.fullscreenElement) setTriggerValue("wanted", "off");
+  const left = (event) => {
+    const isOtherKey = event.type === "keydown" && event.key !== "Escape";
+    if (data.full && !isOtherKey && !document.fullscreenElement) setTriggerValue("wanted", "off");
   };
-  const escaped = (event) => {
-    if (data.full && event.key === "Escape" && !document.fullscreenElement) setTriggerValue("wanted", "off");
-  };
-  document.addEventListener("fullscreenchange", left);
-  document.addEventListener("keydown", escaped);
-  return () => {
-    document.removeEventListener("fullscreenchange", left);
-    document.removeEventListener("keydown", escaped);
-  };
+  const over = new AbortController();
+  for (const event of ["fullscreenchange", "keydown"]) document.addEventListener(event, left, { signal: over.signal });
+  return () => over.abort();
 }

@@ -52,7 +52,7 @@ def tab_in_link(parts: Collection[str], parameter: str, *, key: str) -> dict[str
     return {} if st.session_state[key] == usual else {parameter: st.session_state[key]}
 
 
-def grid(items: Sequence[T], per_row: int, gap: Literal["small", "medium"] = "small") -> Iterator[T]:
+def grid(items: Sequence[T], per_row: int, gap: Literal["small", "medium", "large"] = "small") -> Iterator[T]:
     """Each item in a place of its own, `per_row` side by side; what the loop draws for it comes there."""
     for start in range(0, len(items), per_row):
         for column, item in zip(st.columns(per_row, gap=gap), items[start : start + per_row], strict=False):

@@ -13,7 +13,6 @@ from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.arithmetic import code_words
 from compression.explain.quiz import Question, coding_question
 from compression.inquiries.course import BITS, CODED_SPARSITIES, Coded, CodingInquiry
-from compression.recipe.recipe import make_recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -38,7 +37,7 @@ def _show(lesson: Lesson) -> Question | None:
     sparsity = course.slider(
         "zeros", "Pruned before", CODED_SPARSITIES, 0.5, words=lambda share: f"{100 * share:.0f} % zeros"
     )
-    found = waiting.ask(CodingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Coded, key="coding")
+    found = waiting.ask(CodingInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Coded, key="coding")
     if found is not None:
         _picture(found, (CODED_SPARSITIES.index(sparsity), BITS.index(bits)), lesson)
     return _question(lesson, bits, sparsity)
@@ -133,8 +132,7 @@ def _question(lesson: Lesson, bits: int, sparsity: float) -> Question:
     if sparsity:
         steps.insert(0, {"technique": "magnitude_pruning", "sparsity": sparsity})
     coded, plain = (
-        make_recipe(lesson.model, [*steps, {"technique": "entropy_coding", "coding": coding}])
-        for coding in ("context", "packed")
+        lesson.recipe(*steps, {"technique": "entropy_coding", "coding": coding}) for coding in ("context", "packed")
     )
     zeros = f" after {100 * sparsity:.0f} % of them were set to zero" if sparsity else ""
     return coding_question(

@@ -13,7 +13,6 @@ from compression.charts.palette import BLUE, NEUTRAL, PINK
 from compression.explain.quiz import Question, teaching_question
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
 from compression.recipe.budgets import budgets_of
-from compression.recipe.recipe import make_recipe
 from compression.search.curves import control_of
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -35,7 +34,7 @@ def _show(lesson: Lesson) -> Question | None:
         help_text="1 is the answer as it is. Higher temperatures bring the shares closer to each other.",
     )
     image = course.slider("picture", "Picture", tuple(range(1, TEACHER_PICTURES + 1)), 1)
-    found = waiting.ask(TeacherInquiry(recipe=lesson.baseline), Taught, key="teacher")
+    found = waiting.ask(TeacherInquiry(recipe=lesson.recipe()), Taught, key="teacher")
     if found is not None:
         _picture(found, temperature, image - 1)
     width = course.slider(
@@ -115,9 +114,8 @@ def _entropy(found: Taught, at: int) -> Figure:
 
 def _question(lesson: Lesson, temperature: float, width: int) -> Question:
     epochs = budgets_of(lesson.subject).quick_student
-    student = make_recipe(
-        lesson.model,
-        [{"technique": "distillation", "width_mult": width / 100, "epochs": epochs, "temperature": temperature}],
+    student = lesson.recipe(
+        {"technique": "distillation", "width_mult": width / 100, "epochs": epochs, "temperature": temperature}
     )
     control = control_of(student)
     assert control is not None  # with a teacher there always is the same without

@@ -14,7 +14,7 @@ from compression.explain.arithmetic import ConvolutionCost, separable, whole
 from compression.explain.quiz import Question, speed_outcome, speed_question
 from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry
 from compression.models.subject import SMALLEST_MODEL
-from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -122,7 +122,7 @@ def _words(shape: Shape) -> str:
 
 
 def _question(lesson: Lesson) -> Question:
-    recipe = make_recipe(lesson.model, [{"technique": "depthwise_separable", "share": 1}])
+    recipe = lesson.recipe({"technique": "depthwise_separable", "share": 1})
     return speed_question(
         f"In the real **{lesson.subject.title}** every ordinary convolution is split, without training. How long "
         "will one image take, compared with before?",

@@ -10,7 +10,6 @@ from compression.charts.palette import BLUE, VIOLET
 from compression.explain.arithmetic import break_even_rank, thin_weights
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import Factored, FactorInquiry
-from compression.recipe.recipe import make_recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -30,7 +29,7 @@ def _show(lesson: Lesson) -> Question | None:
         words=lambda part: f"{part} % of full",
         help_text="How many numbers pass between the two thin layers, against as many as could ever matter.",
     )
-    found = waiting.ask(FactorInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Factored, key="factors")
+    found = waiting.ask(FactorInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Factored, key="factors")
     if found is not None:
         _picture(found, rank_of(share, min(found.shape)))
     return _question(lesson, share)
@@ -84,7 +83,7 @@ def _question(lesson: Lesson, share: int) -> Question | None:
     if share == 100:
         st.caption("At full rank the product is the layer itself. Move the slider.")
         return None
-    recipe = make_recipe(lesson.model, [{"technique": "low_rank", "rank_ratio": share / 100}])
+    recipe = lesson.recipe({"technique": "low_rank", "rank_ratio": share / 100})
     return accuracy_question(
         f"**{share} % of full rank** on average over the network, more where errors would be larger, without training. "
         "What happens to its accuracy?",

@@ -42,7 +42,7 @@ def _show(lesson: Lesson) -> Question | None:
     variant = course.switch("variant", "Compared with the network as it is", titles, "quantization")
     runs = course.slider("runs", "Runs of each that you take", RUNS, 1)
     title, step = _VARIANTS[variant]
-    found = waiting.ask(TimingInquiry(recipe=make_recipe(lesson.model, [step])), Timed, key="timing")
+    found = waiting.ask(TimingInquiry(recipe=lesson.recipe(step)), Timed, key="timing")
     if found is not None:
         _noise(found, runs, title)
     st.markdown("**Operations are not time**")
@@ -56,15 +56,12 @@ def _show(lesson: Lesson) -> Question | None:
 def recipes_of(subject: Subject) -> list[Recipe]:
     """Real settings of a model with fewer operations, and some with as many."""
     steps: list[dict[str, Any]] = [
-        {"technique": "channel_pruning", "pruning_ratio": ratio} for ratio in (0.25, 0.5, 0.75)
-    ]
-    steps += [
+        *({"technique": "channel_pruning", "pruning_ratio": ratio} for ratio in (0.25, 0.5, 0.75)),
         {"technique": "low_rank", "rank_ratio": 0.25},
         {"technique": "magnitude_pruning", "sparsity": 0.8},
         _QUANTIZED,
+        *([{"technique": "depthwise_separable", "share": 1}] if subject.has_ordinary_convolutions else []),
     ]
-    if subject.has_ordinary_convolutions:
-        steps.append({"technique": "depthwise_separable", "share": 1})
     return [make_recipe(subject.name, [step]) for step in steps]
 
 
@@ -199,7 +196,7 @@ def _points(results: Sequence[Result], title: str, colour: str, symbol: str) -> 
 
 
 def _question(lesson: Lesson) -> Question:
-    recipe = make_recipe(lesson.model, [{"technique": "channel_pruning", "pruning_ratio": 0.5, "target": "macs"}])
+    recipe = lesson.recipe({"technique": "channel_pruning", "pruning_ratio": 0.5, "target": "macs"})
     return speed_question(
         "The engine removes channels until **half of the multiplications** are gone. How long will one image take, "
         "compared with before?",

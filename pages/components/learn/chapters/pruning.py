@@ -12,7 +12,6 @@ from compression.charts.figure import Figure
 from compression.charts.palette import GREEN, ORANGE, PINK
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
-from compression.recipe.recipe import make_recipe
 from compression.recipe.steps import PATTERN_SPARSITY
 from compression.recipe.words import recipe_in_words
 from compression.search.curves import CURVES
@@ -23,33 +22,27 @@ from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.learn.chapters.figures import figure, here, lines, weights_map
 
 _PATTERNS = {
-    "weights": "Single weights",
-    "blocks": "Blocks of 4",
-    "channels": "Whole outputs (channels)",
-    "2:4": "2 of every 4",
-    "1:4": "3 of every 4",
+    "weights": ("Single weights", ORANGE, "square"),
+    "blocks": ("Blocks of 4", GREEN, "diamond"),
+    "channels": ("Whole outputs (channels)", CURVES["channel_pruning"].colour, "circle"),
+    "2:4": ("2 of every 4", PINK, "star"),
+    "1:4": ("3 of every 4", PINK, "star-triangle-up"),
 }
-_LOOKS = {
-    "weights": (ORANGE, "square"),
-    "blocks": (GREEN, "diamond"),
-    "channels": (CURVES["channel_pruning"].colour, "circle"),
-    "2:4": (PINK, "star"),
-    "1:4": (PINK, "star-triangle-up"),
-}
+"""What can go: its name, and the colour and the symbol of its curve."""
 
 
 def _show(lesson: Lesson) -> Question | None:
     pattern = course.switch(
         "pattern",
         "What goes",
-        _PATTERNS,
+        {name: title for name, (title, *_) in _PATTERNS.items()},
         "weights",
         "Single weights can be chosen best. Whole outputs, in convolutions called channels, leave a smaller layer, "
         "which is faster everywhere. "
         "2 of every 4 is a pattern that some graphics chips can skip.",
     )
     sparsity = _sparsity(pattern)
-    found = waiting.ask(PruningInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Pruned, key="pruning")
+    found = waiting.ask(PruningInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Pruned, key="pruning")
     if found is not None and pattern not in found.zeros:
         st.info(
             "This layer's outputs are the answers themselves, one for each class, so none of them can go. "
@@ -94,11 +87,11 @@ def _picture(found: Pruned, pattern: str, sparsity: float, lesson: Lesson) -> No
 def _curves(found: Pruned, pattern: str, at: int) -> Figure:
     traces = [
         trace
-        for name, title in _PATTERNS.items()
+        for name, (title, colour, symbol) in _PATTERNS.items()
         if name in found.zeros
         for trace in lines(
             (100 * found.zeros[name]).tolist(),
-            {title: (100 * found.errors[name], *_LOOKS[name])},
+            {title: (100 * found.errors[name], colour, symbol)},
             "%{x:.0f} % zeros: %{y:.1f} % error",
         )
     ]
@@ -118,7 +111,7 @@ def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
     step: dict[str, Any] = {"technique": "magnitude_pruning", "sparsity": sparsity, "pattern": pattern}
     if pattern == "channels":
         step = {"technique": "channel_pruning", "pruning_ratio": sparsity}
-    recipe = make_recipe(lesson.model, [step])
+    recipe = lesson.recipe(step)
     words = recipe_in_words(recipe)
     return accuracy_question(
         f"**{units.capital(words)}**, now in the whole network, without any training afterwards. "

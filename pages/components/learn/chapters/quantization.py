@@ -10,7 +10,6 @@ from compression.charts.figure import Figure, bars, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import BITS, Rounded, RoundingInquiry
-from compression.recipe.recipe import make_recipe
 from compression.recipe.words import recipe_in_words
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -41,7 +40,7 @@ def _show(lesson: Lesson) -> Question | None:
         "Clipped: a few large weights are cut off, so that the steps for all others get finer. With one bit there is "
         "nothing to clip.",
     )
-    found = waiting.ask(RoundingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Rounded, key="rounding")
+    found = waiting.ask(RoundingInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Rounded, key="rounding")
     if found is not None:
         _picture(found, bits, scales, method, lesson)
     return _question(lesson, bits, scales, method)
@@ -137,10 +136,7 @@ def _ranges(found: Rounded) -> Figure:
 
 
 def _question(lesson: Lesson, bits: int, scales: str, method: str) -> Question:
-    recipe = make_recipe(
-        lesson.model,
-        [{"technique": "quantization", "weight_bits": bits, "granularity": scales, "method": method}],
-    )
+    recipe = lesson.recipe({"technique": "quantization", "weight_bits": bits, "granularity": scales, "method": method})
     return accuracy_question(
         f"**What will happen at {bits} bit{'s' if bits > 1 else ''}?** All weights of the network are rounded this way "
         f"({recipe_in_words(recipe)}), without training. What happens to its accuracy?",

@@ -10,7 +10,6 @@ from compression.charts.figure import Figure, histogram, line, scatter
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
-from compression.recipe.recipe import make_recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -20,7 +19,7 @@ from pages.components.learn.chapters.figures import figure, here, lines
 
 def _show(lesson: Lesson) -> Question | None:
     clusters = course.slider("clusters", "Different values", CLUSTERS, 8, help_text="How long the codebook is.")
-    found = waiting.ask(SharingInquiry(recipe=lesson.baseline, layer=lesson.layer.name), Shared, key="sharing")
+    found = waiting.ask(SharingInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Shared, key="sharing")
     if found is not None:
         at = CLUSTERS.index(clusters)
         chart_view.show(
@@ -94,7 +93,7 @@ def _errors(found: Shared, at: int) -> Figure:
 
 
 def _question(lesson: Lesson, clusters: int) -> Question:
-    recipe = make_recipe(lesson.model, [{"technique": "weight_sharing", "clusters": clusters}])
+    recipe = lesson.recipe({"technique": "weight_sharing", "clusters": clusters})
     return accuracy_question(
         f"Each layer of the network gets its own codebook of **{clusters} values**, without training. What happens to "
         "its accuracy?",

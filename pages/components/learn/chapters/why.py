@@ -11,7 +11,6 @@ from compression.charts.palette import BLUE, ORANGE, ROW_HEIGHT
 from compression.explain.arithmetic import FLOAT_BITS, theoretical_bytes
 from compression.explain.quiz import Question, size_question
 from compression.inquiries.course import Layout, LayoutInquiry
-from compression.recipe.recipe import make_recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from pages.components.asking import waiting
@@ -45,7 +44,7 @@ def _show(lesson: Lesson) -> Question | None:
         words=lambda share: f"{share} %",
         help_text="Zeros need not be written down.",
     )
-    found = waiting.ask(LayoutInquiry(recipe=lesson.baseline), Layout, key="why")
+    found = waiting.ask(LayoutInquiry(recipe=lesson.recipe()), Layout, key="why")
     if found is not None:
         _numbers(found, bits, zeros)
         chart_view.show(_picture(found), key="chart_why", alt="Share of weights and of work of each layer")
@@ -113,7 +112,7 @@ def _question(lesson: Lesson, bits: int, zeros: int) -> Question | None:
     if not steps:
         st.caption("With 32 bits and no zeros nothing is compressed. Move a slider.")
         return None
-    recipe = make_recipe(lesson.model, steps)
+    recipe = lesson.recipe(*steps)
     words = recipe_in_words(recipe)
     return size_question(
         f"**{units.capital(words)}.** You see the calculated size. How many times smaller will the "
