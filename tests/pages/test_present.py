@@ -10,6 +10,7 @@ from compression.explain import bundle, presentation
 from compression.inquiries.outcomes import Outcomes
 from compression.inquiries.verification import Verification
 from compression.recipe.recipe import Recipe, make_recipe
+from compression.store import artifacts
 from pages.components.present import assume, export, full_screen
 from tests.support.made_up_results import fabricate, keep
 from tests.support.page_tools import checked, downloads, opened, progress, rerun, url, words
@@ -169,6 +170,18 @@ def test_files_are_offered_when_they_are_checked(present, dispatcher):
     page = rerun(present(BITS))
     assert {"Stored file", "Runtime file (.onnx)", "Everything (.zip)", "Report (.html)"} <= set(downloads(page))
     assert "all 1,000 predictions are those that were measured" in words(page)
+
+
+def test_a_file_that_was_lost_is_offered_once_it_is_there_again(present, dispatcher):
+    recipe = BITS.model_copy(update={"seed": 77})  # of which nobody has asked for a file before
+    measured(dispatcher, BASELINE, recipe)
+    file = artifacts.path_of(fabricate(recipe).artifacts["stored"])
+    content = file.read_bytes()
+    file.unlink()
+    page = rerun(present(recipe))
+    assert "no longer on this machine" in words(page)
+    file.write_bytes(content)
+    assert "Stored file" in downloads(rerun(page))
 
 
 def test_files_are_not_offered_while_they_are_checked(present, dispatcher):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -157,7 +156,7 @@ def _running(row: Running, key: str) -> None:
 def doing(row: Running) -> str:
     """What a running job does, how far it is, since when, and how long still."""
     job = row.job
-    taken = overview.seconds_taken(job, datetime.now(UTC)) or 0.0
+    taken = overview.seconds_taken(job) or 0.0
     left = "time left not known yet" if row.seconds_left is None else f"about {units.duration(row.seconds_left)} left"
     words = "stopping" if job.is_cancel_requested else job.message or "starting"
     return f"{words} · {100 * job.progress:.0f} % · {units.duration(taken)} so far, {left}"

@@ -100,7 +100,14 @@ def download(label: str, content: Callable[[], str | bytes], file_name: str, **o
     )  # fmt: skip
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
 def artifact(sha256: str) -> bytes | None:
     """A stored file's content; it is named after that, so it is read once, however often pages draw."""
+    content = _artifact(sha256)
+    if content is None:
+        _artifact.clear(sha256)  # measured again, it is there
+    return content
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _artifact(sha256: str) -> bytes | None:
     return dispatcher.get_dispatcher().store.artifact(sha256)
