@@ -135,7 +135,8 @@ def _run(options: argparse.Namespace) -> int:
         print(result.model_dump_json(indent=1))
     else:
         _print_table([result])
-        _print_verdict(result)
+        judged = verdict.judge(result)
+        _console().print(f"\n{judged.title}. {judged.text}", highlight=False)
         _print_numbers(result)
     return 0
 
@@ -278,12 +279,6 @@ def _print_table(results: Sequence[Result]) -> None:
         table.add_row(result.recipe_id, f"{recipe.model}: {recipe_in_words(recipe)}", *numbers)
     _console().print(table)
     _console().print("In brackets: 95 % intervals.")
-
-
-def _print_verdict(result: Result) -> None:
-    """Whether it was worth it, as the pages say it."""
-    judged = verdict.judge(result)
-    _console().print(f"\n{judged.title}. {judged.text}", highlight=False)
 
 
 def _print_numbers(result: Result) -> None:

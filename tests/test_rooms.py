@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compression.models.data import dataset_names
+from compression.models.data import DATA_SETS
 from sample_models.catalogue import MODELS
 
 ROOT = Path(__file__).parent.parent
@@ -154,7 +154,7 @@ def strings_of(path: Path) -> set[str]:
 
 
 def test_no_name_of_a_model_or_data_set_outside_the_catalogue_and_the_table_of_data_sets():
-    names = {*MODELS, *dataset_names()}
+    names = {*MODELS, *DATA_SETS}
     parts = re.compile(r"\b(mlp|lenet|resnet|mnist|fashion|cifar)|\bmobilenet\b", re.IGNORECASE)
     wrong = [
         f"{module}: {text}"

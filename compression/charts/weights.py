@@ -14,7 +14,6 @@ from compression.inquiries.weights import Histogram, LayerWeights
 HEIGHT = 320
 MAX_LEVELS = 64
 """Lines that can still be told apart in a chart."""
-ZERO, KEPT = "#8a8a8a33", BLUE
 SIGNED = ((0.0, "#b45f06"), (0.25, "#e8a33d"), (0.5, "#f4f4f4"), (0.75, "#6aaee0"), (1.0, "#14548f"))
 """Below zero, zero, above zero: told apart by colour-blind people, and equally far from the middle."""
 GAP = 1
@@ -129,7 +128,7 @@ def draw_corner(layer: LayerWeights) -> Figure:
 def _matrix(kept: NDArray[Any], hover: str, gap: int = 0, cell: tuple[int, int] = (1, 1)) -> Figure:
     rows, columns = kept.shape
     places = {"x0": (cell[1] - 1) / 2, "dx": cell[1], "y0": (cell[0] - 1) / 2, "dy": cell[0]}
-    cells = heat(kept, (0, 100), [[0, "#e3e3e3"], [1, KEPT]], hover, xgap=gap, ygap=gap, **places)
+    cells = heat(kept, (0, 100), [[0, "#e3e3e3"], [1, BLUE]], hover, xgap=gap, ygap=gap, **places)
     pixels = max(3, min(16, 560 // max(rows, columns // 2)))
     height = max(90, min(380, rows * pixels)) + 54
     bare = {"showgrid": False}

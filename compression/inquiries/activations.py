@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
-from compression.inquiries.inquiry import Answer, Inquiry
+from compression.inquiries.inquiry import Answer, Inquiry, Part
 
 
-class ActivationRange(BaseModel):
+class ActivationRange(Part):
     """What leaves one layer (behind its activation function) on calibration images; 'image' is what enters.
 
     `low` and `high` are the 0.1 and 99.9 percentiles. Where it is rounded afterwards, `kept_low` and `kept_high` are
     the ends of the grid in `bits` bits, and `clipped` the share of the values that lie outside of it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     min: float

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from compression.inquiries.inquiry import Answer, Inquiry
+from compression.inquiries.inquiry import Answer, Inquiry, Part
 
 Format = Literal["float32", "float16", "bfloat16", "codes", "codebook"]
 """How a layer's weights are written: floats, integer codes with a scale, or codes that point at shared values."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class LayerRow(_Row):
+class LayerRow(Part):
     """One convolution or linear layer as it stands in the files.
 
     `original` names the layer of the uncompressed network that it is, or is a part of (empty: there is none).
@@ -46,7 +40,7 @@ class LayerRow(_Row):
     ms: float
 
 
-class NodeTime(_Row):
+class NodeTime(Part):
     """One node of the graph that the runtime really runs: its operator, its layer (or empty), and milliseconds."""
 
     operator: str
@@ -54,7 +48,7 @@ class NodeTime(_Row):
     ms: float
 
 
-class FileAnatomy(_Row):
+class FileAnatomy(Part):
     """One network. `layers` and `rest` add up to the stored file: `rest` has bytes that belong to no single layer.
 
     `run_ms` is the median time of whole runs, in turn with those in which nodes are timed. Timing a node takes time
@@ -75,14 +69,14 @@ class FileAnatomy(_Row):
         return sum(node.ms for node in self.nodes)
 
 
-class Box(_Row):
+class Box(Part):
     """One node of the network's picture: a weighted layer (named), or another operation."""
 
     label: str
     layer: str = ""
 
 
-class Arrow(_Row):
+class Arrow(Part):
     """Numbers that go from one box to another; `bits` where they are rounded on the way, else 0."""
 
     source: int

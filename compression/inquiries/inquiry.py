@@ -11,10 +11,14 @@ from pydantic import BaseModel, ConfigDict
 from compression.recipe.recipe import Recipe
 
 
-class Answer(BaseModel):
-    """What an inquiry finds; written to the store as JSON."""
+class Part(BaseModel):
+    """A part of an answer."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class Answer(Part):
+    """What an inquiry finds; written to the store as JSON."""
 
 
 class Inquiry(BaseModel):

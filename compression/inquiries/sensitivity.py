@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
-from compression.inquiries.inquiry import Answer, Inquiry
+from compression.inquiries.inquiry import Answer, Inquiry, Part
 
 BITS = (8, 4, 3, 2)
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)
 
 
-class LayerSensitivity(BaseModel):
+class LayerSensitivity(Part):
     """The network's accuracy when this layer alone is compressed, for each of `BITS` and of `SPARSITIES`."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     weights: int

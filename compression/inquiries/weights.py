@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
 from compression.inquiries.arrays import Array
-from compression.inquiries.inquiry import Answer, Inquiry
+from compression.inquiries.inquiry import Answer, Inquiry, Part
 
 
-class Histogram(BaseModel):
+class Histogram(Part):
     """How many weights lie where. `edges` has one number more than `before` and `after` have counts.
 
     Zeros are not among the counts: `zeros_before` and `zeros_after` say how many there are. `before` is empty where
     there is no layer to compare with. `levels` are the values that weights may take afterwards; empty for floats.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     edges: Array
     before: Array
@@ -25,7 +21,7 @@ class Histogram(BaseModel):
     zeros_after: int
 
 
-class LayerWeights(BaseModel):
+class LayerWeights(Part):
     """One layer. `values` is over the weights, `steps` over the weights divided by their channel's step of the grid.
 
     `steps` is only there where each output channel has a grid of its own. `zeros` is the matrix of outputs x inputs
@@ -33,8 +29,6 @@ class LayerWeights(BaseModel):
     the first rows and columns as they are, True where a weight is zero. `filters` and `filters_before` hold the first
     kernels (outputs x inputs x height x width), empty where there are none to look at.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     original: str

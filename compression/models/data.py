@@ -27,7 +27,6 @@ from compression.errors import DataUnavailable, StorageFailed
 from compression.watch import SILENT, Watch
 
 SPLIT_SEED = 20160210
-SPLITS = ("train", "calibration", "validation", "test")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Level = float | tuple[float, ...]
@@ -180,17 +179,12 @@ class DataFacts:
         )
 
 
-def dataset_names() -> tuple[str, ...]:
-    """The data sets that there are."""
-    return tuple(_FACTS)
-
-
 def facts_of(name: str) -> DataFacts:
     """What is known of the data set called `name`. Raises `DataUnavailable` with the names there are."""
     try:
-        return _FACTS[name]
+        return DATA_SETS[name]
     except KeyError:
-        raise DataUnavailable(f"There is no data set {name!r}. Choose one of: {', '.join(_FACTS)}.") from None
+        raise DataUnavailable(f"There is no data set {name!r}. Choose one of: {', '.join(DATA_SETS)}.") from None
 
 
 def load_dataset(name: str, watch: Watch = SILENT) -> Dataset:
@@ -327,7 +321,7 @@ _FASHION = (
 )
 _CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-_FACTS = {
+DATA_SETS = {
     facts.name: facts
     for facts in (
         DataFacts(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,25 +76,10 @@ class Subject:
             raise CorruptFile(f"The card of {self.name} does not say its {field}. {self.entry.remedy}") from None
 
     @property
-    def has_convolutions(self) -> bool:
-        """Whether any layer has filters; False also where its card cannot be read."""
-        return self._has(lambda layer: layer.is_convolution)
-
-    @property
     def has_ordinary_convolutions(self) -> bool:
-        """Whether any convolution could be separated into depthwise and 1 x 1."""
-        return self._has(lambda layer: layer.can_be_separated)
-
-    @property
-    def has_batch_norm(self) -> bool:
-        """Whether there are batch norms; False also where its card cannot be read."""
+        """Whether any convolution could be separated into depthwise and 1 x 1; False where its card cannot be read."""
         with contextlib.suppress(CorruptFile):
-            return bool(self.card.get("batch_norms"))
-        return False
-
-    def _has(self, test: Callable[[LayerInfo], bool]) -> bool:
-        with contextlib.suppress(CorruptFile):
-            return any(map(test, self.layers))
+            return any(layer.can_be_separated for layer in self.layers)
         return False
 
 

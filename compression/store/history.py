@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,10 +155,7 @@ def notes(store: Store) -> dict[str, Note]:
 
 def all_tags(written: Iterable[Note]) -> list[str]:
     """Every tag there is, those used most first."""
-    counts: dict[str, int] = {}
-    for note in written:
-        for tag in note.tags:
-            counts[tag] = counts.get(tag, 0) + 1
+    counts = Counter(tag for note in written for tag in note.tags)
     return sorted(counts, key=lambda tag: (-counts[tag], tag.lower()))
 
 

@@ -1,20 +1,14 @@
-"""Results in the database: each written once, and read once by a process that asks again and again. Torch-free."""
+"""Results as rows: they never change, so each is read once by a process that asks again and again. Torch-free."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Hashable
-from dataclasses import asdict
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import sqlalchemy as sql
-from sqlalchemy import exc
 
-from compression.errors import CorruptFile
-from compression.results import conditions
-from compression.results.conditions import Conditions
 from compression.results.record import Result
-from compression.store import artifacts
 from compression.store.database import Database, deletions
 from compression.store.tables import RESULTS
 
@@ -28,41 +22,6 @@ LISTS_REMEMBERED = 5
 def parse(document: str) -> Result:
     """Results never change, so one parse is enough; workers and pages ask for the same ones again and again."""
     return Result.model_validate_json(document)
-
-
-def with_keys(database: Database, keys: Collection[str]) -> list[Result]:
-    """Those that are there, the latest first."""
-    query = sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(keys)).order_by(RESULTS.c.sequence.desc())
-    with database.read() as connection:
-        return [parse(document) for document in connection.scalars(query)]
-
-
-def measured_under(now: Conditions, machines: Collection[str]) -> sql.ColumnElement[bool]:
-    """Results that are comparable with each other: under these conditions, on any of these machines."""
-    same = (RESULTS.c[name] == value for name, value in asdict(now).items() if name != "machine_id")
-    return sql.and_(*same, RESULTS.c.machine_id.in_(machines))
-
-
-def add(database: Database, result: Result, contents: dict[str, bytes]) -> None:
-    """See `Store.add_result`."""
-    for role, content in contents.items():
-        if artifacts.sha256(content) != result.artifacts.get(role):
-            raise CorruptFile(f"The {role} file does not fit its result. Measure the recipe again.")
-    for content in contents.values():
-        artifacts.write(content)
-    measured = conditions.conditions_of(result)
-    row = asdict(measured) | {
-        "result_key": conditions.key(result.recipe_id, measured),
-        "recipe_id": result.recipe_id,
-        "document": result.model_dump_json(),
-    }
-    try:
-        with database.write() as connection:
-            connection.execute(RESULTS.insert().values(row))
-    except exc.IntegrityError:
-        pass  # measured before, or by somebody else in the meantime
-    for content in contents.values():
-        artifacts.restore(content)
 
 
 class Remembered:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+
+import sqlalchemy as sql
+from sqlalchemy import exc
 
 from compression import environment
+from compression.errors import CorruptFile
 from compression.inquiries import Inquiry
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions, machine
 from compression.results.record import Result
-from compression.store import answers, artifacts, results
+from compression.store import artifacts, results
 from compression.store.database import Database
 from compression.store.job_queue import JobQueue, Owner
 from compression.store.jobs import Job, JobState
+from compression.store.tables import ANSWERS, RESULTS
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,10 @@ class Store:
     def results_of(self, recipes: Sequence[Recipe]) -> dict[str, Result]:
         """Those of `recipes` that were measured, by recipe_id; the first result of each."""
         keys = [key for recipe in recipes for key in self._result_keys(recipe)]
-        return {result.recipe_id: result for result in results.with_keys(self.database, keys)}
+        latest_first = sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(keys))
+        with self.database.read() as connection:
+            documents = connection.scalars(latest_first.order_by(RESULTS.c.sequence.desc()))
+            return {result.recipe_id: result for result in map(results.parse, documents)}
 
     def results(self, model: str) -> list[Result]:
         """All results of `model` that are comparable here and now, oldest first.
@@ -71,7 +80,8 @@ class Store:
         A page asks for them with every change, so they are remembered, and only later ones are read.
         """
         now, machines = conditions.conditions(subject_of(model)), self._machines()
-        comparable = results.measured_under(now, machines)
+        same = (RESULTS.c[name] == value for name, value in asdict(now).items() if name != "machine_id")
+        comparable = sql.and_(*same, RESULTS.c.machine_id.in_(machines))
         return self.remembered.rows(self.database, (now, machines), comparable, lambda row: results.parse(row.document))
 
     def add_result(self, result: Result, contents: dict[str, bytes]) -> None:
@@ -81,7 +91,21 @@ class Store:
         Somebody who deletes another result may take a file with it that both have, before this one has its row: then
         it is written again.
         """
-        results.add(self.database, result, contents)
+        for role, content in contents.items():
+            if artifacts.sha256(content) != result.artifacts.get(role):
+                raise CorruptFile(f"The {role} file does not fit its result. Measure the recipe again.")
+        for content in contents.values():
+            artifacts.write(content)
+        measured = conditions.conditions_of(result)
+        row = asdict(measured) | {
+            "result_key": conditions.key(result.recipe_id, measured),
+            "recipe_id": result.recipe_id,
+            "document": result.model_dump_json(),
+        }
+        with contextlib.suppress(exc.IntegrityError), self.database.write() as connection:
+            connection.execute(RESULTS.insert().values(row))  # unless it was measured before, or meanwhile
+        for content in contents.values():
+            artifacts.restore(content)
 
     def answer_name(self, inquiry: Inquiry) -> str | None:
         """The name of the file that answers `inquiry`, if that was found out under the present conditions."""
@@ -94,7 +118,18 @@ class Store:
 
     def add_answer(self, inquiry: Inquiry, result: Result, content: bytes) -> None:
         """Keep what was found out about `result`. The first answer stays; one whose file is gone is replaced."""
-        answers.add(self.database, inquiry, result, content)
+        name = artifacts.write(content)
+        result_key = conditions.key(result.recipe_id, conditions.conditions_of(result))
+        key = inquiry.answer_key(result_key)
+        row = {"answer_key": key, "result_key": result_key, "kind": inquiry.kind, "artifact": name}
+        with self.database.write() as connection:
+            known = connection.scalar(sql.select(ANSWERS.c.artifact).where(ANSWERS.c.answer_key == key))
+            if known is None:
+                connection.execute(ANSWERS.insert().values(row))
+            elif not artifacts.path_of(known).is_file():
+                connection.execute(ANSWERS.update().where(ANSWERS.c.answer_key == key).values(row))
+        if known is None:
+            artifacts.restore(content)
 
     def artifact(self, sha256: str) -> bytes | None:
         """The file of that name, checked; None when it is not there. Raises `CorruptFile` when damaged."""
@@ -129,13 +164,16 @@ class Store:
         return self.queue.add(works, done=done, group=group, background=background, owner=owner, replace=replace)
 
     def _answer_names(self, inquiries: Sequence[Inquiry]) -> dict[str, str]:
-        """Names of the files of those that were answered, by inquiry_id."""
+        """Names of the files of those that were answered, by inquiry_id. A lost file is no answer."""
         wanted = {
             inquiry.answer_key(key): inquiry.inquiry_id
             for inquiry in inquiries
             for key in self._result_keys(inquiry.recipe)
         }
-        return answers.names_of(self.database, wanted)
+        query = sql.select(ANSWERS.c.answer_key, ANSWERS.c.artifact).where(ANSWERS.c.answer_key.in_(wanted))
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return {wanted[key]: name for key, name in rows if artifacts.path_of(name).is_file()}
 
     def _result_keys(self, recipe: Recipe) -> list[str]:
         """On each machine whose results count here."""

@@ -306,17 +306,14 @@ class Dispatcher:
         slots = cluster.slots()
         self.store.machine_ids = cluster.machine_ids
         for slot in slots:
-            while slot.free > 0 and (job := self._next_for(slot, waiting)):
+            while slot.free > 0:
+                running = (flight.job.recipe for flight in self._flights.values())
+                last = self._given_last.get(slot.address)
+                job = next_job(waiting, background=slot.takes_background, last=last, running=running)
+                if job is None:
+                    break
                 waiting.remove(job)
                 self._launch(cluster, job, slot)
-
-    def _next_for(self, slot: Slot, waiting: Sequence[Job]) -> Job | None:
-        return next_job(
-            waiting,
-            background=slot.takes_background,
-            last=self._given_last.get(slot.address),
-            running=(flight.job.recipe for flight in self._flights.values()),
-        )
 
     def _waiting(self, *, background: bool) -> list[Job]:
         """The next jobs that are in no worker's hands."""

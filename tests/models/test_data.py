@@ -16,11 +16,13 @@ from compression.watch import Watch
 
 SIZES = {"digits": (969, 128, 200, 500), "mnist5k": (3244, 256, 500, 1000)}
 
+SPLITS = ("train", "calibration", "validation", "test")
+
 
 @pytest.mark.parametrize("name", SIZES)
 def test_splits_have_their_sizes_and_never_overlap(name):
     dataset = data.load_dataset(name)
-    splits = [getattr(dataset, split) for split in data.SPLITS]
+    splits = [getattr(dataset, split) for split in SPLITS]
     assert tuple(len(split) for split in splits) == SIZES[name]
     source = data._read_cache(name)
     together = np.concatenate([split.images for split in splits])
@@ -32,7 +34,7 @@ def test_splits_are_the_same_every_time(name):
     first = data.load_dataset(name)
     data._MEMORY.clear()
     second = data.load_dataset(name)
-    for split in data.SPLITS:
+    for split in SPLITS:
         np.testing.assert_array_equal(getattr(first, split).images, getattr(second, split).images)
         np.testing.assert_array_equal(getattr(first, split).y, getattr(second, split).y)
 
@@ -55,7 +57,7 @@ def test_batches_are_the_split_in_order():
 
 def test_every_class_is_in_every_split():
     dataset = data.load_dataset("mnist5k")
-    for split in data.SPLITS:
+    for split in SPLITS:
         assert set(getattr(dataset, split).y) == set(range(10))
 
 
@@ -188,7 +190,7 @@ def test_fashion_mnist_from_the_debian_package():
 
 
 def test_data_version_changes_with_split_and_seed(monkeypatch):
-    before = {name: data.facts_of(name).version for name in data.dataset_names()}
+    before = {name: data.facts_of(name).version for name in data.DATA_SETS}
     assert len(set(before.values())) == len(before)
     assert all(len(version) <= 200 for version in before.values())  # the column's width
     monkeypatch.setattr(data, "SPLIT_SEED", 1)

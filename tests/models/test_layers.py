@@ -48,4 +48,4 @@ def test_an_unknown_model_and_a_damaged_card_are_told(tmp_path, monkeypatch):
     (tmp_path / "mlp-digits.json").write_text("{}")
     with pytest.raises(CorruptFile, match="does not say its layers"):
         _ = subject_of("mlp-digits").layers
-    assert not subject_of("mlp-digits").has_convolutions
+    assert not subject_of("mlp-digits").has_ordinary_convolutions

@@ -33,7 +33,6 @@ def test_what_is_told_of_a_model_and_its_data_fits_its_card(model):
     assert list(subject.data.shape) == subject.card["input_shape"]
     assert list(subject.data.classes) == subject.card["classes"]
     assert f"({subject.data.train_images} images)" in subject.card["origin"]
-    assert subject.has_batch_norm == (subject.card["batch_norms"] > 0)
     assert subject.teachers[0] == model and {subject_of(name).data for name in subject.teachers} == {subject.data}
 
 
@@ -41,7 +40,7 @@ def test_the_door_gives_the_same_object_until_a_card_changes(tmp_path, monkeypat
     assert subject_of("mlp-digits") is subject_of("mlp-digits")
     monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
     missing = subject_of("mlp-digits")
-    assert not missing.has_convolutions and not missing.has_batch_norm
+    assert not missing.has_ordinary_convolutions
     (tmp_path / "mlp-digits.json").write_text(json.dumps({"weights_sha256": "ab"}))
     assert subject_of("mlp-digits") is not missing
     assert subject_of("mlp-digits").version == "ab"

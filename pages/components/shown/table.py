@@ -56,7 +56,8 @@ def frame_of(results: Sequence[Result]) -> pd.DataFrame:
     before_ms = reference_ms(results, results[0].model) if results else None
     columns: dict[str, list[object]] = {"setting": [result.words for result in results]}
     for key, metric in METRICS.items():
-        columns[key] = [amount(metric, metric.read(result, before_ms)) for result in results]
+        numbers = (metric.number(result, before_ms) for result in results)  # they have what any metric needs
+        columns[key] = [amount(metric, number) for number in numbers]
         if key in _WITH_INTERVAL:
             columns[f"{key}_interval"] = [metric.said_interval(result, before_ms) for result in results]
     columns["different"] = [result.is_different for result in results]
