@@ -19,6 +19,7 @@ import json
 import os
 import statistics
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -174,7 +175,9 @@ def _sparse(options: argparse.Namespace) -> int:
 
     with _progress() as watch:
         timings = sparsity_curve(load_network(subject_of(options.model)), options.seconds, watch=watch)
-    curves = _curves(timings)
+    curves: Curves = defaultdict(list)
+    for timing in timings:
+        curves[timing.layer, timing.batch_size].append(timing)
     if options.json:
         meeting = [
             {"layer": layer, "batch_size": batch_size, "crossover": crossover(rows)}
@@ -188,14 +191,7 @@ def _sparse(options: argparse.Namespace) -> int:
 
 
 Curves = dict[tuple[str, int], list[SparseTiming]]
-
-
-def _curves(timings: Sequence[SparseTiming]) -> Curves:
-    """Timings by layer and batch size."""
-    curves: Curves = {}
-    for timing in timings:
-        curves.setdefault((timing.layer, timing.batch_size), []).append(timing)
-    return curves
+"""Timings by layer and batch size."""
 
 
 def _print_curves(curves: Curves) -> None:

@@ -19,13 +19,13 @@ from compression.results.sparse import crossover
 
 @dataclass(frozen=True)
 class Slice:
-    """One part of a whole: bytes or joules, its share of the whole (0..1), and what it is."""
+    """One part of a whole: what it is, bytes or joules, and its share of the whole (0..1)."""
 
     title: str
     meaning: str
+    colour: str
     amount: float
     share: float
-    colour: str
 
 
 _COLOURS = {
@@ -60,10 +60,7 @@ def _file_slices(ledger: Mapping[str, int], parts: Sequence[str]) -> tuple[Slice
 
 def _slices(amounts: Mapping[str, float], meanings: Mapping[str, tuple[str, str, str]]) -> tuple[Slice, ...]:
     total = sum(amounts.values()) or 1.0
-    return tuple(
-        Slice(title, meaning, amount, amount / total, colour)
-        for (title, meaning, colour), amount in ((meanings[part], amount) for part, amount in amounts.items())
-    )
+    return tuple(Slice(*meanings[part], amount, amount / total) for part, amount in amounts.items())
 
 
 ENERGY_PARTS = {

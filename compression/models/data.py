@@ -161,16 +161,12 @@ class DataFacts:
             _write_cache(self.name, *self.fetch(watch))
         arrays = _read_cache(self.name)
         order = np.random.default_rng(SPLIT_SEED).permutation(len(arrays["y"]))
-        splits = {}
+        sizes = (self.test_size, self.validation_size, self.calibration_size)
+        names = ("test", "validation", "calibration", "train")
+        parts = zip(names, np.split(order, np.cumsum(sizes)), strict=True)
+        splits = {name: _take(arrays, index) for name, index in parts}
         if "test-y" in arrays:
             splits["test"] = (arrays["test-x"], arrays["test-y"])
-        else:
-            splits["test"] = _take(arrays, order[: self.test_size])
-            order = order[self.test_size :]
-        calibration_end = self.validation_size + self.calibration_size
-        splits["validation"] = _take(arrays, order[: self.validation_size])
-        splits["calibration"] = _take(arrays, order[self.validation_size : calibration_end])
-        splits["train"] = _take(arrays, order[calibration_end:])
         return Dataset(
             self.name,
             self.classes,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from compression import units
-from compression.results.energy import LABEL, WORLD_GRID, Memory, carbon_grams_per_million, energy
+from compression.results.energy import LABEL, PLACES, WORLD_GRID, Memory, carbon_grams_per_million, energy
 from compression.results.record import Measures, Preview, Result
 from compression.results.significance import wilson_interval
 
@@ -186,11 +186,10 @@ def _timed(known: Measures, reference_ms: float | None, ratio: float) -> float:
 
 def energy_of(memory: Memory) -> Metric:
     """The energy of one image where weights come from `memory`."""
-    place = {"cache": "cache", "dram": "DRAM"}[memory]
     return Metric(
         "energy",
         "energy of one image",
-        f"{LABEL}; weights come from {place}.",
+        f"{LABEL}; weights come from {PLACES[memory]}.",
         ENERGY,
         lambda known, _: energy(known, memory).joules,
         side="cost",

@@ -105,7 +105,8 @@ class Dispatcher:
         self.problem: str | None = None
         self._place = self.store.place
         self._run, self._force_after_s, self._background_workers = run, force_after_s, background_workers
-        self._owner = _this_process()
+        process = psutil.Process()
+        self._owner = Owner(uuid.uuid4().hex, platform.node(), process.pid, process.create_time())
         self._cluster: Cluster | None = None
         self._flights: dict[str, _Flight] = {}  # by job_id
         self._given_last: dict[str, Recipe] = {}  # by worker's address: what it was given last
@@ -245,7 +246,9 @@ class Dispatcher:
         if self._cluster is None:
             self.store.queue.requeue(self._owner, self._flights)
             self._flights.clear()
-            self._cluster = _connect(self._run, self._background_workers)
+            from compression.work.cluster import connect  # Dask takes most of a second: not in a page's thread
+
+            self._cluster = connect(self._run, self._background_workers)
             self.store.machine_ids = self._cluster.machine_ids
         return self._cluster
 
@@ -327,17 +330,6 @@ class Dispatcher:
         slot.free -= 1
         self._flights[job.job_id] = _Flight(future, slot.address, job, time.monotonic())
         self._given_last[slot.address] = job.recipe
-
-
-def _connect(run: str, background_workers: int | None) -> Cluster:
-    from compression.work.cluster import connect  # Dask takes most of a second to import: not in a page's thread
-
-    return connect(run, background_workers)
-
-
-def _this_process() -> Owner:
-    process = psutil.Process()
-    return Owner(uuid.uuid4().hex, platform.node(), process.pid, process.create_time())
 
 
 def _is_dead(owner: Owner, last_beat: float) -> bool:

@@ -20,13 +20,15 @@ from compression.store.job_queue import STALE_AFTER_S, in_states
 from compression.store.jobs import UNFINISHED, Job, JobState, readable
 from compression.store.store import Store
 from compression.store.tables import JOBS
-from compression.work.eta import seconds_left, time_left
 
 MAX_RUNNING, MAX_GROUPS, MAX_WAITING, MAX_FAILED, MAX_OVER = 40, 12, 8, 20, 100
 """Shown at most: running jobs, groups that wait, jobs of each, failed jobs, and jobs that are over."""
 
 TYPICAL_OF = 20
 """Jobs of a group that say how long such a job takes: the latest."""
+
+MIN_PROGRESS = 0.1
+"""Below this, a job's own progress says too little about how long it takes."""
 
 LATER = JOBS.alias("later")
 
@@ -178,6 +180,28 @@ def _typical_seconds(connection: sql.Connection, group: str) -> float | None:
     )
     found = [float(seconds) for seconds in connection.scalars(query)]
     return sum(found) / len(found) if found else None
+
+
+def time_left(running: Sequence[Job], waiting: int, typical: float | None, now: datetime) -> float | None:
+    """Rough seconds until these jobs and so many more are over; None where nothing is known of how long they take.
+
+    `typical` is how many seconds such a job takes.
+    """
+    if not running and not waiting:
+        return 0.0
+    left = [seconds_left(job, typical, now) for job in running]
+    known = [seconds for seconds in left if seconds is not None]
+    if typical is None and (waiting or len(known) < len(left)):
+        return None
+    return max((sum(known) + waiting * (typical or 0.0)) / max(len(running), 1), max(known, default=0.0))
+
+
+def seconds_left(job: Job, typical: float | None, now: datetime) -> float | None:
+    """Rough seconds that a running job still takes: what its progress promises, or else what such jobs take."""
+    elapsed = max((now - job.started_at).total_seconds(), 0.0) if job.started_at else 0.0
+    if job.progress >= MIN_PROGRESS:
+        return elapsed * (1 - job.progress) / job.progress
+    return None if typical is None else max(typical - elapsed, 0.0)
 
 
 def servers(store: Store, fresh_s: float = STALE_AFTER_S) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from compression.store.jobs import Job, JobState
-from compression.work.eta import time_left
+from compression.work.overview import time_left
 from tests.support import fake_run
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
