@@ -5,6 +5,7 @@ What the axes mean is in `compression.charts.axes`; `compression.charts.drawing`
 
 from __future__ import annotations
 
+import functools
 import heapq
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -134,25 +135,19 @@ _HOVER = (
     *("accuracy", "difference", "stored", "theoretical", "runtime", "zipped"),
     *("clock", "p95", "ratio", "params", "nonzero", "macs"),
 )
-_hovers: dict[str, tuple[Result, str]] = {}
-MAX_HOVERS = 10_000
-"""Results whose hover is kept, about 1 KB each: a chart that is drawn again asks for hundreds of them."""
 
 
+@functools.lru_cache(maxsize=10_000)
 def hover_text(result: Result) -> str:
-    """The numbers of a result with their units, one line each (HTML)."""
-    kept = _hovers.get(result.recipe_id)
-    if kept and kept[0] is result:
-        return kept[1]
+    """The numbers of a result with their units, one line each (HTML).
+
+    Kept, about 1 KB each: a chart that is drawn again asks for hundreds of them.
+    """
     said = {key: f"{METRICS[key].words} {METRICS[key].said(result)}" for key in _HOVER}
     said["accuracy"] += f", n = {result.n_test:,}"
     said["difference"] += "" if result.is_different else ": no measurable difference"
     said["stored"] += f": {METRICS['stored'].change(result, result.baseline).words}"
-    text = "<br>".join((f"<b>{result.words}</b>", *said.values()))
-    if len(_hovers) >= MAX_HOVERS:
-        _hovers.clear()
-    _hovers[result.recipe_id] = result, text
-    return text
+    return "<br>".join((f"<b>{result.words}</b>", *said.values()))
 
 
 # Axis ranges: generous from the start, and later they grow with what is measured, so that little jumps.

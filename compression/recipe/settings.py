@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Literal
 
 from compression.models.subject import Subject
@@ -242,13 +241,7 @@ def recipe_of(subject: Subject, settings: Settings) -> Recipe:
     return make_recipe(subject.name, every, settings.seed)
 
 
-def _step(
-    step_type: type[Step],
-    settings: Settings,
-    others: Mapping[str, object] = MappingProxyType({}),
-    *,
-    without: Sequence[str] = (),
-) -> Step:
+def _step(step_type: type[Step], settings: Settings, without: Collection[str] = (), **others: object) -> Step:
     """A step as its controls say it, but for those `without` effect, and with `others` of its settings."""
     controls = _CONTROLS[step_type]
     plain = {theirs: getattr(settings, name) for name, theirs in controls.plain.items() if name not in without}
@@ -262,11 +255,11 @@ def _student_steps(subject: Subject, settings: Settings) -> list[Step]:
         return []
     if settings.student == "slimmable":
         width = max(settings.student_percent, SLIMMABLE_WIDTHS[0]) / 100
-        return [_step(steps.SlimmableStudent, settings, {"width_mult": width})]
+        return [_step(steps.SlimmableStudent, settings, width_mult=width)]
     same = {"depth_mult": 1.0, "resolution": None} if settings.student == "same" else {}
     epochs = epochs_of(subject, settings, student=True)
     without = ["match_weight"] if settings.match == "none" else []
-    return [_step(steps.Distillation, settings, {"epochs": epochs, **same}, without=without)]
+    return [_step(steps.Distillation, settings, without, epochs=epochs, **same)]
 
 
 def _pruning_steps(subject: Subject, settings: Settings) -> list[Step]:
@@ -274,13 +267,12 @@ def _pruning_steps(subject: Subject, settings: Settings) -> list[Step]:
         return []
     if settings.remove == "channels":
         return [_step(steps.ChannelPruning, settings)]
-    sparsity = {"sparsity": settings.removed}
     if settings.criterion == "second_order":
-        return [_step(steps.SecondOrderPruning, settings, sparsity)]
+        return [_step(steps.SecondOrderPruning, settings, sparsity=settings.removed)]
     if not _is_gradual(settings):
-        return [_step(steps.MagnitudePruning, settings, sparsity, without=["regrowth"])]
+        return [_step(steps.MagnitudePruning, settings, ["regrowth"], sparsity=settings.removed)]
     epochs = epochs_of(subject, settings, student=False)
-    return [_step(steps.MagnitudePruning, settings, {**sparsity, "epochs": epochs})]
+    return [_step(steps.MagnitudePruning, settings, sparsity=settings.removed, epochs=epochs)]
 
 
 def _is_gradual(settings: Settings) -> bool:
@@ -299,12 +291,12 @@ def _code_steps(settings: Settings) -> list[Step]:
     if settings.weight_bits == FLOAT_BITS:
         return []
     if settings.has_codebook:
-        return [_step(steps.WeightSharing, settings, {"clusters": 2**settings.weight_bits})]
+        return [_step(steps.WeightSharing, settings, clusters=2**settings.weight_bits)]
     if settings.weight_bits > INTEGER_BITS:
         rest = set(_CONTROLS[steps.Quantization].plain) - {"weight_bits", "float_format"}
-        return [_step(steps.Quantization, settings, without=tuple(rest))]
+        return [_step(steps.Quantization, settings, rest)]
     without = ("float_format", *(["activations"] if settings.activation_bits is None else []))
-    return [_step(steps.Quantization, settings, without=without)]
+    return [_step(steps.Quantization, settings, without)]
 
 
 def _needs_adaption(settings: Settings) -> bool:
@@ -317,11 +309,9 @@ def _needs_adaption(settings: Settings) -> bool:
 
 def _fine_tuning(subject: Subject, settings: Settings, scales: bool = False) -> Step:
     """`scales`: after quantization, where there are scales to learn."""
-    without = (
-        *(["recover_temperature"] if settings.recover_alpha == 0 else []),
-        *([] if scales else ["learn_scales"]),
-    )
-    return _step(steps.FineTuning, settings, {"epochs": epochs_of(subject, settings, student=False)}, without=without)
+    without = [] if scales else ["learn_scales"]
+    without += ["recover_temperature"] if settings.recover_alpha == 0 else []
+    return _step(steps.FineTuning, settings, without, epochs=epochs_of(subject, settings, student=False))
 
 
 def _file_steps(settings: Settings) -> list[Step]:

@@ -23,8 +23,6 @@ Importance = Literal["l2", "l1", "batch_norm", "taylor", "activation", "random"]
 Ratios = Literal["uniform", "sensitivity"]
 Target = Literal["channels", "macs", "latency"]
 Multiple = Literal[1, 2, 4, 8, 16]
-Convolutions = Literal["tucker", "spatial"]
-Ranks = Literal["uniform", "error"]
 Weighting = Literal["hessian", "none"]
 Codebooks = Literal["layer", "global"]
 ActivationBits = Literal[4, 5, 6, 7, 8]
@@ -118,9 +116,9 @@ class LowRank(Data):
     technique: Literal["low_rank"] = "low_rank"
     rank_ratio: Share = Field(ge=0.05, le=1, title="Rank kept")
     """Share of each layer's full rank that is kept."""
-    convolutions: Convolutions = Field("tucker", title="Convolutions become")
+    convolutions: Literal["tucker", "spatial"] = Field("tucker", title="Convolutions become")
     """Fewer channels inside each convolution (Tucker-2), or one row and one column instead of a square."""
-    ranks: Ranks = "error"
+    ranks: Literal["uniform", "error"] = "error"
     """The same share in every layer, or lower ranks where they cost the least error."""
     round_to: Multiple = Field(KERNEL_CHANNELS, title="Round ranks to multiples of")
     """Ranks are multiples of this: fast kernels need 4 and like 8 or 16."""

@@ -148,6 +148,9 @@ class Result(Measures):
     artifacts: dict[str, str]
     sparse: tuple[SparseTiming, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((self.recipe_id, self.created_at))
+
     @cached_property
     def parsed_recipe(self) -> Recipe:
         """The recipe, checked; raises ValueError where another version of this program wrote it."""

@@ -35,16 +35,12 @@ def exceeded(result: Result, limits: Limits, reference_ms: float) -> tuple[str, 
     lost = round(-100 * result.accuracy_difference, 6)  # a difference of fractions: 0.5 points are 0.5000000000000004
     found = []
     if limits.stored_kb is not None and size > limits.stored_kb:
-        found.append(f"{units.size(result.stored_bytes)} is over {_kilobytes(limits.stored_kb)}")
+        found.append(f"{units.size(result.stored_bytes)} is over {units.size(1000 * limits.stored_kb)}")
     if limits.latency_ms is not None and time > limits.latency_ms:
         found.append(f"{units.milliseconds(time)} is over {units.milliseconds(limits.latency_ms)}")
     if limits.drop_points is not None and lost > limits.drop_points:
         found.append(f"{lost:.3g} points lost are over {limits.drop_points:g}")
     return tuple(found)
-
-
-def _kilobytes(size: float) -> str:
-    return units.size(1000 * size)
 
 
 @dataclass(frozen=True)

@@ -96,13 +96,10 @@ def miss_in_words(found: Miss, n_test: int) -> str:
     guess, decimals = found.estimate, units.decimals_for(n_test)
     assert guess.accuracy is not None and guess.stored_bytes is not None and guess.latency_ms is not None
     measured_ms = guess.latency_ms * (1 + found.latency_share)
+    size, latency = (units.points(share, 0) for share in (found.size_share, found.latency_share))
     return (
         f"Without this measurement the estimate is {units.percent(guess.accuracy, decimals)} %, "
         f"{units.size(guess.stored_bytes)} and {units.milliseconds(guess.latency_ms)}. The measurement differs by "
-        f"{units.points(found.accuracy_points / 100, decimals)} points, {_signed(found.size_share)} % in size and "
-        f"{_signed(found.latency_share)} % in latency ({units.milliseconds(measured_ms)} on the charts' scale)."
+        f"{units.points(found.accuracy_points / 100, decimals)} points, {size} % in size and "
+        f"{latency} % in latency ({units.milliseconds(measured_ms)} on the charts' scale)."
     )
-
-
-def _signed(share: float) -> str:
-    return units.points(share, 0)

@@ -224,12 +224,8 @@ def _make_pool(url: str) -> sql.Engine:
             "COMPRESSION_DATABASE is not a database URL. Write it like "
             "postgresql+psycopg://user:password@host/name or sqlite:////folder/file.sqlite, or unset it."
         ) from error
-    sql.event.listen(pool, "connect", _enforce_foreign_keys)
+    sql.event.listen(pool, "connect", lambda connection, record: connection.execute("PRAGMA foreign_keys = ON"))
     return pool
-
-
-def _enforce_foreign_keys(connection: sqlite3.Connection, record: object) -> None:
-    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _is_sqlite(url: sql.URL) -> bool:

@@ -22,7 +22,7 @@ from compression.store.store import Store
 from compression.watch import SILENT, Watch
 
 if TYPE_CHECKING:
-    from compression.engine.run import RunOutput
+    pass
 
 Tell = Callable[[Preview], None]
 
@@ -65,7 +65,8 @@ def _measured(
     subject: Subject, recipe: Recipe, store: Store, *, watch: Watch, preview: Tell, run: str
 ) -> tuple[Result, dict[str, bytes]]:
     """Measured now, after the baseline where that was not done, and stored."""
-    run_recipe, make_output = _resolve(run)
+    name, _, function = run.partition(":")  # see `compression.RUN`
+    module: Any = importlib.import_module(name)
     baseline = None
     if not recipe.is_baseline:
         found = _stored(store, recipe.baseline())
@@ -74,10 +75,10 @@ def _measured(
             found = measure(recipe.baseline(), store, watch=first, run=run)
             watch = watch.part(BASELINE_SHARE, 1)
         result, contents = found
-        baseline = make_output(
+        baseline = module.RunOutput(
             result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(result, contents)
         )
-    output = run_recipe(subject, recipe, baseline=baseline, watch=watch, preview=preview)
+    output = getattr(module, function)(subject, recipe, baseline=baseline, watch=watch, preview=preview)
     store.add_result(output.result, output.artifacts())
     return output.result, output.artifacts()
 
@@ -133,13 +134,6 @@ def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | N
         return None
     contents = {role: content for role, content in found.items() if content is not None}
     return (result, contents) if len(contents) == len(found) else None
-
-
-def _resolve(run: str) -> tuple[Callable[..., RunOutput], Callable[..., RunOutput]]:
-    """What carries recipes out, and what makes its output; see `compression.RUN`."""
-    module_name, _, function = run.partition(":")
-    module: Any = importlib.import_module(module_name)
-    return getattr(module, function), module.RunOutput
 
 
 @contextlib.contextmanager
