@@ -32,8 +32,5 @@ class Activations(Answer):
     dynamic: bool = False
 
 
-class ActivationInquiry(Inquiry):
+class ActivationInquiry(Inquiry, kind="activations", answer=Activations, words="watching activations"):
     """Which numbers leave each layer on calibration images, and which of them a quantizer keeps."""
-
-    KIND, ANSWER = "activations", Activations
-    WORDS = "watching activations"

@@ -98,8 +98,5 @@ class Anatomy(Answer):
     other_family: bool = False
 
 
-class AnatomyInquiry(Inquiry):
+class AnatomyInquiry(Inquiry, kind="anatomy", answer=Anatomy, words="taking the network apart"):
     """Each layer in the stored file, in the runtime file, and on the clock."""
-
-    KIND, ANSWER = "anatomy", Anatomy
-    WORDS = "taking the network apart"

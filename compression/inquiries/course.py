@@ -57,11 +57,8 @@ class Layout(Answer):
     others: int
 
 
-class LayoutInquiry(Inquiry):
+class LayoutInquiry(Inquiry, kind="lesson_layout", answer=Layout, words="counting weights and operations"):
     """Where a network's numbers are and where its work is done."""
-
-    KIND, ANSWER = "lesson_layout", Layout
-    WORDS = "counting weights and operations"
 
 
 class Pruned(Answer):
@@ -78,11 +75,8 @@ class Pruned(Answer):
     errors: dict[str, Array]
 
 
-class PruningInquiry(LayerInquiry):
+class PruningInquiry(LayerInquiry, kind="lesson_pruning", answer=Pruned, words="pruning the layer in every way"):
     """Which weights of a layer go at each sparsity, and what that does to its answers."""
-
-    KIND, ANSWER = "lesson_pruning", Pruned
-    WORDS = "pruning the layer in every way"
 
 
 class Rounded(Answer):
@@ -107,11 +101,10 @@ class Rounded(Answer):
     ranges: Array
 
 
-class RoundingInquiry(LayerInquiry):
+class RoundingInquiry(
+    LayerInquiry, kind="lesson_rounding", answer=Rounded, words="rounding the layer to every number of bits"
+):
     """What a layer's weights become with 1 to 8 bits."""
-
-    KIND, ANSWER = "lesson_rounding", Rounded
-    WORDS = "rounding the layer to every number of bits"
 
 
 class Taught(Answer):
@@ -131,11 +124,8 @@ class Taught(Answer):
     sure: float
 
 
-class TeacherInquiry(Inquiry):
+class TeacherInquiry(Inquiry, kind="lesson_teacher", answer=Taught, words="asking the teacher"):
     """What a teacher tells a student, beyond the right answer."""
-
-    KIND, ANSWER = "lesson_teacher", Taught
-    WORDS = "asking the teacher"
 
 
 class Shared(Answer):
@@ -155,11 +145,8 @@ class Shared(Answer):
     size: int
 
 
-class SharingInquiry(LayerInquiry):
+class SharingInquiry(LayerInquiry, kind="lesson_sharing", answer=Shared, words="looking for the best shared values"):
     """The codebooks of a layer, from 2 to 256 values."""
-
-    KIND, ANSWER = "lesson_sharing", Shared
-    WORDS = "looking for the best shared values"
 
 
 class Factored(Answer):
@@ -179,11 +166,8 @@ class Factored(Answer):
     shape: tuple[int, int]
 
 
-class FactorInquiry(LayerInquiry):
+class FactorInquiry(LayerInquiry, kind="lesson_factors", answer=Factored, words="taking the layer apart"):
     """A layer at every rank."""
-
-    KIND, ANSWER = "lesson_factors", Factored
-    WORDS = "taking the layer apart"
 
 
 class Split(Answer):
@@ -200,11 +184,8 @@ class Split(Answer):
     ratio_high: Array
 
 
-class SplitInquiry(Inquiry):
+class SplitInquiry(Inquiry, kind="lesson_split", answer=Split, words="timing convolutions of many shapes"):
     """How long convolutions take, whole and depthwise-separable. Of this machine: the recipe does not matter."""
-
-    KIND, ANSWER = "lesson_split", Split
-    WORDS = "timing convolutions of many shapes"
 
 
 class Coded(Answer):
@@ -226,11 +207,8 @@ class Coded(Answer):
     size: int
 
 
-class CodingInquiry(LayerInquiry):
+class CodingInquiry(LayerInquiry, kind="lesson_coding", answer=Coded, words="writing the layer down in every way"):
     """What a layer's codes cost to write down."""
-
-    KIND, ANSWER = "lesson_coding", Coded
-    WORDS = "writing the layer down in every way"
 
 
 class Timed(Answer):
@@ -242,8 +220,5 @@ class Timed(Answer):
     ratio_high: float
 
 
-class TimingInquiry(Inquiry):
+class TimingInquiry(Inquiry, kind="lesson_timing", answer=Timed, words="timing single runs"):
     """Every single run of a latency measurement."""
-
-    KIND, ANSWER = "lesson_timing", Timed
-    WORDS = "timing single runs"

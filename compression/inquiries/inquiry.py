@@ -34,9 +34,13 @@ class Inquiry(BaseModel):
     KIND: ClassVar[str]
     ANSWER: ClassVar[type[Answer]]
     WORDS: ClassVar[str]
-    """What is being found out, for progress bars: 'looking into the layers'."""
 
     recipe: Recipe
+
+    def __init_subclass__(cls, *, kind: str = "", answer: type[Answer] = Answer, words: str = "") -> None:
+        """`kind` is its name, in databases too; `words` say what is being found out: 'looking into the layers'."""
+        super().__init_subclass__()
+        cls.KIND, cls.ANSWER, cls.WORDS = kind, answer, words
 
     @property
     def kind(self) -> str:

@@ -18,11 +18,8 @@ class Outcomes(Answer):
     labels: Array
 
 
-class OutcomeInquiry(Inquiry):
+class OutcomeInquiry(Inquiry, kind="outcomes", answer=Outcomes, words="asking the network about every test image"):
     """What the decoded network says to each test image, and how sure it is."""
-
-    KIND, ANSWER = "outcomes", Outcomes
-    WORDS = "asking the network about every test image"
 
 
 class Pictures(Answer):
@@ -32,10 +29,7 @@ class Pictures(Answer):
     white: int
 
 
-class PictureInquiry(Inquiry):
+class PictureInquiry(Inquiry, kind="pictures", answer=Pictures, words="fetching images"):
     """What these test images look like. `indices` count within the test split of the recipe's data set."""
-
-    KIND, ANSWER = "pictures", Pictures
-    WORDS = "fetching images"
 
     indices: tuple[int, ...] = Field(min_length=1, max_length=MAX_PICTURES)

@@ -25,8 +25,5 @@ class Sensitivities(Answer):
     layers: tuple[LayerSensitivity, ...]
 
 
-class SensitivityInquiry(Inquiry):
+class SensitivityInquiry(Inquiry, kind="sensitivity", answer=Sensitivities, words="compressing one layer at a time"):
     """Compress one layer at a time; asked of a model's baseline, as all settings of the model share the answer."""
-
-    KIND, ANSWER = "sensitivity", Sensitivities
-    WORDS = "compressing one layer at a time"

@@ -31,8 +31,7 @@ class Verification(Answer):
         return self.decodes_alike and self.is_valid_onnx and self.different == self.ties
 
 
-class VerificationInquiry(Inquiry):
+class VerificationInquiry(
+    Inquiry, kind="verification", answer=Verification, words="checking the files against the engine"
+):
     """Load the result's files anew and compare them with what the engine measured."""
-
-    KIND, ANSWER = "verification", Verification
-    WORDS = "checking the files against the engine"

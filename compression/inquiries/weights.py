@@ -50,8 +50,5 @@ class Weights(Answer):
     layers: tuple[LayerWeights, ...]
 
 
-class WeightInquiry(Inquiry):
+class WeightInquiry(Inquiry, kind="weights", answer=Weights, words="looking at the weights"):
     """Histograms, zeros and filters of every layer, from the decoded files."""
-
-    KIND, ANSWER = "weights", Weights
-    WORDS = "looking at the weights"
