@@ -20,7 +20,6 @@ from compression import ENGINE_VERSION
 from compression.engine.build import build_variant
 from compression.engine.files import export, stored_file
 from compression.engine.files.ledger import runtime_ledger
-from compression.engine.files.stored_file import Coding
 from compression.engine.measure import evaluation, memory
 from compression.engine.measure.latency import Latency, measure_latency
 from compression.engine.measure.process_peak import process_peak, start_helper
@@ -30,7 +29,7 @@ from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.training.allocator import reused_memory
 from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
-from compression.recipe.steps import EntropyCoding
+from compression.recipe.steps import Coding, EntropyCoding
 from compression.results import machine, significance
 from compression.results.predictions import Classes
 from compression.results.record import Measures, Preview, Result, WorstClass
@@ -117,21 +116,31 @@ def _preview(
     low, high = significance.wilson_interval(correct, n_test)
     index, correct_there, n_there = significance.worst_class(right, labels)
     return Preview(
-        accuracy=correct / n_test, accuracy_low=low, accuracy_high=high, n_test=n_test,
-        stored_bytes=sum(ledger.values()), onnx_bytes=len(onnx), zipped_bytes=stored_file.zipped_size(onnx),
-        **dataclasses.asdict(costs), worst_class=WorstClass(index=index, correct=correct_there, n=n_there),
-    )  # fmt: skip
+        accuracy=correct / n_test,
+        accuracy_low=low,
+        accuracy_high=high,
+        n_test=n_test,
+        stored_bytes=sum(ledger.values()),
+        onnx_bytes=len(onnx),
+        zipped_bytes=stored_file.zipped_size(onnx),
+        worst_class=WorstClass(index=index, correct=correct_there, n=n_there),
+        **dataclasses.asdict(costs),
+    )
 
 
 def _measures(known: Preview, ledger: dict[str, int], onnx: bytes, latency: Latency) -> Measures:
     return Measures(
         **known.model_dump(),
-        latency_p50_ms=latency.p50_ms, latency_p95_ms=latency.p95_ms,
-        latency_ratio=latency.ratio, latency_ratio_low=latency.ratio_low, latency_ratio_high=latency.ratio_high,
-        **dataclasses.asdict(memory.runtime_costs(onnx)),
+        latency_p50_ms=latency.p50_ms,
+        latency_p95_ms=latency.p95_ms,
+        latency_ratio=latency.ratio,
+        latency_ratio_low=latency.ratio_low,
+        latency_ratio_high=latency.ratio_high,
         process_peak_bytes=process_peak(onnx),
-        ledger=ledger, runtime_ledger=runtime_ledger(onnx),
-    )  # fmt: skip
+        ledger=ledger,
+        runtime_ledger=runtime_ledger(onnx),
+        **dataclasses.asdict(memory.runtime_costs(onnx)),
+    )
 
 
 def _comparison(

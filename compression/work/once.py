@@ -16,13 +16,13 @@ from compression.inquiries import Answer, Inquiry
 from compression.models.subject import Subject, subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions
-from compression.results.predictions import Classes, classes_from
+from compression.results.predictions import classes_from
 from compression.results.record import Preview, Result
 from compression.store.store import Store
 from compression.watch import SILENT, Watch
 
 if TYPE_CHECKING:
-    pass
+    from compression.engine.run import RunOutput
 
 Tell = Callable[[Preview], None]
 
@@ -74,10 +74,7 @@ def _measured(
             first = watch.part(0, BASELINE_SHARE, "uncompressed model: ")
             found = measure(recipe.baseline(), store, watch=first, run=run)
             watch = watch.part(BASELINE_SHARE, 1)
-        result, contents = found
-        baseline = module.RunOutput(
-            result=result, stored=contents["stored"], onnx=contents["onnx"], predictions=_classes(result, contents)
-        )
+        baseline = _output(found, run)
     output = getattr(module, function)(subject, recipe, baseline=baseline, watch=watch, preview=preview)
     store.add_result(output.result, output.artifacts())
     return output.result, output.artifacts()
@@ -108,18 +105,21 @@ def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, r
 
     first = watch.part(0, MEASURING_SHARE, "measuring first: ")
     variant, baseline = (
-        laboratory.Measured(result, contents["stored"], contents["onnx"], _classes(result, contents))
-        for result, contents in (
-            measure(recipe, store, watch=first, run=run) for recipe in (inquiry.recipe, inquiry.recipe.baseline())
-        )
+        _output(measure(recipe, store, watch=first, run=run), run)
+        for recipe in (inquiry.recipe, inquiry.recipe.baseline())
     )
     found = laboratory.answer(inquiry, laboratory.Bench(subject, variant, baseline, watch.part(MEASURING_SHARE, 1)))
     store.add_answer(inquiry, variant.result, found.model_dump_json().encode())
     return found
 
 
-def _classes(result: Result, contents: dict[str, bytes]) -> Classes:
-    return classes_from(contents["predictions"], result.n_test)
+def _output(found: tuple[Result, dict[str, bytes]], run: str) -> RunOutput:
+    """A result with its artifacts, as what carries recipes out returns it."""
+    result, contents = found
+    module: Any = importlib.import_module(run.partition(":")[0])
+    predictions = classes_from(contents["predictions"], result.n_test)
+    output: RunOutput = module.RunOutput(result, contents["stored"], contents["onnx"], predictions)
+    return output
 
 
 def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | None:

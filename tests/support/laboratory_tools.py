@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from compression.engine import laboratory
-from compression.engine.laboratory import Bench, Measured
+from compression.engine.laboratory import Bench
 from compression.engine.run import RunOutput, run_recipe
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
 from compression.models.subject import subject_of
@@ -52,8 +52,7 @@ def _baseline(recipe: Recipe) -> RunOutput:
 def _measured(recipe: Recipe) -> Taken:
     baseline = _baseline(recipe.baseline())
     output = run_recipe(subject_of(recipe.model), recipe, baseline=baseline) if recipe.steps else baseline
-    both = (Measured(found.result, found.stored, found.onnx, found.predictions) for found in (output, baseline))
-    bench = Bench(subject_of(recipe.model), *both)
+    bench = Bench(subject_of(recipe.model), output, baseline)
     return Taken(recipe, bench, laboratory.answer(AnatomyInquiry(recipe=recipe), bench))
 
 

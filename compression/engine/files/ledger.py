@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from compression.engine.onnx_graph import OnnxGraph
+from compression.engine.onnx_layers import calls_of, weight_of
 from compression.results.record import RUNTIME_PARTS
 
 # --- which initializer is what -----------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def runtime_ledger(onnx_bytes: bytes) -> dict[str, int]:
     model = onnx.ModelProto.FromString(onnx_bytes)
     graph = OnnxGraph(model.graph)
     counted = dict.fromkeys(RUNTIME_PARTS, 0)
-    zeros = _zero_masks(graph)
+    zeros = {graph.holder(call.weight_name): weight_of(graph, call).values == 0 for call in calls_of(graph)}
     for tensor, role in zip(model.graph.initializer, roles(model), strict=True):
         size = len(tensor.raw_data)
         empty = _zero_bytes(tensor, zeros.get(tensor.name, graph.array(tensor.name) == 0)) if role == "weights" else 0
@@ -103,32 +103,6 @@ def _is_relu6(node: onnx.NodeProto, graph: OnnxGraph) -> bool:
     """Whether a Clip is the activation function with limits 0 and 6."""
     limits = (graph.array(name).tolist() for name in node.input[1:] if name in graph.tensors)
     return node.op_type == "Clip" and list(limits) == [0, 6]
-
-
-def _zero_masks(graph: OnnxGraph) -> dict[str, NDArray[np.bool_]]:
-    """Which codes stand for zero, for tensors of codes where that is not the code 0: zero points, codebooks."""
-    found: dict[str, NDArray[np.bool_]] = {}
-    for node in graph.nodes:
-        if node.op_type in _CODES_AND_OTHERS and len(node.input) > max(_CODES_AND_OTHERS[node.op_type]):
-            codes, other = (_before_cast(node.input[place], graph) for place in _CODES_AND_OTHERS[node.op_type])
-            if codes in graph.tensors and other in graph.tensors:
-                numbers, values = graph.array(codes), graph.array(other)
-                is_lookup = node.op_type == "Gather"
-                found[codes] = (values == 0)[numbers] if is_lookup else numbers == _against_rows(values, numbers.ndim)
-    return found
-
-
-_CODES_AND_OTHERS = {"Gather": (1, 0), "Sub": (0, 1), "DequantizeLinear": (0, 2)}
-"""Which operands are the codes, and their values or their zero point."""
-
-
-def _before_cast(name: str, graph: OnnxGraph) -> str:
-    maker = graph.makers.get(name)
-    return maker.input[0] if maker is not None and maker.op_type == "Cast" else name
-
-
-def _against_rows(values: NDArray[Any], dims: int) -> NDArray[Any]:
-    return values.reshape(-1, *[1] * (dims - 1)) if values.ndim == 1 and dims > 1 else values
 
 
 def _zero_bytes(tensor: onnx.TensorProto, is_zero: NDArray[np.bool_]) -> int:

@@ -40,7 +40,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -61,9 +61,8 @@ from compression.engine.files.codec.context_coder import ContextDecoder, Context
 from compression.engine.files.codec.graph_coder import compress_graph, decompress_graph
 from compression.engine.files.ledger import proportional, roles
 from compression.errors import CorruptFile
+from compression.recipe.steps import Coding
 from compression.results.record import STORED_PARTS
-
-Coding = Literal["context", "huffman", "packed"]
 
 MAGIC = b"CNN\x1a"
 VERSION = 3
@@ -109,9 +108,8 @@ def encode(model: onnx.ModelProto, coding: Coding = "context") -> bytes:
     for tensor in skeleton.graph.initializer:
         tensor.ClearField("raw_data")
     contexts = ContextEncoder()
-    writers: dict[str, _Write] = {
-        "context": functools.partial(_smallest, contexts), "huffman": _huffman, "packed": _packed
-    }  # fmt: skip
+    smallest = functools.partial(_smallest, contexts)
+    writers: dict[Coding, _Write] = {"context": smallest, "huffman": _huffman, "packed": _packed}
     products = _find_products(model.graph.initializer)
     records = [
         _product(*products[index]) if index in products else _record(tensor, writers[coding])
@@ -286,8 +284,8 @@ def _fill(
             elif kind != Record.ABSENT:
                 raise CorruptFile(f"The stored file has a record of unknown kind {kind}.")
         costs.append(_Cost(part, left - reader.left, sum(contexts.bits.values()) - bits))
-    for index, factors in products.items():
-        tensors[index].raw_data = _read_product(tensors, index, factors, products, reader)
+    for index in products:
+        tensors[index].raw_data = _read_product(tensors, index, products, reader)
     return costs
 
 
@@ -306,13 +304,10 @@ def _find_products(tensors: Sequence[onnx.TensorProto]) -> dict[int, tuple[int, 
     Their first elements are compared first. No factor is itself written as a product.
     """
     floats = {index: _floats(tensor) for index, tensor in enumerate(tensors) if _is_small_float(tensor)}
-    scalars = [index for index, values in floats.items() if len(values) == 1]
     found: dict[int, tuple[int, int]] = {}
     factors: set[int] = set()
-    for index, values in floats.items():
-        if index in factors:
-            continue
-        pair = _factors(index, values, scalars, floats, found)
+    for index in floats:
+        pair = None if index in factors else _factors(index, floats, found)
         if pair:
             found[index] = pair
             factors.update(pair)
@@ -320,22 +315,18 @@ def _find_products(tensors: Sequence[onnx.TensorProto]) -> dict[int, tuple[int, 
 
 
 def _factors(
-    index: int,
-    values: NDArray[np.float32],
-    scalars: Sequence[int],
-    floats: dict[int, NDArray[np.float32]],
-    found: dict[int, tuple[int, int]],
+    index: int, floats: dict[int, NDArray[np.float32]], found: dict[int, tuple[int, int]]
 ) -> tuple[int, int] | None:
-    usable = [i for i in scalars if i not in found and i != index]
-    firsts = np.array([floats[i][0] for i in usable], np.float32)
-    for other, vector in floats.items():
-        if other == index or other in found or len(vector) != len(values):
+    values, usable = floats[index], {i: vector for i, vector in floats.items() if i not in found and i != index}
+    scalars = [i for i, vector in usable.items() if len(vector) == 1]
+    firsts = np.array([floats[i][0] for i in scalars], np.float32)
+    for other, vector in usable.items():
+        if len(vector) != len(values):
             continue
         with np.errstate(all="ignore"):
-            hits = np.flatnonzero(firsts * vector[0] == values[0])
-            for hit in hits:
-                if usable[hit] != other and _same_bits(firsts[hit] * vector, values):
-                    return usable[hit], other
+            for hit in np.flatnonzero(firsts * vector[0] == values[0]):
+                if scalars[hit] != other and (firsts[hit] * vector).tobytes() == values.tobytes():
+                    return scalars[hit], other
     return None
 
 
@@ -356,30 +347,18 @@ def _floats(tensor: onnx.TensorProto) -> NDArray[np.float32]:
     return np.frombuffer(tensor.raw_data, np.dtype("<f4")).astype(np.float32, copy=False)
 
 
-def _same_bits(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
-    return a.tobytes() == b.tobytes()
-
-
 def _product(scalar: int, vector: int) -> bytes:
     return bytes([Record.PRODUCT]) + varint(scalar) + varint(vector)
 
 
 def _read_product(
-    tensors: Sequence[onnx.TensorProto],
-    index: int,
-    factors: tuple[int, int],
-    products: dict[int, tuple[int, int]],
-    reader: Reader,
+    tensors: Sequence[onnx.TensorProto], index: int, products: dict[int, tuple[int, int]], reader: Reader
 ) -> bytes:
-    scalar, vector = factors
-    usable = functools.partial(_is_factor, tensors, products)
-    if not (usable(scalar) and usable(vector)) or len(tensors[scalar].raw_data) != 4:
+    scalar, vector = products[index]
+    there = all(i < len(tensors) and i not in products and _is_small_float(tensors[i]) for i in (scalar, vector))
+    if not there or len(tensors[scalar].raw_data) != 4:
         raise CorruptFile(f"The stored file computes numbers {index} from others that are not there.")
     reader.spend(len(tensors[vector].raw_data))
     with np.errstate(all="ignore"):
         product = _floats(tensors[scalar])[0] * _floats(tensors[vector])
     return bytes(little_endian(product.view(np.uint32)))
-
-
-def _is_factor(tensors: Sequence[onnx.TensorProto], products: dict[int, tuple[int, int]], index: int) -> bool:
-    return index < len(tensors) and index not in products and _is_small_float(tensors[index])

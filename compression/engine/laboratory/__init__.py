@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from compression.engine.laboratory import activations, anatomy, course, outcomes, sensitivity, verification, weights
-from compression.engine.laboratory.bench import Bench, Measured
+from compression.engine.laboratory.bench import Bench
 from compression.inquiries import Answer, Inquiry
 from compression.inquiries.activations import ActivationInquiry
 from compression.inquiries.anatomy import AnatomyInquiry
@@ -26,7 +26,7 @@ ANSWERS: dict[type[Inquiry], Callable[[Any, Bench], Answer]] = {
     **course.ANSWERS,
 }
 
-__all__ = ["ANSWERS", "Bench", "Measured", "answer"]
+__all__ = ["ANSWERS", "Bench", "answer"]
 
 
 def answer(inquiry: Inquiry, bench: Bench) -> Answer:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compression.engine.laboratory.anatomy import Opened, open_baseline, open_subject, watching
+from compression.engine.laboratory.anatomy import Opened, open_both
 from compression.engine.laboratory.bench import Bench
+from compression.engine.measure.evaluation import watching
 from compression.engine.onnx_graph import OnnxGraph
 from compression.inquiries.activations import ActivationInquiry, ActivationRange, Activations
 
@@ -51,16 +52,15 @@ class _Seen:
 def activations(inquiry: ActivationInquiry, bench: Bench) -> Activations:
     """Run both files on the same calibration images and watch what leaves each layer."""
     images = bench.dataset.calibration.head(MAX_IMAGES).x
-    opened, _ = open_subject(inquiry.recipe, bench)
-    before, after = places_of(open_baseline(bench)), places_of(opened)
-    limited = {place.name for place in before if place.limited}
-    after = [replace(place, limited=place.name in limited) for place in after]
-    dynamic = any(node.op_type == "ReduceMax" for node in opened.model.graph.node)
+    before, after = open_both(inquiry.recipe, bench)
+    places = places_of(before)
+    limited = {place.name for place in places if place.limited}
+    same = [replace(place, limited=place.name in limited) for place in places_of(after)]
     return Activations(
         n_images=len(images),
-        baseline=_ranges(open_baseline(bench), before, images, bench, 0),
-        subject=_ranges(opened, after, images, bench, 0.5),
-        dynamic=dynamic,
+        baseline=_ranges(before, places, images, bench, 0),
+        subject=_ranges(after, same, images, bench, 0.5),
+        dynamic=any(node.op_type == "ReduceMax" for node in after.model.graph.node),
     )
 
 
@@ -131,6 +131,13 @@ def _summary(place: Place, seen: _Seen) -> ActivationRange:
     low, high = np.percentile(np.concatenate(seen.samples), [0.1, 99.9]).tolist()
     kept = _ends(place.grid) if place.grid else (None, None)
     return ActivationRange(
-        name=place.name, min=seen.low, low=low, high=high, max=seen.high, kept_low=kept[0], kept_high=kept[1],
-        bits=(place.grid[2] + 1).bit_length() - 1 if place.grid else 0, clipped=seen.outside / max(1, seen.count),
-    )  # fmt: skip
+        name=place.name,
+        min=seen.low,
+        low=low,
+        high=high,
+        max=seen.high,
+        kept_low=kept[0],
+        kept_high=kept[1],
+        bits=(place.grid[2] + 1).bit_length() - 1 if place.grid else 0,
+        clipped=seen.outside / max(1, seen.count),
+    )

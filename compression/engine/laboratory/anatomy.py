@@ -9,19 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from compression.engine.files.stored_file import decode_by_tensor
-from compression.engine.laboratory.bench import Bench, Measured
-from compression.engine.laboratory.names import baseline_names, is_other_family, names_of, original_of
+from compression.engine.laboratory.bench import Bench
+from compression.engine.laboratory.names import is_other_family, names_of, original_of
 from compression.engine.laboratory.network_picture import picture_of
-from compression.engine.laboratory.onnx_layers import Call, Weight, calls_of, kind_in_words, weight_of
 from compression.engine.laboratory.profiling import Profile, profile
-from compression.engine.measure.evaluation import open_session
-from compression.engine.onnx_graph import OnnxGraph, giving
+from compression.engine.measure.memory import values_of
+from compression.engine.onnx_graph import OnnxGraph
+from compression.engine.onnx_layers import Call, calls_of, kind_in_words, weight_of
+from compression.engine.run import RunOutput
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry, FileAnatomy, LayerRow
 from compression.recipe.recipe import Recipe
-from compression.results.machine import BATCH_SIZE, THREADS
 
 SHARED, OTHERS = "shared", "others"
 """Bytes of numbers that several layers use, and of those that belong to none: ranges of activations, shapes."""
@@ -29,11 +28,15 @@ SHARED, OTHERS = "shared", "others"
 
 @dataclass(frozen=True)
 class Opened:
-    """A decoded stored file with its calls of weighted layers, the layer's name for each, and bytes by initializer."""
+    """A decoded stored file with its calls of weighted layers, the layer's name for each, and bytes by initializer.
+
+    `named` where the names are those of the network's modules.
+    """
 
     model: onnx.ModelProto
     calls: list[Call]
     names: list[str]
+    named: bool
     sizes: dict[str, int]
     rest: dict[str, int]
 
@@ -54,38 +57,33 @@ class Opened:
 def anatomy(inquiry: AnatomyInquiry, bench: Bench) -> Anatomy:
     """Rows of this network and of its baseline, nodes with their times, and a picture."""
     bench.watch.report(0, "reading the stored files")
-    before = open_baseline(bench)
-    after, named = open_subject(inquiry.recipe, bench)
+    before, after = open_both(inquiry.recipe, bench)
     other = is_other_family(inquiry.recipe)
-    originals = [] if other or not named else before.names
+    originals = [] if other or not after.named else before.names
     timed = [
         profile(one.model, one.calls, one.names, bench.watch.part(*share))
         for one, share in ((before, (0.2, 0.6)), (after, (0.6, 1.0)))
     ]
     boxes, arrows = picture_of(after.model, after.calls, after.names)
     return Anatomy(
-        subject=_file(after, bench.variant, timed[1], originals),
-        baseline=_file(before, bench.baseline, timed[0], before.names),
+        subject=_file(after, timed[1], originals),
+        baseline=_file(before, timed[0], before.names),
         boxes=boxes,
         arrows=arrows,
-        named=named,
+        named=after.named,
         other_family=other,
     )
 
 
-def open_baseline(bench: Bench) -> Opened:
-    """The baseline's stored file."""
-    model, sizes, rest = decode_by_tensor(bench.baseline.stored)
-    calls = calls_of(OnnxGraph(model.graph))
-    return Opened(model, calls, baseline_names(bench, calls), sizes, rest)
+def open_both(recipe: Recipe, bench: Bench) -> tuple[Opened, Opened]:
+    """The stored file of the recipe's baseline, and its own."""
+    return _opened(recipe.baseline(), bench.baseline, bench), _opened(recipe, bench.variant, bench)
 
 
-def open_subject(recipe: Recipe, bench: Bench) -> tuple[Opened, bool]:
-    """The recipe's stored file, and whether its layers have names that mean something."""
-    model, sizes, rest = decode_by_tensor(bench.variant.stored)
+def _opened(recipe: Recipe, measured: RunOutput, bench: Bench) -> Opened:
+    model, sizes, rest = decode_by_tensor(measured.stored)
     calls = calls_of(OnnxGraph(model.graph))
-    names, named = names_of(recipe, bench, calls)
-    return Opened(model, calls, names, sizes, rest), named
+    return Opened(model, calls, *names_of(recipe, bench, calls), sizes, rest)
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,10 @@ class _Facts:
     shapes: Mapping[str, tuple[int, ...]]
 
 
-def _file(opened: Opened, measured: Measured, timed: Profile, originals: Sequence[str]) -> FileAnatomy:
+def _file(opened: Opened, timed: Profile, originals: Sequence[str]) -> FileAnatomy:
     owners = _owners(opened)
-    shapes = output_shapes(opened.model, [call.output for call in opened.calls])
-    facts = _Facts(opened, timed, owners, shapes)
+    answers = values_of(opened.model, [call.output for call in opened.calls])
+    facts = _Facts(opened, timed, owners, {name: value.shape for name, value in answers.items()})
     rest = opened.rest | {
         SHARED: sum(size for name, size in opened.sizes.items() if owners.get(name) == SHARED),
         OTHERS: sum(size for name, size in opened.sizes.items() if name not in owners),
@@ -109,7 +107,7 @@ def _file(opened: Opened, measured: Measured, timed: Profile, originals: Sequenc
     return FileAnatomy(
         layers=tuple(_row(name, calls, facts, original_of(name, originals)) for name, calls in opened.groups.items()),
         rest=rest,
-        stored_bytes=len(measured.stored),
+        stored_bytes=sum(opened.sizes.values()) + sum(opened.rest.values()),
         nodes=timed.nodes,
         run_ms=timed.run_ms,
         overhead_ms=timed.overhead_ms,
@@ -147,25 +145,7 @@ def _row(name: str, calls: Sequence[Call], facts: _Facts, original: str) -> Laye
         stored_bytes=sum(opened.sizes[tensor] for tensor in mine),
         weight_bytes=opened.sizes[codes] if codes in mine else 0,
         runtime_bytes=sum(len(opened.graph.tensors[tensor].raw_data) for tensor in mine),
-        macs=sum(_macs(weight, facts.shapes[one.output]) for one in calls),
+        macs=sum(weight.values.size * math.prod(facts.shapes[one.output][2:]) for one in calls),  # once a position
         integer=name in timed.integer,
         ms=sum(node.ms for node in timed.nodes if node.layer == name),
     )
-
-
-def _macs(weight: Weight, output: tuple[int, ...]) -> int:
-    """Each weight takes part once in each position of the output."""
-    return int(weight.values.size * math.prod(output[2:]))
-
-
-def output_shapes(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """The shapes of these values for one image, by running it."""
-    session = watching(model, names)
-    source = session.get_inputs()[0]
-    found = session.run(list(names), {source.name: np.zeros((BATCH_SIZE, *source.shape[1:]), np.float32)})
-    return {name: tuple(value.shape) for name, value in zip(names, found, strict=True)}
-
-
-def watching(model: onnx.ModelProto, names: Sequence[str]) -> onnxruntime.InferenceSession:
-    """A session of the file as it is, that gives these values instead of the logits."""
-    return open_session(giving(model, names).SerializeToString(), THREADS, optimize=False)

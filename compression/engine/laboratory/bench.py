@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compression.engine.run import RunOutput
 from compression.models.data import Dataset
 from compression.models.subject import Subject
-from compression.results.predictions import Classes
-from compression.results.record import Result
 from compression.watch import SILENT, Watch
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measured recipe with its stored file, its runtime file and its predicted classes."""
-
-    result: Result
-    stored: bytes
-    onnx: bytes
-    predictions: Classes
 
 
 @dataclass(frozen=True)
@@ -29,8 +18,8 @@ class Bench:
     """
 
     subject: Subject
-    variant: Measured
-    baseline: Measured
+    variant: RunOutput
+    baseline: RunOutput
     watch: Watch = SILENT
 
     @property

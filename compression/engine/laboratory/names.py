@@ -8,26 +8,13 @@ from torch import fx, nn
 
 from compression.engine.build import build_variant, load_network
 from compression.engine.laboratory.bench import Bench
-from compression.engine.laboratory.onnx_layers import Call
-from compression.engine.network.form import WeightedLayer, module_of
+from compression.engine.network.form import WeightedLayer, weighted_calls
+from compression.engine.onnx_layers import Call
+from compression.recipe import steps
 from compression.recipe.recipe import Recipe
-from compression.recipe.steps import (
-    ChannelPruning,
-    DepthwiseSeparable,
-    Distillation,
-    LayerTying,
-    LowRank,
-    SlimmableStudent,
-    Step,
-)
 
-_NEW_LAYERS = (Distillation, SlimmableStudent, LayerTying, DepthwiseSeparable, LowRank)
+_NEW_LAYERS = (steps.Distillation, steps.SlimmableStudent, steps.LayerTying, steps.DepthwiseSeparable, steps.LowRank)
 """Steps after which there are other layers, or the same ones are called elsewhere."""
-
-
-def baseline_names(bench: Bench, calls: Sequence[Call]) -> list[str]:
-    """The name of the layer that each call belongs to."""
-    return _fitting(load_network(bench.subject), calls) or _numbered(calls)
 
 
 def names_of(recipe: Recipe, bench: Bench, calls: Sequence[Call]) -> tuple[list[str], bool]:
@@ -36,25 +23,24 @@ def names_of(recipe: Recipe, bench: Bench, calls: Sequence[Call]) -> tuple[list[
     The steps that make new layers are carried out again, without training: that gives names, the file everything
     else. Where the layers then differ from the file's, they are numbered.
     """
-    steps = _structural(recipe.steps)
-    model = load_network(bench.subject)
-    if steps:
-        wanted = recipe.model_copy(update={"steps": steps})
+    model, structural = load_network(bench.subject), _structural(recipe.steps)
+    if structural:
+        wanted = recipe.model_copy(update={"steps": structural})
         model = build_variant(bench.subject, wanted, bench.dataset, watch=bench.watch)
     found = _fitting(model, calls)
     return (found, True) if found else (_numbered(calls), False)
 
 
-def _structural(steps: Sequence[Step]) -> tuple[Step, ...]:
+def _structural(asked: Sequence[steps.Step]) -> tuple[steps.Step, ...]:
     """The steps that decide which layers there are, without training; up to the last one that makes new layers."""
-    last = max((number for number, step in enumerate(steps) if isinstance(step, _NEW_LAYERS)), default=-1)
-    kept = [step for step in steps[: last + 1] if isinstance(step, (*_NEW_LAYERS, ChannelPruning))]
-    return tuple(step.model_copy(update={"epochs": 0}) if isinstance(step, Distillation) else step for step in kept)
+    last = max((number for number, step in enumerate(asked) if isinstance(step, _NEW_LAYERS)), default=-1)
+    kept = [step for step in asked[: last + 1] if isinstance(step, (*_NEW_LAYERS, steps.ChannelPruning))]
+    return tuple(one.model_copy(update={"epochs": 0}) if isinstance(one, steps.Distillation) else one for one in kept)
 
 
 def is_other_family(recipe: Recipe) -> bool:
     """Whether the network is a student whose layers have nothing to do with the model's."""
-    return any(isinstance(step, Distillation) and step.student != "same" for step in recipe.steps)
+    return any(isinstance(step, steps.Distillation) and step.student != "same" for step in recipe.steps)
 
 
 def original_of(name: str, before: Sequence[str]) -> str:
@@ -65,13 +51,12 @@ def original_of(name: str, before: Sequence[str]) -> str:
 
 def _fitting(model: fx.GraphModule, calls: Sequence[Call]) -> list[str]:
     """The network's layers in the order of their calls, if they are those of the file; else nothing."""
-    nodes = [node for node in model.graph.nodes if isinstance(module_of(model, node), WeightedLayer)]
-    layers = [module_of(model, node) for node in nodes]
-    same = len(layers) == len(calls) and all(map(_is, layers, calls))
-    return [str(node.target) for node in nodes] if same else []
+    found = weighted_calls(model)
+    same = len(found) == len(calls) and all(_is(layer, call) for (_, layer), call in zip(found, calls, strict=True))
+    return [str(node.target) for node, _ in found] if same else []
 
 
-def _is(layer: nn.Module | None, call: Call) -> bool:
+def _is(layer: WeightedLayer, call: Call) -> bool:
     if isinstance(layer, nn.Conv2d):
         alike = call.kernel == tuple(layer.kernel_size) and (call.groups > 1) == (layer.groups > 1)
         return call.kind == "Conv" and alike

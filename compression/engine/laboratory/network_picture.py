@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from compression.engine.laboratory.onnx_layers import Call
 from compression.engine.onnx_graph import OnnxGraph
+from compression.engine.onnx_layers import Call
 from compression.inquiries.anatomy import Arrow, Box
 
 _WORDS = {
@@ -24,9 +24,13 @@ _WORDS = {
 """Operations that are boxes of their own; `Add` and `Mul` only where two values meet."""
 _MEETING = ("Add", "Mul")
 _ACTIVATIONS = {
-    "Relu": "ReLU", "Clip": "ReLU6", "HardSwish": "Hardswish", "HardSigmoid": "Hardsigmoid", "Sigmoid": "Sigmoid",
+    "Relu": "ReLU",
+    "Clip": "ReLU6",
+    "HardSwish": "Hardswish",
+    "HardSigmoid": "Hardsigmoid",
+    "Sigmoid": "Sigmoid",
     "Tanh": "Tanh",
-}  # fmt: skip
+}
 _RANGES = ("ReduceMax", "ReduceMin")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import special
 
 from compression.engine.laboratory.bench import Bench
 from compression.engine.measure.evaluation import logits_of
@@ -15,8 +16,7 @@ def outcomes(inquiry: OutcomeInquiry, bench: Bench) -> Outcomes:
     """Softmax of the runtime file's logits, on the images that its accuracy was measured on."""
     test = bench.dataset.test
     logits = logits_of(bench.variant.onnx, test, watch=bench.watch)
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities = special.softmax(logits.astype(np.float64), axis=1)
     return Outcomes(probabilities=probabilities.astype(np.float16), labels=as_classes(test.y, logits.shape[1]))
 
 

@@ -12,17 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 
-from compression.engine.laboratory.onnx_layers import Call
-from compression.engine.measure.evaluation import open_session
+from compression.engine.measure.evaluation import one_image, open_session, optimized
 from compression.engine.measure.machine_lock import machine_lock
 from compression.engine.measure.memory import INTEGER_KERNELS
 from compression.engine.onnx_graph import OnnxGraph, make_model
+from compression.engine.onnx_layers import Call
 from compression.inquiries.anatomy import NodeTime
-from compression.results.machine import BATCH_SIZE, THREADS
+from compression.results.machine import THREADS
 from compression.watch import SILENT, Watch
 
 SESSIONS = 4
@@ -103,7 +102,7 @@ def _chain(count: int) -> bytes:
 def _run_us(content: bytes) -> float:
     """The median time of a run without profiling, in microseconds."""
     session = open_session(content, THREADS, optimize=False)
-    feed = _feed(session)
+    feed = one_image(session, seed=0)
     times = []
     for _ in range(WARM_UP_RUNS + RUNS):
         started = time.perf_counter_ns()
@@ -118,16 +117,13 @@ def _runnable(model: onnx.ModelProto, calls: Sequence[Call]) -> onnx.ModelProto:
     named.CopyFrom(model)
     for number, call in enumerate(calls):
         named.graph.node[call.node].name = f"layer{number}"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
-        open_session(named.SerializeToString(), THREADS, save_as=path)
-        return onnx.load(str(path))
+    return onnx.load_from_string(optimized(named.SerializeToString()))
 
 
 def _session(content: bytes, count: int, prefix: Path) -> NDArray[np.float64]:
     """Microseconds of each node in each run (runs x nodes)."""
     session = open_session(content, THREADS, optimize=False, profile_to=prefix)
-    feed = _feed(session)
+    feed = one_image(session, seed=0)
     for _ in range(WARM_UP_RUNS + RUNS):
         session.run(None, feed)
     events = json.loads(Path(session.end_profiling()).read_text())
@@ -136,13 +132,6 @@ def _session(content: bytes, count: int, prefix: Path) -> NDArray[np.float64]:
         if event.get("name") in times:
             times[event["name"]].append(float(event["dur"]))
     return np.array(list(times.values())).T[WARM_UP_RUNS:]
-
-
-def _feed(session: onnxruntime.InferenceSession) -> dict[str, NDArray[np.float32]]:
-    """One image of random numbers."""
-    source = session.get_inputs()[0]
-    shape = (BATCH_SIZE, *source.shape[1:])
-    return {source.name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
 
 
 def _middle_mean(times: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -67,12 +67,8 @@ def _add_batch(model: fx.GraphModule, forms: Forms, batch: Batch, right: Mapping
     """Count the images that each form gets right; returns how many the network itself does."""
     x, y = map(torch.from_numpy, batch)
     with torch.no_grad():
-        run = Rehearsal(model, x)
+        run = Rehearsal(model, x, bench.watch)
         for name, layer in weighted_layers(model).items():
-            before = layer.weight.clone()
-            for which, form in enumerate(forms[name]):
-                bench.watch.check()
-                layer.weight.copy_(form)
-                right[name][which] += int((run.logits_with(name).argmax(1) == y).sum())
-            layer.weight.copy_(before)
+            for which, logits in enumerate(run.logits_with_each(name, layer, forms[name])):
+                right[name][which] += int((logits.argmax(1) == y).sum())
     return int((run.logits.argmax(1) == y).sum())

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compression.engine.laboratory.anatomy import Opened, open_baseline, open_subject
+from compression.engine.laboratory.anatomy import Opened, open_both
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.names import is_other_family, original_of
-from compression.engine.laboratory.onnx_layers import Weight, weight_of
+from compression.engine.onnx_layers import Weight, weight_of
 from compression.inquiries.weights import Histogram, LayerWeights, WeightInquiry, Weights
 
 BINS = 80
@@ -29,10 +29,9 @@ Floats = NDArray[np.float32]
 def weights(inquiry: WeightInquiry, bench: Bench) -> Weights:
     """Every layer of the decoded file beside the one that it was made from."""
     bench.watch.report(0, "reading the stored files")
-    before = _weights_of(open_baseline(bench))
-    opened, named = open_subject(inquiry.recipe, bench)
-    after = _weights_of(opened)
-    originals = [] if is_other_family(inquiry.recipe) or not named else list(before)
+    uncompressed, opened = open_both(inquiry.recipe, bench)
+    before, after = _weights_of(uncompressed), _weights_of(opened)
+    originals = [] if is_other_family(inquiry.recipe) or not opened.named else list(before)
     image = bench.dataset.input_shape
     layers = []
     for done, (name, weight) in enumerate(after.items()):

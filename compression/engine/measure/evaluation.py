@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,18 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as _errors
 
+from compression.engine.onnx_graph import giving
 from compression.errors import CorruptFile, Diverged
 from compression.models.data import Split
-from compression.results.machine import THREADS, describe_machine
+from compression.results.machine import BATCH_SIZE, THREADS, describe_machine
 from compression.results.predictions import Classes, as_classes
 from compression.watch import SILENT, Watch
 
 BATCH = 50
 """Images at once: enough to keep two threads busy, few enough for activations to stay in the caches. ResNet-8 takes a
 tenth longer with 250, a fifth with half of its channels."""
+
+Run = Callable[[], object]
 
 _VNNI = {"avx512_vnni", "avx_vnni"}
 _LOADING_ERRORS = (
@@ -105,6 +109,28 @@ def optimized(onnx_bytes: bytes) -> bytes:
         path = Path(folder) / "optimized.onnx"
         open_session(onnx_bytes, THREADS, save_as=path)
         return path.read_bytes()
+
+
+def watching(model: onnx.ModelProto, names: Iterable[str]) -> onnxruntime.InferenceSession:
+    """A session of the graph as it is, that gives these values instead of the logits."""
+    return open_session(giving(model, names).SerializeToString(), THREADS, optimize=False)
+
+
+def one_image(session: onnxruntime.InferenceSession, seed: int | None = None) -> dict[str, NDArray[np.float32]]:
+    """What a session can be run on: one image of zeros or, with a `seed`, of random numbers."""
+    source = session.get_inputs()[0]
+    shape = (BATCH_SIZE, *source.shape[1:])
+    if seed is None:
+        return {source.name: np.zeros(shape, np.float32)}
+    return {source.name: np.random.default_rng(seed).standard_normal(shape, np.float32)}
+
+
+def bound(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> Run:
+    """A call that runs a session on this input, with as little Python around it as there can be."""
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(session.get_inputs()[0].name, onnxruntime.OrtValue.ortvalue_from_numpy(x))
+    binding.bind_output(session.get_outputs()[0].name)
+    return lambda: session.run_with_iobinding(binding)
 
 
 def predict(onnx_bytes: bytes, split: Split, watch: Watch = SILENT) -> Classes:

@@ -6,20 +6,17 @@ import contextlib
 import gc
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from compression.engine.measure.evaluation import open_session, optimized
+from compression.engine.measure.evaluation import Run, bound, open_session, optimized
 from compression.engine.measure.machine_lock import machine_lock
 from compression.results.machine import BATCH_SIZE, THREADS
 from compression.results.significance import median_ratio_interval
 from compression.watch import SILENT, Watch
-
-Run = Callable[[], object]
 
 WARM_UP_RUNS = 4
 """In the first the runtime allocates what it reuses later: it takes half as long again. From the fourth on all are
@@ -30,8 +27,8 @@ ROUNDS = 8
 """Enough for an interval that knows how much loading a network anew changes; each costs some 50 ms."""
 IN_A_ROW = 5
 """Neighbouring runs of one file: a millisecond or two, so that both files see the same slow moments."""
-SEARCH_ROUNDS = 4
-"""Half of them, where a search loads tens of networks in each."""
+SEARCH_ROUNDS, SEARCH_RUNS = 4, 10
+"""Half of them, where a search loads tens of networks in each; and runs of each network in a round."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,6 @@ def times_in_turn(
     input_shape: tuple[int, int, int],
     *,
     runs: int = 200,
-    seed: int = 0,
     watch: Watch = SILENT,
 ) -> NDArray[np.float64]:
     """Nanoseconds of single runs on an image of `input_shape` (C x H x W): of the file and of its baseline.
@@ -86,7 +82,7 @@ def times_in_turn(
     """
     if runs < 1:
         raise ValueError(f"runs must be positive, but got runs={runs}.")
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
     files = (optimized(onnx_bytes), optimized(baseline_onnx_bytes))
     rounds = min(ROUNDS, runs)
@@ -111,7 +107,6 @@ def measure_ratios(
     baseline: bytes,
     input_shape: tuple[int, int, int],
     *,
-    runs: int = 40,
     seed: int = 0,
     watch: Watch = SILENT,
 ) -> list[float]:
@@ -131,7 +126,7 @@ def measure_ratios(
                 watch.check()
                 warm_up(run, 0)
             with _no_garbage_collection():
-                for _ in range(-(-runs // SEARCH_ROUNDS)):
+                for _ in range(SEARCH_RUNS):
                     watch.check()
                     for which in random.permutation(len(loaded)):
                         times[which] += _time(loaded[which], 1)
@@ -149,12 +144,8 @@ def _load(files: tuple[bytes, bytes], image: NDArray[np.float32], *, reverse: bo
 
 
 def prepare(optimized_bytes: bytes, image: NDArray[np.float32]) -> Run:
-    """A call that runs an `optimized` file on this image, with as little Python around it as there can be."""
-    session = open_session(optimized_bytes, THREADS, optimize=False)
-    binding = session.io_binding()
-    binding.bind_ortvalue_input(session.get_inputs()[0].name, onnxruntime.OrtValue.ortvalue_from_numpy(image))
-    binding.bind_output(session.get_outputs()[0].name)
-    return lambda: session.run_with_iobinding(binding)
+    """A call that runs an `optimized` file on this image."""
+    return bound(open_session(optimized_bytes, THREADS, optimize=False), image)
 
 
 def warm_up(run: Run, at_least_ns: int = WARM_UP_NS) -> None:

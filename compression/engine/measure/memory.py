@@ -8,17 +8,14 @@ byte where an integer kernel takes them, and four where the runtime turns them i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from compression.engine.measure.evaluation import open_session, optimized
-from compression.engine.onnx_graph import giving
-from compression.results.machine import BATCH_SIZE, THREADS
+from compression.engine.measure.evaluation import one_image, optimized, watching
 
 INTEGER_KERNELS = {
     "QLinearConv": 3,
@@ -73,13 +70,14 @@ def runtime_costs(onnx_bytes: bytes) -> RuntimeCosts:
 def run_graph(onnx_bytes: bytes) -> tuple[onnx.GraphProto, dict[str, NDArray[Any]]]:
     """The graph that the runtime runs, in order of execution, and every activation of one image in it."""
     model = onnx.load_from_string(optimized(onnx_bytes))
-    (source,) = model.graph.input
-    shape = [BATCH_SIZE, *(size.dim_value for size in source.type.tensor_type.shape.dim[1:])]
-    image = np.zeros(shape, np.float32)
-    names = [name for node in model.graph.node for name in node.output if name]
-    session = open_session(giving(model, names).SerializeToString(), THREADS, optimize=False)
-    values = dict(zip(names, session.run(names, {source.name: image}), strict=True))
-    return model.graph, {source.name: image} | values
+    return model.graph, values_of(model, [name for node in model.graph.node for name in node.output if name])
+
+
+def values_of(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """What a graph, run as it is on an image of zeros, has under these names; and the image."""
+    session = watching(model, names)
+    image = one_image(session)
+    return image | dict(zip(names, session.run(names, image), strict=True))
 
 
 def peak_activations(graph: onnx.GraphProto, sizes: dict[str, int]) -> int:

@@ -33,11 +33,9 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 from compression.environment import ROOT
-
-T = TypeVar("T")
 
 TIMEOUT_S = 30.0
 """The first answer takes half a second, later ones 50 ms; a machine that pages may take long."""
@@ -56,44 +54,40 @@ class _Helper:
         self._has_failed = not sys.platform.startswith("linux")
 
     def start(self) -> None:
-        with self._lock:
-            self._try(self._started)
+        self._with(lambda process: None)
 
     def measure(self, onnx_bytes: bytes) -> int | None:
+        return self._with(lambda process: _ask(process, onnx_bytes))
+
+    def _with(self, work: Callable[[subprocess.Popen[bytes]], int | None]) -> int | None:
+        """What comes out of work with the process, which is started where it was not; None after a failure."""
         with self._lock:
-            return self._try(lambda: self._ask(onnx_bytes))
-
-    def _try(self, work: Callable[[], T]) -> T | None:
-        if self._has_failed:
-            return None
-        try:
-            return work()
-        except (OSError, ValueError):
-            self._has_failed = True
-            self._stop()
-            return None
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            self._process = _start()
-        return self._process
-
-    def _ask(self, onnx_bytes: bytes) -> int | None:
-        process = self._started()
-        requests, answers = process.stdin, process.stdout
-        assert requests is not None and answers is not None
-        requests.write(len(onnx_bytes).to_bytes(_LENGTH, "little") + onnx_bytes)
-        requests.flush()
-        if not select.select([answers], [], [], TIMEOUT_S)[0]:
-            raise TimeoutError
-        found: int | None = json.loads(answers.readline())
-        return found
+            if self._has_failed:
+                return None
+            try:
+                self._process = self._process or _start()
+                return work(self._process)
+            except (OSError, ValueError):
+                self._has_failed = True
+                self._stop()
+                return None
 
     def _stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+
+def _ask(process: subprocess.Popen[bytes], onnx_bytes: bytes) -> int | None:
+    requests, answers = process.stdin, process.stdout
+    assert requests is not None and answers is not None
+    requests.write(len(onnx_bytes).to_bytes(_LENGTH, "little") + onnx_bytes)
+    requests.flush()
+    if not select.select([answers], [], [], TIMEOUT_S)[0]:
+        raise TimeoutError
+    found: int | None = json.loads(answers.readline())
+    return found
 
 
 _helper = _Helper()
@@ -162,14 +156,11 @@ def _peak(onnx_bytes: bytes) -> int:
 
 
 def _load_and_run(onnx_bytes: bytes) -> None:
-    import numpy as np
-
-    from compression.engine.measure.evaluation import open_session
-    from compression.results.machine import BATCH_SIZE, THREADS
+    from compression.engine.measure.evaluation import one_image, open_session
+    from compression.results.machine import THREADS
 
     session = open_session(onnx_bytes, THREADS)
-    source = session.get_inputs()[0]
-    session.run(None, {source.name: np.zeros((BATCH_SIZE, *source.shape[1:]), np.float32)})
+    session.run(None, one_image(session))
 
 
 def _status(key: str) -> int:

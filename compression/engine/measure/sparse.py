@@ -18,18 +18,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from scipy import sparse
 from torch import fx, nn
 
-from compression.engine.measure.evaluation import open_session
+from compression.engine.measure.evaluation import Run, bound, open_session
 from compression.engine.measure.machine_lock import machine_lock
 from compression.engine.network.form import module_of
 from compression.engine.onnx_graph import make_model
@@ -51,9 +50,6 @@ MIN_PAIRS, MAX_PAIRS = 5, 100
 """A median of fewer says little; more do not change it."""
 WARM_UP_RUNS = 1
 """The first run finds nothing in the processor's caches."""
-
-Run = Callable[[], object]
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -97,12 +93,7 @@ def _product(node: fx.Node, layer: nn.Conv2d | nn.Linear) -> Product:
     return Product(str(node.target), weight, height * width)
 
 
-def measure_sparse(
-    model: fx.GraphModule,
-    *,
-    watch: Watch = SILENT,
-    clock: Clock = time.perf_counter,
-) -> tuple[SparseTiming, ...]:
+def measure_sparse(model: fx.GraphModule, *, watch: Watch = SILENT) -> tuple[SparseTiming, ...]:
     """Timings of the `MAX_LAYERS` largest layers of which at least `MIN_SPARSITY` are zeros, in some `SECONDS`.
 
     Empty for a network without such layers. Only one measurement runs on this machine at a time.
@@ -111,16 +102,10 @@ def measure_sparse(
     if not chosen:
         return ()
     with machine_lock(watch):
-        return tuple(measure_products(chosen, SECONDS, watch=watch, clock=clock))
+        return tuple(measure_products(chosen, SECONDS, watch))
 
 
-def sparsity_curve(
-    model: fx.GraphModule,
-    seconds: float,
-    *,
-    watch: Watch = SILENT,
-    clock: Clock = time.perf_counter,
-) -> list[SparseTiming]:
+def sparsity_curve(model: fx.GraphModule, seconds: float, *, watch: Watch = SILENT) -> list[SparseTiming]:
     """The `MAX_LAYERS` largest layers at each of `SPARSITIES`, weights pruned by magnitude, in about `seconds`.
 
     Raises `NotApplicable` for a network without any layer that is one product of matrices.
@@ -133,28 +118,22 @@ def sparsity_curve(
         for number, sparsity in enumerate(SPARSITIES):
             watch.report(number / len(SPARSITIES), f"measuring products with {100 * sparsity:.0f} % zeros")
             pruned = [layer.pruned(sparsity) for layer in layers]
-            timings += measure_products(pruned, seconds / len(SPARSITIES), watch=watch, clock=clock)
+            timings += measure_products(pruned, seconds / len(SPARSITIES), watch)
     return timings
 
 
-def measure_products(
-    chosen: Sequence[Product],
-    seconds: float,
-    *,
-    watch: Watch = SILENT,
-    clock: Clock = time.perf_counter,
-) -> Iterator[SparseTiming]:
+def measure_products(chosen: Sequence[Product], seconds: float, watch: Watch = SILENT) -> Iterator[SparseTiming]:
     """Each product at each of `BATCH_SIZES`, in about `seconds` (> 0) together; hold the machine's lock meanwhile."""
     share = seconds / (len(chosen) * len(BATCH_SIZES))
     for product in chosen:
         for batch_size in BATCH_SIZES:
             watch.check()
-            yield _measure(product, batch_size, share, clock)
+            yield _measure(product, batch_size, share)
 
 
-def _measure(product: Product, batch_size: int, seconds: float, clock: Clock) -> SparseTiming:
+def _measure(product: Product, batch_size: int, seconds: float) -> SparseTiming:
     runs = prepare(product, batch_size * product.columns)
-    dense_ms, sparse_ms = (1e3 * seconds for seconds in time_in_turn(runs, seconds, clock))
+    dense_ms, sparse_ms = (1e3 * seconds for seconds in time_in_turn(runs, seconds))
     rows, columns = product.weight.shape
     return SparseTiming(
         layer=product.layer,
@@ -175,15 +154,8 @@ def prepare(product: Product, columns: int) -> tuple[Run, Run]:
     random = np.random.default_rng(0)
     x = random.standard_normal((columns, product.weight.shape[1]), dtype=np.float32)
     matrix, transposed = sparse.csr_array(product.weight), np.ascontiguousarray(x.T)
-    return _dense(product.weight, x), lambda: matrix @ transposed
-
-
-def _dense(weight: NDArray[np.float32], x: NDArray[np.float32]) -> Run:
-    session = open_session(_matmul(weight).SerializeToString(), THREADS)
-    binding = session.io_binding()
-    binding.bind_ortvalue_input("x", onnxruntime.OrtValue.ortvalue_from_numpy(x))
-    binding.bind_output("y")
-    return lambda: session.run_with_iobinding(binding)
+    session = open_session(_matmul(product.weight).SerializeToString(), THREADS)
+    return bound(session, x), lambda: matrix @ transposed
 
 
 def _matmul(weight: NDArray[np.float32]) -> onnx.ModelProto:
@@ -193,16 +165,16 @@ def _matmul(weight: NDArray[np.float32]) -> onnx.ModelProto:
     return make_model([product], {"x": ("N", columns)}, {"y": ("N", rows)}, [tensor])
 
 
-def time_in_turn(runs: tuple[Run, Run], seconds: float, clock: Clock = time.perf_counter) -> tuple[float, float]:
+def time_in_turn(runs: tuple[Run, Run], seconds: float) -> tuple[float, float]:
     """Median seconds of either call, in pairs until `seconds` are over, `MIN_PAIRS` to `MAX_PAIRS` of them."""
     for _ in range(WARM_UP_RUNS):
         for run in runs:
             run()
     times: tuple[list[float], list[float]] = ([], [])
-    started = clock()
-    while len(times[0]) < MIN_PAIRS or (len(times[0]) < MAX_PAIRS and clock() - started < seconds):
+    started = time.perf_counter()
+    while len(times[0]) < MIN_PAIRS or (len(times[0]) < MAX_PAIRS and time.perf_counter() - started < seconds):
         for run, seen in zip(runs, times, strict=True):
-            before = clock()
+            before = time.perf_counter()
             run()
-            seen.append(clock() - before)
+            seen.append(time.perf_counter() - before)
     return statistics.median(times[0]), statistics.median(times[1])

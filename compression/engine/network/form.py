@@ -14,17 +14,20 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from compression.engine.network.grids import SMALLEST_SCALE, Affine, Codebook, Grid, Half, storable_scale
+from compression.errors import UnsupportedModel
 
 WeightedLayer = nn.Conv2d | nn.Linear
 
@@ -78,7 +81,7 @@ def place(layer: WeightedLayer, grid: Affine, weight: Tensor) -> None:
         layer.weight.copy_(weight)
     restrict(layer, grid=grid)
     placed = layer.weight.detach()
-    reach = _CELL * grid.scale.reshape(-1, *[1] * (weight.dim() - 1))
+    reach = _CELL * grid.broadcast(weight)[0]
     inside = placed + torch.minimum(torch.maximum(before - placed, -reach), reach)
     if grid.bits == 1:
         inside = torch.where(before * placed > 0, before, placed)
@@ -229,15 +232,14 @@ class _LearnedScale(_Restriction):
 
     def forward(self, weight: Tensor) -> Tensor:
         grid = self.grid
-        shape = (-1,) + (1,) * (weight.dim() - 1)
+        fixed, zero_point = grid.broadcast(weight)
         factor = _balance(weight.numel() // self.scale.numel(), grid.high)
-        scale = _storable(_with_gradient(self.scale, factor)).reshape(shape)
+        scale = _storable(_with_gradient(self.scale, factor)).reshape(fixed.shape)
         if grid.bits == 1:
             signs = torch.where(weight.detach() < 0, -1.0, 1.0)
             learned = signs * (scale - scale.detach())  # zero, with the scale's gradient
             projected = _straight_through(weight, signs * scale.detach()) + learned
         else:
-            zero_point = grid.zero_point.reshape(shape)
             projected = _round(weight / scale).clamp(grid.low - zero_point, grid.high - zero_point) * scale
         mask = self.restriction.mask
         return projected if mask is None else projected * mask
@@ -341,13 +343,20 @@ def _trained_books(layers: Sequence[WeightedLayer]) -> dict[int, _TrainedValues]
     return {key: _TrainedValues(values[key], members[key]) for key in values}
 
 
+def moving_weight(layer: WeightedLayer) -> Tensor:
+    """The weight that gradients move: the one behind the format, while that is `restricted`."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        return layer.weight
+    found: Any = layer.parametrizations
+    weight: Tensor = found["weight"].original
+    return weight
+
+
 def _leave(layers: Sequence[WeightedLayer]) -> None:
     """Plain parameters again: the projections, in the formats that training led to."""
     for layer in layers:
-        parametrizations = layer.parametrizations
-        assert isinstance(parametrizations, nn.ModuleDict)
-        parametrization: Any = parametrizations["weight"]
-        hidden, trained = parametrization.original.detach().clone(), parametrization[0].trained()
+        restriction: Any = layer.parametrizations
+        hidden, trained = moving_weight(layer).detach().clone(), restriction["weight"][0].trained()
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
         layer.weight_format = trained
         if trained.grid is not None:
@@ -363,14 +372,50 @@ _OUT_OF_PLACE: dict[object, Any] = {operator.iadd: operator.add, operator.imul: 
 """`x += y` overwrites a value of the graph that others, who look at it later, still need."""
 
 
+def _upsample(*args: object, antialias: bool = False, **settings: object) -> nn.Upsample:
+    if antialias:
+        raise UnsupportedModel("An image is resized with antialias=True; average with AvgPool2d before it instead.")
+    return nn.Upsample(*args, **settings)  # type: ignore[arg-type]
+
+
+def _flatten(start_dim: int = 0, end_dim: int = -1) -> nn.Flatten:
+    return nn.Flatten(start_dim, end_dim)
+
+
+_AS_LAYER: dict[object, Callable[..., nn.Module]] = {
+    torch.flatten: _flatten,
+    torch.relu: nn.ReLU,
+    torch.sigmoid: nn.Sigmoid,
+    torch.tanh: nn.Tanh,
+    functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
+    functional.avg_pool2d: nn.AvgPool2d,
+    functional.dropout: lambda *args, **settings: nn.Identity(),
+    functional.hardsigmoid: nn.Hardsigmoid,
+    functional.hardswish: nn.Hardswish,
+    functional.interpolate: _upsample,
+    functional.max_pool2d: nn.MaxPool2d,
+    functional.relu: nn.ReLU,
+    functional.relu6: nn.ReLU6,
+    functional.silu: nn.SiLU,
+    "flatten": _flatten,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+"""The layer that does what a function does, or a method of a tensor, given by its name: all else knows layers only."""
+
+
 def trace(module: nn.Module, input_shape: tuple[int, int, int]) -> fx.GraphModule:
     """Write a module down as a graph (evaluation mode); `input_shape` is C x H x W.
 
+    Functions without weights become layers where there are such (`_AS_LAYER`), and what does nothing any more goes.
     Every node's `meta["shape"]` then holds its output's shape for a batch of one.
     """
     graph_module = fx.symbolic_trace(module.eval())
     for node in list(graph_module.graph.nodes):
         node.target = _OUT_OF_PLACE.get(node.target, node.target)
+        if node.op in ("call_function", "call_method") and node.target in _AS_LAYER:
+            _call_layer(graph_module, node)
         if node.op == "call_module" and isinstance(graph_module.get_submodule(node.target), nn.Identity | nn.Dropout):
             node.replace_all_uses_with(node.args[0])
             graph_module.graph.erase_node(node)
@@ -378,6 +423,21 @@ def trace(module: nn.Module, input_shape: tuple[int, int, int]) -> fx.GraphModul
     graph_module.recompile()
     graph_module.input_shape = input_shape  # type: ignore[assignment]
     return propagate_shapes(graph_module)
+
+
+def _call_layer(model: fx.GraphModule, node: fx.Node) -> None:
+    """Have a layer do what the function does that this node calls, unless its settings come out of the graph."""
+    if node.all_input_nodes == list(node.args[:1]):
+        name = free_name(model, node.name)
+        model.add_submodule(name, _AS_LAYER[node.target](*node.args[1:], **node.kwargs))
+        node.op, node.target, node.args, node.kwargs = "call_module", name, node.args[:1], {}
+
+
+def free_name(model: nn.Module, name: str) -> str:
+    """`name`, with a number behind it if a layer has it already."""
+    taken = {taken for taken, _ in model.named_modules()}
+    candidates = itertools.chain([name], (f"{name}{number}" for number in itertools.count(2)))
+    return next(free for free in candidates if free not in taken)
 
 
 class _ShapeRecorder(fx.Interpreter):
@@ -418,6 +478,17 @@ def module_of(model: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     return model.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
+def weighted_calls(model: fx.GraphModule) -> list[tuple[fx.Node, WeightedLayer]]:
+    """The nodes that call convolutions and linear layers, with these, in the order of the graph."""
+    found = ((node, module_of(model, node)) for node in model.graph.nodes)
+    return [(node, layer) for node, layer in found if isinstance(layer, WeightedLayer)]
+
+
+def places_of(node: fx.Node, layer: WeightedLayer) -> int:
+    """At how many places of one image the layer that this node calls uses its weights."""
+    return math.prod(node.meta["shape"][2:]) if isinstance(layer, nn.Conv2d) else 1
+
+
 @dataclass(frozen=True)
 class Costs:
     """Counts of one network. `macs` are multiply-accumulates of weighted layers for one image."""
@@ -450,11 +521,4 @@ def count_costs(model: fx.GraphModule) -> Costs:
 
 def count_macs(model: fx.GraphModule) -> int:
     """Multiply-accumulates of all weighted layers for one image, each time the graph calls them."""
-    macs = 0
-    for node in model.graph.nodes:
-        layer = module_of(model, node)
-        if isinstance(layer, nn.Conv2d):
-            macs += layer.weight.numel() * node.meta["shape"][-1] * node.meta["shape"][-2]
-        elif isinstance(layer, nn.Linear):
-            macs += layer.weight.numel()
-    return macs
+    return sum(layer.weight.numel() * places_of(node, layer) for node, layer in weighted_calls(model))

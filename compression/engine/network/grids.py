@@ -35,20 +35,21 @@ class Affine:
         """Codes of `weight` (out x ...), int32, nearest."""
         if self.bits == 1:
             return torch.where(weight < 0, -1, 1).to(torch.int32)
-        scale, zero_point = self._broadcast(weight)
+        scale, zero_point = self.broadcast(weight)
         codes = torch.round(weight / scale) + zero_point
         return codes.clamp(self.low, self.high).to(torch.int32)
 
     def dequantize(self, codes: Tensor) -> Tensor:
         """Weights of `codes` (out x ...), float32: what the runtime computes, bit for bit."""
-        scale, zero_point = self._broadcast(codes)
+        scale, zero_point = self.broadcast(codes)
         return (codes - zero_point).to(torch.float32) * scale
 
     def project(self, weight: Tensor) -> Tensor:
         """The nearest weights on the grid."""
         return self.dequantize(self.quantize(weight))
 
-    def _broadcast(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def broadcast(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and zero point in shapes that go with a weight."""
         shape = (-1,) + (1,) * (like.dim() - 1)
         return self.scale.reshape(shape), self.zero_point.reshape(shape)
 
@@ -58,23 +59,19 @@ class Half:
     """IEEE half precision, 16 bits a weight."""
 
     bits: int = 16
+    dtype: torch.dtype = torch.float16
 
     def project(self, weight: Tensor) -> Tensor:
-        """The nearest half-precision values, as float32; values beyond its range are clipped to it."""
-        limit = torch.finfo(torch.float16).max
-        return weight.clamp(-limit, limit).to(torch.float16).to(torch.float32)
+        """The nearest values of this type, as float32; values beyond its range are clipped to it."""
+        limit = torch.finfo(self.dtype).max
+        return weight.clamp(-limit, limit).to(self.dtype).to(torch.float32)
 
 
 @dataclass(frozen=True)
-class BrainFloat:
+class BrainFloat(Half):
     """bfloat16: 16 bits a weight, the range of float32 with 8 bits of precision (Kalamkar et al., 2019)."""
 
-    bits: int = 16
-
-    def project(self, weight: Tensor) -> Tensor:
-        """The nearest bfloat16 values, as float32; values that would round to infinity are clipped."""
-        limit = torch.finfo(torch.bfloat16).max
-        return weight.clamp(-limit, limit).to(torch.bfloat16).to(torch.float32)
+    dtype: torch.dtype = torch.bfloat16
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ class Codebook:
         return self.values[self.codes.long()].reshape(weight.shape)
 
 
-Grid = Affine | Half | BrainFloat | Codebook
+Grid = Affine | Half | Codebook
 
 
 def storable_scale(scale: Tensor) -> Tensor:

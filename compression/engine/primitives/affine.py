@@ -9,8 +9,6 @@ from torch import Tensor
 
 from compression.engine.network.grids import Affine, storable_scale
 
-__all__ = ["CLIP_RATIOS", "Method", "fit_affine", "storable_scale"]
-
 Method = Literal["nearest", "mse"]
 
 CLIP_RATIOS = torch.arange(50, 4, -1) / 50

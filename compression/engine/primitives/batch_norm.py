@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer, clone, module_of, propagate_shapes, weight_format
+from compression.engine.primitives.execution import Walk
 from compression.watch import SILENT, Watch
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -59,9 +60,13 @@ def recalibrate(model: nn.Module, x: Tensor, watch: Watch = SILENT) -> None:
             norm.eval()
 
 
-def measure_statistics(norm: BatchNorm, x: Tensor) -> None:
-    """Make the running statistics those of the input `x` (N x C, or N x C x H x W), in place."""
-    if norm.running_mean is not None and norm.running_var is not None:
+def measure_statistics(walk: Walk, node: fx.Node) -> None:
+    """Make the running statistics those of what this node gets, in place, if it calls a batch norm used only once."""
+    norm = module_of(walk.model, node)
+    if not isinstance(norm, BatchNorm) or norm.running_mean is None or norm.running_var is None:
+        return
+    if call_count(walk.model, node) == 1:
+        x = walk.input_of(node)  # N x C, or N x C x H x W
         mean, variance = torch.batch_norm_update_stats(x, None, None, 0)  # a quarter of the time of x.var
         values = x.numel() // x.shape[1]
         norm.running_mean.copy_(mean)

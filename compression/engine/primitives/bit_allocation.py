@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from compression.engine.network.form import WeightedLayer, weighted_layers
+from compression.engine.network.form import WeightedLayer, weighted_calls
 from compression.engine.primitives.execution import Rehearsal
 from compression.watch import Watch
 
@@ -27,19 +27,12 @@ def bit_losses(
     For each layer and number of bits: Kullback-Leibler divergence from the model's own predictions, in nats, mean
     over the images. Only what comes behind the layer is computed anew. The model is left as it was.
     """
-    layers = weighted_layers(model)
     losses: dict[str, Curve] = {}
     with torch.no_grad():
-        run = Rehearsal(model, x)
-        for name in run.layers:
-            layer, curve = layers[name], {}
-            before = layer.weight.clone()
-            for count in bits:
-                watch.check()
-                layer.weight.copy_(rounded(layer, count))
-                curve[count] = _divergence(run.logits, run.logits_with(name))
-                layer.weight.copy_(before)
-            losses[name] = curve
+        run = Rehearsal(model, x, watch)
+        for name, layer in {str(node.target): layer for node, layer in weighted_calls(model)}.items():
+            answers = run.logits_with_each(name, layer, (rounded(layer, count) for count in bits))
+            losses[name] = {count: _divergence(run.logits, found) for count, found in zip(bits, answers, strict=True)}
     return losses
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 
 from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, module_of
 from compression.engine.primitives.affine import fit_affine
+from compression.engine.primitives.execution import Walk
 from compression.watch import Watch
 
 CALIBRATION_BATCH = 64
@@ -88,11 +89,11 @@ def _counted(values: Tensor) -> tuple[Tensor, Tensor]:
 def sample_activations(model: fx.GraphModule, nodes: Sequence[fx.Node], x: Tensor, watch: Watch) -> Samples:
     """Run images `x` (N x C x H x W) through the model, and look at these nodes."""
     sampler = Sampler(nodes)
-    interpreter = _Interpreter(model, sampler)
     with torch.no_grad():
         for batch in torch.split(x, CALIBRATION_BATCH):
-            watch.check()
-            interpreter.run(batch)
+            walk = Walk(model, batch, watch, plain=True)
+            for node in walk.nodes():
+                sampler.see(node, walk.compute(node))
     return sampler.samples()
 
 
@@ -117,21 +118,6 @@ class Sampler:
     def samples(self) -> Samples:
         """What was seen, by node."""
         return {node: torch.cat(parts) for node, parts in self._parts.items()}
-
-
-class _Interpreter(fx.Interpreter):
-    """Shows every value to a sampler."""
-
-    def __init__(self, model: fx.GraphModule, sampler: Sampler) -> None:
-        super().__init__(model)
-        self._sampler = sampler
-
-    def run_node(self, n: fx.Node) -> object:
-        """Compute one node and look at its value."""
-        value = super().run_node(n)
-        if isinstance(value, Tensor):
-            self._sampler.see(n, value)
-        return value
 
 
 def _needs_quantizer(model: fx.GraphModule, node: fx.Node) -> bool:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from compression.engine.network.form import weighted_layers
 from compression.engine.primitives.channels import IN, Unit
-from compression.engine.primitives.execution import Call, show_calls
+from compression.engine.primitives.execution import Walk
 from compression.watch import SILENT, Watch
 
 TAYLOR_BATCH = 16
@@ -50,15 +50,12 @@ def activation_importance(
     On images `x` (N x C x H x W). Each reader's inputs are divided by their mean, so that no layer drowns the others.
     """
     sizes: dict[str, Tensor] = {}
-
-    def look(call: Call) -> None:
-        size = call.x.abs().transpose(0, 1).flatten(1).mean(1)
-        size = size.reshape(-1, call.layer.weight.shape[1]).mean(0)  # groups of a convolution share positions
-        relative = size / size.mean().clamp(min=torch.finfo(size.dtype).tiny)
-        sizes[call.name] = sizes.get(call.name, torch.zeros(())) + relative
-
     with torch.no_grad():
-        show_calls(model, x, look, watch)
+        for call in Walk(model, x, watch, plain=True).calls():
+            size = call.x.abs().transpose(0, 1).flatten(1).mean(1)
+            size = size.reshape(-1, call.layer.weight.shape[1]).mean(0)  # groups of a convolution share positions
+            relative = size / size.mean().clamp(min=torch.finfo(size.dtype).tiny)
+            sizes[call.name] = sizes.get(call.name, torch.zeros(())) + relative
     return [torch.stack([_mean_size(sizes, unit) for unit in group]) for group in groups]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import torch
@@ -32,13 +32,13 @@ from compression.errors import InvalidRecipe
 OUT, IN = 0, 1
 """Dimensions of a weight: output channels come first."""
 
-_CHANNELWISE = (
+POINTWISE = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardsigmoid),
-    *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Identity, nn.Dropout, nn.Dropout2d),
-    *(nn.Upsample, ActivationQuantizer),
+    *(nn.Identity, nn.Dropout, nn.Dropout2d, ActivationQuantizer),
 )
-_CHANNELWISE_FUNCTIONS = (torch.relu, nn.functional.relu, nn.functional.relu6)
-_ELEMENTWISE = (operator.add, torch.add, operator.mul, torch.mul)
+"""Layers that do the same to every number."""
+_CHANNELWISE = (*POINTWISE, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Upsample)
+ELEMENTWISE = (operator.add, torch.add, operator.mul, torch.mul)
 
 
 class Slice(NamedTuple):
@@ -101,14 +101,6 @@ def reorder_units(model: fx.GraphModule, group: Sequence[Unit], order: Sequence[
         _cut(model.get_submodule(name), dims)
 
 
-@dataclass(frozen=True)
-class _Call:
-    """The labels on both sides of a layer, to tie a second use of it to the first."""
-
-    inputs: list[int]
-    outputs: list[int]
-
-
 class _Labels:
     """Follows labels through the graph; equal labels are kept as a union-find forest."""
 
@@ -117,7 +109,8 @@ class _Labels:
         self.parent: list[int] = []
         self.frozen: set[int] = set()
         self.slices: dict[Slice, int] = {}
-        self.calls: dict[str, _Call] = {}
+        self.calls: dict[str, tuple[list[int], list[int]]] = {}
+        """The labels on both sides of each layer, to tie a second use of it to the first."""
         self.of: dict[fx.Node, list[int]] = {}
         for node in model.graph.nodes:
             self.of[node] = self._visit(node)
@@ -159,20 +152,19 @@ class _Labels:
 
     def _visit_function(self, node: fx.Node) -> list[int]:
         values = [self.of[before] for before in node.all_input_nodes]
-        if node.target in _CHANNELWISE_FUNCTIONS or (node.target in _ELEMENTWISE and len(values) == 1):
+        if node.target in ELEMENTWISE and len(values) == 1:
             return values[0]
-        if node.target in _ELEMENTWISE:
+        if node.target in ELEMENTWISE:
             return self._unify_broadcast(node, *values)
-        if node.target is torch.flatten and node.args[1:] == (1,):
-            return self._flatten(node.all_input_nodes[0])
         if node.target is torch.cat and (node.args[1:] == (1,) or node.kwargs == {"dim": 1}):
             return [label for source in cast("list[fx.Node]", node.args[0]) for label in self.of[source]]
         raise _unsupported(node)
 
     def _weighted(self, name: str, layer: WeightedLayer, inputs: list[int]) -> list[int]:
         if name in self.calls:  # weights that are used twice
-            self._unify(self.calls[name].inputs, inputs)
-            return self.calls[name].outputs
+            before, outputs = self.calls[name]
+            self._unify(before, inputs)
+            return outputs
         groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
         if groups > 1 and groups == len(inputs):  # depthwise: each output belongs to one input
             outputs = [label for label in inputs for _ in range(layer.weight.shape[OUT] // groups)]
@@ -180,7 +172,7 @@ class _Labels:
             self._record(name, IN, self._tie_groups(inputs, groups))
             outputs = self._new(layer.weight.shape[OUT])
             self._tie_groups(outputs, groups)
-        self.calls[name] = _Call(inputs, outputs)
+        self.calls[name] = inputs, outputs
         return self._record(name, OUT, outputs)
 
     def _tie_groups(self, labels: list[int], groups: int) -> list[int]:

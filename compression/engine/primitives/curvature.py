@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer
-from compression.engine.primitives.execution import Call, show_calls
+from compression.engine.primitives.execution import Call, Walk
 from compression.watch import SILENT, Watch
 
 CURVATURE_BATCH = 32
@@ -58,11 +58,11 @@ def _derivatives(model: fx.GraphModule, x: Tensor, seed: int, watch: Watch) -> I
     """Each layer's calls on some images at a time, with the derivative of the randomly signed logits by its output."""
     generator = torch.Generator().manual_seed(seed)
     for batch in torch.split(x, CURVATURE_BATCH):
-        calls: list[Call] = []
+        walk = Walk(model, batch.detach().requires_grad_(), watch, plain=True)
         with torch.enable_grad():
-            logits = show_calls(model, batch.detach().requires_grad_(), calls.append, watch)
-            signs = torch.randint(0, 2, logits.shape, generator=generator) * 2 - 1
-            gradients = torch.autograd.grad((logits * signs).sum(), [call.y for call in calls])
+            calls = list(walk.calls())
+            signs = torch.randint(0, 2, walk.logits.shape, generator=generator) * 2 - 1
+            gradients = torch.autograd.grad((walk.logits * signs).sum(), [call.y for call in calls])
         yield from zip(calls, gradients, strict=True)
 
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx, nn
 
-from compression.engine.network.form import ActivationQuantizer, WeightedLayer, clone, module_of
+from compression.engine.network.form import WeightedLayer, clone, module_of
 from compression.engine.primitives.batch_norm import BatchNorm, scale_and_shift
-from compression.engine.primitives.channels import IN, Unit, channel_groups, remove_units
+from compression.engine.primitives.channels import ELEMENTWISE, IN, POINTWISE, Unit, channel_groups, remove_units
 from compression.errors import InvalidRecipe
 
-_POINTWISE = (
-    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardsigmoid),
-    *(nn.Identity, nn.Dropout, nn.Dropout2d, ActivationQuantizer),
-)
-_UNARY: dict[object, Callable[[Tensor], Tensor]] = {
-    function: function for function in (torch.relu, nn.functional.relu, nn.functional.relu6)
-}
 _KEEPS_CONSTANTS = (nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
-_BINARY: dict[object, Callable[[Tensor, Tensor], Tensor]] = {
-    operator.add: torch.add, torch.add: torch.add, operator.mul: torch.mul, torch.mul: torch.mul,
-}  # fmt: skip
 
 
 def remove_dead_units(model: fx.GraphModule, round_to: int = 1) -> fx.GraphModule:
@@ -116,7 +104,7 @@ def _constants(model: fx.GraphModule, node: fx.Node, known: dict[fx.Node, Tensor
     """For each channel of the node's value the number that it always is, or NaN."""
     layer, channels = module_of(model, node), node.meta["shape"][1]
     sources = [known[source] for source in node.all_input_nodes]
-    if isinstance(layer, nn.Flatten) or node.target is torch.flatten:
+    if isinstance(layer, nn.Flatten):
         return sources[0].repeat_interleave(channels // len(sources[0]))
     found = _after_function(node, sources) if layer is None else _after_layer(layer, sources[0])
     return torch.full((channels,), torch.nan) if found is None or len(found) != channels else found
@@ -127,21 +115,20 @@ def _after_layer(layer: nn.Module, inputs: Tensor) -> Tensor | None:
         return _after_weights(layer, inputs)
     if isinstance(layer, BatchNorm):
         return _after_batch_norm(layer, inputs)
-    if isinstance(layer, _POINTWISE):
+    if isinstance(layer, POINTWISE):
         return torch.where(inputs.isnan(), inputs, layer(inputs))  # quantizers make numbers of NaN
     unpadded = isinstance(layer, nn.AvgPool2d) and layer.padding == 0
     return inputs if unpadded or isinstance(layer, _KEEPS_CONSTANTS) else None
 
 
 def _after_function(node: fx.Node, sources: list[Tensor]) -> Tensor | None:
-    if node.target in _UNARY:
-        return _UNARY[node.target](sources[0])
     if node.target is torch.cat:
         joined: Tensor = torch.cat(sources)
         return joined
-    if node.target in _BINARY and len(sources) == 2 and len(sources[0]) == len(sources[1]):
-        return _BINARY[node.target](*sources)
-    return None
+    if node.target not in ELEMENTWISE or len(sources) != 2 or len(sources[0]) != len(sources[1]):
+        return None
+    value: Tensor = node.target(*sources)
+    return value
 
 
 def _after_weights(layer: WeightedLayer, inputs: Tensor) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from compression.recipe.steps import Loss
 
 OTHER_CLASSES_WEIGHT = 1.0
 """Weight of the other classes in DKD, whose target part weighs 1 (the paper's alpha and beta).
@@ -43,13 +44,7 @@ def decoupled_divergence(student_logits: Tensor, teacher_logits: Tensor, y: Tens
 
 
 def distillation_loss(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    y: Tensor,
-    *,
-    temperature: float,
-    alpha: float,
-    kind: Literal["kd", "dkd"] = "kd",
+    student_logits: Tensor, teacher_logits: Tensor, y: Tensor, *, temperature: float, alpha: float, kind: Loss = "kd"
 ) -> Tensor:
     """The divergence from the teacher, weighted alpha, and cross entropy with `y` (N), weighted 1 - alpha."""
     if kind == "dkd":

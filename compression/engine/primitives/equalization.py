@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, module_of, weight_format
 from compression.engine.primitives.batch_norm import call_count
+from compression.engine.primitives.execution import Walk
 from compression.watch import SILENT, Watch
 
 SWEEPS = 20
@@ -29,18 +29,7 @@ On MobileNet-fashion 13 of 15 qualify; 2 of 256 predictions change, while W4 wit
 _SMALLEST_RANGE = 1e-8
 """Channels with smaller weights are dead and stay as they are."""
 
-_SCALABLE_LAYERS = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Identity)
-_SCALABLE_FUNCTIONS = {
-    functional.relu,
-    torch.relu,
-    "relu",
-    functional.max_pool2d,
-    functional.avg_pool2d,
-    functional.adaptive_avg_pool2d,
-    functional.dropout,
-    torch.flatten,
-    "flatten",
-}
+_SCALABLE = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout, nn.Identity)
 """What a positive factor on a channel passes through unchanged."""
 
 
@@ -60,8 +49,7 @@ def equalize(model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> int:
     (N x C x H x W); otherwise its pair is left out. Zero weights stay zero.
     """
     found = [pair for node in model.graph.nodes if (pair := _pair(model, node))]
-    rare = _rarely_capped(model, {name for pair in found for name in pair.capped}, x)
-    watch.check()
+    rare = _rarely_capped(model, {name for pair in found for name in pair.capped}, x, watch)
     pairs = [pair for pair in found if rare.issuperset(pair.capped)]
     for name in {name for pair in pairs for name in pair.capped}:
         model.set_submodule(name, nn.ReLU())
@@ -83,7 +71,7 @@ def _pair(model: fx.GraphModule, node: fx.Node) -> Pair | None:
         elif isinstance(layer, WeightedLayer):
             second = _free_layer(model, node)
             return None if second is None else Pair(first, second, tuple(capped))
-        elif not (isinstance(layer, _SCALABLE_LAYERS) or (layer is None and node.target in _SCALABLE_FUNCTIONS)):
+        elif not isinstance(layer, _SCALABLE):
             return None
     return None
 
@@ -95,21 +83,14 @@ def _free_layer(model: fx.GraphModule, node: fx.Node) -> WeightedLayer | None:
     return layer if is_free else None  # type: ignore[return-value]
 
 
-def _rarely_capped(model: fx.GraphModule, names: set[str], x: Tensor) -> set[str]:
+def _rarely_capped(model: fx.GraphModule, names: set[str], x: Tensor, watch: Watch) -> set[str]:
     """The ReLU6 layers that cut off fewer than `RARE` of their values."""
-    shares: dict[str, float] = {}
-    handles = []
-    for name in names:
-
-        def look(layer: nn.Module, inputs: tuple[Tensor], name: str = name) -> None:
-            shares[name] = float((inputs[0] > 6).float().mean())
-
-        handles.append(model.get_submodule(name).register_forward_pre_hook(look))
-    if names:
-        with torch.no_grad():
-            model(x)
-    for handle in handles:
-        handle.remove()
+    walk, shares = Walk(model, x, watch, plain=True), dict[str, float]()
+    with torch.no_grad():
+        for node in walk.nodes() if names else ():
+            walk.compute(node)
+            if str(node.target) in names:
+                shares[str(node.target)] = float((walk.input_of(node) > 6).float().mean())
     return {name for name, share in shares.items() if share < RARE}
 
 

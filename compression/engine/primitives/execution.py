@@ -1,20 +1,15 @@
-"""Run a network node by node, to look at its layers on the way."""
+"""Run a network node by node, to look at its layers on the way, and to change them."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
-from torch.fx.node import map_arg
 
 from compression.engine.network.form import WeightedLayer, module_of
 from compression.watch import SILENT, Watch
-
-Values = dict[str, Tensor]
-"""What nodes gave, by the name of the node."""
 
 
 @dataclass(frozen=True)
@@ -27,107 +22,80 @@ class Call:
     y: Tensor
 
 
-def layer_calls(model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> Iterator[Call]:
-    """Run the network once on images `x` (N x C x H x W), and stop at each call of a weighted layer."""
-    values: Values = {}
-    finished = last_reads(model)
-    for node in list(model.graph.nodes)[:-1]:  # without the output
-        watch.check()
-        with torch.no_grad():
-            values[node.name] = evaluate_node(model, node, values, x)
-        layer = module_of(model, node)
-        if isinstance(layer, WeightedLayer):
-            yield Call(str(node.target), layer, values[node.all_input_nodes[0].name], values[node.name])
-        for name in finished[node]:
-            del values[name]
+class Walk(fx.Interpreter):
+    """One run on images `x` (N x C x H x W): ask for `nodes` and have each of them computed, or for `calls`.
 
-
-def last_reads(model: fx.GraphModule) -> dict[fx.Node, list[str]]:
-    """For each node, the names of the values that nobody reads after it."""
-    last = {source: node for node in model.graph.nodes for source in node.all_input_nodes}
-    return {
-        node: [source.name for source in node.all_input_nodes if last[source] is node] for node in model.graph.nodes
-    }
-
-
-def evaluate_node(model: fx.GraphModule, node: fx.Node, values: dict[str, Tensor], x: Tensor) -> Tensor:
-    """The value of one node.
-
-    Those of images (N x C x H x W) have the channels of a pixel next to each other in memory: convolutions then hand
-    that on, and patches are cut out of them in half the time.
+    Values of images (N x C x H x W) have the channels of a pixel next to each other in memory: convolutions then hand
+    that on, and patches are cut out of them in half the time. There are no gradients. A `plain` walk computes like the
+    network itself, with gradients where these are on.
     """
-    value = _evaluate_node(model, node, values, x)
-    return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
 
-
-def _evaluate_node(model: fx.GraphModule, node: fx.Node, values: dict[str, Tensor], x: Tensor) -> Tensor:
-    if node.op == "placeholder":
-        return x
-    args = map_arg(node.args, lambda source: values[source.name])
-    kwargs = map_arg(node.kwargs, lambda source: values[source.name])
-    if node.op == "get_attr":
-        constant: Tensor = operator.attrgetter(str(node.target))(model)
-        return constant
-    if node.op == "call_method":
-        method: Callable[..., Tensor] = getattr(args[0], str(node.target))
-        return method(*args[1:], **kwargs)
-    layer = module_of(model, node)
-    function: Callable[..., Tensor] = node.target if layer is None else layer  # type: ignore[assignment]
-    return function(*args, **kwargs)
-
-
-def show_calls(model: fx.GraphModule, x: Tensor, see: Callable[[Call], None], watch: Watch = SILENT) -> Tensor:
-    """Run the network once on images `x`, and show each call of a weighted layer; returns the logits.
-
-    Unlike `layer_calls` it computes like the network itself, with gradients where these are on: `see` may keep calls.
-    """
-    logits: Tensor = _Showing(model, see, watch).run(x)
-    return logits
-
-
-class _Showing(fx.Interpreter):
-    def __init__(self, model: fx.GraphModule, see: Callable[[Call], None], watch: Watch) -> None:
+    def __init__(self, model: fx.GraphModule, x: Tensor, watch: Watch = SILENT, *, plain: bool = False) -> None:
         super().__init__(model)
-        self._model, self._see, self._watch = model, see, watch
+        self.args_iter = iter([x])
+        self.model, self._watch, self._plain = model, watch, plain
+        *self._nodes, self._output = model.graph.nodes
 
-    def run_node(self, n: fx.Node) -> object:
-        """Compute one node; show a layer's call while its input is still there."""
-        self._watch.check()
-        value = super().run_node(n)
-        layer = module_of(self._model, n)
-        if isinstance(layer, WeightedLayer):
-            self._see(Call(str(n.target), layer, self.env[n.all_input_nodes[0]], value))
+    def nodes(self) -> Iterator[fx.Node]:
+        """Each node but the output. After its turn the values are forgotten that nobody reads any more."""
+        for node in self._nodes:
+            self._watch.check()
+            yield node
+            for source in self.user_to_last_uses.get(node, ()):
+                del self.env[source]
+
+    def compute(self, node: fx.Node) -> Tensor:
+        """The node's value, made from those of the nodes before it."""
+        with torch.set_grad_enabled(self._plain and torch.is_grad_enabled()):
+            value: Tensor = self.run_node(node)
+        if value.dim() == 4 and not self._plain:
+            value = value.contiguous(memory_format=torch.channels_last)
+        self.env[node] = value
         return value
 
+    def input_of(self, node: fx.Node) -> Tensor:
+        """The value that a layer gets."""
+        value: Tensor = self.env[node.all_input_nodes[0]]
+        return value
 
-class Rehearsal:
-    """All values of one run on images `x` (N x C x H x W), to find the logits when one layer has changed."""
-
-    def __init__(self, model: fx.GraphModule, x: Tensor) -> None:
-        self._model, self._x = model, x
-        *self._nodes, output = model.graph.nodes
-        (self._last,) = output.all_input_nodes
-        self._values: Values = {}
-        self._first: dict[str, int] = {}
-        for number, node in enumerate(self._nodes):
-            self._values[node.name] = evaluate_node(model, node, self._values, x)
-            if isinstance(module_of(model, node), WeightedLayer):
-                self._first.setdefault(str(node.target), number)
+    def calls(self) -> Iterator[Call]:
+        """Compute all nodes, and stop at each call of a weighted layer."""
+        for node in self.nodes():
+            y, layer = self.compute(node), module_of(self.model, node)
+            if isinstance(layer, WeightedLayer):
+                yield Call(str(node.target), layer, self.input_of(node), y)
 
     @property
     def logits(self) -> Tensor:
-        """Before any change."""
-        return self._values[self._last.name]
+        """The network's answer, after the turn of all nodes."""
+        value: Tensor = self.env[self._output.all_input_nodes[0]]
+        return value
 
-    @property
-    def layers(self) -> list[str]:
-        """The names of the weighted layers, in the order of their first calls."""
-        return list(self._first)
+
+class Rehearsal(Walk):
+    """All values of one run on images `x` (N x C x H x W), to find the logits when one layer has changed."""
+
+    def __init__(self, model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> None:
+        super().__init__(model, x, watch)
+        for node in self._nodes:
+            self.compute(node)
 
     def logits_with(self, name: str) -> Tensor:
         """What they are now that the layer of this name is another one: only what depends on it is computed anew."""
-        changed: Values = {}
-        for node in self._nodes[self._first[name] :]:
-            if node.target == name or any(source.name in changed for source in node.all_input_nodes):
-                changed[node.name] = evaluate_node(self._model, node, {**self._values, **changed}, self._x)
-        return changed.get(self._last.name, self.logits)
+        before, changed = self.env.copy(), set[fx.Node]()
+        for node in self._nodes:
+            if node.target == name or not changed.isdisjoint(node.all_input_nodes):
+                changed.add(node)
+                self.compute(node)
+        logits, self.env = self.logits, before
+        return logits
+
+    def logits_with_each(self, name: str, layer: WeightedLayer, weights: Iterable[Tensor]) -> Iterator[Tensor]:
+        """What they are with each of these weights in this layer, which has its own again afterwards."""
+        before = layer.weight.clone()
+        for weight in weights:
+            self._watch.check()
+            layer.weight.copy_(weight)
+            logits = self.logits_with(name)
+            layer.weight.copy_(before)
+            yield logits

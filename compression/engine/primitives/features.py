@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from compression.engine.network.form import WeightedLayer, module_of
+from compression.engine.network.form import module_of, weighted_calls
 
 _POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten)
-_FUNCTIONS = (operator.add, operator.iadd, torch.add, torch.cat, torch.relu, functional.relu, functional.relu6)
+_FUNCTIONS = (operator.add, torch.add, torch.cat)
 
 
 class Positions(NamedTuple):
-    """Names of graph nodes: the last value of each spatial size, large to small, and what the classifier reads.
+    """Graph nodes: the last value of each spatial size, large to small, and what the classifier reads.
 
     The classifier is the last convolution or linear layer.
     """
 
-    maps: tuple[str, ...]
-    embedding: str
+    maps: tuple[fx.Node, ...]
+    embedding: fx.Node
 
 
 def feature_positions(model: fx.GraphModule) -> Positions:
@@ -33,24 +33,23 @@ def feature_positions(model: fx.GraphModule) -> Positions:
     classifier is a convolution.
     """
     nodes = list(model.graph.nodes)
-    classifier = [node for node in nodes if isinstance(module_of(model, node), WeightedLayer)][-1]
-    maps = {_area(node): node.name for node in nodes[: nodes.index(classifier)] if _is_map(model, node)}
-    return Positions(tuple(maps[area] for area in sorted(maps, reverse=True)), classifier.all_input_nodes[0].name)
+    classifier, _ = weighted_calls(model)[-1]
+    maps = {_area(node): node for node in nodes[: nodes.index(classifier)] if _is_map(model, node)}
+    return Positions(tuple(maps[area] for area in sorted(maps, reverse=True)), classifier.all_input_nodes[0])
 
 
-def matched_maps(student: fx.GraphModule, teacher: fx.GraphModule) -> list[tuple[str, str]]:
+def matched_maps(student: fx.GraphModule, teacher: fx.GraphModule) -> list[tuple[fx.Node, fx.Node]]:
     """For each of the student's maps the teacher's map of the same height x width, or of the nearest there is."""
-    own, others = _areas(student), _areas(teacher)
-    return [(name, _nearest(area, others)) for name, area in own.items()] if others else []
+    own, others = feature_positions(student).maps, feature_positions(teacher).maps
+    return [(node, min(others, key=lambda other: _ratio(node, other))) for node in own] if others else []
 
 
-def with_features(model: fx.GraphModule, names: list[str]) -> fx.GraphModule:
-    """A graph over the same layers (shared, not copied) that returns (logits, [the value of each named node])."""
+def with_features(model: fx.GraphModule, nodes: list[fx.Node]) -> fx.GraphModule:
+    """A graph over the same layers (shared, not copied) that returns (logits, [the value of each of these nodes])."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     logits = graph.graph_copy(model.graph, copies)
-    by_name = {node.name: copy for node, copy in copies.items()}
-    graph.output((logits, [by_name[name] for name in names]))
+    graph.output((logits, [copies[node] for node in nodes]))
     return fx.GraphModule(model, graph)
 
 
@@ -60,23 +59,8 @@ def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     return functional.adaptive_avg_pool2d(one, size), functional.adaptive_avg_pool2d(other, size)
 
 
-def width_of(model: fx.GraphModule, name: str) -> int:
-    """Channels, or features, of a node's value."""
-    width: int = _node(model, name).meta["shape"][1]
-    return width
-
-
-def _areas(model: fx.GraphModule) -> dict[str, int]:
-    return {name: _area(_node(model, name)) for name in feature_positions(model).maps}
-
-
-def _nearest(area: int, areas: dict[str, int]) -> str:
-    return min(areas, key=lambda name: abs(math.log(areas[name] / area)))
-
-
-def _node(model: fx.GraphModule, name: str) -> fx.Node:
-    found: fx.Node = next(node for node in model.graph.nodes if node.name == name)
-    return found
+def _ratio(one: fx.Node, other: fx.Node) -> float:
+    return abs(math.log(_area(other) / _area(one)))
 
 
 def _area(node: fx.Node) -> int:

@@ -41,13 +41,6 @@ def unit_importance(model: fx.GraphModule, units: Sequence[Unit], kind: Importan
     return torch.stack([_unit_scores(units, name, score) for name, score in scores.items()]).mean(0)
 
 
-def least_important(
-    model: fx.GraphModule, units: Sequence[Unit], count: int, kind: Importance, seed: int
-) -> list[Unit]:
-    """All units of one group but the `count` most important ones."""
-    return least_of(units, unit_importance(model, units, kind, seed), count)
-
-
 def least_of(units: Sequence[Unit], importance: Tensor, count: int) -> list[Unit]:
     """All units but the `count` with the largest importance (one number a unit), in their order."""
     keep = keep_largest(importance, count)

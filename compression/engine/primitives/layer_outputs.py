@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, fx, nn
 
 from compression.engine.byte_cache import ByteCache
-from compression.engine.network.form import WeightedLayer, module_of
-from compression.engine.primitives.execution import Call, layer_calls
+from compression.engine.network.form import weighted_calls
+from compression.engine.primitives.execution import Call, Walk
 from compression.engine.primitives.moments import output_rows
 from compression.watch import Watch
 
@@ -61,8 +61,8 @@ def answers_in_turn(model: fx.GraphModule, x: Tensor, watch: Watch) -> Iterator[
         yield from known
         return
     found: list[Named] = []
-    size, calls = 0, sum(isinstance(module_of(model, node), WeightedLayer) for node in model.graph.nodes)
-    for call in layer_calls(model, x, watch):
+    size, calls = 0, len(weighted_calls(model))
+    for call in Walk(model, x, watch).calls():
         named = call.name, answers_of(call)
         size += named[1].rows.nbytes
         if size <= ROOM:

@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from compression.engine.network.form import WeightedLayer, module_of, weighted_layers
 from compression.engine.primitives.batch_norm import call_count
-from compression.engine.primitives.execution import Values, evaluate_node, last_reads, layer_calls
+from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.layer_outputs import answers_in_turn
 from compression.engine.primitives.moments import by_group, has_patches, input_rows, sampled_rows
 from compression.watch import SILENT, Watch
@@ -53,25 +53,19 @@ def layers_in_turn(
     answers from the original network. A layer that is called several times is visited once, with the inputs
     that it gets in the original. `see` is shown all values, those behind a layer when it has been changed.
     """
-    values: Values = {}
     tied = _rows_of_tied(original, x, watch)
     answers = answers_in_turn(original, x, watch)
     visited: set[str] = set()
-    finished = last_reads(changed)
-    for node in list(changed.graph.nodes)[:-1]:  # without the output
-        watch.check()
+    walk = Walk(changed, x, watch)
+    for node in walk.nodes():
         layer, name = module_of(changed, node), str(node.target)
         if isinstance(layer, WeightedLayer):
             wanted = next(answers)[1].rows
             if can_visit(layer) and name not in visited:
                 visited.add(name)
-                inputs = values[node.all_input_nodes[0].name]
-                yield Visit(name, layer, *(tied.get(name) or _rows(layer, inputs, wanted, node.meta["shape"])))
-        with torch.no_grad():
-            values[node.name] = evaluate_node(changed, node, values, x)
-        see(node, values[node.name])
-        for read in finished[node]:
-            del values[read]
+                rows = tied.get(name) or _rows(layer, walk.input_of(node), wanted, node.meta["shape"])
+                yield Visit(name, layer, *rows)
+        see(node, walk.compute(node))
 
 
 def _rows(layer: WeightedLayer, inputs: Tensor, answers: Tensor, shape: Sequence[int]) -> Rows:
@@ -87,7 +81,7 @@ def _rows_of_tied(model: fx.GraphModule, x: Tensor, watch: Watch) -> dict[str, R
     if not names:
         return {}
     found: dict[str, list[Rows]] = {name: [] for name in names}
-    for call in layer_calls(model, x, watch):
+    for call in Walk(model, x, watch).calls():
         if call.name in names and can_visit(call.layer):
             found[call.name].append(sampled_rows(call.layer, call.x, call.y))
     return {

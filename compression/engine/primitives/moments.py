@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer
-from compression.engine.primitives.execution import layer_calls
+from compression.engine.primitives.execution import Walk
 from compression.watch import SILENT, Watch
 
 RIDGE = 1e-2
@@ -85,7 +85,7 @@ def layer_grams(model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> dict
     The sum over its calls where a layer is used several times.
     """
     grams: dict[str, Tensor] = {}
-    for call in layer_calls(model, x, watch):
+    for call in Walk(model, x, watch).calls():
         grams[call.name] = grams.get(call.name, torch.zeros(())) + gram_matrix(call.layer, call.x, call.y)
     return grams
 

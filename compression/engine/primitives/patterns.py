@@ -7,16 +7,13 @@ flattened to out x features. Where the number of features is no multiple of four
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from compression.engine.primitives.importance import keep_largest
-from compression.recipe.steps import Pattern
-
-Scope = Literal["global", "layer"]
+from compression.recipe.steps import Across, Pattern
 
 GROUP = 4
 """Neighbouring weights that an N:M pattern counts (Mishra et al., 2021), and the size of a block."""
@@ -24,7 +21,7 @@ GROUP = 4
 KEPT_OF_FOUR: dict[Pattern, int] = {"2:4": 2, "1:4": 1}
 
 
-def pattern_masks(scores: Sequence[Tensor], sparsity: float, scope: Scope, pattern: Pattern) -> list[Tensor]:
+def pattern_masks(scores: Sequence[Tensor], sparsity: float, scope: Across, pattern: Pattern) -> list[Tensor]:
     """Masks of the weights that stay: those with the largest `scores` (out x ..., one tensor a layer).
 
     Scores are 0 or more; -1 stands for a weight that has gone already and stays away. `global` ranks all layers

@@ -12,9 +12,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from compression.engine.network.form import WeightedLayer, weight_format, weighted_layers
+from compression.engine.network.form import WeightedLayer, moving_weight, weight_format, weighted_layers
 from compression.engine.network.grids import Affine, Codebook
 from compression.engine.primitives.rounding import BLOCK, Problem
 from compression.watch import SILENT, Watch
@@ -49,7 +48,7 @@ def layer_bits(layer: WeightedLayer) -> Tensor:
 
 def _positions(layer: WeightedLayer) -> Tensor:
     """Where each weight stands on a line on which neighbouring codes lie 1 apart."""
-    weight, restriction = _hidden_weight(layer), weight_format(layer)
+    weight, restriction = moving_weight(layer), weight_format(layer)
     grid = restriction.grid
     if isinstance(grid, Codebook):
         return grid.codes.float()
@@ -57,20 +56,11 @@ def _positions(layer: WeightedLayer) -> Tensor:
         weight = weight * restriction.mask
     if not isinstance(grid, Affine):
         return _exponents(weight)
-    shape = (-1,) + (1,) * (weight.dim() - 1)
-    steps = weight / grid.scale.reshape(shape)
+    scale, offset = grid.broadcast(weight)
+    steps = weight / scale
     if grid.bits == 1:
         return steps.clamp(-1, 1)
-    offset = grid.zero_point.reshape(shape)
     return steps.clamp(grid.low - offset, grid.high - offset)
-
-
-def _hidden_weight(layer: WeightedLayer) -> Tensor:
-    """The weight that gradients move: the one behind the format, if there is one."""
-    if not parametrize.is_parametrized(layer, "weight"):
-        return layer.weight
-    hidden: Tensor = layer.parametrizations["weight"].original  # type: ignore[index, union-attr, assignment]
-    return hidden
 
 
 def _exponents(weight: Tensor) -> Tensor:

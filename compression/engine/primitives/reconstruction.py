@@ -1,7 +1,8 @@
 """Fit a changed network to the answers of the original one, layer by layer and without training.
 
 He et al., "Channel pruning for accelerating very deep neural networks" (2017), section 3.1: what a layer
-computes from the inputs that are left is fitted by least squares to what it computed before.
+computes from the inputs that are left is fitted by least squares to what it computed before. `correct_biases` only
+makes up for what changes on average.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx
 
-from compression.engine.network.form import WeightedLayer, module_of, weight_format
-from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
+from compression.engine.network.form import WeightedLayer, clone, module_of, weight_format
+from compression.engine.primitives.batch_norm import call_count, measure_statistics
 from compression.engine.primitives.channels import OUT, Kept
-from compression.engine.primitives.execution import Values, evaluate_node, last_reads
+from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.layer_outputs import Answers, answers_in_turn, channel_means
 from compression.engine.primitives.least_squares import masked_solve
 from compression.engine.primitives.moments import by_group, centred, gram_of, has_patches, input_rows
@@ -46,33 +47,47 @@ def fit_layers(
     Returns, for each layer whose weights were fitted, the products of its inputs, as `layer_grams` would now.
     """
     grams: dict[str, Tensor] = {}
-    values: Values = {}
-    finished = last_reads(model)
-    nodes = list(model.graph.nodes)[:-1]  # without the output
-    for number, node in enumerate(nodes):
-        watch.check()
+    means = {name: found.mean for name, found in answers.items()}
+    walk = Walk(model, x, watch)
+    for number, node in enumerate(walk.nodes(), 1):
         with torch.no_grad():
-            grams |= _fit_before(model, node, values, answers)
-            values[node.name] = evaluate_node(model, node, values, x)
-            _fit_bias(model, node, values[node.name], answers)
-        for name in finished[node]:
-            del values[name]
-        watch.report((number + 1) / len(nodes), f"fitting {node.name}")
+            grams |= _fit_before(model, node, walk, answers)
+            _fit_bias(model, node, walk.compute(node), means)
+        watch.report(number / (len(model.graph.nodes) - 1), f"fitting {node.name}")
     return grams
 
 
-def _fit_before(model: fx.GraphModule, node: fx.Node, values: Values, answers: dict[str, Answers]) -> dict[str, Tensor]:
+def correct_biases(
+    original: fx.GraphModule, changed: fx.GraphModule, x: Tensor, watch: Watch = SILENT
+) -> fx.GraphModule:
+    """`changed`, or a copy with biases so that layers answer the same on average (Nagel et al., 2019).
+
+    Of the two the one that gives more of the images `x` (N x C x H x W) the class that `original` gives them.
+    Both have the same graph. Each bias knows of those corrected before it; layers that are used several times
+    keep theirs. Batch norms that are left between layers get the statistics of `x`.
+    """
+    corrected = clone(changed)
+    with torch.no_grad():
+        asked, walk = (Walk(model, x, watch, plain=True) for model in (original, corrected))
+        means = {call.name: channel_means(call.y) for call in asked.calls()}
+        for node in walk.nodes():
+            measure_statistics(walk, node)
+            _fit_bias(corrected, node, walk.compute(node), means)
+        expected, found, before = (logits.argmax(1) for logits in (asked.logits, walk.logits, changed(x)))
+    return corrected if (found == expected).sum() >= (before == expected).sum() else changed
+
+
+def _fit_before(model: fx.GraphModule, node: fx.Node, walk: Walk, answers: dict[str, Answers]) -> dict[str, Tensor]:
     """Fit what this node's layer multiplies with, unless it is also used elsewhere. Returns its gram, if it has one."""
     layer = module_of(model, node)
-    if not isinstance(layer, WeightedLayer | BatchNorm) or call_count(model, node) > 1:
+    measure_statistics(walk, node)
+    if not isinstance(layer, WeightedLayer) or call_count(model, node) > 1:
         return {}
-    x, name = values[node.all_input_nodes[0].name], str(node.target)
-    if isinstance(layer, BatchNorm):
-        measure_statistics(layer, x)
-    elif weight_format(layer).grid is None and has_patches(layer):
-        inputs = input_rows(layer, x, (len(x), *node.meta["shape"][1:]))
-        return {name: _fit_weight(layer, centred(inputs), answers[name].rows)}
-    return {}
+    if weight_format(layer).grid is not None or not has_patches(layer):
+        return {}
+    x, name = walk.input_of(node), str(node.target)
+    inputs = input_rows(layer, x, (len(x), *node.meta["shape"][1:]))
+    return {name: _fit_weight(layer, centred(inputs), answers[name].rows)}
 
 
 def _fit_weight(layer: WeightedLayer, inputs: Tensor, answers: Tensor) -> Tensor:
@@ -90,10 +105,10 @@ def _fit_weight(layer: WeightedLayer, inputs: Tensor, answers: Tensor) -> Tensor
     return gram
 
 
-def _fit_bias(model: fx.GraphModule, node: fx.Node, y: Tensor, answers: dict[str, Answers]) -> None:
-    """Make the layer right on average: its bias and, in place, what it has just answered."""
+def _fit_bias(model: fx.GraphModule, node: fx.Node, y: Tensor, means: dict[str, Tensor]) -> None:
+    """Make this node's layer right on average, if it is used once: its bias and, in place, what it has answered."""
     layer = module_of(model, node)
     if isinstance(layer, WeightedLayer) and layer.bias is not None and call_count(model, node) == 1:
-        change = answers[str(node.target)].mean - channel_means(y)
+        change = means[str(node.target)] - channel_means(y)
         layer.bias.add_(change)
         y.add_(change.reshape(-1, *[1] * (y.dim() - 2)))

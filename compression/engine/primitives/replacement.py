@@ -16,11 +16,13 @@ from compression.engine.network.form import (
     WeightedLayer,
     WeightFormat,
     clone,
+    free_name,
     module_of,
     propagate_shapes,
     weight_format,
 )
 from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
+from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.moments import Moments, is_plain, second_moments
 from compression.watch import SILENT, Watch
 
@@ -37,14 +39,12 @@ def moments_of(model: fx.GraphModule, x: Tensor, watch: Watch) -> dict[str, Mome
     """The moments of every replaceable layer on images `x` (N x C x H x W), in the model as it is."""
     nodes = set(replaceable(model).values())
     found: dict[str, Moments] = {}
-    walk = _Walk(model, x)
+    walk = Walk(model, x, watch, plain=True)
     with torch.no_grad():
-        for node in model.graph.nodes:
-            watch.check()
-            walk.step(node)
+        for node in walk.nodes():
+            y = walk.compute(node)
             if node in nodes:
-                found[str(node.target)] = _moments(model, node, walk.input_of(node), walk.env[node])
-            walk.forget_after(node)
+                found[str(node.target)] = _moments(model, node, walk.input_of(node), y)
     return found
 
 
@@ -58,46 +58,17 @@ def replace_layers(
     `_` and their name in the chain.
     """
     changed = clone(model)
-    before, after = _Walk(model, x), _Walk(changed, x)
-    pairs = list(zip(model.graph.nodes, changed.graph.nodes, strict=True))
+    before, after = (Walk(network, x, watch, plain=True) for network in (model, changed))
     with torch.no_grad():
-        for number, (node, twin) in enumerate(pairs):
-            watch.check()
-            before.step(node)
-            _renew(changed, twin, after, before.env[node], chains.get(str(node.target)))
-            after.step(twin)
-            before.forget_after(node)
-            after.forget_after(twin)
-            watch.report((number + 1) / len(pairs), f"fitting {node.name}")
+        for number, (node, twin) in enumerate(zip(before.nodes(), after.nodes(), strict=True), 1):
+            _renew(changed, twin, after, before.compute(node), chains.get(str(node.target)))
+            after.compute(twin)
+            watch.report(number / (len(model.graph.nodes) - 1), f"fitting {node.name}")
     for name in chains:
         _unroll(changed, name)
     changed.delete_all_unused_submodules()
     changed.recompile()
     return propagate_shapes(changed)
-
-
-class _Walk(fx.Interpreter):
-    """Runs a graph node by node, so that layers can be changed on the way."""
-
-    def __init__(self, model: fx.GraphModule, x: Tensor) -> None:
-        super().__init__(model)
-        self.args_iter = iter([x])
-        self.last_reader = {source: node for node in model.graph.nodes for source in node.all_input_nodes}
-
-    def step(self, node: fx.Node) -> None:
-        """Compute one node's value."""
-        self.env[node] = self.run_node(node)
-
-    def input_of(self, node: fx.Node) -> Tensor:
-        """The value that a layer gets."""
-        value: Tensor = self.env[node.all_input_nodes[0]]
-        return value
-
-    def forget_after(self, node: fx.Node) -> None:
-        """Drop the values that nobody reads any more."""
-        for source in node.all_input_nodes:
-            if self.last_reader[source] is node:
-                del self.env[source]
 
 
 def _is_replaceable(model: fx.GraphModule, node: fx.Node) -> bool:
@@ -114,12 +85,11 @@ def _moments(model: fx.GraphModule, node: fx.Node, x: Tensor, target: Tensor) ->
     return second_moments(layer, x, target, centred=layer.bias is not None or is_normalized)
 
 
-def _renew(model: fx.GraphModule, node: fx.Node, walk: _Walk, target: Tensor, make: MakeChain | None) -> None:
+def _renew(model: fx.GraphModule, node: fx.Node, walk: Walk, target: Tensor, make: MakeChain | None) -> None:
     """Replace or fit the layer that this node calls."""
     layer = module_of(model, node)
-    if isinstance(layer, BatchNorm) and call_count(model, node) == 1:
-        measure_statistics(layer, walk.input_of(node))
-    elif isinstance(layer, WeightedLayer) and _is_replaceable(model, node):
+    measure_statistics(walk, node)
+    if isinstance(layer, WeightedLayer) and _is_replaceable(model, node):
         moments = _moments(model, node, walk.input_of(node), target)
         if make is not None:
             model.set_submodule(str(node.target), make(layer, moments))
@@ -140,17 +110,8 @@ def _unroll(model: fx.GraphModule, name: str) -> None:
     value = node.args[0]
     with model.graph.inserting_before(node):
         for part, layer in model.get_submodule(name).named_children():
-            free = _free_name(model, f"{name}_{part}")
+            free = free_name(model, f"{name}_{part}")
             model.add_submodule(free, layer)
             value = model.graph.call_module(free, (value,))
     node.replace_all_uses_with(value)
     model.graph.erase_node(node)
-
-
-def _free_name(model: fx.GraphModule, name: str) -> str:
-    """`name`, with a number behind it if it is taken."""
-    taken, free, number = {taken for taken, _ in model.named_modules()}, name, 1
-    while free in taken:
-        number += 1
-        free = f"{name}{number}"
-    return free

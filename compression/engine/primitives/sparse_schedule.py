@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from compression.engine.network.form import WeightedLayer, restrict, weight_format
+from compression.engine.network.form import WeightedLayer, moving_weight, restrict, weight_format
 from compression.engine.primitives.importance import keep_largest
-from compression.engine.primitives.patterns import Scope, block_scores, pattern_masks, spread_blocks
-from compression.recipe.steps import Pattern
-
-Regrowth = Literal["none", "gradient", "magnitude"]
+from compression.engine.primitives.patterns import block_scores, pattern_masks, spread_blocks
+from compression.recipe.steps import Across, Pattern, Regrowth
 
 UPDATES = 50
 """How often masks change, or after every step of the optimizer where there are fewer."""
@@ -44,7 +41,7 @@ class SparseSchedule:
     """
 
     def __init__(
-        self, layers: Sequence[WeightedLayer], sparsity: float, scope: Scope, pattern: Pattern, regrowth: Regrowth
+        self, layers: Sequence[WeightedLayer], sparsity: float, scope: Across, pattern: Pattern, regrowth: Regrowth
     ) -> None:
         self.layers, self.sparsity, self.scope, self.pattern, self.regrowth = layers, sparsity, scope, pattern, regrowth
         self.masks = [_own_mask(layer) for layer in layers]
@@ -71,7 +68,7 @@ class SparseSchedule:
 
     def _score(self, layer: WeightedLayer, mask: Tensor, allowed: Tensor) -> Tensor:
         candidates = allowed if self.regrowth == "magnitude" else mask
-        return torch.where(candidates, _hidden(layer).abs(), -1)
+        return torch.where(candidates, moving_weight(layer).abs(), -1)
 
     def _pruned(self, scores: list[Tensor], fraction: float) -> list[Tensor]:
         """Of what the final masks remove, as much as the schedule has come to, the smallest first."""
@@ -91,7 +88,7 @@ class SparseSchedule:
 
     def _exchange(self, layer: WeightedLayer, mask: Tensor, allowed: Tensor, share: float) -> Tensor:
         """The mask with the places of the smallest weights given to zeros with the largest gradients."""
-        weight = _hidden(layer)
+        weight = moving_weight(layer)
         assert weight.grad is not None
         size, gradient = (
             self._pool(torch.where(where, value.abs(), -1)) for where, value in ((mask, weight), (allowed, weight.grad))
@@ -124,14 +121,6 @@ def _own_mask(layer: WeightedLayer) -> Tensor:
     mask = torch.ones_like(layer.weight, dtype=torch.bool) if found is None else found.clone()
     restrict(layer, mask=mask)
     return mask
-
-
-def _hidden(layer: WeightedLayer) -> Tensor:
-    """The weight below the mask, which the optimizer moves."""
-    parametrizations = layer.parametrizations
-    assert isinstance(parametrizations, nn.ModuleDict)
-    hidden: Tensor = parametrizations["weight"].original  # type: ignore[assignment]
-    return hidden
 
 
 def _partly(final: Tensor, score: Tensor, share: float) -> Tensor:

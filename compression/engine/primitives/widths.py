@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
-from compression.engine.network.form import WeightedLayer, module_of, weighted_layers
+from compression.engine.network.form import WeightedLayer, places_of, weighted_calls, weighted_layers
 from compression.engine.primitives.channels import IN, Unit
 from compression.engine.primitives.curvature import output_sensitivities
 from compression.engine.primitives.moments import layer_grams
@@ -29,12 +29,9 @@ class WidthCosts:
         self.sizes = [len(group) for group in groups]
         self.dims: dict[str, dict[int, int]] = {}
         self.macs_before: Counter[str] = Counter()
-        for node in model.graph.nodes:
-            layer = module_of(model, node)
-            if isinstance(layer, WeightedLayer):
-                area = node.meta["shape"][-1] * node.meta["shape"][-2] if isinstance(layer, nn.Conv2d) else 1
-                self.macs_before[str(node.target)] += layer.weight.numel() * area
-                self.dims[str(node.target)] = dict(enumerate(layer.weight.shape[:2]))
+        for node, layer in weighted_calls(model):
+            self.macs_before[str(node.target)] += layer.weight.numel() * places_of(node, layer)
+            self.dims[str(node.target)] = dict(enumerate(layer.weight.shape[:2]))
         # how many positions of each (layer, dimension) one unit of each group takes
         self.positions = [Counter((part.layer, part.dim) for part in group[0]) for group in groups]
 

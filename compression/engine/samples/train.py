@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from compression.engine.network.form import count_costs, trace, weighted_layers
-from compression.engine.training.loop import train
+from compression.engine.training.loop import Loss, cross_entropy, train
 from compression.errors import CompressionError
 from compression.models.data import Dataset, load_dataset
 from compression.watch import Watch
@@ -57,9 +57,27 @@ def printing(name: str) -> Watch:
     return Watch(report)
 
 
-def keep(network: nn.Module, path: Path, facts: dict[str, object], started: float) -> dict[str, object]:
-    """Write the weights, and beside them their card: `facts`, and how they came about. Returns the card."""
-    seconds = round(time.monotonic() - started, 1)
+def fit(
+    network: nn.Module, dataset: Dataset, name: str, *, epochs: float, learning_rate: float, loss: Loss = cross_entropy
+) -> float:
+    """Train in place with a fixed seed; returns the seconds that took."""
+    started = time.monotonic()
+    train(
+        network,
+        dataset,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        seed=SEED,
+        loss=loss,
+        batch_size=BATCH_SIZE,
+        max_gradient_norm=math.inf,
+        watch=printing(name),
+    )
+    return round(time.monotonic() - started, 1)
+
+
+def keep(network: nn.Module, path: Path, facts: dict[str, object], seconds: float) -> None:
+    """Write the weights, and beside them their card: `facts`, and how they came about."""
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
     card = facts | {
         "seed": SEED,
@@ -69,7 +87,6 @@ def keep(network: nn.Module, path: Path, facts: dict[str, object], started: floa
         "made_with": f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}",
     }
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    return card
 
 
 def make(entry: SampleModel) -> str:
@@ -77,11 +94,7 @@ def make(entry: SampleModel) -> str:
     dataset = load_dataset(entry.dataset)
     torch.manual_seed(SEED)
     network = entry.build()
-    started = time.monotonic()
-    train(
-        network, dataset, epochs=entry.epochs, learning_rate=entry.learning_rate,
-        seed=SEED, batch_size=BATCH_SIZE, max_gradient_norm=math.inf, watch=printing(entry.name),
-    )  # fmt: skip
+    seconds = fit(network, dataset, entry.name, epochs=entry.epochs, learning_rate=entry.learning_rate)
     picture(dataset).save(entry.picture_path, optimize=True)
     costs = count_costs(trace(network, dataset.input_shape))
     right = correct(network, dataset)
@@ -100,8 +113,8 @@ def make(entry: SampleModel) -> str:
         "layers": {name: list(layer.weight.shape) for name, layer in weighted_layers(network).items()},
         "batch_norms": sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()),
     }
-    card = keep(network, entry.weights_path, facts, started)
-    return f"{right} of {len(dataset.test)} test images correct, {card['training_seconds']} s"
+    keep(network, entry.weights_path, facts, seconds)
+    return f"{right} of {len(dataset.test)} test images correct, {seconds} s"
 
 
 def make_named(make: Callable[[SampleModel], str], module: str, about: str | None) -> None:

@@ -6,14 +6,10 @@ statistics measured anew for each width. It starts from the trained sample model
 
 from __future__ import annotations
 
-import math
-import time
-
 from compression.engine.network.form import count_costs, trace
 from compression.engine.primitives.slimming import order_channels, sandwich_loss, take_width
-from compression.engine.samples.train import BATCH_SIZE, SEED, correct, keep, make_named, printing
+from compression.engine.samples.train import SEED, correct, fit, keep, make_named
 from compression.engine.techniques.context import fitting_images
-from compression.engine.training.loop import train
 from compression.models.data import load_dataset
 from sample_models import slimmable
 from sample_models.catalogue import SampleModel
@@ -29,12 +25,10 @@ def make(entry: SampleModel) -> str:
     """Train with a fixed seed; writes the weights and their card, and returns what to say of it."""
     dataset = load_dataset(entry.dataset)
     model = order_channels(trace(entry.load(), dataset.input_shape))
-    started = time.monotonic()
-    train(
-        model, dataset, epochs=EPOCHS, learning_rate=LEARNING_RATE, seed=SEED, batch_size=BATCH_SIZE,
-        loss=sandwich_loss(model, SEED), max_gradient_norm=math.inf, watch=printing(entry.name),
-    )  # fmt: skip
+    loss = sandwich_loss(model, SEED)
+    seconds = fit(model, dataset, entry.name, epochs=EPOCHS, learning_rate=LEARNING_RATE, loss=loss)
     students = {f"{width:g}": take_width(model, width, fitting_images(dataset)) for width in WIDTHS}
+    accuracies = {width: correct(one, dataset) / len(dataset.test) for width, one in students.items()}
     facts: dict[str, object] = {
         "origin": f"trained for all widths on the train split of {dataset.name} ({len(dataset.train)} images), "
         f"from the weights of {entry.name}",
@@ -43,11 +37,11 @@ def make(entry: SampleModel) -> str:
         "epochs": EPOCHS,
         "learning_rate": LEARNING_RATE,
         "n_test": len(dataset.test),
-        "accuracy": {width: correct(one, dataset) / len(dataset.test) for width, one in students.items()},
+        "accuracy": accuracies,
         "params": {width: count_costs(one).params for width, one in students.items()},
     }
-    card = keep(model, slimmable.weights_path(entry.name), facts, started)
-    return f"test accuracy by width {card['accuracy']}, {card['training_seconds']} s"
+    keep(model, slimmable.weights_path(entry.name), facts, seconds)
+    return f"test accuracy by width {accuracies}, {seconds} s"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ puts it among the sliders) and a row in `search/curves.py`. Without these two th
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import fx
 
 from compression.engine.techniques.channel_pruning import channel_pruning
@@ -25,42 +23,28 @@ from compression.engine.techniques.quantization import quantization
 from compression.engine.techniques.second_order_pruning import second_order_pruning
 from compression.engine.techniques.slimmable_student import slimmable_student
 from compression.engine.techniques.weight_sharing import weight_sharing
-from compression.recipe.steps import (
-    ChannelPruning,
-    DepthwiseSeparable,
-    Distillation,
-    EntropyCoding,
-    FineTuning,
-    LayerTying,
-    LowRank,
-    MagnitudePruning,
-    Quantization,
-    SecondOrderPruning,
-    SlimmableStudent,
-    Step,
-    WeightSharing,
-)
+from compression.recipe import steps
 
 __all__ = ["TECHNIQUES", "Context", "Technique", "apply_step"]
 
-TECHNIQUES: dict[type[Step], Technique[Any]] = {
-    Distillation: distillation,
-    SlimmableStudent: slimmable_student,
-    LayerTying: layer_tying,
-    DepthwiseSeparable: depthwise_separable,
-    LowRank: low_rank,
-    ChannelPruning: channel_pruning,
-    MagnitudePruning: magnitude_pruning,
-    SecondOrderPruning: second_order_pruning,
-    WeightSharing: weight_sharing,
-    Quantization: quantization,
-    FineTuning: fine_tuning,
-    EntropyCoding: entropy_coding,
+TECHNIQUES: dict[type[steps.Step], Technique] = {
+    steps.Distillation: distillation,
+    steps.SlimmableStudent: slimmable_student,
+    steps.LayerTying: layer_tying,
+    steps.DepthwiseSeparable: depthwise_separable,
+    steps.LowRank: low_rank,
+    steps.ChannelPruning: channel_pruning,
+    steps.MagnitudePruning: magnitude_pruning,
+    steps.SecondOrderPruning: second_order_pruning,
+    steps.WeightSharing: weight_sharing,
+    steps.Quantization: quantization,
+    steps.FineTuning: fine_tuning,
+    steps.EntropyCoding: entropy_coding,
 }
 """What carries out each kind of step."""
 
 
-def apply_step(model: fx.GraphModule, step: Step, context: Context) -> fx.GraphModule:
+def apply_step(model: fx.GraphModule, step: steps.Step, context: Context) -> fx.GraphModule:
     """Carry out one step; returns a new model and leaves the given one alone."""
     context.watch.check()
     return TECHNIQUES[type(step)](model, step, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,18 +12,12 @@ from torch import Tensor, fx
 
 from compression.errors import NotApplicable
 from compression.models.data import Dataset
-from compression.recipe.steps import Distillation, Step
+from compression.recipe.steps import Distillation
 from compression.watch import SILENT, Watch
 
-StepT = TypeVar("StepT", bound=Step, contravariant=True)
 
-
-def _no_other_teacher(name: str) -> fx.GraphModule:
-    raise NotApplicable(f"The teacher {name!r} is not at hand here. Leave `teachers` empty: the model teaches itself.")
-
-
-def _no_slimmable() -> fx.GraphModule:
-    raise NotApplicable("No slimmable network is at hand here. Use distillation to get a smaller student.")
+def _not_at_hand(name: str = "") -> fx.GraphModule:
+    raise NotApplicable("No other network is at hand here: no teacher but the model itself, and no slimmable one.")
 
 
 @dataclass(frozen=True)
@@ -40,18 +34,13 @@ class Context:
     teacher: fx.GraphModule
     build_student: Callable[[Distillation], fx.GraphModule]
     seed: int
-    load_teacher: Callable[[str], fx.GraphModule] = _no_other_teacher
-    load_slimmable: Callable[[], fx.GraphModule] = _no_slimmable
+    load_teacher: Callable[[str], fx.GraphModule] = _not_at_hand
+    load_slimmable: Callable[[], fx.GraphModule] = _not_at_hand
     watch: Watch = SILENT
 
 
-class Technique(Protocol[StepT]):
-    """`(model, step, context) -> model`."""
-
-    def __call__(self, model: fx.GraphModule, step: StepT, context: Context) -> fx.GraphModule:
-        """Return a new model; leave the given one alone."""
-        ...
-
+Technique = Callable[[fx.GraphModule, Any, Context], fx.GraphModule]
+"""`(model, step, context) -> model`: returns a new model and leaves the given one alone."""
 
 FITTING_IMAGES = 512
 """Twice as many change accuracy by less than the validation split can show, and take twice the time."""

@@ -16,8 +16,8 @@ from compression.engine.primitives.distillation_losses import (
     hint_loss,
     relation_loss,
 )
-from compression.engine.primitives.features import feature_positions, matched_maps, same_size, width_of, with_features
-from compression.engine.primitives.importance import least_important
+from compression.engine.primitives.features import feature_positions, matched_maps, same_size, with_features
+from compression.engine.primitives.importance import least_of, unit_importance
 from compression.engine.primitives.reconstruction import reconstruct
 from compression.engine.techniques.context import Context, fitting_images
 from compression.engine.training.device import following
@@ -59,9 +59,14 @@ def distillation(model: fx.GraphModule, step: Distillation, context: Context) ->
     if step.match == "hint" and step.epochs > 0:
         lesson.fit_regressors(fitting_images(context.dataset))
     train(
-        lesson, context.dataset, epochs=step.epochs, learning_rate=_learning_rate(step), seed=context.seed,
-        loss=lesson.loss, watch=context.watch,
-    )  # fmt: skip
+        lesson,
+        context.dataset,
+        epochs=step.epochs,
+        learning_rate=_learning_rate(step),
+        seed=context.seed,
+        loss=lesson.loss,
+        watch=context.watch,
+    )
     context.watch.report(1, "trained the student")
     return student
 
@@ -96,7 +101,7 @@ def _surplus(model: fx.GraphModule, group: list[Unit], student: fx.GraphModule, 
     """The units of a group that the student has no room for."""
     name, per_unit = next((p.layer, sum(q[:2] == p[:2] for q in group[0])) for p in group[0] if p.dim == OUT)
     count = student.get_parameter(f"{name}.weight").shape[0] // per_unit
-    return least_important(model, group, count, "l2", seed)
+    return least_of(group, unit_importance(model, group, "l2", seed), count)
 
 
 def _shapes(model: fx.GraphModule) -> dict[str, torch.Size]:
@@ -116,7 +121,7 @@ class _Lesson(nn.Module):
         self.watched = with_features(student, own)
         self.regressors = nn.ModuleList()
         if step.match == "hint":
-            widths = [(width_of(student, a), width_of(teachers[0], b)) for a, b in zip(own, others, strict=True)]
+            widths = [(a.meta["shape"][1], b.meta["shape"][1]) for a, b in zip(own, others, strict=True)]
             skip_init: Callable[..., nn.Module] = nn.utils.skip_init  # `fit_regressors` sets them
             self.regressors.extend(skip_init(nn.Conv2d, *width, 1) for width in widths)
         first, *rest = teachers
@@ -146,9 +151,7 @@ class _Lesson(nn.Module):
         with torch.no_grad():
             answers = [teacher(x) for teacher in self._teachers]
         taught = ensemble_logits(_exact([answer for answer, _ in answers]), step.temperature)
-        total = distillation_loss(
-            logits, taught, y, temperature=step.temperature, alpha=step.alpha, kind=step.loss
-        )  # fmt: skip
+        total = distillation_loss(logits, taught, y, temperature=step.temperature, alpha=step.alpha, kind=step.loss)
         if step.match == "none" or step.match_weight == 0:
             return total
         return total + step.match_weight * self._mismatch(_exact(answers[0][1]))
@@ -173,8 +176,11 @@ def _exact(values: Sequence[Tensor]) -> list[Tensor]:
     return [value.float() for value in values]
 
 
-def _matched(student: fx.GraphModule, teacher: fx.GraphModule, step: Distillation) -> tuple[list[str], list[str]]:
-    """Names of the nodes to compare, in the student and in the teacher."""
+Nodes = list[fx.Node]
+
+
+def _matched(student: fx.GraphModule, teacher: fx.GraphModule, step: Distillation) -> tuple[Nodes, Nodes]:
+    """The nodes to compare, in the student and in the teacher."""
     maps = [] if step.match in ("none", "relation") else matched_maps(student, teacher)
     if step.match == "attention" and not maps:
         raise NotApplicable(

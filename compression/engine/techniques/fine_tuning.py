@@ -41,12 +41,16 @@ def fine_tuning(model: fx.GraphModule, step: FineTuning, context: Context) -> fx
     """
     tuned = clone(model)
     train(
-        tuned, context.dataset, epochs=step.epochs, seed=context.seed,
+        tuned,
+        context.dataset,
+        epochs=step.epochs,
         learning_rate=step.learning_rate or _learning_rate(model, step, context),
+        seed=context.seed,
         loss=_taught(step, context) if step.alpha > 0 else cross_entropy,
-        penalty=_penalty(tuned, step, context), learn_scales=step.learn_scales,
+        penalty=_penalty(tuned, step, context),
+        learn_scales=step.learn_scales,
         watch=context.watch,
-    )  # fmt: skip
+    )
     return tuned
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
-from compression.engine.network.form import WeightedLayer, clone, weighted_layers
+from compression.engine.network.form import WeightedLayer, clone
 from compression.engine.primitives.batch_norm import BatchNorm, recalibrate
 from compression.engine.primitives.blocks import repeated_blocks, tie_blocks, weighted_names
+from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.moments import is_plain, second_moments
 from compression.engine.techniques.context import Context, fitting_images
 from compression.errors import NotApplicable
@@ -55,7 +56,9 @@ def _chunks(run: Sequence[str], size: int) -> list[Sequence[str]]:
 
 def _tie_all(model: fx.GraphModule, chunks: list[Sequence[str]], context: Context) -> fx.GraphModule:
     x = fitting_images(context.dataset)[:COMPARED_IMAGES]
-    calls, expected = _watch(model, x)
+    walk = Walk(model, x, context.watch, plain=True)
+    with torch.no_grad():
+        calls, expected = {call.name: (call.x, call.y) for call in walk.calls()}, walk.logits
     tied = model
     for number, chunk in enumerate(chunks):
         candidates = [tie_blocks(tied, chunk, block) for block in chunk]
@@ -69,23 +72,6 @@ def _tie_all(model: fx.GraphModule, chunks: list[Sequence[str]], context: Contex
         tied = candidates[min(range(len(errors)), key=errors.__getitem__)]
         context.watch.report((number + 1) / (len(chunks) + 1), f"tied {' and '.join(chunk)}")
     return tied
-
-
-def _watch(model: fx.GraphModule, x: Tensor) -> tuple[Calls, Tensor]:
-    """Inputs and outputs of all weighted layers, and the logits, for images `x`."""
-    watched, calls = clone(model), {}
-
-    def keep(name: str) -> None:
-        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            calls[name] = (inputs[0], output)
-
-        watched.get_submodule(name).register_forward_hook(hook)
-
-    for name in weighted_layers(watched):
-        keep(name)
-    with torch.no_grad():
-        logits: Tensor = watched(x)
-    return calls, logits
 
 
 def _fitted(tied: fx.GraphModule, chunk: Sequence[str], model: fx.GraphModule, calls: Calls) -> fx.GraphModule:

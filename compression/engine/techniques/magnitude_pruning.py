@@ -48,9 +48,15 @@ def _train(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> N
     layers = list(weighted_layers(model).values())
     schedule = SparseSchedule(layers, step.sparsity, step.scope, step.pattern, step.regrowth)
     train(
-        model, context.dataset, epochs=step.epochs, learning_rate=step.learning_rate, seed=context.seed,
-        on_step=schedule.on_step, device=CPU, watch=context.watch,
-    )  # fmt: skip
+        model,
+        context.dataset,
+        epochs=step.epochs,
+        learning_rate=step.learning_rate,
+        seed=context.seed,
+        on_step=schedule.on_step,
+        device=CPU,
+        watch=context.watch,
+    )
 
 
 def _prune(layers: list[WeightedLayer], step: MagnitudePruning) -> None:

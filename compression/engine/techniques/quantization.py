@@ -11,7 +11,6 @@ from compression.engine.network.form import WeightedLayer, clone, place, restric
 from compression.engine.network.grids import Affine, BrainFloat, Half
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.batch_norm import fold_batch_norm
-from compression.engine.primitives.bias_correction import correct_biases
 from compression.engine.primitives.bit_allocation import allocate_bits, bit_losses
 from compression.engine.primitives.calibration import (
     Sampler,
@@ -24,6 +23,7 @@ from compression.engine.primitives.calibration import (
 )
 from compression.engine.primitives.equalization import equalize
 from compression.engine.primitives.layerwise import Visit, can_visit, layers_in_turn
+from compression.engine.primitives.reconstruction import correct_biases
 from compression.engine.primitives.rounding import layer_problem, round_layer
 from compression.engine.techniques.context import Context, fitting_images
 from compression.errors import NotApplicable

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, clone, restrict, weight_format, weighted_layers
 from compression.engine.primitives.curvature import output_sensitivities
-from compression.engine.primitives.execution import layer_calls
+from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.layer_outputs import Answers, answers_of
 from compression.engine.primitives.least_squares import masked_solve
 from compression.engine.primitives.moments import gram_matrix, layer_grams
@@ -62,7 +62,7 @@ def _observe(model: fx.GraphModule, x: Tensor, watch: Watch) -> tuple[Grams, dic
     """What the layers get and what they answer, in one run."""
     grams: Grams = {}
     answers: dict[str, Answers] = {}
-    for call in layer_calls(model, x, watch):
+    for call in Walk(model, x, watch).calls():
         grams[call.name] = grams.get(call.name, torch.zeros(())) + gram_matrix(call.layer, call.x, call.y)
         answers[call.name] = answers_of(call)
     return grams, answers

@@ -10,9 +10,9 @@ from torch import Tensor, fx
 from compression.engine.network.form import WeightedLayer, clone, restrict, weight_format, weighted_layers
 from compression.engine.network.grids import Codebook
 from compression.engine.primitives.batch_norm import fold_batch_norm
-from compression.engine.primitives.bias_correction import correct_biases
 from compression.engine.primitives.clustering import nearest_codes, shared_values
 from compression.engine.primitives.curvature import squared_derivatives
+from compression.engine.primitives.reconstruction import correct_biases
 from compression.engine.techniques.context import Context, fitting_images
 from compression.recipe.steps import WeightSharing
 

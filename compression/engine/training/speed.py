@@ -117,7 +117,8 @@ def choose(seconds: Mapping[Mode, float]) -> Mode:
 def _remembered(model: nn.Module, x: Tensor, y: Tensor, modes: Sequence[Mode]) -> Mode:
     """The mode chosen before for networks like this one, or now."""
     kind = _kind(model, x, modes)
-    path = environment.home() / "training" / f"{hashlib.sha256(kind.encode()).hexdigest()[:16]}.json"
+    key = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:16]
+    path = environment.home() / "training" / f"{key}.json"
     mode = _MEMORY.get(path) or _read(path)
     if mode is None:
         seconds = measure(model, x, y, modes)
@@ -129,21 +130,18 @@ def _remembered(model: nn.Module, x: Tensor, y: Tensor, modes: Sequence[Mode]) -
 _MEMORY: dict[Path, Mode] = {}
 
 
-def _kind(model: nn.Module, x: Tensor, modes: Sequence[Mode]) -> str:
-    """All that a choice depends on, as text; see `training_mode`."""
+def _kind(model: nn.Module, x: Tensor, modes: Sequence[Mode]) -> dict[str, object]:
+    """All that a choice depends on; see `training_mode`."""
     params = sum(parameter.numel() for parameter in model.parameters())
-    return json.dumps(
-        {
-            "layers": _kernels(model) or len(weighted_layers(model)),
-            "params": 4 ** round(math.log(max(params, 1), 4)),
-            "batch": list(x.shape),
-            "modes": [asdict(mode) for mode in modes],
-            "threads": torch.get_num_threads(),
-            "machine": machine_id(),
-            "engine": ENGINE_VERSION,
-        },
-        sort_keys=True,
-    )
+    return {
+        "layers": _kernels(model) or len(weighted_layers(model)),
+        "params": 4 ** round(math.log(max(params, 1), 4)),
+        "batch": list(x.shape),
+        "modes": [asdict(mode) for mode in modes],
+        "threads": torch.get_num_threads(),
+        "machine": machine_id(),
+        "engine": ENGINE_VERSION,
+    }
 
 
 def _kernels(model: nn.Module) -> list[tuple[object, ...]]:
@@ -161,19 +159,13 @@ def _read(path: Path) -> Mode | None:
         return None
 
 
-def _keep(path: Path, mode: Mode, kind: str, seconds: Mapping[Mode, float]) -> Mode:
+def _keep(path: Path, mode: Mode, kind: dict[str, object], seconds: Mapping[Mode, float]) -> Mode:
     """Write a choice down unless another process was first: then its choice holds.
 
     Where nothing can be written the choice holds for this process; its results can't be kept there either.
     """
-    text = json.dumps(
-        {
-            "mode": asdict(mode),
-            "kind": json.loads(kind),
-            "step_seconds": [{**asdict(one), "seconds": value} for one, value in seconds.items()],
-        },
-        indent=1,
-    )
+    measured = [{**asdict(one), "seconds": value} for one, value in seconds.items()]
+    text = json.dumps({"mode": asdict(mode), "kind": kind, "step_seconds": measured}, indent=1)
     with contextlib.suppress(OSError):
         if _read(path) is None:
             path.unlink(missing_ok=True)  # damaged
@@ -191,7 +183,7 @@ def measure(model: nn.Module, x: Tensor, y: Tensor, modes: Sequence[Mode]) -> di
     are as before; gradients are gone.
     """
     seconds = dict.fromkeys(modes, math.inf)
-    with _unchanged(model):
+    with _unchanged(model, training=True):
         for timed in (False, *[True] * ROUNDS):
             for mode in list(seconds):
                 try:
@@ -218,16 +210,15 @@ def _step_seconds(model: nn.Module, x: Tensor, y: Tensor, mode: Mode) -> float:
 
 
 @contextlib.contextmanager
-def _unchanged(model: nn.Module) -> Iterator[None]:
-    """Afterwards buffers, the mode of training and the random numbers to come are as before."""
-    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    training = model.training
+def _unchanged(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Inside, the model is training or not; afterwards that, buffers and the random numbers to come are as before."""
+    before, was_training = [(buffer, buffer.clone()) for buffer in model.buffers()], model.training
     try:
         with torch.random.fork_rng(devices=[]):
-            model.train()
+            model.train(training)
             yield
     finally:
-        model.train(training)
+        model.train(was_training)
         model.zero_grad()
         with torch.no_grad():
             for buffer, value in before:
@@ -238,12 +229,9 @@ def _fits(model: nn.Module, x: Tensor, mode: Mode) -> bool:
     """Whether the model, which may be another than the tested one of its kind, runs in this mode."""
     if mode == PLAIN:
         return True
-    training = model.training
-    try:
-        with torch.no_grad(), mode.arithmetic():
-            model.eval()(mode.images(x))
-    except RuntimeError:
-        return False
-    finally:
-        model.train(training)
+    with _unchanged(model, training=False), torch.no_grad(), mode.arithmetic():
+        try:
+            model(mode.images(x))
+        except RuntimeError:
+            return False
     return True

@@ -104,7 +104,7 @@ def several(also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...
         notices.show_problem(f"This link cannot be opened. {problem}")
     chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, _usual())
     model = chosen[0].model if chosen else (state.last() or View()).model
-    known = {name: result for other in subject_of(model).teachers for name, result in measured(other).items()}
+    known = {name: result for other in _on_same_data(model) for name, result in measured(other).items()}
     by_id = {recipe.recipe_id: recipe for recipe in chosen}
     missing = [recipe for name, recipe in by_id.items() if name not in known]
     words = _words_of(None, known)
@@ -192,6 +192,11 @@ def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, 
     names = [name for name in dict.fromkeys(st.session_state[key]) if name in before or name in known]
     st.session_state[_SEVERAL] = tuple(before[name] if name in before else known[name].parsed_recipe for name in names)
     st.session_state.pop(_PROBLEM, None)
+
+
+def _on_same_data(model: str) -> list[str]:
+    """Models on the same images, this one first."""
+    return list(subject_of(model).teachers)
 
 
 def labels(results: Mapping[str, Result], always: Sequence[Recipe] = ()) -> dict[str, str]:

@@ -6,7 +6,7 @@ from compression.engine.build import build_variant, load_network
 from compression.engine.laboratory.activations import MAX_IMAGES
 from compression.engine.network.form import ActivationQuantizer, module_of, weighted_layers
 from compression.engine.primitives.batch_norm import fold_batch_norm
-from compression.engine.primitives.execution import layer_calls
+from compression.engine.primitives.execution import Walk
 from compression.inquiries.activations import ActivationInquiry
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
@@ -23,7 +23,8 @@ def test_ranges_of_the_baseline_are_those_that_torch_sees():
     dataset = prepared("baseline").bench.dataset
     x = torch.from_numpy(dataset.calibration.head(MAX_IMAGES).x)
     assert found.n_images == len(x)
-    calls = {call.name: call.y for call in layer_calls(fold_batch_norm(load_network(subject_of("lenet5-mnist5k"))), x)}
+    model = fold_batch_norm(load_network(subject_of("lenet5-mnist5k")))
+    calls = {call.name: call.y for call in Walk(model, x).calls()}
     for row in found.subject[1:]:
         y = calls[row.name] if row.name == "classifier" else calls[row.name].relu()
         np.testing.assert_allclose([row.min, row.max], [y.min(), y.max()], rtol=1e-3, atol=1e-4)

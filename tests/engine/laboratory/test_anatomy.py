@@ -6,13 +6,13 @@ import pytest
 
 from compression.engine import laboratory
 from compression.engine.files import export, stored_file
-from compression.engine.laboratory.anatomy import output_shapes
 from compression.engine.laboratory.names import names_of, original_of
-from compression.engine.laboratory.onnx_layers import calls_of, weight_of
 from compression.engine.laboratory.profiling import profile
 from compression.engine.measure.evaluation import predict
+from compression.engine.measure.memory import values_of
 from compression.engine.network.form import clone, count_macs, weighted_layers
 from compression.engine.onnx_graph import OnnxGraph
+from compression.engine.onnx_layers import calls_of, weight_of
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.inquiries.anatomy import AnatomyInquiry
 from compression.recipe.recipe import make_recipe
@@ -164,8 +164,8 @@ def test_shapes_are_those_that_torch_gives():
     written = export.to_onnx(model)
     graph = OnnxGraph(written.graph)
     calls = calls_of(graph)
-    shapes = output_shapes(written, [call.output for call in calls])
-    macs = sum(weight_of(graph, call).values.size * int(np.prod(shapes[call.output][2:])) for call in calls)
+    values = values_of(written, [call.output for call in calls])
+    macs = sum(weight_of(graph, call).values.size * int(np.prod(values[call.output].shape[2:])) for call in calls)
     assert macs == count_macs(model)
 
 

@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from compression.engine import laboratory
 from compression.engine.build import load_network
 from compression.engine.laboratory.course import factors as factors_lesson
-from compression.engine.laboratory.course import split as split_lesson
+from compression.engine.laboratory.course import timing as timing_lesson
 from compression.engine.laboratory.course.coding import codes_of, huffman_lengths
 from compression.engine.measure import latency
 from compression.engine.network.form import weighted_layers
@@ -289,15 +289,15 @@ class TestTiming:
 
     def test_convolutions_are_timed_whole_and_split(self, bench, monkeypatch):
         for name, values in (("KERNELS", (3,)), ("CHANNELS", (8, 16)), ("SIDES", (7,))):
-            monkeypatch.setattr(split_lesson, name, values)
-        monkeypatch.setattr(split_lesson, "RUNS", 8)
+            monkeypatch.setattr(timing_lesson, name, values)
+        monkeypatch.setattr(timing_lesson, "RUNS", 8)
         found = answer(asked.SplitInquiry, bench)
         assert found.whole_ms.shape == found.ratio.shape == (1, 2, 2, 1)
         np.testing.assert_allclose(found.ratio, found.split_ms / found.whole_ms, rtol=1e-6)
         assert (found.ratio_low <= found.ratio).all()
 
     def test_the_split_form_is_depthwise_then_pointwise(self):
-        depthwise, pointwise = split_lesson._separable(3, 8, 16)
+        depthwise, pointwise = timing_lesson._separable(3, 8, 16)
         assert depthwise.groups == 8
         assert (pointwise.kernel_size, pointwise.out_channels) == ((1, 1), 16)
 

@@ -3,9 +3,9 @@ import pytest
 
 from compression.engine import laboratory
 from compression.engine.build import load_network
-from compression.engine.laboratory.onnx_layers import Weight
 from compression.engine.laboratory.weights import MAX_CELLS, histogram, zero_cells
 from compression.engine.network.form import weighted_layers
+from compression.engine.onnx_layers import Weight
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.inquiries.weights import WeightInquiry
 from compression.models.subject import subject_of

@@ -41,7 +41,7 @@ class TestRatios:
         assert latency.measure_ratios([b"a", b"b", b"a"], b"b", (1, 8, 8)) == [0.25, 1, 0.25]
 
     def test_all_take_turns_as_often_and_in_changing_order(self, fake_runs):
-        latency.measure_ratios([b"a"], b"b", (1, 8, 8), runs=40)
+        latency.measure_ratios([b"a"], b"b", (1, 8, 8))
         assert fake_runs.count("a") == fake_runs.count("b")
         assert fake_runs.count("a") == 2 * 40 + latency.SEARCH_ROUNDS * latency.WARM_UP_RUNS
         timed = "".join(entry for entry in fake_runs if len(entry) == 1)

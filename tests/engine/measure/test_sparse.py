@@ -71,9 +71,16 @@ class FakeClock:
         return step
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    clock = FakeClock()
+    monkeypatch.setattr(measured.time, "perf_counter", clock)
+    return clock
+
+
 class TestTiming:
-    def test_medians_of_runs_in_turn(self):
-        clock, order = FakeClock(), []
+    def test_medians_of_runs_in_turn(self, clock):
+        order = []
 
         def dense():
             order.append("dense")
@@ -83,23 +90,23 @@ class TestTiming:
             order.append("sparse")
             clock.now += 1.0 if len(order) < 10 else 0.5
 
-        found = measured.time_in_turn((dense, zeros), 100.0, clock)
+        found = measured.time_in_turn((dense, zeros), 100.0)
         assert found == (0.25, 0.5)
         assert order == ["dense", "sparse"] * (len(order) // 2)
 
     @pytest.mark.parametrize(("seconds", "pairs"), [(0.0, 5), (10.0, 10), (1e9, 100)])
-    def test_ends_with_the_time_but_not_before_enough_pairs(self, seconds, pairs):
-        clock, runs = FakeClock(), []
+    def test_ends_with_the_time_but_not_before_enough_pairs(self, seconds, pairs, clock):
+        runs = []
 
         def dense():
             runs.append(None)
             clock.now += 0.75
 
-        measured.time_in_turn((dense, clock.run(0.25)), seconds, clock)
+        measured.time_in_turn((dense, clock.run(0.25)), seconds)
         assert len(runs) == pairs + measured.WARM_UP_RUNS
 
-    def test_each_product_at_each_batch_size(self, monkeypatch):
-        clock, columns = FakeClock(), []
+    def test_each_product_at_each_batch_size(self, monkeypatch, clock):
+        columns = []
 
         def prepare(made, count):
             columns.append((made.layer, count))
@@ -107,7 +114,7 @@ class TestTiming:
 
         monkeypatch.setattr(measured, "prepare", prepare)
         chosen = [product(positions=4).pruned(0.5), product()]
-        rows = list(measured.measure_products(chosen, 0.15, clock=clock))
+        rows = list(measured.measure_products(chosen, 0.15))
         assert columns == [("layer", 4), ("layer", 64), ("layer", 1), ("layer", 16)]
         assert [(row.batch_size, row.sparsity) for row in rows] == [(1, 0.5), (16, 0.5), (1, 0), (16, 0)]
         assert rows[0].dense_ms == pytest.approx(2)
@@ -136,12 +143,11 @@ class TestMeasureSparse:
 
 
 class TestSparsityCurve:
-    def test_every_sparsity_of_the_largest_layers(self, monkeypatch):
-        clock, seen = FakeClock(), []
+    def test_every_sparsity_of_the_largest_layers(self, monkeypatch, clock):
+        seen = []
         monkeypatch.setattr(measured, "prepare", lambda *given: (clock.run(0.002), clock.run(0.001)))
-        rows = measured.sparsity_curve(
-            network("lenet5-mnist5k"), 0.1, watch=Watch(report=lambda *said: seen.append(said)), clock=clock
-        )
+        watch = Watch(report=lambda *said: seen.append(said))
+        rows = measured.sparsity_curve(network("lenet5-mnist5k"), 0.1, watch=watch)
         assert {row.layer for row in rows} == {"hidden", "conv2", "classifier"}
         assert len(rows) == 3 * 2 * len(measured.SPARSITIES)
         assert sorted({round(row.sparsity, 2) for row in rows}) == list(measured.SPARSITIES)

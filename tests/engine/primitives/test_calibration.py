@@ -11,7 +11,7 @@ from compression.engine.primitives.calibration import (
     quantization_points,
     sample_activations,
 )
-from compression.engine.primitives.execution import evaluate_node
+from compression.engine.primitives.execution import Walk
 from compression.watch import SILENT
 from tests.support.networks import samples_of
 
@@ -52,11 +52,9 @@ def test_quantizers_stand_behind_their_points(sample):
 def test_images_seen_on_the_way_count_as_those_that_were_run_alone(sample):
     model, x = sample("resnet8-mnist5k")
     points = quantization_points(model)
-    sampler, values = Sampler(points, images=6), {}
-    with torch.no_grad():
-        for node in list(model.graph.nodes)[:-1]:
-            values[node.name] = evaluate_node(model, node, values, x[:8])
-            sampler.see(node, values[node.name])
+    sampler, walk = Sampler(points, images=6), Walk(model, x[:8])
+    for node in walk.nodes():
+        sampler.see(node, walk.compute(node))
     alone = samples_of(model, x[:6])
     for node, found in sampler.samples().items():
         one, other = fit_quantizer(found, 8), fit_quantizer(alone[node], 8)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from compression.engine.primitives.channels import channel_groups
-from compression.engine.primitives.importance import keep_largest, least_important, unit_importance
+from compression.engine.primitives.importance import keep_largest, least_of, unit_importance
 
 
 def test_keep_largest_breaks_ties_by_position():
@@ -31,7 +31,7 @@ def test_scores_by_hand(pair, kind, expected):
     scores = torch.tensor(expected)
     torch.testing.assert_close(unit_importance(pair, group, kind, 0), scores / scores.mean())
     lowest = int(scores.argmin())
-    assert least_important(pair, group, 2, kind, 0) == [group[lowest]]
+    assert least_of(group, unit_importance(pair, group, kind, 0), 2) == [group[lowest]]
 
 
 def test_random_follows_the_seed(sample):

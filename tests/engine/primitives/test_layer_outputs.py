@@ -3,7 +3,7 @@ import torch
 
 from compression.engine.network.form import ActivationQuantizer, clone
 from compression.engine.primitives import layer_outputs
-from compression.engine.primitives.execution import layer_calls
+from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.layer_outputs import answers_in_turn
 from compression.watch import SILENT
 from tests.support.networks import images, network, with_quantizers
@@ -14,7 +14,7 @@ def runs(monkeypatch):
     """Nothing is remembered from other tests; counts how often a network runs."""
     counted = []
     monkeypatch.setattr(layer_outputs, "_remembered", layer_outputs.ByteCache(layer_outputs.ROOM))
-    monkeypatch.setattr(layer_outputs, "layer_calls", lambda *given: counted.append(None) or layer_calls(*given))
+    monkeypatch.setattr(layer_outputs, "Walk", lambda *given: counted.append(None) or Walk(*given))
     return counted
 
 
@@ -26,7 +26,7 @@ def test_rows_and_means_of_every_layer_in_order(runs):
     model = network("resnet8-mnist5k")
     x = images(model, 8)
     found = given(model, x)
-    assert [name for name, _ in found] == [call.name for call in layer_calls(model, x)]
+    assert [name for name, _ in found] == [call.name for call in Walk(model, x).calls()]
     stem = found[0][1]
     torch.testing.assert_close(stem.mean, model.stem(x).mean((0, 2, 3)))
     assert stem.rows.shape == (8 * 28 * 28, 16)
@@ -46,7 +46,7 @@ def test_whoever_stops_at_the_last_layer_has_it_remembered_too(runs):
     model = network("mlp-digits")
     x = images(model, 8)
     some = answers_in_turn(model, x, SILENT)
-    for _ in layer_calls(model, x):
+    for _ in Walk(model, x).calls():
         next(some)
     given(model, x)
     assert len(runs) == 1

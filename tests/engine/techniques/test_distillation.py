@@ -105,6 +105,10 @@ def test_matching_brings_the_inside_closer_to_the_teacher(match, weight, learnin
     assert after < 0.95 * before
 
 
+def feature_at(model, name, x):
+    return with_features(model, [node for node in model.graph.nodes if node.name == name])(x)[1][0]
+
+
 def own_mismatch(context, step):
     """By the loss itself."""
     student = apply_step(context.teacher, step, context)
@@ -119,7 +123,7 @@ def best_regression(context, step):
     student = apply_step(context.teacher, step, context)
     x = torch.from_numpy(context.dataset.train.x)
     with torch.no_grad():
-        own, wanted = (with_features(model, ["relu2"])(x)[1][0] for model in (student, context.teacher))
+        own, wanted = (feature_at(model, "relu2", x) for model in (student, context.teacher))
     rows, targets = (value.movedim(1, -1).flatten(0, -2).double() for value in (own, wanted))
     rows = torch.cat([rows, torch.ones(len(rows), 1)], 1)
     left = targets - rows @ torch.linalg.lstsq(rows, targets, driver="gelsd").solution

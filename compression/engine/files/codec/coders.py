@@ -87,7 +87,7 @@ def _dense(values: Integers, is_float: bool = False) -> bytes:
     if width <= 1:
         return _packed(values)
     candidates = [_huffman(values)] if values.itemsize == 1 else []
-    if _may_share(values):
+    if may_share(values, 90):
         candidates += _palette(values)
     if is_float:
         candidates += [*_halves(values), _planes(values)]
@@ -107,9 +107,7 @@ def packed_vector(values: Integers) -> bytes:
 
 def single_code_bytes(values: Integers) -> float:
     """Bytes that any code of single bytes needs at least for bytes distributed like these (Shannon, 1948)."""
-    counts = np.bincount(_unsigned(values), minlength=256)
-    counts = counts[counts > 0]
-    return float((counts * np.log2(len(values) / counts)).sum()) / 8
+    return len(values) * _entropy(_unsigned(values)) / 8
 
 
 def _raw(values: Integers) -> bytes:
@@ -186,16 +184,16 @@ def _planes(values: Integers) -> bytes:
 
 
 def _plane(values: NDArray[np.uint8]) -> bytes:
-    if _entropy(values) > 7.9:  # bits a byte: Huffman codes would save less than 2 %
+    sample = values[:: max(1, len(values) // _ENTROPY_SAMPLE)]
+    if _entropy(sample) > 7.9:  # bits a byte: Huffman codes would save less than 2 %
         return _raw(values)
     huffman = _huffman(values)
     return huffman if len(huffman) <= values.nbytes else _raw(values)
 
 
-def _entropy(values: NDArray[np.uint8]) -> float:
-    """Bits a byte that any code of single bytes needs at least (Shannon, 1948), from a sample of them."""
-    sample = values[:: max(1, len(values) // _ENTROPY_SAMPLE)]
-    share = np.bincount(sample, minlength=256) / max(1, len(sample))
+def _entropy(values: NDArray[np.unsignedinteger[Any]]) -> float:
+    """Bits a byte that any code of single bytes needs at least (Shannon, 1948)."""
+    share = np.bincount(values, minlength=256) / max(1, len(values))
     share = share[share > 0]
     return float(-(share * np.log2(share)).sum())
 
@@ -238,11 +236,11 @@ def _rows(values: Integers, rows: int) -> list[bytes]:
     return [bytes([Method.ROWS]) + varint(rows) + _dense(offsets) + encode_vector(centred.view(np.int8))]
 
 
-def _may_share(values: Integers) -> bool:
-    """Whether an evenly spaced sample repeats values, so that sorting all of them is worth it."""
+def may_share(values: Integers, percent: int) -> bool:
+    """Whether values repeat so often, in an evenly spaced sample, that sorting all of them is worth it."""
     sample = values[:: max(1, len(values) // _SAMPLE)]
     sample = sample[sample != 0]  # positions take care of zeros
-    return 10 * len(np.unique(sample)) < 9 * len(sample)
+    return 100 * len(np.unique(sample)) < percent * len(sample)
 
 
 # --- decoding ----------------------------------------------------------------------------------------------------
@@ -293,17 +291,17 @@ def _read_huffman(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> I
 
 
 def _read_half(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> Integers:
-    if dtype.itemsize != 4:
-        raise CorruptFile("The stored file widens half-precision numbers to something else than float32.")
-    half = decode_vector(reader, n, np.dtype(np.uint16), depth=depth)
-    return half.view(np.float16).astype(np.float32).view(dtype)
+    return _read_16_bits(reader, n, dtype, depth).view(np.float16).astype(np.float32).view(dtype)
 
 
 def _read_brain(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> Integers:
+    return (_read_16_bits(reader, n, dtype, depth).astype(np.uint32) << np.uint32(16)).view(dtype)
+
+
+def _read_16_bits(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> Integers:
     if dtype.itemsize != 4:
-        raise CorruptFile("The stored file widens bfloat16 numbers to something else than float32.")
-    upper = decode_vector(reader, n, np.dtype(np.uint16), depth=depth)
-    return (upper.astype(np.uint32) << np.uint32(16)).view(dtype)
+        raise CorruptFile("The stored file widens 16-bit floats to something else than float32.")
+    return decode_vector(reader, n, np.dtype(np.uint16), depth=depth)
 
 
 def _read_sparse(reader: Reader, n: int, dtype: np.dtype[Any], depth: int) -> Integers:

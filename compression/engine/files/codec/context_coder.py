@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from compression.engine.files.codec.adaptive_model import MAX_MAGNITUDE, Model
 from compression.engine.files.codec.bit_packing import pack_bits, packed_bytes, unpack_bits
 from compression.engine.files.codec.byte_reader import Reader, varint
-from compression.engine.files.codec.coders import Integers, decode_vector, packed_vector
+from compression.engine.files.codec.coders import Integers, decode_vector, may_share, packed_vector
 from compression.engine.files.codec.range_coder import Decoder, Recorder, Settings, code_matrix, fit_settings, stream_of
 from compression.engine.files.codec.scan_order import MAX_WAVES, layout_of
 from compression.errors import CorruptFile
@@ -92,7 +92,7 @@ class ContextEncoder:
             return None
         if values.itemsize == 1:
             return self._codes(values, _planar(shape))
-        if _may_share(values):
+        if may_share(values, 50):
             distinct, index = np.unique(values, return_inverse=True)
             if len(distinct) <= min(MAX_MAGNITUDE, int(np.count_nonzero(values)) // _SHARERS):
                 return self._shared(distinct, index, _planar(shape))
@@ -151,13 +151,6 @@ def _rows(shape: Sequence[int]) -> int:
 def _planar(shape: Sequence[int]) -> tuple[int, ...]:
     """Rows and columns; filters as they are."""
     return tuple(shape) if len(shape) == 4 else (_rows(shape), math.prod(shape) // _rows(shape))
-
-
-def _may_share(values: Integers) -> bool:
-    """Whether an evenly spaced sample has few distinct values beside zero, so that sorting all of them is worth it."""
-    sample = values[:: max(1, len(values) // 2048)]
-    sample = sample[sample != 0]
-    return 2 * len(np.unique(sample)) < len(sample)
 
 
 def _offsets(table: Matrix, *, is_signed: bool) -> Matrix:

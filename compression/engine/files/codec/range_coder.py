@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import constriction
 import numpy as np
@@ -53,17 +53,6 @@ _CHUNK = 1 << 12
 
 _TOKENS = constriction.stream.model.Categorical(perfect=False)
 _EVEN = constriction.stream.model.Uniform()
-
-
-class Coder(Protocol):
-    """Writes or reads the codes of a block."""
-
-    def code(self, alphabet: Alphabet, table: Table, contexts: Ints, codes: Ints | None) -> tuple[Ints, Tokens]:
-        """Codes and their tokens. `table` (contexts x tokens) says how likely tokens are; `contexts` has one for each.
-
-        The encoder is given the codes, the decoder None.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -123,6 +112,11 @@ class Decoder:
             rest = self._coder.decode(_EVEN, widths[several])
             found[several] += np.where(found[several] > 0, rest, -rest)
         return found, tokens
+
+
+Coder = Recorder | Decoder
+"""With `code` they write or read the codes of a block, and give back codes and tokens. `table` (contexts x tokens) says
+how likely tokens are, and `contexts` has one for each; the recorder is given the codes, the decoder None."""
 
 
 def stream_of(recorders: Iterable[Recorder]) -> bytes:

@@ -1,4 +1,4 @@
-"""Layers and functions without weights, and which rule writes what."""
+"""Layers without weights and functions, and which rule writes what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from torch import fx, nn
-from torch.nn import functional
 
 from compression.engine.files.export.weights import convolution, dynamic_quantizer, linear, quantizer
 from compression.engine.files.export.writer import Writer, array_of
@@ -26,28 +25,26 @@ def _batch_norm(writer: Writer, node: fx.Node, layer: nn.BatchNorm2d) -> str:
 
 
 def _max_pool(writer: Writer, node: fx.Node, layer: nn.MaxPool2d) -> str:
-    return writer.op(
-        "MaxPool",
-        writer.value(node.args[0]),
-        kernel_shape=_pair(layer.kernel_size),
-        strides=_pair(layer.stride or layer.kernel_size),
-        pads=_pair(layer.padding) * 2,
-        dilations=_pair(layer.dilation),
-        ceil_mode=int(layer.ceil_mode),
-    )
+    return _pooled(writer, node, layer, "MaxPool", dilations=_pair(layer.dilation))
 
 
 def _average_pool(writer: Writer, node: fx.Node, layer: nn.AvgPool2d) -> str:
     if layer.divisor_override is not None:
         raise UnsupportedModel(f"{node.name} overrides the divisor of its average; ONNX has no form for that.")
+    return _pooled(writer, node, layer, "AveragePool", count_include_pad=int(layer.count_include_pad))
+
+
+def _pooled(
+    writer: Writer, node: fx.Node, layer: nn.MaxPool2d | nn.AvgPool2d, op_type: str, **others: int | list[int]
+) -> str:
     return writer.op(
-        "AveragePool",
+        op_type,
         writer.value(node.args[0]),
         kernel_shape=_pair(layer.kernel_size),
         strides=_pair(layer.stride or layer.kernel_size),
         pads=_pair(layer.padding) * 2,
         ceil_mode=int(layer.ceil_mode),
-        count_include_pad=int(layer.count_include_pad),
+        **others,
     )
 
 
@@ -78,16 +75,14 @@ def _target(size: object, before: list[int]) -> list[int]:
 
 
 def _upsample(writer: Writer, node: fx.Node, layer: nn.Upsample) -> str:
-    return _interpolate(writer, node, layer.mode, layer.align_corners)
-
-
-def _interpolate(writer: Writer, node: fx.Node, mode: str, align_corners: object) -> str:
     """To the size that the graph says the result has."""
     before, after = _map_size(node.all_input_nodes[0]), _map_size(node)
-    if mode == "area":
+    if layer.mode == "area":
         return _adaptive(writer, node, after)
-    if mode != "bilinear" or align_corners:
-        raise UnsupportedModel(f"{node.name} resizes in mode {mode!r}; only 'bilinear' and 'area' can be written.")
+    if layer.mode != "bilinear" or layer.align_corners:
+        raise UnsupportedModel(
+            f"{node.name} resizes in mode {layer.mode!r}; only 'bilinear' and 'area' can be written."
+        )
     scales = np.array([1, 1, *map(_scale_to, before, after)], np.float32)
     return writer.op("Resize", writer.value(node.args[0]), "", writer.constant(scales), mode="linear")
 
@@ -100,18 +95,15 @@ def _scale_to(before: int, after: int) -> np.float32:
     return scale
 
 
-def _flatten_layer(writer: Writer, node: fx.Node, layer: nn.Flatten) -> str:
-    return _flatten(writer, node, layer.start_dim, layer.end_dim)
-
-
-def _flatten(writer: Writer, node: fx.Node, start: int = 0, end: int = -1) -> str:
+def _flatten(writer: Writer, node: fx.Node, layer: nn.Flatten) -> str:
+    start, end = layer.start_dim, layer.end_dim
     if start != 1 or end not in (-1, 3):
         raise UnsupportedModel(f"{node.name} flattens dimensions {start} to {end}; only 1 to -1 can be written.")
     # not Flatten: behind a Reshape, ONNX Runtime still sees that the values are 8-bit codes
     return writer.op("Reshape", writer.value(node.args[0]), writer.constant(np.array([0, -1], np.int64)))
 
 
-def _clip(writer: Writer, node: fx.Node) -> str:
+def _clip(writer: Writer, node: fx.Node, layer: nn.ReLU6) -> str:
     """ReLU6; a ReLU where only quantizers read it whose last code is reached at 6: kernels know that one."""
     readers = [module_of(writer.model, user) for user in node.users]
     if readers and all(isinstance(reader, ActivationQuantizer) and _ends_below(reader, 6) for reader in readers):
@@ -126,20 +118,20 @@ def _ends_below(quantizer: ActivationQuantizer, limit: float) -> bool:
 
 
 def _unary(op_type: str) -> Callable[..., str]:
-    """An operator without settings, as a layer, a function or a method."""
-    return lambda writer, node, layer=None: writer.op(op_type, writer.value(node.args[0]))
+    """An operator without settings."""
+    return lambda writer, node, layer: writer.op(op_type, writer.value(node.args[0]))
 
 
-def _hard_sigmoid(writer: Writer, node: fx.Node, layer: object = None) -> str:
+def _hard_sigmoid(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     return writer.op("HardSigmoid", writer.value(node.args[0]), alpha=1 / 6, beta=0.5)
 
 
-def _silu(writer: Writer, node: fx.Node, layer: object = None) -> str:
+def _silu(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     x = writer.value(node.args[0])
     return writer.op("Mul", x, writer.op("Sigmoid", x))
 
 
-def _skip(writer: Writer, node: fx.Node, layer: object = None) -> str:
+def _skip(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     return writer.value(node.args[0])
 
 
@@ -159,31 +151,6 @@ def _concatenate(writer: Writer, node: fx.Node) -> str:
     return writer.op("Concat", *(writer.value(tensor) for tensor in tensors), axis=axis)
 
 
-def _flatten_function(writer: Writer, node: fx.Node) -> str:
-    settings = dict(zip(("start_dim", "end_dim"), node.args[1:], strict=False)) | node.kwargs
-    return _flatten(writer, node, settings.get("start_dim", 0), settings.get("end_dim", -1))  # type: ignore[arg-type]
-
-
-def _max_pool_function(writer: Writer, node: fx.Node) -> str:
-    return _max_pool(writer, node, nn.MaxPool2d(*node.args[1:], **node.kwargs))  # type: ignore[arg-type]
-
-
-def _average_pool_function(writer: Writer, node: fx.Node) -> str:
-    return _average_pool(writer, node, nn.AvgPool2d(*node.args[1:], **node.kwargs))  # type: ignore[arg-type]
-
-
-def _interpolate_function(writer: Writer, node: fx.Node) -> str:
-    names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias")
-    settings = dict(zip(names, node.args[1:], strict=False)) | node.kwargs
-    if settings.get("antialias"):
-        raise UnsupportedModel(f"{node.name} resizes with antialias=True; average with AvgPool2d before it instead.")
-    return _interpolate(writer, node, str(settings.get("mode", "nearest")), settings.get("align_corners"))
-
-
-def _adaptive_function(writer: Writer, node: fx.Node) -> str:
-    return _adaptive(writer, node, node.kwargs.get("output_size", node.args[-1]))
-
-
 def _pair(size: int | Iterable[int]) -> list[int]:
     return [size, size] if isinstance(size, int) else [int(number) for number in size]
 
@@ -196,14 +163,14 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     nn.Conv2d: convolution,
     nn.Dropout: _skip,
     DynamicQuantizer: dynamic_quantizer,
-    nn.Flatten: _flatten_layer,
+    nn.Flatten: _flatten,
     nn.Hardsigmoid: _hard_sigmoid,
     nn.Hardswish: _unary("HardSwish"),
     nn.Identity: _skip,
     nn.Linear: linear,
     nn.MaxPool2d: _max_pool,
     nn.ReLU: _unary("Relu"),
-    nn.ReLU6: lambda writer, node, layer: _clip(writer, node),
+    nn.ReLU6: _clip,
     nn.SiLU: _silu,
     nn.Sigmoid: _unary("Sigmoid"),
     nn.Tanh: _unary("Tanh"),
@@ -213,29 +180,9 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
 
 FUNCTIONS: dict[object, Callable[[Writer, fx.Node], str]] = {
     operator.add: _binary("Add"),
-    operator.iadd: _binary("Add"),
     operator.mul: _binary("Mul"),
-    operator.imul: _binary("Mul"),
     torch.add: _binary("Add"),
     torch.mul: _binary("Mul"),
     torch.cat: _concatenate,
-    torch.flatten: _flatten_function,
-    torch.relu: _unary("Relu"),
-    torch.sigmoid: _unary("Sigmoid"),
-    torch.tanh: _unary("Tanh"),
-    functional.adaptive_avg_pool2d: _adaptive_function,
-    functional.avg_pool2d: _average_pool_function,
-    functional.dropout: _skip,
-    functional.hardsigmoid: _hard_sigmoid,
-    functional.hardswish: _unary("HardSwish"),
-    functional.interpolate: _interpolate_function,
-    functional.max_pool2d: _max_pool_function,
-    functional.relu: _unary("Relu"),
-    functional.relu6: _clip,
-    functional.silu: _silu,
-    "flatten": _flatten_function,
-    "relu": _unary("Relu"),
-    "sigmoid": _unary("Sigmoid"),
-    "tanh": _unary("Tanh"),
 }
-"""The rule for each function, and for methods of a tensor by their name."""
+"""The rule for each function that is no layer."""

@@ -127,10 +127,10 @@ def _unpacked(writer: Writer, layer: WeightedLayer, restriction: WeightFormat) -
             return _looked_up(writer, restriction.grid, restriction.mask)
     weight = array_of(layer.weight) + np.float32(0)  # turns -0.0, which masking leaves, into 0.0
     match restriction.grid:
-        case Half():
-            return writer.op("Cast", writer.constant(weight.astype(np.float16)), to=TensorProto.FLOAT)
         case BrainFloat():
             return writer.op("Cast", writer.brain_float(weight), to=TensorProto.FLOAT)
+        case Half():
+            return writer.op("Cast", writer.constant(weight.astype(np.float16)), to=TensorProto.FLOAT)
     return writer.constant(weight)
 
 
@@ -202,12 +202,10 @@ def _room_for_bias(
 def _dequantize(
     writer: Writer, codes: NDArray[Any], scale: NDArray[np.float32], zero_point: NDArray[np.integer[Any]]
 ) -> str:
-    names = [writer.constant(codes)]
     if scale.size == 1:
-        return writer.op(
-            "DequantizeLinear", *names, writer.constant(scale.reshape(())), writer.constant(zero_point.reshape(()))
-        )
-    names += [writer.constant(scale), writer.constant(np.broadcast_to(zero_point, scale.shape))]
+        names = [writer.constant(values) for values in (codes, scale.reshape(()), zero_point.reshape(()))]
+        return writer.op("DequantizeLinear", *names)
+    names = [writer.constant(values) for values in (codes, scale, np.broadcast_to(zero_point, scale.shape))]
     return writer.op("DequantizeLinear", *names, axis=0)
 
 

@@ -6,17 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from compression.engine.laboratory.bench import Bench
-from compression.engine.laboratory.course import (
-    coding,
-    factors,
-    layout,
-    pruning,
-    rounding,
-    sharing,
-    split,
-    teacher,
-    timing,
-)
+from compression.engine.laboratory.course import coding, factors, layout, pruning, rounding, sharing, teacher, timing
 from compression.inquiries import Answer, Inquiry, course
 
 ANSWERS: dict[type[Inquiry], Callable[[Any, Bench], Answer]] = {
@@ -26,7 +16,7 @@ ANSWERS: dict[type[Inquiry], Callable[[Any, Bench], Answer]] = {
     course.TeacherInquiry: teacher.teacher,
     course.SharingInquiry: sharing.sharing,
     course.FactorInquiry: factors.factors,
-    course.SplitInquiry: split.split,
+    course.SplitInquiry: timing.split,
     course.CodingInquiry: coding.coding,
     course.TimingInquiry: timing.timing,
 }

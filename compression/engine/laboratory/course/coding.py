@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compression.engine.files.codec.coders import encode_vector, packed_vector
+from compression.engine.files.codec.coders import encode_vector, packed_vector, single_code_bytes
 from compression.engine.files.codec.context_coder import ContextEncoder
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.course.chosen_layer import layer_of, network_of
@@ -29,13 +30,9 @@ def coding(inquiry: CodingInquiry, bench: Bench) -> Coded:
         done = number / (len(CODED_SPARSITIES) * len(BITS))
         bench.watch.report(done, f"{bits} bits, {100 * sparsity:.0f} % zeros")
         rows.append(_measured(codes_of(weight, sparsity, bits), tuple(weight.shape)))
-    shape = (len(CODED_SPARSITIES), len(BITS))
-    counts, lengths, *sizes = (np.stack(column) for column in zip(*rows, strict=True))
-    entropy, huffman, arithmetic, plain = (column.reshape(shape) for column in sizes)
-    return Coded(
-        counts=counts.reshape(*shape, 256), lengths=lengths.reshape(*shape, 256),
-        entropy=entropy, huffman=huffman, arithmetic=arithmetic, plain=plain, size=weight.numel(),
-    )  # fmt: skip
+    columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    table = (len(CODED_SPARSITIES), len(BITS))
+    return Coded(size=weight.numel(), **{name: one.reshape(*table, *one.shape[1:]) for name, one in columns.items()})
 
 
 def codes_of(weight: Tensor, sparsity: float, bits: int) -> NDArray[np.int8]:
@@ -47,14 +44,18 @@ def codes_of(weight: Tensor, sparsity: float, bits: int) -> NDArray[np.int8]:
     return codes
 
 
-def _measured(codes: NDArray[np.int8], shape: tuple[int, ...]) -> tuple[NDArray[np.int64] | float, ...]:
+def _measured(codes: NDArray[np.int8], shape: tuple[int, ...]) -> dict[str, Any]:
     """Counts, lengths of Huffman codes, then bits a weight: entropy, Huffman, arithmetic, plain."""
     counts = np.bincount(codes.astype(np.int64) - int(codes.min()), minlength=256)
-    share = counts[counts > 0] / codes.size
-    entropy = float(-(share * np.log2(share)).sum())
     attempt = ContextEncoder().attempt(codes, shape)
-    sizes = (len(encode_vector(codes, rows=shape[0])), attempt.size if attempt else np.nan, len(packed_vector(codes)))
-    return counts, huffman_lengths(counts.tolist()), entropy, *(8 * size / codes.size for size in sizes)
+    return {
+        "counts": counts,
+        "lengths": huffman_lengths(counts.tolist()),
+        "entropy": 8 * single_code_bytes(codes) / codes.size,
+        "huffman": 8 * len(encode_vector(codes, rows=shape[0])) / codes.size,
+        "arithmetic": 8 * (attempt.size if attempt else np.nan) / codes.size,
+        "plain": 8 * len(packed_vector(codes)) / codes.size,
+    }
 
 
 def huffman_lengths(counts: Sequence[int]) -> NDArray[np.int64]:

@@ -54,9 +54,8 @@ def _masks(model: fx.GraphModule, name: str, weight: Tensor) -> Iterator[tuple[s
 
 def _channel_masks(model: fx.GraphModule, name: str, weight: Tensor) -> Iterator[Tensor]:
     """Whole outputs, with what is coupled to them; nothing for the layer of the classes, which all have to stay."""
-    units = next(
-        (group for group in channel_groups(model) if any(part[:2] == (name, OUT) for part in group[0])), None
-    )  # fmt: skip
+    groups = (group for group in channel_groups(model) if any(part[:2] == (name, OUT) for part in group[0]))
+    units = next(groups, None)
     if units is None:
         return
     importance = unit_importance(model, units, "l2", seed=0)

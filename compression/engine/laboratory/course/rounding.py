@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from compression.engine.laboratory.bench import Bench
@@ -18,13 +17,11 @@ from compression.engine.laboratory.course.chosen_layer import (
     padded,
 )
 from compression.engine.network.grids import Affine
-from compression.engine.primitives.affine import Method, fit_affine
+from compression.engine.primitives.affine import fit_affine
 from compression.inquiries.course import BITS, GRIDS, Rounded, RoundingInquiry
 
 SAMPLE = 16
 """Weights on the number line: more would hide each other."""
-
-_METHODS: dict[str, Method] = {"nearest": "nearest", "mse": "mse"}
 
 
 def rounding(inquiry: RoundingInquiry, bench: Bench) -> Rounded:
@@ -36,27 +33,27 @@ def rounding(inquiry: RoundingInquiry, bench: Bench) -> Rounded:
     ranges = torch.stack([rows.amin(1), rows.amax(1)], 1)
     channel = _middle_channel(ranges)
     sample = _spread(rows[channel])
-    levels: dict[str, NDArray[np.float32]] = {}
-    rounded: dict[str, NDArray[np.float32]] = {}
-    corners: dict[str, NDArray[np.float16]] = {}
-    errors: dict[str, NDArray[np.float64]] = {}
+    grids: dict[str, list[Affine]] = {}
     for number, (granularity, method) in enumerate(GRIDS):
-        name = f"{granularity} {method}"
+        name, settings = f"{granularity} {method}", {"per_channel": granularity == "channel", "method": method}
         bench.watch.report(0.3 + 0.7 * number / len(GRIDS), f"rounding, {name}")
-        grids = []
-        for bits in BITS:
-            bench.watch.check()
-            grids.append(fit_affine(weight, bits, per_channel=granularity == "channel", method=_METHODS[method]))
-        levels[name] = np.stack([padded(_levels(grid, channel)) for grid in grids])
-        rounded[name] = np.stack([_of_channel(grid, channel).project(sample[None])[0].numpy() for grid in grids])
-        corners[name] = np.stack([corner(grid.project(weight)) for grid in grids]).astype(np.float16)
-        errors[name] = np.array([answer_error(weight, grid.project(weight), gram) for grid in grids])
+        bench.watch.check()
+        grids[name] = [fit_affine(weight, bits, **settings) for bits in BITS]  # type: ignore[arg-type]
+    ones = {name: [_of_channel(grid, channel) for grid in some] for name, some in grids.items()}
+    weights = {name: [grid.project(weight) for grid in some] for name, some in grids.items()}
     counts, edges = histogram(weight)
     return Rounded(
-        counts=counts, edges=edges, weights=corner(weight).astype(np.float16), corners=corners,
-        channel=channel, sample=sample.numpy(),
-        levels=levels, rounded=rounded, errors=errors, ranges=ranges.numpy(),
-    )  # fmt: skip
+        counts=counts,
+        edges=edges,
+        weights=corner(weight).astype(np.float16),
+        corners={name: np.stack([corner(one) for one in some]).astype(np.float16) for name, some in weights.items()},
+        channel=channel,
+        sample=sample.numpy(),
+        levels={name: np.stack([padded(_levels(one)) for one in some]) for name, some in ones.items()},
+        rounded={name: np.stack([one.project(sample[None])[0] for one in some]) for name, some in ones.items()},
+        errors={name: np.array([answer_error(weight, one, gram) for one in some]) for name, some in weights.items()},
+        ranges=ranges.numpy(),
+    )
 
 
 def _middle_channel(ranges: Tensor) -> int:
@@ -77,7 +74,7 @@ def _of_channel(grid: Affine, channel: int) -> Affine:
     return Affine(grid.bits, grid.scale[at : at + 1], grid.zero_point[at : at + 1], grid.low, grid.high)
 
 
-def _levels(grid: Affine, channel: int) -> Tensor:
-    """All values that a weight of this output may take."""
+def _levels(grid: Affine) -> Tensor:
+    """All values that a weight of one output may take."""
     codes = torch.tensor([-1, 1]) if grid.bits == 1 else torch.arange(grid.low, grid.high + 1)
-    return _of_channel(grid, channel).dequantize(codes[None].int())[0]
+    return grid.dequantize(codes[None].int())[0]
