@@ -57,11 +57,3 @@ class Axes:
 
 
 DEFAULT_AXES = Axes()
-
-
-def parse_axes(text: str) -> Axes | None:
-    """Read `left,right,gain` by name; None where that is not what the text says."""
-    names = [name.strip() for name in text.split(",")]
-    if len(names) != 3 or not {*names[:2]} <= {*COSTS} or names[2] not in GAINS:
-        return None
-    return Axes(*names)

@@ -179,8 +179,10 @@ class Settings:
 
 
 def field_of(setting: str, step_type: type[Step]) -> str:
-    """The step's name for a control that is a plain setting of it."""
-    return _CONTROLS[step_type].plain[setting]
+    """The step's name for a control, which mostly is the same."""
+    controls = _CONTROLS[step_type]
+    percents = {name: theirs for name, (theirs, _) in controls.percents.items()}
+    return {**controls.plain, **percents}.get(setting, setting)
 
 
 def placed(settings: Settings, slider: str, position: int) -> Settings:

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, Point, parse_axes, title_of
+from compression.charts.axes import COSTS, GAINS, Axes, Point, title_of
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.energy import energy
 from compression.results.metrics import METRICS
@@ -85,13 +85,3 @@ def test_a_setting_without_estimate_on_an_axis_has_no_mark_until_it_is_measured(
     early = tradeoff.tradeoff([BASELINE], {}, current, preview=preview(current))
     mark = drawing.mark(early, "macs", "accuracy", ranges)
     assert (mark["x"], mark["text"]) == ([SMALL.macs / 1e6], ["measured"])
-
-
-@pytest.mark.parametrize("axes", [DEFAULT_AXES, Axes("macs", "energy", "flips")])
-def test_axes_in_links(axes):
-    assert parse_axes(f"{axes.left},{axes.right},{axes.gain}") == axes
-
-
-@pytest.mark.parametrize("text", ["", "stored", "stored,latency", "stored,latency,speed", "accuracy,latency,stored"])
-def test_other_words_are_no_axes(text):
-    assert parse_axes(text) is None

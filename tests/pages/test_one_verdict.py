@@ -15,7 +15,7 @@ from tests.support.verdicts import TONES, result
 @pytest.mark.parametrize(("made", "tone", "title"), TONES)
 def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys):
     row, shown = result(**made), []
-    boxes = {name: lambda text, icon, name=name: shown.append(name) for name in outcome._BOXES}
+    boxes = {name: (lambda text, icon, name=name: shown.append(name), "") for name in outcome._BOXES}
     monkeypatch.setattr(outcome, "_BOXES", boxes)
     outcome.show_judged(row)
     assert shown == [tone]
@@ -23,7 +23,7 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys):
     monkeypatch.setattr(stage.st, "html", shown.append)
     stage.show_head(row)
     assert f">{title}</div>" in shown[1].replace("</span> ", "</span>>")
-    assert f"color:{stage._COLOURS[tone]}" in shown[1]
+    assert f"color:{stage._MARKS[tone][1]}" in shown[1]
 
     (option,) = presentation.options(row, ())
     page = report.html(

@@ -56,15 +56,19 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
     The setting need not be measured, when it comes from a link or from Explore.
     """
     view = state.current()
-    results = measured(view.model)
+    results, here = measured(view.model), view.recipe.recipe_id
     state.write_link(view, also)
     notices.show_link()
-    words = _distinct(_words_of(view.recipe, results))
+    words = _words_of(results)
+    if here not in words:
+        label = _label(results[here]) if here in results else f"{recipe_in_words(view.recipe)} · not measured"
+        words = {here: label, **words}
+    words = _distinct(words)
     # Another control once it is measured: its label is another one then, and a browser that knows options by their
     # labels would choose the first instead.
-    alone = words[view.recipe.recipe_id].endswith(_sign(view.recipe.recipe_id))
-    key = (_RESULT if view.recipe.recipe_id in results else f"{_RESULT}_waiting") + ("_distinct" if alone else "")
-    state.place(key, view.recipe.recipe_id)
+    alone = words[here].endswith(_sign(here))
+    key = (_RESULT if here in results else f"{_RESULT}_waiting") + ("_distinct" if alone else "")
+    state.place(key, here)
     left, right = st.columns([1, 3], gap="medium")
     with left:
         model_card.choose(view)
@@ -102,17 +106,20 @@ def several(also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...
     menu.arrive()
     if problem := st.session_state.get(_PROBLEM):
         notices.show_problem(f"This link cannot be opened. {problem}")
-    chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, _usual())
-    model = chosen[0].model if chosen else (state.last() or View()).model
-    known = {name: result for other in _on_same_data(model) for name, result in measured(other).items()}
+    usual = (state.last() or View()).recipe
+    chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, tuple(dict.fromkeys((usual.baseline(), usual))))
+    on_same_data = subject_of((*chosen, usual)[0].model).teachers
+    known = {name: result for model in on_same_data for name, result in measured(model).items()}
     by_id = {recipe.recipe_id: recipe for recipe in chosen}
     missing = [recipe for name, recipe in by_id.items() if name not in known]
-    words = _words_of(None, known)
-    words |= {name: _chosen_label(recipe, known.get(name)) for name, recipe in by_id.items() if name not in words}
+    words = _words_of(known)
+    for name, recipe in by_id.items():  # those that are not measured yet, or left out of a long list
+        unknown = f"{model_title(recipe.model)}: {recipe_in_words(recipe)}"
+        words.setdefault(name, _label(known[name], with_model=True) if name in known else unknown)
     words = _distinct(words)
     key = _several_key((*(recipe.recipe_id for recipe in missing), *(words[name] for name in by_id)))
     if key not in st.session_state:
-        st.session_state[key] = [name for name in by_id if name in words]
+        st.session_state[key] = list(by_id)
     shown = [name for name in st.session_state[key] if name in words]
     st.multiselect(
         f"Settings to compare (up to {AT_MOST})",
@@ -136,12 +143,6 @@ def choose_several(recipes: Sequence[Recipe]) -> None:
     st.session_state[_SEVERAL] = tuple(dict.fromkeys(recipes))
     st.session_state.pop(_PROBLEM, None)
     st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
-
-
-def wanted() -> tuple[Recipe, ...]:
-    """What `several` was last asked for, measured or not."""
-    found: tuple[Recipe, ...] = st.session_state.get(_SEVERAL, ())
-    return found
 
 
 def _several_key(signs: tuple[str, ...]) -> str:
@@ -181,11 +182,6 @@ def _check_same_data(recipes: Sequence[Recipe]) -> None:
             )
 
 
-def _usual() -> tuple[Recipe, ...]:
-    recipe = (state.last() or View()).recipe
-    return tuple(dict.fromkeys((recipe.baseline(), recipe)))
-
-
 def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, Result]) -> None:
     if key not in st.session_state:
         return
@@ -194,16 +190,10 @@ def _several_chosen(key: str, before: Mapping[str, Recipe], known: Mapping[str, 
     st.session_state.pop(_PROBLEM, None)
 
 
-def _on_same_data(model: str) -> list[str]:
-    """Models on the same images, this one first."""
-    return list(subject_of(model).teachers)
-
-
 def labels(results: Mapping[str, Result], always: Sequence[Recipe] = ()) -> dict[str, str]:
     """What can be chosen by recipe_id, smallest stored file first; of `always` those that are measured too."""
-    words = _words_of(None, results)
-    also = (recipe for recipe in always if recipe.recipe_id in results and recipe.recipe_id not in words)
-    return _distinct(words | {one.recipe_id: _label(results[one.recipe_id], with_model=False) for one in also})
+    also = {one.recipe_id: _label(results[one.recipe_id]) for one in always if one.recipe_id in results}
+    return _distinct(_words_of(results) | also)
 
 
 def _distinct(words: Mapping[str, str]) -> dict[str, str]:
@@ -216,16 +206,11 @@ def _sign(recipe_id: str) -> str:
     return f" · {recipe_id[:6]}"
 
 
-def _words_of(recipe: Recipe | None, results: Mapping[str, Result]) -> dict[str, str]:
-    """What can be chosen, smallest stored file first, with sizes and accuracy; `recipe` is always among it."""
+def _words_of(results: Mapping[str, Result]) -> dict[str, str]:
+    """What can be chosen, smallest stored file first, with sizes and accuracy."""
     offered = sorted(_offered(results), key=lambda result: result.stored_bytes)
     several_models = len({result.model for result in offered}) > 1
-    words = {result.recipe_id: _label(result, with_model=several_models) for result in offered}
-    if recipe is not None and recipe.recipe_id not in words:
-        result = results.get(recipe.recipe_id)
-        label = _label(result, with_model=False) if result else f"{recipe_in_words(recipe)} · not measured"
-        words = {recipe.recipe_id: label} | words
-    return words
+    return {result.recipe_id: _label(result, with_model=several_models) for result in offered}
 
 
 def _offered(results: Mapping[str, Result]) -> list[Result]:
@@ -245,20 +230,14 @@ def _left_out(words: Mapping[str, str], results: Mapping[str, Result]) -> str:
     return f" Of {len(results):,} you see the {len(words):,} that nothing beats or that came last."
 
 
-def _label(result: Result, *, with_model: bool) -> str:
+def _label(result: Result, *, with_model: bool = False) -> str:
     decimals = units.decimals_for(result.n_test)
     model = f"{model_title(result.model)}: " if with_model else ""
     accuracy = units.percent(result.accuracy, decimals)
     return f"{model}{result.words} · {units.size(result.stored_bytes)} · {accuracy} %"
 
 
-def _chosen_label(recipe: Recipe, result: Result | None) -> str:
-    """Of a setting that is not among the offered ones: not measured yet, or left out of a long list."""
-    if result is not None:
-        return _label(result, with_model=True)
-    return f"{model_title(recipe.model)}: {recipe_in_words(recipe)}"
-
-
 def is_waiting() -> bool:
-    """Whether something that `several` was asked for is being measured."""
-    return waiting.is_under_way(wanted(), _GROUP)
+    """Whether `several` was asked for more than one setting, and any of them is being measured."""
+    wanted = st.session_state.get(_SEVERAL, ())
+    return len(wanted) > 1 and waiting.is_under_way(wanted, _GROUP)

@@ -104,18 +104,14 @@ def _wait_for(
 
 def _latest(group: str) -> dict[str, Job]:
     """The session's last job of each work in a group."""
-    return {job.work_id: job for job in dispatcher.get_dispatcher().jobs(_group(group))}
-
-
-def _group(name: str) -> str:
-    return f"{name}-{state.session_id()}"
+    return {job.work_id: job for job in dispatcher.get_dispatcher().jobs(state.group(group))}
 
 
 def _begun(work: Work, job: Job | None, group: str, background: bool) -> Job:
     """The job, or a new one if there is none or what it led to is gone."""
     if job is not None and job.state is not JobState.COMPLETE:
         return job
-    return dispatcher.get_dispatcher().submit([work], group=_group(group), background=background)[0]
+    return dispatcher.get_dispatcher().submit([work], group=state.group(group), background=background)[0]
 
 
 def _bar(works: Sequence[Work], found: int, first: list[bool], group: str, key: str) -> None:

@@ -28,6 +28,9 @@ _ASKED, _SWEPT, _PAUSED = "work_asked", "work_swept", "work_paused"
 _SHOWN, _BEFORE, _MOVE = "work_shown", "work_before", "work_move"
 _AHEAD, _UNASKED = "work_ahead", "work_unasked"
 
+_SETTING, _CURVES, _NEXT = "explore", "sweep", "ahead"
+"""Kinds of work: what is shown, the curves, and what may be wanted next."""
+
 MEASURING_SECONDS = 2.0
 """Guess of what a point costs besides training, until one was measured."""
 
@@ -77,7 +80,7 @@ class Snapshot:
     @functools.cached_property
     def lessons(self) -> tuple[Lesson, ...]:
         """What estimates learn from measured combinations of settings."""
-        return track_record.lessons_of(list(self.results.values()), self.known, self.measured_curves())
+        return track_record.lessons_of(list(self.results.values()), self.known, self.measured_curves)
 
     @property
     def control(self) -> Result | None:
@@ -136,6 +139,7 @@ class Snapshot:
         """The recipes of the curves by slider position."""
         return curve_recipes(self.view.subject, self.view.settings.budget, self.view.curves)
 
+    @functools.cached_property
     def measured_curves(self) -> dict[str, dict[int, Result]]:
         """The measured points of all curves by slider position, shown or not."""
         subject = self.view.subject
@@ -146,23 +150,11 @@ class Snapshot:
         }
 
 
-def _liveliness(job: Job) -> int:
-    """2 running, 1 waiting, 0 over or about to be."""
-    if job.state.is_final or job.is_cancel_requested:
-        return 0
-    return 2 if job.state is JobState.RUNNING else 1
-
-
 def _how_far(job: Job) -> tuple[int, bool, float, datetime]:
-    """The larger the further on; of those that are over the latest is the largest."""
-    alive = _liveliness(job)
+    """The larger the further on: it runs, it waits, it is over or about to be; of those the latest is the largest."""
+    is_over = job.state.is_final or job.is_cancel_requested
+    alive = 0 if is_over else 2 if job.state is JobState.RUNNING else 1
     return alive, job.preview is not None, job.progress if alive else 0.0, job.created_at
-
-
-def groups() -> tuple[str, str, str]:
-    """Names of this browser session's work: what is shown, the curves, and what may be wanted next."""
-    name = state.session_id()
-    return f"explore-{name}", f"sweep-{name}", f"ahead-{name}"
 
 
 def want(view: View, *, step_by_step: bool = False) -> None:
@@ -170,17 +162,18 @@ def want(view: View, *, step_by_step: bool = False) -> None:
 
     With `step_by_step` also for that of the recipe's beginnings.
     """
-    queue, (interactive, background, _) = dispatcher.get_dispatcher(), groups()
+    queue = dispatcher.get_dispatcher()
     if not is_asked(view, step_by_step=step_by_step):
         control = control_of(view.recipe)
-        wanted = (view.recipe.baseline(), view.recipe, *([control] if control else []))
-        queue.submit((*wanted, *(prefixes(view.recipe) if step_by_step else ())), group=interactive, replace=True)
+        wanted = [view.recipe.baseline(), view.recipe, *([control] if control else [])]
+        wanted += prefixes(view.recipe) if step_by_step else ()
+        queue.submit(wanted, group=state.group(_SETTING), replace=True)
         _turn_to(view)
         st.session_state[_ASKED] = (view.recipe, step_by_step)
     swept = (view.model, view.settings.budget, view.curves, is_paused())
     if st.session_state.get(_SWEPT) != swept:
         sweep = () if is_paused() else sweep_recipes(view.subject, view.settings.budget, view.curves)
-        queue.submit(sweep, group=background, background=True, replace=True)
+        queue.submit(sweep, group=state.group(_CURVES), background=True, replace=True)
         st.session_state[_SWEPT] = swept
 
 
@@ -206,27 +199,24 @@ def _turn_to(view: View) -> None:
         st.session_state[_MOVE] = move_between(before.settings, view.settings) if goes_on else None
         st.session_state[_BEFORE] = before.recipe.recipe_id
     st.session_state.pop(_AHEAD, None)
-    begun = begun_ahead()
-    dispatcher.get_dispatcher().cancel_jobs(
-        [j.job_id for j in begun if j.state is JobState.WAITING or j.recipe != view.recipe]
-    )
+    left = [job for job in begun_ahead() if job.state is JobState.WAITING or job.recipe != view.recipe]
+    dispatcher.get_dispatcher().cancel_jobs([job.job_id for job in left])
 
 
 def snapshot(view: View) -> Snapshot:
     """Look at the store once."""
     queue, now = dispatcher.get_dispatcher(), revision()
-    interactive, background, _ = groups()
-    found = [job for group in (interactive, background) for job in queue.jobs(group)]
+    jobs = tuple(job for kind in (_SETTING, _CURVES) for job in queue.jobs(state.group(kind)))
     begun = begun_ahead()
     results = {result.recipe_id: result for result in queue.store.results(view.model)}
     sweep = sweep_recipes(view.subject, view.settings.budget, view.curves)
     unasked = frozenset(st.session_state.get(_UNASKED, ()))
-    return Snapshot(now, view, results, tuple(found), sweep, queue.problem, is_paused(), begun, unasked)
+    return Snapshot(now, view, results, jobs, sweep, queue.problem, is_paused(), begun, unasked)
 
 
 def begun_ahead() -> tuple[Job, ...]:
     """The unfinished jobs that measure settings before anybody asks for them."""
-    return tuple(dispatcher.get_dispatcher().store.jobs(groups()[2], UNFINISHED))
+    return tuple(dispatcher.get_dispatcher().store.jobs(state.group(_NEXT), UNFINISHED))
 
 
 def go_ahead(seen: Snapshot) -> None:
@@ -251,7 +241,7 @@ def go_ahead(seen: Snapshot) -> None:
     near = [recipe for recipe in likely if recipe.recipe_id not in seen.results][:MAX_AHEAD]
     if wanted := [recipe for recipe in near if recipe not in begun]:
         st.session_state[_UNASKED] = seen.unasked | {recipe.recipe_id for recipe in wanted}
-        dispatcher.get_dispatcher().submit(wanted, group=groups()[2], background=True)
+        dispatcher.get_dispatcher().submit(wanted, group=state.group(_NEXT), background=True)
 
 
 def revision() -> int:
@@ -267,8 +257,8 @@ def is_paused() -> bool:
 def pause() -> None:
     """Stop the sweep and what is measured ahead; what was measured stays."""
     st.session_state[_PAUSED] = True
-    for group in groups()[1:]:
-        dispatcher.get_dispatcher().cancel(group)
+    for kind in (_CURVES, _NEXT):
+        dispatcher.get_dispatcher().cancel(state.group(kind))
 
 
 def resume() -> None:
@@ -293,16 +283,12 @@ def seconds_left(seen: Snapshot) -> float:
     """Rough time until the curves are complete: what like points took, shared among the running jobs."""
     taken = defaultdict(list)
     for result in seen.results.values():
-        taken[_kind(result.parsed_recipe)].append(result.seconds)
-    every = [seconds for group in taken.values() for seconds in group]
-    fallback = median(every) if every else MEASURING_SECONDS
-    total = sum(
-        median(taken[_kind(recipe)]) if taken[_kind(recipe)] else fallback + training_seconds(seen.view.subject, recipe)
-        for recipe in seen.missing
-    )
+        taken[tuple(step["technique"] for step in result.recipe["steps"])].append(result.seconds)
+    usual = {kind: median(seconds) for kind, seconds in taken.items()}
+    other = median(result.seconds for result in seen.results.values()) if seen.results else MEASURING_SECONDS
+    total = 0.0
+    for recipe in seen.missing:
+        kind = tuple(step.technique for step in recipe.steps)
+        total += usual[kind] if kind in usual else other + training_seconds(seen.view.subject, recipe)
     running = sum(job.state is JobState.RUNNING and job.background for job in seen.jobs)
     return total / max(1, running)
-
-
-def _kind(recipe: Recipe) -> tuple[str, ...]:
-    return tuple(step.technique for step in recipe.steps)

@@ -26,7 +26,7 @@ IDEAS: dict[str, list[list[dict[str, Any]]]] = {
 
 def show(chosen: Sequence[Result]) -> None:
     """Say what to do, and offer comparisons that are measured on a click."""
-    if len(pick.wanted()) > 1 and pick.is_waiting():
+    if pick.is_waiting():
         st.info("**Being measured.** The comparison appears as soon as two are.", icon=":material/hourglass_top:")
         return
     more = "one more measured setting" if chosen else "two measured settings"

@@ -7,44 +7,12 @@ from dataclasses import fields, replace
 
 import streamlit as st
 
-from compression.models.subject import Subject, model_title
+from compression.models.subject import model_title
+from compression.recipe import settings, steps
 from compression.recipe.budgets import trains
-from compression.recipe.settings import (
-    ACTIVATION_BITS,
-    DEPTHS,
-    FLOAT_BITS,
-    INTEGER_BITS,
-    SLIMMABLE_WIDTHS,
-    Settings,
-    neutral_settings,
-    recipe_of,
-)
-from compression.recipe.steps import (
-    PATTERN_SPARSITY,
-    ChannelPruning,
-    Distillation,
-    EntropyCoding,
-    FineTuning,
-    MagnitudePruning,
-    Quantization,
-    SecondOrderPruning,
-    WeightSharing,
-    help_text,
-    limits,
-    title_of,
-)
-from compression.recipe.words import NONE, labels
-from pages.components.explore import parts, structure
-from pages.components.explore.widgets import (
-    bits,
-    common,
-    control,
-    either,
-    one_of,
-    percentage,
-    value_of,
-)
-from pages.components.view import state
+from compression.recipe.words import labels
+from pages.components.explore import parts, step_settings, structure
+from pages.components.explore.widgets import bits, common, control, either, value_of
 from pages.components.view.link import View
 
 KEY = "advanced"
@@ -80,33 +48,19 @@ def key_of(title: str) -> str:
 
 
 def _reset(view: View) -> None:
-    changed = changed_settings(view.subject, view.settings)
-    count = f"{len(changed)} advanced setting{'' if len(changed) == 1 else 's'} changed"
+    """Back to where the advanced settings start for the model."""
+    basic = {name: getattr(view.settings, name) for name in BASIC}
+    usual = replace(settings.neutral_settings(view.subject), **basic)
+    changed = sum(getattr(view.settings, field.name) != getattr(usual, field.name) for field in fields(usual))
     st.button(
         "Back to defaults",
         icon=":material/restart_alt:",
         disabled=not changed,
-        help=f"{count}. The three sliders and the budget stay.",
-        on_click=lambda: _back_to_defaults(view),
+        help=f"{changed} advanced setting{'' if changed == 1 else 's'} changed. The three sliders and the budget stay.",
+        on_click=parts.show,
+        args=(replace(view, settings=usual, custom=None),),
         key="reset_advanced",
     )
-
-
-def _back_to_defaults(view: View) -> None:
-    state.show(replace(view, settings=_only_basic(view), custom=None))
-    parts.redraw()
-
-
-def changed_settings(subject: Subject, settings: Settings) -> tuple[str, ...]:
-    """Names of the advanced settings that differ from where they start for the model."""
-    neutral = neutral_settings(subject)
-    names = (field.name for field in fields(settings) if field.name not in BASIC)
-    return tuple(name for name in names if getattr(settings, name) != getattr(neutral, name))
-
-
-def _only_basic(view: View) -> Settings:
-    basic = {name: getattr(view.settings, name) for name in BASIC}
-    return replace(neutral_settings(view.subject), **basic)
 
 
 def _has_budget() -> bool:
@@ -114,165 +68,111 @@ def _has_budget() -> bool:
 
 
 def _pruning(_: View) -> None:
-    either(
-        "What to remove", "remove", _REMOVE,
-        "Whole channels make the network really smaller; single weights only become zeros.",
-    )  # fmt: skip
-    if value_of("remove") == "channels":
-        _channel_pruning()
-    else:
+    removal = "Whole channels make the network really smaller; single weights only become zeros."
+    either("What to remove", "remove", _REMOVE, removal)
+    if value_of("remove") == "weights":
         _weight_pruning()
-
-
-def _channel_pruning() -> None:
-    control("importance", ChannelPruning)
-    control("ratios", ChannelPruning)
-    control("target", ChannelPruning)
-    control("round_to", ChannelPruning)
-    control("recalibrate", ChannelPruning)
+        return
+    for field in ("importance", "ratios", "target", "round_to", "recalibrate"):
+        control(field, steps.ChannelPruning)
 
 
 def _weight_pruning() -> None:
-    one_of(
-        "Which weights go first", "criterion", _CRITERION,
-        "The smallest, or those whose loss the others can best make up for.",
-    )  # fmt: skip
-    control("pattern", MagnitudePruning)
-    if value_of("pattern") in PATTERN_SPARSITY:
-        share = 100 * PATTERN_SPARSITY[value_of("pattern")]
+    criterion, least = value_of("criterion"), "The smallest, or those whose loss the others can best make up for."
+    step_settings.choose("Which weights go first", _CRITERION, criterion, **common("criterion", help=least))
+    control("pattern", steps.MagnitudePruning)
+    if value_of("pattern") in steps.PATTERN_SPARSITY:
+        share = 100 * steps.PATTERN_SPARSITY[value_of("pattern")]
         st.caption(f"This pattern fixes the zeros at {share:.0f} %: any pruning ratio above 0 switches it on.")
-    second_order = value_of("criterion") == "second_order"
-    step = SecondOrderPruning if second_order else MagnitudePruning
-    control("scope", step)
-    if not second_order:
-        _gradual()
-        control("recalibrate", MagnitudePruning)
-
-
-def _gradual() -> None:
-    help_words = "Zeros come little by little while training, instead of all at once before it."
-    st.toggle("Prune while training", **common("gradual", f"{help_words} {_NEEDS_BUDGET}", disabled=not _has_budget()))
-    off = not (value_of("gradual") and _has_budget())
-    control("regrowth", MagnitudePruning, disabled=off)
+    if criterion == "second_order":
+        control("scope", steps.SecondOrderPruning)
+        return
+    control("scope", steps.MagnitudePruning)
+    slowly = f"Zeros come little by little while training, instead of all at once before it. {_NEEDS_BUDGET}"
+    gradual, has_budget = value_of("gradual"), _has_budget()
+    st.toggle("Prune while training", gradual, **common("gradual", help=slowly, disabled=not has_budget))
+    control("regrowth", steps.MagnitudePruning, disabled=not (gradual and has_budget))
+    control("recalibrate", steps.MagnitudePruning)
 
 
 def _codes(_: View) -> None:
     width = value_of("weight_bits")
-    either(
-        "Weights take values from", "codes", _CODES,
+    off = width > settings.INTEGER_BITS
+    about = (
         "A grid has even steps and runs on integers; a codebook holds the values that fit the weights best, "
-        "but the runtime turns them back into floats.",
-    )  # fmt: skip
-    off = width > INTEGER_BITS
-    if value_of("codes") == "codebook":
-        _codebook(width, off)
-    else:
+        "but the runtime turns them back into floats."
+    )
+    either("Weights take values from", "codes", _CODES, about)
+    if value_of("codes") == "grid":
         _grid(off)
-    control("float_format", Quantization, disabled=width != 16)
-
-
-def _codebook(width: int, off: bool) -> None:
-    if not off:
-        st.caption(f"A bit width of {width} means {2**width} shared values.")
-    control("weighting", WeightSharing, disabled=off)
-    control("codebook_scope", WeightSharing, disabled=off)
+    else:
+        if not off:
+            st.caption(f"A bit width of {width} means {2**width} shared values.")
+        control("weighting", steps.WeightSharing, disabled=off)
+        control("codebook_scope", steps.WeightSharing, disabled=off)
+    control("float_format", steps.Quantization, disabled=width != 16)
 
 
 def _grid(off: bool) -> None:
-    control("method", Quantization, disabled=off)
-    bits("activation_bits", ACTIVATION_BITS, disabled=off)
-    floats = off or value_of("activation_bits") == FLOAT_BITS
-    untrained = off or not _has_budget()
-    control("activations", Quantization, disabled=floats)
-    control("granularity", Quantization, disabled=off)
-    control("symmetric", Quantization, disabled=off)
-    control("equalize", Quantization, disabled=off)
-    control("mixed_precision", Quantization, disabled=off)
-    control("learn_scales", FineTuning, note=_NEEDS_BUDGET, disabled=untrained)
+    control("method", steps.Quantization, disabled=off)
+    bits("activation_bits", settings.ACTIVATION_BITS, disabled=off)
+    floats = value_of("activation_bits") == settings.FLOAT_BITS
+    control("activations", steps.Quantization, disabled=off or floats)
+    for field in ("granularity", "symmetric", "equalize", "mixed_precision"):
+        control(field, steps.Quantization, disabled=off)
+    control("learn_scales", steps.FineTuning, note=_NEEDS_BUDGET, disabled=off or not _has_budget())
 
 
 def _student(view: View) -> None:
-    one_of(
-        title_of(Distillation, "student"), "student", _families(view), help_text(Distillation, "student"),
-    )  # fmt: skip
+    control("student", steps.Distillation, words=_families(view))
     match value_of("student"):
         case "slimmable":
-            low = SLIMMABLE_WIDTHS[0]
+            low = settings.SLIMMABLE_WIDTHS[0]
             st.caption(f"One network holds trained students of every width from {low} %: no training is needed.")
         case "same":
             _lessons(view, off=value_of("student_percent") == 100)
         case _:
             st.caption("Another family is another network: it is trained at every size, also at 100 %.")
-            _other_family()
+            control("depth_percent", steps.Distillation, positions=settings.DEPTHS)
+            control("resolution", steps.Distillation)
             _lessons(view, off=False)
 
 
 def _families(view: View) -> dict[str, str]:
     """The slimmable one only where it comes with the model, or where a link asks for it."""
     offered = view.subject.has_slimmable or view.settings.student == "slimmable"
-    families = labels(Distillation, "student")
+    families = labels(steps.Distillation, "student")
     return {"same": families["same"], **(_SLIMMABLE if offered else {}), **families}
 
 
-def _other_family() -> None:
-    low, high = limits(Distillation, "resolution")
-    percentage(
-        title_of(Distillation, "depth_mult"),
-        "depth_percent",
-        DEPTHS,
-        help_text(Distillation, "depth_mult"),
-    )
-    st.number_input(
-        "Resolution", int(low), int(high), value=None, step=1, placeholder=NONE["resolution"],
-        **common("resolution", help_text(Distillation, "resolution"), default=""),
-    )  # fmt: skip
-
-
 def _lessons(view: View, *, off: bool) -> None:
-    _teachers(view, off)
-    control("loss", Distillation, disabled=off)
-    control("match", Distillation, disabled=off)
-    weight, unmatched = limits(Distillation, "match_weight"), value_of("match") == "none"
-    st.number_input(
-        title_of(Distillation, "match_weight"), *weight, step=0.5,
-        **common("match_weight", help_text(Distillation, "match_weight"), disabled=off or unmatched),
-    )  # fmt: skip
-    control("temperature", Distillation, every=0.5, disabled=off)
-    control("alpha", Distillation, every=0.05, disabled=off)
-
-
-def _teachers(view: View, off: bool) -> None:
-    offered = dict.fromkeys((*view.subject.teachers, *view.settings.teachers))
-    st.multiselect(
-        "Teachers",
-        tuple(offered),
-        format_func=model_title,
-        placeholder="the model itself",
-        max_selections=MAX_TEACHERS,
-        **common("teachers", help_text(Distillation, "teachers"), default="default", disabled=off),
-    )
+    teachers = tuple(dict.fromkeys((*view.subject.teachers, *view.settings.teachers)))
+    titles = {"options": teachers, "format_func": model_title, "max_selections": MAX_TEACHERS}
+    control("teachers", steps.Distillation, disabled=off, **titles)
+    control("loss", steps.Distillation, disabled=off)
+    control("match", steps.Distillation, disabled=off)
+    unmatched = value_of("match") == "none"
+    control("match_weight", steps.Distillation, step=0.5, format="%0.2f", disabled=off or unmatched)
+    control("temperature", steps.Distillation, every=0.5, disabled=off)
+    control("alpha", steps.Distillation, every=0.05, disabled=off)
 
 
 def _training(view: View) -> None:
     budget = _has_budget()
-    has_epochs = budget or trains(recipe_of(view.subject, view.settings))
-    epochs_help = "Passes over the training images instead of the budget's."
-    st.number_input(
-        "Epochs", *limits(Distillation, "epochs"), value=None, placeholder="by budget",
-        **common("epochs", epochs_help, default="", disabled=not has_epochs),
-    )  # fmt: skip
-    control("recover_alpha", FineTuning, every=0.05, note=_NEEDS_BUDGET, disabled=not budget)
+    off = not (budget or trains(settings.recipe_of(view.subject, view.settings)))
+    about = "Passes over the training images instead of the budget's."
+    control("epochs", steps.Distillation, value=None, format="%0.2f", placeholder="by budget", help=about, disabled=off)
+    control("recover_alpha", steps.FineTuning, every=0.05, note=_NEEDS_BUDGET, disabled=not budget)
     helped = budget and value_of("recover_alpha") > 0
-    control("recover_temperature", FineTuning, every=0.5, disabled=not helped)
-    control("entropy_penalty", FineTuning, every=0.05, note=_NEEDS_BUDGET, disabled=not budget,
-    )  # fmt: skip
-    st.number_input("Seed", 0, 2**31 - 1, step=1, **common("seed", "Everything random starts from this number."))
+    control("recover_temperature", steps.FineTuning, every=0.5, disabled=not helped)
+    control("entropy_penalty", steps.FineTuning, every=0.05, note=_NEEDS_BUDGET, disabled=not budget)
+    seed = common("seed", help="Everything random starts from this number.")
+    st.number_input("Seed", 0, 2**31 - 1, value_of("seed"), 1, **seed)
 
 
 def _file(_: View) -> None:
-    coarse = value_of("weight_bits") <= INTEGER_BITS
-    control("coding", EntropyCoding)
-    control("rate_weight", EntropyCoding, every=0.05, disabled=not coarse)
+    control("coding", steps.EntropyCoding)
+    control("rate_weight", steps.EntropyCoding, every=0.05, disabled=value_of("weight_bits") > settings.INTEGER_BITS)
 
 
 GROUPS: dict[str, tuple[str, Callable[[View], None]]] = {

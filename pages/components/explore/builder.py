@@ -76,7 +76,7 @@ def _buttons(recipe: Recipe, at: int, kind: Kind) -> None:
 def _setting(at: int, step: Step, field: str) -> None:
     key = f"{state.SETTING}step_{at}_{step.technique}_{field}"
     state.place(key, step_settings.to_control(step, field))
-    step_settings.draw(step, field, key=key, on_change=_changed, args=(at, step.technique, field, key))
+    step_settings.draw(type(step), field, key, on_change=_changed, args=(at, step.technique, field, key))
 
 
 def _changed(at: int, technique: str, field: str, key: str) -> None:

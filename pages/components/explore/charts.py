@@ -48,16 +48,21 @@ def _glyph(curve: Curve) -> str:
 
 def guess_of(seen: Snapshot) -> Estimate:
     """Where the current setting is expected."""
-    return estimate(seen.view.settings, seen.known, seen.measured_curves(), seen.view.axes.metrics, seen.lessons)
+    return estimate(seen.view.settings, seen.known, seen.measured_curves, seen.view.axes.metrics, seen.lessons)
 
 
 def numbers(seen: Snapshot) -> Tradeoff:
     """What the charts show."""
-    curves = {curve: recipes.values() for curve, recipes in seen.curves.items()}
+    view = seen.view
     return tradeoff.tradeoff(
-        list(seen.results.values()), curves, seen.view.recipe,
-        guess=guess_of(seen), preview=seen.preview, limits=seen.view.limits, axes=seen.view.axes,
-    )  # fmt: skip
+        list(seen.results.values()),
+        {curve: recipes.values() for curve, recipes in seen.curves.items()},
+        view.recipe,
+        guess_of(seen),
+        preview=seen.preview,
+        limits=view.limits,
+        axes=view.axes,
+    )
 
 
 def show_pair(seen: Snapshot) -> None:
@@ -87,15 +92,9 @@ def show(
 ) -> None:
     """One chart. Its key is stable and its ranges only grow, so that it is changed, never replaced."""
     axes = seen.view.axes
-    cost = axes.left if side == "left" else axes.right
-    figure = drawing.draw(
-        data,
-        cost,
-        axes.gain,
-        _ranges(seen, data),
-        gain_range=tradeoff.near_baseline(data, axes.gain) if near_baseline else None,
-        height=height,
-    )
+    cost = getattr(axes, side)
+    near = tradeoff.near_baseline(data, axes.gain) if near_baseline else None
+    figure = drawing.draw(data, cost, axes.gain, _ranges(seen, data), gain_range=near, height=height)
     what = f"{METRICS[axes.gain].title} against {METRICS[cost].words}"
     chart_view.show(
         figure,
@@ -137,11 +136,8 @@ def _curves_chosen() -> None:
 def _choose_axes(view: View) -> None:
     """What each chart shows."""
     with st.popover("Axes", icon=":material/swap_vert:"):
-        left, right = st.columns(2)
-        with left:
-            _choose_axis("Left chart, across", "left", view)
-        with right:
-            _choose_axis("Right chart, across", "right", view)
+        for side in elements.grid(SIDES, 2):
+            _choose_axis(f"{side.capitalize()} chart, across", side, view)
         _choose_axis("Both charts, up", "gain", view)
 
 
@@ -165,7 +161,21 @@ def _axes_chosen() -> None:
 
 def show_legend(view: View, *, with_setting: bool = True) -> None:
     """Symbols and colours; those of the current setting only where there is one."""
-    st.html(_legend(tuple(curve for curve in curves_for(view.subject) if curve in view.curves), with_setting))
+    curves = [CURVES[name] for name in curves_for(view.subject) if name in view.curves]
+    entries = [
+        *((_glyph(curve), curve.colour, curve.words) for curve in curves),
+        *([("●", ACCENT, "This setting")] if with_setting else []),
+        ("★", NEUTRAL, "Baseline"),
+        ("•", NEUTRAL, "Other settings"),
+        ("┄", NEUTRAL, "Best trade-offs (Pareto front)"),
+    ]
+    style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
+    st.html(f'<div style="{style}">{"".join(_entry(*entry) for entry in entries)}</div>')
+
+
+def _entry(glyph: str, colour: str, title: str) -> str:
+    mark = f'<span style="color:{colour};font-size:1.05rem;line-height:1">{glyph}</span>'
+    return f'<span style="display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap">{mark}{title}</span>'
 
 
 def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
@@ -185,27 +195,10 @@ def _clicked(recipe_id: str, seen: Snapshot) -> None:
     """Show the settings of the clicked point."""
     result = seen.results.get(recipe_id)
     if result is not None:
-        state.show(view_of(result.parsed_recipe, seen.view))
         st.session_state[_CLICKED] = not menu.is_on(menu.EXPLORE)
-        parts.redraw()
+        parts.show(view_of(result.parsed_recipe, seen.view))
 
 
 def was_clicked() -> bool:
     """Whether a point was clicked just now on another page than Explore (asked once)."""
     return bool(st.session_state.pop(_CLICKED, False))
-
-
-def _legend(curves: tuple[str, ...], with_setting: bool) -> str:
-    entries = [_entry(_glyph(curve), curve.colour, curve.words) for curve in map(CURVES.__getitem__, curves)]
-    if with_setting:
-        entries.append(_entry("●", ACCENT, "This setting"))
-    entries.append(_entry("★", NEUTRAL, "Baseline"))
-    entries.append(_entry("•", NEUTRAL, "Other settings"))
-    entries.append(_entry("┄", NEUTRAL, "Best trade-offs (Pareto front)"))
-    style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
-    return f'<div style="{style}">{"".join(entries)}</div>'
-
-
-def _entry(glyph: str, colour: str, title: str) -> str:
-    mark = f'<span style="color:{colour};font-size:1.05rem;line-height:1">{glyph}</span>'
-    return f'<span style="display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap">{mark}{title}</span>'

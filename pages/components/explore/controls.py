@@ -8,9 +8,9 @@ from compression import units
 from compression.models.subject import Subject
 from compression.recipe.budgets import BUDGETS, budgets_of, training_seconds
 from compression.recipe.settings import BIT_WIDTHS, PRUNING, SLIMMABLE_WIDTHS, WIDTHS
-from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text, title_of
+from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text
 from pages.components.explore import advanced, builder, limit_boxes, parts, widgets
-from pages.components.explore.widgets import bits, common, percentage, value_of
+from pages.components.explore.widgets import bits, control, either, value_of
 from pages.components.shown import elements
 from pages.components.view import state
 from pages.components.view.link import View
@@ -23,7 +23,8 @@ def show(view: View) -> None:
         limit_boxes.show(parts.seen(), view)
         return
     widgets.place(view.settings)
-    _sliders()
+    _pruning()
+    bits("weight_bits", BIT_WIDTHS, note="32 is off.")
     _student_size()
     _budget(view.subject)
     _training_note(view)
@@ -40,44 +41,39 @@ def _way(view: View) -> str:
         st.session_state.setdefault(WAY, STEPS)
     state.keep(WAY, SLIDERS)
     way: str = elements.switch(
-        "Set the compression with", (SLIDERS, STEPS), usual=st.session_state[WAY], key=WAY, is_labelled=False,
-        width="stretch", help="Sliders for the usual settings; steps for any technique, in any order that makes sense.",
-    )  # fmt: skip
+        "Set the compression with",
+        (SLIDERS, STEPS),
+        usual=st.session_state[WAY],
+        key=WAY,
+        is_labelled=False,
+        width="stretch",
+        help="Sliders for the usual settings; steps for any technique, in any order that makes sense.",
+    )
     return way
 
 
-def _sliders() -> None:
-    percentage(title_of(ChannelPruning, "pruning_ratio"), "pruning_percent", PRUNING, _pruning_help())
-    bits("weight_bits", BIT_WIDTHS, note="32 is off.")
-
-
-def _pruning_help() -> str:
+def _pruning() -> None:
     """What the ratio is a share of depends on what is removed, which is an advanced setting."""
+    words = f"{help_text(ChannelPruning, 'pruning_ratio')} 0 is off. Under Advanced: single weights instead."
     if value_of("remove") == "weights":
-        return f"{help_text(MagnitudePruning, 'sparsity')} 0 is off."
-    return f"{help_text(ChannelPruning, 'pruning_ratio')} 0 is off. Under Advanced: single weights instead."
+        words = f"{help_text(MagnitudePruning, 'sparsity')} 0 is off."
+    control("pruning_percent", ChannelPruning, positions=PRUNING, help=words)
 
 
 def _student_size() -> None:
     """A slimmable network has no students below a certain width."""
     slimmable = value_of("student") == "slimmable"
     widths = SLIMMABLE_WIDTHS if slimmable else WIDTHS
-    widgets.raise_to("student_percent", widths[0])
-    effort = "Students of this model come trained" if slimmable else "below it the student has to be trained"
-    words = f"{help_text(Distillation, 'width_mult')} 100 % is off{'. ' if slimmable else '; '}{effort}."
-    percentage(title_of(Distillation, "width_mult"), "student_percent", widths, words)
+    if value_of("student_percent") < widths[0]:
+        st.session_state[widgets.key("student_percent")] = widths[0]
+    effort = ". Students of this model come trained" if slimmable else "; below it the student has to be trained"
+    control("student_percent", Distillation, positions=widths, note=f"100 % is off{effort}.")
 
 
 def _budget(subject: Subject) -> None:
     plan = budgets_of(subject)
     epochs = f"quick is {_passes(plan.quick)}, thorough {_passes(plan.thorough)} over the training images"
-    st.segmented_control(
-        "Training budget",
-        BUDGETS,
-        required=True,
-        width="stretch",
-        **common("budget", f"How long to train after compressing: {epochs}.", default="default"),
-    )
+    either("Training budget", "budget", BUDGETS, f"How long to train after compressing: {epochs}.")
 
 
 def _passes(epochs: float) -> str:

@@ -37,11 +37,9 @@ def _look_again() -> None:
 
 def _rows(seen: Snapshot) -> dict[str, Any]:
     """For each slider where it stands, and the marks of both charts at all its positions."""
-    view = seen.view
-    rows = foresee(
-        view.settings, seen.results, seen.known, seen.measured_curves(),
-        asked=view.axes.metrics, lessons=seen.lessons,
-    )  # fmt: skip
+    view, curves = seen.view, seen.measured_curves
+    asked = view.axes.metrics
+    rows = foresee(view.settings, seen.results, seen.known, curves, asked=asked, lessons=seen.lessons)
     ranges = charts.ranges_of(view.model)
     reference = seen.baseline.latency_p50_ms if seen.baseline else None
     baseline = tradeoff.point_of(seen.baseline, reference) if seen.baseline else None
@@ -49,8 +47,9 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     def mark(place: Place) -> dict[str, Any]:
         current = tradeoff.point_of(place.result, reference) if place.result else None
         there = Tradeoff(baseline=baseline, current=current, guess=place.guess)
-        sides = zip(charts.SIDES, (view.axes.left, view.axes.right), strict=True)
-        marks: dict[str, Any] = {side: drawing.mark(there, cost, view.axes.gain, ranges) for side, cost in sides}
+        marks: dict[str, Any] = {
+            side: drawing.mark(there, getattr(view.axes, side), view.axes.gain, ranges) for side in charts.SIDES
+        }
         return {"setting": place.recipe_id} | marks
 
     return {

@@ -84,5 +84,4 @@ def _numbers(best: Result, reference_ms: float) -> str:
 
 
 def _show(best: Result) -> None:
-    state.show(view_of(best.parsed_recipe, state.current()))
-    parts.redraw()
+    parts.show(view_of(best.parsed_recipe, state.current()))

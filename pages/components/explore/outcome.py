@@ -18,12 +18,11 @@ from pages.components.asking.work import Snapshot
 from pages.components.explore import charts, parts
 from pages.components.shown import elements, metric_box
 
-_BOXES = {"good": st.success, "neutral": st.info, "mixed": st.warning, "bad": st.error}
-_ICONS = {
-    "good": ":material/check_circle:",
-    "neutral": ":material/info:",
-    "mixed": ":material/balance:",
-    "bad": ":material/error:",
+_BOXES = {
+    "good": (st.success, ":material/check_circle:"),
+    "neutral": (st.info, ":material/info:"),
+    "mixed": (st.warning, ":material/balance:"),
+    "bad": (st.error, ":material/error:"),
 }
 _SIZES = ("theoretical", "stored", "runtime", "zipped")
 _DETAILS = ("flips", "clock", "p95", "ratio", "params", "nonzero", "macs")
@@ -31,19 +30,18 @@ _DETAILS = ("flips", "clock", "p95", "ratio", "params", "nonzero", "macs")
 
 def show_verdict(seen: Snapshot) -> None:
     """One sentence for everyone: measured, estimated, or why there is none."""
+    result, baseline, job = seen.result, seen.baseline, seen.job
     with st.container(key="verdict"):
-        if seen.result is not None and seen.baseline is not None and seen.view.limits.are_set:
-            show_judged(seen.result, exceeded(seen.result, seen.view.limits, seen.baseline.latency_p50_ms))
-        elif seen.result is not None:
-            show_judged(seen.result)
-        elif seen.job is not None and seen.job.state is JobState.FAILED:
-            st.error(f"**This setting has no numbers.** {notices.plain(seen.job.error or '')}", icon=":material/error:")
-        elif seen.job is not None and seen.job.state is JobState.CANCELLED:
-            st.warning(
-                "**Not measured: it was cancelled.** Measure it again, or move a slider.", icon=":material/cancel:"
-            )
-        elif seen.preview is not None and seen.baseline is not None:
-            st.info(f"**{verdict.so_far(seen.preview, seen.baseline)}**", icon=":material/hourglass_bottom:")
+        if result is not None:
+            over = exceeded(result, seen.view.limits, baseline.latency_p50_ms) if baseline else ()
+            show_judged(result, over)
+        elif job is not None and job.state is JobState.FAILED:
+            st.error(f"**This setting has no numbers.** {notices.plain(job.error or '')}", icon=":material/error:")
+        elif job is not None and job.state is JobState.CANCELLED:
+            words = "**Not measured: it was cancelled.** Measure it again, or move a slider."
+            st.warning(words, icon=":material/cancel:")
+        elif seen.preview is not None and baseline is not None:
+            st.info(f"**{verdict.so_far(seen.preview, baseline)}**", icon=":material/hourglass_bottom:")
         else:
             words = verdict.guess(recipe_in_words(seen.view.recipe), charts.guess_of(seen), seen.known)
             st.info(f"**{words}**", icon=":material/hourglass_top:")
@@ -55,7 +53,8 @@ def show_judged(result: Result, over: Sequence[str] = ()) -> None:
     if over and judged.tone != "bad":
         st.warning(f"**{judged.text}** Beyond your limits: {', '.join(over)}.", icon=":material/block:")
     else:
-        _BOXES[judged.tone](f"**{judged.text}**", icon=_ICONS[judged.tone])
+        box, icon = _BOXES[judged.tone]
+        box(f"**{judged.text}**", icon=icon)
 
 
 def show_sizes(seen: Snapshot) -> None:
@@ -77,7 +76,7 @@ def show_details(seen: Snapshot) -> None:
         " · ".join(f"{metric.words} **{metric.said(result)}**" for metric in shown),
         help="  \n".join(f"**{metric.title}:** {metric.meaning}" for metric in shown),
     )
-    miss = track_record.miss_of(result, seen.known, seen.measured_curves(), seen.lessons)
+    miss = track_record.miss_of(result, seen.known, seen.measured_curves, seen.lessons)
     if miss is not None:
         st.caption(f":material/query_stats: {track_record.miss_in_words(miss, result.n_test)}")
     if seen.control is not None:
@@ -88,7 +87,7 @@ def show_details(seen: Snapshot) -> None:
 
 def _show_record(seen: Snapshot) -> None:
     """How far to trust an estimate, while there is nothing better."""
-    found = track_record.record(seen.results.values(), seen.known, seen.measured_curves(), seen.lessons)
+    found = track_record.record(seen.results.values(), seen.known, seen.measured_curves, seen.lessons)
     if found is not None:
         st.caption(f":material/query_stats: {track_record.record_in_words(found)}")
 

@@ -7,28 +7,21 @@ the model and its picture) belongs to no part and is not sent again.
 
 from __future__ import annotations
 
-from collections.abc import Set
-
 import streamlit as st
 
-from compression.results.record import Preview
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.frame import menu
+from pages.components.view import state
 from pages.components.view.link import View
 
-CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS = (
-    "charts", "verdict", "controls", "outcome", "insight", "foresight",
-)  # fmt: skip
+PARTS = ("charts", "verdict", "controls", "outcome", "insight", "foresight")
 """In the order in which they are sent to the browser after a move."""
+CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS
 
 _SEEN = "parts_seen"
 INSIGHT_TAB, STEP_BY_STEP = "insight", "Step by step"
-
-
-def is_step_by_step() -> bool:
-    """Whether the tab is open for which the beginnings of the recipe have to be measured too."""
-    return bool(st.session_state.get(INSIGHT_TAB) == STEP_BY_STEP)
+"""Where that tab is open, the beginnings of the recipe have to be measured too."""
 
 
 @notices.told
@@ -48,17 +41,13 @@ def ask(view: View) -> Snapshot | None:
     drawn = seen()
     if drawn is None:
         return None
-    work.want(view, step_by_step=is_step_by_step())
+    work.want(view, step_by_step=st.session_state.get(INSIGHT_TAB) == STEP_BY_STEP)
     found = look(view)
     if found is not None:
         work.go_ahead(found)
-    if found is not None and _on_charts(found) != _on_charts(drawn):
-        menu.rerun()
+        if (found.results.keys(), found.preview) != (drawn.results.keys(), drawn.preview):
+            menu.rerun()
     return found
-
-
-def _on_charts(found: Snapshot) -> tuple[Set[str], Preview | None]:
-    return found.results.keys(), found.preview
 
 
 def seen() -> Snapshot | None:
@@ -71,3 +60,9 @@ def redraw() -> None:
     """In a control's callback: draw all parts anew, and nothing else. Another page than Explore is drawn whole."""
     if menu.is_on(menu.EXPLORE) and not menu.is_leaving():
         st.rerun(list(PARTS))
+
+
+def show(view: View) -> None:
+    """In a control's callback: show another view, and draw all parts anew."""
+    state.show(view)
+    redraw()

@@ -55,15 +55,9 @@ def _setting(seen: Snapshot) -> None:
     if seen.result is not None:
         _bar(1.0, f"This setting: measured in {units.duration(seen.result.seconds)}")
     elif job is None or job.state.is_final:
-        _bar(0.0, "This setting: not measured", button="Measure", on_click=work.retry, key="retry")
+        _bar(0.0, "This setting: not measured", "Measure", work.retry)
     else:
-        _bar(
-            job.progress,
-            f"This setting: {_doing(job)}",
-            button="Cancel",
-            on_click=lambda: work.give_up(seen),
-            key="give_up",
-        )
+        _bar(job.progress, f"This setting: {_doing(job)}", "Cancel", work.give_up, seen)
 
 
 def _doing(job: Job) -> str:
@@ -80,19 +74,17 @@ def _sweep(seen: Snapshot) -> None:
         _bar(1.0, f"{words} measured")
     elif seen.sweep_runs:
         still = units.duration(work.seconds_left(seen))
-        _bar(done, f"{words} · {still} left", button="Cancel", on_click=work.pause, key="pause")
+        _bar(done, f"{words} · {still} left", "Cancel", work.pause)
     else:
         why = "stopped" if seen.paused else "incomplete"
-        _bar(done, f"{words} · {why}", button="Resume", on_click=work.resume, key="resume")
+        _bar(done, f"{words} · {why}", "Resume", work.resume)
 
 
-def _bar(
-    fraction: float, words: str, *, button: str = "", on_click: Callable[[], None] | None = None, key: str = ""
-) -> None:
+def _bar(fraction: float, words: str, button: str = "", act: Callable[..., None] | None = None, *args: object) -> None:
     """A progress bar with its words, and beside it what can be done about it."""
-    if on_click is None:
+    if act is None:
         st.progress(fraction, words)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(fraction, words)
-        st.button(button, on_click=on_click, key=f"progress_{key}")
+        st.button(button, on_click=act, args=args, key=f"progress_{act.__name__}")

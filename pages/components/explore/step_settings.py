@@ -1,8 +1,12 @@
-"""One control for one setting of any step, made from what its model says: type, range, help."""
+"""One control for one setting of any step, made from what its model says: type, range, words, help.
+
+Each is told its position twice, in session state and as its default: when two runs of the page follow each
+other closely, a browser may miss the first and would start a control at its default.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import streamlit as st
@@ -46,59 +50,60 @@ def follow(step: Step, field: str, value: Any) -> dict[str, Any]:  # noqa: ANN40
 
 
 def draw(
-    step: Step,
+    kind: type[Step],
     field: str,
-    *,
     key: str,
-    on_change: Callable[..., None],
-    args: tuple[Any, ...],
-    disabled: bool = False,
+    *,
+    words: Mapping[Any, str] | None = None,
+    positions: range | None = None,
+    every: float | None = None,
+    note: str = "",
+    **others: Any,  # noqa: ANN401  (of Streamlit's control)
 ) -> None:
-    """The control that fits the setting's type."""
-    kind, position = type(step), st.session_state[key]
-    label = title_of(kind, field)
-    common: dict[str, Any] = {
-        "key": key, "on_change": on_change, "args": args, "help": help_text(kind, field), "disabled": disabled,
-    }  # fmt: skip
+    """The control that fits the setting's type, with its title and help, which a `note` may follow.
+
+    `words` are what can be chosen where that is not all there is. A number has a slider where its `positions` are
+    said (a share's in percent), or how far they are apart (`every`).
+    """
+    label, position, said = title_of(kind, field), st.session_state[key], words or labels(kind, field)
+    others = {"key": key, "help": f"{help_text(kind, field)} {note}".strip()} | others
     if isinstance(position, list):
-        models = tuple(dict.fromkeys((*known_models(), *position)))
-        st.multiselect(label, models, default=position, placeholder="the model itself", **common)
+        others.setdefault("options", tuple(dict.fromkeys((*known_models(), *position))))
+        st.multiselect(label, default=position, placeholder="the model itself", **others)
     elif isinstance(position, bool):
-        st.toggle(label, value=position, **common)
-    elif said := labels(kind, field):
-        _choice(label, said, position, common)
+        st.toggle(label, position, **others)
+    elif said:
+        choose(label, said, position, **others)
+    elif positions:
+        percent = " %%" if is_share(kind, field) else ""
+        st.slider(label, min(positions), max(positions), position, abs(positions.step), f"%d{percent}", **others)
     elif is_share(kind, field):
         low, high = (100 * end for end in limits(kind, field))
-        fine = 1.0 if high.is_integer() else 0.1
-        st.slider(label, low, high, value=position, step=fine, format="%g %%", **common)
+        st.slider(label, low, high, position, 1.0 if high.is_integer() else 0.1, "%g %%", **others)
+    elif every:
+        st.slider(label, *limits(kind, field), position, every, **others)
     else:
-        _number(label, kind, field, common)
+        _number(label, kind, field, others)
 
 
-def _choice(label: str, said: dict[Any, str], position: object, common: dict[str, Any]) -> None:
-    titles = {_NONE if value is None else value: title for value, title in said.items()}
+def choose(label: str, words: Mapping[Any, str], position: object, **others: Any) -> None:  # noqa: ANN401
+    """One of several words: in a list, or on a slider where there are several numbers."""
+    titles = {_NONE if value is None else value: title for value, title in words.items()}
     values = tuple(titles)
-    if all(isinstance(value, int) for value in said if value is not None) and len(said) > 2:
-        ordered = sorted(values, key=lambda value: (value == _NONE, 0 if value == _NONE else value))
-        st.select_slider(label, ordered, value=position, format_func=titles.__getitem__, **common)
+    if len(values) > 2 and all(isinstance(value, int) for value in words if value is not None):
+        st.select_slider(label, values, position, titles.__getitem__, **others)
     else:
-        st.selectbox(label, values, index=values.index(position), format_func=titles.__getitem__, **common)
+        st.selectbox(label, values, values.index(position) if position in values else 0, titles.__getitem__, **others)
 
 
-def _number(label: str, kind: type[Step], field: str, common: dict[str, Any]) -> None:
+def _number(label: str, kind: type[Step], field: str, others: dict[str, Any]) -> None:
+    """A box for a number; one that may be left out can be emptied."""
     number = _number_type(kind, field)
-    low, high = (number(end) for end in limits(kind, field))
-    none = kind.model_fields[field].default is None
-    st.number_input(
-        label,
-        low,
-        high,
-        value=None if none else st.session_state[common["key"]],
-        step=1 if number is int else None,
-        format=None if number is int else "%g",
-        placeholder=NONE.get(field) if none else None,
-        **common,
-    )
+    low, high = map(number, limits(kind, field))
+    usual = {"value": st.session_state[others["key"]], **({"step": 1} if number is int else {"format": "%g"})}
+    if kind.model_fields[field].default is None:
+        usual |= {"value": None, "placeholder": NONE.get(field)}
+    st.number_input(label, low, high, **usual | others)
 
 
 def _number_type(kind: type[Step], field: str) -> type[int] | type[float]:

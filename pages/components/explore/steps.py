@@ -8,7 +8,6 @@ from compression.charts import steps
 from compression.charts.steps import Stage, stages
 from compression.recipe import edit
 from compression.results.metrics import METRICS, MISSING
-from compression.store.jobs import Job
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
@@ -44,22 +43,15 @@ def show(seen: Snapshot) -> None:
 
 def _waiting(found: tuple[Stage, ...], seen: Snapshot) -> None:
     """How many of the stages are still to come, and why some never will."""
-    missing = [
-        (stage, prefix)
-        for stage, prefix in zip(found, edit.prefixes(seen.view.recipe), strict=True)
-        if stage.result is None
-    ]
-    if not missing:
-        return
     failed = {job.recipe.recipe_id: job for job in seen.failed}
-    for stage, prefix in missing:
-        job: Job | None = failed.get(prefix.recipe_id)
-        if job is not None:
+    for stage, prefix in zip(found, edit.prefixes(seen.view.recipe), strict=True):
+        if job := failed.get(prefix.recipe_id):
             why = notices.plain(job.error or "")
             st.error(f"**After “{stage.words}” there are no numbers.** {why}", icon=":material/error:")
             return
-    done = len(found) - len(missing)
-    st.progress(done / len(found), f"{done} of {len(found)} stages measured; the rest is on its way")
+    done = sum(stage.result is not None for stage in found)
+    if done < len(found):
+        st.progress(done / len(found), f"{done} of {len(found)} stages measured; the rest is on its way")
 
 
 def _table(found: tuple[Stage, ...]) -> None:

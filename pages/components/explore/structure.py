@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from compression.recipe.settings import Settings, at_slider, placed, with_step
-from compression.recipe.steps import STEP_TYPES, Step, fields_of, help_text, is_share, technique_of, title_of
+from compression.recipe.steps import STEP_TYPES, Step, fields_of, is_share, technique_of
 from compression.recipe.words import kind_of
 from pages.components.explore import parts, step_settings
 from pages.components.view import state
@@ -23,25 +21,14 @@ def show(settings: Settings) -> None:
 def _technique(settings: Settings, step_type: type[Step], slider: range) -> None:
     main = kind_of(step_type).main
     step = next((step for step in settings.structure if type(step) is step_type), None)
-    shown, key, unit = step or _usual(step_type), _key(step_type, main), " %" if is_share(step_type, main) else ""
-    common: dict[str, Any] = {"on_change": _moved, "args": (step_type,)}
+    key, off = _key(step_type, main), f"{slider[0]}{' %' if is_share(step_type, main) else ''} is off."
     state.place(key, at_slider(settings, technique_of(step_type)))
-    st.slider(
-        title_of(step_type, main),
-        min(slider),
-        max(slider),
-        value=st.session_state[key],
-        step=abs(slider.step),
-        format=f"%d{unit.replace('%', '%%')}",
-        help=f"{help_text(step_type, main)} {slider[0]}{unit} is off.",
-        key=key,
-        **common,
-    )
+    step_settings.draw(step_type, main, key, positions=slider, note=off, on_change=_moved, args=(step_type,))
     for field in fields_of(step_type):
         if field != main:
             key = _key(step_type, field)
-            state.place(key, step_settings.to_control(shown, field))
-            step_settings.draw(shown, field, key=key, disabled=step is None, **common)
+            state.place(key, step_settings.to_control(step or _usual(step_type), field))
+            step_settings.draw(step_type, field, key, disabled=step is None, on_change=_moved, args=(step_type,))
 
 
 def _usual(step_type: type[Step]) -> Step:

@@ -1,19 +1,17 @@
-"""Controls that stand for one setting each: their key, their one-sentence help, and the view that follows a move.
-
-Each is told its position twice, in session state and as its default: when two runs of the page follow each
-other closely, a browser may miss the first and would start a control at its default.
-"""
+"""Controls that stand for one field of `Settings` each: their key, and the view that follows a move."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from compression.recipe.settings import FLOAT_BITS, Settings, field_of
-from compression.recipe.steps import Quantization, Step, help_text, limits, title_of
-from compression.recipe.words import NONE, labels
-from pages.components.explore import parts
+from compression.recipe.steps import Quantization, Step
+from compression.recipe.words import NONE
+from pages.components.explore import parts, step_settings
+from pages.components.shown import elements
 from pages.components.view import state
 
 
@@ -31,12 +29,6 @@ def place(settings: Settings) -> None:
 def value_of(field: str) -> Any:  # noqa: ANN401  (fields of Settings differ in type)
     """What a control says now, also before it is drawn in this run."""
     return st.session_state[key(field)]
-
-
-def raise_to(field: str, low: int) -> None:
-    """Move a control that is below a limit up to it; before the control is drawn."""
-    if value_of(field) < low:
-        st.session_state[key(field)] = low
 
 
 def _to_widget(field: str, value: object) -> object:
@@ -69,55 +61,22 @@ def _moved(field: str) -> None:
     state.follow(key(field), act)
 
 
-def common(field: str, help_words: str, *, default: str = "value", **others: object) -> dict[str, Any]:
-    """Arguments of every control; `default` is what the control calls its default, empty where it has its own."""
-    position = {default: value_of(field)} if default else {}
-    return {"key": key(field), "help": help_words, "on_change": _moved, "args": (field,), **position, **others}
+def common(field: str, **others: object) -> dict[str, Any]:
+    """Arguments of every control."""
+    return {"key": key(field), "on_change": _moved, "args": (field,), **others}
 
 
-def control(
-    field: str, step: type[Step], *, every: float | None = None, note: str = "", disabled: bool = False
-) -> None:
-    """The control that fits a setting of a step: a switch, a list, or a slider whose positions are `every` apart."""
-    name = field_of(field, step)
-    label, said = title_of(step, name), labels(step, name)
-    help_words = f"{help_text(step, name)} {note}".strip()
-    if said and not all(isinstance(value, int) for value in said):
-        one_of(label, field, said, help_words, disabled=disabled)
-        return
-    arguments = common(field, help_words, disabled=disabled)
-    if isinstance(value_of(field), bool):
-        st.toggle(label, **arguments)
-    elif said:
-        st.select_slider(label, tuple(said), **arguments)
-    else:
-        st.slider(label, *limits(step, name), step=every, **arguments)
+def control(field: str, kind: type[Step], **others: Any) -> None:  # noqa: ANN401  (see `step_settings.draw`)
+    """The control that fits a setting of a kind of step."""
+    step_settings.draw(kind, field_of(field, kind), **common(field, **others))
 
 
-def one_of(label: str, field: str, words: dict[Any, str], help_words: str, *, disabled: bool = False) -> None:
-    """One of several words, with a sentence of its own."""
-    options, position = tuple(words), value_of(field)
-    index = options.index(position) if position in options else 0
-    arguments = common(field, help_words, default="", index=index, disabled=disabled)
-    st.selectbox(label, options, format_func=words.__getitem__, **arguments)
-
-
-def bits(field: str, positions: tuple[int, ...], *, note: str = "", disabled: bool = False) -> None:
+def bits(field: str, positions: tuple[int, ...], **others: Any) -> None:  # noqa: ANN401
     """Bits of weights or activations; `FLOAT_BITS` is off."""
-    st.select_slider(
-        title_of(Quantization, field),
-        positions,
-        format_func=lambda width: NONE["activation_bits"] if width == FLOAT_BITS else str(width),
-        **common(field, f"{help_text(Quantization, field)} {note}".strip(), disabled=disabled),
-    )
+    words = {width: NONE["activation_bits"] if width == FLOAT_BITS else str(width) for width in positions}
+    control(field, Quantization, words=words, **others)
 
 
-def percentage(label: str, field: str, positions: range, help_words: str) -> None:
-    """A share in whole percent."""
-    st.slider(label, positions[0], positions[-1], step=positions.step, format="%d %%", **common(field, help_words))
-
-
-def either(label: str, field: str, words: dict[Any, str], help_words: str) -> None:
-    """Two ways side by side; which one decides what else is shown."""
-    arguments = common(field, help_words, default="default", required=True, width="stretch")
-    st.segmented_control(label, tuple(words), format_func=words.__getitem__, **arguments)
+def either(label: str, field: str, words: Mapping[str, str] | Iterable[str], help_words: str) -> None:
+    """A few ways side by side; which one it is may decide what else is shown."""
+    elements.switch(label, words, usual=value_of(field), width="stretch", **common(field, help=help_words))

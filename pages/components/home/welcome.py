@@ -30,15 +30,24 @@ def introduction() -> None:
     )
 
 
-WAYS = (
-    ("Tune", "Move sliders, set limits, and find the smallest or fastest setting that is still good enough.",
-     menu.EXPLORE, "Explore a model"),
-    ("Learn or teach", "Nine short chapters with live pictures. You guess first, then the measurement answers.",
-     "Learn", "Open the course"),
-    ("Convince", "One page for people who decide: what is won, what it means, what is at risk. With files to hand out.",
-     "Present", "Present a result"),
-)  # fmt: skip
-"""Why people come: title, sentence, page, and what the link to it says."""
+WAYS = {
+    "Tune": (
+        "Move sliders, set limits, and find the smallest or fastest setting that is still good enough.",
+        menu.EXPLORE,
+        "Explore a model",
+    ),
+    "Learn or teach": (
+        "Nine short chapters with live pictures. You guess first, then the measurement answers.",
+        "Learn",
+        "Open the course",
+    ),
+    "Convince": (
+        "One page for people who decide: what is won, what it means, what is at risk. With files to hand out.",
+        "Present",
+        "Present a result",
+    ),
+}
+"""Why people come: a sentence, the page for it, and what the link to that says."""
 
 _LOOKED_AT = 50
 """So many of the newest jobs are searched for a setting to go on with."""
@@ -46,7 +55,7 @@ _LOOKED_AT = 50
 
 def ways() -> None:
     """Where to go, for each of the three kinds of people who come."""
-    for title, about, page, label in elements.grid(WAYS, len(WAYS)):
+    for title, (about, page, label) in elements.grid(tuple(WAYS.items()), len(WAYS)):
         with st.container(border=True, height="stretch", gap="small"):
             st.markdown(f"**{title}**  \n{about}")
             menu.link(page, label)

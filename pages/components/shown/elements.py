@@ -16,9 +16,14 @@ T = TypeVar("T")
 
 
 def switch(
-    label: str, words: Mapping[T, str] | Iterable[T], *, key: str, usual: T | None = None, is_labelled: bool = True,
+    label: str,
+    words: Mapping[T, str] | Iterable[T],
+    *,
+    key: str,
+    usual: T | None = None,
+    is_labelled: bool = True,
     **others: Any,  # noqa: ANN401  (of Streamlit's control)
-) -> T:  # fmt: skip
+) -> T:
     """One of a few things side by side, called by its `words` where it has any; the `usual` or else the first."""
     titles = dict(words) if isinstance(words, Mapping) else {option: str(option) for option in words}
     chosen: T = st.segmented_control(
@@ -95,9 +100,15 @@ def download(label: str, content: Callable[[], str | bytes], file_name: str, **o
     """Made when it is clicked: a page that is drawn often would leave the browser with addresses of old files."""
     mime, _ = mimetypes.guess_type(file_name)
     st.download_button(
-        label, content, file_name, mime or "application/octet-stream", on_click="ignore", icon=":material/download:",
-        key=f"download_{label}", **others,
-    )  # fmt: skip
+        label,
+        content,
+        file_name,
+        mime or "application/octet-stream",
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"download_{label}",
+        **others,
+    )
 
 
 def artifact(sha256: str) -> bytes | None:

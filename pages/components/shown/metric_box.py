@@ -16,10 +16,7 @@ def show(metric: Metric, known: Preview | None, baseline: Preview | None, more: 
     """A dash until it is measured, so that nothing moves; `more` is added to what the metric means."""
     about = f"{metric.meaning} {more}".strip()
     if known is None or baseline is None:
-        st.metric(metric.title, MISSING, delta="not measured yet", delta_color="off", delta_arrow="off", help=about)
+        st.metric(metric.title, MISSING, "not measured yet", "off", help=about, delta_arrow="off")
         return
-    change = metric.change(known, baseline)
-    st.metric(
-        metric.title, metric.said(known), delta=change.words or None, delta_color=_COLOURS[change.effect],
-        delta_arrow="off", help=about,
-    )  # fmt: skip
+    words, effect = metric.change(known, baseline)
+    st.metric(metric.title, metric.said(known), words or None, _COLOURS[effect], help=about, delta_arrow="off")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes, parse_axes
+from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes
 from compression.errors import InvalidRecipe
 from compression.models.subject import DEFAULT_MODEL, Subject, subject_of
 from compression.recipe.budgets import BUDGETS, Budget
@@ -125,27 +125,26 @@ def recipes_from(text: str, name: str, at_most: int, model: str | None = None) -
 
     Raises `UnknownModel` or `InvalidRecipe`, naming the value and what to do.
     """
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRecipe(f"Its `{name}` cannot be read as JSON ({error}). Copy the whole link again.") from error
+    content = _json_of(text, f"Its `{name}`")
     if not isinstance(content, list) or len(content) > at_most:
         raise InvalidRecipe(f"Its `{name}` must be a list of at most {at_most} recipes.")
     return tuple(recipe_from(json.dumps(part), model) for part in content)
 
 
 def _recipe_content(text: str) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRecipe(
-            f"The link's recipe cannot be read as JSON ({error}): {text[:80]!r}. Copy the whole link again."
-        ) from error
+    content = _json_of(text, "The link's recipe", f": {text[:80]!r}")
     if isinstance(content, list):
         return {"steps": content}
     if not isinstance(content, dict):
         raise InvalidRecipe(f'The link\'s recipe must look like {{"steps": [...]}}, but is {text[:80]!r}.')
     return content
+
+
+def _json_of(text: str, what: str, shown: str = "") -> Any:  # noqa: ANN401
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRecipe(f"{what} cannot be read as JSON ({error}){shown}. Copy the whole link again.") from error
 
 
 def _budget(text: str) -> Budget:
@@ -166,12 +165,12 @@ def _curves(text: str) -> tuple[str, ...]:
 
 def _axes(text: str) -> Axes:
     """Two costs and a gain by name."""
-    axes = parse_axes(text)
-    if axes is None:
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 3 or not {*names[:2]} <= {*COSTS} or names[2] not in GAINS:
         raise InvalidRecipe(
             f"The link's axes {text[:80]!r} are not two of {', '.join(COSTS)} and one of {', '.join(GAINS)}."
         )
-    return axes
+    return Axes(*names)
 
 
 def _limit(name: str, text: str) -> float:

@@ -61,20 +61,21 @@ def known_of(subject: Subject, baseline: Result | None) -> Known:
     return Known(subject, card.get("accuracy"), size)
 
 
-def show(subject: Subject, baseline: Result | None) -> bool:
-    """Picture and numbers; False where the model's card is missing, which is said."""
+def show(subject: Subject, baseline: Result | None) -> None:
+    """Picture and numbers, and whether data has to be downloaded first; says so where the model's card is missing."""
     entry = subject.entry
     try:
         card = subject.card
     except CompressionError as error:
         st.error(str(error), icon=":material/broken_image:")
-        return False
+        return
     if entry.picture_path.is_file():
         picture.show(picture.of_file(entry.picture_path), picture_words(subject))
     st.caption(f"{entry.task}: {len(subject.data.classes)} classes. {entry.about}")
     st.markdown(_facts(card, baseline), help=_FACTS_HELP)
-    download_note(subject)
-    return True
+    if not subject.data.is_local:
+        words = f"The data set {subject.data.name} is downloaded when the first point is measured."
+        st.info(words, icon=":material/download:")
 
 
 _FACTS_HELP = (
@@ -103,13 +104,6 @@ def _facts(card: dict[str, Any], baseline: Result | None) -> str:
         return f"{first}  \n{second}  \nsize and latency are being measured …"
     latency = units.milliseconds(baseline.latency_p50_ms)
     return f"{first}  \n{second}  \n**{units.size(baseline.stored_bytes)}** · **{latency}** for one image"
-
-
-def download_note(subject: Subject) -> None:
-    """Say so before data has to be downloaded."""
-    if not subject.data.is_local:
-        words = f"The data set {subject.data.name} is downloaded when the first point is measured."
-        st.info(words, icon=":material/download:")
 
 
 def summary(subject: Subject) -> str:

@@ -28,6 +28,11 @@ def session_id() -> str:
     return name
 
 
+def group(kind: str) -> str:
+    """What this browser session's work of a kind is called."""
+    return f"{kind}-{session_id()}"
+
+
 def current() -> View:
     """The view to show: what the URL asks for on arrival at the page, else what was last shown.
 
@@ -73,11 +78,8 @@ def show(view: View) -> None:
     """
     st.session_state[_VIEW] = view
     st.session_state.pop(_PROBLEM, None)
-    st.session_state.setdefault(_BEHIND, set()).update(key for key in list(st.session_state) if _is_setting(key))
-
-
-def _is_setting(key: object) -> bool:
-    return str(key).startswith(SETTING)
+    controls = [key for key in st.session_state if str(key).startswith(SETTING)]
+    st.session_state.setdefault(_BEHIND, set()).update(controls)
 
 
 def place(key: str, value: Any) -> None:  # noqa: ANN401  (as many types as there are controls)

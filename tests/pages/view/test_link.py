@@ -33,6 +33,7 @@ PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
         View(curves=("quantization", "low_rank")),
         View(curves=()),
         View(axes=Axes("zipped", "macs", "flips")),
+        View(axes=Axes("macs", "energy", "flips")),
         View("mlp-digits", Settings(weight_bits=4), limits=Limits(stored_kb=12.5, drop_points=0)),
     ],
 )
@@ -48,7 +49,7 @@ def test_recipes_beyond_the_sliders_open_too():
 
 
 def test_a_link_may_be_incomplete():
-    assert view_from({}) == View()
+    assert view_from({}) == view_from({"axes": "stored, latency, accuracy"}) == View()
     assert view_from({"model": "mlp-digits"}) == View("mlp-digits", Settings())
     assert view_from({"recipe": PRUNED}) == View(DEFAULT_MODEL, replace(View().settings, pruning_percent=50))
     assert view_from({"recipe": json.dumps({"model": "mlp-digits", "steps": []})}).model == "mlp-digits"
@@ -70,6 +71,10 @@ def test_defaults_are_left_out_of_links():
         ({"budget": "lots"}, "none, quick or thorough, but is 'lots'"),
         ({"curves": "quantization,magic"}, "no curve 'magic'.*channel_pruning"),
         ({"axes": "stored,latency"}, "axes 'stored,latency' are not two of stored, .* and one of accuracy"),
+        *(
+            ({"axes": axes}, "are not two of")
+            for axes in ("", "stored", "stored,latency,speed", "accuracy,latency,stored")
+        ),
         ({"max_kb": "much"}, "max_kb must be a number from 0 on, but is 'much'"),
         ({"max_drop": "-1"}, "max_drop must be a number"),
         ({"max_ms": "inf"}, "max_ms must be a number"),
