@@ -12,7 +12,8 @@ from compression.results.metrics import INTEGER_MACS, METRICS, carbon_of, energy
 from compression.results.record import Measures, Result
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
-from pages.components.shown import elements, metric_box, parts_table
+from pages.components.shown import elements, html_table
+from pages.components.shown.metric import metric_box
 
 _MEMORY = "costs_memory"
 _INTENSITY = "costs_intensity"
@@ -29,7 +30,7 @@ def show(seen: Snapshot) -> None:
     memory, intensity = _assumptions()
     _numbers(result, memory, intensity)
     chart_view.show(breakdown.draw_energy(result, memory), key="chart_energy", alt="Energy of one image by part")
-    parts_table.table(breakdown.energy_slices(result, memory), units.energy)
+    html_table.parts(breakdown.energy_slices(result, memory), units.energy)
     st.caption(
         f":material/bolt: Energy and carbon are a **model, not a measurement**: {model.MODEL}. It compares networks; "
         "a present chip needs less for arithmetic, and more for everything around it."
@@ -69,7 +70,7 @@ def _numbers(result: Result, memory: Memory, intensity: float) -> None:
     )
     with st.container(key="costs"):
         for metric, more in elements.grid(boxes, len(boxes)):
-            metric_box.show(metric, result, result.baseline, more)
+            metric_box(metric, result, result.baseline, more)
 
 
 def _memory_words(measures: Measures) -> str:

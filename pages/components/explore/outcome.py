@@ -16,7 +16,8 @@ from compression.store.jobs import JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import charts, parts
-from pages.components.shown import elements, metric_box
+from pages.components.shown import elements
+from pages.components.shown.metric import metric_box
 
 _BOXES = {
     "good": (st.success, ":material/check_circle:"),
@@ -62,7 +63,7 @@ def show_sizes(seen: Snapshot) -> None:
     baseline = seen.result.baseline if seen.result else seen.baseline
     with st.container(key="sizes"):
         for key in elements.grid(_SIZES, len(_SIZES)):
-            metric_box.show(METRICS[key], seen.result or seen.preview, baseline)
+            metric_box(METRICS[key], seen.result or seen.preview, baseline)
 
 
 def show_details(seen: Snapshot) -> None:

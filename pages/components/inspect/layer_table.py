@@ -16,7 +16,7 @@ from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect import position
 from pages.components.inspect.position import Seen
-from pages.components.shown import elements, parts_table
+from pages.components.shown import elements, html_table
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
@@ -163,7 +163,7 @@ def _time(seen: Seen) -> None:
     both = (("This setting", file), ("The baseline (uncompressed)", seen.anatomy.baseline))
     for words, one in elements.grid(both, 2, gap="large"):
         st.caption(words)
-        parts_table.table(breakdown.time_slices(one), units.short_time)
+        html_table.parts(breakdown.time_slices(one), units.short_time)
     st.caption(
         f":material/timer: All nodes together take {units.short_time(file.nodes_ms)}; whole runs in turn with "
         f"these, without looking inside, {units.short_time(file.run_ms)}; when the setting was measured it took "

@@ -17,7 +17,7 @@ from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.jobs import history_chosen, job_link
 from pages.components.shown import elements
-from pages.components.shown.columns import amount, column
+from pages.components.shown.metric import amount, column
 
 MAX_ROWS = 500
 """Rows of the table; a browser gets slow with thousands. The search finds the others."""

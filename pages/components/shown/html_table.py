@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 import streamlit as st
+
+from compression.charts.breakdown import Slice, change_in_words
+from compression.explain.sizes import Part
 
 
 def show(
@@ -31,3 +34,27 @@ def _cell(content: str) -> str:
 def small(text: str) -> str:
     """A second line in a cell (HTML)."""
     return f"<small>{escape(text)}</small>" if text else ""
+
+
+def parts(slices: Sequence[Slice], words: Callable[[float], str]) -> None:
+    """What a chart of parts shows: one line a part with its amount and share, and their sum."""
+    rows = [
+        (
+            f'<i style="background:{piece.colour}"></i>{escape(piece.title)}{small(piece.meaning)}',
+            escape(words(piece.amount)),
+            f"{100 * piece.share:.1f} %",
+        )
+        for piece in slices
+    ]
+    total = escape(words(sum(piece.amount for piece in slices)))
+    show([*rows, ("<b>All together</b>", f"<b>{total}</b>", "<b>100 %</b>")], kind="parts")
+
+
+def causes(sizes: Iterable[Part]) -> None:
+    """Why each size differs from the one before, in the order of the waterfall."""
+    rows = []
+    for part in sizes:
+        cell = "<b>{}</b>" if part.is_total else "{}"
+        label, change = (cell.format(escape(words)) for words in (part.label, change_in_words(part)))
+        rows.append((label + small(part.cause), change))
+    show(rows, kind="parts")

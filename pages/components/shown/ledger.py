@@ -10,7 +10,7 @@ from compression.explain.sizes import waterfall
 from compression.results.record import Measures, Result
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
-from pages.components.shown import parts_table
+from pages.components.shown import html_table
 
 
 def show(seen: Snapshot) -> None:
@@ -47,12 +47,12 @@ def _show_waterfall(measures: Measures) -> None:
     with chart:
         chart_view.show(breakdown.draw_waterfall(parts), key="chart_waterfall", alt="How each size becomes the next")
     with causes:
-        parts_table.causes(parts)
+        html_table.causes(parts)
 
 
 def _part(title: str, parts: tuple[Slice, ...], explanation: str) -> None:
     st.markdown(f"**{title}**", help=explanation)
-    parts_table.table(parts, _exact)
+    html_table.parts(parts, _exact)
 
 
 def _exact(n_bytes: float) -> str:

@@ -16,7 +16,7 @@ from compression.results.metrics import METRICS, reference_ms
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking.work import Snapshot
 from pages.components.shown import elements
-from pages.components.shown.columns import amount, column
+from pages.components.shown.metric import amount, column
 
 if TYPE_CHECKING:
     import pandas as pd
