@@ -58,8 +58,8 @@ def _past() -> None:
         return
     search = _controls(every, written)
     found = history.find(every, written, search, here)
-    shown = _frozen(search, found, {entry.key: entry for entry in every})
-    _counts(found, shown, every)
+    shown, newer = _frozen(search, found)
+    _counts(found, shown, newer, len(every))
     if not shown:
         st.caption("Nothing fits. Take fewer words, or remove a filter.")
         return
@@ -112,16 +112,14 @@ def _place(search: Search, models: Collection[str], tags: Collection[str]) -> No
         st.session_state[key] = [name for name in st.session_state[key] if name in known]
 
 
-def _frozen(search: Search, found: Sequence[Entry], by_key: Mapping[str, Entry]) -> list[Entry]:
-    """The rows of the table: the same as before until something else is looked for, so that none moves under a click.
-
-    What came since is only counted.
-    """
-    before: tuple[Search, tuple[str, ...]] | None = st.session_state.get(_SHOWN)
-    if before is None or before[0] != search or any(key not in by_key for key in before[1]) or not before[1]:
-        before = search, tuple(entry.key for entry in found[:MAX_ROWS])
-        st.session_state[_SHOWN] = before
-    return [by_key[key] for key in before[1]]
+def _frozen(search: Search, found: Sequence[Entry]) -> tuple[Sequence[Entry], int]:
+    """The rows of the table, and how many came since this was first looked for: so none moves under a click."""
+    before, latest = st.session_state.get(_SHOWN, (None, 0))
+    shown = [entry for entry in found if entry.sequence <= latest]
+    if before != search or not shown:
+        shown = list(found)
+        st.session_state[_SHOWN] = search, max((entry.sequence for entry in found), default=0)
+    return shown[:MAX_ROWS], len(found) - len(shown)
 
 
 def refresh() -> None:
@@ -129,10 +127,8 @@ def refresh() -> None:
     st.session_state.pop(_SHOWN, None)
 
 
-def _counts(found: Sequence[Entry], shown: Sequence[Entry], every: Sequence[Entry]) -> None:
-    latest = max((entry.sequence for entry in shown), default=0)
-    newer = sum(entry.sequence > latest for entry in found) if len(shown) < len(found) else 0
-    words = f"**{len(found):,}** of {len(every):,} results"
+def _counts(found: Sequence[Entry], shown: Sequence[Entry], newer: int, total: int) -> None:
+    words = f"**{len(found):,}** of {total:,} results"
     if len(shown) == MAX_ROWS < len(found):
         words += f"; the table has the first {MAX_ROWS:,}. Search, filter or order to see others"
     with st.container(horizontal=True, vertical_alignment="center", key="past_counts"):
