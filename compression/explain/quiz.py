@@ -146,8 +146,8 @@ SPEEDS = {
 }
 
 
-def speed_question(text: str, recipe: Recipe, reasons: Callable[[Result], str]) -> Question:
-    """What happens to the time for one image."""
+def speed_question(text: str, recipe: Recipe, counted: str, reasons: Reasons) -> Question:
+    """What happens to the time for one image; `counted` and `reasons` are those of `speed_reason`."""
 
     def answer(result: Result) -> Outcome:
         measured = (
@@ -155,7 +155,7 @@ def speed_question(text: str, recipe: Recipe, reasons: Callable[[Result], str]) 
             f"(95 % interval {100 * result.latency_ratio_low:.0f} to {100 * result.latency_ratio_high:.0f} %), "
             f"with {100 * result.macs / result.baseline.macs:.0f} % of the operations"
         )
-        return Outcome(speed_outcome(result), measured, _why(result, reasons(result)))
+        return Outcome(speed_outcome(result), measured, _why(result, speed_reason(result, counted, reasons)))
 
     return Question(text, SPEEDS, (recipe,), answer)
 
@@ -166,6 +166,17 @@ def speed_outcome(result: Result) -> str:
     if effect != "better":
         return "slower" if effect == "worse" else "same"
     return "faster" if result.latency_ratio > 0.6 else "half" if result.latency_ratio >= 0.4 else "more"
+
+
+def speed_reason(result: Result, counted: str, reasons: Reasons) -> str:
+    """What a measured time says against the operations: `counted`, with their percentage for "{}", and a reason.
+
+    Where it got faster the reasons are of "less", "alike" or "more" than by the operations saved.
+    """
+    work, name = result.macs / result.baseline.macs, speed_outcome(result)
+    if name not in ("slower", "same"):
+        name = "less" if result.latency_ratio_low > work else "more" if result.latency_ratio_high < work else "alike"
+    return f"{counted.format(f'{100 * work:.0f} %')}, {reasons[name]}"
 
 
 # --- one way against another -------------------------------------------------------------------------------------

@@ -64,17 +64,29 @@ class TestSize:
 
 
 class TestSpeed:
-    QUESTION = quiz.speed_question("How fast?", RECIPE, quiz.speed_outcome)
+    NAMES = ("slower", "same", "less", "alike", "more")
+    QUESTION = quiz.speed_question("How fast?", RECIPE, "{} left", dict(zip(NAMES, NAMES, strict=True)))
 
     @pytest.mark.parametrize(
-        ("ratio", "name"),
-        [(1.2, "slower"), (1.02, "same"), (0.98, "same"), (0.8, "faster"), (0.6, "half"), (0.4, "half"), (0.3, "more")],
+        ("ratio", "name", "reason"),
+        [
+            (1.2, "slower", "slower"),
+            (1.02, "same", "same"),
+            (0.98, "same", "same"),
+            (0.8, "faster", "less"),
+            (0.6, "half", "less"),
+            (0.5, "half", "alike"),
+            (0.4, "half", "more"),
+            (0.3, "more", "more"),
+        ],
     )
-    def test_the_ratio_and_its_interval_decide(self, ratio, name):
-        one = result(latency_ratio=ratio, latency_ratio_low=ratio - 0.05, latency_ratio_high=ratio + 0.05)
+    def test_the_ratio_and_its_interval_decide(self, ratio, name, reason):
+        one = result(
+            macs=2_293_000 // 2, latency_ratio=ratio, latency_ratio_low=ratio - 0.05, latency_ratio_high=ratio + 0.05
+        )
         found = self.QUESTION.judge(one)
         assert found.choice == name
-        assert found.explanation.startswith(name)
+        assert found.explanation.startswith(f"50 % left, {reason}")
         assert f"{100 * ratio:.0f} % of the time" in found.measured
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compression.errors import StorageFailed
-from compression.explain.quiz import ACCURACY
+from compression.explain.quiz import ACCURACY, speed_reason
 from compression.inquiries.course import SPARSITIES, TEMPERATURES, PruningInquiry
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
@@ -380,7 +380,7 @@ class TestReasons:
         [(1.3, "still got slower"), (1.0, "did not follow"), (0.7, "the time by less"), (0.5, "as much or more")],
     )
     def test_of_split_convolutions(self, ratio, problem):
-        assert problem in efficient.reason(self.timed(ratio))
+        assert problem in self.said(efficient, ratio)
 
     @pytest.mark.parametrize(
         ("ratio", "problem"),
@@ -393,9 +393,10 @@ class TestReasons:
         ],
     )
     def test_of_half_the_multiplications(self, ratio, problem):
-        assert problem in measuring.reason(self.timed(ratio))
+        assert problem in self.said(measuring, ratio)
 
     @staticmethod
-    def timed(ratio):
+    def said(chapter, ratio):
         ends = {"latency_ratio": ratio, "latency_ratio_low": ratio - 0.05, "latency_ratio_high": ratio + 0.05}
-        return fabricate(QUANTIZED, macs=2_293_000 // 2, **ends)
+        timed = fabricate(QUANTIZED, macs=2_293_000 // 2, **ends)
+        return speed_reason(timed, chapter.COUNTED, chapter.REASONS)

@@ -8,7 +8,6 @@ import streamlit as st
 
 from compression import units
 from compression.charts import compared
-from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
 from compression.results import predictions
 from compression.results.predictions import Answers
@@ -77,27 +76,18 @@ def _show_confusion(contest: Contest, answers: Mapping[str, Answers], names: Seq
         if view == _COUNTS
         else "Against A: orange is worse (right answers lost, mistakes added), blue is better."
     )
-    shown = contest.contenders if view == _COUNTS else contest.others
-    for contender in elements.grid(shown, PER_ROW, gap="medium"):
-        _show_matrix(contest, answers, names, contender, changes=view == _CHANGE)
-
-
-def _show_matrix(
-    contest: Contest, answers: Mapping[str, Answers], names: Sequence[str], contender: Contender, *, changes: bool
-) -> None:
     matrices = {letter: predictions.confusion(found) for letter, found in answers.items()}
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-        st.html(badge(contender), width="content")
-        st.caption(contest.name(contender), width="stretch")
-    if changes:
-        top = max(float(abs(compared.harm(matrix, matrices["A"])).max()) for matrix in matrices.values())
-        figure = compared.draw_harm(matrices[contender.letter], matrices["A"], names, top, f"A{contender.letter}")
-    else:
-        top = max(float(compared.mistakes(matrix).max()) for matrix in matrices.values())
-        figure = compared.draw_confusion(matrices[contender.letter], names, top)
-    kind = "change" if changes else "counts"
-    chart_view.show(
-        figure,
-        key=f"compare_confusion_{kind}_{contender.letter}",
-        alt=f"Confusion matrix of {contender.letter}, {kind}",
-    )
+    reference = matrices["A"]
+    worst = max(float(compared.mistakes(matrix).max()) for matrix in matrices.values())
+    most = max(float(abs(compared.harm(matrix, reference)).max()) for matrix in matrices.values())
+    for contender in elements.grid(contest.contenders if view == _COUNTS else contest.others, PER_ROW, gap="medium"):
+        letter = contender.letter
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.html(badge(contender), width="content")
+            st.caption(contest.name(contender), width="stretch")
+        if view == _COUNTS:
+            kind, figure = "counts", compared.draw_confusion(matrices[letter], names, worst)
+        else:
+            kind, figure = "change", compared.draw_harm(matrices[letter], reference, names, most, f"A{letter}")
+        alt = f"Confusion matrix of {letter}, {kind}"
+        chart_view.show(figure, key=f"compare_confusion_{kind}_{letter}", alt=alt)

@@ -11,11 +11,10 @@ from compression import units
 from compression.charts.figure import Figure, scatter
 from compression.charts.palette import BLUE, ORANGE, VIOLET
 from compression.explain.arithmetic import ConvolutionCost, separable, whole
-from compression.explain.quiz import Question, speed_outcome, speed_question
+from compression.explain.quiz import Question, speed_question
 from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry
 from compression.models.subject import SMALLEST_MODEL
 from compression.recipe.recipe import Recipe
-from compression.results.record import Result
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -127,32 +126,22 @@ def _question(lesson: Lesson) -> Question:
         f"In the real **{lesson.subject.title}** every ordinary convolution is split, without training. How long "
         "will one image take, compared with before?",
         recipe,
-        reason,
+        COUNTED,
+        REASONS,
     )
 
 
-def reason(result: Result) -> str:
-    """What the measured time says, against what was counted."""
-    work = result.macs / result.baseline.macs
-    saved = f"The operations fell to {100 * work:.0f} %"
-    match speed_outcome(result):
-        case "slower":
-            return (
-                f"{saved}, and it still got slower: two small steps in place of a large one fetch and write their "
-                "numbers twice, and a depthwise step has little to do for each number it fetches."
-            )
-        case "same":
-            return f"{saved}, and the time did not follow: fetching numbers and starting steps takes time too."
-        case _ if result.latency_ratio_low > work:
-            return (
-                f"{saved}, the time by less: fetching numbers and starting steps takes time too, and a depthwise step "
-                "has little to do for each number it fetches."
-            )
-        case _:
-            return (
-                f"{saved}, and the time fell as much or more, as far as the interval can tell. Here operations count."
-            )
-
+COUNTED = "The operations fell to {}"
+_AS_MUCH = "and the time fell as much or more, as far as the interval can tell. Here operations count."
+REASONS = {
+    "slower": "and it still got slower: two small steps in place of a large one fetch and write their numbers twice, "
+    "and a depthwise step has little to do for each number it fetches.",
+    "same": "and the time did not follow: fetching numbers and starting steps takes time too.",
+    "less": "the time by less: fetching numbers and starting steps takes time too, and a depthwise step has little to "
+    "do for each number it fetches.",
+    "alike": _AS_MUCH,
+    "more": _AS_MUCH,
+}
 
 CHAPTER = Chapter(
     name="efficient",

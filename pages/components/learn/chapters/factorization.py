@@ -31,13 +31,8 @@ def _show(lesson: Lesson) -> Question | None:
     )
     found = waiting.ask(FactorInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Factored, key="factors")
     if found is not None:
-        _picture(found, rank_of(share, min(found.shape)))
+        _picture(found, max(1, round(share * min(found.shape) / 100)))
     return _question(lesson, share)
-
-
-def rank_of(share: int, full: int) -> int:
-    """The rank that the slider says, at least 1."""
-    return max(1, round(share * full / 100))
 
 
 def _picture(found: Factored, rank: int) -> None:

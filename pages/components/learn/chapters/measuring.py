@@ -12,7 +12,7 @@ from compression import units
 from compression.charts.figure import Figure, Trace, error_bars, histogram, line, scatter
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, VIOLET
 from compression.explain.arithmetic import wrong_verdicts
-from compression.explain.quiz import Question, speed_outcome, speed_question
+from compression.explain.quiz import Question, speed_question
 from compression.inquiries.course import Timed, TimingInquiry
 from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe, make_recipe
@@ -201,27 +201,21 @@ def _question(lesson: Lesson) -> Question:
         "The engine removes channels until **half of the multiplications** are gone. How long will one image take, "
         "compared with before?",
         recipe,
-        reason,
+        COUNTED,
+        REASONS,
     )
 
 
-def reason(result: Result) -> str:
-    """What the measured time says, against what was counted."""
-    work = result.macs / result.baseline.macs
-    left = f"{100 * work:.0f} % of the multiplications are left"
-    match speed_outcome(result):
-        case "slower" | "same":
-            return f"{left}, and that bought no time: kernels like certain widths, and fetching numbers takes time too."
-        case _ if result.latency_ratio_low > work:
-            return (
-                f"{left}, but more of the time: each layer also fetches and writes numbers, and starting it takes as "
-                "long as before. The smaller the network, the more that counts."
-            )
-        case _ if result.latency_ratio_high < work:
-            return f"{left}, and even less of the time: what is smaller often fits better into the processor's caches."
-        case _:
-            return f"{left}, and as much of the time, as far as the interval can tell. Here multiplications count."
-
+COUNTED = "{} of the multiplications are left"
+_NO_TIME = "and that bought no time: kernels like certain widths, and fetching numbers takes time too."
+REASONS = {
+    "slower": _NO_TIME,
+    "same": _NO_TIME,
+    "less": "but more of the time: each layer also fetches and writes numbers, and starting it takes as long as "
+    "before. The smaller the network, the more that counts.",
+    "alike": "and as much of the time, as far as the interval can tell. Here multiplications count.",
+    "more": "and even less of the time: what is smaller often fits better into the processor's caches.",
+}
 
 CHAPTER = Chapter(
     name="measuring",
