@@ -194,11 +194,17 @@ def goals(rounds: Sequence[Round]) -> list[Goal]:
     words = f"{seconds[1]:.1f} s and {seconds[2]:.1f} s for {len(PERCENTS)} points"
     found = medians(rounds)
     off = [
-        Goal("parallel", f"latency ratio off the quiet machine's, {condition} worker",
-             100 * abs(found[condition] / found["quiet"] - 1), 100 * MAX_DEVIATION, "%",
-             note=f"{found[condition]:.3f} and {found['quiet']:.3f}")
-        for condition in CONDITIONS if condition != "quiet"
-    ]  # fmt: skip
+        Goal(
+            "parallel",
+            f"latency ratio off the quiet machine's, {condition} worker",
+            100 * abs(found[condition] / found["quiet"] - 1),
+            100 * MAX_DEVIATION,
+            "%",
+            note=f"{found[condition]:.3f} and {found['quiet']:.3f}",
+        )
+        for condition in CONDITIONS
+        if condition != "quiet"
+    ]
     what = "a training sweep, times as fast with two workers"
     return [Goal("parallel", what, speedup(rounds), MIN_SPEEDUP, "×", True, words), *off]
 

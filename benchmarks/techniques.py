@@ -45,9 +45,18 @@ TRAINS = "trains by nature"
 WIDE = 220
 """Characters a line where no terminal says how wide it is."""
 COLUMNS = (
-    "technique", "variant", "model", "budget", "accuracy, 95 %", "theoretical", "stored", "runtime", "zipped",
-    "latency ratio, 95 %", "seconds",
-)  # fmt: skip
+    "technique",
+    "variant",
+    "model",
+    "budget",
+    "accuracy, 95 %",
+    "theoretical",
+    "stored",
+    "runtime",
+    "zipped",
+    "latency ratio, 95 %",
+    "seconds",
+)
 
 
 @dataclass(frozen=True)

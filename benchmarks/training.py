@@ -84,9 +84,13 @@ def ours(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
     from compression.engine.training.loop import train
 
     train(
-        model, dataset, epochs=steps * BATCH_SIZE / len(dataset.train), learning_rate=0.003, seed=0,
+        model,
+        dataset,
+        epochs=steps * BATCH_SIZE / len(dataset.train),
+        learning_rate=0.003,
+        seed=0,
         batch_size=BATCH_SIZE,
-    )  # fmt: skip
+    )
 
 
 def plain(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
@@ -264,15 +268,27 @@ def goals(speeds: Sequence[Speed], rows: Sequence[Accuracies], instruction_sets:
     """Each model's speed-up, and how far from plain training each accuracy is."""
     goal = MIN_TIMES if BFLOAT16_UNITS & set(instruction_sets) else NEVER_SLOWER
     faster = [
-        Goal("training", f"fine-tuning {speed.model}, times a plain float32 loop", speed.ratio, goal, "×", True,
-             f"{statistics.median(speed.ours):,.0f} images a second")
+        Goal(
+            "training",
+            f"fine-tuning {speed.model}, times a plain float32 loop",
+            speed.ratio,
+            goal,
+            "×",
+            True,
+            f"{statistics.median(speed.ours):,.0f} images a second",
+        )
         for speed in speeds
-    ]  # fmt: skip
+    ]
     return faster + [
-        Goal("training", f"{row.model}, {row.cut}: accuracy off plain training's, in standard errors",
-             off_in_errors(row.after["plain"], row.after["chosen"]), MAX_ERRORS, note=_spread(row.after["chosen"]))
+        Goal(
+            "training",
+            f"{row.model}, {row.cut}: accuracy off plain training's, in standard errors",
+            off_in_errors(row.after["plain"], row.after["chosen"]),
+            MAX_ERRORS,
+            note=_spread(row.after["chosen"]),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def off_in_errors(a: Sequence[float], b: Sequence[float]) -> float:

@@ -273,11 +273,19 @@ def _student_pipeline(plan: Plan) -> Steps:
 TRIED: tuple[Variant, ...] = tuple(
     variant
     for family in (
-        magnitude_pruning, second_order_pruning, channel_pruning, quantization, weight_sharing, structure, students,
-        file_coding, recovery, combinations,
+        magnitude_pruning,
+        second_order_pruning,
+        channel_pruning,
+        quantization,
+        weight_sharing,
+        structure,
+        students,
+        file_coding,
+        recovery,
+        combinations,
     )
     for variant in family()
-)  # fmt: skip
+)
 """Every setting of these techniques."""
 
 
