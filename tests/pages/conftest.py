@@ -1,8 +1,11 @@
 """Pages under Streamlit's AppTest, with a dispatcher over a real store that has everything done at once."""
 
+import functools
+import pickle
 import sys
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 from pages.components.explore import advanced, limit_boxes
 from pages.components.frame import chart_view
@@ -10,6 +13,17 @@ from tests.support.fake_dispatcher import FakeDispatcher
 from tests.support.page_tools import ROOT, opened
 
 sys.path.insert(0, str(ROOT))  # as `streamlit run` does
+KNOWN_FIGURES = set()
+"""Those that plotly has looked at: most are drawn several times."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _packages_are_looked_through_once():
+    """Whenever a test opens a page, Streamlit looks for components in all installed packages: a third of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +32,15 @@ def _figures_are_known_to_plotly(monkeypatch):
     import plotly.graph_objects as go
 
     show = chart_view.show
-    monkeypatch.setattr(chart_view, "show", lambda figure, **settings: show(go.Figure(figure) and figure, **settings))
+
+    def checked(figure, **settings):
+        content = pickle.dumps(figure)
+        if content not in KNOWN_FIGURES:
+            go.Figure(figure)
+            KNOWN_FIGURES.add(content)
+        show(figure, **settings)
+
+    monkeypatch.setattr(chart_view, "show", checked)
 
 
 @pytest.fixture

@@ -1,37 +1,31 @@
 import subprocess
 import sys
 
+import pytest
+
+from compression.errors import StorageFailed
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.search.curves import sweep_recipes
 from pages.components.view.link import DEFAULT_MODEL
-from sample_models.catalogue import MODELS, SampleModel
-from tests.support.page_tools import ROOT, progress
-
-
-def texts(elements):
-    return " | ".join(str(element.value) for element in elements)
+from sample_models.catalogue import MODELS
+from tests.support.page_tools import ROOT, asked, opened, progress, texts, words
 
 
 def test_home_shows_every_model_with_its_accuracy(home):
-    shown = texts(home().markdown) + texts(home().caption)
+    page = home()
+    shown = texts(page.markdown) + texts(page.caption)
     for entry in MODELS.values():
         assert entry.title in shown
         assert entry.about in shown
     assert f"{100 * MODELS[DEFAULT_MODEL].card['accuracy']:.1f} %" in shown
+    assert not any("Continue" in words for words in progress(page))
+    assert "Jobs" in progress(page)
 
 
 def test_home_measures_something_without_a_click(home, dispatcher):
     home()
-    recipes = {recipe for group, recipe in dispatcher.submitted if group.startswith("sweep-")}
-    assert recipes == set(sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
-
-
-def test_home_shows_progress(home, dispatcher):
-    dispatcher.held = True
-    page = home()
-    total = len(sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
-    assert any(f"0 of {total} settings" in words for words in progress(page))
+    assert set(asked(dispatcher, "sweep-")) == set(sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
 
 
 def test_home_offers_what_was_looked_at_last(home, dispatcher):
@@ -40,10 +34,6 @@ def test_home_offers_what_was_looked_at_last(home, dispatcher):
     page = home()
     assert "Continue where you left off: ResNet-8 on MNIST-5k" in progress(page)
     assert "4-bit weights, 8-bit activations" in texts(page.caption)
-
-
-def test_home_offers_nothing_to_continue_at_first(home):
-    assert not any("Continue" in words for words in progress(home()))
 
 
 def test_home_says_what_the_dispatcher_says(home, dispatcher):
@@ -57,14 +47,23 @@ def test_a_missing_card_is_said_and_breaks_nothing(home, monkeypatch, tmp_path):
     assert "cannot be read" in texts(page.caption)
 
 
-def test_a_stored_result_is_drawn_at_once(home, dispatcher):
+def test_home_shows_progress(home, dispatcher):
     dispatcher.held = True
     dispatcher.measure(sweep_recipes(subject_of(DEFAULT_MODEL), "none")[0])
-    assert any("1 of" in words for words in progress(home()))
+    total = len(sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
+    assert any(f"1 of {total} settings" in words for words in progress(home()))
 
 
-def test_model_entries_are_what_pages_expect():
-    assert all(isinstance(entry, SampleModel) for entry in MODELS.values())
+@pytest.mark.parametrize(
+    ("page", "asks"),
+    [("compare", "results"), ("inspect", "results"), ("present", "results"), ("learn", "answer_name")],
+)
+def test_a_broken_store_is_said(dispatcher, monkeypatch, page, asks):
+    def broken(*given):
+        raise StorageFailed("The disk is full: free some space.")
+
+    monkeypatch.setattr(dispatcher.store, asks, broken)
+    assert "The disk is full" in words(opened(page))
 
 
 def test_the_page_process_never_imports_torch():

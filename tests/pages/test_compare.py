@@ -3,14 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from compression.errors import StorageFailed
 from compression.inquiries.outcomes import Outcomes, Pictures
 from compression.recipe.recipe import Recipe, make_recipe
 from pages.components.asking import pick
-from pages.components.compare import images, start
+from pages.components.compare import contest, curves, images, start
 from pages.components.view import picture
 from tests.support.made_up_answers import anatomy, row
-from tests.support.page_tools import downloads, opened, progress, rerun, url, words
+from tests.support.page_tools import downloads, opened, pressed, progress, rerun, url, words
 
 MODEL = "lenet5-mnist5k"
 BASELINE = Recipe(model=MODEL)
@@ -36,7 +35,7 @@ def answer(inquiry):
 
 
 @pytest.fixture
-def compare(dispatcher):
+def unmeasured(dispatcher):
     """Opens the page as a link with these recipes does."""
     dispatcher.answers = answer
 
@@ -48,6 +47,13 @@ def compare(dispatcher):
     return open_page
 
 
+@pytest.fixture
+def compare(unmeasured, dispatcher):
+    """The same, with the original and three bit widths measured."""
+    measured(dispatcher, BASELINE, *BITS)
+    return unmeasured
+
+
 def measured(dispatcher, *recipes):
     dispatcher.measure(*recipes, n_test=N)
 
@@ -56,45 +62,43 @@ def in_url(page):
     return [part["steps"] for part in json.loads(url(page)["recipes"])]
 
 
-def test_alone_it_says_what_to_do_and_offers_comparisons(compare, dispatcher):
-    page = compare()
+def test_alone_it_says_what_to_do_and_offers_comparisons(unmeasured):
+    page = unmeasured()
     rerun(page)
     assert "Choose one more measured setting above" in words(page)
-    page.button(key=f"compare_idea_{next(iter(start.IDEAS))}").click()
-    page = rerun(page)
+    pressed(page, f"compare_idea_{next(iter(start.IDEAS))}")
     page = rerun(page)
     assert "D instead of A" in words(page)
     assert [len(steps) for steps in in_url(page)] == [0, 1, 1, 1]
 
 
-def test_a_link_opens_its_comparison(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
+def test_a_link_opens_its_comparison(compare):
     page = compare(BASELINE, *BITS)
     said = words(page)
     for part in ("B instead of A", "C instead of A", "D instead of A", "Stored file", "no measurable difference"):
         assert part in said
     assert in_url(page) == [[], *([json.loads(r.to_short_json())["steps"][0]] for r in BITS)]
+    assert "These numbers (.csv)" in downloads(page)
     assert not page.error
 
 
-def test_what_a_long_list_leaves_out_stays_chosen(compare, dispatcher, monkeypatch):
+def test_what_a_long_list_leaves_out_stays_chosen(unmeasured, dispatcher, monkeypatch):
     monkeypatch.setattr(pick, "MAX_OFFERED", 1)
     several = [make_recipe(MODEL, [{"technique": "quantization", "weight_bits": bits}]) for bits in (3, 5, 6, 7)]
     measured(dispatcher, BASELINE, several[0], *BITS, *several[1:])
-    page = rerun(compare(BASELINE, several[0], several[3]))
+    page = rerun(unmeasured(BASELINE, several[0], several[3]))
     assert page.multiselect[0].value == [recipe.recipe_id for recipe in (BASELINE, several[0], several[3])]
 
 
-def test_differences_are_those_on_the_same_images(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
+def test_differences_are_those_on_the_same_images(compare):
     said = words(compare(BASELINE, BITS[2]))
     assert "−15.0 points" in said  # 6 of 40, p = 2 ** -5
     assert "<b>6</b>" in said
 
 
-def test_what_is_not_measured_is_measured_first(compare, dispatcher):
+def test_what_is_not_measured_is_measured_first(unmeasured, dispatcher):
     dispatcher.held = True
-    page = compare(BASELINE, BITS[1])
+    page = unmeasured(BASELINE, BITS[1])
     assert "Being measured" in words(page)
     assert {job.recipe for job in dispatcher.store.jobs()} == {BASELINE, BITS[1]}
     dispatcher.release()
@@ -103,22 +107,21 @@ def test_what_is_not_measured_is_measured_first(compare, dispatcher):
     assert page.multiselect[0].value == [BASELINE.recipe_id, BITS[1].recipe_id]
 
 
-def test_a_cancelled_setting_says_so_and_can_be_measured_again(compare, dispatcher):
+def test_a_cancelled_setting_says_so_and_can_be_measured_again(unmeasured, dispatcher):
     dispatcher.held = True
-    page = compare(BASELINE, BITS[1])
+    page = unmeasured(BASELINE, BITS[1])
     dispatcher.cancel_all()
     page = rerun(page)
     said = words(page)
     assert "Being measured" not in said
     assert said.count("was cancelled") == 2
     dispatcher.held = False
-    page.button(key="retry_several").click()
-    page = rerun(page)
+    pressed(page, "retry_several")
     assert "B instead of A" in words(page)
 
 
-def test_a_setting_whose_result_is_deleted_is_measured_anew(compare, dispatcher):
-    page = rerun(compare(BASELINE, BITS[1]))
+def test_a_setting_whose_result_is_deleted_is_measured_anew(unmeasured, dispatcher):
+    page = rerun(unmeasured(BASELINE, BITS[1]))
     assert "B instead of A" in words(page)
     dispatcher.forget(BITS[1])
     page = rerun(page)
@@ -126,28 +129,25 @@ def test_a_setting_whose_result_is_deleted_is_measured_anew(compare, dispatcher)
     assert dispatcher.store.result(BITS[1])
 
 
-def test_settings_that_differ_only_in_their_seed_have_different_names(compare, dispatcher):
+def test_settings_that_differ_only_in_their_seed_have_different_names(unmeasured, dispatcher):
     seeds = [BITS[0].model_copy(update={"seed": seed}) for seed in (0, 7)]
     measured(dispatcher, BASELINE, *seeds)
-    page = rerun(compare(BASELINE, *seeds))
+    page = rerun(unmeasured(BASELINE, *seeds))
     assert page.multiselect[0].value == [recipe.recipe_id for recipe in (BASELINE, *seeds)]
     assert "8-bit weights (seed 7)" in words(page)
 
 
-def test_no_two_settings_have_the_same_label(dispatcher):
+def test_no_two_settings_have_the_same_label():
     words = {"aaaaaaaa": "8-bit weights", "bbbbbbbb": "8-bit weights", "cccccccc": "4-bit weights"}
-    assert pick._distinct(words) == {
-        "aaaaaaaa": "8-bit weights · aaaaaa", "bbbbbbbb": "8-bit weights · bbbbbb", "cccccccc": "4-bit weights",
-    }  # fmt: skip
+    assert list(pick._distinct(words).values()) == ["8-bit weights · aaaaaa", "8-bit weights · bbbbbb", "4-bit weights"]
 
 
-def test_models_on_different_images_are_not_compared(compare, dispatcher):
-    said = words(compare(BASELINE, Recipe(model="mlp-digits")))
+def test_models_on_different_images_are_not_compared(unmeasured):
+    said = words(unmeasured(BASELINE, Recipe(model="mlp-digits")))
     assert "are measured on different images" in said
 
 
 def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
     dispatcher.held = True
     page = compare(BASELINE, BITS[0], part="Classes")
     assert any("Asking the network" in words for words in progress(page))
@@ -158,37 +158,19 @@ def test_until_the_answers_are_there_the_numbers_are_those_of_the_rows(compare, 
 
 
 def test_a_failed_inquiry_says_why_and_the_numbers_stay(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
     dispatcher.failing = "outcomes"
     page = compare(BASELINE, BITS[0])
     assert "outcomes went wrong" in words(page)
     assert "Stored file" in words(page)
 
 
-@pytest.mark.parametrize(
-    ("raw", "problem"),
-    [
-        ("{oops", "cannot be read as JSON"),
-        ("{}", "a list of at most 4 recipes"),
-        ('[{"model":"resnet9000","steps":[]}]', "There is no model"),
-    ],
-)
-def test_a_bad_link_says_what_is_wrong(compare, raw, problem):
-    page = compare(raw=raw)
-    assert "This link cannot be opened" in words(page)
-    assert problem in words(page)
+def test_a_bad_link_says_what_is_wrong(unmeasured):
+    said = words(unmeasured(raw='[{"model":"resnet9000","steps":[]}]'))
+    assert "This link cannot be opened" in said
+    assert "There is no model" in said
 
 
-def test_a_broken_store_is_said(compare, dispatcher, monkeypatch):
-    def broken(model):
-        raise StorageFailed("The database is locked. Close other programs.")
-
-    monkeypatch.setattr(dispatcher.store, "results", broken)
-    assert "The database is locked" in words(compare())
-
-
-def test_another_reference_goes_first(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
+def test_another_reference_goes_first(compare):
     page = compare(BASELINE, BITS[0], BITS[1])
     reference = next(box for box in page.selectbox if box.label.startswith("Compared with"))
     reference.set_value(BITS[1].recipe_id)
@@ -197,8 +179,7 @@ def test_another_reference_goes_first(compare, dispatcher):
     assert "indirect" in words(page)
 
 
-def test_classes_name_the_worst_and_the_largest_loss(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
+def test_classes_name_the_worst_and_the_largest_loss(compare):
     said = words(compare(BASELINE, BITS[2], part="Classes"))
     assert "Worst class: 0" in said
     assert "Compared with A, class “0” lost most: −25.0 points" in said
@@ -206,7 +187,6 @@ def test_classes_name_the_worst_and_the_largest_loss(compare, dispatcher):
 
 
 def test_changed_images_show_both_answers_with_probabilities(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
     page = rerun(compare(BASELINE, BITS[2], part="Changed images"))
     said = words(page)
     assert "**6** get another answer from B than from A" in said
@@ -218,9 +198,8 @@ def test_changed_images_show_both_answers_with_probabilities(compare, dispatcher
     assert asked.recipe == BASELINE
 
 
-def test_changed_images_can_be_filtered_and_paged(compare, dispatcher, monkeypatch):
+def test_changed_images_can_be_filtered_and_paged(compare, monkeypatch):
     monkeypatch.setattr(images, "PER_PAGE", 4)
-    measured(dispatcher, BASELINE, *BITS)
     page = compare(BASELINE, BITS[2], part="Changed images")
     assert words(page).count("<img") == 4
     page.pagination[0].set_value(2)
@@ -234,25 +213,20 @@ def test_changed_images_can_be_filtered_and_paged(compare, dispatcher, monkeypat
     assert "No image is like that" in words(rerun(page))
 
 
-def test_layers_stand_side_by_side(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
+def test_layers_stand_side_by_side(compare):
     said = words(rerun(compare(BASELINE, BITS[2], part="Layers")))
     assert said.count("8 × 1 × 3 × 3") == 2
     assert "50 % not zero, codes of 2 bits" in said
     assert "do not have the same layers" not in said
 
 
-def test_the_open_part_is_in_the_address(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
+def test_the_open_part_is_in_the_address(compare):
     page = compare(BASELINE, BITS[2], part="Curves")
     assert "Curves" in page.query_params["part"]
     assert page.session_state["compare_part"] == "Curves"
 
 
 def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, dispatcher, monkeypatch):
-    from pages.components.compare import contest, curves
-
-    measured(dispatcher, BASELINE, *BITS)
     results = [dispatcher.store.result(recipe) for recipe in (BASELINE, *BITS)]
     added = []
     monkeypatch.setattr("pages.components.asking.pick.choose_several", added.append)
@@ -263,12 +237,6 @@ def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, di
     monkeypatch.setattr(pick, "AT_MOST", 3)
     curves._add(results[3].recipe_id, made(3), results)
     assert added == [[BASELINE, BITS[0], BITS[1]], [BASELINE, BITS[0], BITS[2]]]
-
-
-def test_numbers_can_be_downloaded(compare, dispatcher):
-    measured(dispatcher, BASELINE, *BITS)
-    page = compare(BASELINE, BITS[0])
-    assert "These numbers (.csv)" in downloads(page)
 
 
 def test_pictures_are_as_bright_as_their_data_set_says():

@@ -20,7 +20,7 @@ from pages.components.view import state
 from tests.support import page_tools
 from tests.support.fake_dispatcher import ME
 from tests.support.made_up_results import BYTES, files_of, keep, key_of
-from tests.support.page_tools import checked, progress, url, words
+from tests.support.page_tools import checked, url, words
 
 MODEL = "mlp-digits"
 WORKER = Member("tls://127.0.0.1:7", "0", "vm", 4242, False, 312_000_000, 2_000_000_000, 98.0, 0)
@@ -53,8 +53,11 @@ def plain(said):
 
 
 class TestWork:
-    def test_at_first_there_is_nothing_and_it_says_where_jobs_come_from(self, opened):
+    def test_at_first_there_is_nothing_and_it_says_where_jobs_come_from(self, opened, dispatcher):
+        dispatcher.workers, dispatcher.problem = Members(), "The worker processes could not be started."
         page = opened()
+        assert "could not be started" in words(page)
+        assert "The workers are starting" in words(page)
         assert "Nothing waits. Jobs come here when" in words(page)
         assert "No job has ended yet" in words(page)
         assert page.button(key="jobs_cancel_all").disabled
@@ -143,14 +146,6 @@ class TestWork:
         assert rows["Measure: 4-bit weights"]["took"] >= 0
         assert rows["Measure: 5-bit weights"]["outcome"] == "cancelled"
 
-    def test_what_the_dispatcher_says_is_said(self, opened, dispatcher):
-        dispatcher.problem = "The worker processes could not be started."
-        assert "could not be started" in words(opened())
-
-    def test_until_the_workers_are_there_it_says_so(self, opened, dispatcher):
-        dispatcher.workers = Members()
-        assert "The workers are starting" in words(opened())
-
     def test_workers_of_a_cluster_elsewhere(self, opened, dispatcher):
         far = Member("tls://10.0.0.7:1", "tls://10.0.0.7:1", "10.0.0.7", None, True, 5_000_000, 0, None, None)
         dispatcher.workers = Members("tls://10.0.0.1:8786", False, tuple(replace(far, name=f"w{n}") for n in range(30)))
@@ -220,10 +215,6 @@ class TestLog:
 
 
 class TestHistory:
-    def test_at_first_it_says_what_to_do(self, opened):
-        page = opened(show="history")
-        assert "Nothing is measured yet" in words(page)
-
     def test_every_result_is_a_row_whatever_it_was_measured_with(self, opened, dispatcher):
         add(dispatcher, quantized(4), stored_bytes=BYTES // 2)
         add(dispatcher, quantized(5), engine_version="0.1")
@@ -247,7 +238,8 @@ class TestHistory:
         assert again.selectbox(key="past_order").value == "smallest"
         assert url(again) == {"show": "history", "search": "4-bit", "order": "smallest"}
 
-    def test_nothing_found(self, opened, dispatcher):
+    def test_nothing_to_find_and_nothing_found(self, opened, dispatcher):
+        assert "Nothing is measured yet" in words(opened(show="history"))
         add(dispatcher, quantized(4))
         page = opened(show="history", search="nonsense")
         assert "**0** of 1 results" in words(page)
@@ -379,12 +371,14 @@ class TestDisk:
 
     def test_leftovers_are_found_and_removed(self, opened, dispatcher, monkeypatch):
         key = add(dispatcher, quantized(4))
+        page = opened(show="disk")
+        checked(page.button(key="disk_look").click().run())
+        assert "There are none." in words(page)
         with monkeypatch.context() as patch:
             patch.setattr(deletion, "_remove", lambda database, found: None)
             deletion.delete(dispatcher.store, [key])
         monkeypatch.setattr(deletion.orphans, "__defaults__", (-60,))
         monkeypatch.setattr(deletion.clean_up, "__defaults__", (-60,))
-        page = opened(show="disk")
         checked(page.button(key="disk_look").click().run())
         assert "**3 files, " in words(page)
         checked(page.button(key="disk_clean").click().run())
@@ -398,15 +392,6 @@ class TestDisk:
         assert str(file) in words(page)
         checked(page.button(key="disk_look").click().run())
         assert "Move that file away" in words(page)
-
-    def test_there_are_none(self, opened):
-        page = opened(show="disk")
-        checked(page.button(key="disk_look").click().run())
-        assert "There are none." in words(page)
-
-
-def test_other_pages_have_a_link_to_it(home):
-    assert "Jobs" in progress(home())
 
 
 def test_this_browser_window_is_told_from_others(opened, dispatcher):

@@ -6,7 +6,6 @@ import pytest
 
 from compression import cli
 from compression.explain import presentation, report
-from compression.explain.presentation import Assumptions
 from pages.components.explore import outcome
 from pages.components.present import stage
 from tests.support.verdicts import TONES, result
@@ -26,13 +25,9 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys):
     assert f"color:{stage._MARKS[tone][1]}" in shown[1]
 
     (option,) = presentation.options(row, ())
-    page = report.html(
-        report.Report(
-            "LeNet", "", option.verdict, option.numbers, presentation.meanings(row, Assumptions()),
-            presentation.risks(row), (), (), "", "", "", (replace(option, name="after"),),
-        ),
-        "",
-    )  # fmt: skip
+    options = (replace(option, name="after"),)
+    made = report.Report("LeNet", "", option.verdict, option.numbers, (), (), (), (), "", "", "", options)
+    page = report.html(made, "")
     assert f'<h1 class="{tone}">{title}</h1>' in page
     assert f'<td class="{tone}"><b>{title}</b></td>' in page
 

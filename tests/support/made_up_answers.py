@@ -8,59 +8,71 @@ from compression.inquiries.anatomy import Anatomy, Arrow, Box, FileAnatomy, Laye
 from compression.inquiries.sensitivity import LayerSensitivity, Sensitivities
 from compression.inquiries.weights import Histogram, LayerWeights, Weights
 
+LAYER = LayerRow(
+    name="conv1",
+    kind="Conv 5×5",
+    shape=(8, 5, 5, 5),
+    original="conv1",
+    weights=1000,
+    parameters=1008,
+    nonzero=1000,
+    format="float32",
+    bits=32,
+    levels=0,
+    stored_bytes=3500,
+    weight_bytes=3400,
+    runtime_bytes=4032,
+    macs=100_000,
+    integer=False,
+    ms=0.02,
+)
+
 
 def row(name="conv1", **changes):
     """One layer: 1,000 weights in float."""
-    return LayerRow(
-        **(
-            {
-                "name": name, "kind": "Conv 5×5", "shape": (8, 5, 5, 5), "original": name, "weights": 1000,
-                "parameters": 1008, "nonzero": 1000, "format": "float32", "bits": 32, "levels": 0,
-                "stored_bytes": 3500, "weight_bytes": 3400, "runtime_bytes": 4032, "macs": 100_000,
-                "integer": False, "ms": 0.02,
-            }
-            | changes
-        )
-    )  # fmt: skip
+    return LAYER.model_copy(update={"name": name, "original": name} | changes)
 
 
-def file(layers, others=(), rest=None, **changes):
+def file(layers, others=(), rest=None):
     """A file of these layers; `others` are nodes without weights: operator and milliseconds."""
     rest = rest or {"graph": 100, "header": 12, "shared": 0, "others": 0}
     nodes = [NodeTime(operator="Conv", layer=layer.name, ms=layer.ms) for layer in layers]
     nodes += [NodeTime(operator=operator, layer="", ms=ms) for operator, ms in others]
     return FileAnatomy(
-        **(
-            {
-                "layers": tuple(layers), "rest": rest, "nodes": tuple(nodes), "run_ms": 0.05, "overhead_ms": 0.003,
-                "runs": 240,
-                "stored_bytes": sum(layer.stored_bytes for layer in layers) + sum(rest.values()),
-            }
-            | changes
-        )
-    )  # fmt: skip
+        layers=tuple(layers),
+        rest=rest,
+        nodes=tuple(nodes),
+        run_ms=0.05,
+        overhead_ms=0.003,
+        runs=240,
+        stored_bytes=sum(layer.stored_bytes for layer in layers) + sum(rest.values()),
+    )
 
 
 BASELINE = (
-    row("conv1", stored_bytes=3500),
-    row("hidden", kind="Linear", shape=(50, 800), weights=40_000, parameters=40_050, nonzero=40_000,
-        stored_bytes=130_000, weight_bytes=129_000, runtime_bytes=160_200, macs=40_000, ms=0.01),
-)  # fmt: skip
+    LAYER,
+    row(
+        "hidden",
+        kind="Linear",
+        shape=(50, 800),
+        weights=40_000,
+        parameters=40_050,
+        nonzero=40_000,
+        stored_bytes=130_000,
+        weight_bytes=129_000,
+        runtime_bytes=160_200,
+        macs=40_000,
+        ms=0.01,
+    ),
+)
 
 
 def anatomy(layers=BASELINE, others=(), **changes):
     """A network of these layers beside the made-up baseline."""
     boxes = [Box(label="Image"), *(Box(label="ReLU", layer=layer.name) for layer in layers), Box(label="Classes")]
     arrows = [Arrow(source=number, target=number + 1, bits=8 * (number == 1)) for number in range(len(boxes) - 1)]
-    return Anatomy(
-        **(
-            {
-                "subject": file(layers, others), "baseline": file(BASELINE), "boxes": tuple(boxes),
-                "arrows": tuple(arrows),
-            }
-            | changes
-        )
-    )  # fmt: skip
+    made = Anatomy(subject=file(layers, others), baseline=file(BASELINE), boxes=tuple(boxes), arrows=tuple(arrows))
+    return made.model_copy(update=changes)
 
 
 def histogram(levels=(), before=True):
@@ -77,17 +89,21 @@ def histogram(levels=(), before=True):
 
 def layer_weights(name="conv1", **changes):
     """A layer of eight outputs and 125 inputs, of which every other one is zero."""
-    return LayerWeights(
-        **(
-            {
-                "name": name, "original": name, "shape": (8, 5, 5, 5), "original_shape": (8, 5, 5, 5), "n_zeros": 500,
-                "values": histogram(), "steps": histogram((-1, 0, 1)), "zeros": np.full((8, 63), 127, np.uint8),
-                "cell": (1, 2), "corner": np.tile([True, False], (8, 16)),
-                "filters": np.ones((8, 5, 5, 5), np.float16), "filters_before": np.ones((8, 5, 5, 5), np.float16),
-            }
-            | changes
-        )
-    )  # fmt: skip
+    made = LayerWeights(
+        name=name,
+        original=name,
+        shape=(8, 5, 5, 5),
+        original_shape=(8, 5, 5, 5),
+        n_zeros=500,
+        values=histogram(),
+        steps=histogram((-1, 0, 1)),
+        zeros=np.full((8, 63), 127, np.uint8),
+        cell=(1, 2),
+        corner=np.tile([True, False], (8, 16)),
+        filters=np.ones((8, 5, 5, 5), np.float16),
+        filters_before=np.ones((8, 5, 5, 5), np.float16),
+    )
+    return made.model_copy(update=changes)
 
 
 def weights(names=("conv1", "hidden")):
@@ -117,18 +133,18 @@ def sensitivities():
                 name="conv1", weights=1000, by_bits=(0.98, 0.972, 0.90, 0.5), by_sparsity=(0.9, 0.8, 0.5, 0.3, 0.1)
             ),
             LayerSensitivity(
-                name="hidden", weights=40_000, by_bits=(0.98, 0.98, 0.975, 0.96),
+                name="hidden",
+                weights=40_000,
+                by_bits=(0.98, 0.98, 0.975, 0.96),
                 by_sparsity=(0.98, 0.98, 0.98, 0.975, 0.97),
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _layout():
     names = tuple(f"layer{number}" for number in range(12))
-    return asked.Layout(
-        layers=names, weights=np.arange(12, 0, -1) * 1000, macs=np.arange(1, 13) * 10_000, others=580
-    )  # fmt: skip
+    return asked.Layout(layers=names, weights=np.arange(12, 0, -1) * 1000, macs=np.arange(1, 13) * 10_000, others=580)
 
 
 def _pruned():
@@ -154,11 +170,17 @@ def _rounded():
         levels[bits - 1, :count] = np.linspace(-1, 1, count)
     rounded = np.stack([row[np.nanargmin(np.abs(sample[:, None] - row), 1)] for row in levels])
     return asked.Rounded(
-        counts=np.arange(10), edges=np.linspace(-1, 1, 11), weights=np.eye(8, dtype=np.float16),
-        corners=dict.fromkeys(grids, np.stack([np.eye(8, dtype=np.float16)] * 8)), channel=3, sample=sample,
-        levels=dict.fromkeys(grids, levels), rounded=dict.fromkeys(grids, rounded),
-        errors=dict.fromkeys(grids, 0.25 ** np.arange(8)), ranges=np.array([[-1, 1], [-0.5, 0.25]], np.float32),
-    )  # fmt: skip
+        counts=np.arange(10),
+        edges=np.linspace(-1, 1, 11),
+        weights=np.eye(8, dtype=np.float16),
+        corners=dict.fromkeys(grids, np.stack([np.eye(8, dtype=np.float16)] * 8)),
+        channel=3,
+        sample=sample,
+        levels=dict.fromkeys(grids, levels),
+        rounded=dict.fromkeys(grids, rounded),
+        errors=dict.fromkeys(grids, 0.25 ** np.arange(8)),
+        ranges=np.array([[-1, 1], [-0.5, 0.25]], np.float32),
+    )
 
 
 def _taught():
@@ -166,10 +188,14 @@ def _taught():
     logits = np.random.default_rng(0).normal(size=(n, 10)) * 4
     odds = np.exp(logits / np.array(asked.TEMPERATURES)[:, None, None])
     return asked.Taught(
-        images=np.full((n, 1, 8, 8), 7, np.uint8), white=16, labels=np.arange(n).astype(np.uint8) % 10,
-        classes=tuple("0123456789"), probabilities=(odds / odds.sum(2, keepdims=True)).astype(np.float32),
-        entropy_bits=np.linspace(0.1, 3.3, len(asked.TEMPERATURES)), sure=0.95,
-    )  # fmt: skip
+        images=np.full((n, 1, 8, 8), 7, np.uint8),
+        white=16,
+        labels=np.arange(n).astype(np.uint8) % 10,
+        classes=tuple("0123456789"),
+        probabilities=(odds / odds.sum(2, keepdims=True)).astype(np.float32),
+        entropy_bits=np.linspace(0.1, 3.3, len(asked.TEMPERATURES)),
+        sure=0.95,
+    )
 
 
 def _shared():
@@ -180,9 +206,14 @@ def _shared():
         members[at, :clusters] = 25_000 // clusters
     errors = 1 / np.array(asked.CLUSTERS) ** 2.0
     return asked.Shared(
-        counts=np.arange(10), edges=np.linspace(-1, 1, 11), values=values, members=members,
-        errors=errors, even_errors=2 * errors, size=25_000,
-    )  # fmt: skip
+        counts=np.arange(10),
+        edges=np.linspace(-1, 1, 11),
+        values=values,
+        members=members,
+        errors=errors,
+        even_errors=2 * errors,
+        size=25_000,
+    )
 
 
 def _factored():
@@ -190,9 +221,12 @@ def _factored():
     random = np.random.default_rng(0)
     return asked.Factored(
         weights=random.normal(size=(32, 64)).astype(np.float16),
-        left=random.normal(size=(32, 50)).astype(np.float16), right=random.normal(size=(50, 64)).astype(np.float16),
-        errors=errors**3, plain_errors=errors, shape=(50, 500),
-    )  # fmt: skip
+        left=random.normal(size=(32, 50)).astype(np.float16),
+        right=random.normal(size=(50, 64)).astype(np.float16),
+        errors=errors**3,
+        plain_errors=errors,
+        shape=(50, 500),
+    )
 
 
 def _split():
@@ -200,9 +234,12 @@ def _split():
     ratio = np.full(shape, 0.5)
     ratio[0, 0, 0, 0] = 1.5
     return asked.Split(
-        whole_ms=np.full(shape, 0.2), split_ms=0.2 * ratio, ratio=ratio,
-        ratio_low=0.9 * ratio, ratio_high=1.1 * ratio,
-    )  # fmt: skip
+        whole_ms=np.full(shape, 0.2),
+        split_ms=0.2 * ratio,
+        ratio=ratio,
+        ratio_low=0.9 * ratio,
+        ratio_high=1.1 * ratio,
+    )
 
 
 def _coded():
@@ -211,9 +248,14 @@ def _coded():
     counts[..., :4], lengths[..., :4] = (10, 40, 25, 25), (3, 1, 3, 2)
     bits = np.broadcast_to(np.arange(1.0, 9), shape)
     return asked.Coded(
-        counts=counts, lengths=lengths, entropy=0.8 * bits, huffman=0.85 * bits, arithmetic=0.75 * bits,
-        plain=bits, size=25_000,
-    )  # fmt: skip
+        counts=counts,
+        lengths=lengths,
+        entropy=0.8 * bits,
+        huffman=0.85 * bits,
+        arithmetic=0.75 * bits,
+        plain=bits,
+        size=25_000,
+    )
 
 
 def _timed():

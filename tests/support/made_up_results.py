@@ -163,10 +163,9 @@ def fabricate(recipe: Recipe, **changes: object) -> Result:
 
 def without_what_came_later(result: Result) -> Result:
     """The same as an older version wrote it: no ledgers, no memory, no worst class, no sparse timings."""
-    later = {
-        "ledger": {}, "runtime_ledger": {}, "worst_class": None, "process_peak_bytes": None, "weight_bytes": 0,
-        "activation_bytes": 0, "activation_traffic_bytes": 0, "integer_macs": 0,
-    }  # fmt: skip
+    counts = ("weight_bytes", "activation_bytes", "activation_traffic_bytes", "integer_macs")
+    later = dict.fromkeys(counts, 0) | {"ledger": {}, "runtime_ledger": {}}
+    later |= {"worst_class": None, "process_peak_bytes": None}
     return result.model_copy(update={**later, "sparse": (), "baseline": result.baseline.model_copy(update=later)})
 
 

@@ -1,9 +1,14 @@
 """What tests of pages share."""
 
+import json
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from pages.components.explore import parts
+from pages.components.view import state
+
+MODEL = "lenet5-mnist5k"
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,6 +37,12 @@ def rerun(page):
     """
     checked(page.run())
     return checked(page.run())
+
+
+def pressed(page, key):
+    """The page after a click on one of its buttons."""
+    page.button(key=key).click()
+    return rerun(page)
 
 
 def url(page):
@@ -63,3 +74,40 @@ def progress(page):
 def downloads(page):
     """Labels of the buttons that download something."""
     return [button.proto.label for button in page.get("download_button")]
+
+
+def components(page):
+    """What was sent to the browser for it to draw by itself, by key."""
+    return {component.key: json.loads(component.proto.json) for component in page.get("bidi_component")}
+
+
+def setting(page, kind, field):
+    """One of Explore's controls."""
+    return getattr(page, kind)(key=state.SETTING + field)
+
+
+def moved(page, kind, field, value):
+    """Explore after one of its controls was moved."""
+    setting(page, kind, field).set_value(value)
+    return rerun(page)
+
+
+def url_recipe(page):
+    """The recipe in Explore's address."""
+    return json.loads(url(page)["recipe"])
+
+
+def foreseen_rows(page):
+    """What Explore's browser knows of other positions of its sliders."""
+    return json.loads(components(page)["foresight"]["rows"])
+
+
+def looked_into(page, part):
+    """Explore with another part of what it found out."""
+    page.session_state[parts.INSIGHT_TAB] = part
+    return rerun(page)
+
+
+def asked(dispatcher, prefix="explore-"):
+    """The recipes that pages had measured in groups called so."""
+    return [recipe for group, recipe in dispatcher.submitted if group.startswith(prefix)]

@@ -15,23 +15,14 @@ WEIGHTS = {"technique": "magnitude_pruning", "sparsity": 0.9}
 def result(
     accuracy=0.969, before=0.972, p_value=0.5, ratio=(0.7, 0.68, 0.72), size=1000, was=6100, steps=(CHANNELS,), **more
 ):
-    row = fabricate(recipe(*steps))
-    images = {"n_test": more.get("n_test", row.n_test)}
-    baseline = row.baseline.model_copy(update={"accuracy": before, "stored_bytes": was, **images})
+    difference = accuracy - before
     names = ("latency_ratio", "latency_ratio_low", "latency_ratio_high")
-    return row.model_copy(
-        update={
-            "baseline": baseline,
-            "accuracy": accuracy,
-            "accuracy_difference": accuracy - before,
-            "accuracy_difference_low": accuracy - before - 0.013,
-            "accuracy_difference_high": accuracy - before + 0.013,
-            "p_value": p_value,
-            "stored_bytes": size,
-            **dict(zip(names, ratio, strict=True)),
-            **more,
-        }
-    )
+    changes = dict(zip(names, ratio, strict=True)) | {"p_value": p_value, "stored_bytes": size, "accuracy": accuracy}
+    off = {"": 0, "_low": -0.013, "_high": 0.013}
+    changes |= {f"accuracy_difference{end}": difference + by for end, by in off.items()}
+    row = fabricate(recipe(*steps), **changes | more)
+    first = {"accuracy": before, "stored_bytes": was, "n_test": row.n_test}
+    return row.model_copy(update={"baseline": row.baseline.model_copy(update=first)})
 
 
 FASTER, SLOWER, SAME_SPEED = (0.7, 0.68, 0.72), (1.3, 1.2, 1.4), (1.0, 0.98, 1.02)

@@ -90,6 +90,7 @@ class TestAhead:
         shown(at())
         assert ahead(dispatcher) == []
         dispatcher.release()
+        dispatcher.held = True
         shown(at())
         expected = ({"pruning_percent": 50}, {"pruning_percent": 40}, {"weight_bits": 4}, {"weight_bits": 6})
         assert ahead(dispatcher) == [recipe_at(**change) for change in expected]

@@ -7,21 +7,14 @@ from compression.recipe.settings import Settings, recipe_of
 from compression.search.limits import NO_LIMITS, Limits
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of
-from tests.support.explore_tools import (
-    MODEL,
-    components,
-    foreseen_rows,
-    setting,
-)
 from tests.support.made_up_results import fabricate
-from tests.support.page_tools import rerun, texts
+from tests.support.page_tools import MODEL, components, foreseen_rows, moved, pressed, rerun, texts
 
 
 class TestAxes:
     def test_other_axes_are_drawn_and_in_the_link(self, explore):
         page = explore()
-        setting(page, "selectbox", "axis_left").set_value("macs")
-        page = rerun(page)
+        moved(page, "selectbox", "axis_left", "macs")
         assert page.query_params["axes"] in ("macs,latency,accuracy", ["macs,latency,accuracy"])
         drawn = components(page)
         assert drawn["chart_left"]["alt"].startswith("Accuracy against MACs of one image: ")
@@ -43,8 +36,7 @@ class TestAxes:
 
     def test_axes_stay_when_the_setting_changes(self, explore):
         page = explore(axes="macs,memory,worst_class")
-        setting(page, "slider", "pruning_percent").set_value(50)
-        page = rerun(page)
+        moved(page, "slider", "pruning_percent", 50)
         assert page.session_state["view"].axes == Axes("macs", "memory", "worst_class")
 
 
@@ -58,8 +50,7 @@ class TestLimits:
         assert page.query_params["max_drop"] in ("1", ["1"])
         assert json.loads(components(page)["chart_left"]["figure"])["layout"]["shapes"]
         assert "Best, the smallest file: " in texts(page.markdown)
-        page.button(key="show_best").click()
-        page = rerun(page)
+        pressed(page, "show_best")
         best = fabricate(page.session_state["view"].recipe)
         assert best.accuracy_difference >= -0.01
         assert page.session_state["view"].limits == Limits(drop_points=1.0)
@@ -80,8 +71,7 @@ class TestLimits:
     def test_a_link_opens_its_limits_and_another_model_forgets_them(self, explore):
         page = explore(max_kb="100", max_drop="2")
         assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value == 100
-        setting(page, "selectbox", "model").set_value("mlp-digits")
-        page = rerun(page)
+        moved(page, "selectbox", "model", "mlp-digits")
         assert page.session_state["view"].limits == NO_LIMITS
         assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value is None
 

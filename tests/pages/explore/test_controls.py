@@ -3,186 +3,177 @@ from dataclasses import fields, replace
 import pytest
 
 from compression.models.subject import subject_of
-from compression.recipe.recipe import make_recipe
+from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, neutral_settings, recipe_of
-from compression.recipe.steps import STEP_TYPES, LowRank, fields_of, technique_of
+from compression.recipe.steps import (
+    STEP_TYPES,
+    ChannelPruning,
+    DepthwiseSeparable,
+    Distillation,
+    EntropyCoding,
+    FineTuning,
+    LayerTying,
+    LowRank,
+    MagnitudePruning,
+    Quantization,
+    SecondOrderPruning,
+    SlimmableStudent,
+    WeightSharing,
+    fields_of,
+    technique_of,
+)
 from compression.recipe.words import kind_of
 from compression.search.curves import sweep_recipes
 from pages.components.explore import advanced
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of
 from sample_models import slimmable
-from tests.support.explore_tools import (
-    MODEL,
-    asked,
-    setting,
-    url_recipe,
-)
-from tests.support.page_tools import progress, rerun, texts
+from tests.support.page_tools import MODEL, asked, moved, progress, rerun, setting, texts, url_recipe
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
 
 
-@pytest.mark.parametrize("settings", [Settings(), WEIGHTS, replace(WEIGHTS, criterion="second_order"),
-    Settings(codes="codebook"), Settings(student="squeezenet"), Settings(student="slimmable")])  # fmt: skip
-def test_every_control_has_help(explore, settings):
-    page = explore(**parameters_of(View(MODEL, settings)))
-    kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect", "segmented_control")
-    controls = [control for kind in kinds for control in getattr(page, kind)]
-    assert len(controls) >= 24
-    for control in controls:
-        assert control.help or control.label == "Accuracy axis", control.label
-
-
-KINDS = {
-    "slider": ("pruning_percent", "student_percent", "depth_percent", "low_rank_rank_ratio",
-               "depthwise_separable_share", "layer_tying_blocks", "temperature", "alpha", "recover_alpha",
-               "recover_temperature", "entropy_penalty", "rate_weight"),
-    "select_slider": ("round_to", "activation_bits", "low_rank_round_to"),
-    "toggle": ("recalibrate", "gradual", "symmetric", "equalize", "mixed_precision", "learn_scales"),
-    "number_input": ("resolution", "match_weight", "epochs", "seed"),
-    "segmented_control": ("remove", "codes"),
-    "multiselect": ("teachers",),
-}  # fmt: skip
+KINDS = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect", "segmented_control")
 KINDS_WITH_SLIDER = [kind for kind in STEP_TYPES.values() if kind_of(kind).slider]
-KIND = {field: kind for kind, fields in KINDS.items() for field in fields}
-"""What a control is; a select box where nothing is said."""
+
+
+def controls(page):
+    return {control.key: control for kind in KINDS for control in getattr(page, kind)}
+
+
+CHOSEN = {"importance": "taylor", "ratios": "sensitivity", "target": "macs", "round_to": 8, "recalibrate": False}
+OF_8_BITS = Quantization(weight_bits=8, activation_bits=8)
+OF_4_BITS = Quantization(weight_bits=4, activation_bits=8)
+ROUNDED = {
+    **{"method": "adaround", "granularity": "tensor", "symmetric": False, "equalize": True, "mixed_precision": True},
+    **{"activation_bits": 5, "activations": "dynamic"},
+}
+TAUGHT = {"loss": "dkd", "match_weight": 5.0, "temperature": 2.0, "alpha": 0.5, "epochs": 2.0}
 
 
 @pytest.mark.parametrize(
     ("start", "moves", "steps"),
     [
+        (Settings(), {"pruning_percent": 50}, [ChannelPruning(pruning_ratio=0.5)]),
+        (Settings(), {"weight_bits": 4}, [OF_4_BITS]),
+        (Settings(student="slimmable"), {"student_percent": 50}, [SlimmableStudent(width_mult=0.5)]),
         (
             Settings(50),
-            {"importance": "taylor", "ratios": "sensitivity", "target": "macs", "round_to": 8, "recalibrate": False},
-            [{"technique": "channel_pruning", "pruning_ratio": 0.5, "importance": "taylor", "ratios": "sensitivity",
-              "target": "macs", "round_to": 8, "recalibrate": False}],
+            CHOSEN,
+            [ChannelPruning(pruning_ratio=0.5, **CHOSEN)],
         ),
-        (Settings(50), {"remove": "weights"}, [{"technique": "magnitude_pruning", "sparsity": 0.5}]),
+        (Settings(50), {"remove": "weights"}, [MagnitudePruning(sparsity=0.5)]),
         (
             WEIGHTS,
             {"criterion": "second_order", "pattern": "1:4", "scope": "layer"},
-            [{"technique": "second_order_pruning", "sparsity": 0.75, "pattern": "1:4", "scope": "layer"}],
+            [SecondOrderPruning(sparsity=0.75, pattern="1:4", scope="layer")],
         ),
         (
             replace(WEIGHTS, budget="quick", gradual=True),
             {"regrowth": "gradient", "epochs": 2.0},
-            [{"technique": "magnitude_pruning", "sparsity": 0.5, "epochs": 2.0, "regrowth": "gradient"}],
+            [MagnitudePruning(sparsity=0.5, epochs=2.0, regrowth="gradient")],
         ),
-        (
-            replace(WEIGHTS, budget="quick"),
-            {"gradual": True},
-            [{"technique": "magnitude_pruning", "sparsity": 0.5, "epochs": 3.0}],
-        ),
-        (Settings(weight_bits=4), {"codes": "codebook"}, [{"technique": "weight_sharing", "clusters": 16}]),
+        (replace(WEIGHTS, budget="quick"), {"gradual": True}, [MagnitudePruning(sparsity=0.5, epochs=3.0)]),
+        (Settings(weight_bits=4), {"codes": "codebook"}, [WeightSharing(clusters=16)]),
         (
             Settings(weight_bits=4, codes="codebook"),
             {"weighting": "none", "codebook_scope": "global"},
-            [{"technique": "weight_sharing", "clusters": 16, "weighting": "none", "scope": "global"}],
+            [WeightSharing(clusters=16, weighting="none", scope="global")],
         ),
         (
             Settings(weight_bits=4),
-            {"method": "adaround", "activation_bits": 5, "activations": "dynamic", "granularity": "tensor",
-             "symmetric": False, "equalize": True, "mixed_precision": True},
-            [{"technique": "quantization", "weight_bits": 4, "method": "adaround", "activation_bits": 5,
-              "activations": "dynamic", "granularity": "tensor", "symmetric": False, "equalize": True,
-              "mixed_precision": True}],
+            ROUNDED,
+            [Quantization(weight_bits=4, **ROUNDED)],
         ),
         (
             Settings(weight_bits=4),
             {"activation_bits": 32, "rate_weight": 0.5, "coding": "huffman"},
-            [{"technique": "quantization", "weight_bits": 4},
-             {"technique": "entropy_coding", "rate_weight": 0.5, "coding": "huffman"}],
+            [Quantization(weight_bits=4), EntropyCoding(rate_weight=0.5, coding="huffman")],
         ),
         (
             Settings(weight_bits=16),
             {"float_format": "bfloat16"},
-            [{"technique": "quantization", "weight_bits": 16, "float_format": "bfloat16"}],
+            [Quantization(weight_bits=16, float_format="bfloat16")],
         ),
         (
             Settings(weight_bits=8, budget="quick"),
             {"learn_scales": True, "recover_alpha": 0.5, "entropy_penalty": 0.25},
-            [{"technique": "quantization", "weight_bits": 8, "activation_bits": 8},
-             {"technique": "fine_tuning", "epochs": 3.0, "alpha": 0.5, "learn_scales": True, "entropy_penalty": 0.25}],
+            [OF_8_BITS, FineTuning(epochs=3.0, alpha=0.5, learn_scales=True, entropy_penalty=0.25)],
         ),
         (
             Settings(weight_bits=4, budget="quick", recover_alpha=0.5),
             {"recover_temperature": 2.0},
-            [{"technique": "quantization", "weight_bits": 4, "activation_bits": 8},
-             {"technique": "fine_tuning", "epochs": 3.0, "alpha": 0.5, "temperature": 2.0}],
+            [OF_4_BITS, FineTuning(epochs=3.0, alpha=0.5, temperature=2.0)],
         ),
-        (
-            Settings(),
-            {"student": "squeezenet"},
-            [{"technique": "distillation", "width_mult": 1.0, "student": "squeezenet", "epochs": 1.5}],
-        ),
+        (Settings(), {"student": "squeezenet"}, [Distillation(width_mult=1.0, student="squeezenet", epochs=1.5)]),
         (
             Settings(student="squeezenet"),
             {"depth_percent": 60, "resolution": 16},
-            [{"technique": "distillation", "width_mult": 1.0, "student": "squeezenet", "depth_mult": 0.6,
-              "resolution": 16, "epochs": 4.0}],
+            [Distillation(width_mult=1.0, student="squeezenet", depth_mult=0.6, resolution=16, epochs=4.0)],
         ),
         (
             Settings(student_percent=50, match="hint"),
-            {"loss": "dkd", "match": "attention", "match_weight": 5.0, "teachers": ["lenet300-mnist5k"],
-             "temperature": 2.0, "alpha": 0.5, "epochs": 2.0, "seed": 7},
-            [{"technique": "distillation", "width_mult": 0.5, "loss": "dkd", "match": "attention", "match_weight": 5.0,
-              "teachers": ["lenet300-mnist5k"], "temperature": 2.0, "alpha": 0.5, "epochs": 2.0}],
+            {"match": "attention", "teachers": ["lenet300-mnist5k"], "seed": 7, **TAUGHT},
+            [Distillation(width_mult=0.5, match="attention", teachers=("lenet300-mnist5k",), **TAUGHT)],
         ),
         (
             Settings(structure=(LowRank(rank_ratio=0.5),)),
-            {"low_rank_convolutions": "spatial", "low_rank_ranks": "error", "low_rank_round_to": 8,
-             "depthwise_separable_share": 50, "layer_tying_blocks": 3},
-            [{"technique": "layer_tying", "blocks": 3}, {"technique": "depthwise_separable", "share": 0.5},
-             {"technique": "low_rank", "rank_ratio": 0.5, "convolutions": "spatial", "ranks": "error", "round_to": 8}],
+            {
+                **{"low_rank_convolutions": "spatial", "low_rank_ranks": "error", "low_rank_round_to": 8},
+                **{"depthwise_separable_share": 50, "layer_tying_blocks": 3},
+            },
+            [
+                LayerTying(blocks=3),
+                DepthwiseSeparable(share=0.5),
+                LowRank(rank_ratio=0.5, convolutions="spatial", ranks="error", round_to=8),
+            ],
         ),
-        (Settings(), {"low_rank_rank_ratio": 25}, [{"technique": "low_rank", "rank_ratio": 0.25}]),
+        (Settings(), {"low_rank_rank_ratio": 25}, [LowRank(rank_ratio=0.25)]),
     ],
-)  # fmt: skip
-def test_every_advanced_control_is_measured_and_in_the_url(explore, dispatcher, start, moves, steps):
+)
+def test_whatever_a_control_says_is_measured_at_once_and_in_the_url(explore, dispatcher, start, moves, steps):
     page = explore(**parameters_of(View(MODEL, start)))
     for field, value in moves.items():
-        control = setting(page, KIND.get(field, "selectbox"), field)
+        control = controls(page)[state.SETTING + field]
         assert not control.disabled, field
         control.set_value(value)
     rerun(page)
-    wanted = make_recipe(MODEL, steps, moves.get("seed", 0))
+    wanted = Recipe(model=MODEL, steps=tuple(steps), seed=moves.get("seed", 0))
     assert make_recipe(MODEL, url_recipe(page)["steps"], url_recipe(page)["seed"]) == wanted
     assert wanted in asked(dispatcher)
+    assert "accuracy" in texts([*page.success, *page.warning, *page.error]).lower()
 
 
-def test_no_setting_is_without_a_control(explore):
-    moved = {"student_percent": 50, "budget": "quick", "weight_bits": 4}
-    shown = set()
+def test_no_setting_is_without_a_control_and_no_control_without_help(explore):
+    common = {"student_percent": 50, "budget": "quick", "weight_bits": 4}
+    shown = {}
     for more in ({}, {"remove": "weights"}, {"codes": "codebook", "student": "squeezenet"}):
-        page = explore(**parameters_of(View(MODEL, Settings(50, **moved, **more))))
-        shown |= {widget.key for kind in (*KINDS, "selectbox") for widget in getattr(page, kind)}
+        shown |= controls(explore(**parameters_of(View(MODEL, Settings(50, **common, **more)))))
     own = {f"{technique_of(kind)}_{name}" for kind in KINDS_WITH_SLIDER for name in fields_of(kind)}
     plain = {field.name for field in fields(Settings) if field.name != "structure"}
-    assert {state.SETTING + name for name in own | plain} <= shown
+    assert {state.SETTING + name for name in own | plain} <= set(shown)
+    assert {control.label for control in shown.values() if not control.help} == {"Accuracy axis"}
 
 
 @pytest.mark.parametrize(
-    ("settings", "kind", "names"),
+    ("settings", "names"),
     [
         (
             Settings(),
-            "selectbox",
-            ("method", "activations", "granularity", "float_format", "loss", "match", "low_rank_ranks"),
+            [
+                *("method", "activations", "granularity", "float_format", "symmetric", "equalize", "mixed_precision"),
+                *("loss", "match", "match_weight", "temperature", "alpha", "epochs", "low_rank_ranks", "rate_weight"),
+                *("learn_scales", "recover_alpha", "entropy_penalty"),
+            ],
         ),
-        (Settings(), "toggle", ("learn_scales", "symmetric", "equalize", "mixed_precision")),
-        (Settings(), "slider", ("temperature", "alpha", "recover_alpha", "entropy_penalty", "rate_weight")),
-        (Settings(), "number_input", ("epochs", "match_weight")),
-        (Settings(weight_bits=4, activation_bits=None), "selectbox", ("activations", "float_format")),
-        (Settings(weight_bits=4), "toggle", ("learn_scales",)),
-        (WEIGHTS, "toggle", ("gradual",)),
-        (WEIGHTS, "selectbox", ("regrowth",)),
+        (Settings(weight_bits=4, activation_bits=None), ["activations", "float_format"]),
+        (Settings(weight_bits=4), ["learn_scales"]),
+        (WEIGHTS, ["gradual", "regrowth"]),
     ],
 )
-def test_controls_without_effect_are_disabled(explore, settings, kind, names):
-    page = explore(**parameters_of(View("mlp-digits", settings)))
-    for name in names:
-        assert setting(page, kind, name).disabled, name
+def test_controls_without_effect_are_disabled(explore, settings, names):
+    shown = controls(explore(**parameters_of(View("mlp-digits", settings))))
+    assert [name for name in names if not shown[state.SETTING + name].disabled] == []
 
 
 def test_only_controls_of_the_chosen_way_are_shown_and_the_others_keep_their_position(explore):
@@ -191,8 +182,7 @@ def test_only_controls_of_the_chosen_way_are_shown_and_the_others_keep_their_pos
     assert state.SETTING + "importance" in shown
     assert state.SETTING + "pattern" not in shown
     for remove in ("weights", "channels"):
-        setting(page, "segmented_control", "remove").set_value(remove)
-        rerun(page)
+        moved(page, "segmented_control", "remove", remove)
     assert setting(page, "selectbox", "importance").value == "l1"
     assert url_recipe(page)["steps"] == [{"technique": "channel_pruning", "pruning_ratio": 0.5, "importance": "l1"}]
 
@@ -202,14 +192,13 @@ HIDDEN = Settings(50, importance="l1", coding="huffman", activation_bits=None, e
 
 def test_closed_groups_draw_nothing_and_keep_their_settings(explore, dispatcher):
     page = explore(groups_open=False, **parameters_of(View(MODEL, HIDDEN)))
-    drawn = {control.key for kind in (*KINDS, "selectbox") for control in getattr(page, kind)}
-    fields_drawn = {key.removeprefix(state.SETTING) for key in drawn if key and key.startswith(state.SETTING)}
+    keys = (key for key in controls(page) if key and key.startswith(state.SETTING))
+    fields_drawn = {key.removeprefix(state.SETTING) for key in keys}
     axes = {"axis_left", "axis_right", "axis_gain"}
     assert fields_drawn == {"model", "pruning_percent", "weight_bits", "student_percent", "budget", *axes}
-    setting(page, "slider", "pruning_percent").set_value(60)
-    rerun(page)
-    moved = replace(page.session_state["view"].settings, pruning_percent=50)
-    assert recipe_of(subject_of(MODEL), moved) == recipe_of(subject_of(MODEL), HIDDEN)
+    moved(page, "slider", "pruning_percent", 60)
+    back = replace(page.session_state["view"].settings, pruning_percent=50)
+    assert recipe_of(subject_of(MODEL), back) == recipe_of(subject_of(MODEL), HIDDEN)
     assert recipe_of(subject_of(MODEL), replace(HIDDEN, pruning_percent=60)) in asked(dispatcher)
 
 
@@ -244,8 +233,7 @@ def test_a_slimmable_student_is_offered_where_there_is_one(explore, monkeypatch)
     page = explore(model="mlp-digits")
     assert offered in setting(page, "selectbox", "student").options
     assert setting(page, "selectbox", "student").value == "slimmable"
-    setting(page, "slider", "student_percent").set_value(50)
-    rerun(page)
+    moved(page, "slider", "student_percent", 50)
     assert url_recipe(page)["steps"] == [{"technique": "slimmable_student", "width_mult": 0.5}]
     assert "No training" in texts(page.caption)
 
@@ -254,21 +242,17 @@ def test_the_student_slider_goes_as_low_as_there_are_students(explore):
     page = explore()
     slider = setting(page, "slider", "student_percent")
     assert (slider.min, slider.max) == (25, 100)
-    setting(page, "selectbox", "student").set_value("same")
-    rerun(page)
-    setting(page, "slider", "student_percent").set_value(10)
-    rerun(page)
+    moved(page, "selectbox", "student", "same")
+    moved(page, "slider", "student_percent", 10)
     assert url_recipe(page)["steps"][0]["width_mult"] == 0.1
-    setting(page, "selectbox", "student").set_value("slimmable")
-    rerun(page)
+    moved(page, "selectbox", "student", "slimmable")
     assert setting(page, "slider", "student_percent").value == 25
     assert url_recipe(page)["steps"] == [{"technique": "slimmable_student", "width_mult": 0.25}]
 
 
 def test_another_model_drops_what_it_does_not_have(explore):
     page = explore(**parameters_of(View(MODEL, Settings(student_percent=50, teachers=("resnet8-mnist5k",)))))
-    setting(page, "selectbox", "model").set_value("mlp-digits")
-    rerun(page)
+    moved(page, "selectbox", "model", "mlp-digits")
     assert setting(page, "multiselect", "teachers").value == []
     assert "teachers" not in url_recipe(page)["steps"][0]
 
@@ -299,6 +283,5 @@ def test_chosen_curves_are_measured_and_in_the_link(explore, dispatcher):
 def test_a_link_opens_its_curves(explore):
     page = explore(model=MODEL, curves="weight_sharing")
     assert page.pills(key=state.SETTING + "curves").value == ["weight_sharing"]
-    setting(page, "slider", "pruning_percent").set_value(50)
-    rerun(page)
+    moved(page, "slider", "pruning_percent", 50)
     assert page.session_state["view"].curves == ("weight_sharing",)

@@ -7,13 +7,7 @@ from compression.recipe.recipe import make_recipe
 from compression.recipe.steps import fields_of, technique_of
 from compression.recipe.words import KINDS
 from pages.components.explore import controls, parts
-from tests.support.explore_tools import (
-    MODEL,
-    asked,
-    components,
-    url_recipe,
-)
-from tests.support.page_tools import checked, rerun, texts
+from tests.support.page_tools import MODEL, asked, checked, components, looked_into, pressed, rerun, texts, url_recipe
 
 PIPELINE = [{"technique": "magnitude_pruning", "sparsity": 0.8}, {"technique": "quantization", "weight_bits": 4}]
 
@@ -35,16 +29,12 @@ class TestSteps:
     def techniques(self, page):
         return [step["technique"] for step in url_recipe(page)["steps"]]
 
-    def press(self, page, key):
-        page.button(key=key).click()
-        return rerun(page)
-
     def test_a_step_can_be_added_moved_and_removed(self, built, dispatcher):
-        page = self.press(built(), "builder_add_channel_pruning")
+        page = pressed(built(), "builder_add_channel_pruning")
         assert self.techniques(page) == ["magnitude_pruning", "channel_pruning", "quantization"]
-        page = self.press(page, "step_up_1")
+        page = pressed(page, "step_up_1")
         assert self.techniques(page) == ["channel_pruning", "magnitude_pruning", "quantization"]
-        page = self.press(page, "step_remove_1")
+        page = pressed(page, "step_remove_1")
         assert self.techniques(page) == ["channel_pruning", "quantization"]
         assert page.session_state["view"].recipe in asked(dispatcher)
 
@@ -86,8 +76,7 @@ class TestSteps:
     def test_what_each_step_brings_is_measured_when_it_is_looked_at(self, built, dispatcher):
         page = built()
         before = len(dispatcher.submitted)
-        page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
-        page = rerun(page)
+        page = looked_into(page, parts.STEP_BY_STEP)
         wanted = edit.prefixes(page.session_state["view"].recipe)
         assert set(wanted) <= {recipe for _, recipe in dispatcher.submitted[before:]}
         drawn = components(page)
@@ -98,12 +87,9 @@ class TestSteps:
         page = built([{"technique": "channel_pruning", "pruning_ratio": 0.3}, *PIPELINE[1:]])
         dispatcher.failing = "channel_pruning"
         dispatcher.forget()
-        page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
-        page = rerun(page)
+        page = looked_into(page, parts.STEP_BY_STEP)
         assert "there are no numbers" in texts(page.error)
 
     def test_the_model_as_it_is_has_no_steps(self, built):
-        page = built([])
-        page.session_state[parts.INSIGHT_TAB] = parts.STEP_BY_STEP
-        page = rerun(page)
+        page = looked_into(built([]), parts.STEP_BY_STEP)
         assert "The model as it is has no steps" in texts(page.caption)

@@ -101,5 +101,18 @@ def test_curves_are_in_the_link_only_where_they_are_not_the_usual_ones():
 def test_a_link_holds_several_recipes(model):
     recipes = tuple(make_recipe("mlp-digits", [{"technique": "quantization", "weight_bits": bits}]) for bits in (4, 2))
     assert recipes_from(text_of(recipes, with_model=model is None), "recipes", 2, model) == recipes
-    with pytest.raises(InvalidRecipe, match="a list of at most 1 recipes"):
-        recipes_from(text_of(recipes), "recipes", 1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("[", "cannot be read as JSON"),
+        ("{}", "a list of at most 2 recipes"),
+        ("[{},{},{}]", "a list of at most 2 recipes"),
+        ("[1]", "must look like"),
+        ('[{"steps":[{"technique":"magic"}]}]', "magic"),
+    ],
+)
+def test_several_recipes_that_cannot_be_read_are_refused(raw, words):
+    with pytest.raises(InvalidRecipe, match=words):
+        recipes_from(raw, "beside", 2, "mlp-digits")
