@@ -14,6 +14,8 @@ _HOME = Path(tempfile.mkdtemp(prefix="compression-tests-"))
 os.environ["COMPRESSION_HOME"] = str(_HOME)
 os.environ.pop("COMPRESSION_DATABASE", None)
 os.environ.pop("COMPRESSION_SCHEDULER", None)
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+tempfile.tempdir = str(_HOME)  # where the lock of measurements lies: no test waits for those of other processes
 
 
 @sql.event.listens_for(sql.Engine, "connect")

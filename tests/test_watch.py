@@ -1,7 +1,8 @@
 import pytest
 
 from compression.errors import Cancelled
-from compression.watch import SILENT, Watch
+from compression.watch import Watch
+from tests.support.watches import GIVEN_UP
 
 
 def test_a_part_reports_its_share_of_the_whole():
@@ -12,13 +13,5 @@ def test_a_part_reports_its_share_of_the_whole():
 
 
 def test_a_part_notices_the_end_of_the_whole():
-    def give_up():
-        raise Cancelled("enough")
-
     with pytest.raises(Cancelled):
-        Watch(check=give_up).part(0, 0.5).check()
-
-
-def test_by_default_nobody_looks_and_all_is_wanted():
-    SILENT.report(0.5, "half way")
-    SILENT.check()
+        GIVEN_UP.part(0, 0.5).check()

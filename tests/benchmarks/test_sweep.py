@@ -167,9 +167,13 @@ def rounds(alone):
     def sweep(seconds):
         taken = dict.fromkeys(stages.STAGES, 0.0) | {"evaluate": 0.3, "latency": 0.4, "encode": 0.1}
         return Sweep(
-            alone.results, alone.files, alone.baseline_file, dict.fromkeys(SETTINGS, seconds), 2 * seconds,
+            alone.results,
+            alone.files,
+            alone.baseline_file,
+            dict.fromkeys(SETTINGS, seconds),
+            2 * seconds,
             dict.fromkeys(SETTINGS, taken),
-        )  # fmt: skip
+        )
 
     def point(setting, seconds):
         return Point(*setting, 0.5, 2000, 1000, 1.0, 2.0, {"export": seconds})

@@ -144,6 +144,8 @@ def test_the_current_setting_is_hollow_and_called_estimated_until_it_is_measured
     assert (hollow.marker.symbol, list(hollow.text)) == ("circle-open", ["estimated"])
     assert (solid.marker.symbol, list(solid.text)) == ("circle", ["measured"])
     assert (hollow.x[0], hollow.y[0]) == pytest.approx((100, 90))
+    unknown = replace(waiting, guess=Estimate(0.9, 100_000, None))
+    assert not trace(draw(unknown, "latency"), "this setting").x
 
 
 def test_accuracy_and_size_are_drawn_as_measured_while_latency_is_still_estimated():
@@ -161,11 +163,6 @@ def test_axes_hold_a_point_that_is_half_measured():
     small = preview(CURRENT).model_copy(update={"stored_bytes": 10, "accuracy": 0.1})
     ranges = tradeoff.ranges_for(tradeoff.tradeoff(results(), curves(), CURRENT, preview=small), BYTES, None)
     assert ranges["stored"][0] < math.log10(10 / 1000) and ranges["accuracy"][0] == 0
-
-
-def test_an_unknown_guess_is_not_drawn():
-    waiting = tradeoff.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, None))
-    assert not trace(draw(waiting, "latency"), "this setting").x
 
 
 def test_curves_look_the_same_on_both_axes_and_differ_from_each_other():
@@ -196,11 +193,8 @@ def test_points_of_curves_that_are_not_shown_are_grey_and_still_there():
     assert "Low rank" not in [trace.name for trace in draw(data).data]
 
 
-def test_a_curve_starts_at_the_baseline(full):
+def test_a_curve_starts_at_the_baseline_and_the_front_never_falls(full):
     assert trace(draw(full), "Quantization").x[0] == pytest.approx(BYTES / 1000)
-
-
-def test_the_front_never_falls(full):
     front = trace(draw(full), "Pareto front")
     assert list(front.y) == sorted(front.y)
     assert list(front.x) == sorted(front.x)
@@ -208,19 +202,8 @@ def test_the_front_never_falls(full):
 
 
 def test_hover_holds_all_numbers_with_units(full):
-    hover = full.current.hover
-    for words in (
-        "prune 45 % of channels",
-        "n = 1,000",
-        "KB",
-        "theoretical",
-        "runtime file",
-        "zipped",
-        " ms",
-        "p95",
-        "MACs",
-    ):
-        assert words in hover
+    told = ("prune 45 % of channels", "n = 1,000", "KB", "theoretical", "runtime file", "zipped", " ms", "p95", "MACs")
+    assert [words for words in told if words not in full.current.hover] == []
 
 
 def test_without_results_the_chart_says_what_is_coming():

@@ -1,22 +1,22 @@
 """Networks with random weights and batch-norm statistics, as graphs."""
 
+import functools
+
 import pytest
 import torch
 from torch import nn
 
+from compression.engine import run
 from compression.engine.network.form import trace
-from sample_models.catalogue import find_model
-
-SHAPES = {"mlp-digits": (1, 8, 8)}
+from tests.support.networks import network
 
 
-def randomize_statistics(model):
-    """Batch norms that do something."""
-    for norm in model.modules():
-        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
-            for tensor in (*norm.parameters(), norm.running_mean):
-                nn.init.normal_(tensor, std=0.5)
-            nn.init.uniform_(norm.running_var, 0.5, 2)
+@pytest.fixture(autouse=True, scope="session")
+def _latencies_are_rough():
+    """Of four runs each: what is measured along with everything else is no test's subject."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "measure_latency", functools.partial(run.measure_latency, runs=4))
+        yield
 
 
 @pytest.fixture
@@ -25,10 +25,8 @@ def sample():
 
     def make(name):
         torch.manual_seed(3)
-        shape = SHAPES.get(name, (1, 28, 28))
-        model = trace(find_model(name).build(), shape)
-        randomize_statistics(model)
-        return model, torch.randn(8, *shape)
+        model = network(name)
+        return model, torch.randn(8, *model.input_shape)
 
     return make
 
@@ -41,7 +39,11 @@ def graph():
         torch.manual_seed(4)
         for parameter in module.parameters():
             nn.init.normal_(parameter, std=0.5)
-        randomize_statistics(module)
+        for norm in module.modules():
+            if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+                for tensor in (*norm.parameters(), norm.running_mean):
+                    nn.init.normal_(tensor, std=0.5)
+                nn.init.uniform_(norm.running_var, 0.5, 2)
         return trace(module, shape)
 
     return make

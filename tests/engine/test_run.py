@@ -10,7 +10,7 @@ from compression.engine.files import stored_file
 from compression.engine.measure.memory import runtime_costs
 from compression.engine.network.form import count_costs
 from compression.engine.run import run_recipe
-from compression.errors import Cancelled, UnknownModel
+from compression.errors import Cancelled
 from compression.models.data import load_dataset
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
@@ -167,8 +167,3 @@ def test_cancelling_stops_wherever_it_is(baseline, after):
 
     with pytest.raises(Cancelled):
         measured(PRUNE_AND_QUANTIZE, baseline=baseline, watch=Watch(check=check))
-
-
-def test_an_unknown_model_is_refused():
-    with pytest.raises(UnknownModel, match="nope"):
-        subject_of("nope")

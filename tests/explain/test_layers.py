@@ -3,7 +3,6 @@ import io
 
 import pytest
 
-from compression.charts.layer_bars import MEASURES, draw
 from compression.explain.layers import csv_of, lines_of, rest_of, time_by_kind, unmatched
 from tests.support.made_up_answers import BASELINE, anatomy, file, row, sensitivities
 
@@ -39,11 +38,6 @@ class TestLines:
         assert list(rows[0]) == list(lines[0].numbers())
 
 
-def test_bars_without_counterparts_have_no_outlines():
-    (now,) = draw(lines_of(anatomy((row("new", original=""),))), MEASURES["ms"])["data"]
-    assert now["name"] == "after"
-
-
 def test_what_is_left_over_is_named_and_adds_up():
     found = file(BASELINE, rest={"graph": 90, "header": 12, "shared": 0, "others": 7})
     rest = rest_of(found)
@@ -63,16 +57,3 @@ def test_time_goes_where_the_node_says():
 def test_layers_that_are_gone_are_named():
     assert unmatched(anatomy((row("conv1_in", original="conv1"),))) == ["hidden"]
     assert unmatched(anatomy()) == []
-
-
-@pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
-def test_bars_show_now_and_before(measure):
-    figure = draw(lines_of(anatomy((PRUNED, row("new", original="")))), measure, "new")
-    before, now = figure["data"]
-    lines = lines_of(anatomy((PRUNED, row("new", original=""))))
-    assert now["x"] == [measure.read(line.row) * measure.factor for line in lines]
-    assert before["x"][0] == pytest.approx(measure.read(BASELINE[0]) * measure.factor)
-    assert before["x"][1] == 0
-    assert len(set(now["marker"]["color"])) == 2
-    assert "before" in now["hovertext"][0]
-    assert "before" not in now["hovertext"][1]

@@ -85,7 +85,7 @@ class TestOutsideTheCatalogue:
 
     def test_it_is_compressed_and_measured(self, own, fresh_home):
         (fresh_home / "data").unlink()
-        recipe = make_recipe("own", [{"technique": "quantization", "weight_bits": 4}])
+        recipe = make_recipe("own", [{"technique": "quantization", "weight_bits": 8, "activation_bits": 8}])
         done = run_recipe(own, recipe)
         assert done.result.data_version == own.data.version
         assert done.predictions.dtype == np.uint16

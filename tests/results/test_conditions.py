@@ -4,8 +4,6 @@ import dataclasses
 
 import pytest
 
-from compression.errors import DataUnavailable, UnknownModel
-from compression.models import data
 from compression.models.subject import subject_of
 from compression.results import conditions, machine
 from tests.support.fake_run import MODEL, recipe
@@ -40,10 +38,3 @@ def test_a_result_states_the_conditions_it_is_found_under():
     result = fabricate(recipe())
     assert conditions.conditions_of(result) == conditions.conditions(subject_of(MODEL))
     assert conditions.key(result.recipe_id, conditions.conditions_of(result)) == result_key(recipe())
-
-
-def test_unknown_names_are_refused():
-    with pytest.raises(UnknownModel, match="mlp-digits"):
-        subject_of("no-such-model")
-    with pytest.raises(DataUnavailable, match="no-such-data"):
-        data.facts_of("no-such-data")

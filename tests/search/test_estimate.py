@@ -13,7 +13,7 @@ SUBJECT = subject_of(MODEL)
 KNOWN = Known(SUBJECT, accuracy=0.99, stored_bytes=1_700_000, latency_ms=0.2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def measured():
     curves = curve_recipes(SUBJECT, "none", CURVES)
     return {curve: {at: fabricate(recipe) for at, recipe in recipes.items()} for curve, recipes in curves.items()}

@@ -17,9 +17,7 @@ def recipes(*changes, of=HERE):
 
 
 def test_one_step_up_and_down_each_slider_in_use():
-    expected = recipes(
-        {"pruning_percent": 55}, {"pruning_percent": 45}, {"weight_bits": 3}, {"weight_bits": 5}
-    )  # fmt: skip
+    expected = recipes({"pruning_percent": 55}, {"pruning_percent": 45}, {"weight_bits": 3}, {"weight_bits": 5})
     assert neighbours(SUBJECT, HERE) == expected
 
 

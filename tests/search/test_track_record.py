@@ -34,9 +34,11 @@ def test_a_miss_is_measured_minus_estimated():
     combined = recipe_of(SUBJECT, Settings(pruning_percent=50, weight_bits=4))
     guess = estimate(Settings(pruning_percent=50, weight_bits=4), KNOWN, CURVES)
     measured = fabricate(
-        combined, accuracy=guess.accuracy - 0.02, stored_bytes=round(1.1 * guess.stored_bytes),
+        combined,
+        accuracy=guess.accuracy - 0.02,
+        stored_bytes=round(1.1 * guess.stored_bytes),
         latency_ratio=0.5 * guess.latency_ms / MS,
-    )  # fmt: skip
+    )
     miss = track_record.miss_of(measured, KNOWN, CURVES)
     assert (miss.accuracy_points, miss.size_share, miss.latency_share) == pytest.approx((-2, 0.1, -0.5), abs=1e-3)
     assert "−2.0 points, +10 % in size and −50 % in latency" in track_record.miss_in_words(miss, 1000)
@@ -73,9 +75,11 @@ class TestLessons:
         """A measurement that differs from its estimate by these factors."""
         guess = estimate(settings, KNOWN, CURVES)
         return fabricate(
-            recipe_of(SUBJECT, settings), accuracy=guess.accuracy if accuracy is None else accuracy,
-            stored_bytes=round(size * guess.stored_bytes), latency_ratio=latency * guess.latency_ms / MS,
-        )  # fmt: skip
+            recipe_of(SUBJECT, settings),
+            accuracy=guess.accuracy if accuracy is None else accuracy,
+            stored_bytes=round(size * guess.stored_bytes),
+            latency_ratio=latency * guess.latency_ms / MS,
+        )
 
     def lessons(self, *results):
         return track_record.lessons_of(results, KNOWN, CURVES)

@@ -6,10 +6,10 @@ import time
 import pytest
 import sqlalchemy as sql
 
-from compression import atomic, environment
+from compression import atomic
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
-from compression.store import artifacts, deletion, disk, history, tables
+from compression.store import artifacts, deletion, history, tables
 from compression.store.jobs import JobState
 from compression.store.store import Store
 from compression.work.once import measure
@@ -244,36 +244,6 @@ def test_a_file_that_cannot_be_deleted_is_said(fresh_home):
     with pytest.raises(StorageFailed, match="could not be deleted"):
         deletion.delete(store, [key_of(result)])
     folder.chmod(0o700)
-
-
-class TestDisk:
-    def test_every_byte_is_counted_and_its_place_said(self, fresh_home):
-        store = Store()
-        keep(store, recipe())
-        (fresh_home / "training").mkdir()
-        (fresh_home / "training" / "a.json").write_bytes(b"12345")
-        seen = disk.usage(store)
-        by_name = {place.name: place for place in seen.places}
-        database_file = environment.home() / "results.sqlite"
-        assert (by_name["Database"].path, by_name["Database"].n_bytes) == (
-            str(database_file),
-            database_file.stat().st_size,
-        )
-        files_of_results = by_name["Files of results"]
-        assert files_of_results.path == str(environment.artifact_folder())
-        assert files_of_results.files == 3
-        assert files_of_results.n_bytes == sum(len(content) for content in files_of(recipe()).values())
-        assert (by_name["Training notes"].files, by_name["Training notes"].n_bytes) == (1, 5)
-        assert seen.n_bytes == sum(place.n_bytes for place in seen.places)
-        assert seen.free_bytes > 0
-
-    def test_an_empty_home(self, fresh_home):
-        seen = disk.usage(Store())
-        assert {place.n_bytes for place in seen.places if place.name not in ("Data sets", "Database")} == {0}
-
-    def test_on_any_database(self, any_store):
-        any_store.revision()
-        assert disk.usage(any_store).places[0].n_bytes > 0
 
 
 def test_ten_thousand_results_are_deleted_from_in_seconds(any_store):

@@ -129,6 +129,7 @@ class TestLogsOfJobs:
         for n in range(500):
             watch.report(0.5, f"step {n}")
         assert store.revision() - before <= 1 + LOG_S / 0.2
+        assert store.job(job.job_id).message.startswith("step ")
 
     def test_who_lost_the_claim_writes_no_log(self, store):
         (job,) = store.add_jobs([recipe()], group="g", owner=ME)

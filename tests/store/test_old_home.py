@@ -28,9 +28,13 @@ from tests.support.fake_dispatcher import ME
 from tests.support.old_home import OLD_HOME, READ
 
 METRIC_OF = {
-    "accuracy": "accuracy", "accuracy_difference": "difference", "stored_bytes": "stored", "size_ratio": "size_ratio",
-    "latency_ms": "clock", "latency_ratio": "ratio",
-}  # fmt: skip
+    "accuracy": "accuracy",
+    "accuracy_difference": "difference",
+    "stored_bytes": "stored",
+    "size_ratio": "size_ratio",
+    "latency_ms": "clock",
+    "latency_ratio": "ratio",
+}
 """What an entry of the history calls its numbers today."""
 
 

@@ -66,14 +66,6 @@ class TestResults:
         assert [result.recipe["seed"] for result in store.results(MODEL)] == [3, 1, 2]
         assert store.results("lenet5-mnist5k") == []
 
-    @pytest.mark.parametrize("field", ["model_version", "data_version", "engine_version", "machine_id"])
-    def test_results_of_other_conditions_are_not_shown(self, store, field):
-        keep(store, recipe(), **{field: "another"})
-        assert store.result(recipe()) is None
-        assert store.results(MODEL) == []
-        keep(store, recipe())
-        assert len(store.results(MODEL)) == 1
-
     def test_later_results_are_seen_and_only_they_are_read(self, store, monkeypatch):
         keep(store, recipe(seed=1))
         (first,) = store.results(MODEL)

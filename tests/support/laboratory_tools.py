@@ -1,8 +1,7 @@
 """Measured networks of every kind, each prepared once for all tests of a run."""
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compression.engine import laboratory
 from compression.engine.laboratory import Bench
@@ -10,22 +9,18 @@ from compression.engine.run import RunOutput, run_recipe
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
-from compression.watch import Watch
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A measured recipe taken apart. `left_over` parameters belong to no layer with weights (batch norms)."""
+    """A measured recipe, and taken apart when somebody asks for it."""
 
     recipe: Recipe
     bench: Bench
-    anatomy: Anatomy
-    left_over: int = 0
-    originals: set[str] | None = None
 
-    def with_check(self, check: Callable[[], None]) -> Bench:
-        """The bench, where `check` may give up."""
-        return replace(self.bench, watch=Watch(check=check))
+    @functools.cached_property
+    def anatomy(self) -> Anatomy:
+        return laboratory.answer(AnatomyInquiry(recipe=self.recipe), self.bench)
 
 
 _INTEGERS = {"technique": "quantization", "weight_bits": 8, "activation_bits": 8}
@@ -52,8 +47,7 @@ def _baseline(recipe: Recipe) -> RunOutput:
 def _measured(recipe: Recipe) -> Taken:
     baseline = _baseline(recipe.baseline())
     output = run_recipe(subject_of(recipe.model), recipe, baseline=baseline) if recipe.steps else baseline
-    bench = Bench(subject_of(recipe.model), output, baseline)
-    return Taken(recipe, bench, laboratory.answer(AnatomyInquiry(recipe=recipe), bench))
+    return Taken(recipe, Bench(subject_of(recipe.model), output, baseline))
 
 
 _OTHERS: dict[str, Recipe] = {}

@@ -9,16 +9,41 @@ from torch import fx, nn
 
 from compression.engine.measure.evaluation import open_session, optimized
 from compression.engine.network.form import ActivationQuantizer, clone, module_of, restrict, trace, weighted_layers
-from compression.engine.network.grids import Affine, Half
+from compression.engine.network.grids import Affine, Codebook, Half
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.calibration import quantization_points, sample_activations
+from compression.engine.techniques import Context, apply_step
 from compression.models.data import Split
+from compression.recipe.steps import Step
 from compression.watch import SILENT
 from sample_models.catalogue import find_model
 
 torch.set_num_threads(1)  # many small tensors: threads would only wait for each other
 
 SHAPES = {"mlp-digits": (1, 8, 8)}
+
+
+class Twice(nn.Module):
+    """Three layers, of which the second is used twice."""
+
+    def __init__(self, first: nn.Module, shared: nn.Module, last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.shared, self.last = first, shared, last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.shared(torch.relu(self.first(x))))
+        return self.last(torch.relu(self.shared(x)))
+
+
+class Odd(nn.Module):
+    """With an operation that nobody knows how to follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cumsum(self.conv(x), 1)
 
 
 def network(name: str) -> fx.GraphModule:
@@ -75,6 +100,16 @@ def pruned(model: fx.GraphModule, sparsity: float) -> fx.GraphModule:
     for layer in weighted_layers(model).values():
         size = layer.weight.detach().abs()
         restrict(layer, mask=size > torch.quantile(size.flatten()[:100_000], sparsity))
+    return model
+
+
+def shared(model: fx.GraphModule) -> fx.GraphModule:
+    """Each weight is one of four values by chance, zero among them."""
+    model, values = fold_batch_norm(model), torch.tensor([-0.2, 0.0, 0.1, 0.5])
+    chance = torch.Generator().manual_seed(0)
+    for layer in weighted_layers(model).values():
+        codes = torch.randint(0, 4, layer.weight.shape, generator=chance).to(torch.uint8)
+        restrict(layer, grid=Codebook(values.clone(), codes))
     return model
 
 
@@ -136,6 +171,19 @@ def loss(model: nn.Module, split: Split) -> float:
         return nn.functional.cross_entropy(model(torch.from_numpy(split.x)), torch.from_numpy(split.y)).item()
 
 
+def carried_out(context: Context, *steps: Step) -> fx.GraphModule:
+    """What steps make of the trained model, one after the other."""
+    model = context.teacher
+    for step in steps:
+        model = apply_step(model, step, context)
+    return model
+
+
+def pairs_of_layers(one: fx.GraphModule, other: fx.GraphModule) -> list[tuple[nn.Module, nn.Module]]:
+    """Layers with weights of two networks that have as many."""
+    return list(zip(weighted_layers(one).values(), weighted_layers(other).values(), strict=True))
+
+
 def samples_of(model: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, torch.Tensor]:
     """What activations are on images `x`, wherever they would be rounded."""
     return sample_activations(model, quantization_points(model), x, SILENT)
@@ -146,3 +194,15 @@ def runtime_logits(content: bytes, x: torch.Tensor) -> np.ndarray:
     session = open_session(optimized(content), 1, optimize=False)
     (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     return found
+
+
+VARIANTS = {
+    "float": lambda name: fold_batch_norm(network(name)),
+    "half": lambda name: quantized(network(name), 16),
+    "sparse": lambda name: pruned(network(name), 0.9),
+    "codes": lambda name: quantized(pruned(network(name), 0.5), 4),
+    "unsymmetric": lambda name: quantized(pruned(network(name), 0.5), 8, symmetric=False),
+    "integers": lambda name: with_quantizers(quantized(pruned(network(name), 0.5), 4)),
+    "shared": lambda name: shared(network(name)),
+}
+"""A sample model in every form that files know."""

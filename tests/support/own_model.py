@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import OrderedDict
 
 import numpy as np
 import torch
@@ -18,12 +17,8 @@ N_CLASSES, SHAPE = 300, (3, 8, 8)
 
 def network(width_mult: float = 1.0) -> nn.Module:
     channels = max(1, round(8 * width_mult))
-    layers = {
-        "first": nn.Conv2d(3, channels, 3), "relu1": nn.ReLU(), "second": nn.Conv2d(channels, channels, 3),
-        "relu2": nn.ReLU(), "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(),
-        "last": nn.Linear(channels, N_CLASSES),
-    }  # fmt: skip
-    return nn.Sequential(OrderedDict(layers))
+    convolutions = nn.Conv2d(3, channels, 3), nn.ReLU(), nn.Conv2d(channels, channels, 3), nn.ReLU()
+    return nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, N_CLASSES))
 
 
 def fetch(watch):
@@ -35,13 +30,29 @@ def fetch(watch):
 def own_subject(folder, **changes) -> Subject:
     """With its weights and card in `folder`, which must be the catalogue's `WEIGHTS`."""
     entry = SampleModel(
-        "own", "My network", "Tell things apart", "own-data", "tests.support.own_model:network", "Mine.", epochs=1,
-        learning_rate=0.1, **changes,
-    )  # fmt: skip
+        "own",
+        "My network",
+        "Tell things apart",
+        "own-data",
+        "tests.support.own_model:network",
+        "Mine.",
+        epochs=1,
+        learning_rate=0.1,
+        **changes,
+    )
     data = DataFacts(
-        "own-data", "My images", fetch, tuple(map(str, range(N_CLASSES))), SHAPE, 700, mean=(0.5, 0.4, 0.3),
-        std=(0.2, 0.3, 0.4), test_size=200, validation_size=100, calibration_size=100,
-    )  # fmt: skip
+        "own-data",
+        "My images",
+        fetch,
+        tuple(map(str, range(N_CLASSES))),
+        SHAPE,
+        700,
+        mean=(0.5, 0.4, 0.3),
+        std=(0.2, 0.3, 0.4),
+        test_size=200,
+        validation_size=100,
+        calibration_size=100,
+    )
     torch.manual_seed(0)
     model = network()
     save_file(model.state_dict(), entry.weights_path)

@@ -110,22 +110,6 @@ class TestDispatcher:
         assert dispatcher.problem is None
         assert dispatcher.is_ready
 
-    def test_a_measured_recipe_is_there_at_once(self, dispatcher, group):
-        wanted = new()
-        finished(dispatcher, dispatcher.submit([wanted], group=group))
-        (again,) = dispatcher.submit([wanted], group="another")
-        assert again.state is JobState.COMPLETE
-        assert dispatcher.jobs("another") == []
-        assert runs_of(wanted) == 1
-
-    def test_the_same_submitted_twice_is_one_job(self, dispatcher, group):
-        wanted = new(SLOW)
-        (first,) = dispatcher.submit([wanted], group=group)
-        running(dispatcher, [first])
-        (second,) = dispatcher.submit([wanted], group=group)
-        assert second.job_id == first.job_id
-        assert len(dispatcher.jobs(group)) == 1
-
     def test_a_failing_job_says_why_and_the_others_go_on(self, dispatcher, group):
         failing, broken, fine = finished(dispatcher, dispatcher.submit([new(FAILING), new(BROKEN), new()], group=group))
         assert (failing.state, broken.state, fine.state) == (JobState.FAILED, JobState.FAILED, JobState.COMPLETE)

@@ -190,9 +190,16 @@ class TestCancelling:
 
 def add_row(connection, n=40_000, group="huge"):
     row = {
-        "recipe": recipe().to_json(), "recipe_id": recipe().recipe_id, "job_group": group, "background": True,
-        "state": "waiting", "progress": 0.0, "message": "", "attempts": 0, "created_at": time.time(),
-    }  # fmt: skip
+        "recipe": recipe().to_json(),
+        "recipe_id": recipe().recipe_id,
+        "job_group": group,
+        "background": True,
+        "state": "waiting",
+        "progress": 0.0,
+        "message": "",
+        "attempts": 0,
+        "created_at": time.time(),
+    }
     connection.execute(tables.JOBS.insert(), [row | {"job_id": f"{group}{number:020d}"} for number in range(n)])
 
 

@@ -107,17 +107,6 @@ def test_a_job_taken_over_by_another_dispatcher_stops(store, monkeypatch):
     assert store.job(job_id).message != "from the grave"
 
 
-def test_watching_is_throttled(store):
-    job_id = submit(store)
-    store.queue.start_job(job_id, "claim", ME.dispatcher_id)
-    watch = worker.JobWatch(store, job_id, "claim")
-    before = store.revision()
-    for n in range(100):
-        watch.report(n / 100, "working")
-    assert store.revision() - before < 20  # one write for each 0.2 s that this took
-    assert store.job(job_id).message == "working"
-
-
 def test_measured_in_the_meantime_by_another_group(store):
     job_id = submit(store)
     measure(recipe(), store, run=RUN)

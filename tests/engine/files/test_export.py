@@ -197,19 +197,6 @@ class TestIntegerKernels:
         assert ops["QLinearGlobalAveragePool"] == 1 and ops["QGemm"] == 1
         assert not ops.keys() & {"Conv", "FusedConv", "Gemm", "Add", "GlobalAveragePool", "DequantizeLinear"}
 
-    @pytest.mark.parametrize(
-        ("name", "expected"),
-        [
-            ("mlp-digits", {"QGemm": 3}),
-            ("lenet5-mnist5k", {"QLinearConv": 2, "QGemm": 2}),
-            ("mobilenet-fashion", {"QLinearConv": 22, "QLinearAdd": 4, "QGemm": 1}),
-        ],
-    )
-    def test_other_models(self, name, expected, tmp_path):
-        ops = optimized_ops(with_quantizers(quantized(network(name), 4)), tmp_path)
-        assert {op: ops[op] for op in expected} == expected
-        assert not ops.keys() & {"Conv", "FusedConv", "Gemm", "FusedGemm", "Add", "DequantizeLinear"}
-
     @pytest.mark.parametrize("bits", [1, 8])
     @pytest.mark.parametrize("name", ["mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k"])
     def test_close_to_torch(self, name, bits):
@@ -404,16 +391,17 @@ class TestFewActivationBits:
         assert len(run(model, x).unique()) <= 2**bits
         assert np.array_equal(runtime(model, x), run(model, x).numpy())
 
-    @pytest.mark.parametrize("bits", [4, 6])
+    @pytest.mark.parametrize("bits", [4, 6, 8])
     @pytest.mark.parametrize(
         ("name", "expected"),
         [
+            ("mlp-digits", {"QGemm": 3}),
             ("lenet5-mnist5k", {"QLinearConv": 2, "QGemm": 2}),
             ("resnet8-mnist5k", {"QLinearConv": 9, "QLinearAdd": 3, "QGemm": 1}),
             ("mobilenet-fashion", {"QLinearConv": 22, "QLinearAdd": 4, "QGemm": 1}),
         ],
     )
-    def test_kernels_stay_integer(self, name, bits, expected, tmp_path):
+    def test_layers_run_in_integers(self, name, bits, expected, tmp_path):
         ops = optimized_ops(with_few_bits(with_quantizers(quantized(network(name), 4)), bits), tmp_path)
         assert {op: ops[op] for op in expected} == expected
         assert not ops.keys() & {"Conv", "FusedConv", "Gemm", "FusedGemm", "Add", "DequantizeLinear"}

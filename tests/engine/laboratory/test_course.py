@@ -16,7 +16,7 @@ from compression.engine.laboratory.course import timing as timing_lesson
 from compression.engine.laboratory.course.coding import codes_of, huffman_lengths
 from compression.engine.measure import latency
 from compression.engine.network.form import weighted_layers
-from compression.errors import Cancelled, InvalidRecipe, NotApplicable
+from compression.errors import InvalidRecipe, NotApplicable
 from compression.inquiries import course as asked
 from compression.models.subject import subject_of
 from sample_models.catalogue import find_model
@@ -310,13 +310,6 @@ class TestEveryLayerInquiry:
     def test_an_unknown_layer_is_refused_with_the_names(self, kind, bench):
         with pytest.raises(InvalidRecipe, match=r"no layer 'nothing'.*layers\.1, layers\.3, layers\.5"):
             answer(kind, bench, layer="nothing")
-
-    def test_it_can_be_cancelled(self, kind, bench):
-        def stop():
-            raise Cancelled("enough")
-
-        with pytest.raises(Cancelled):
-            laboratory.answer(kind(recipe=bench.recipe, layer=LAYER), bench.with_check(stop))
 
     def test_convolutions_work_too(self, kind, conv_bench):
         found = answer(kind, conv_bench, layer="stages.1.conv1")

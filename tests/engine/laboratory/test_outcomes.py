@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from compression.engine import laboratory
-from compression.errors import Cancelled, InvalidRecipe
+from compression.errors import InvalidRecipe
 from compression.inquiries.outcomes import OutcomeInquiry, PictureInquiry
 
 
@@ -14,14 +14,6 @@ def test_outcomes_are_those_that_were_measured(bench):
     subject = bench.bench.variant
     assert (chosen == subject.predictions).mean() > 0.99  # float16 may tie
     assert (subject.predictions == found.labels).mean() == subject.result.accuracy
-
-
-def test_a_cancelled_inquiry_stops(bench):
-    def stop():
-        raise Cancelled("enough")
-
-    with pytest.raises(Cancelled):
-        laboratory.answer(OutcomeInquiry(recipe=bench.recipe), bench.with_check(stop))
 
 
 def test_pictures_are_those_of_the_test_split(bench):

@@ -9,19 +9,14 @@ from compression.engine.build import load_network
 from compression.engine.laboratory.sensitivity import MAX_IMAGES
 from compression.engine.network.form import clone, weighted_layers
 from compression.engine.primitives.batch_norm import fold_batch_norm
-from compression.errors import Cancelled
 from compression.inquiries.sensitivity import BITS, SPARSITIES, SensitivityInquiry
 from compression.models.subject import subject_of
+from tests.support.networks import correct
 
 
 @pytest.fixture(scope="module")
 def found(bench):
     return laboratory.answer(SensitivityInquiry(recipe=bench.recipe.baseline()), bench.bench)
-
-
-def accuracy(model, images):
-    with torch.no_grad():
-        return float((model(torch.from_numpy(images.x)).argmax(1).numpy() == images.y).mean())
 
 
 def zeroed(weight, sparsity):
@@ -36,7 +31,7 @@ def test_pruned_layers_answer_as_pruned_copies_do(bench, found):
     model = fold_batch_norm(load_network(subject_of("mlp-digits")))
     images = bench.bench.dataset.validation.head(MAX_IMAGES)
     assert found.n_images == len(images)
-    assert found.accuracy == pytest.approx(accuracy(model, images))
+    assert found.accuracy == pytest.approx(correct(model, images))
     assert [layer.name for layer in found.layers] == list(weighted_layers(model))
     for layer in found.layers:
         for sparsity, value in zip(SPARSITIES, layer.by_sparsity, strict=True):
@@ -44,7 +39,7 @@ def test_pruned_layers_answer_as_pruned_copies_do(bench, found):
             weight = weighted_layers(other)[layer.name].weight
             with torch.no_grad():
                 weight.copy_(torch.from_numpy(zeroed(weight.numpy(), sparsity)))
-            assert value == pytest.approx(accuracy(other, images), abs=1.5 / len(images))
+            assert value == pytest.approx(correct(other, images), abs=1.5 / len(images))
 
 
 def test_rounded_layers_have_as_many_values_as_bits_allow(bench, found):
@@ -67,23 +62,8 @@ def test_the_model_itself_is_left_alone(bench, found):
 
 def test_it_never_looks_at_test_images(bench, found, monkeypatch):
     dataset = bench.bench.dataset
-    monkeypatch.setattr(type(dataset.test), "batches", _refuse_test(dataset))
+    batches = type(dataset.test).batches
+    monkeypatch.setattr(
+        type(dataset.test), "batches", lambda split, size: len(split) != len(dataset.test) and batches(split, size)
+    )
     assert laboratory.answer(SensitivityInquiry(recipe=bench.recipe.baseline()), bench.bench) == found
-
-
-def _refuse_test(dataset):
-    original = type(dataset.test).batches
-
-    def batches(self, size):
-        assert len(self) != len(dataset.test)
-        return original(self, size)
-
-    return batches
-
-
-def test_it_can_be_cancelled(bench):
-    def stop():
-        raise Cancelled("enough")
-
-    with pytest.raises(Cancelled):
-        laboratory.answer(SensitivityInquiry(recipe=bench.recipe.baseline()), bench.with_check(stop))

@@ -7,7 +7,6 @@ from onnx import numpy_helper
 
 from compression.engine import laboratory
 from compression.engine.files import stored_file
-from compression.errors import Cancelled
 from compression.inquiries.verification import VerificationInquiry
 
 
@@ -59,11 +58,3 @@ def test_kept_predictions_that_do_not_fit_are_found(bench):
     found = verified(bench, predictions=wrong)
     assert found.different >= 3
     assert not found.is_sound
-
-
-def test_it_can_be_cancelled(bench):
-    def stop():
-        raise Cancelled("enough")
-
-    with pytest.raises(Cancelled):
-        laboratory.answer(VerificationInquiry(recipe=bench.recipe), bench.with_check(stop))

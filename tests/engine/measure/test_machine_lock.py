@@ -14,6 +14,14 @@ from filelock import lock_descriptor
 from compression.engine.measure.machine_lock import machine_lock
 from compression.errors import Cancelled, StorageFailed
 from compression.watch import Watch
+from tests.support.watches import GIVEN_UP
+
+
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path, monkeypatch):
+    """The folder where nobody else locks anything."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 def test_a_second_measurement_waits():
@@ -66,21 +74,17 @@ def test_another_process_holds_it_until_it_dies(own_lock):
     command = [sys.executable, "-c", code, str(own_lock)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(Cancelled), machine_lock(watch=Watch(check=give_up)):
+        with pytest.raises(Cancelled), machine_lock(watch=GIVEN_UP):
             pass
         other.kill()
-    with machine_lock(watch=Watch(check=give_up)):
+    with machine_lock(watch=GIVEN_UP):
         pass
-
-
-def give_up():
-    raise Cancelled("no longer wanted")
 
 
 def test_is_free_again_after_an_error():
     with pytest.raises(RuntimeError), machine_lock():
         raise RuntimeError
-    with machine_lock(watch=Watch(check=give_up)):
+    with machine_lock(watch=GIVEN_UP):
         pass
 
 

@@ -9,6 +9,7 @@ from compression.engine.network.form import ActivationQuantizer, DynamicQuantize
 from compression.engine.network.grids import Affine, BrainFloat, Codebook, Half
 from sample_models.catalogue import MODELS, find_model
 from sample_models.resnet import resnet8
+from tests.support.networks import Twice
 
 SHAPE = (1, 28, 28)
 
@@ -266,18 +267,10 @@ def test_dynamic_ranges_belong_to_each_image_alone():
     assert torch.equal(DynamicQuantizer(7)(torch.zeros(2, 3)), torch.zeros(2, 3))
 
 
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.again, self.last = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 2)
-
-    def forward(self, x):
-        x = self.again(torch.relu(self.again(torch.relu(self.first(x)))))
-        return self.last(x.mean((2, 3)))
-
-
 def test_a_tied_layer_has_its_parameters_once_and_its_operations_each_time():
-    costs = form.count_costs(form.trace(Tied(), (1, 8, 8)))
+    last = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    layers = Twice(nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 3, padding=1), last)
+    costs = form.count_costs(form.trace(layers, (1, 8, 8)))
     assert costs.params == (9 + 1) * 3 + (27 + 1) * 3 + (3 + 1) * 2
     assert costs.macs == 27 * 36 + 2 * 81 * 36 + 6
 

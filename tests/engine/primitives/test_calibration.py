@@ -23,11 +23,8 @@ def test_points_of_a_residual_network(sample):
         for node in quantization_points(model)
         if node.name.startswith(("x", "stem", "bn", "relu", "stages_1", "add_1", "pool", "flat", "class"))
     ]
-    assert names == [
-        "x", "stem", "relu",
-        "stages_1_conv1", "stages_1_relu1", "stages_1_conv2", "stages_1_bn2",
-        "stages_1_shortcut_0", "stages_1_shortcut_1", "stages_1_relu2", "pool",
-    ]  # fmt: skip
+    block = ("conv1", "relu1", "conv2", "bn2", "shortcut_0", "shortcut_1", "relu2")
+    assert names == ["x", "stem", "relu", *(f"stages_1_{layer}" for layer in block), "pool"]
 
 
 def test_rectified_values_are_quantized_once_and_pooling_passes_them_on(sample):

@@ -9,6 +9,7 @@ from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.channels import IN, OUT, Slice, channel_groups, remove_units
 from compression.errors import InvalidRecipe
 from sample_models.catalogue import MODELS
+from tests.support.networks import Odd, Twice
 
 
 def described(model):
@@ -152,15 +153,6 @@ class Gated(nn.Module):
         return self.head(y * self.gate(self.expand(self.relu(self.squeeze(self.pool(y))))))
 
 
-class SharedLayer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.shared, self.last = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 1)
-
-    def forward(self, x):
-        return self.last(torch.relu(self.shared(torch.relu(self.shared(self.first(x))))))
-
-
 GROUPED = nn.Sequential(nn.Conv2d(1, 6, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, groups=2), nn.ReLU(), nn.Conv2d(8, 2, 1))
 MULTIPLIER = nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), nn.Conv2d(6, 2, 1))
 
@@ -183,7 +175,10 @@ MULTIPLIER = nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Conv2d(3, 6, 3, gro
                 (("expand", "in"), ("squeeze", "out")): 2,
             },
         ),
-        (SharedLayer(), {(("first", "out"), ("last", "in"), ("shared", "in"), ("shared", "out")): 4}),
+        (
+            Twice(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 1)),
+            {(("first", "out"), ("last", "in"), ("shared", "in"), ("shared", "out")): 4},
+        ),
         (GROUPED, {(("0", "out"), ("2", "in")): 3, (("2", "out"), ("4", "in")): 4}),
         (MULTIPLIER, {(("0", "out"), ("2", "out"), ("4", "in")): 3}),
     ],
@@ -212,14 +207,6 @@ def test_one_channel_spread_over_others_stays(graph):
 
 
 def test_an_unknown_operation_is_named(graph):
-    class Odd(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(1, 4, 1)
-
-        def forward(self, x):
-            return torch.cumsum(self.conv(x), 1)
-
     with pytest.raises(InvalidRecipe, match="'cumsum'.*magnitude_pruning"):
         channel_groups(graph(Odd(), (1, 5, 5)))
 

@@ -9,7 +9,7 @@ from compression.engine.primitives.channels import OUT, channel_groups
 from compression.engine.primitives.dead_units import remove_dead_units
 from compression.watch import SILENT
 from sample_models.catalogue import MODELS
-from tests.support.networks import samples_of
+from tests.support.networks import Odd, Twice, samples_of
 
 
 def sizes(model):
@@ -133,15 +133,8 @@ def test_both_sides_of_an_addition_must_be_silent(graph):
 
 
 def test_layers_used_twice(graph):
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.shared, self.last = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 1)
-
-        def forward(self, x):
-            return self.last(torch.relu(self.shared(torch.relu(self.shared(torch.relu(self.first(x)))))))
-
-    model, x = graph(Twice(), (1, 5, 5)), torch.randn(6, 1, 5, 5)
+    layers = Twice(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 1))
+    model, x = graph(layers, (1, 5, 5)), torch.randn(6, 1, 5, 5)
     for name in ("first", "shared"):
         silence(model, name, [1, 2])
         with torch.no_grad():
@@ -196,14 +189,6 @@ def test_constants_are_rounded_like_other_activations(sample):
 
 
 def test_what_cannot_be_followed_comes_back_as_it_was(graph):
-    class Odd(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(1, 4, 1)
-
-        def forward(self, x):
-            return torch.cumsum(self.conv(x), 1)
-
     model, x = graph(Odd(), (1, 5, 5)), torch.randn(2, 1, 5, 5)
     silence(model, "conv", [1])
     before = model(x)

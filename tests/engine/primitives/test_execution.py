@@ -5,7 +5,8 @@ from torch import nn
 from compression.engine.network.form import weighted_layers
 from compression.engine.primitives.execution import Rehearsal, Walk
 from compression.errors import Cancelled
-from compression.watch import Watch
+from tests.support.networks import Twice
+from tests.support.watches import GIVEN_UP
 
 
 @pytest.mark.parametrize("name", ["resnet8-mnist5k", "mobilenet-fashion"])
@@ -19,17 +20,10 @@ def test_every_layer_stops_the_run_with_what_it_gets_and_gives(name, sample):
 
 
 def test_a_layer_that_is_used_twice_stops_it_twice(graph):
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.shared = nn.Conv2d(2, 2, 1)
-
-        def forward(self, x):
-            return self.shared(self.shared(x))
-
-    first, second = Walk(graph(Twice(), (2, 4, 4)), torch.randn(3, 2, 4, 4)).calls()
-    assert first.name == second.name == "shared"
-    assert torch.equal(first.y, second.x)
+    model = graph(Twice(nn.ReLU(), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)), (2, 4, 4))
+    first, second, last = Walk(model, torch.randn(3, 2, 4, 4)).calls()
+    assert [call.name for call in (first, second, last)] == ["shared", "shared", "last"]
+    assert torch.equal(first.y.relu(), second.x)
 
 
 def test_values_are_forgotten_after_their_last_reader_and_not_before(sample):
@@ -64,9 +58,6 @@ def test_a_rehearsal_finds_the_logits_of_the_changed_network(sample):
 
 
 def test_a_run_can_be_cancelled(sample):
-    def give_up():
-        raise Cancelled
-
     model, x = sample("lenet5-mnist5k")
     with pytest.raises(Cancelled):
-        next(Walk(model, x, Watch(check=give_up)).calls())
+        next(Walk(model, x, GIVEN_UP).calls())

@@ -3,16 +3,7 @@ from torch import nn
 
 from compression.engine.network.form import clone
 from compression.engine.primitives.layerwise import layers_in_turn
-
-
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.again, self.last = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 2)
-
-    def forward(self, x):
-        x = torch.relu(self.again(torch.relu(self.first(x))))
-        return self.last(torch.relu(self.again(x)).mean((2, 3)))
+from tests.support.networks import Twice
 
 
 def test_every_layer_is_visited_in_order_and_its_rows_explain_its_answers(sample):
@@ -38,10 +29,11 @@ def test_later_layers_see_what_earlier_ones_became(graph):
 
 
 def test_a_tied_layer_is_visited_once_with_the_rows_of_all_its_calls(graph):
-    model = graph(Tied(), (1, 6, 6))
+    last = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    model = graph(Twice(nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 3, padding=1), last), (1, 6, 6))
     visits = {visit.name: visit for visit in layers_in_turn(model, clone(model), torch.randn(4, 1, 6, 6))}
-    assert list(visits) == ["first", "again", "last"]
-    assert visits["again"].inputs.shape == (1, 2 * 4 * 4 * 4, 27)
+    assert list(visits) == ["first", "shared", "last.2"]
+    assert visits["shared"].inputs.shape == (1, 2 * 4 * 4 * 4, 27)
 
 
 def test_layers_that_it_cannot_follow_are_left_out(graph):

@@ -10,6 +10,7 @@ from compression.engine.primitives.moments import (
     sampled_rows,
     second_moments,
 )
+from tests.support.networks import Twice
 
 
 def _random(*shape, seed=0):
@@ -114,18 +115,10 @@ def test_grams_of_a_convolution_by_hand(graph):
 
 
 def test_a_layer_used_twice_has_the_sum_and_one_padded_otherwise_the_identity(graph):
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.shared, self.wide = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 3, padding="same")
-
-        def forward(self, x):
-            return self.wide(self.shared(self.shared(x)))
-
-    model = graph(Twice(), (2, 6, 6))
+    model = graph(Twice(nn.ReLU(), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 3, padding="same")), (2, 6, 6))
     x = torch.randn(30, 2, 6, 6)
     grams = layer_grams(model, x)
     once = graph(nn.Sequential(nn.Conv2d(2, 2, 1)), (2, 6, 6))
-    parts = [layer_grams(once, images)["0"] for images in (x, model.shared(x).detach())]
+    parts = [layer_grams(once, images)["0"] for images in (x.relu(), model.shared(x.relu()).relu().detach())]
     torch.testing.assert_close(grams["shared"], parts[0] + parts[1])
-    assert torch.equal(grams["wide"][0], torch.eye(18, dtype=torch.float64))
+    assert torch.equal(grams["last"][0], torch.eye(18, dtype=torch.float64))

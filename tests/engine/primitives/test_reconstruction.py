@@ -7,7 +7,9 @@ from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.primitives.reconstruction import correct_biases, reconstruct
-from compression.watch import Watch
+from compression.errors import Cancelled
+from tests.support.networks import Twice
+from tests.support.watches import GIVEN_UP
 
 
 def copied_channel(model, source, target):
@@ -88,15 +90,7 @@ def test_weights_on_a_grid_stay_and_biases_move(sample):
 
 
 def test_a_layer_that_is_used_twice_is_left_alone(graph):
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.shared = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1)
-
-        def forward(self, x):
-            return self.shared(self.shared(self.first(x)))
-
-    model = graph(Twice(), (1, 3, 3))
+    model = graph(Twice(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 1)), (1, 3, 3))
     other = clone(model)
     with torch.no_grad():
         other.first.weight.mul_(1.5)
@@ -155,15 +149,7 @@ def test_it_agrees_with_the_general_fit_of_a_network_layer_by_layer(sample):
 
 
 def test_layers_that_are_used_twice_keep_their_bias(graph):
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.shared, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
-
-        def forward(self, x):
-            return self.last(torch.relu(self.shared(torch.relu(self.shared(x.flatten(1))))))
-
-    original = graph(Twice(), (1, 2, 2))
+    original = graph(Twice(nn.Flatten(), nn.Linear(4, 4), nn.Linear(4, 3)), (1, 2, 2))
     x = torch.randn(64, 1, 2, 2, generator=torch.Generator().manual_seed(0))
     corrected = correct_biases(original, rounded(original, 4), x)
     assert torch.equal(corrected.shared.bias, original.shared.bias)
@@ -171,12 +157,6 @@ def test_layers_that_are_used_twice_keep_their_bias(graph):
 
 
 def test_it_can_be_cancelled(sample):
-    class Stop(Exception):
-        pass
-
-    def cancel():
-        raise Stop
-
     model, x = sample("mlp-digits")
-    with pytest.raises(Stop):
-        correct_biases(model, rounded(model), x, Watch(check=cancel))
+    with pytest.raises(Cancelled):
+        correct_biases(model, rounded(model), x, GIVEN_UP)

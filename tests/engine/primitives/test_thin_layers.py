@@ -38,12 +38,18 @@ def _moments(layer, n=64):
 
 
 CASES = [
-    ("3x3", "tucker", (3, 4)), ("3x3", "tucker", (6, 4)), ("3x3", "tucker", (3, 8)), ("3x3", "spatial", (5,)),
-    ("strided", "tucker", (3, 4)), ("strided", "spatial", (5,)),
-    ("dilated", "tucker", (2, 7)), ("dilated", "spatial", (5,)),
-    ("1x1", "tucker", (3,)), ("1x1", "spatial", (3,)),
+    ("3x3", "tucker", (3, 4)),
+    ("3x3", "tucker", (6, 4)),
+    ("3x3", "tucker", (3, 8)),
+    ("3x3", "spatial", (5,)),
+    ("strided", "tucker", (3, 4)),
+    ("strided", "spatial", (5,)),
+    ("dilated", "tucker", (2, 7)),
+    ("dilated", "spatial", (5,)),
+    ("1x1", "tucker", (3,)),
+    ("1x1", "spatial", (3,)),
     ("linear", "tucker", (3,)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "convolutions", "ranks"), CASES)

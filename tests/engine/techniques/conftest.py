@@ -51,6 +51,21 @@ def context_of():
 
 
 @pytest.fixture(scope="session")
+def mlp():
+    return make_context("mlp-digits")
+
+
+@pytest.fixture(scope="session")
+def lenet5():
+    return make_context("lenet5-mnist5k")
+
+
+@pytest.fixture(scope="session")
+def resnet8():
+    return make_context("resnet8-mnist5k")
+
+
+@pytest.fixture(scope="session")
 def images_of():
     """The first 100 validation images of a model's data set."""
     return lambda name: torch.from_numpy(make_context(name).dataset.validation.head(100).x)
@@ -69,9 +84,9 @@ class Applied:
 
 
 def fingerprint(model):
-    """Everything that a technique could change: code, tensors, formats."""
+    """Everything that a technique could change: code, tensors, formats and whether it trains."""
     tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    formats = {name: getattr(layer, "weight_format", None) for name, layer in model.named_modules()}
+    formats = {name: (getattr(layer, "weight_format", None), layer.training) for name, layer in model.named_modules()}
     return model.code, tensors, formats
 
 

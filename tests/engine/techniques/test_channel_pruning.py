@@ -9,7 +9,7 @@ from compression.engine.network.form import count_macs, trace, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.channel_pruning import channel_pruning
 from compression.recipe.steps import ChannelPruning
-from tests.support.networks import correct
+from tests.support.networks import Twice, correct
 
 
 @pytest.mark.parametrize(
@@ -40,48 +40,42 @@ def test_without_recalibration_what_is_left_has_its_old_weights(context_of):
     assert torch.equal(new, old[stays])
 
 
-def test_random_importance_depends_on_the_seed(context_of):
-    context = context_of("mlp-digits")
+def test_random_importance_depends_on_the_seed(mlp):
     step = ChannelPruning(pruning_ratio=0.5, importance="random", recalibrate=False)
-    one, other = (apply_step(context.teacher, step, dataclasses.replace(context, seed=seed)) for seed in (0, 1))
+    one, other = (apply_step(mlp.teacher, step, dataclasses.replace(mlp, seed=seed)) for seed in (0, 1))
     assert not torch.equal(*(next(iter(weighted_layers(model).values())).weight for model in (one, other)))
 
 
-def test_too_small_a_ratio_removes_nothing_and_changes_nothing(context_of):
-    context = context_of("mlp-digits")
-    pruned = apply_step(context.teacher, ChannelPruning(pruning_ratio=0.005), context)
-    assert all(torch.equal(value, pruned.state_dict()[name]) for name, value in context.teacher.state_dict().items())
+def test_too_small_a_ratio_removes_nothing_and_changes_nothing(mlp):
+    pruned = apply_step(mlp.teacher, ChannelPruning(pruning_ratio=0.005), mlp)
+    assert all(torch.equal(value, pruned.state_dict()[name]) for name, value in mlp.teacher.state_dict().items())
 
 
 @pytest.mark.parametrize("importance", ["l1", "batch_norm", "taylor", "activation", "random"])
 @pytest.mark.parametrize("ratios", ["uniform", "sensitivity"])
-def test_every_importance_leaves_a_network_that_works(importance, ratios, context_of):
+def test_every_importance_leaves_a_network_that_works(importance, ratios, mlp):
     """Without any training, on validation images: the fit makes up for a poor choice too."""
-    context = context_of("mlp-digits")
     step = ChannelPruning(pruning_ratio=0.4, importance=importance, ratios=ratios)
-    assert correct(apply_step(context.teacher, step, context), context.dataset.validation) >= 0.93
+    assert correct(apply_step(mlp.teacher, step, mlp), mlp.dataset.validation) >= 0.93
 
 
 @pytest.mark.parametrize("ratios", ["uniform", "sensitivity"])
 @pytest.mark.parametrize("fraction", [0.2, 0.5, 0.8])
-def test_a_target_in_operations(ratios, fraction, context_of):
-    context = context_of("resnet8-mnist5k")
+def test_a_target_in_operations(ratios, fraction, resnet8):
     step = ChannelPruning(pruning_ratio=fraction, target="macs", ratios=ratios, round_to=1, recalibrate=False)
-    pruned = apply_step(context.teacher, step, context)
-    assert 1 - count_macs(pruned) / count_macs(context.teacher) == pytest.approx(fraction, abs=0.03)
+    pruned = apply_step(resnet8.teacher, step, resnet8)
+    assert 1 - count_macs(pruned) / count_macs(resnet8.teacher) == pytest.approx(fraction, abs=0.03)
 
 
-def test_half_of_the_operations_without_training(context_of):
+def test_half_of_the_operations_without_training(resnet8):
     """Measured 98.4 % on validation images; plain removal with new batch-norm statistics has 44 % on test images."""
-    context = context_of("resnet8-mnist5k")
     step = ChannelPruning(pruning_ratio=0.5, target="macs")
-    assert correct(apply_step(context.teacher, step, context), context.dataset.validation) >= 0.97
+    assert correct(apply_step(resnet8.teacher, step, resnet8), resnet8.dataset.validation) >= 0.97
 
 
-def test_sensitivity_removes_as_many_channels_but_others(context_of):
-    context = context_of("lenet5-mnist5k")
+def test_sensitivity_removes_as_many_channels_but_others(lenet5):
     pruned = {
-        ratios: apply_step(context.teacher, ChannelPruning(pruning_ratio=0.8, ratios=ratios), context)
+        ratios: apply_step(lenet5.teacher, ChannelPruning(pruning_ratio=0.8, ratios=ratios), lenet5)
         for ratios in ("uniform", "sensitivity")
     }
     widths = {
@@ -89,43 +83,33 @@ def test_sensitivity_removes_as_many_channels_but_others(context_of):
     }
     assert sum(widths["uniform"]) == sum(widths["sensitivity"])
     assert widths["uniform"] != widths["sensitivity"]
-    accuracy = {ratios: correct(model, context.dataset.validation) for ratios, model in pruned.items()}
+    accuracy = {ratios: correct(model, lenet5.dataset.validation) for ratios, model in pruned.items()}
     assert accuracy["sensitivity"] > accuracy["uniform"]  # measured 98.4 against 96.4 %
 
 
 @pytest.mark.parametrize("ratios", ["uniform", "sensitivity"])
-def test_a_target_in_time_searches_by_measuring(ratios, context_of, monkeypatch):
+def test_a_target_in_time_searches_by_measuring(ratios, lenet5, monkeypatch):
     """On a machine whose time is one part fixed and three parts operations."""
-    context = context_of("lenet5-mnist5k")
 
     def savings(networks, reference, context):
         return [0.75 * (1 - count_macs(network) / count_macs(reference)) for network in networks]
 
     monkeypatch.setattr(sys.modules[channel_pruning.__module__], "_time_savings", savings)
     step = ChannelPruning(pruning_ratio=0.3, target="latency", ratios=ratios, recalibrate=False)
-    pruned = apply_step(context.teacher, step, context)
-    assert savings([pruned], context.teacher, context)[0] == pytest.approx(0.3, abs=0.03)
+    pruned = apply_step(lenet5.teacher, step, lenet5)
+    assert savings([pruned], lenet5.teacher, lenet5)[0] == pytest.approx(0.3, abs=0.03)
 
 
-def test_a_target_in_time_measures_for_real(context_of):
-    context = context_of("mlp-digits")
-    pruned = apply_step(context.teacher, ChannelPruning(pruning_ratio=0.3, target="latency"), context)
-    assert count_macs(pruned) < count_macs(context.teacher)
+def test_a_target_in_time_measures_for_real(mlp):
+    pruned = apply_step(mlp.teacher, ChannelPruning(pruning_ratio=0.3, target="latency"), mlp)
+    assert count_macs(pruned) < count_macs(mlp.teacher)
 
 
 def test_layers_that_are_used_several_times_lose_the_same_channels(context_of):
-    class Tied(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.shared = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
-            self.pool, self.flatten, self.head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10)
-
-        def forward(self, x):
-            y = torch.relu(self.shared(torch.relu(self.shared(torch.relu(self.first(x))))))
-            return self.head(self.flatten(self.pool(y)))
-
     torch.manual_seed(0)
-    model, context = trace(Tied(), (1, 8, 8)), context_of("mlp-digits")
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    layers = Twice(nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), head)
+    model, context = trace(layers, (1, 8, 8)), context_of("mlp-digits")
     for settings in ({}, {"importance": "taylor"}, {"ratios": "sensitivity"}, {"target": "macs"}):
         pruned = apply_step(model, ChannelPruning(pruning_ratio=0.5, **settings), context)
         assert pruned.shared.in_channels == pruned.shared.out_channels == pruned.first.out_channels < 8

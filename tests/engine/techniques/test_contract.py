@@ -30,8 +30,8 @@ from compression.recipe.steps import (
     Step,
     WeightSharing,
 )
-from compression.watch import Watch
-from tests.support.networks import runtime_logits
+from tests.support.networks import carried_out, loss, runtime_logits
+from tests.support.watches import GIVEN_UP
 
 MODELS = ("mlp-digits", "resnet8-mnist5k")
 
@@ -51,12 +51,6 @@ class Contract:
     neutral_tolerance: float = 0.0
     start: tuple[Step, ...] = ()
     models: tuple[str, ...] = MODELS
-
-
-def _training_loss(model, context):
-    train = context.dataset.train
-    with torch.no_grad():
-        return nn.functional.cross_entropy(model(torch.from_numpy(train.x)), torch.from_numpy(train.y)).item()
 
 
 CONTRACTS = {
@@ -176,7 +170,7 @@ CONTRACTS = {
         neutral=FineTuning(epochs=0),
         start=(MagnitudePruning(sparsity=0.9),),
         slider=tuple(FineTuning(epochs=value) for value in (0, 1, 3)),
-        effect=_training_loss,
+        effect=lambda model, context: loss(model, context.dataset.train),
     ),
     "entropy_coding": Contract(
         settings=(EntropyCoding(), EntropyCoding(coding="packed")),
@@ -252,10 +246,7 @@ class TestContract:
         assert all(parameter.is_leaf for parameter in model.parameters())
 
     def test_can_be_cancelled(self, model_name, step, context_of):
-        def give_up():
-            raise Cancelled("enough")
-
-        context = dataclasses.replace(context_of(model_name), watch=Watch(check=give_up))
+        context = dataclasses.replace(context_of(model_name), watch=GIVEN_UP)
         with pytest.raises(Cancelled):
             apply_step(context.teacher, step, context)
 
@@ -297,9 +288,7 @@ def test_neutral_setting_is_neutral(technique, model_name, context_of, images_of
 def test_slider_is_monotone(technique, context_of):
     contract = CONTRACTS[technique]
     context = context_of(contract.models[0])
-    model = context.teacher
-    for step in contract.start:
-        model = apply_step(model, step, context)
+    model = carried_out(context, *contract.start)
     effects = [contract.effect(apply_step(model, step, context), context) for step in contract.slider]
     assert all(right < left for left, right in pairwise(effects)), effects
 
@@ -308,7 +297,6 @@ def test_slider_is_monotone(technique, context_of):
 def test_steps_compose(model_name, context_of, images_of):
     """The recipe of the design, and more: every step works on what the others leave."""
     context, x = context_of(model_name), images_of(model_name)
-    model = context.teacher
     steps = (
         Distillation(width_mult=0.8, epochs=0.1),
         ChannelPruning(pruning_ratio=0.3),
@@ -318,8 +306,7 @@ def test_steps_compose(model_name, context_of, images_of):
         Quantization(weight_bits=4, activation_bits=8),
         FineTuning(epochs=0.1),
     )
-    for step in steps:
-        model = apply_step(model, step, context)
+    model = carried_out(context, *steps)
     exported = to_onnx(model)
     assert decode(encode(exported)).SerializeToString() == exported.SerializeToString()
     found = runtime_logits(exported.SerializeToString(), x)

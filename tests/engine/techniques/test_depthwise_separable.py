@@ -40,20 +40,18 @@ def test_the_share_is_of_the_convolutions_and_those_with_the_least_error_go_firs
     assert count_costs(applied(NAME, DepthwiseSeparable(share=0.5)).model).macs < count_costs(context.teacher).macs
 
 
-def test_large_kernels_are_split_too(context_of, applied):
+def test_large_kernels_are_split_too(lenet5, applied):
     model = applied("lenet5-mnist5k", DepthwiseSeparable()).model
     assert _split_layers(model) == ["conv2"]
     assert weighted_layers(model)["conv2_depthwise"].weight.shape == (20, 1, 5, 5)
     assert weighted_layers(model)["conv2_pointwise"].bias is not None
-    context = context_of("lenet5-mnist5k")
-    assert correct(model, context.dataset.validation) >= correct(context.teacher, context.dataset.validation) - 0.15
+    assert correct(model, lenet5.dataset.validation) >= correct(lenet5.teacher, lenet5.dataset.validation) - 0.15
 
 
 @pytest.mark.parametrize("share", [0, 1])
-def test_networks_without_such_convolutions_are_told(context_of, share):
-    context = context_of("mlp-digits")
+def test_networks_without_such_convolutions_are_told(mlp, share):
     with pytest.raises(NotApplicable, match="no ordinary convolution"):
-        apply_step(context.teacher, DepthwiseSeparable(share=share), context)
+        apply_step(mlp.teacher, DepthwiseSeparable(share=share), mlp)
 
 
 def test_depthwise_pointwise_and_single_input_convolutions_do_not_count(context_of):

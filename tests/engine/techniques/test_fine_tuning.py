@@ -9,7 +9,7 @@ from compression.engine.techniques import apply_step
 from compression.engine.techniques.fine_tuning import GENTLE_LEARNING_RATE, LEARNING_RATE, fine_tuning
 from compression.errors import Diverged
 from compression.recipe.steps import ChannelPruning, FineTuning, MagnitudePruning, Quantization
-from tests.support.networks import loss
+from tests.support.networks import carried_out, loss, pairs_of_layers
 
 MODULE = sys.modules[fine_tuning.__module__]
 
@@ -26,13 +26,10 @@ START = {
 
 
 @pytest.mark.parametrize("start", START)
-def test_formats_stay_and_the_network_learns(start, context_of):
-    context = context_of("mlp-digits")
-    model = context.teacher
-    for step in START[start]:
-        model = apply_step(model, step, context)
-    tuned = apply_step(model, FineTuning(epochs=3, learning_rate=0.01), context)
-    for before, after in zip(weighted_layers(model).values(), weighted_layers(tuned).values(), strict=True):
+def test_formats_stay_and_the_network_learns(start, mlp):
+    model = carried_out(mlp, *START[start])
+    tuned = apply_step(model, FineTuning(epochs=3, learning_rate=0.01), mlp)
+    for before, after in pairs_of_layers(model, tuned):
         assert not torch.equal(before.weight, after.weight)
         assert after.weight.shape == before.weight.shape
         found, given = weight_format(after), weight_format(before)
@@ -43,13 +40,12 @@ def test_formats_stay_and_the_network_learns(start, context_of):
         if hasattr(given.grid, "scale"):
             assert torch.equal(found.grid.scale, given.grid.scale)
         assert isinstance(after.weight, nn.Parameter)
-    assert loss(tuned, context.dataset.train) < 0.95 * loss(model, context.dataset.train)
+    assert loss(tuned, mlp.dataset.train) < 0.95 * loss(model, mlp.dataset.train)
 
 
-def test_activation_ranges_stay(context_of):
-    context = context_of("mlp-digits")
-    model = apply_step(context.teacher, Quantization(weight_bits=4, activation_bits=8), context)
-    tuned = apply_step(model, FineTuning(epochs=0.5), context)
+def test_activation_ranges_stay(mlp):
+    model = apply_step(mlp.teacher, Quantization(weight_bits=4, activation_bits=8), mlp)
+    tuned = apply_step(model, FineTuning(epochs=0.5), mlp)
     ranges = [
         [(layer.scale, layer.zero_point) for layer in network.modules() if isinstance(layer, ActivationQuantizer)]
         for network in (model, tuned)
@@ -58,14 +54,13 @@ def test_activation_ranges_stay(context_of):
     assert ranges[0] == ranges[1]
 
 
-def test_divergence_is_reported(context_of):
-    context = context_of("mlp-digits")
-    model = apply_step(context.teacher, MagnitudePruning(sparsity=0.1), context)
+def test_divergence_is_reported(mlp):
+    model = apply_step(mlp.teacher, MagnitudePruning(sparsity=0.1), mlp)
     with torch.no_grad():
         for layer in weighted_layers(model).values():
             layer.weight.mul_(1e15)
     with pytest.raises(Diverged, match="learning rate"):
-        apply_step(model, FineTuning(epochs=5, learning_rate=1), context)
+        apply_step(model, FineTuning(epochs=5, learning_rate=1), mlp)
 
 
 @pytest.mark.parametrize(
@@ -77,26 +72,24 @@ def test_divergence_is_reported(context_of):
         (Quantization(weight_bits=4), {"learning_rate": 0.05}, 0.05),
     ],
 )
-def test_steps_are_small_where_little_was_lost(start, asked, expected, context_of, monkeypatch):
+def test_steps_are_small_where_little_was_lost(start, asked, expected, mlp, monkeypatch):
     used = []
     monkeypatch.setattr(MODULE, "train", lambda *_, learning_rate, **__: used.append(learning_rate))
-    context = context_of("mlp-digits")
-    fine_tuning(apply_step(context.teacher, start, context), FineTuning(epochs=1, **asked), context)
+    fine_tuning(apply_step(mlp.teacher, start, mlp), FineTuning(epochs=1, **asked), mlp)
     assert used == [expected]
 
 
-def test_training_goes_on_from_the_weights_before_rounding(context_of):
+def test_training_goes_on_from_the_weights_before_rounding(mlp):
     """From the middles of their codes hardly any weight would reach another code."""
-    context = context_of("mlp-digits")
-    rounded = apply_step(context.teacher, Quantization(weight_bits=1), context)
-    tuned = apply_step(rounded, FineTuning(epochs=3), context)
-    again = apply_step(tuned, FineTuning(epochs=1), context)
+    rounded = apply_step(mlp.teacher, Quantization(weight_bits=1), mlp)
+    tuned = apply_step(rounded, FineTuning(epochs=3), mlp)
+    again = apply_step(tuned, FineTuning(epochs=1), mlp)
     for one, other in ((rounded, tuned), (tuned, again)):
-        pairs = zip(weighted_layers(one).values(), weighted_layers(other).values(), strict=True)
+        pairs = pairs_of_layers(one, other)
         assert any((before.weight != after.weight).any() for before, after in pairs)
     for layer in weighted_layers(again).values():
         assert torch.equal(weight_format(layer).project(layer.hidden_weight), layer.weight)
-    assert loss(tuned, context.dataset.train) < 0.7 * loss(rounded, context.dataset.train)
+    assert loss(tuned, mlp.dataset.train) < 0.7 * loss(rounded, mlp.dataset.train)
 
 
 def codes_entropy(model):
@@ -110,53 +103,48 @@ def codes_entropy(model):
     return bits / count
 
 
-def test_alpha_brings_a_quantized_network_closer_to_the_original(context_of):
+def test_alpha_brings_a_quantized_network_closer_to_the_original(mlp):
     """Self-distillation as recovery, against plain training with the same budget."""
-    context = context_of("mlp-digits")
-    model = apply_step(context.teacher, Quantization(weight_bits=2), context)
-    x = torch.from_numpy(context.dataset.validation.x)
-    expected = context.teacher(x).softmax(1)
+    model = apply_step(mlp.teacher, Quantization(weight_bits=2), mlp)
+    x = torch.from_numpy(mlp.dataset.validation.x)
+    expected = mlp.teacher(x).softmax(1)
     distances = []
     for alpha in (0.0, 0.9):
-        tuned = apply_step(model, FineTuning(epochs=5, alpha=alpha, learning_rate=0.01), context)
+        tuned = apply_step(model, FineTuning(epochs=5, alpha=alpha, learning_rate=0.01), mlp)
         distances.append((tuned(x).softmax(1) - expected).abs().mean().item())
     assert distances[1] < 0.9 * distances[0]
 
 
-def test_alpha_zero_is_plain_training(context_of):
-    context = context_of("mlp-digits")
+def test_alpha_zero_is_plain_training(mlp):
     one, other = (
-        apply_step(context.teacher, FineTuning(epochs=0.5, temperature=temperature), context) for temperature in (1, 9)
+        apply_step(mlp.teacher, FineTuning(epochs=0.5, temperature=temperature), mlp) for temperature in (1, 9)
     )
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
 
 
-def test_entropy_penalty_gathers_weights_on_few_codes(context_of):
-    context = context_of("mlp-digits")
-    model = apply_step(context.teacher, Quantization(weight_bits=4), context)
-    plain, gathered = (apply_step(model, FineTuning(epochs=8, entropy_penalty=penalty), context) for penalty in (0, 1))
+def test_entropy_penalty_gathers_weights_on_few_codes(mlp):
+    model = apply_step(mlp.teacher, Quantization(weight_bits=4), mlp)
+    plain, gathered = (apply_step(model, FineTuning(epochs=8, entropy_penalty=penalty), mlp) for penalty in (0, 1))
     assert codes_entropy(gathered) < codes_entropy(plain) - 0.7
-    assert loss(gathered, context.dataset.train) < 0.5
+    assert loss(gathered, mlp.dataset.train) < 0.5
 
 
-def test_the_stronger_the_penalty_the_fewer_bits(context_of):
+def test_the_stronger_the_penalty_the_fewer_bits(mlp):
     """On steep slopes too, where gradients are cut short: those of the penalty are not."""
-    context = context_of("mlp-digits")
-    model = apply_step(context.teacher, Quantization(weight_bits=4), context)
+    model = apply_step(mlp.teacher, Quantization(weight_bits=4), mlp)
     entropies = [
-        codes_entropy(apply_step(model, FineTuning(epochs=3, learning_rate=0.03, entropy_penalty=penalty), context))
+        codes_entropy(apply_step(model, FineTuning(epochs=3, learning_rate=0.03, entropy_penalty=penalty), mlp))
         for penalty in (0, 0.03, 0.1, 0.3, 1)
     ]
     assert entropies == sorted(entropies, reverse=True)
     assert entropies[-1] < entropies[0] - 0.5
 
 
-def test_scales_are_trained_only_when_asked(context_of):
-    context = context_of("mlp-digits")
-    model = apply_step(context.teacher, Quantization(weight_bits=2, activation_bits=8), context)
+def test_scales_are_trained_only_when_asked(mlp):
+    model = apply_step(mlp.teacher, Quantization(weight_bits=2, activation_bits=8), mlp)
     for learn in (False, True):
-        tuned = apply_step(model, FineTuning(epochs=1, learn_scales=learn), context)
-        pairs = zip(weighted_layers(model).values(), weighted_layers(tuned).values(), strict=True)
+        tuned = apply_step(model, FineTuning(epochs=1, learn_scales=learn), mlp)
+        pairs = pairs_of_layers(model, tuned)
         scales = [(weight_format(before).grid.scale, weight_format(after).grid.scale) for before, after in pairs]
         assert all(torch.equal(before, after) != learn for before, after in scales)

@@ -7,7 +7,7 @@ from compression.engine.primitives.batch_norm import call_count
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import ChannelPruning, FineTuning, LayerTying, Quantization
-from tests.support.networks import loss
+from tests.support.networks import carried_out, loss
 
 NAME = "blocks-digits"
 
@@ -65,9 +65,8 @@ def test_training_moves_the_shared_weights_once_for_all_calls(context_of):
 
 def test_what_comes_before_and_after_works(context_of):
     context = context_of(NAME)
-    model = context.teacher
-    for step in (ChannelPruning(pruning_ratio=0.25), LayerTying(blocks=2), Quantization(weight_bits=4)):
-        model = apply_step(model, step, context)
+    steps = (ChannelPruning(pruning_ratio=0.25), LayerTying(blocks=2), Quantization(weight_bits=4))
+    model = carried_out(context, *steps)
     assert sorted(calls(model).values()) == [1, 1, 1, 1, 2, 2]
     assert all(len(layer.weight[0].unique()) <= 15 for layer in weighted_layers(model).values())
 

@@ -8,7 +8,7 @@ from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import FineTuning, LowRank, Quantization
 from compression.watch import Watch
-from tests.support.networks import correct
+from tests.support.networks import carried_out, correct
 
 
 @pytest.mark.parametrize("convolutions", ["tucker", "spatial"])
@@ -71,35 +71,31 @@ def test_the_report_says_how_many_layers_were_replaced(context_of):
     assert words[-1].startswith("2 of 2 layers replaced")
 
 
-def test_layers_with_a_mask_stay_and_keep_it(context_of):
-    context = context_of("mlp-digits")
-    model = clone(context.teacher)
+def test_layers_with_a_mask_stay_and_keep_it(mlp):
+    model = clone(mlp.teacher)
     masked = weighted_layers(model)["layers.1"]
     mask = torch.rand(masked.weight.shape, generator=torch.Generator().manual_seed(0)) > 0.5
     restrict(masked, mask=mask)
-    thin = apply_step(model, LowRank(rank_ratio=0.4, ranks="uniform"), context)
+    thin = apply_step(model, LowRank(rank_ratio=0.4, ranks="uniform"), mlp)
     assert torch.equal(weighted_layers(thin)["layers.1"].weight_format.mask, mask)
     assert not weighted_layers(thin)["layers.1"].weight[~mask].any()
     assert "layers.3_in" in weighted_layers(thin)
 
 
-def test_where_nothing_can_shrink_it_says_so(context_of):
-    context = context_of("mlp-digits")
+def test_where_nothing_can_shrink_it_says_so(mlp):
     narrow = trace(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1)), (1, 8, 8))
     with pytest.raises(NotApplicable, match="No layer of this network gets smaller"):
-        apply_step(narrow, LowRank(rank_ratio=0.5), context)
+        apply_step(narrow, LowRank(rank_ratio=0.5), mlp)
 
 
 def test_works_twice_and_before_training_and_quantization(context_of, images_of):
     context, x = context_of("resnet8-mnist5k"), images_of("resnet8-mnist5k")
-    model = context.teacher
     steps = (
         LowRank(rank_ratio=0.7),
         LowRank(rank_ratio=0.5, convolutions="spatial"),
         FineTuning(epochs=0.05),
         Quantization(weight_bits=8, activation_bits=8),
     )
-    for step in steps:
-        model = apply_step(model, step, context)
+    model = carried_out(context, *steps)
     agreement = (model(x).argmax(1) == context.teacher(x).argmax(1)).float().mean()
     assert agreement >= 0.9

@@ -4,7 +4,7 @@ import torch
 from compression.engine.network.form import weight_format, weighted_layers
 from compression.engine.techniques import apply_step
 from compression.recipe.steps import ChannelPruning, MagnitudePruning, SecondOrderPruning
-from tests.support.networks import correct
+from tests.support.networks import correct, pairs_of_layers
 
 
 def share_of_zeros(model):
@@ -24,20 +24,18 @@ def test_accuracy_without_training(name, sparsity, accuracy, context_of):
     assert correct(pruned, context.dataset.validation) >= accuracy
 
 
-def test_it_beats_magnitudes_with_the_same_fit(context_of):
-    context = context_of("mlp-digits")
+def test_it_beats_magnitudes_with_the_same_fit(mlp):
     by_order, by_size = (
-        apply_step(context.teacher, step(sparsity=0.95, scope="layer"), context)
+        apply_step(mlp.teacher, step(sparsity=0.95, scope="layer"), mlp)
         for step in (SecondOrderPruning, MagnitudePruning)
     )
-    assert correct(by_order, context.dataset.validation) > correct(by_size, context.dataset.validation) + 0.1
+    assert correct(by_order, mlp.dataset.validation) > correct(by_size, mlp.dataset.validation) + 0.1
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
 @pytest.mark.parametrize("sparsity", [0.3, 0.8, 0.96])
-def test_sparsity_is_exact(scope, sparsity, context_of):
-    context = context_of("mlp-digits")
-    pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=sparsity, scope=scope), context)
+def test_sparsity_is_exact(scope, sparsity, mlp):
+    pruned = apply_step(mlp.teacher, SecondOrderPruning(sparsity=sparsity, scope=scope), mlp)
     layers = list(weighted_layers(pruned).values())
     counts = [(int((layer.weight == 0).sum()), layer.weight.numel()) for layer in layers]
     if scope == "global":
@@ -47,38 +45,34 @@ def test_sparsity_is_exact(scope, sparsity, context_of):
 
 
 @pytest.mark.parametrize(("pattern", "kept"), [("2:4", 2), ("1:4", 1)])
-def test_n_of_every_four_stay(pattern, kept, context_of):
-    context = context_of("mlp-digits")
-    pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=1 - kept / 4, pattern=pattern), context)
+def test_n_of_every_four_stay(pattern, kept, mlp):
+    pruned = apply_step(mlp.teacher, SecondOrderPruning(sparsity=1 - kept / 4, pattern=pattern), mlp)
     for layer in weighted_layers(pruned).values():
         mask = weight_format(layer).mask
         assert (mask[:, : mask.shape[1] // 4 * 4].reshape(-1, 4).sum(1) == kept).all()
         assert not layer.weight[~mask].any()
-    assert correct(pruned, context.dataset.validation) >= 0.91
+    assert correct(pruned, mlp.dataset.validation) >= 0.91
 
 
-def test_blocks_go_as_a_whole(context_of):
-    context = context_of("mlp-digits")
-    pruned = apply_step(context.teacher, SecondOrderPruning(sparsity=0.7, pattern="blocks"), context)
+def test_blocks_go_as_a_whole(mlp):
+    pruned = apply_step(mlp.teacher, SecondOrderPruning(sparsity=0.7, pattern="blocks"), mlp)
     for layer in weighted_layers(pruned).values():
         blocks = weight_format(layer).mask.reshape(-1, 4)
         assert (blocks == blocks[:, :1]).all()
-    assert correct(pruned, context.dataset.validation) >= 0.94
+    assert correct(pruned, mlp.dataset.validation) >= 0.94
 
 
-def test_an_earlier_mask_stays(context_of):
-    context = context_of("mlp-digits")
-    once = apply_step(context.teacher, MagnitudePruning(sparsity=0.5), context)
-    twice = apply_step(once, SecondOrderPruning(sparsity=0.8), context)
-    for before, after in zip(weighted_layers(once).values(), weighted_layers(twice).values(), strict=True):
+def test_an_earlier_mask_stays(mlp):
+    once = apply_step(mlp.teacher, MagnitudePruning(sparsity=0.5), mlp)
+    twice = apply_step(once, SecondOrderPruning(sparsity=0.8), mlp)
+    for before, after in pairs_of_layers(once, twice):
         assert not after.weight[before.weight == 0].any()
     assert share_of_zeros(twice) == pytest.approx(0.8, abs=1e-3)
 
 
-def test_other_steps_leave_it_something(context_of):
-    context = context_of("mlp-digits")
-    narrow = apply_step(context.teacher, ChannelPruning(pruning_ratio=0.3), context)
-    sparse = apply_step(narrow, SecondOrderPruning(sparsity=0.6), context)
-    narrower = apply_step(sparse, ChannelPruning(pruning_ratio=0.2), context)
-    assert correct(narrower, context.dataset.validation) >= 0.85
+def test_other_steps_leave_it_something(mlp):
+    narrow = apply_step(mlp.teacher, ChannelPruning(pruning_ratio=0.3), mlp)
+    sparse = apply_step(narrow, SecondOrderPruning(sparsity=0.6), mlp)
+    narrower = apply_step(sparse, ChannelPruning(pruning_ratio=0.2), mlp)
+    assert correct(narrower, mlp.dataset.validation) >= 0.85
     assert 0.4 < share_of_zeros(narrower) < 0.8
