@@ -12,7 +12,7 @@ from tests.support.verdicts import TONES, result
 
 
 @pytest.mark.parametrize(("made", "tone", "title"), TONES)
-def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys):
+def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys, tmp_path):
     row, shown = result(**made), []
     boxes = {name: (lambda text, icon, name=name: shown.append(name), "") for name in outcome._BOXES}
     monkeypatch.setattr(outcome, "_BOXES", boxes)
@@ -31,5 +31,7 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys):
     assert f'<h1 class="{tone}">{title}</h1>' in page
     assert f'<td class="{tone}"><b>{title}</b></td>' in page
 
-    cli._print_verdict(row)
-    assert f"{title}. " in capsys.readouterr().out
+    monkeypatch.setattr(cli, "_measure", lambda recipe, fresh, watch: (row, {}))
+    (tmp_path / "recipe.json").write_text('{"model": "mlp-digits"}')
+    assert cli.main(["run", str(tmp_path / "recipe.json")]) == 0
+    assert f"\n{title}. " in capsys.readouterr().out
