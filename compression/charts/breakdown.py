@@ -177,36 +177,23 @@ WATERFALL_ROW = 30
 # Sparse execution.
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer whose sparse product was timed; `rows` x `columns` is its weight as a matrix.
+def timed_layers(results: Iterable[Result]) -> dict[str, str]:
+    """All layers that were timed, the largest first, with titles for a list: 'linear1 (500 × 800)'.
 
-    Where all weights of an output became zero it has a row less, so this is its largest shape.
+    That is its weight as a matrix. Where all weights of an output became zero it has a row less, so the largest counts.
     """
-
-    name: str
-    rows: int
-    columns: int
-
-    @property
-    def title(self) -> str:
-        """For a list of layers."""
-        return f"{self.name} ({self.rows:,} × {self.columns:,})"
-
-
-def timed_layers(results: Iterable[Result]) -> tuple[Layer, ...]:
-    """All layers that were timed, the largest first."""
-    found: dict[str, Layer] = {}
+    shapes: dict[str, tuple[int, int]] = {}
     for timing in (timing for result in results for timing in result.sparse):
-        known = found.get(timing.layer, Layer(timing.layer, 0, 0))
-        found[timing.layer] = Layer(timing.layer, max(known.rows, timing.rows), max(known.columns, timing.columns))
-    return tuple(sorted(found.values(), key=lambda layer: (-layer.rows * layer.columns, layer.name)))
+        rows, columns = shapes.get(timing.layer, (0, 0))
+        shapes[timing.layer] = max(rows, timing.rows), max(columns, timing.columns)
+    largest_first = sorted(shapes.items(), key=lambda one: (-math.prod(one[1]), one[0]))
+    return {name: f"{name} ({rows:,} × {columns:,})" for name, (rows, columns) in largest_first}
 
 
-def timings_of(layer: Layer, results: Iterable[Result]) -> dict[int, list[SparseTiming]]:
+def timings_of(layer: str, results: Iterable[Result]) -> dict[int, list[SparseTiming]]:
     """A layer's timings by batch size, each by rising sparsity."""
     found: dict[int, list[SparseTiming]] = {}
-    for timing in (timing for result in results for timing in result.sparse if timing.layer == layer.name):
+    for timing in (timing for result in results for timing in result.sparse if timing.layer == layer):
         found.setdefault(timing.batch_size, []).append(timing)
     return {batch: sorted(found[batch], key=lambda timing: timing.sparsity) for batch in sorted(found)}
 

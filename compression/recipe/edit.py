@@ -62,13 +62,10 @@ def refusal(change: Callable[[], Recipe]) -> str:
 
 
 def _with(recipe: Recipe, steps: tuple[Any, ...]) -> Recipe:
-    plain = [step if isinstance(step, dict) else step.model_dump(mode="json") for step in steps]
-    return make_recipe(recipe.model, plain, recipe.seed)
+    return make_recipe(recipe.model, list(steps), recipe.seed)
 
 
 def prefixes(recipe: Recipe) -> tuple[Recipe, ...]:
     """The recipe after each of its steps: from the model as it is to the whole."""
-    return tuple(
-        recipe.baseline() if not done else recipe.model_copy(update={"steps": recipe.steps[:done]})
-        for done in range(len(recipe.steps) + 1)
-    )
+    beginnings = (recipe.steps[:done] for done in range(1, len(recipe.steps) + 1))
+    return (recipe.baseline(), *(recipe.model_copy(update={"steps": steps}) for steps in beginnings))

@@ -77,9 +77,8 @@ def _folder(title: str, folder: Path, about: str) -> Place:
 
 
 def _free(folder: Path) -> int | None:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+    there = next(place for place in (folder, *folder.parents) if place.exists())
     try:
-        return shutil.disk_usage(folder).free
+        return shutil.disk_usage(there).free
     except OSError:
         return None

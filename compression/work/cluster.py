@@ -40,7 +40,7 @@ class Slot:
     address: str
     free: int
     has_resource: bool
-    takes_background: bool = True
+    takes_background: bool
 
 
 class Cluster:
@@ -87,13 +87,13 @@ class Cluster:
         return workers, busy
 
     def _slots(self, workers: dict[str, Any], busy: dict[str, Any]) -> list[Slot]:
+        has = {address: BACKGROUND in entry["resources"] for address, entry in workers.items()}
+        # Embedded ones without it are for people, also while the others still start.
+        is_for_all = self._process is None and not any(has.values())
         slots = [
-            Slot(address, entry["nthreads"] - len(busy.get(address, ())), BACKGROUND in entry["resources"])
+            Slot(address, entry["nthreads"] - len(busy.get(address, ())), has[address], has[address] or is_for_all)
             for address, entry in workers.items()
         ]
-        for slot in slots:  # embedded ones without it are for people, also while the others still start
-            is_for_all = self._process is None and not any(other.has_resource for other in slots)
-            slot.takes_background = slot.has_resource or is_for_all
         return sorted(slots, key=lambda slot: slot.takes_background)
 
     def submit(self, slot: Slot, job: Job, order: Order) -> distributed.Future:

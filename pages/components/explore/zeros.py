@@ -23,8 +23,8 @@ def show(seen: Snapshot) -> None:
         return
     layer = st.selectbox(
         "Layer",
-        layers,
-        format_func=lambda layer: layer.title,
+        list(layers),
+        format_func=layers.__getitem__,
         key=_LAYER,
         help="Its weight is a matrix of this many outputs by inputs. The largest layers are timed.",
         width=360,
@@ -32,7 +32,7 @@ def show(seen: Snapshot) -> None:
     timings = breakdown.timings_of(layer, seen.results.values())
     st.markdown(f":material/timer: {breakdown.crossover_words(timings)}")
     chart_view.show(
-        breakdown.draw_sparse(timings), key="chart_sparse", alt=f"Sparse time over dense time of {layer.title}"
+        breakdown.draw_sparse(timings), key="chart_sparse", alt=f"Sparse time over dense time of {layers[layer]}"
     )
     st.caption(
         "Above the dashed line skipping zeros takes longer than multiplying by them. Measured on this machine: SciPy's "
