@@ -147,10 +147,8 @@ def _recipe(content: Mapping[str, Any]) -> tuple[Recipe | None, str]:
 def notes(store: Store) -> dict[str, Note]:
     """What people wrote, by the result's key."""
     with store.database.read() as connection:
-        rows = connection.execute(sql.select(NOTES)).mappings().all()
-    return {
-        row["result_key"]: Note(tuple(json.loads(row["tags"])), row["note"], float(row["changed_at"])) for row in rows
-    }
+        rows = connection.execute(sql.select(NOTES)).all()
+    return {row.result_key: Note(tuple(json.loads(row.tags)), row.note, row.changed_at) for row in rows}
 
 
 def all_tags(written: Iterable[Note]) -> list[str]:

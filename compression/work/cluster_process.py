@@ -37,41 +37,27 @@ ALWAYS_LOADED = ("distributed", "compression.work.once")
 """What every worker needs, besides what carries recipes out."""
 
 
-class _Early:
-    """The process that was begun before anybody asked for it, until somebody does."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_over = False
-
-    def begin(self) -> None:
-        with self._lock:
-            if not self._is_over:
-                self._is_over = True
-                with contextlib.suppress(OSError):  # whoever asks for one is told
-                    self._process = start(RUN, None)
-
-    def take(self) -> subprocess.Popen[bytes] | None:
-        with self._lock:
-            self._is_over = True
-            process, self._process = self._process, None
-            return process
-
-
-_early = _Early()
+_lock = threading.Lock()
+_early: list[subprocess.Popen[bytes] | None] = []
+"""The process that was begun before anybody asked for it; None in its place once it was taken, or could not begin."""
 
 
 def begin_early() -> None:
     """Start this process with its usual workers, for the first `take`; once, and not where a cluster is elsewhere."""
-    if "COMPRESSION_SCHEDULER" not in os.environ:
-        _early.begin()
+    with _lock:
+        if not _early and "COMPRESSION_SCHEDULER" not in os.environ:
+            _early.append(None)
+            with contextlib.suppress(OSError):  # whoever asks for one is told
+                _early[0] = start(RUN, None)
 
 
 def take(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
     """The process that `begin_early` started, if it is of this kind, or else a new one. Raises OSError."""
-    is_usual = run == RUN and background_workers is None
-    return (_early.take() if is_usual else None) or start(run, background_workers)
+    early = None
+    if run == RUN and background_workers is None:
+        with _lock:
+            early, _early[:] = next(iter(_early), None), [None]
+    return early or start(run, background_workers)
 
 
 def start(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:

@@ -17,7 +17,7 @@ def started(monkeypatch):
     """What was started; nothing is."""
     processes = []
     monkeypatch.setattr(cluster_process, "start", lambda *kind: processes.append(kind) or object())
-    monkeypatch.setattr(cluster_process, "_early", cluster_process._Early())
+    monkeypatch.setattr(cluster_process, "_early", [])
     monkeypatch.delenv("COMPRESSION_SCHEDULER", raising=False)
     return processes
 
@@ -25,7 +25,7 @@ def started(monkeypatch):
 def test_what_was_begun_early_is_taken_once(started):
     cluster_process.begin_early()
     cluster_process.begin_early()
-    early = cluster_process._early._process
+    early = cluster_process._early[0]
     assert started == [(compression.RUN, None)]
     assert cluster_process.take(compression.RUN, None) is early
     assert cluster_process.take(compression.RUN, None) is not early
@@ -41,7 +41,7 @@ def test_nothing_is_begun_early_when_there_is_one_already(started):
 @pytest.mark.parametrize("kind", [(RUN, None), (compression.RUN, 1)])
 def test_other_kinds_are_started_when_they_are_wanted(started, kind):
     cluster_process.begin_early()
-    assert cluster_process.take(*kind) is not cluster_process._early._process
+    assert cluster_process.take(*kind) is not cluster_process._early[0]
     assert started == [(compression.RUN, None), kind]
 
 
