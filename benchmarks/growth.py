@@ -48,7 +48,8 @@ from compression.engine.build import load_network
 from compression.engine.files import export, stored_file
 from compression.engine.measure import evaluation, latency
 from compression.engine.measure.process_peak import process_peak
-from compression.engine.network.form import restrict, trace, weighted_layers
+from compression.engine.network.form import restrict, weighted_layers
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.run import run_recipe
 from compression.models.data import Split

@@ -120,7 +120,7 @@ def plain(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
 
 def images_a_second(name: str, loop: Callable[[fx.GraphModule, Dataset, int], None], steps: int) -> float:
     """Train the sample model for some steps."""
-    from compression.engine.network.form import trace
+    from compression.engine.network.tracing import trace
 
     entry = find_model(name)
     dataset = load_dataset(entry.dataset)
@@ -208,7 +208,7 @@ def compare_accuracy(cuts: Mapping[tuple[str, str], dict[str, Any]], seeds: int)
 
 
 def _accuracies(model: str, cut: str, recipe: Recipe, seeds: int) -> Accuracies:
-    from compression.engine.network.form import trace
+    from compression.engine.network.tracing import trace
     from compression.engine.techniques import Context, apply_step
     from compression.engine.training.speed import FASTEST, PLAIN, always
 

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from torch import fx
 
 from compression.engine.byte_cache import ByteCache
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.dead_units import remove_dead_units
 from compression.engine.techniques import Context, apply_step
 from compression.errors import NotApplicable

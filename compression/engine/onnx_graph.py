@@ -88,6 +88,11 @@ class OnnxGraph:
         return last
 
 
+def per_channel(values: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
+    """Values of output channels (one, or one each) in a shape that broadcasts against the weight."""
+    return values.reshape(-1, *[1] * (weight.ndim - 1))
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """A node's settings by their names."""
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}

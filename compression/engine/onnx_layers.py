@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from compression.engine.onnx_graph import OnnxGraph, attributes
+from compression.engine.onnx_graph import OnnxGraph, attributes, per_channel
 from compression.inquiries.anatomy import Format
 
 WEIGHTED = ("Conv", "Gemm")
@@ -120,9 +120,8 @@ def weight_of(graph: OnnxGraph, call: Call) -> Weight:
 
 
 def _affine(codes: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]) -> Weight:
-    rows = (-1, *[1] * (codes.ndim - 1))
     scale, zero = scale.reshape(-1).astype(np.float32), zero.reshape(-1).astype(np.int32)
-    values = (codes.astype(np.int32) - zero.reshape(rows)).astype(np.float32) * scale.reshape(rows)
+    values = (codes.astype(np.int32) - per_channel(zero, codes)).astype(np.float32) * per_channel(scale, codes)
     return Weight(values, "codes", codes=codes, scale=scale, zero_point=zero)
 
 

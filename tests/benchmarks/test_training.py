@@ -4,7 +4,7 @@ import torch
 
 from benchmarks import training as benchmark
 from benchmarks.training import Accuracies, Speed
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.models.data import DataFacts, load_dataset
 from compression.recipe.recipe import Recipe
 from sample_models.catalogue import find_model

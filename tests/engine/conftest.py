@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from compression.engine import run
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from tests.support.networks import network
 
 

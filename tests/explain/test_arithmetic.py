@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from compression.engine.network.form import count_costs, trace
+from compression.engine.network.form import count_costs
+from compression.engine.network.tracing import trace
 from compression.explain import arithmetic
 
 

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from compression.engine.build import build_student as build_for_step
 from compression.engine.files import export
-from compression.engine.network.form import count_costs, trace
+from compression.engine.network.form import count_costs
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.batch_norm import BatchNorm
 from compression.engine.primitives.calibration import insert_quantizers, quantization_points
 from compression.engine.primitives.channels import channel_groups, remove_units

@@ -8,8 +8,9 @@ import torch
 from torch import fx, nn
 
 from compression.engine.measure.evaluation import open_session, optimized
-from compression.engine.network.form import ActivationQuantizer, clone, module_of, restrict, trace, weighted_layers
+from compression.engine.network.form import ActivationQuantizer, clone, module_of, restrict, weighted_layers
 from compression.engine.network.grids import Affine, Codebook, Half
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.calibration import quantization_points, sample_activations
 from compression.engine.techniques import Context, apply_step

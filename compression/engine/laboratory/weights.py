@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from compression.engine.laboratory.anatomy import Opened, open_both
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.names import is_other_family, original_of
+from compression.engine.onnx_graph import per_channel
 from compression.engine.onnx_layers import Weight, weight_of
 from compression.inquiries.weights import Histogram, LayerWeights, WeightInquiry, Weights
 
@@ -103,7 +104,7 @@ def _grid(weight: Weight) -> NDArray[np.int64]:
     Two codes are all that there are: one bit has no zero between its two values.
     """
     assert weight.scale is not None and weight.codes is not None
-    steps = np.rint(weight.values / _per_row(weight.scale, weight.values)).astype(np.int64)
+    steps = np.rint(weight.values / per_channel(weight.scale, weight.values)).astype(np.int64)
     used: NDArray[np.int64] = np.unique(steps)
     return used if len(used) <= 2 else np.arange(used[0], used[-1] + 1)
 
@@ -112,16 +113,12 @@ def _steps(weight: Weight, before: Floats | None) -> Histogram | None:
     """The histogram in steps of each channel's grid: then all channels have their levels at the same places."""
     if weight.scale is None or len(weight.scale) == 1:
         return None
-    scale = _per_row(weight.scale, weight.values)
+    scale = per_channel(weight.scale, weight.values)
     grid = _grid(weight)
     reach = max(float(np.abs(grid).max()), 1.0) + 0.5
     pieces = 5 if reach < FINE_STEPS else 1
     edges = np.arange(-pieces * round(reach + 0.5), pieces * round(reach + 0.5) + 1) / pieces + 0.5 / pieces
     return histogram(weight.values / scale, None if before is None else before / scale, grid, edges)
-
-
-def _per_row(scale: Floats, like: Floats) -> Floats:
-    return scale.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _matrix(values: NDArray[Any]) -> NDArray[Any]:

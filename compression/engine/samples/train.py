@@ -18,7 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from compression.engine.network.form import count_costs, trace, weighted_layers
+from compression.engine.network.form import count_costs, weighted_layers
+from compression.engine.network.tracing import trace
 from compression.engine.training.loop import Loss, cross_entropy, train
 from compression.errors import CompressionError
 from compression.models.data import Dataset, load_dataset

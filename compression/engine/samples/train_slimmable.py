@@ -6,7 +6,8 @@ statistics measured anew for each width. It starts from the trained sample model
 
 from __future__ import annotations
 
-from compression.engine.network.form import count_costs, trace
+from compression.engine.network.form import count_costs
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.slimming import order_channels, sandwich_loss, take_width
 from compression.engine.samples.train import SEED, correct, fit, keep, make_named
 from compression.engine.techniques.context import fitting_images

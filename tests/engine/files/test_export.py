@@ -16,11 +16,11 @@ from compression.engine.network.form import (
     DynamicQuantizer,
     module_of,
     restrict,
-    trace,
     weight_format,
     weighted_layers,
 )
 from compression.engine.network.grids import Affine, BrainFloat, Codebook
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.errors import UnsupportedModel
 from tests.support.networks import images, network, pruned, quantized, run, runtime_logits, with_quantizers

@@ -17,7 +17,7 @@ from compression.engine.files import export, stored_file
 from compression.engine.files.codec import graph_coder
 from compression.engine.files.codec.byte_reader import varint
 from compression.engine.files.codec.graph_coder import compress_graph
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.errors import CorruptFile
 from compression.results.record import STORED_PARTS
 from sample_models.catalogue import find_model

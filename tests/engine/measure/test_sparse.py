@@ -6,7 +6,7 @@ from scipy import sparse
 from compression.engine.measure import sparse as measured
 from compression.engine.measure.evaluation import open_session
 from compression.engine.measure.sparse import Product, products
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.errors import NotApplicable
 from compression.watch import Watch
 from tests.support.networks import network, pruned

@@ -7,8 +7,8 @@ from torch import nn
 from compression.engine.network import form
 from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, WeightFormat
 from compression.engine.network.grids import Affine, BrainFloat, Codebook, Half
-from sample_models.catalogue import MODELS, find_model
-from sample_models.resnet import resnet8
+from compression.engine.network.tracing import trace
+from sample_models.catalogue import find_model
 from tests.support.networks import Twice
 
 SHAPE = (1, 28, 28)
@@ -60,34 +60,14 @@ def test_training_inside_restricted_keeps_the_format_and_still_learns():
     copy.deepcopy(model)
 
 
-def test_trace_drops_what_does_nothing_and_knows_shapes():
-    model = form.trace(resnet8(), SHAPE)
-    assert not any(isinstance(module, nn.Identity) for module in model.modules())
-    assert [node.meta["shape"] for node in model.graph.nodes if node.op == "output"] == [(1, 10)]
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_tracing_changes_no_output_and_clones_are_independent(name):
-    entry = find_model(name)
-    module = entry.build().eval()
-    shape = (1, 8, 8) if entry.dataset == "digits" else SHAPE
-    x = torch.randn(2, *shape)
-    model = form.trace(copy.deepcopy(module), shape)
-    assert torch.equal(model(x), module(x))
-    twin = form.clone(model)
-    with torch.no_grad():
-        next(iter(form.weighted_layers(twin).values())).weight.zero_()
-    assert torch.equal(model(x), module(x))
-
-
 def test_costs_of_lenet5_are_those_of_the_literature():
-    costs = form.count_costs(form.trace(find_model("lenet5-mnist5k").build(), SHAPE))
+    costs = form.count_costs(trace(find_model("lenet5-mnist5k").build(), SHAPE))
     assert (costs.params, costs.macs) == (431_080, 2_293_000)
     assert costs.theoretical_bytes == 4 * 431_080
 
 
 def test_theoretical_bytes_count_bits_of_weights_that_are_not_zero():
-    model = form.trace(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), (1, 8, 8))
+    model = trace(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), (1, 8, 8))
     layer = form.weighted_layers(model)["1"]
     mask = torch.zeros(10, 64, dtype=torch.bool)
     mask[:, :8] = True
@@ -270,13 +250,13 @@ def test_dynamic_ranges_belong_to_each_image_alone():
 def test_a_tied_layer_has_its_parameters_once_and_its_operations_each_time():
     last = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     layers = Twice(nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 3, padding=1), last)
-    costs = form.count_costs(form.trace(layers, (1, 8, 8)))
+    costs = form.count_costs(trace(layers, (1, 8, 8)))
     assert costs.params == (9 + 1) * 3 + (27 + 1) * 3 + (3 + 1) * 2
     assert costs.macs == 27 * 36 + 2 * 81 * 36 + 6
 
 
 def test_theoretical_bytes_count_codes_and_each_codebook_once():
-    model = form.trace(nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Linear(8, 10)), (1, 8, 8))
+    model = trace(nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Linear(8, 10)), (1, 8, 8))
     layers = list(form.weighted_layers(model).values())
     first = book((8, 64), values=(-0.5, 0.5, 0.25, 1.0, 2.0))
     form.restrict(layers[0], grid=first)

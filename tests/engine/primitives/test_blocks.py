@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.blocks import repeated_blocks, tie_blocks, weighted_names
 from tests.support.networks import images, network, run
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from compression.engine.network.form import trace, weighted_layers
+from compression.engine.network.form import weighted_layers
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.curvature import output_sensitivities, squared_derivatives
 from compression.errors import Cancelled
 from tests.support.watches import GIVEN_UP

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.features import feature_positions, matched_maps, same_size, with_features
 from sample_models import students
 from tests.support.networks import images, network, run

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from compression.engine.network.form import count_costs, trace
+from compression.engine.network.form import count_costs
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.factorization import composed
 from compression.engine.primitives.moments import second_moments
 from compression.engine.primitives.thin_layers import MatrixForm, SpatialForm, TuckerForm, make_chain, thin_form

@@ -8,7 +8,7 @@ import torch
 from torch import fx, nn
 
 from compression.engine.build import build_student, load_slimmable, load_teacher
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.engine.techniques import Context, apply_step
 from compression.engine.training.loop import train
 from compression.models.data import load_dataset

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from compression.engine.network.form import count_macs, trace, weighted_layers
+from compression.engine.network.form import count_macs, weighted_layers
+from compression.engine.network.tracing import trace
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.channel_pruning import channel_pruning
 from compression.recipe.steps import ChannelPruning

@@ -1,7 +1,8 @@
 import pytest
 from torch import nn
 
-from compression.engine.network.form import count_costs, trace, weighted_layers
+from compression.engine.network.form import count_costs, weighted_layers
+from compression.engine.network.tracing import trace
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import DepthwiseSeparable, Quantization

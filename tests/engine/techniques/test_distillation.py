@@ -4,7 +4,8 @@ import itertools
 import pytest
 import torch
 
-from compression.engine.network.form import clone, trace
+from compression.engine.network.form import clone
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.features import with_features
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.distillation import _Lesson, _narrow, _shapes

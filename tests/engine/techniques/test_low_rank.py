@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from compression.engine.network.form import clone, count_costs, restrict, trace, weighted_layers
+from compression.engine.network.form import clone, count_costs, restrict, weighted_layers
+from compression.engine.network.tracing import trace
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable
 from compression.recipe.steps import FineTuning, LowRank, Quantization

@@ -9,11 +9,11 @@ from compression.engine.network.form import (
     ActivationQuantizer,
     DynamicQuantizer,
     WeightFormat,
-    trace,
     weight_format,
     weighted_layers,
 )
 from compression.engine.network.grids import Affine, BrainFloat, Half
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.calibration import fit_quantizer
 from compression.engine.techniques import apply_step
 from compression.errors import NotApplicable

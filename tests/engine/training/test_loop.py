@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from compression.engine.network.form import WeightFormat, restrict, trace, weight_format
+from compression.engine.network.form import WeightFormat, restrict, weight_format
 from compression.engine.network.grids import Affine, Codebook
+from compression.engine.network.tracing import trace
 from compression.engine.training import loop
 from compression.engine.training.loop import augmented, train
 from compression.engine.training.speed import CHANNELS_LAST, FASTEST, PLAIN, always

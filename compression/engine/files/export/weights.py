@@ -19,6 +19,7 @@ from compression.engine.network.form import (
     weight_format,
 )
 from compression.engine.network.grids import SMALLEST_SCALE, Affine, BrainFloat, Codebook, Half
+from compression.engine.onnx_graph import per_channel
 from compression.errors import UnsupportedModel
 
 _BIAS_LIMIT = 2**30
@@ -149,9 +150,9 @@ def _scaled_codes(writer: Writer, layer: WeightedLayer, restriction: WeightForma
     codes, scale, zero_point = _codes(layer, restriction)
     name = writer.op("Cast", writer.constant(codes), to=TensorProto.FLOAT)
     if zero_point.any():
-        zero_points = writer.constant(_per_channel(zero_point, codes))
+        zero_points = writer.constant(per_channel(zero_point, codes))
         name = writer.op("Sub", name, writer.op("Cast", zero_points, to=TensorProto.FLOAT))
-    return writer.op("Mul", name, writer.constant(_per_channel(scale, codes)))
+    return writer.op("Mul", name, writer.constant(per_channel(scale, codes)))
 
 
 def _codes(
@@ -167,20 +168,15 @@ def _codes(
     zero_point = array_of(grid.zero_point).reshape(-1).astype(np.int32)
     scale = array_of(grid.scale).reshape(-1).astype(np.float32)
     codes = array_of(grid.quantize(layer.weight.detach()))
-    centred = codes - _per_channel(zero_point, codes)
+    centred = codes - per_channel(zero_point, codes)
     if restriction.mask is not None:
         centred = centred * array_of(restriction.mask).astype(bool)
-    exact = centred.astype(np.float32) * _per_channel(scale, codes)
+    exact = centred.astype(np.float32) * per_channel(scale, codes)
     assert np.array_equal(exact, array_of(layer.weight)), "a layer's weights have left their grid"
     if centred.min() >= -128 and centred.max() <= 127:
         return centred.astype(np.int8), scale, np.zeros(scale.shape, np.int8)
     moved = zero_point - 128
-    return (centred + _per_channel(moved, codes)).astype(np.int8), scale, moved.astype(np.int8)
-
-
-def _per_channel(values: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
-    """Values of output channels (one, or one each) in a shape that broadcasts against the weight."""
-    return values.reshape(-1, *[1] * (weight.ndim - 1))
+    return (centred + per_channel(moved, codes)).astype(np.int8), scale, moved.astype(np.int8)
 
 
 def _room_for_bias(

@@ -11,7 +11,7 @@ from torch import nn
 from compression.engine.files import export
 from compression.engine.laboratory.bench import Bench
 from compression.engine.measure.latency import measure_latency, times_in_turn
-from compression.engine.network.form import trace
+from compression.engine.network.tracing import trace
 from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry, Timed, TimingInquiry
 from compression.results.significance import median_ratio_interval
 from compression.watch import Watch
