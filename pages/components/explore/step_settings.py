@@ -100,7 +100,8 @@ def _number(label: str, kind: type[Step], field: str, others: dict[str, Any]) ->
     """A box for a number; one that may be left out can be emptied."""
     number = _number_type(kind, field)
     low, high = map(number, limits(kind, field))
-    usual = {"value": st.session_state[others["key"]], **({"step": 1} if number is int else {"format": "%g"})}
+    usual: dict[str, Any] = {"value": st.session_state[others["key"]]}
+    usual |= {"step": 1} if number is int else {"format": "%g"}
     if kind.model_fields[field].default is None:
         usual |= {"value": None, "placeholder": NONE.get(field)}
     st.number_input(label, low, high, **usual | others)
