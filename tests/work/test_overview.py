@@ -251,6 +251,36 @@ class TestWords:
         assert overview.seconds_taken(job(start, later), later + timedelta(hours=1)) == 5
 
 
+class TestTimeLeftOfJobs:
+    """From the progress of jobs, and from how long such jobs take."""
+
+    START = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def left(self, running, waiting, typical):
+        return overview.time_left(running, waiting, typical, self.START + timedelta(seconds=20))
+
+    def running(self, started, progress=0.0):
+        begun = self.START + timedelta(seconds=started)
+        return Job("id", recipe(), "g", False, JobState.RUNNING, self.START, begun, progress=progress)
+
+    def test_nothing_takes_no_time(self):
+        assert self.left([], 0, None) == 0
+
+    def test_unknown_until_something_is_known(self):
+        assert self.left([self.running(18)], 1, None) is None
+        assert self.left([self.running(18)], 0, None) is None
+
+    def test_from_how_long_such_jobs_take(self):
+        assert self.left([self.running(15)], 3, 15) == pytest.approx(10 + 3 * 15)
+
+    def test_workers_share_the_work(self):
+        assert self.left([self.running(20)] * 2, 4, 10) == pytest.approx(30)
+
+    def test_from_the_progress_of_running_jobs(self):
+        assert self.left([self.running(10, 0.25)], 0, None) == pytest.approx(30)
+        assert self.left([self.running(10, 0.25)], 1, 40) == pytest.approx(70)
+
+
 def test_who_uses_the_store(any_store):
     any_store.queue.heartbeat(Owner("a", "host-a", 7, 0.0))
     assert overview.servers(any_store) == ["host-a, process 7"]
