@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import operator
 from collections.abc import Sequence
@@ -49,20 +50,23 @@ def csv_of(results: Sequence[Result]) -> str:
     return bundle.csv_file(rows)
 
 
+@functools.lru_cache(maxsize=5_000)
+def _row(result: Result, before_ms: float | None) -> dict[str, object]:
+    """One column a metric, in the units that people read. Kept: most results were there the last time."""
+    row: dict[str, object] = {"setting": result.words}
+    for key, metric in METRICS.items():
+        row[key] = amount(metric, metric.number(result, before_ms))  # a result has what any metric needs
+        if key in _WITH_INTERVAL:
+            row[f"{key}_interval"] = metric.said_interval(result, before_ms)
+    return row | {"different": result.is_different, "recipe_id": result.recipe_id}
+
+
 def frame_of(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a result and one column a metric, in the units that people read."""
+    """One row a result."""
     import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
 
     before_ms = reference_ms(results, results[0].model) if results else None
-    columns: dict[str, list[object]] = {"setting": [result.words for result in results]}
-    for key, metric in METRICS.items():
-        numbers = (metric.number(result, before_ms) for result in results)  # they have what any metric needs
-        columns[key] = [amount(metric, number) for number in numbers]
-        if key in _WITH_INTERVAL:
-            columns[f"{key}_interval"] = [metric.said_interval(result, before_ms) for result in results]
-    columns["different"] = [result.is_different for result in results]
-    columns["recipe_id"] = [result.recipe_id for result in results]
-    return pd.DataFrame(columns)
+    return pd.DataFrame([_row(result, before_ms) for result in results])
 
 
 _last: list[tuple[list[Result], pd.DataFrame]] = []
