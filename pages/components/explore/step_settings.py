@@ -23,7 +23,7 @@ def to_control(step: Step, field: str) -> Any:  # noqa: ANN401  (settings differ
     """The setting's value as its control has it."""
     value, few = getattr(step, field), options(type(step), field)
     if is_share(type(step), field):
-        return round(100 * value, 1)
+        return round(100.0 * value, 1)  # a default may be a whole number, which no slider takes beside its floats
     if isinstance(value, tuple):
         return list(value)
     if value is None:

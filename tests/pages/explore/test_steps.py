@@ -4,7 +4,7 @@ import pytest
 
 from compression.recipe import edit
 from compression.recipe.recipe import make_recipe
-from compression.recipe.steps import fields_of, technique_of
+from compression.recipe.steps import STEP_TYPES, fields_of
 from compression.recipe.words import KINDS
 from pages.components.explore import controls, parts
 from tests.support.page_tools import MODEL, asked, checked, components, looked_into, pressed, rerun, texts, url_recipe
@@ -63,15 +63,17 @@ class TestSteps:
         assert self.techniques(page) == ["magnitude_pruning", "quantization"]
 
     def test_every_setting_of_every_kind_of_step_has_a_control(self, built):
-        for kind, about in KINDS.items():
-            technique = technique_of(kind)
-            page = built([{"technique": technique, **about.start}])
-            page.session_state[f"step_more_0_{technique}"] = True
+        apart = ("slimmable_student", "weight_sharing")
+        for techniques in ([name for name in STEP_TYPES if name not in apart], apart):
+            page = built([{"technique": name, **KINDS[STEP_TYPES[name]].start} for name in techniques])
+            for at, name in enumerate(techniques):
+                page.session_state[f"step_more_{at}_{name}"] = True
             page = rerun(page)
             kinds = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect")
-            drawn = {control.key for name in kinds for control in getattr(page, name)}
-            fields = fields_of(kind)
-            assert {f"setting_step_0_{technique}_{field}" for field in fields} <= drawn
+            drawn = {control.key for kind in kinds for control in getattr(page, kind)}
+            for at, name in enumerate(techniques):
+                fields = fields_of(STEP_TYPES[name])
+                assert {f"setting_step_{at}_{name}_{field}" for field in fields} <= drawn, name
 
     def test_what_each_step_brings_is_measured_when_it_is_looked_at(self, built, dispatcher):
         page = built()
