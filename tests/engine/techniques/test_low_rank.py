@@ -90,7 +90,7 @@ def test_where_nothing_can_shrink_it_says_so(mlp):
 
 
 def test_works_twice_and_before_training_and_quantization(context_of, images_of):
-    context, x = context_of("resnet8-mnist5k"), images_of("resnet8-mnist5k")
+    context, x = context_of("lenet5-mnist5k"), images_of("lenet5-mnist5k")
     steps = (
         LowRank(rank_ratio=0.7),
         LowRank(rank_ratio=0.5, convolutions="spatial"),
