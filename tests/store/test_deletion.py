@@ -1,7 +1,6 @@
 """What deleting results removes, and what it must not, over every database there is."""
 
 import os
-import time
 
 import pytest
 import sqlalchemy as sql
@@ -246,15 +245,13 @@ def test_a_file_that_cannot_be_deleted_is_said(fresh_home):
     folder.chmod(0o700)
 
 
-def test_ten_thousand_results_are_deleted_from_in_seconds(any_store):
+def test_thousands_are_deleted_among_ten_thousand(any_store):
     keep(any_store, recipe(seed=1))
     with any_store.database.write() as connection:
         row = dict(connection.execute(sql.select(tables.RESULTS)).mappings().one())
         del row["sequence"]
         rows = [row | {"result_key": f"{number:064d}", "recipe_id": f"{number:016d}"} for number in range(10_000)]
         connection.execute(tables.RESULTS.insert(), rows)
-    began = time.perf_counter()
     done = deletion.delete(any_store, [f"{number:064d}" for number in range(0, 10_000, 2)])
-    assert time.perf_counter() - began < 20  # half a second on an idle machine
     assert (done.results, done.files, done.shared_files) == (5000, 0, 3)
     assert len(history.entries(any_store)) == 5001
