@@ -62,6 +62,7 @@ from compression.results.conditions import Conditions, conditions_of, key
 from compression.results.record import Result
 from compression.search.curves import DEFAULT_CURVES, curve_recipes
 from compression.search.estimate import Known, estimate
+from compression.store import deletion, history
 from compression.store.store import Store
 from compression.store.tables import RESULTS
 from sample_models.resnet import BasicBlock
@@ -288,6 +289,8 @@ def _one_store(model: str, count: int) -> dict[str, Cost]:
         meter("a group's jobs", lambda: store.jobs("sweep"))
         meter("all results, first", lambda: store.results(model))
         found = meter("all results, again", lambda: store.results(model))
+        entries = meter("history", lambda: history.entries(store))
+        meter("plan of a deletion", lambda: deletion.plan(store, [entry.key for entry in entries]))
         drawn = _draw(model, found)
     return meter.costs | _redraw(meter.costs["all results, again"], drawn)
 
