@@ -11,11 +11,13 @@ import json
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
-from compression.charts.figure import Figure
+if TYPE_CHECKING:
+    from compression.charts.figure import Figure
 
 _LIBRARY = "plotly.min.js"
 _chart = st.components.v2.component(

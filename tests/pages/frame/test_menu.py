@@ -1,9 +1,12 @@
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import streamlit as st
 
 from pages.components.frame import menu
+from tests.support.page_tools import ROOT
 
 
 @pytest.fixture
@@ -65,3 +68,13 @@ def test_a_move_that_meets_a_click_on_the_menu_draws_nothing_of_explore(session,
         monkeypatch.setattr(menu, "get_script_run_ctx", lambda name=running: SimpleNamespace(page_script_hash=name))
         parts.redraw()
     assert drawn == [list(parts.PARTS)]
+
+
+def test_a_page_has_its_frame_before_what_takes_long_to_import():
+    code = (
+        "import sys; from pages.components.frame import menu\nassert not {'pydantic', 'sqlalchemy'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
