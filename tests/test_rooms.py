@@ -90,7 +90,7 @@ def test_no_module_imports_itself_in_a_circle():
         module: {other for other in ours(path) if other != module and FILES[other].name != "__init__.py"}
         for module, path in FILES.items()
     }
-    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the circle
+    assert set(TopologicalSorter(arrows).static_order()) >= set(FILES)  # or CycleError, which names the circle
 
 
 def test_only_the_engine_and_builders_need_torch_and_onnx():

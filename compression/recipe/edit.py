@@ -8,13 +8,13 @@ from typing import Any
 from compression.errors import InvalidRecipe
 from compression.models.subject import Subject
 from compression.recipe.recipe import MAX_STEPS, Recipe, make_recipe
-from compression.recipe.steps import STEP_TYPES, SlimmableStudent, Step, technique_of
+from compression.recipe.steps import STEP_TYPES, Step, technique_of
 from compression.recipe.words import kind_of
 
 
 def offered(subject: Subject) -> tuple[type[Step], ...]:
     """The kinds of steps that a model can take."""
-    return tuple(kind for kind in STEP_TYPES.values() if kind is not SlimmableStudent or subject.has_slimmable)
+    return tuple(kind for kind in STEP_TYPES.values() if kind_of(kind).needs(subject))
 
 
 # Each returns a new recipe, or raises `InvalidRecipe` with the reason why these steps make no sense in this order.

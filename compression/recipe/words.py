@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from compression.models.subject import Subject
 from compression.recipe import steps
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Step
@@ -32,6 +33,7 @@ class Kind:
     what a step does with its main setting and those `within`; `said` are the words of the other settings, which the
     phrase goes on with where they do not have their default, and the labels of all. With a `slider`, sliders can say
     the step: these are the main setting's positions, in percent where it is a share, and the first does nothing.
+    `needs` says whether a model can take the step.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Kind:
     said: Mapping[str, Said] = field(default_factory=dict)
     within: tuple[str, ...] = ()
     slider: range | None = None
+    needs: Callable[[Subject], bool] = lambda subject: True
 
     @property
     def main(self) -> str:
@@ -200,6 +203,7 @@ KINDS: dict[type[Step], Kind] = {
         "Takes a student of any width out of a network trained for all widths.",
         {"width_mult": 0.5},
         lambda step: f"{percent(step.width_mult, 0)} % wide slimmable student",
+        needs=lambda subject: subject.has_slimmable,
     ),
     steps.LayerTying: Kind(
         "Tie layers",

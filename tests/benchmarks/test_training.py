@@ -70,7 +70,8 @@ class TestAccuracy:
 
     def test_all_cuts_are_recipes(self):
         for (model, _), step in (benchmark.CUTS | benchmark.FORMATS).items():
-            Recipe.model_validate({"model": model, "steps": [step, benchmark.FINE_TUNING]})
+            recipe = Recipe.model_validate({"model": model, "steps": [step, benchmark.FINE_TUNING]})
+            assert recipe.steps[0].technique == step["technique"]
 
 
 def text_of(table):

@@ -12,19 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.dashboard import FLAGS
 from tests.support.browser_tools import PATIENCE_MS
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 EXPECTED_PROBES = re.compile(r"/\w+/_stcore/")
 """Streamlit's own script first looks for the server below the page's path, and Chromium logs the 404."""
 
@@ -72,7 +64,7 @@ def chromium():
         path = CHROMIUM or playwright.chromium.executable_path
         if not Path(path).exists() and not os.environ.get("COMPRESSION_REQUIRE_BROWSER"):
             pytest.skip("no Chromium; COMPRESSION_REQUIRE_BROWSER=1 makes this a failure")
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
 

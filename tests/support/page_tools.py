@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def opened(name="", /, state=(), **parameters):
-    """A page as a link with these query parameters opens it, with this session state; the home page without a name."""
+    """A page as a link with these query parameters opens it after `state` was kept; the home page without a name."""
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     if name:
         page.switch_page(f"pages/{name}.py")

@@ -112,7 +112,6 @@ def make(entry: SampleModel) -> str:
         "classes": dataset.classes,
         "input_shape": dataset.input_shape,
         "layers": {name: list(layer.weight.shape) for name, layer in weighted_layers(network).items()},
-        "batch_norms": sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()),
     }
     keep(network, entry.weights_path, facts, seconds)
     return f"{right} of {len(dataset.test)} test images correct, {seconds} s"
