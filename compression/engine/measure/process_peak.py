@@ -10,7 +10,7 @@ the system's peak, and the second time counts:
     minus what the pages of program files (RssFile) grew by meanwhile
 
 So this holds the runtime's copies of the weights while it loads them, its rearranged weights, activations and
-scratch space, in whole pages; not ONNX Runtime's code, nor the file's bytes that were there before. Code does
+scratch space, in whole small pages; not ONNX Runtime's code, nor the file's bytes that were there before. Code does
 come back during the second time: a machine short of memory takes such pages away at any moment, and the next
 touch maps them again. Large blocks always come from the system and go back to it (glibc's threshold for that
 is held at its first value: left alone it follows what was freed before, and the number with it). The same file
@@ -43,6 +43,9 @@ TIMEOUT_S = 30.0
 _LENGTH = 8
 _RESET_PEAK = "5"
 """What Linux takes to mean: start VmHWM anew (man 5 proc, clear_refs)."""
+
+_NO_HUGE_PAGES = 41
+"""PR_SET_THP_DISABLE (man 2 prctl): with pages of 2 MiB the number would follow where a block happens to lie."""
 
 
 class _Helper:
@@ -107,15 +110,19 @@ def process_peak(onnx_bytes: bytes) -> int | None:
     return _helper.measure(onnx_bytes)
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _environment() -> dict[str, str]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return os.environ | threads | {"PYTHONPATH": path, "MALLOC_MMAP_THRESHOLD_": "131072"}
+
+
+def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "compression.engine.measure.process_peak"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | threads | {"PYTHONPATH": path, "MALLOC_MMAP_THRESHOLD_": "131072"},
+        env=_environment(),
     )
 
 
@@ -146,8 +153,10 @@ def _in_a_copy(onnx_bytes: bytes) -> int | None:
 
 
 def _peak(onnx_bytes: bytes) -> int:
+    system = ctypes.CDLL(None)
+    system.prctl(_NO_HUGE_PAGES, 1, 0, 0, 0)
     _load_and_run(onnx_bytes)
-    ctypes.CDLL(None).malloc_trim(0)
+    system.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
     before, code_before = _status("VmRSS"), _status("RssFile")
     _load_and_run(onnx_bytes)
