@@ -1,5 +1,6 @@
 import contextlib
 import io
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -308,6 +309,80 @@ def test_neither_torch_nor_onnxruntime_is_needed():
     module = "compression.engine.files.stored_file"
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'onnxruntime'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def field(number, content):
+    """A field of a protobuf message that holds bytes or another message."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+EQUAL = bytes([stored_file.Record.VECTOR, 1, 0, 0])
+"""A record of any number of equal elements."""
+EMPTY_NODE, NODE_WITH_EMPTY_ATTRIBUTE = field(1, b""), field(1, field(5, b""))
+
+
+def with_graph_of(part, size, file_size):
+    """A file of `file_size` bytes with a right checksum, whose graph is `part` again and again in `size` bytes."""
+    text = field(7, part * (size // len(part)))
+    packed = lzma.compress(text, format=lzma.FORMAT_RAW, filters=graph_coder._FILTERS)
+    graph = bytes([graph_coder._LZMA | graph_coder._DISTANCES]) + varint(len(text)) + varint(len(packed)) + packed
+    return filled_up(graph, b"", file_size)
+
+
+def filled_up(graph, records, file_size):
+    rest = file_size - HEADER - len(graph) - len(records) - 3
+    return with_checksum(graph + varint(rest) + bytes(rest) + records)
+
+
+def with_equal_numbers(data_type, shape, record, file_size):
+    return filled_up(
+        compress_graph(holding(onnx.TensorProto(name="a", data_type=data_type, dims=shape))), record, file_size
+    )
+
+
+class TestBoundsOfDecoding:
+    """A file of a megabyte may claim a lot: as much as the budget allows stays below 300 MB, more is refused."""
+
+    @pytest.mark.parametrize("part", [EMPTY_NODE, NODE_WITH_EMPTY_ATTRIBUTE, field(5, b""), field(1, field(1, b"a"))])
+    def test_a_graph_of_many_small_parts_is_refused(self, part):
+        """Parsed they take up to 160 times the memory of their text, which itself compresses ten-thousandfold."""
+        for size in (8 << 20, 60 << 20):
+            file = with_graph_of(part, size, 20_000)
+            with pytest.raises(CorruptFile, match="far more"):
+                stored_file.decode(file)
+
+    def test_many_small_tensors_are_refused(self):
+        """They take time without taking space."""
+        graph = compress_graph(holding(*[onnx.TensorProto(name="a", data_type=TensorProto.INT8)] * 30_000))
+        with pytest.raises(CorruptFile, match="far more"):
+            stored_file.decode(with_checksum(graph + NO_STREAM + EQUAL * 30_000))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="reads the process's peak in /proc")
+    def test_what_is_allowed_stays_below_300_mb(self, tmp_path):
+        megabyte = 1_000_000
+        zeros = bytes([stored_file.Record.CONTEXT, 2, 23, 200, 1, 100, 0xF0, 0x2E, 0])
+        files = [
+            with_graph_of(EMPTY_NODE, 810_000, megabyte),
+            with_graph_of(NODE_WITH_EMPTY_ATTRIBUTE, 810_000, megabyte),
+            with_equal_numbers(TensorProto.FLOAT, [16_000_000], EQUAL, megabyte),
+            with_equal_numbers(TensorProto.FLOAT, [2000, 1000], zeros, megabyte),
+        ]
+        for number, file in enumerate(files):
+            (tmp_path / f"{number}").write_bytes(file)
+        code = (
+            "import pathlib, sys; from compression.engine.files import stored_file\n"
+            "for path in pathlib.Path(sys.argv[1]).iterdir(): stored_file.decode(path.read_bytes())\n"
+            "print(pathlib.Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+        assert int(done.stdout) * 1024 < 300e6
+
+    @pytest.mark.parametrize("name", ["resnet20-fashion", "mobilenet-fashion"])
+    def test_real_networks_need_a_quarter_of_what_is_allowed(self, name, monkeypatch):
+        monkeypatch.setattr(stored_file, "BUDGET", stored_file.BUDGET // 4)
+        monkeypatch.setattr(stored_file, "EXPANSION", stored_file.EXPANSION // 4)
+        for model in (network(name), quantized(pruned(network(name), 0.9), 2)):
+            stored_file.decode(stored_file.encode(export.to_onnx(model)))
 
 
 class TestBytesByTensor:

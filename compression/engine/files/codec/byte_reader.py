@@ -67,8 +67,12 @@ class Reader:
 
     def spend(self, size: int) -> None:
         """Take `size` bytes off the budget, before they are allocated."""
+        self.need(size)
         self._budget -= size
-        if self._budget < 0:
+
+    def need(self, size: int) -> None:
+        """Make sure that `size` bytes, which are free again soon, fit into what is left of the budget."""
+        if size > self._budget:
             raise CorruptFile("The stored file claims to hold far more than a file of its size can.")
 
 

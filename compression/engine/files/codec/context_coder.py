@@ -33,17 +33,19 @@ from compression.engine.files.codec.bit_packing import pack_bits, packed_bytes, 
 from compression.engine.files.codec.byte_reader import Reader, varint
 from compression.engine.files.codec.coders import Integers, decode_vector, may_share, packed_vector
 from compression.engine.files.codec.range_coder import Decoder, Recorder, Settings, code_matrix, fit_settings, stream_of
-from compression.engine.files.codec.scan_order import MAX_WAVES, layout_of
+from compression.engine.files.codec.scan_order import MAX_WAVES, blocks_of, layout_of
 from compression.errors import CorruptFile
 
 Matrix = NDArray[np.int64]
 
 MAX_COLUMNS = 1 << 17
 """Longer rows are not coded this way: the order in which they are visited would take more memory than they do."""
-_WORKING_BYTES = 24
-"""Memory for an element while it is decoded, beside the element: what is known of it, twice, and where it stands."""
-_WAVE_BYTES = 1 << 14
-"""Taken off the budget for each wave of places: a wave takes half a millisecond however small it is."""
+_WORKING_BYTES = 48
+"""Memory for an element while it is decoded: what is known of it, its error, its code, and the parts of a float."""
+_TIME_BYTES = 4
+"""Taken off the budget for each element: it takes about 0.2 microseconds."""
+_BLOCK_BYTES = 5 << 12
+"""Taken off the budget for each matrix and each block of it: half a millisecond or more however small they are."""
 
 _SHARERS = 8
 """Elements that must share a value on average: fewer hardly save what the values take."""
@@ -198,7 +200,7 @@ class ContextDecoder:
         count = math.prod(shape)
         if count <= 0 or min(shape, default=1) < 0 or count // _rows(shape) > MAX_COLUMNS:
             raise CorruptFile(f"The stored file codes a tensor of shape {list(shape)} in a way made for others.")
-        self._reader.spend(count * (dtype.itemsize + _WORKING_BYTES))
+        self._reader.need(count * (2 * dtype.itemsize + _WORKING_BYTES))
         kind = self._reader.byte()
         if kind == Kind.CODES and dtype.itemsize == 1:
             return self._codes(_planar(shape), dtype)
@@ -254,9 +256,10 @@ class ContextDecoder:
             return np.zeros((shape[0], math.prod(shape[1:])), np.int64)
         if width > math.prod(shape[1:]) or len(layout_of(shape, width).waves) > MAX_WAVES:
             raise CorruptFile(f"The stored file takes rows of a tensor of shape {list(shape)} for images.")
-        self._reader.spend(_WAVE_BYTES * len(layout_of(shape, width).waves))
+        layout = layout_of(shape, width)
+        self._reader.spend(_TIME_BYTES * math.prod(shape) + _BLOCK_BYTES * (1 + sum(1 for _ in blocks_of(layout))))
         before = self._decoder.zero_bits, self._decoder.other_bits
-        matrix = code_matrix(self._decoder, self._models[kind is Kind.FLOATS], layout_of(shape, width), settings, None)
+        matrix = code_matrix(self._decoder, self._models[kind is Kind.FLOATS], layout, settings, None)
         part = self._reader.current
         self._add("positions" if part == "codes" else part, self._decoder.zero_bits - before[0])
         self._add(part, self._decoder.other_bits - before[1])

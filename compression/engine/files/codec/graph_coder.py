@@ -28,6 +28,8 @@ _FILTERS = [{"id": lzma.FILTER_LZMA1, "preset": 6, "dict_size": 1 << 20}]
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _DISTANCE = re.compile(r"[a-z]|-?[1-9][0-9]{0,8}")
 _LETTERS = 26
+_OBJECT_BYTES = 160
+"""Memory for each byte of a graph while it is read: an empty node is two bytes, and 320 as an object."""
 
 
 def compress_graph(model: onnx.ModelProto) -> bytes:
@@ -49,7 +51,7 @@ def decompress_graph(reader: Reader) -> onnx.ModelProto:
     method, size, length = reader.byte(), reader.varint(), reader.varint()
     if method > (_DISTANCES | _LZMA):
         raise CorruptFile(f"The stored file's graph is compressed in an unknown way: {method}.")
-    reader.spend(size)
+    reader.spend(_OBJECT_BYTES * size)
     coded = reader.take(length)
     text = _unpack_lzma(coded, size) if method & _LZMA else inflate(coded, size, DICTIONARY)
     model = onnx.ModelProto()

@@ -40,6 +40,7 @@ def test_no_more_is_read_than_there_is():
 def test_no_more_is_allocated_than_the_budget():
     reader = Reader(b"", 10)
     reader.spend(6)
+    reader.need(4)  # free again afterwards
     reader.spend(4)
     with pytest.raises(CorruptFile, match="far more"):
         reader.spend(1)

@@ -21,7 +21,7 @@ def plain(model):
 
 
 def back(data):
-    reader = Reader(data, 1 << 20)
+    reader = Reader(data, 1 << 24)
     model = decompress_graph(reader)
     assert reader.left == 0
     return model
