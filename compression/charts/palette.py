@@ -8,12 +8,14 @@ from compression.explain.comparison import LETTERS, Contender
 from compression.results.record import Result
 from compression.search.curves import BLUE, CURVES, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 
-__all__ = ["ACCENT", "BLUE", "GREEN", "NEUTRAL", "ORANGE", "PINK", "ROW_HEIGHT", "VIOLET", "contenders"]
+__all__ = ["ACCENT", "BLUE", "GREEN", "NEUTRAL", "ORANGE", "PINK", "ROW_HEIGHT", "SIGNED", "VIOLET", "contenders"]
 
 ROW_HEIGHT = 46
 """Pixels for one horizontal bar with its gap."""
 ACCENT = "#e0561b"
 """The current setting; the theme's primary colour is the same, so slider and marker belong together."""
+SIGNED = [[0.0, ORANGE], [0.5, "#c9c9c9"], [1.0, BLUE]]
+"""Below zero orange, above it blue: told apart by colour-blind people; between them a grey seen on white and black."""
 _HUES = (BLUE, ORANGE, GREEN, PINK, VIOLET)
 
 

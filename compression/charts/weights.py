@@ -7,15 +7,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from compression import units
 from compression.charts.figure import Figure, Trace, figure, heat, histogram, scatter
-from compression.charts.palette import BLUE, NEUTRAL, ORANGE
+from compression.charts.palette import BLUE, NEUTRAL, ORANGE, SIGNED
 from compression.inquiries.weights import Histogram, LayerWeights
 
 HEIGHT = 320
 MAX_LEVELS = 64
 """Lines that can still be told apart in a chart."""
-SIGNED = ((0.0, "#b45f06"), (0.25, "#e8a33d"), (0.5, "#f4f4f4"), (0.75, "#6aaee0"), (1.0, "#14548f"))
-"""Below zero, zero, above zero: told apart by colour-blind people, and equally far from the middle."""
+DWARFS = 3
+"""Exact zeros are one bar among others up to so many times the highest of these; a higher one would hide them all."""
 GAP = 1
 """Empty pixels between two filters."""
 
@@ -44,10 +45,23 @@ def histogram_words(layer: LayerWeights, unit: Unit) -> str:
     """What the chart says, and what it leaves out."""
     found = shown(layer, unit)
     parts = [_before_words(layer, found), _levels_words(layer, found, unit)]
-    if found.zeros_after:
+    if found.zeros_after and not _are_zeros_drawn(found):
         zeros = f"{found.zeros_after:,} of {found.zeros_after + int(found.after.sum()):,}"
         parts.append(f"Exact zeros are not drawn, as they would dwarf the rest: {zeros} weights.")
     return " ".join(filter(None, parts))
+
+
+def _are_zeros_drawn(found: Histogram) -> bool:
+    return 0 < found.zeros_after <= DWARFS * float(found.after.max(initial=0))
+
+
+def _with_zeros(counts: NDArray[Any], zeros: int, edges: NDArray[Any]) -> NDArray[Any]:
+    """The counts with the exact zeros in the bar that 0 lies in."""
+    drawn = np.array(counts)
+    at = int(np.searchsorted(edges, 0.0, side="right")) - 1
+    if len(drawn):
+        drawn[min(max(at, 0), len(drawn) - 1)] += zeros
+    return drawn
 
 
 def _before_words(layer: LayerWeights, found: Histogram) -> str:
@@ -76,14 +90,20 @@ def _levels_words(layer: LayerWeights, found: Histogram, unit: Unit) -> str:
 def draw_histogram(layer: LayerWeights, unit: Unit) -> Figure:
     """How many weights lie where, before (outline) and after (bars), with the grid's levels as thin lines."""
     found = shown(layer, unit)
-    traces = [histogram(found.after, found.edges, BLUE, "after", "after: %{y:,} weights near %{x:.3g}")]
-    if len(found.before):
+    after, before = found.after, found.before
+    if _are_zeros_drawn(found):
+        after, before = (
+            _with_zeros(counts, zeros, found.edges)
+            for counts, zeros in ((after, found.zeros_after), (before, found.zeros_before))
+        )
+    traces = [histogram(after, found.edges, BLUE, "after", "after: %{y:,} weights near %{x:.3g}")]
+    if len(before):
         middles = (found.edges[:-1] + found.edges[1:]) / 2
         look = {"color": ORANGE, "width": 2, "shape": "hvh"}
         hover = "before: %{y:,} weights near %{x:.3g}"
-        traces.append(scatter("before", middles.tolist(), found.before.tolist(), hover, mode="lines", line=look))
+        traces.append(scatter("before", middles.tolist(), before.tolist(), hover, mode="lines", line=look))
     if 0 < len(found.levels) <= MAX_LEVELS:
-        top = float(max(found.after.max(initial=0), found.before.max(initial=0), 1))
+        top = float(max(after.max(initial=0), before.max(initial=0), 1))
         traces.append(_level_lines(found.levels, top))
     return figure(
         traces,
@@ -106,7 +126,7 @@ def zeros_words(layer: LayerWeights) -> str:
     rows = layer.shape[0]
     columns = int(np.prod(layer.shape[1:]))
     total = rows * columns
-    share = f"{layer.n_zeros:,} of {total:,} weights are zero ({100 * layer.n_zeros / total:.1f} %)"
+    share = f"{layer.n_zeros:,} of {total:,} weights are zero ({units.share(layer.n_zeros / total, 1)})"
     matrix = f"The weight as a matrix of {rows:,} outputs × {columns:,} inputs. {share}."
     if layer.cell == (1, 1):
         return f"{matrix} One cell is one weight."
@@ -158,11 +178,11 @@ def colour_range(layer: LayerWeights) -> float:
 
 
 def draw_filters(filters: NDArray[Any], limit: float) -> Figure:
-    """Kernels as small pictures: brown below zero, blue above."""
+    """Kernels as small pictures: orange below zero, blue above."""
     picture = mosaic(arranged(filters.astype(float)))
     rows, columns = picture.shape
     bar = {"showscale": True, "colorbar": {"thickness": 10, "len": 0.9}}
-    cells = heat(picture, (-limit, limit), [list(stop) for stop in SIGNED], "%{z:.3g}", **bar)
+    cells = heat(picture, (-limit, limit), SIGNED, "%{z:.3g}", **bar)
     height = int(max(120, min(560, 420 * rows / columns)))
     bare = {"visible": False, "constrain": "domain"}
     upright = {"autorange": "reversed", "scaleanchor": "x"}

@@ -8,7 +8,7 @@ from tests.support.made_up_answers import histogram, layer_weights
 class TestHistogram:
     def test_before_after_and_levels(self):
         after, before, levels = pictures.draw_histogram(layer_weights(), "steps")["data"]
-        assert after["y"] == list(range(9, -1, -1))
+        assert after["y"] == [9, 8, 7, 6, 5, 4 + 5, 3, 2, 1, 0]  # the five exact zeros are in the bar of zero
         assert before["y"] == list(range(10))
         assert sorted(set(levels["x"])) == [-1, 0, 1]
 
@@ -24,8 +24,13 @@ class TestHistogram:
         assert "255 levels" in pictures.histogram_words(layer, "steps")
 
     def test_words_say_what_is_left_out(self):
-        words = pictures.histogram_words(layer_weights(), "steps")
-        assert "5 of 50" in words
+        many = layer_weights(steps=histogram((-1, 0, 1)).model_copy(update={"zeros_after": 28}))
+        words = pictures.histogram_words(many, "steps")
+        assert "28 of 73" in words
+        assert pictures.draw_histogram(many, "steps")["data"][0]["y"] == list(range(9, -1, -1))
+        few = layer_weights(steps=histogram((-1, 0, 1)).model_copy(update={"zeros_after": 27}))  # three times the next
+        assert "not drawn" not in pictures.histogram_words(few, "steps")
+        assert pictures.draw_histogram(few, "steps")["data"][0]["y"][5] == 31
         assert "own grid" in words
         assert "see steps of the grid" in pictures.histogram_words(layer_weights(), "values")
         assert "floats" in pictures.histogram_words(layer_weights(steps=None), "values")

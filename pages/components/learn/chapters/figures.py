@@ -10,16 +10,10 @@ from numpy.typing import ArrayLike
 
 from compression.charts import figure as common
 from compression.charts.figure import Figure, Trace, heat, scatter
-from compression.charts.palette import ACCENT, BLUE, NEUTRAL, ORANGE
-
-MIDDLE = "#c9c9c9"
-"""Between the two signs: a grey that shows on white and on black."""
+from compression.charts.palette import ACCENT, NEUTRAL, SIGNED
 
 FONT = 15
 """Pixels, two more than elsewhere: a class looks at these from afar."""
-
-SIGNS = [[0.0, ORANGE], [0.5, MIDDLE], [1.0, BLUE]]
-"""Negative weights orange, positive ones blue: told apart by colour-blind people too."""
 
 
 def figure(traces: Sequence[Trace], height: int, x: str, y: str, **layout: Any) -> Figure:  # noqa: ANN401  (plotly's own settings)
@@ -35,7 +29,7 @@ def weights_map(weights: ArrayLike, layer: np.ndarray) -> Figure:
     """
     table = np.asarray(weights, dtype=np.float64)
     limit = float(np.quantile(np.abs(layer.astype(np.float64)), 0.98)) or 1.0
-    shown = heat(table.round(4), (-limit, limit), SIGNS, "output %{y}, input %{x}: %{z:.4f}", xgap=1, ygap=1)
+    shown = heat(table.round(4), (-limit, limit), SIGNED, "output %{y}, input %{x}: %{z:.4f}", xgap=1, ygap=1)
     height = int(np.clip(9 * len(table), 110, 300)) + 50
     bare = {"showticklabels": False, "showgrid": False}
     return figure([shown], height, "inputs", "outputs", xaxis=bare, yaxis=bare | {"autorange": "reversed"})
