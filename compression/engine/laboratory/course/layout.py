@@ -7,6 +7,7 @@ import numpy as np
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.course.chosen_layer import network_of
 from compression.engine.network.form import count_costs, places_of, weighted_calls
+from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.inquiries.course import Layout, LayoutInquiry
 
 
@@ -24,5 +25,5 @@ def layout(inquiry: LayoutInquiry, bench: Bench) -> Layout:
         layers=tuple(weights),
         weights=np.array(list(weights.values()), np.int64),
         macs=np.array(list(macs.values()), np.int64),
-        others=count_costs(model).params - sum(weights.values()),
+        others=count_costs(fold_batch_norm(model)).params - sum(weights.values()),
     )
