@@ -10,7 +10,7 @@ from compression import units
 from compression.charts.figure import Figure, Trace, bars, figure, line, rows, scatter, waterfall
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, ROW_HEIGHT, VIOLET
 from compression.explain.layers import time_by_kind
-from compression.explain.sizes import PARTS, Part
+from compression.explain.sizes import PARTS, Part, runtime_parts, stored_parts
 from compression.inquiries.anatomy import FileAnatomy
 from compression.results.energy import Memory, energy
 from compression.results.record import RUNTIME_PARTS, STORED_PARTS, Measures, Result, SparseTiming
@@ -45,12 +45,12 @@ _COLOURS = {
 
 def stored_slices(measures: Measures) -> tuple[Slice, ...]:
     """Where the bytes of the stored file go; they add up to it. Empty for rows from before there was a ledger."""
-    return _file_slices(measures.ledger, STORED_PARTS)
+    return _file_slices(stored_parts(measures), STORED_PARTS)
 
 
 def runtime_slices(measures: Measures) -> tuple[Slice, ...]:
     """Where the bytes of the runtime file go; they add up to it."""
-    return _file_slices(measures.runtime_ledger, RUNTIME_PARTS)
+    return _file_slices(runtime_parts(measures), RUNTIME_PARTS)
 
 
 def _file_slices(ledger: Mapping[str, int], parts: Sequence[str]) -> tuple[Slice, ...]:
@@ -110,7 +110,7 @@ def _stacked(
             [factor * piece.amount],
             [title],
             piece.colour,
-            [f"<b>{piece.title}</b> {words(piece.amount)}, {100 * piece.share:.1f} %<br>{piece.meaning}"],
+            [f"<b>{piece.title}</b> {words(piece.amount)}, {units.share(piece.share, 1)}<br>{piece.meaning}"],
             orientation="h",
         )
         for title, slices in measured.items()
@@ -211,8 +211,8 @@ def _crossover_clause(timings: Sequence[SparseTiming]) -> str:
     start = crossover(timings)
     if start is None:
         most = max(timing.sparsity for timing in timings)
-        return f"not faster at any measured sparsity (up to {100 * most:.0f} %)"
-    return f"faster from **{100 * start:.0f} %** zeros on"
+        return f"not faster at any measured sparsity (up to {units.share(most)})"
+    return f"faster from **{units.share(start)}** zeros on"
 
 
 _BATCH_LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (VIOLET, "diamond"))
@@ -277,7 +277,7 @@ def _sparse_trace(batch: int, timings: Sequence[SparseTiming], colour: str, symb
 
 def _sparse_hover(timing: SparseTiming) -> str:
     return (
-        f"<b>{100 * timing.sparsity:.0f} % zeros, batch {timing.batch_size}</b><br>"
+        f"<b>{units.share(timing.sparsity)} zeros, batch {timing.batch_size}</b><br>"
         f"{timing.rows:,} × {timing.columns:,} weights<br>"
         f"sparse {units.milliseconds(timing.sparse_ms)} · dense {units.milliseconds(timing.dense_ms)}"
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from compression.recipe.steps import WeightPruning
 from compression.results.metrics import METRICS
-from compression.results.record import Measures
+from compression.results.record import Measures, Result
 
 PARTS = {
     "codes": ("Weights", "values of the weights, or the codes that stand for them"),
@@ -33,12 +34,39 @@ class Part:
     is_total: bool = False
 
 
+def stored_parts(measures: Measures) -> dict[str, int]:
+    """The stored file's ledger; its bytes say where zeros are only if somebody pruned.
+
+    In a network that was not pruned, zero is a code like any other, however the file tells it from the rest.
+    """
+    return _as_codes(measures, measures.ledger, "positions", "codes")
+
+
+def runtime_parts(measures: Measures) -> dict[str, int]:
+    """The runtime file's ledger; the same of zeros that are written out."""
+    return _as_codes(measures, measures.runtime_ledger, "zeros", "weights")
+
+
+def _as_codes(measures: Measures, ledger: Mapping[str, int], part: str, codes: str) -> dict[str, int]:
+    found = dict(ledger)
+    if found and not is_pruned(measures):
+        found[codes] = found.get(codes, 0) + found.get(part, 0)
+        found[part] = 0
+    return found
+
+
+def is_pruned(measures: Measures) -> bool:
+    """Whether a step of its recipe sets single weights to zero."""
+    steps = measures.parsed_recipe.steps if isinstance(measures, Result) else ()
+    return any(isinstance(step, WeightPruning) for step in steps)
+
+
 def waterfall(measures: Measures) -> tuple[Part, ...]:
     """From the theoretical size by way of the stored and the runtime file to the zipped runtime file.
 
     The changes between two sizes add up to their difference. Empty where a result has no ledgers.
     """
-    stored, runtime = measures.ledger, measures.runtime_ledger
+    stored, runtime = stored_parts(measures), runtime_parts(measures)
     if not stored or not runtime:
         return ()
     return (

@@ -45,8 +45,34 @@ class TestSize:
         one = found("Zeros stay dense", steps, result={"onnx_bytes": 1000, "runtime_ledger": ledger})
         assert one.fired
         assert fits(one, "62 % of the runtime file (620 bytes)")
-        assert [step.technique for step in one.recipe.steps] == ["channel_pruning", "quantization"]
-        assert not found("Zeros stay dense", result={"runtime_ledger": ledger | {"zeros": 0}}).fired
+        assert one.recipe is None  # nothing else is as small and as accurate
+        assert not found("Zeros stay dense", steps, result={"runtime_ledger": ledger | {"zeros": 0}}).fired
+
+    def test_zeros_that_nobody_pruned_are_no_cause(self):
+        steps = [{"technique": "quantization", "weight_bits": 3}]
+        parts = {"positions": 360, "scales": 20, "codes": 620}
+        ledger = {"weights": 640, "zeros": 360}
+        result = {"stored_bytes": 1000, "ledger": parts, "onnx_bytes": 1000, "runtime_ledger": ledger}
+        layers = (row(nonzero=100), BASELINE[1])
+        for title in ("Zeros stay dense", "Positions, scales", "Zeros are multiplied"):
+            assert not found(title, steps, layers, result=result).fired
+            pruned = [{"technique": "magnitude_pruning", "sparsity": 0.5}, *steps]
+            assert found(title, pruned, layers, result=result).fired
+        overhead = found("Positions, scales", steps, layers, result=result)
+        assert fits(overhead, "20 bytes of scales")
+        assert "positions" not in overhead.measured
+
+    def test_no_more_bits_are_advised_to_one_that_has_fewer(self):
+        steps = [{"technique": "quantization", "weight_bits": 3}]
+        one = found("Layers are left in float", steps, (CODES[0], BASELINE[1]), result={"stored_bytes": 133_000})
+        assert one.fired
+        assert one.recipe is None
+
+    def test_one_scale_a_layer_is_only_advised_where_it_was_as_accurate(self):
+        for bits, is_advised in ((3, False), (4, True), (8, True)):
+            steps = [{"technique": "quantization", "weight_bits": bits}]
+            one = found("Positions, scales", steps, result={"stored_bytes": 1000, "ledger": {"scales": 400}})
+            assert (one.recipe is not None) == is_advised
 
     def test_float_layers(self):
         one = found("Layers are left in float", layers=(CODES[0], BASELINE[1]), result={"stored_bytes": 133_000})
@@ -114,12 +140,17 @@ class TestSpeed:
     def test_codes_that_are_turned_into_floats(self):
         layers = (CODES[0].model_copy(update={"integer": False}), CODES[1])
         steps = [{"technique": "quantization", "weight_bits": 4}]
-        one = found("Layers compute in float", steps, layers, result={"macs": 140_000})
+        able = MACHINE.model_copy(update={"instruction_sets": ("avx512_vnni",)})
+        one = found("Layers compute in float", steps, layers, result={"macs": 140_000, "machine": able})
         assert one.fired
         assert fits(one, "1 of 2 layers", "71 % of the operations", "1 of them hold codes")
         assert one.recipe.steps[0].activation_bits == 8
         assert one.recipe.steps[0].weight_bits == 4
         assert not found("Layers compute in float").fired  # nobody asked for integers
+        unable = found("Layers compute in float", steps, layers, result={"macs": 140_000})
+        tiny = found("Layers compute in float", steps, layers, [("Add", 0.004)] * 20, result={"machine": able})
+        assert unable.recipe is tiny.recipe is None
+        assert "integer kernels are no faster" in unable.remedy
 
     def test_half_precision_gets_integers_instead(self):
         layers = (row(format="float16", bits=16),)
@@ -176,13 +207,17 @@ class TestSpeed:
         assert one.fired
         assert fits(one, "4.2× fewer parameters, but 1.04× fewer operations")
         assert one.recipe.steps[0].target == "macs"
+        fewer_still = {"params": 100_000, "macs": 1_000_000}  # than 30 % of the operations would leave
+        assert found("Weights went", steps, result=fewer_still).recipe is None
         assert not found("Weights went", steps, result={"params": 400_000, "macs": 2_200_000}).fired
 
     def test_layers_that_got_slower(self):
         slow = (CODES[0].model_copy(update={"ms": 0.05}), CODES[1])
-        one = found("Some layers got slower", [INTEGERS], slow)
+        as_a_whole = {"latency_ratio": 1.3, "latency_ratio_low": 1.2, "latency_ratio_high": 1.4}
+        one = found("Some layers got slower", [INTEGERS], slow, result=as_a_whole)
         assert one.fired
-        assert fits(one, "1 of 2 layers", "together 30 µs more", "conv1 50 µs, 20 before")
+        assert fits(one, "1 of 2 layers", "together 30 µs more", "conv1 50 µs, 20 µs before")
+        assert found("Some layers got slower", [INTEGERS], slow).recipe is None  # integers pay all the same
         assert one.recipe.steps[0].activation_bits is None
         assert not found("Some layers got slower", [INTEGERS], CODES).fired
         part = row("conv1_in", original="conv1", ms=0.05)

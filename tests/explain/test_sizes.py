@@ -5,7 +5,7 @@ import pytest
 from compression.engine.files import export, stored_file
 from compression.engine.files.ledger import runtime_ledger
 from compression.explain.sizes import waterfall
-from compression.recipe.recipe import Recipe
+from compression.recipe.recipe import Recipe, make_recipe
 from tests.support.made_up_results import fabricate
 from tests.support.networks import VARIANTS
 
@@ -15,8 +15,9 @@ MODEL = "resnet8-mnist5k"
 def measured(variant):
     written = export.to_onnx(VARIANTS[variant](MODEL))
     stored, runtime = stored_file.encode(written), written.SerializeToString()
+    pruned = [{"technique": "magnitude_pruning", "sparsity": 0.9}]
     return fabricate(
-        Recipe(model=MODEL),
+        make_recipe(MODEL, pruned if variant == "sparse" else []),
         params=77_418,
         theoretical_bytes=20_000,
         stored_bytes=len(stored),
@@ -49,6 +50,7 @@ def test_causes_are_named():
     assert "computes with them" in sparse["Zeros"]
     assert "four bytes" in sparse["Weights"]
     assert "whole bytes" in codes["Weights"]
+    assert not {"Zeros", "Positions"} & {*codes, *integers}  # nobody pruned: a zero is a code like any other
     assert "Rounding nodes" in integers
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from compression import units
 from compression.explain.layers import time_by_kind
-from compression.explain.reasons.evidence import NAMED, Evidence, Finding, Rule, named, percent
+from compression.explain.reasons.evidence import NAMED, Evidence, Finding, Rule, named
+from compression.explain.sizes import is_pruned
 from compression.kernels import KERNEL_CHANNELS
 from compression.recipe import steps
 from compression.recipe.recipe import Recipe
@@ -19,6 +20,9 @@ DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
 
 SMALL_MS = 0.005
 """A node that takes less than five microseconds is mostly the work of starting it."""
+
+MOSTLY_STARTING = 0.3
+"""From this share of such nodes' time on, a network is said to be mostly started."""
 
 HALF_BITS, INTEGER_BITS = 16, 8
 """Weights that are half-precision floats; the only width for which there are integer kernels."""
@@ -46,6 +50,7 @@ def _slow_integers(seen: Evidence) -> Finding:
 
 
 def _float_kernels(seen: Evidence) -> Finding:
+    """Integer kernels, which were slower on none of the sample models but where starting nodes takes the time."""
     slow = [row for row in seen.layers if not row.integer]
     coded = [row for row in slow if row.format != "float32"]
     wants = bool(coded) or seen.step(steps.Quantization) is not None
@@ -54,10 +59,19 @@ def _float_kernels(seen: Evidence) -> Finding:
     return Finding(
         "Layers compute in float",
         wants and share >= 0.1,
-        f"{len(slow)} of {len(seen.layers)} layers compute in 32-bit floats, {percent(share)} of the operations{how}.",
-        "Integer kernels need 8-bit activations as well: quantize both. Shared values and 16 bits only save bytes.",
-        _integers(seen),
+        f"{len(slow)} of {len(seen.layers)} layers compute in 32-bit floats, {units.share(share)} of the "
+        f"operations{how}.",
+        "Integer kernels need 8-bit activations as well: quantize both. Shared values and 16 bits only save bytes."
+        if _integers_pay(seen)
+        else "Nothing to do here: on this CPU, or in a network whose nodes take longer to start than to compute, "
+        "integer kernels are no faster.",
+        _integers(seen) if _integers_pay(seen) else None,
     )
+
+
+def _integers_pay(seen: Evidence) -> bool:
+    has_products = not DOT_PRODUCTS.isdisjoint(seen.result.machine.instruction_sets)
+    return has_products and _tiny_share(seen) < MOSTLY_STARTING
 
 
 def _integers(seen: Evidence) -> Recipe | None:
@@ -86,7 +100,7 @@ def _quantization_in_short(step: steps.Quantization, result: Result) -> str:
         return "Without 8-bit activations the weights become floats before each layer: integer kernels do not run."
     share = result.integer_macs / result.macs if result.macs else 1.0
     if share < MOSTLY:
-        return f"Integer kernels carry out {units.percent(share, 0)} % of the operations; the rest runs on floats."
+        return f"Integer kernels carry out {units.share(share)} of the operations; the rest runs on floats."
     if step.activations == "dynamic":
         return "Finding the range of every layer's input anew for each image costs what integer kernels save."
     if step.weight_bits < INTEGER_BITS:
@@ -106,7 +120,7 @@ def _rounding_time(seen: Evidence) -> Finding:
     return Finding(
         "Rounding takes the time that integers save",
         share >= 0.1,
-        f"{1000 * spent:.0f} µs or {percent(share)} of the time of all nodes go into rounding to integers and "
+        f"{units.short_time(spent)} or {units.share(share)} of the time of all nodes go into rounding to integers and "
         "back" + (" and into finding ranges for each image." if kinds["ranges"] else "."),
         "Fixed ranges cost less than finding them for each image."
         if dynamic
@@ -133,7 +147,7 @@ def _odd_channels(seen: Evidence) -> Finding:
     return Finding(
         f"Channels are no multiple of {KERNEL_CHANNELS}",
         bool(odd) and share >= 0.1,
-        text + f"{percent(share)} of the time."
+        text + f"{units.share(share)} of the time."
         if odd
         else f"All convolutions whose shape was changed have a multiple of {KERNEL_CHANNELS} channels.",
         f"Round channels to multiples of {KERNEL_CHANNELS}: kernels fill whole blocks, and more channels may be "
@@ -151,14 +165,20 @@ def _odd_channels_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
         )
 
 
+def _tiny_share(seen: Evidence) -> float:
+    """Share of the nodes' time that goes into those that are mostly started."""
+    tiny = sum(node.ms for node in seen.anatomy.subject.nodes if node.ms < SMALL_MS)
+    return tiny / max(1e-9, seen.anatomy.subject.nodes_ms)
+
+
 def _tiny_nodes(seen: Evidence) -> Finding:
     nodes = seen.anatomy.subject.nodes
     tiny = [node.ms for node in nodes if node.ms < SMALL_MS]
-    share = sum(tiny) / max(1e-9, seen.anatomy.subject.nodes_ms)
+    share = _tiny_share(seen)
     return Finding(
         "The model is so small that starting its nodes takes the time",
-        share >= 0.3,
-        f"{len(tiny)} of {len(nodes)} nodes take less than {1000 * SMALL_MS:.0f} µs each, {percent(share)} of "
+        share >= MOSTLY_STARTING,
+        f"{len(tiny)} of {len(nodes)} nodes take less than {units.short_time(SMALL_MS)} each, {units.share(share)} of "
         "the time of all nodes together. Such a node is mostly started, not computed.",
         "Fewer layers help, narrower ones hardly do. Several images at once (a batch) start each node only once.",
     )
@@ -166,7 +186,7 @@ def _tiny_nodes(seen: Evidence) -> Finding:
 
 def _tiny_nodes_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
     if any(isinstance(step, NARROWING) for step in recipe.steps) and not _family(recipe):
-        yield "In a network this small, starting each layer takes most of the time, however narrow it is."
+        yield "In a small network, starting each layer takes most of the time, however narrow it is."
 
 
 def _family(recipe: Recipe) -> str:
@@ -178,6 +198,7 @@ def _family(recipe: Recipe) -> str:
 def _multiplied_zeros(seen: Evidence) -> Finding:
     macs = sum(row.macs for row in seen.layers)
     wasted = sum(row.macs * (1 - row.nonzero / row.weights) for row in seen.layers) / max(1, macs)
+    pruned = is_pruned(seen.result)
     single = _one_image(seen.result)
     skipping = ""
     if single is not None:
@@ -185,9 +206,13 @@ def _multiplied_zeros(seen: Evidence) -> Finding:
         skipping = f" A product that skips them would be {change} in {single.layer} (measured apart)."
     return Finding(
         "Zeros are multiplied like any other number",
-        wasted >= 0.2,
-        f"{percent(wasted)} of the operations multiply by a weight that is zero; ONNX Runtime skips none.{skipping}",
-        "Remove whole channels instead of single weights: then the layers really get smaller.",
+        pruned and wasted >= 0.2,
+        f"{units.share(wasted)} of the operations multiply by a weight that was pruned; ONNX Runtime skips none."
+        f"{skipping}"
+        if pruned
+        else "No weights were pruned: a zero is a value like any other.",
+        "Remove whole channels instead of single weights: then the layers really get smaller. The stored file becomes "
+        "larger than with the zeros.",
         seen.channels_instead(),
     )
 
@@ -207,7 +232,7 @@ def _multiplied_zeros_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
         change = units.speed_change(single.sparse_ms / single.dense_ms)
         would = "would even" if change.endswith("slower") else "would"
         yield (
-            f"With {units.percent(single.sparsity, 0)} % zeros, a product that skips them {would} make the largest "
+            f"With {units.share(single.sparsity)} zeros, a product that skips them {would} make the largest "
             f"layer ({single.layer}) {change} (measured apart, with SciPy)."
         )
 
@@ -248,6 +273,8 @@ def _same_work(seen: Evidence) -> Finding:
     fewer = result.baseline.params / max(1, result.params)
     less = result.baseline.macs / max(1, result.macs)
     fired = fewer > 1.3 and less < 1 + (fewer - 1) / 3
+    step = seen.step(steps.ChannelPruning)
+    is_more = step is not None and less < 1 / (1 - step.pruning_ratio)  # operations than are removed now
     return Finding(
         "Weights went where there is little work",
         fired,
@@ -255,10 +282,10 @@ def _same_work(seen: Evidence) -> Finding:
         if fewer > 1.005
         else f"The network has as many parameters as before ({units.count(result.params)}), and as many operations.",
         "Have channels pruned for operations (MACs) or for measured time instead of for their number."
-        if seen.step(steps.ChannelPruning)
+        if is_more
         else "Most weights are often in linear layers, most operations in convolutions: compress the layers with many "
         "MACs (sort the table of layers by them).",
-        seen.changed(steps.ChannelPruning, target="macs"),
+        seen.changed(steps.ChannelPruning, target="macs") if is_more else None,
     )
 
 
@@ -282,13 +309,15 @@ def _slower_layers(seen: Evidence) -> Finding:
     ]
     lost = sum(row.ms - before[row.name].ms for row in slower)
     worst = sorted(slower, key=lambda row: before[row.name].ms - row.ms)[:NAMED]
-    times = ", ".join(f"{row.name} {1000 * row.ms:.0f} µs, {1000 * before[row.name].ms:.0f} before" for row in worst)
+    told = ((row.name, *map(units.short_time, (row.ms, before[row.name].ms))) for row in worst)
+    times = ", ".join(f"{name} {after}, {then} before" for name, after, then in told)
     rounded = bool(slower) and all(row.integer for row in slower)
+    floats_are_faster = rounded and seen.result.latency_ratio_low > 1  # else integers save elsewhere what they cost
     return Finding(
         "Some layers got slower",
         bool(slower),
         f"{len(slower)} of {len(seen.layers)} layers take{'' if len(slower) > 1 else 's'} longer, together "
-        f"{1000 * lost:.0f} µs more: {times}."
+        f"{units.short_time(lost)} more: {times}."
         if slower
         else "No layer that was there before takes much longer now.",
         "Integer kernels are slow where there are few channels, as in a first layer: what they save elsewhere must "
@@ -296,7 +325,7 @@ def _slower_layers(seen: Evidence) -> Finding:
         if rounded
         else f"Kernels are made for certain shapes: a multiple of {KERNEL_CHANNELS} channels, or the shape as it was, "
         "can be faster.",
-        seen.changed(steps.Quantization, activation_bits=None, activations="static") if rounded else None,
+        seen.changed(steps.Quantization, activation_bits=None, activations="static") if floats_are_faster else None,
     )
 
 
@@ -306,8 +335,8 @@ def _other_time(seen: Evidence) -> Finding:
     return Finding(
         "The time is not spent in layers with weights",
         share >= 0.25,
-        f"{percent(share)} of the time of all nodes go into pooling, additions and rearranging numbers in memory "
-        f"({percent(kinds['layout'] / max(1e-9, seen.anatomy.subject.nodes_ms))} into rearranging alone).",
+        f"{units.share(share)} of the time of all nodes go into pooling, additions and rearranging numbers in memory "
+        f"({units.share(kinds['layout'] / max(1e-9, seen.anatomy.subject.nodes_ms))} into rearranging alone).",
         "Compressing weights does not shorten these. Fewer channels make them cheaper too.",
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compression import units
-from compression.explain.reasons.evidence import Evidence, Finding, Rule, named, percent
+from compression.explain.reasons.evidence import Evidence, Finding, Rule, named
+from compression.explain.sizes import is_pruned, runtime_parts, stored_parts
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import EntropyCoding, Quantization, WeightPruning, WeightSharing
 from compression.recipe.words import option
@@ -13,17 +14,17 @@ from compression.results.record import Result
 
 
 def _dense_zeros(seen: Evidence) -> Finding:
-    zeros = seen.result.runtime_ledger.get("zeros", 0)
+    zeros = runtime_parts(seen.result).get("zeros", 0)
     share = zeros / seen.result.onnx_bytes
-    positions = units.size(seen.result.ledger.get("positions", 0))
+    positions = units.size(stored_parts(seen.result).get("positions", 0))
     return Finding(
         "Zeros stay dense in the runtime file",
         share >= 0.1,
-        f"{percent(share)} of the runtime file ({units.size(zeros)}) are weights that are zero and are stored like "
-        f"any other number. The stored file needs {positions} to say where they are.",
-        "Ship the stored file, or a zip of the runtime file: both find the zeros. Removing whole channels makes the "
-        "runtime file itself smaller.",
-        seen.channels_instead(),
+        f"{units.share(share)} of the runtime file ({units.size(zeros)}) are weights that were pruned to zero and are "
+        f"stored like any other number. The stored file needs {positions} to say where they are."
+        if is_pruned(seen.result)
+        else "No weights were pruned: a zero is a value like any other.",
+        "Ship the stored file, or a zip of the runtime file: both find the zeros.",
     )
 
 
@@ -42,9 +43,10 @@ def _float_layers(seen: Evidence) -> Finding:
     return Finding(
         "Layers are left in float",
         share >= 0.1,
-        f"{which}{named([row.name for row in floats])}; they take {percent(share)} of the stored file.",
-        "Quantize them: 8 bits a weight rarely cost accuracy, and take a quarter of the bytes.",
-        seen.with_step(Quantization, weight_bits=8),
+        f"{which}{named([row.name for row in floats])}; they take {units.share(share)} of the stored file.",
+        "Quantize them: 8 bits a weight cost none of the sample models measurable accuracy, and take about a quarter "
+        "of the bytes.",
+        None if seen.step(Quantization) else seen.with_step(Quantization, weight_bits=8),
     )
 
 
@@ -54,21 +56,26 @@ def _small_model(seen: Evidence) -> Finding:
     return Finding(
         "The model is so small that its structure counts",
         share >= 0.1,
-        f"{percent(share)} of the stored file ({units.size(fixed)}) say which layers there are and how they are "
+        f"{units.share(share)} of the stored file ({units.size(fixed)}) say which layers there are and how they are "
         "connected. That does not shrink with the weights.",
         "Nothing is left to win by fewer bits. Fewer layers would: a student, or a model with fewer of them.",
     )
 
 
+OVERHEAD = "positions", "scales", "codebooks"
+"""Parts of the stored file that are needed to read the weights."""
+
+
 def _overhead(seen: Evidence) -> Finding:
-    parts = {part: seen.result.ledger.get(part, 0) for part in ("positions", "scales", "codebooks")}
+    ledger = stored_parts(seen.result)
+    parts = {part: ledger.get(part, 0) for part in OVERHEAD}
     share = sum(parts.values()) / seen.result.stored_bytes
     largest = max(parts, key=lambda part: parts[part])
     remedy, recipe = _less_overhead(seen, largest) if share >= 0.2 else (_NO_OVERHEAD, None)
     return Finding(
         "Positions, scales or codebooks eat up what was saved",
         share >= 0.2,
-        f"{percent(share)} of the stored file are not weights but what is needed to read them: "
+        f"{units.share(share)} of the stored file are not weights but what is needed to read them: "
         + ", ".join(f"{units.size(size)} of {part}" for part, size in parts.items() if size)
         + "."
         if sum(parts.values())
@@ -79,20 +86,33 @@ def _overhead(seen: Evidence) -> Finding:
 
 
 def _overhead_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
-    if result.stored_bytes >= result.baseline.stored_bytes and result.params <= result.baseline.params:
-        yield "The stored file did not shrink: the positions or scales it must also hold cost more than was saved."
+    parts = {part: size for part in OVERHEAD if (size := stored_parts(result).get(part, 0))}
+    if result.stored_bytes >= result.baseline.stored_bytes and result.params <= result.baseline.params and parts:
+        told = ", ".join(f"{units.size(size)} of {part}" for part, size in parts.items())
+        yield f"The stored file did not shrink: what it must also hold costs more than was saved ({told})."
 
+
+ONE_SCALE_FROM = 4
+"""Bits a weight from which one scale a layer was found to be as accurate as one a channel."""
 
 _NO_OVERHEAD = "Nothing to do: weights themselves take most of the file."
 
 
 def _less_overhead(seen: Evidence, part: str) -> tuple[str, Recipe | None]:
+    """What takes fewer bytes and, measured on all sample models (`benchmarks/techniques.md`), is not worse for it."""
     if part == "scales":
-        recipe = seen.changed(Quantization, granularity="tensor")
-        return "One scale a layer instead of one a channel takes fewer bytes.", recipe
+        step = seen.step(Quantization)
+        is_fine = step is not None and step.weight_bits >= ONE_SCALE_FROM
+        words = f"One scale a layer instead of one a channel takes fewer bytes, and from {ONE_SCALE_FROM} bits on "
+        return f"{words}it is as accurate.", seen.changed(Quantization, granularity="tensor") if is_fine else None
     if part == "codebooks":
-        return "One codebook for all layers takes fewer bytes.", seen.changed(WeightSharing, scope="global")
-    return "Removing whole channels needs no positions; a pattern or blocks of zeros need fewer.", None
+        words = "One codebook for all layers takes fewer bytes, and may cost some tenths of a point of accuracy."
+        return words, seen.changed(WeightSharing, scope="global")
+    return (
+        "Nothing to do: positions are the price of single zeros, and with them 4 bits take half the bytes that they "
+        "take without. Zeros in blocks need fewer, but cost more accuracy.",
+        None,
+    )
 
 
 def _coding(seen: Evidence) -> Finding:
@@ -122,9 +142,8 @@ def _one_layer(seen: Evidence) -> Finding:
         "One layer holds most of the bytes",
         share >= 0.6 and len(seen.layers) > 1,
         f"{row.name} ({row.kind}, {units.count(row.parameters)} parameters in {row.bits} bits) takes "
-        f"{percent(share)} of the stored file; everything else together takes {percent(1 - share)}.",
-        "Compress that layer: Sensitivity says how much it can take. Low rank or pruning single weights suits large "
-        "linear layers.",
+        f"{units.share(share)} of the stored file; everything else together takes {units.share(1 - share)}.",
+        "Compress that layer: Sensitivity says how much it can take. Fewer bits and zeros shrink every kind of layer.",
     )
 
 
@@ -143,13 +162,16 @@ def _whole_bytes(seen: Evidence) -> Finding:
     )
 
 
+_FEWER_WEIGHTS = "Choose a smaller rank or width."
+
+
 def _more_weights(seen: Evidence) -> Finding:
     now, before = seen.result.params, seen.result.baseline.params
     return Finding(
         "The network has more weights than before",
         now > before,
         f"{units.count(now)} parameters, {units.count(before)} before.",
-        "Choose a smaller rank or width.",
+        _FEWER_WEIGHTS,
     )
 
 
@@ -158,7 +180,7 @@ def _more_weights_in_short(recipe: Recipe, result: Result) -> Iterator[str]:
     if result.stored_bytes >= result.baseline.stored_bytes and now > before:
         yield (
             f"The stored file did not shrink: this network has {units.count(now)} weights, the model "
-            f"{units.count(before)}. Choose a smaller rank or width."
+            f"{units.count(before)}. {_FEWER_WEIGHTS}"
         )
 
 
