@@ -30,11 +30,12 @@ from rich.table import Table
 from compression import atomic, units
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
 from compression.explain import verdict
+from compression.explain.sizes import runtime_parts, stored_parts
 from compression.models.subject import known_models, subject_of
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
 from compression.recipe.words import recipe_in_words
 from compression.results import energy
-from compression.results.metrics import INTEGER_MACS, METRICS, carbon_of, energy_of
+from compression.results.metrics import INTEGER_MACS, METRICS, RATIO, carbon_of, energy_of
 from compression.results.record import STORED_SUFFIX, Result, SparseTiming
 from compression.results.sparse import crossover
 from compression.store.store import Store
@@ -120,7 +121,8 @@ def _models(options: argparse.Namespace) -> int:
         return 0
     table = Table("name", "task", "parameters", "MACs", "test accuracy", box=None)
     for entry in entries:
-        accuracy = f"{entry['accuracy']:.2%} of {entry['n_test']:,}"
+        right = units.share(entry["accuracy"], units.decimals_for(entry["n_test"]))
+        accuracy = f"{right} of {entry['n_test']:,}"
         table.add_row(entry["name"], entry["task"], f"{entry['params']:,}", f"{entry['macs']:,}", accuracy)
     _console().print(table)
     return 0
@@ -136,8 +138,10 @@ def _run(options: argparse.Namespace) -> int:
         print(result.model_dump_json(indent=1))
     else:
         _print_table([result])
-        judged = verdict.judge(result)
+        judged = verdict.judge(result, () if options.fresh else Store().results(result.model))
         _console().print(f"\n{judged.title}. {judged.text}", highlight=False)
+        for rival in judged.rivals:
+            _console().print(f"{rival.title}, {rival.about}.", highlight=False)
         _print_numbers(result)
     return 0
 
@@ -196,7 +200,7 @@ Curves = dict[tuple[str, int], list[SparseTiming]]
 
 def _print_curves(curves: Curves) -> None:
     """One line for each layer and batch size: sparse time over dense time at each sparsity."""
-    sparsities = [f"{units.percent(row.sparsity, 0)} %" for row in next(iter(curves.values()))]
+    sparsities = [units.share(row.sparsity) for row in next(iter(curves.values()))]
     table = Table("layer", "weights", "batch", "dense", *sparsities, "sparse wins from", box=None)
     for (layer, batch_size), rows in curves.items():
         meeting = crossover(rows)
@@ -205,8 +209,8 @@ def _print_curves(curves: Curves) -> None:
             f"{rows[0].rows} × {rows[0].columns}",
             str(batch_size),
             units.milliseconds(statistics.median(row.dense_ms for row in rows)),
-            *(f"{row.sparse_ms / row.dense_ms:.2f}" for row in rows),
-            "nowhere here" if meeting is None else f"{units.percent(meeting)} % zeros",
+            *(RATIO.number(row.sparse_ms / row.dense_ms, 0) for row in rows),
+            "nowhere here" if meeting is None else f"{units.share(meeting, 1)} zeros",
         )
     _console().print("Time of a sparse product over that of a dense one, below 1 is faster:")
     _console().print(table)
@@ -286,8 +290,11 @@ def _print_numbers(result: Result) -> None:
         table.add_row(f"{metric.title}, weights in DRAM", metric.said(result.baseline), metric.said(result))
     _console().print()
     _console().print(table)
-    _console().print(f"modelled: {energy.LABEL}; carbon at {energy.WORLD_GRID:g} g CO2 a kWh")
-    for title, ledger in (("stored file", result.ledger), ("runtime file", result.runtime_ledger)):
+    _console().print(f"modelled: {energy.LABEL}; carbon at {units.three_digits(energy.WORLD_GRID)} g CO₂ a kWh")
+    for metric in (*METRICS.values(), energy_of("dram")):
+        if against := metric.contradicted(result, result.baseline):
+            _console().print(f"{metric.title}: {against}")
+    for title, ledger in (("stored file", stored_parts(result)), ("runtime file", runtime_parts(result))):
         parts = ", ".join(f"{part} {size:,}" for part, size in ledger.items() if size)
         if parts:
             _console().print(f"bytes of the {title}: {parts}")

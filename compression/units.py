@@ -16,7 +16,7 @@ def decimals_for(n_test: int) -> int:
 
 def percent(fraction: float, decimals: int = 1) -> str:
     """0.972 -> '97.2'; the unit is left to the sentence around it."""
-    return f"{100 * fraction:.{decimals}f}"
+    return f"{100 * fraction:.{decimals}f}".replace("-", "−")
 
 
 def points(fraction: float, decimals: int = 1) -> str:
@@ -31,9 +31,21 @@ def percent_interval(low: float, high: float, decimals: int = 1) -> str:
     return f"{percent(low, decimals)}–{percent(high, decimals)}"
 
 
+def share(fraction: float, decimals: int | None = None) -> str:
+    """With its sign: 0.62 -> '62 %', 0.004 -> '0.4 %'; so many `decimals`, or as many as show something."""
+    if decimals is None:
+        decimals = 0 if fraction == 0 or abs(fraction) >= 0.01 else 1
+    return f"{percent(fraction, decimals)} %"
+
+
 def points_interval(low: float, high: float, decimals: int = 1) -> str:
-    """'−1.4 to +0.2'."""
+    """'−1.4 to +0.2', as in a table."""
     return f"{points(low, decimals)} to {points(high, decimals)}"
+
+
+def points_between(low: float, high: float, decimals: int = 1) -> str:
+    """'between −1.4 and +0.2 points', as in a sentence."""
+    return f"between {points(low, decimals)} and {points(high, decimals)} points"
 
 
 def size(n_bytes: float) -> str:
@@ -44,6 +56,15 @@ def size(n_bytes: float) -> str:
 def count(number: float) -> str:
     """A large count in short form: 431080 -> '431 k', 2293000 -> '2.29 M'."""
     return _with_unit(number, ("", "k", "M", "G")).strip()
+
+
+def images(number: float) -> str:
+    """'1 image', '250,000 images', '2.5 million images', '1 billion images'."""
+    one, name = next(((one, name) for one, name in _MANY if number >= one), (1, ""))
+    return f"{number / one:{',.0f' if one == 1 else '.4g'}}{name} image{'' if number == 1 else 's'}"
+
+
+_MANY = ((1e9, " billion"), (1e6, " million"))
 
 
 def _with_unit(value: float, units: tuple[str, ...]) -> str:
@@ -75,7 +96,7 @@ def short_time(ms: float) -> str:
 
 
 def energy(joules: float, beside: float | None = None) -> str:
-    """An energy with its unit: 1.7e-4 -> '170 µJ'; in the unit of `beside` where that is compared with it."""
+    """'34.0 µJ', '0.409 mJ'; in the unit of `beside` where that is compared with it."""
     return _in_unit(joules, _JOULES, beside)
 
 
@@ -86,17 +107,19 @@ def grams(amount: float, beside: float | None = None) -> str:
 
 def long_time(seconds: float, beside: float | None = None) -> str:
     """'12 ms', '0.57 s', '2.9 min', '4.4 h', '12 days'; in the unit of `beside` where that is compared with it."""
-    return _in_unit(seconds, _SECONDS, beside)
+    return _in_unit(seconds, _SECONDS, beside, LEAST_TIME_IN_ONE_UNIT)
 
 
 _Units = tuple[tuple[float, float, str], ...]
 """From which amount on, how much one of it is, and its name; the largest first."""
+_FROM = 0.09995
+"""Of a unit: from there on an amount is in it, so that it reads alike alone and beside one ten times as large."""
 _JOULES: _Units = tuple(
-    (0.9995 * one, one, unit)
+    (_FROM * one, one, unit)
     for one, unit in ((3.6e6, "kWh"), (1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
 )
 _GRAMS: _Units = tuple(
-    (0.9995 * one, one, unit) for one, unit in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
+    (_FROM * one, one, unit) for one, unit in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg"), (1e-6, "µg"), (1e-9, "ng"))
 )
 _SECONDS: _Units = (
     (172_800, 86_400, "days"),
@@ -107,17 +130,19 @@ _SECONDS: _Units = (
 )
 LEAST_IN_ONE_UNIT = 0.1
 """Of the larger one's unit: below, two amounts that are compared are in the smaller one's."""
+LEAST_TIME_IN_ONE_UNIT = 1.0
+"""The same of times, whose units are no powers of ten: 26 s are not 0.44 min."""
 MOST_IN_ONE_UNIT = 1000
 """Two amounts that differ by more are each in their own unit: nobody reads '0.000012 kWh'."""
 
 
-def _in_unit(amount: float, units: _Units, beside: float | None) -> str:
+def _in_unit(amount: float, units: _Units, beside: float | None, least: float = LEAST_IN_ONE_UNIT) -> str:
     """Two amounts that stand beside each other are in one unit where both are easily read in it."""
     one, unit = _unit_of(amount, units)
     if beside is not None:
         small, large = sorted((amount, beside))
         one_large, unit_large = _unit_of(large, units)
-        if small >= LEAST_IN_ONE_UNIT * one_large:
+        if small >= least * one_large:
             one, unit = one_large, unit_large
         elif large <= MOST_IN_ONE_UNIT * small:
             one, unit = _unit_of(small, units)
@@ -155,14 +180,30 @@ def is_same_size(old: float, new: float) -> bool:
     return abs(new / old - 1) < SAME_SIZE
 
 
-def speed_change(
-    ratio: float, low: float | None = None, high: float | None = None, same: str = "no measurable change in speed"
-) -> str:
-    """'1.4× faster' or '1.2× slower', from new time over old; `same` where the ratio's interval holds 1."""
+def speed_change(ratio: float, low: float | None = None, high: float | None = None) -> str:
+    """'1.4× faster' or '1.2× slower', from new time over old; neither where the ratio's interval holds 1."""
     low, high = ratio if low is None else low, ratio if high is None else high
     if high < 1:
         return f"{factor(1 / ratio)} faster"
-    return f"{factor(ratio)} slower" if low > 1 else same
+    return f"{factor(ratio)} slower" if low > 1 else "no measurable difference in speed"
+
+
+def speed_interval(low: float, high: float) -> str:
+    """Of `speed_change`, with its ends: '1.30–1.50×' as fast or slow, or '0.98–1.02 of the time'."""
+    if low <= 1 <= high:
+        return f"{low:.2f}–{high:.2f} of the time"
+    ends = (low, high) if low > 1 else (1 / high, 1 / low)
+    least, most = (f"{end:,.{3 if end < JUST_ABOVE_ONE else 2 if end < 10 else 1}f}" for end in ends)
+    return f"{least}–{most}×"
+
+
+JUST_ABOVE_ONE = 1.005
+"""A factor below has the digits that say that it is more than 1."""
+
+
+def speed(ratio: float, low: float, high: float) -> str:
+    """'1.40× faster (1.37–1.43×)' or 'no measurable difference in speed (0.98–1.02 of the time)'."""
+    return f"{speed_change(ratio, low, high)} ({speed_interval(low, high)})"
 
 
 def capital(words: str) -> str:

@@ -8,7 +8,8 @@ from pages.components.frame import menu
 
 menu.frame("Present", reads_link=True)
 
-from compression.explain import presentation
+from compression.explain import presentation, verdict
+from compression.results.metrics import reference_ms
 from compression.results.record import Result
 from pages.components.asking import pick, waiting
 from pages.components.compare import contest
@@ -24,20 +25,21 @@ def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> Non
     if not full:
         with st.container(horizontal=True, horizontal_alignment="right", key="present_enter"):
             full_screen.button(full)
-    stage.show_head(result)
-    stage.show_numbers(result)
-    left, right = st.columns(2, gap="large")
-    with left:
-        stage.show_chart(result, picked.results, others)
-    with right:
-        stage.show_meaning(result, assumed)
+    measured = picked.results.values()
+    before_ms = reference_ms(measured, result.model) or result.baseline.latency_p50_ms
+    judged = verdict.judge(result, measured)
+    stage.show_head(result, judged)
+    stage.show_numbers(result, before_ms)
+    stage.show_why(result, judged, measured, alone=full)
+    stage.show_charts(result, picked.results, others)
+    stage.show_meaning(result, assumed, before_ms)
     risks = presentation.risks(result)
     if known is not None:
         names = contest.class_names(recipe.model, known[0].n_classes)
         risks = presentation.risks(result, known[0], known[1], names)
-    stage.show_risk(risks, result)
+    stage.show_risk(risks, judged)
     if others:
-        stage.show_options(presentation.options(result, others))
+        stage.show_options(presentation.options(result, others, measured, before_ms))
     if full:
         full_screen.button(full)
         return

@@ -30,7 +30,15 @@ def test_milliseconds_keep_three_digits_below_one():
 
 @pytest.mark.parametrize(
     ("joules", "words"),
-    [(0, "0 nJ"), (4.6e-12, "0.00460 nJ"), (1.7e-4, "170 µJ"), (9.999e-4, "1.00 mJ"), (2, "2.00 J"), (2500, "2.50 kJ")],
+    [
+        (0, "0 nJ"),
+        (4.6e-12, "0.00460 nJ"),
+        (3.4e-5, "34.0 µJ"),
+        (1.7e-4, "0.170 mJ"),
+        (9.996e-5, "0.100 mJ"),
+        (2, "2.00 J"),
+        (2500, "2.50 kJ"),
+    ],
 )
 def test_energy_has_three_digits_and_a_unit(joules, words):
     assert units.energy(joules) == words
@@ -61,6 +69,14 @@ class TestTwoAmountsThatAreCompared:
         assert (units.long_time(0.57, 0.0395), units.long_time(0.0395, 0.57)) == ("570 ms", "39.5 ms")
         assert (units.energy(2e-3, 5e-5), units.energy(5e-5, 2e-3)) == ("2,000 µJ", "50.0 µJ")
 
+    def test_times_are_in_no_unit_that_one_of_them_does_not_reach(self):
+        assert (units.long_time(120, 26.5), units.long_time(26.5, 120)) == ("120 s", "26.5 s")
+        assert (units.long_time(200_000, 9000), units.long_time(9000, 200_000)) == ("55.6 h", "2.50 h")
+
+    @pytest.mark.parametrize("words", [units.energy, units.grams])
+    def test_read_alike_alone_and_beside_a_larger_one(self, words):
+        assert words(4.09e-4) == words(4.09e-4, 4.51e-3)
+
     def test_have_each_its_own_where_they_are_far_apart(self):
         assert (units.long_time(7200, 0.05), units.long_time(0.05, 7200)) == ("2.00 h", "50.0 ms")
 
@@ -89,3 +105,33 @@ def test_points_are_signed(fraction, words):
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (4, "4 s"), (300, "5 min"), (7200, "2.0 h")])
 def test_duration(seconds, words):
     assert units.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(1, "1 image"), (250_000, "250,000 images"), (2.5e6, "2.5 million images"), (1e9, "1 billion images")],
+)
+def test_many_images_are_read_at_once(number, words):
+    assert units.images(number) == words
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.62, "62 %"), (0.004, "0.4 %"), (0, "0 %"), (-0.25, "−25 %")])
+def test_a_share_has_its_sign_and_shows_something(share, words):
+    assert units.share(share) == words
+
+
+def test_an_interval_stands_in_a_sentence():
+    assert units.points_between(-0.01, 0.001) == "between −1.0 and +0.1 points"
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0.5, 0.4, 0.6), "2.0× faster (1.67–2.50×)"),
+        ((1.3, 1.2, 1.4), "1.30× slower (1.20–1.40×)"),
+        ((0.998, 0.997, 0.999), "1.00× faster (1.001–1.003×)"),
+        ((0.98, 0.95, 1.01), "no measurable difference in speed (0.95–1.01 of the time)"),
+    ],
+)
+def test_speed_comes_with_its_interval(ends, words):
+    assert units.speed(*ends) == words

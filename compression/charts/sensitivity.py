@@ -16,7 +16,7 @@ Way = Literal["bits", "sparsity"]
 WAYS: dict[Way, str] = {"bits": "Fewer bits", "sparsity": "More zeros"}
 FORMS: dict[Way, list[str]] = {
     "bits": [f"{bits} bits" for bits in BITS],
-    "sparsity": [f"{100 * share:.0f} % zeros" for share in SPARSITIES],
+    "sparsity": [f"{units.share(share)} zeros" for share in SPARSITIES],
 }
 """What is tried, from the mildest form to the hardest."""
 _LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PINK, "triangle-up"), (VIOLET, "cross"))
@@ -87,7 +87,8 @@ def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
     if not worst:
         return (
             f"Each layer alone stays above the floor at {hardest}: no single layer stands in the way. "
-            f"The most sensitive is **{rows[0].name}**, which costs {max(0, 100 * rows[0].lost):.1f} points on average."
+            f"The most sensitive is **{rows[0].name}**, which costs {units.percent(max(0, rows[0].lost))} points on "
+            "average."
         )
     named = ", ".join(f"**{row.name}** ({_reach_in_words(row, way)})" for row in worst[:3])
     more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""

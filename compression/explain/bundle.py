@@ -16,6 +16,12 @@ from compression.results.record import STORED_SUFFIX, Result
 RECIPE, STORED, RUNTIME, PREDICTIONS = "recipe.json", f"model{STORED_SUFFIX}", "model.onnx", "predictions.npy"
 SCRIPT, README = "check.py", "README.txt"
 
+WHERE = (
+    "It is `compression-dashboard`, a folder with a README: whoever gave you this has it. "
+    "`python -m pip install FOLDER` installs it."
+)
+"""Where to get what reproduces a result: the project has no address of its own."""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can say: the same content gives the same file."""
 
@@ -75,7 +81,8 @@ sys.exit(different > 0)
 
 def readme(result: Result, title: str, checked: str, names: Mapping[str, str]) -> str:
     """What is in the zip, and how to reproduce it."""
-    files = "\n".join(f"  {name:<18} {meaning}" for name, meaning in names.items())
+    width = max(map(len, names))
+    files = "\n".join(f"  {name:<{width}}  {meaning}" for name, meaning in names.items())
     return f"""{title}
 
 {checked}
@@ -83,7 +90,7 @@ def readme(result: Result, title: str, checked: str, names: Mapping[str, str]) -
 Files
 {files}
 
-To reproduce the point, in this folder, with this project installed:
+To reproduce the point, in this folder, with this project installed. {WHERE}
 
 {"".join(f"  {line}" + chr(10) for line in commands(result).splitlines())}
 `run` makes the network anew from the recipe and measures it. Sizes and accuracy should be the same, as everything is

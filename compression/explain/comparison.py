@@ -6,12 +6,11 @@ against the baseline, with which each result was timed in turns.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compression import units
-from compression.explain.verdict import time_effect
+from compression.explain.differences import accuracy_words, is_measurable, speed_between
 from compression.results.metrics import METRICS, MISSING, Change, Effect, Metric, reference_ms
 from compression.results.record import Result
 from compression.results.significance import PairedDifference
@@ -26,75 +25,6 @@ class Contender:
     letter: str
     colour: str
     result: Result
-
-
-# Differences.
-
-
-@dataclass(frozen=True)
-class SpeedRatio:
-    """How long one result takes, as a multiple of another's time, with its 95 % interval.
-
-    `indirect`: the two were never timed in turns with each other, but each with the baseline.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    indirect: bool
-
-
-def speed_between(result: Result, reference: Result) -> SpeedRatio | None:
-    """`result`'s time over `reference`'s; None for different models, which share no baseline.
-
-    Each was measured in turns with the baseline. The ratio of two such ratios takes them as independent: on a log
-    scale the sides of their intervals add up as squares.
-    """
-    if result.model != reference.model:
-        return None
-    if reference.is_baseline:
-        return SpeedRatio(result.latency_ratio, result.latency_ratio_low, result.latency_ratio_high, indirect=False)
-    if result.is_baseline:
-        ratios = (reference.latency_ratio, reference.latency_ratio_high, reference.latency_ratio_low)
-        return SpeedRatio(1 / ratios[0], 1 / ratios[1], 1 / ratios[2], indirect=False)
-    ratio = result.latency_ratio / reference.latency_ratio
-    down = math.hypot(
-        math.log(result.latency_ratio / result.latency_ratio_low),
-        math.log(reference.latency_ratio_high / reference.latency_ratio),
-    )
-    up = math.hypot(
-        math.log(result.latency_ratio_high / result.latency_ratio),
-        math.log(reference.latency_ratio / reference.latency_ratio_low),
-    )
-    return SpeedRatio(ratio, ratio * math.exp(-down), ratio * math.exp(up), indirect=True)
-
-
-def speed_words(speed: SpeedRatio) -> str:
-    """'1.4× faster (1.3×–1.5×)', '1.2× slower …' or 'no measurable difference'."""
-    ends = (speed.low, speed.high) if speed.low > 1 else (1 / speed.high, 1 / speed.low)
-    if time_effect(speed.low, speed.high) == "same":
-        return f"no measurable difference ({speed.low:.2f}–{speed.high:.2f} of the time)"
-    return f"{units.speed_change(speed.ratio, speed.low, speed.high)} ({'–'.join(map(_beyond_one, ends))})"
-
-
-def _beyond_one(times: float) -> str:
-    """A factor; one that is just above 1 has the digits that say so."""
-    return f"{times:.3f}×" if 1 < times < 1.005 else units.factor(times)
-
-
-def accuracy_words(difference: PairedDifference, n_test: int) -> str:
-    """'−0.8 points (−1.4 to −0.2)', or 'no measurable difference' with them where the test finds none."""
-    decimals = units.decimals_for(n_test)
-    interval = units.points_interval(difference.low, difference.high, decimals)
-    middle = f"{units.points(difference.difference, decimals)} points"
-    if is_measurable(difference):
-        return f"{middle} ({interval})"
-    return f"no measurable difference ({middle}, {interval})"
-
-
-def is_measurable(difference: PairedDifference) -> bool:
-    """Whether the exact McNemar test on the same images finds a difference (5 %)."""
-    return difference.p_value < 0.05
 
 
 def known_difference(result: Result, reference: Result) -> PairedDifference | None:
@@ -156,8 +86,10 @@ def _cell(metric: Metric, contender: Contender, found: Sequence[Contender], pair
     value = metric.read(result, None)
     if value is None:
         return Cell(MISSING)
-    change = metric.change(result, found[0].result) if contender is not found[0] else Change()
-    return Cell(metric.unit.words(value, metric.n_images(result)), metric.said_interval(result), *change)
+    words, effect = metric.change(result, found[0].result) if contender is not found[0] else Change()
+    if against := metric.contradicted(result, found[0].result):
+        words = f"{words}; {against}"
+    return Cell(metric.unit.words(value, metric.n_images(result)), metric.said_interval(result), words, effect)
 
 
 def _accuracy(contender: Contender, _: Sequence[Contender], pair: Pair | None) -> Cell:
@@ -194,8 +126,7 @@ def _latency(contender: Contender, found: Sequence[Contender], _: Pair | None) -
     speed = speed_between(result, reference)
     if speed is None:
         return Cell(cell.value, cell.detail, "another model: never timed in turns")
-    change = speed_words(speed) + (", indirect" if speed.indirect else "")
-    return Cell(cell.value, cell.detail, change, time_effect(speed.low, speed.high))
+    return Cell(cell.value, cell.detail, speed.words + (", indirect" if speed.indirect else ""), speed.effect)
 
 
 _IN_PAIRS: Mapping[str, Callable[[Contender, Sequence[Contender], Pair | None], Cell]] = {
@@ -214,7 +145,7 @@ def sentence(contender: Contender, reference: Contender, pair: Pair) -> str:
     if speed is None:
         parts.append("speed: not compared, as these are different models")
     else:
-        parts.append(f"speed: {speed_words(speed)}{', indirect' if speed.indirect else ''}")
+        parts.append(f"{speed.words}{', indirect' if speed.indirect else ''}")
     if pair.accuracy is not None:
         parts.append(f"accuracy: {accuracy_words(pair.accuracy, new.n_test)}")
     return f"{contender.letter} instead of {reference.letter}: {'; '.join(parts)}."

@@ -6,16 +6,18 @@ What it means rests on assumptions, which are always shown with it. Energy is a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 from compression import units
 from compression.errors import InvalidRecipe
 from compression.explain import verdict
+from compression.explain.differences import percent
 from compression.explain.verdict import Tone, Verdict
 from compression.results import energy, predictions
 from compression.results.energy import Memory
-from compression.results.metrics import METRICS, Effect
+from compression.results.metrics import METRICS, Effect, energy_of
 from compression.results.predictions import Answers, Recall
 from compression.results.record import Measures, Result
 
@@ -26,9 +28,9 @@ _MEGA = 1e6
 class Assumptions:
     """What the numbers beside the measured ones rest on: `LIMITS` holds legal values, `ASSUMED` the words."""
 
-    mbits: float = 20.0
+    mbits: float = 0.1
     flash_mb: float = 1.0
-    inferences: float = 1e6
+    inferences: float = 1e9
     hour_price: float = 0.04
     kwh_price: float = 0.25
     intensity: float = energy.WORLD_GRID
@@ -46,9 +48,12 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 """Smallest and largest value of each number in `Assumptions`."""
 
 ASSUMED: Mapping[str, tuple[str, str]] = {
-    "mbits": ("4G download, Mbit/s", "A usual speed outdoors in a city; at the edge of a cell it is a tenth of it."),
+    "mbits": (
+        "Download, Mbit/s",
+        "0.1 is what a radio link for sensors and meters (NB-IoT) brings; 4G outdoors in a city has about 20.",
+    ),
     "flash_mb": ("Flash memory, MB", "What a small microcontroller has. 1 MB is 1,000,000 bytes."),
-    "inferences": ("Images", "How many images the network looks at."),
+    "inferences": ("Images", "How many images the network looks at: one a second for 32 years is a billion."),
     "hour_price": ("One vCPU for an hour, $", "About what a general-purpose virtual machine costs in a cloud."),
     "kwh_price": ("Electricity, $ a kWh", "For the energy model only."),
     "intensity": ("CO₂, g a kWh", f"{energy.WORLD_GRID:.0f} is the world's average grid."),
@@ -100,19 +105,20 @@ class BigNumber:
     tone: Tone
 
 
-_TONES: Mapping[Effect, Tone] = {"better": "good", "same": "neutral", "worse": "mixed"}
+_TONES: Mapping[Effect, Tone] = {"better": "good", "same": "neutral", "worse": "bad"}
 
 
-def big_numbers(result: Result, before_ms: float | None = None) -> tuple[BigNumber, BigNumber, BigNumber]:
-    """Size, time and accuracy.
+def big_numbers(result: Result, before_ms: float) -> tuple[BigNumber, BigNumber, BigNumber]:
+    """Size, time and accuracy; nothing is a gain beside an accuracy that collapsed.
 
-    The time is the ratio to the baseline, measured in turns, times that one's: `before_ms`, so that several results
-    have the same, or what it was then.
+    The time is the ratio to the baseline, measured in turns, times `before_ms`: that one's median, for all settings.
     """
-    old = result.baseline
-    before_ms = before_ms or old.latency_p50_ms
+    old, collapsed = result.baseline, verdict.has_collapsed(result)
+    size, speed, accuracy = (
+        "neutral" if collapsed and effect == "better" else _TONES[effect] for effect in verdict.effects(result)
+    )
     times = (units.milliseconds(ms) for ms in (before_ms, before_ms * result.latency_ratio))
-    size, speed, accuracy = (_TONES[effect] for effect in verdict.effects(result))
+    ratio, low, high = result.latency_ratio, result.latency_ratio_low, result.latency_ratio_high
     return (
         BigNumber(
             "File to ship (stored file)",
@@ -122,23 +128,25 @@ def big_numbers(result: Result, before_ms: float | None = None) -> tuple[BigNumb
         ),
         BigNumber(
             "Time for an image",
-            verdict.speed_words(result).removesuffix(" in speed"),
-            "{} before, {} after".format(*times),
+            units.speed_change(ratio, low, high).removesuffix(" in speed"),
+            "{} before, {} after ({})".format(*times, units.speed_interval(low, high)),
             speed,
         ),
         BigNumber(
             "Right answers",
-            verdict.percent(result),
-            f"{verdict.percent(old)} before: {accuracy_words(result)}",
-            "bad" if verdict.has_collapsed(result) else accuracy,
+            percent(result),
+            f"{percent(old)} before: {accuracy_words(result)}",
+            accuracy,
         ),
     )
 
 
 def accuracy_words(result: Result) -> str:
-    """Whether the accuracy changed measurably."""
+    """Whether the accuracy changed measurably, and between which bounds."""
     effect = verdict.accuracy_effect(result)
-    return "no measurable difference" if effect == "same" else f"measurably {effect}"
+    found = "no measurable difference" if effect == "same" else f"measurably {effect}"
+    low, high = result.accuracy_difference_low, result.accuracy_difference_high
+    return f"{found}, {units.points_between(low, high, units.decimals_for(result.n_test))}"
 
 
 # Several settings beside each other, for people who choose one.
@@ -165,11 +173,12 @@ def names_on_charts(count: int) -> list[str]:
     return [PRESENTED, *(f"alternative {number + 1}" for number in range(count))]
 
 
-def options(result: Result, others: Sequence[Result]) -> tuple[Option, ...]:
-    """The presented setting first."""
-    before_ms = result.baseline.latency_p50_ms
+def options(
+    result: Result, others: Sequence[Result], measured: Collection[Result], before_ms: float
+) -> tuple[Option, ...]:
+    """The presented setting first; each is judged beside all that is `measured`."""
     return tuple(
-        Option(name, one.words, verdict.judge(one), big_numbers(one, before_ms))
+        Option(name, one.words, verdict.judge(one, measured), big_numbers(one, before_ms))
         for name, one in zip(names_on_charts(len(others)), (result, *others), strict=True)
     )
 
@@ -179,49 +188,81 @@ def options(result: Result, others: Sequence[Result]) -> tuple[Option, ...]:
 
 @dataclass(frozen=True)
 class Meaning:
-    """One consequence: before and after in words, and what it was computed from."""
+    """One consequence: before and after in words, and what it was computed from.
+
+    `against` is the measurement that went the other way, where a model says this.
+    """
 
     title: str
     before: str
     after: str
     how: str
     is_model: bool = False
+    against: str = ""
 
 
-def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
-    """What the measured numbers mean under these assumptions."""
-    count = f"{assumed.inferences:,.0f} image{'' if assumed.inferences == 1 else 's'}"
-    unclear = "; no measurable difference" if verdict.speed_effect(result) == "same" else ""
+def meanings(result: Result, assumed: Assumptions, before_ms: float) -> tuple[Meaning, ...]:
+    """What the measured numbers mean under these assumptions; times are ratios to the baseline's `before_ms`."""
+    before, count = result.baseline, units.images(assumed.inferences)
     place = "the cache" if assumed.memory == "cache" else "DRAM"
+    downloads = [download_seconds(one, assumed) for one in (before, result)]
+    computing = [assumed.inferences * ms / 1000 for ms in (before_ms, before_ms * result.latency_ratio)]
+    spent = [joules(one, assumed) for one in (before, result)]
+    carbon = [one / energy.JOULES_PER_KWH * assumed.intensity for one in spent]
+    prices = _prices([seconds / 3600 * assumed.hour_price for seconds in computing])
+    bills = _prices([one / energy.JOULES_PER_KWH * assumed.kwh_price for one in spent])
 
-    def line(title: str, words: Callable[[Measures, Measures], str], how: str, *, is_model: bool = False) -> Meaning:
-        """`words` are of the first, in units that the second, beside it, can have too."""
-        before, now = result.baseline, result
-        return Meaning(title, words(before, now), words(now, before), how, is_model)
+    def line(title: str, both: Iterable[str], how: str) -> Meaning:
+        then, now = both
+        return Meaning(title, then, now, how)
 
+    modelled = line(
+        f"Energy of {count}",
+        map(_joined, _both(units.energy, spent), (f"{mass} CO₂" for mass in _both(units.grams, carbon)), bills),
+        f"{energy.MODEL}; weights from {place}, ${assumed.kwh_price:g} and {assumed.intensity:g} g of CO₂ a kWh"
+        f"{_under_a_cent(bills)}",
+    )
     return (
         line(
-            "Download over 4G",
-            lambda one, other: units.long_time(download_seconds(one, assumed), download_seconds(other, assumed)),
-            f"the stored file at {assumed.mbits:g} Mbit/s, transfer alone",
+            f"Download at {assumed.mbits:g} Mbit/s",
+            _both(units.long_time, downloads),
+            "the stored file, transfer alone",
         ),
         line(
             f"How many fit in {assumed.flash_mb:g} MB of flash",
-            lambda one, _: f"{fitting(one, assumed):,}",
+            (f"{fitting(one, assumed):,}" for one in (before, result)),
             "stored files with nothing else beside them; a network is decoded before it runs",
         ),
         line(
             f"Computing {count}",
-            lambda one, other: _computing_words(one, other, assumed),
-            f"one core like this machine's, one image after the other, at ${assumed.hour_price:g} an hour{unclear}",
+            map(_joined, _both(units.long_time, computing), prices),
+            f"one core like this machine's, one image after the other, at ${assumed.hour_price:g} an hour"
+            f"{_under_a_cent(prices)}; {verdict.speed_words(result)}",
         ),
-        line(
-            f"Energy of {count}",
-            lambda one, other: _energy_words(one, other, assumed),
-            f"{energy.MODEL}; weights from {place}, ${assumed.kwh_price:g} and {assumed.intensity:g} g of CO₂ a kWh",
-            is_model=True,
-        ),
+        replace(modelled, is_model=True, against=energy_of(assumed.memory).contradicted(result, before)),
     )
+
+
+def _both(words: Callable[[float, float], str], amounts: Sequence[float]) -> tuple[str, str]:
+    """Two amounts in units that go with each other."""
+    before, now = amounts
+    return words(before, now), words(now, before)
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
+
+
+def _prices(dollars: Sequence[float]) -> tuple[str, ...]:
+    """What both cost; nothing where neither costs a cent: that is said once."""
+    return tuple(map(money, dollars)) if max(dollars) >= CENT else ("",) * len(dollars)
+
+
+def _under_a_cent(prices: Sequence[str]) -> str:
+    return "" if any(prices) else ", which is less than a cent in both cases"
+
+
+CENT = 0.01
 
 
 def download_seconds(measures: Measures, assumed: Assumptions) -> float:
@@ -234,38 +275,16 @@ def fitting(measures: Measures, assumed: Assumptions) -> int:
     return int(round(assumed.flash_mb * _MEGA) // measures.stored_bytes)
 
 
-def cpu_seconds(measures: Measures, assumed: Assumptions) -> float:
-    """Of one core, for all inferences."""
-    return assumed.inferences * measures.latency_p50_ms / 1000
-
-
-def cpu_cost(measures: Measures, assumed: Assumptions) -> float:
-    """Dollars for that time."""
-    return cpu_seconds(measures, assumed) / 3600 * assumed.hour_price
-
-
 def joules(measures: Measures, assumed: Assumptions) -> float:
     """Of all inferences, by the model."""
     return assumed.inferences * energy.energy(measures, assumed.memory).joules
 
 
-def _computing_words(one: Measures, other: Measures, assumed: Assumptions) -> str:
-    seconds = units.long_time(cpu_seconds(one, assumed), cpu_seconds(other, assumed))
-    return f"{seconds}, {money(cpu_cost(one, assumed))}"
-
-
-def _energy_words(one: Measures, other: Measures, assumed: Assumptions) -> str:
-    spent, beside = joules(one, assumed), joules(other, assumed)
-    kwh = spent / energy.JOULES_PER_KWH
-    carbon, carbon_beside = (amount / energy.JOULES_PER_KWH * assumed.intensity for amount in (spent, beside))
-    return f"{units.energy(spent, beside)}, {units.grams(carbon, carbon_beside)} CO₂, {money(kwh * assumed.kwh_price)}"
-
-
 def money(dollars: float) -> str:
-    """'$12.30', '$0.043'; what is less than a cent is not worth a number."""
-    if dollars < 0.01:
-        return "$0" if dollars == 0 else "under $0.01"
-    return f"${dollars:,.2f}" if dollars >= 0.1 else f"${dollars:.3f}"
+    """'$1,234.50', '$0.43', and two digits of what is less: '$0.012', '$0.0043'."""
+    if dollars == 0:
+        return "$0"
+    return f"${dollars:,.{max(2, 1 - math.floor(math.log10(dollars)))}f}"
 
 
 # The risk.
@@ -286,7 +305,7 @@ def risks(
     """The accuracy's interval, the worst class, changed predictions; without answers what the row alone says."""
     difference = ""
     if not result.is_baseline:
-        difference = f"Against the original the difference is {METRICS['difference'].said_interval(result)} points."
+        difference = f"Against the original, on the same images, it is {accuracy_words(result)}."
     certain = Risk(
         "How sure is the accuracy?",
         f"{METRICS['accuracy'].said_interval(result)} %",
@@ -311,11 +330,15 @@ def _worst_risk(answers: Answers, before: Answers, names: Sequence[str]) -> Risk
     if most.difference.difference < 0:
         sure = "measurable" if most.p_value < 0.05 else "may be chance"
         digits = units.decimals_for(len(answers.labels))
-        lost = f" “{names[most.index]}” lost most: {units.points(most.difference.difference, digits)} points ({sure})."
+        found = most.difference
+        lost = (
+            f" “{names[most.index]}” lost most: {units.points(found.difference, digits)} points "
+            f"({units.points_between(found.low, found.high, digits)}; {sure})."
+        )
     return Risk(
         "Worst class",
-        f"“{names[worst.index]}”: {units.percent(worst.share)} %",
-        f"Recognized: {recall_words(worst)}; before {units.percent(old.share)} %.{lost}",
+        f"“{names[worst.index]}”: {units.share(worst.share, 1)}",
+        f"Recognized: {recall_words(worst)}; before {recall_words(old)}.{lost}",
     )
 
 
@@ -323,14 +346,17 @@ def recall_words(recall: Recall) -> str:
     """'81.2 % (78.6–83.5) of 1,000'."""
     decimals = units.decimals_for(recall.total)
     interval = units.percent_interval(recall.low, recall.high, decimals)
-    return f"{units.percent(recall.share, decimals)} % ({interval}) of {recall.total:,}"
+    return f"{units.share(recall.share, decimals)} ({interval}) of {recall.total:,}"
 
 
 def _changed_words(answers: Answers, before: Answers) -> str:
+    """Every image with another answer is in one of three groups."""
+    changed = answers.predictions != before.predictions
     broken = int((before.right & ~answers.right).sum())
     fixed = int((~before.right & answers.right).sum())
     return (
-        f"Test images with another answer than before: {broken:,} turned from right to wrong, {fixed:,} the other way."
+        f"Test images with another answer than before: {broken:,} turned from right to wrong, {fixed:,} from wrong to "
+        f"right, {int(changed.sum()) - broken - fixed:,} from one wrong answer to another."
     )
 
 

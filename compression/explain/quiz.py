@@ -151,9 +151,9 @@ def speed_question(text: str, recipe: Recipe, counted: str, reasons: Reasons) ->
 
     def answer(result: Result) -> Outcome:
         measured = (
-            f"{units.percent(result.latency_ratio, 0)} % of the time "
-            f"(95 % interval {100 * result.latency_ratio_low:.0f} to {100 * result.latency_ratio_high:.0f} %), "
-            f"with {100 * result.macs / result.baseline.macs:.0f} % of the operations"
+            f"{units.share(result.latency_ratio)} of the time "
+            f"(95 % interval {units.percent_interval(result.latency_ratio_low, result.latency_ratio_high, 0)} %), "
+            f"with {units.share(result.macs / result.baseline.macs)} of the operations"
         )
         return Outcome(speed_outcome(result), measured, _why(result, speed_reason(result, counted, reasons)))
 
@@ -176,7 +176,7 @@ def speed_reason(result: Result, counted: str, reasons: Reasons) -> str:
     work, name = result.macs / result.baseline.macs, speed_outcome(result)
     if name not in ("slower", "same"):
         name = "less" if result.latency_ratio_low > work else "more" if result.latency_ratio_high < work else "alike"
-    return f"{counted.format(f'{100 * work:.0f} %')}, {reasons[name]}"
+    return f"{counted.format(units.share(work))}, {reasons[name]}"
 
 
 # --- one way against another -------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def coding_question(text: str, coded: Recipe, plain: Recipe) -> Question:
 
 
 def _saved_words(saved: float) -> str:
-    return f"{100 * saved:.0f} % smaller" if saved >= 0 else f"{-100 * saved:.0f} % larger"
+    return f"{units.share(saved)} smaller" if saved >= 0 else f"{units.share(-saved)} larger"
 
 
 def _coding_reason(coded: Result, plain: Result) -> str:

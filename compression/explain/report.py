@@ -33,6 +33,7 @@ class Report:
     provenance: str
     recipe: str
     options: Sequence[Option] = ()
+    why: Sequence[str] = ()
 
 
 def html(report: Report, library: str | None = None) -> str:

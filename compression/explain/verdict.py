@@ -1,16 +1,20 @@
 """Was it worth it: one rule, one tone and the words for both, the same wherever a result is judged. Torch-free.
 
 Words never claim more than the measurement holds: a difference is called one only where the paired test
-on the same images finds it, a speed-up only where the interval of the latency ratio stays below 1.
+on the same images finds it, a speed-up only where the interval of the latency ratio stays below 1, and no difference
+is told without its interval.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from compression import units
 from compression.explain import reasons
+from compression.explain.differences import accuracy_gap, amount_effect, gap_effect, gap_words, percent, time_effect
+from compression.explain.rivals import POINT, WORTH, Rival, rivals
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning
 from compression.results.metrics import Effect
@@ -20,14 +24,19 @@ from compression.search.estimate import Estimate, Known
 Tone = Literal["good", "mixed", "bad", "neutral"]
 
 COLLAPSE = 0.10
-"""A measurable loss of ten percentage points or more is called a collapse: no longer the same product."""
+"""A measurable loss of ten percentage points or more is called a collapse."""
+
+_TOO_LITTLE = f"What is won is less than {units.share(WORTH)}, too little to change for."
+
+MATTERS = POINT
+"""A loss of this much is worth knowing of: where the interval allows it, nothing is called worth it without doubt."""
 
 
 @dataclass(frozen=True)
 class Verdict:
     """`title` in two words, `text` with the numbers, `plain` for people who decide.
 
-    `reasons` say why the file did not shrink or is not faster.
+    `reasons` say why the file did not shrink or is not faster; `rivals` are what was measured and speaks against it.
     """
 
     tone: Tone
@@ -35,27 +44,57 @@ class Verdict:
     text: str
     plain: str
     reasons: tuple[str, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """What stands before the title where there is room for a large one."""
+        return _SIGNS[self.tone]
 
 
-def judge(result: Result) -> Verdict:
-    """The verdict on a measured result."""
+_SIGNS: dict[Tone, str] = {"good": "✓", "mixed": "⇄", "bad": "✕", "neutral": "•"}
+
+
+def judge(result: Result, measured: Iterable[Result] = ()) -> Verdict:
+    """The verdict on a result, beside all that is `measured` of its model."""
     if result.is_baseline:
         return Verdict("neutral", "The original", *_original(result))
-    tone = tone_of(result)
-    return Verdict(tone, _title(result, tone), _text(result), _plain(result), reasons.in_short(result))
+    against = rivals(result, measured)
+    tone, title, because = _grade(result, against)
+    named = f"{against[0].title}." if against else ""
+    text = " ".join(filter(None, (_text(result), because, named)))
+    plain = " ".join(filter(None, (_plain(result), because, named)))
+    return Verdict(tone, title, text, plain, reasons.in_short(result), against)
 
 
-def tone_of(result: Result) -> Tone:
-    """`bad` where the accuracy collapsed, `good` where something got better and nothing worse.
-
-    `neutral` is the original, and what differs from it in nothing that can be measured; the rest is `mixed`.
-    """
+def _grade(result: Result, against: tuple[Rival, ...]) -> tuple[Tone, str, str]:
+    """Tone, title, and the sentence that says what decided where the numbers alone do not show it."""
+    found = {*effects(result), memory_effect(result)}
     if has_collapsed(result):
-        return "bad"
-    found = () if result.is_baseline else effects(result)
+        return "bad", "The accuracy collapses", ""
+    if not _is_won(result):
+        little = _TOO_LITTLE if "better" in found else ""
+        title = "Not worth it" if "worse" in found else "Hardly anything won" if little else "Nothing won"
+        return "bad" if "worse" in found else "neutral", title, little
+    if any(rival.beats for rival in against):
+        return "mixed", "Something else is better", ""
     if "worse" in found:
-        return "mixed"
-    return "good" if "better" in found else "neutral"
+        return "mixed", "A trade-off", ""
+    if result.accuracy_difference_low <= -MATTERS:
+        doubt = f"Whether it loses a whole point cannot be told on {result.n_test:,} images."
+        return "neutral", "Perhaps worth it", doubt
+    return "good", "Worth it", ""
+
+
+def _is_won(result: Result) -> bool:
+    """Whether size, time or memory fell by `WORTH` or more, or the accuracy rose measurably."""
+    old, most = result.baseline, 1 - WORTH
+    return (
+        result.stored_bytes <= most * old.stored_bytes
+        or (speed_effect(result) == "better" and result.latency_ratio <= most)
+        or 0 < result.peak_memory_bytes <= most * old.peak_memory_bytes
+        or accuracy_effect(result) == "better"
+    )
 
 
 def effects(result: Result) -> tuple[Effect, Effect, Effect]:
@@ -65,10 +104,7 @@ def effects(result: Result) -> tuple[Effect, Effect, Effect]:
 
 def size_effect(result: Result) -> Effect:
     """Of the stored file."""
-    old, new = result.baseline.stored_bytes, result.stored_bytes
-    if units.is_same_size(old, new):
-        return "same"
-    return "better" if new < old else "worse"
+    return amount_effect(result.baseline.stored_bytes, result.stored_bytes)
 
 
 def speed_effect(result: Result) -> Effect:
@@ -76,9 +112,10 @@ def speed_effect(result: Result) -> Effect:
     return time_effect(result.latency_ratio_low, result.latency_ratio_high)
 
 
-def time_effect(low: float, high: float) -> Effect:
-    """Of a ratio of times with this interval: better is a shorter time."""
-    return "better" if high < 1 else "worse" if low > 1 else "same"
+def memory_effect(result: Result) -> Effect:
+    """Of the peak memory, which is computed: only what changes by `WORTH` or more counts."""
+    old, new = result.baseline.peak_memory_bytes, result.peak_memory_bytes
+    return "same" if old and abs(new / old - 1) < WORTH else amount_effect(old, new)
 
 
 def accuracy_effect(result: Result) -> Effect:
@@ -89,10 +126,8 @@ def accuracy_effect(result: Result) -> Effect:
 
 
 def effect_between(result: Result, other: Result) -> Effect:
-    """Of the accuracy against another's: the same where 95 % intervals overlap, which errs on the safe side."""
-    if result.accuracy_low > other.accuracy_high:
-        return "better"
-    return "worse" if result.accuracy_high < other.accuracy_low else "same"
+    """Of the accuracy against another's: the same where the interval of the difference holds 0."""
+    return gap_effect(*accuracy_gap(result, other))
 
 
 def has_collapsed(result: Result) -> bool:
@@ -109,26 +144,8 @@ def size_words(result: Result) -> str:
 
 
 def speed_words(result: Result) -> str:
-    """'1.4× faster', '1.2× slower' or 'no measurable change in speed', from the ratio's interval."""
-    return units.speed_change(result.latency_ratio, result.latency_ratio_low, result.latency_ratio_high)
-
-
-def percent(measures: Preview) -> str:
-    """The accuracy: '96.9 %'."""
-    return f"{units.percent(measures.accuracy, units.decimals_for(measures.n_test))} %"
-
-
-_TITLES: dict[Tone, str] = {
-    "good": "Worth it",
-    "mixed": "A trade-off",
-    "bad": "It breaks the product",
-    "neutral": "Nothing won",
-}
-
-
-def _title(result: Result, tone: Tone) -> str:
-    is_trade = tone != "mixed" or "better" in effects(result)
-    return _TITLES[tone if is_trade else "neutral"]
+    """'1.4× faster (1.3–1.5×)', '1.2× slower …' or 'no measurable difference in speed …'."""
+    return units.speed(result.latency_ratio, result.latency_ratio_low, result.latency_ratio_high)
 
 
 def _original(result: Result) -> tuple[str, str]:
@@ -141,47 +158,54 @@ def _original(result: Result) -> tuple[str, str]:
 
 
 def _text(result: Result) -> str:
-    gains, accuracy = f"{size_words(result)}, {speed_words(result)}", accuracy_sentence(result)
+    gains = [size_words(result), speed_words(result)]
+    if memory_effect(result) == "worse":
+        gains.append(f"{units.factor(result.peak_memory_bytes / result.baseline.peak_memory_bytes)} more memory")
+    accuracy = accuracy_sentence(result)
     if has_collapsed(result):
-        return f"{units.capital(accuracy)} ({gains})."
-    return f"{units.capital(gains)}, {accuracy}."
+        return f"{units.capital(accuracy)}. {units.capital(', '.join(gains))}."
+    return f"{units.capital(', '.join(gains))}, {accuracy}."
 
 
 def accuracy_sentence(result: Result) -> str:
-    """'accuracy 97.2 → 96.9 %: no measurable difference on 1,000 images', or how large the difference is."""
-    change, images = _before_and_after(result.baseline, result), f"on {result.n_test:,} images"
+    """'accuracy 97.2 → 96.9 %: no measurable difference on 1,000 images (between …)', or how large it is."""
+    images, decimals = f"on {result.n_test:,} images", units.decimals_for(result.n_test)
+    before, after = percent(result.baseline).removesuffix(" %"), percent(result)
+    between = units.points_between(result.accuracy_difference_low, result.accuracy_difference_high, decimals)
     if has_collapsed(result):
-        return f"accuracy collapsed: {change} {images}"
+        return f"accuracy collapsed: {before} → {after} {images} ({between})"
     if result.is_different:
-        decimals = units.decimals_for(result.n_test)
         kind = "gain" if result.accuracy_difference > 0 else "loss"
-        interval = units.points_interval(result.accuracy_difference_low, result.accuracy_difference_high, decimals)
-        points = units.points(result.accuracy_difference, decimals)
-        return f"accuracy {change}: a measurable {kind} {images} ({points} points, 95 % interval {interval})"
+        return f"accuracy {before} → {after}: a measurable {kind} {images} ({between})"
     if result.changed_predictions == 0:
-        return f"accuracy {percent(result)}: every prediction the same {images}"
-    return f"accuracy {change}: no measurable difference {images}"
-
-
-def _before_and_after(before: Preview, after: Preview) -> str:
-    return f"{percent(before).removesuffix(' %')} → {percent(after)}"
+        return f"accuracy {after}: every prediction the same {images}"
+    return f"accuracy {before} → {after}: no measurable difference {images} ({between})"
 
 
 def _plain(result: Result) -> str:
+    """For people who decide: one 'but' at most, and mistakes counted in whole images."""
     won = units.capital(size_words(result))
     right = f"{percent(result)} right instead of {percent(result.baseline)}"
-    if has_collapsed(result):
-        return f"{won}, but only {right}."
     if (speed := speed_effect(result)) != "same":
-        won += f" {'and' if speed == 'better' else 'but'} {speed_words(result)}"
+        is_turn = size_effect(result) != "same" and speed != size_effect(result)
+        won += f" {'but' if is_turn else 'and'} {speed_words(result)}"
+    low, high = result.accuracy_difference_low, result.accuracy_difference_high
+    decimals = units.decimals_for(result.n_test)
     match accuracy_effect(result):
         case "worse":
-            lost = units.percent(-result.accuracy_difference, units.decimals_for(result.n_test))
-            return f"{won}, but {lost} more mistakes in every 100: {right}."
+            more = f"{_per_thousand(-result.accuracy_difference)} more mistakes in every 1,000 images"
+            return f"{won}, and {more} (between {_per_thousand(-high)} and {_per_thousand(-low)}): {right}."
         case "better":
-            return f"{won}; it even gets more right: {percent(result)} instead of {percent(result.baseline)}."
+            return f"{won}, and it even gets more right: {right} ({units.points_between(low, high, decimals)})."
         case _:
-            return f"{won}; no measurable loss of accuracy on {result.n_test:,} test images."
+            found = units.points_between(low, high, decimals)
+            return f"{won}, with no measurable difference in accuracy on {result.n_test:,} test images ({found})."
+
+
+def _per_thousand(share: float) -> str:
+    """'7', '0.4': images in every 1,000."""
+    count = 1000 * share
+    return f"{count:,.0f}" if count >= 1 else f"{max(0.0, count):.1f}"
 
 
 # Before everything is measured, and beside other ways.
@@ -190,7 +214,8 @@ def _plain(result: Result) -> str:
 def so_far(preview: Preview, baseline: Measures) -> str:
     """Before the latency is known: '6.1× smaller, accuracy 97.2 → 96.9 % on 1,000 images', and that it comes."""
     size = units.capital(units.size_change(baseline.stored_bytes, preview.stored_bytes))
-    accuracy = f"accuracy {_before_and_after(baseline, preview)} on {preview.n_test:,} images"
+    before, after = percent(baseline).removesuffix(" %"), percent(preview)
+    accuracy = f"accuracy {before} → {after} on {preview.n_test:,} images"
     return f"{size}, {accuracy}. Its latency is being measured."
 
 
@@ -200,7 +225,7 @@ def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
     if expected.stored_bytes is not None and known.stored_bytes is not None:
         parts.append(f"about {units.size_change(known.stored_bytes, expected.stored_bytes)}")
     if expected.accuracy is not None:
-        parts.append(f"accuracy near {units.percent(expected.accuracy, 0)} %")
+        parts.append(f"accuracy near {units.share(expected.accuracy, 0)}")
     numbers = ", ".join(parts) or "no numbers yet"
     return f"Estimated: {numbers}. Measuring {settings_in_words} now …"
 
@@ -209,6 +234,7 @@ def control_sentence(result: Result, control: Result) -> str:
     """What a way of training was worth: the result against plain training with the same shapes and budget."""
     subject = _beyond_plain_training(result.parsed_recipe)
     numbers = f"{percent(result)} with, {percent(control)} by plain training with the same budget"
+    numbers += f" ({gap_words(result, control)})"
     if result.stored_bytes < (1 - units.SAME_SIZE) * control.stored_bytes:
         numbers += f", in {units.size(result.stored_bytes)} instead of {units.size(control.stored_bytes)}"
     effect = effect_between(result, control)

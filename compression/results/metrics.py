@@ -47,7 +47,8 @@ class Unit:
     """How values are written.
 
     In words: `number` (of a value, and the decimals of a percentage) and `suffix`; `between` joins an interval's ends.
-    On axes and in columns: how much `one` of `name` is, and the column's `pattern`. Of changes `less` and `more`.
+    On axes and in columns: how much `one` of `name` is, and the column's `pattern` and significant `digits` (0: all).
+    Of changes `less` and `more`.
     """
 
     number: Callable[[float, int], str]
@@ -58,6 +59,7 @@ class Unit:
     between: str = "–"
     less: str = "less"
     more: str = "more"
+    digits: int = 0
 
     def words(self, value: float, n_images: int) -> str:
         """'97.2 %', '71.2 KB'; `n_images` is on how many images a share rests."""
@@ -66,7 +68,7 @@ class Unit:
 
 SHARE = Unit(units.percent, "%", 0.01, "%.{decimals}f", " %")
 POINTS = Unit(units.points, "points", 0.01, "%+.{decimals}f", " points", " to ")
-BYTES = Unit(lambda value, _: units.size(value), "KB", 1000.0, "%.1f")
+BYTES = Unit(lambda value, _: units.size(value), "KB", 1000.0, digits=3)
 FILE = replace(BYTES, less="smaller", more="larger")
 TIME = Unit(lambda value, _: units.three_digits(value), "ms", 1.0, "%.3f", " ms", less="faster", more="slower")
 RATIO = Unit(lambda value, _: f"{value:.2f}", pattern="%.2f")
@@ -90,6 +92,7 @@ class Metric:
     charts offer it (costs of several settings multiply, gains add), in the unit `drawn_in` if not in its own. A change
     below the share `same` is none; `best` names the order that has the best first. Where a table has a row for each
     metric, one without `has_row` is told by another's. Of a share, `n_images` says on how many images it rests.
+    `measured_by` is the key of the measurement that a counted or modelled number stands for.
     """
 
     key: str
@@ -109,6 +112,7 @@ class Metric:
     has_row: bool = True
     drawn_in: Unit | None = None
     n_images: Callable[[Preview], int] = lambda known: known.n_test
+    measured_by: str = ""
 
     @property
     def title(self) -> str:
@@ -159,9 +163,12 @@ class Metric:
             return POINTS.words(amount, n_images)
         return f"{'−' if amount < 0 else '+'}{self.unit.words(abs(amount), n_images)}"
 
-    def change(self, new: Preview, old: Preview) -> Change:
-        """By what factor (shares: by how many points) `new` differs from `old`; the same where intervals meet."""
-        now, before = self.of(new), self.of(old)
+    def change(self, new: Preview, old: Preview, reference_ms: float | None = None) -> Change:
+        """By what factor (shares: by how many points) `new` differs from `old`; the same where intervals meet.
+
+        `reference_ms`: the baseline's median, for both; None: when each was timed.
+        """
+        now, before = self.of(new, reference_ms), self.of(old, reference_ms)
         if now is None or before is None or self.unit in (RATIO, TIMES, POINTS):  # these tell a change already
             return Change()
         lower, higher = sorted((now, before), key=lambda value: value.at)
@@ -176,6 +183,16 @@ class Metric:
         if is_same:
             return Change("the same")
         return Change(words, "better" if (now.at > before.at) == self.more_is_better else "worse")
+
+    def contradicted(self, new: Preview, old: Preview) -> str:
+        """What was measured, where this was only counted or modelled, and went the other way; '' where it did not."""
+        measured = METRICS.get(self.measured_by)
+        if measured is None:
+            return ""
+        truth = measured.change(new, old, 1.0)  # in turns with the baseline, whatever the clock said
+        if {self.change(new, old).effect, truth.effect} != {"better", "worse"}:
+            return ""
+        return f"measured, it went the other way: {measured.words} {truth.words}"
 
 
 def _timed(known: Measures, reference_ms: float | None, ratio: float) -> float:
@@ -195,6 +212,7 @@ def energy_of(memory: Memory) -> Metric:
         side="cost",
         needs=Measures,
         nature="modelled",
+        measured_by="latency",
     )
 
 
@@ -209,6 +227,7 @@ def carbon_of(memory: Memory, intensity: float = WORLD_GRID) -> Metric:
         lambda known, _: carbon_grams_per_million(energy(known, memory).joules, intensity),
         needs=Measures,
         nature="modelled",
+        measured_by="latency",
     )
 
 
@@ -222,9 +241,9 @@ INTEGER_MACS = Metric(
 )
 
 
-def _file(key: str, words: str, meaning: str, number: Read, best: str = "") -> Metric:
+def _file(key: str, words: str, meaning: str, number: Read, *, best: str = "", measured_by: str = "") -> Metric:
     """One of the sizes that are never mixed up."""
-    return Metric(key, words, meaning, FILE, number, side="cost", is_log=True, best=best)
+    return Metric(key, words, meaning, FILE, number, side="cost", is_log=True, best=best, measured_by=measured_by)
 
 
 _ROWS = (
@@ -279,7 +298,7 @@ _ROWS = (
         "stored file",
         "The file you would ship: it decodes to exactly what was measured.",
         lambda known, _: known.stored_bytes,
-        "smallest",
+        best="smallest",
     ),
     Metric(
         "size_ratio",
@@ -304,6 +323,7 @@ _ROWS = (
         "theoretical size",
         "What papers quote: bits × weights that are not zero, and biases at 32 bits. No file is this small.",
         lambda known, _: known.theoretical_bytes,
+        measured_by="stored",
     ),
     Metric(
         "latency",
@@ -355,6 +375,7 @@ _ROWS = (
         needs=Measures,
         nature="computed",
         is_log=True,
+        measured_by="process_peak",
     ),
     Metric(
         "process_peak",
@@ -380,6 +401,7 @@ _ROWS = (
         COUNT,
         lambda known, _: known.macs,
         side="cost",
+        measured_by="latency",
         drawn_in=MILLIONS,
     ),
     energy_of("cache"),

@@ -69,17 +69,32 @@ def paired_difference(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedDiffe
     return PairedDifference((only_a - only_b) / len(a), low, high, _mcnemar(only_a, only_b))
 
 
+def unpaired_interval(correct_a: int, n_a: int, correct_b: int, n_b: int) -> tuple[float, float]:
+    """95 % interval (low, high) of the proportion `correct_a` of `n_a` minus `correct_b` of `n_b`.
+
+    Newcombe (1998), "Interval estimation for the difference between independent proportions", method 10. Where both
+    saw the same images but it is not known which of them each got right, it is wider than it need be.
+    """
+    p_a, p_b = correct_a / n_a, correct_b / n_b
+    return _joined(p_a, wilson_interval(correct_a, n_a), p_b, wilson_interval(correct_b, n_b), 0.0)
+
+
 def _newcombe_interval(both: int, only_a: int, only_b: int, neither: int) -> tuple[float, float]:
     """Wilson intervals of the two proportions, joined with their correlation."""
     n = both + only_a + only_b + neither
-    p_a, p_b = (both + only_a) / n, (both + only_b) / n
-    low_a, high_a = wilson_interval(both + only_a, n)
-    low_b, high_b = wilson_interval(both + only_b, n)
+    right_a, right_b = both + only_a, both + only_b
     phi = _correlation(both, only_a, only_b, neither)
-    difference = (only_a - only_b) / n
+    return _joined(right_a / n, wilson_interval(right_a, n), right_b / n, wilson_interval(right_b, n), phi)
+
+
+def _joined(
+    p_a: float, interval_a: tuple[float, float], p_b: float, interval_b: tuple[float, float], phi: float
+) -> tuple[float, float]:
+    """The interval of `p_a` minus `p_b` from the intervals of both and their correlation."""
+    (low_a, high_a), (low_b, high_b) = interval_a, interval_b
     return (
-        max(-1.0, difference - _join(p_a - low_a, high_b - p_b, phi)),
-        min(1.0, difference + _join(high_a - p_a, p_b - low_b, phi)),
+        max(-1.0, p_a - p_b - _join(p_a - low_a, high_b - p_b, phi)),
+        min(1.0, p_a - p_b + _join(high_a - p_a, p_b - low_b, phi)),
     )
 
 

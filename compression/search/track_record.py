@@ -86,7 +86,7 @@ def record_in_words(found: Record) -> str:
     """One sentence about the record."""
     return (
         f"Estimates of this model were off by {found.accuracy_points:.1f} points of accuracy, "
-        f"{100 * found.size_share:.0f} % of the size and {100 * found.latency_share:.0f} % of the latency "
+        f"{units.share(found.size_share)} of the size and {units.share(found.latency_share)} of the latency "
         f"(median of {found.n} settings, each estimated without its own measurement)."
     )
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, contenders
-from compression.explain import comparison
+from compression.explain import comparison, differences
 from compression.explain.comparison import Pair
 from compression.recipe.recipe import make_recipe
 from compression.results.significance import PairedDifference
@@ -33,8 +33,8 @@ def test_letters_in_order_and_every_hue_once():
 def test_speed_against_the_baseline_is_what_was_measured():
     ratios = {"latency_ratio": 0.5, "latency_ratio_low": 0.4, "latency_ratio_high": 0.6}
     fast, baseline = result(BITS, **ratios), result()
-    assert comparison.speed_between(fast, baseline) == comparison.SpeedRatio(0.5, 0.4, 0.6, indirect=False)
-    back = comparison.speed_between(baseline, fast)
+    assert differences.speed_between(fast, baseline) == differences.SpeedRatio(0.5, 0.4, 0.6, indirect=False)
+    back = differences.speed_between(baseline, fast)
     assert (back.ratio, back.low, back.high) == pytest.approx((2, 1 / 0.6, 2.5))
     assert not back.indirect
 
@@ -42,31 +42,31 @@ def test_speed_against_the_baseline_is_what_was_measured():
 def test_speed_between_two_results_is_indirect_and_less_certain():
     one = result(BITS, latency_ratio=0.5, latency_ratio_low=0.5 / 1.1, latency_ratio_high=0.55)
     two = result(CHANNELS, latency_ratio=1.0, latency_ratio_low=1 / 1.1, latency_ratio_high=1.1)
-    speed = comparison.speed_between(one, two)
+    speed = differences.speed_between(one, two)
     wider = math.exp(math.hypot(math.log(1.1), math.log(1.1)))
     assert speed.indirect
     assert (speed.ratio, speed.low, speed.high) == pytest.approx((0.5, 0.5 / wider, 0.5 * wider))
 
 
 def test_speeds_of_different_models_are_not_compared():
-    assert comparison.speed_between(result(BITS), result(model="lenet300-mnist5k")) is None
+    assert differences.speed_between(result(BITS), result(model="lenet300-mnist5k")) is None
 
 
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ((0.5, 0.4, 0.6), "2.0× faster (1.67×–2.5×)"),
-        ((1.5, 1.2, 1.8), "1.50× slower (1.20×–1.80×)"),
-        ((0.98, 0.95, 1.01), "no measurable difference (0.95–1.01 of the time)"),
+        ((0.5, 0.4, 0.6), "2.0× faster (1.67–2.50×)"),
+        ((1.5, 1.2, 1.8), "1.50× slower (1.20–1.80×)"),
+        ((0.98, 0.95, 1.01), "no measurable difference in speed (0.95–1.01 of the time)"),
     ],
 )
 def test_speed_in_words_claims_no_more_than_the_interval(numbers, words):
-    assert comparison.speed_words(comparison.SpeedRatio(*numbers, indirect=False)) == words
+    assert differences.SpeedRatio(*numbers, indirect=False).words == words
 
 
 def test_accuracy_in_words_claims_no_more_than_the_test():
-    assert comparison.accuracy_words(SURE, 1000) == "−2.0 points (−3.0 to −1.0)"
-    assert comparison.accuracy_words(UNSURE, 1000) == "no measurable difference (−0.1 points, −0.5 to +0.3)"
+    assert differences.accuracy_words(SURE, 1000) == "−2.0 points (−3.0 to −1.0)"
+    assert differences.accuracy_words(UNSURE, 1000) == "no measurable difference (−0.1 points, −0.5 to +0.3)"
 
 
 def test_only_against_its_own_baseline_the_row_knows_the_difference():
@@ -82,7 +82,7 @@ def test_the_table_has_exact_changes_and_says_better_or_worse():
     first, second = cells(rows, "Stored file")
     assert (first.value, first.change) == ("1.00 KB", "")
     assert (second.value, second.change, second.tone) == ("250 bytes", "4.0× smaller", "better")
-    assert cells(rows, "MACs of one image")[1].change == "1.50× more"
+    assert cells(rows, "MACs of one image")[1].change.startswith("1.50× more")
     assert cells(rows, "MACs of one image")[1].tone == "worse"
     assert cells(rows, "Accuracy")[1].tone == "worse"
     assert cells(rows, "Changed predictions")[1].value == "30"
@@ -114,3 +114,24 @@ def test_the_sentence_says_size_speed_and_accuracy():
 def test_the_sentence_about_different_models_says_that_speed_is_not_compared():
     found = contenders([result(), result(BITS, model="lenet300-mnist5k")])
     assert "speed: not compared" in comparison.sentence(found[1], found[0], Pair(None, None))
+
+
+SLOWER = {"latency_ratio": 2.0, "latency_ratio_low": 1.9, "latency_ratio_high": 2.1}
+SAME_SPEED = {"latency_ratio": 1.0, "latency_ratio_low": 0.98, "latency_ratio_high": 1.02}
+
+
+@pytest.mark.parametrize(
+    ("title", "less", "against"),
+    [
+        ("MACs of one image", {"macs": 100} | SLOWER, "latency of one image 2.0× slower"),
+        ("Energy of one image, modelled", {"weight_bytes": 1000} | SLOWER, "latency of one image 2.0× slower"),
+        ("Theoretical size", {"theoretical_bytes": 100, "stored_bytes": 3_400_000}, "stored file 2.0× larger"),
+        ("Peak memory, computed", {"weight_bytes": 0, "process_peak_bytes": 8_000_000}, "process peak 2.0× more"),
+    ],
+)
+def test_a_row_that_is_not_measured_says_where_a_measurement_goes_the_other_way(title, less, against):
+    changed, baseline = result(CHANNELS, **less), result()
+    change = cells(comparison.table(contenders([baseline, changed]), {}), title)[1].change
+    assert change.endswith(f"; measured, it went the other way: {against}")
+    agrees = result(CHANNELS, **(less | SAME_SPEED | {"stored_bytes": 1_700_000, "process_peak_bytes": 4_000_000}))
+    assert "other way" not in cells(comparison.table(contenders([baseline, agrees]), {}), title)[1].change

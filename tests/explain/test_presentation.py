@@ -43,35 +43,48 @@ class TestAssumptions:
 
 
 def test_big_numbers_are_size_time_and_accuracy():
-    size, time, accuracy = presentation.big_numbers(result(**SLOWER, latency_p50_ms=0.3))
+    size, time, accuracy = presentation.big_numbers(result(**SLOWER, latency_p50_ms=0.31), 0.2)
     assert (size.value, size.before, size.tone) == ("10.0× smaller", "1.70 MB before, 170 KB after", "good")
-    assert (time.value, time.before, time.tone) == ("1.50× slower", "0.200 ms before, 0.300 ms after", "mixed")
-    assert (accuracy.value, accuracy.before) == ("98.9 %", "99.0 % before: no measurable difference")
+    assert (time.value, time.before, time.tone) == (
+        "1.50× slower",
+        "0.200 ms before, 0.300 ms after (1.40–1.60×)",
+        "bad",
+    )
+    assert (accuracy.value, accuracy.before) == (
+        "98.9 %",
+        "99.0 % before: no measurable difference, between −0.7 and +0.5 points",
+    )
     assert accuracy.tone == "neutral"
-    assert presentation.big_numbers(result())[1].value == "no measurable change"
+    assert presentation.big_numbers(result(), 0.2)[1].value == "no measurable difference"
 
 
 @pytest.mark.parametrize(
     ("changes", "tone"),
     [
         ({}, "neutral"),
-        (LOST, "mixed"),
+        (LOST, "bad"),
         (LOST | {"accuracy_difference": 0.02}, "good"),
         (LOST | {"accuracy_difference": -0.5}, "bad"),
     ],
 )
 def test_the_accuracys_tone_is_what_became_of_it(changes, tone):
-    assert presentation.big_numbers(result(**changes))[2].tone == tone
+    assert presentation.big_numbers(result(**changes), 0.2)[2].tone == tone
+
+
+def test_beside_a_collapse_nothing_is_a_gain():
+    lost = FASTER | LOST | {"accuracy_difference": -0.5}
+    tones = [one.tone for one in presentation.big_numbers(result(**lost), 0.2)]
+    assert tones == ["neutral", "neutral", "bad"]
 
 
 class TestMeanings:
     def test_are_arithmetic_on_the_assumptions(self):
         assumed = Assumptions(mbits=8, flash_mb=1, inferences=3_600_000, hour_price=2)
-        one = result(latency_p50_ms=1.0)
+        one = result(**FASTER, latency_p50_ms=77)
         assert presentation.download_seconds(one, assumed) == pytest.approx(0.17)
         assert presentation.fitting(one, assumed) == 5
-        assert presentation.cpu_seconds(one, assumed) == pytest.approx(3600)
-        assert presentation.cpu_cost(one, assumed) == pytest.approx(2)
+        computing = presentation.meanings(one, assumed, 1.0)[2]
+        assert (computing.before, computing.after) == ("60.0 min, $2.00", "30.0 min, $1.00")
         assert presentation.joules(one, assumed) == pytest.approx(3_600_000 * energy.energy(one).joules)
 
     def test_a_file_as_large_as_the_flash_fits_once(self):
@@ -84,19 +97,34 @@ class TestMeanings:
         assert far > 2 * presentation.joules(one, Assumptions())
 
     def test_are_said_with_what_they_rest_on(self):
-        download, flash, compute, spent = presentation.meanings(result(), Assumptions(mbits=8))
+        download, flash, compute, spent = presentation.meanings(result(), Assumptions(mbits=8), 0.2)
         assert (download.before, download.after) == ("1.70 s", "0.170 s")
-        assert "8 Mbit/s" in download.how
+        assert "8 Mbit/s" in download.title
         assert (flash.before, flash.after) == ("0", "5")
-        assert "no measurable difference" in compute.how
+        assert "no measurable difference in speed (0.98–1.02 of the time)" in compute.how
+        assert compute.title == "Computing 1 billion images"
         assert spent.is_model
         assert "energy model" in spent.how
         assert [one.is_model for one in (download, flash, compute)] == [False] * 3
 
+    def test_a_model_that_a_measurement_contradicts_says_so(self):
+        greener = result(**SLOWER, weight_bytes=1000)
+        assert presentation.meanings(greener, Assumptions(), 0.2)[3].against == (
+            "measured, it went the other way: latency of one image 1.50× slower"
+        )
+        assert not presentation.meanings(result(**FASTER, weight_bytes=1000), Assumptions(), 0.2)[3].against
+
+    @pytest.mark.parametrize("images", [1, 1e6, 1e9, 1e12])
+    def test_a_price_is_left_out_where_neither_is_a_cent(self, images):
+        found = presentation.meanings(result(), Assumptions(inferences=images), 0.2)
+        for one in found[2:]:
+            assert ("$" in one.before) == ("less than a cent" not in one.how)
+            assert "$0.00" not in one.before
+
 
 @pytest.mark.parametrize(
     ("dollars", "words"),
-    [(0, "$0"), (0.0099, "under $0.01"), (0.0123, "$0.012"), (0.43, "$0.43"), (1234.5, "$1,234.50")],
+    [(0, "$0"), (0.0043, "$0.0043"), (0.0123, "$0.012"), (0.43, "$0.43"), (1234.5, "$1,234.50")],
 )
 def test_money(dollars, words):
     assert presentation.money(dollars) == words
@@ -114,10 +142,20 @@ class TestRisks:
         found = presentation.risks(result(), self.answers(range(60, 70)), self.answers([0, 60]), ("cat", "dog"))
         sure, worst, changed = found
         assert worst.value == "“dog”: 80.0 %"
-        assert "before 98.0 %" in worst.text
-        assert "“dog” lost most: −18.0 points (measurable)" in worst.text
-        assert "9 turned from right to wrong, 1 the other way" in changed.text
+        assert "before 98.0 % (89.5–99.6) of 50" in worst.text
+        assert "“dog” lost most: −18.0 points (between −31.0 and −6.5 points; measurable)" in worst.text
+        assert changed.text.endswith(
+            "9 turned from right to wrong, 1 from wrong to right, 0 from one wrong answer to another."
+        )
         assert sure.value == "97.7–99.7 %"
+
+    def test_changed_predictions_add_up(self):
+        labels = np.repeat(np.arange(3), 4).astype(np.uint8)
+        before, after = labels.copy(), labels.copy()
+        before[:2], after[:3] = 1, (2, 0, 1)  # wrong to another wrong, wrong to right, right to wrong
+        both = (answers(np.eye(3)[one], labels) for one in (after, before))
+        changed = presentation.risks(result(), *both, ("a", "b", "c"))[2]
+        assert "1 turned from right to wrong, 1 from wrong to right, 1 from one wrong answer" in changed.text
 
     def test_without_answers_are_what_the_row_knows(self):
         assert [risk.title for risk in presentation.risks(result())] == [

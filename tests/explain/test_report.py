@@ -24,8 +24,8 @@ def made():
         model="LeNet",
         setting="4-bit weights",
         verdict=replace(verdict.judge(RESULT), reasons=("It is what it is.",)),
-        numbers=presentation.big_numbers(RESULT),
-        meanings=presentation.meanings(RESULT, Assumptions()),
+        numbers=presentation.big_numbers(RESULT, 0.2),
+        meanings=presentation.meanings(RESULT, Assumptions(), 0.2),
         risks=presentation.risks(RESULT),
         figures=[("Size", compared.draw_curves(found, [ORIGINAL, RESULT], "stored"))],
         rows=comparison.table(found, {"B": Pair(None, 3)}),
@@ -37,7 +37,15 @@ def made():
 
 def test_it_says_everything(made):
     page = report.html(made, "/* library */")
-    told = [made.model, made.setting, made.verdict.title, *made.verdict.reasons, made.checked, made.provenance]
+    told = [
+        made.verdict.sign,
+        made.model,
+        made.setting,
+        made.verdict.title,
+        *made.verdict.reasons,
+        made.checked,
+        made.provenance,
+    ]
     told += [one.title for one in (*made.numbers, *made.meanings, *made.risks, *made.rows)]
     assert [words for words in (*told, "A model, not a measurement") if words not in page] == []
 

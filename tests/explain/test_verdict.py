@@ -11,13 +11,13 @@ from tests.support.made_up_results import fabricate, preview
 from tests.support.verdicts import CHANNELS, COLLAPSED, SAME_SPEED, TONES, WEIGHTS, recipe, result
 
 MLP = subject_of("mlp-digits")
+LOST_A_LITTLE = {"accuracy": 0.965, "p_value": 0.01}
 
 
 @pytest.mark.parametrize(("made", "tone", "title"), TONES)
 def test_one_rule_gives_the_tone(made, tone, title):
-    row = result(**made)
-    judged = verdict.judge(row)
-    assert (verdict.tone_of(row), judged.tone, judged.title) == (tone, tone, title)
+    judged = verdict.judge(result(**made))
+    assert (judged.tone, judged.title) == (tone, title)
 
 
 def test_all_tones_are_reached():
@@ -27,34 +27,116 @@ def test_all_tones_are_reached():
 def test_the_good_case_reads_as_promised():
     judged = verdict.judge(result(ratio=(0.714, 0.70, 0.73)))
     assert judged.text == (
-        "6.1× smaller, 1.40× faster, accuracy 97.2 → 96.9 %: no measurable difference on 1,000 images."
+        "6.1× smaller, 1.40× faster (1.37–1.43×), accuracy 97.2 → 96.9 %: no measurable difference on 1,000 images "
+        "(between −0.9 and +0.3 points)."
     )
     assert judged.reasons == ()
 
 
 def test_a_collapse_is_said_first_and_loudly():
     judged = verdict.judge(result(**COLLAPSED))
-    assert judged.text.startswith("Accuracy collapsed: 97.2 → 34.0 % on 1,000 images")
+    assert judged.text.startswith("Accuracy collapsed: 97.2 → 34.0 % on 1,000 images (between −63.8 and −62.6 points)")
 
 
 @pytest.mark.parametrize(
     ("made", "words"),
     [
         ({"accuracy": 0.931, "p_value": 0.001}, "accuracy 97.2 → 93.1 %: a measurable loss on 1,000 images"),
-        ({"accuracy": 0.931, "p_value": 0.001}, "−4.1 points, 95 % interval −5.4 to −2.8"),
-        ({"accuracy": 0.985, "p_value": 0.01}, "a measurable gain"),
-        ({"accuracy": 0.85, "p_value": 0.06}, "no measurable difference"),
+        ({"accuracy": 0.931, "p_value": 0.001}, "(between −4.7 and −3.5 points)"),
+        ({"accuracy": 0.985, "p_value": 0.01}, "a measurable gain on 1,000 images (between +0.7 and +1.9 points)"),
+        ({"accuracy": 0.85, "p_value": 0.06}, "no measurable difference on 1,000 images (between −12.8 and −11.6"),
         ({"accuracy": 0.972, "p_value": 1.0, "changed_predictions": 0}, "every prediction the same"),
         ({"n_test": 10_000}, "97.20 → 96.90 %"),
-        ({"ratio": (0.5, 0.49, 0.51)}, "2.0× faster"),
-        ({"ratio": (0.97, 0.93, 1.01)}, "no measurable change in speed"),
-        ({"ratio": (1.3, 1.2, 1.4)}, "1.30× slower"),
+        ({"ratio": (0.5, 0.49, 0.51)}, "2.0× faster (1.96–2.04×)"),
+        ({"ratio": (0.97, 0.93, 1.01)}, "no measurable difference in speed (0.93–1.01 of the time)"),
+        ({"ratio": (1.3, 1.2, 1.4)}, "1.30× slower (1.20–1.40×)"),
+        ({"ratio": (0.998, 0.997, 0.999)}, "1.00× faster (1.001–1.003×)"),
         ({"size": 1200, "was": 1000}, "1.20× larger"),
+        ({"memory": 1.5}, "1.50× more memory"),
+        ({"size": 5600, "ratio": SAME_SPEED}, "What is won is less than 10 %, too little to change for."),
+        ({"off": 0.02}, "Whether it loses a whole point cannot be told on 1,000 images."),
         ({"steps": ()}, "The model as it is"),
     ],
 )
 def test_no_more_is_claimed_than_was_measured(made, words):
     assert words in verdict.judge(result(**made)).text
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (
+            {"accuracy": 0.965, "p_value": 0.01, "ratio": (2.2, 2.1, 2.3)},
+            "6.1× smaller but 2.2× slower (2.10–2.30×), and 7",
+        ),
+        (
+            {"accuracy": 0.965, "p_value": 0.01},
+            "7 more mistakes in every 1,000 images (between 1 and 13): 96.5 % right",
+        ),
+        ({"accuracy": 0.9715, "off": 0.0002, "p_value": 0.01, "n_test": 10_000}, "0.5 more mistakes in every 1,000"),
+        ({"ratio": (0.5, 0.4, 0.6)}, "6.1× smaller and 2.0× faster (1.67–2.50×), with no measurable difference"),
+        ({"size": 6100, "ratio": (1.2, 1.1, 1.3)}, "Same size and 1.20× slower"),
+        ({"accuracy": 0.985, "p_value": 0.01}, "and it even gets more right: 98.5 % right instead of 97.2 %"),
+    ],
+)
+def test_people_who_decide_are_told_in_plain_words(made, words):
+    plain = verdict.judge(result(**made)).plain
+    assert words in plain
+    assert plain.count("but") <= 1
+    assert "between" in plain
+
+
+BITS = {"technique": "quantization", "weight_bits": 3}
+
+
+class TestWhatIsMeasuredBesides:
+    def mine(self, **more):
+        return result(**{"size": 3000, "accuracy": 0.965, "off": 0.002, "ratio": (0.5, 0.49, 0.51)} | more)
+
+    def other(self, **more):
+        return result(**{"size": 1000, "accuracy": 0.97, "ratio": (0.5, 0.49, 0.51), "steps": (BITS,)} | more)
+
+    def test_what_beats_it_on_all_counts_is_named_and_it_is_not_worth_it(self):
+        judged = verdict.judge(self.mine(), [self.mine(), self.other()])
+        assert (judged.tone, judged.title) == ("mixed", "Something else is better")
+        for words in (judged.text, judged.plain):
+            assert words.endswith("Smaller and at least as accurate: 3-bit weights.")
+        (rival,) = judged.rivals
+        assert rival.about == (
+            "1.00 KB instead of 3.00 KB, no measurable difference in speed (0.97–1.03 of the time), 97.0 % right "
+            "instead of 96.5 % (between −1.1 and +2.1 points)"
+        )
+
+    def test_what_is_better_in_part_is_named_and_it_stays_worth_it(self):
+        slower = self.other(ratio=(0.9, 0.88, 0.92))
+        judged = verdict.judge(self.mine(), [slower])
+        assert (judged.tone, judged.title) == ("good", "Worth it")
+        assert judged.text.endswith("Smaller and at least as accurate: 3-bit weights (but slower).")
+        assert not judged.rivals[0].beats
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"accuracy": 0.964},
+            {"size": 2900},
+            {"size": 3000},
+            {"size": 4000},
+            {"steps": ()},
+        ],
+    )
+    def test_nothing_else_speaks_against_it(self, more):
+        judged = verdict.judge(self.mine(), [self.other(**more)])
+        assert judged.rivals == ()
+        assert judged.title == "Worth it"
+
+    def test_memory_and_a_time_that_is_perhaps_longer_count_too(self):
+        for more in ({"memory": 1.2}, {"ratio": (0.6, 0.3, 0.9)}):
+            (rival,) = verdict.judge(self.mine(), [self.other(**more)]).rivals
+            assert not rival.beats
+
+    def test_a_collapse_stays_one_whatever_else_there_is(self):
+        judged = verdict.judge(self.mine(**COLLAPSED), [self.other()])
+        assert judged.title == "The accuracy collapses"
 
 
 def test_a_larger_file_is_explained():
@@ -86,7 +168,11 @@ STUDENT = {"technique": "distillation", "width_mult": 0.5}
 @pytest.mark.parametrize(
     ("taught", "plain", "words"),
     [
-        (0.97, 0.90, "The teacher helped: 97.0 %"),
+        (
+            0.97,
+            0.90,
+            "The teacher helped: 97.0 % with, 90.0 % by plain training with the same budget (between +4.9",
+        ),
         (0.90, 0.97, "The teacher cost accuracy here"),
         (0.961, 0.958, "Whether the teacher helped cannot be told"),
     ],

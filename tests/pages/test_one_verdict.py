@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from compression import cli
-from compression.explain import presentation, report
+from compression.explain import presentation, report, verdict
 from pages.components.explore import outcome
 from pages.components.present import stage
 from tests.support.verdicts import TONES, result
@@ -16,20 +16,21 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys, tmp_pa
     row, shown = result(**made), []
     boxes = {name: (lambda text, icon, name=name: shown.append(name), "") for name in outcome._BOXES}
     monkeypatch.setattr(outcome, "_BOXES", boxes)
-    outcome.show_judged(row)
+    judged = verdict.judge(row)
+    outcome.show_judged(judged)
     assert shown == [tone]
 
     monkeypatch.setattr(stage.st, "html", shown.append)
-    stage.show_head(row)
+    stage.show_head(row, judged)
     assert f">{title}</div>" in shown[1].replace("</span> ", "</span>>")
-    assert f"color:{stage._MARKS[tone][1]}" in shown[1]
+    assert f"color:{stage._COLOURS[tone]}" in shown[1]
 
-    (option,) = presentation.options(row, ())
+    (option,) = presentation.options(row, (), (), 0.2)
     options = (replace(option, name="after"),)
     made = report.Report("LeNet", "", option.verdict, option.numbers, (), (), (), (), "", "", "", options)
     page = report.html(made, "")
-    assert f'<h1 class="{tone}">{title}</h1>' in page
-    assert f'<td class="{tone}"><b>{title}</b></td>' in page
+    assert f'<h1 class="{tone}"><span aria-hidden="true">{judged.sign}</span> {title}</h1>' in page
+    assert f'<td class="{tone}"><b>{judged.sign} {title}</b></td>' in page
 
     monkeypatch.setattr(cli, "_measure", lambda recipe, fresh, watch: (row, {}))
     (tmp_path / "recipe.json").write_text('{"model": "mlp-digits"}')

@@ -53,7 +53,7 @@ def test_links_know_the_axes_by_these_names():
     ("key", "words"),
     [
         ("accuracy", "95.3 % (94.1–96.1)"),
-        ("difference", "−3.7 points (−4.7 to −2.7)"),
+        ("difference", "−3.7 points (−4.3 to −3.1)"),
         ("stored", "523 KB"),
         ("ratio", "0.65 (0.63–0.67)"),
         ("latency", "0.130 ms (0.126–0.134)"),

@@ -71,6 +71,9 @@ def _numbers(result: Result, memory: Memory, intensity: float) -> None:
     with st.container(key="costs"):
         for metric, more in elements.grid(boxes, len(boxes)):
             metric_box(metric, result, result.baseline, more)
+    for metric, _ in boxes:
+        if against := metric.contradicted(result, result.baseline):
+            st.caption(f":material/warning: **{metric.title}**: {against}.")
 
 
 def _memory_words(measures: Measures) -> str:

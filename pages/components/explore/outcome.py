@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from compression.explain import verdict
+from compression.explain.verdict import Verdict
 from compression.recipe.words import recipe_in_words
 from compression.results.metrics import METRICS
 from compression.results.record import Result
@@ -16,8 +18,9 @@ from compression.store.jobs import JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import charts, parts
-from pages.components.shown import elements
+from pages.components.shown import against, elements
 from pages.components.shown.metric import metric_box
+from pages.components.view.link import View, view_of
 
 _BOXES = {
     "good": (st.success, ":material/check_circle:"),
@@ -35,7 +38,7 @@ def show_verdict(seen: Snapshot) -> None:
     with st.container(key="verdict"):
         if result is not None:
             over = exceeded(result, seen.view.limits, baseline.latency_p50_ms) if baseline else ()
-            show_judged(result, over)
+            show_judged(verdict.judge(result, seen.results.values()), over)
         elif job is not None and job.state is JobState.FAILED:
             st.error(f"**This setting has no numbers.** {notices.plain(job.error or '')}", icon=":material/error:")
         elif job is not None and job.state is JobState.CANCELLED:
@@ -48,14 +51,14 @@ def show_verdict(seen: Snapshot) -> None:
             st.info(f"**{words}**", icon=":material/hourglass_top:")
 
 
-def show_judged(result: Result, over: Sequence[str] = ()) -> None:
+def show_judged(judged: Verdict, over: Sequence[str] = ()) -> None:
     """What a measured result means; `over` are the limits that it does not keep to."""
-    judged = verdict.judge(result)
+    words = f"**{judged.title}.** {judged.text}"
     if over and judged.tone != "bad":
-        st.warning(f"**{judged.text}** Beyond your limits: {', '.join(over)}.", icon=":material/block:")
+        st.warning(f"{words} Beyond your limits: {', '.join(over)}.", icon=":material/block:")
     else:
         box, icon = _BOXES[judged.tone]
-        box(f"**{judged.text}**", icon=icon)
+        box(words, icon=icon)
 
 
 def show_sizes(seen: Snapshot) -> None:
@@ -82,8 +85,15 @@ def show_details(seen: Snapshot) -> None:
         st.caption(f":material/query_stats: {track_record.miss_in_words(miss, result.n_test)}")
     if seen.control is not None:
         st.caption(f":material/school: {verdict.control_sentence(result, seen.control)}")
-    for reason in verdict.judge(result).reasons:
+    measured = seen.results.values()
+    judged = verdict.judge(result, measured)
+    against.show(result, judged, measured, ("Show it", partial(_show_other, seen.view)))
+    for reason in judged.reasons:
         st.caption(f":material/lightbulb: {reason}")
+
+
+def _show_other(view: View, other: Result) -> None:
+    parts.show(view_of(other.parsed_recipe, view))
 
 
 def _show_record(seen: Snapshot) -> None:

@@ -63,7 +63,7 @@ def _setting(seen: Snapshot) -> None:
 def _doing(job: Job) -> str:
     if job.state is JobState.WAITING:
         return "waiting for a worker"
-    return f"{job.message or 'starting'} · {100 * job.progress:.0f} %"
+    return f"{job.message or 'starting'} · {units.share(job.progress, 0)}"
 
 
 def _sweep(seen: Snapshot) -> None:

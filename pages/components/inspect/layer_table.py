@@ -168,6 +168,6 @@ def _time(seen: Seen) -> None:
         f":material/timer: All nodes together take {units.short_time(file.nodes_ms)}; whole runs in turn with "
         f"these, without looking inside, {units.short_time(file.run_ms)}; when the setting was measured it took "
         f"{units.short_time(seen.result.latency_p50_ms)}. ONNX Runtime's profiler, {file.runs} runs, one "
-        f"thread: mean of the middle half, less {1000 * file.overhead_ms:.1f} µs a node for writing it down. "
+        f"thread: mean of the middle half, less {units.short_time(file.overhead_ms)} a node for writing it down. "
         "Small nodes are known to about one microsecond. An activation function is timed with its layer."
     )

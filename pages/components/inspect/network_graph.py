@@ -31,7 +31,7 @@ def _facts(line: Line) -> None:
         "Stored": was("stored_bytes", units.size),
         "Operations": was("macs", lambda macs: f"{units.count(macs)} MACs"),
         "Computed in": "integers" if line.row.integer else "32-bit floats",
-        "Time": was("ms", lambda ms: f"{1000 * ms:.1f} µs"),
+        "Time": was("ms", units.short_time),
     }
     st.markdown(f"**{line.row.name}**")
     st.markdown("\n".join(f"- {name}: **{text}" + ("" if "**" in text else "**") for name, text in rows.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from compression import units
 from compression.charts.sensitivity import WAYS, Reach, draw, reaches, words_of
 from compression.inquiries.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityInquiry
 from pages.components.asking import waiting
@@ -54,7 +55,7 @@ def show(seen: Seen) -> None:
             column_config={
                 "bits": st.column_config.TextColumn("Fewest bits above the floor", help=f"Tried: {BITS}"),
                 "zeros": st.column_config.TextColumn(
-                    "Most zeros above the floor", help=f"Tried: {[f'{100 * share:.0f} %' for share in SPARSITIES]}"
+                    "Most zeros above the floor", help=f"Tried: {[f'{units.share(share)}' for share in SPARSITIES]}"
                 ),
                 "lost": st.column_config.NumberColumn("Points lost on average", format="%.1f"),
             },
@@ -70,6 +71,6 @@ def _row(row: Reach) -> dict[str, object]:
     return {
         "Layer": row.name,
         "bits": f"{row.fewest_bits}" if row.fewest_bits else f"more than {BITS[0]}",
-        "zeros": f"{100 * row.most_zeros:.0f} %" if row.most_zeros else f"less than {100 * SPARSITIES[0]:.0f} %",
+        "zeros": f"{units.share(row.most_zeros)}" if row.most_zeros else f"less than {units.share(SPARSITIES[0])}",
         "lost": 100 * row.lost,
     }

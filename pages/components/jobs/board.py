@@ -159,7 +159,7 @@ def doing(row: Running) -> str:
     taken = overview.seconds_taken(job) or 0.0
     left = "time left not known yet" if row.seconds_left is None else f"about {units.duration(row.seconds_left)} left"
     words = "stopping" if job.is_cancel_requested else job.message or "starting"
-    return f"{words} · {100 * job.progress:.0f} % · {units.duration(taken)} so far, {left}"
+    return f"{words} · {units.share(job.progress, 0)} · {units.duration(taken)} so far, {left}"
 
 
 def _line(fraction: float, words: str, key: str, job: Job | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -16,11 +17,12 @@ from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
 from compression.inquiries.verification import Verification, VerificationInquiry
 from compression.models.subject import model_title
+from compression.results.metrics import METRICS, reference_ms
 from compression.results.predictions import classes_from
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking import notices, waiting
 from pages.components.present import stage
-from pages.components.shown import elements, table
+from pages.components.shown import against, elements, table
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Export:
     def title(self) -> str:
         """The model and the setting."""
         return f"{model_title(self.result.model)}: {self.result.words}"
+
+    @property
+    def before_ms(self) -> float:
+        """The baseline's median, one for all settings."""
+        return reference_ms(self.results.values(), self.result.model) or self.result.baseline.latency_p50_ms
 
     @property
     def name(self) -> str:
@@ -90,30 +97,36 @@ def words_of(checked: Verification) -> str:
         answers = f"{checked.different:,} of {checked.n_test:,} predictions differ, all on images that are undecided"
     else:
         answers = f"{checked.different:,} of {checked.n_test:,} predictions differ from those that were measured"
-    accuracy = units.percent(checked.accuracy, units.decimals_for(checked.n_test))
+    accuracy = units.share(checked.accuracy, units.decimals_for(checked.n_test))
     return (
         f"Checked: the stored file decodes {files}, and loaded anew in {checked.runtime} (opset {checked.opset}) "
-        f"{answers}: {accuracy} % right.{valid}"
+        f"{answers}: {accuracy} right.{valid}"
     )
 
 
 @notices.told
 def _show_checked(export: Export, said: str) -> None:
-    parts = {role: elements.artifact(name) for role, name in export.result.artifacts.items()}
-    files = {role: content for role, content in parts.items() if content is not None}
+    files = _files(export.result)
     if len(files) < 3:
         st.caption(":material/error: Its files are no longer on this machine. Measure the setting again.")
         return
     elements.download("Stored file", lambda: files["stored"], f"{export.name}{STORED_SUFFIX}")
     elements.download("Runtime file (.onnx)", lambda: files["onnx"], f"{export.name}.onnx")
     zipped = f"{export.name}.zip"
-    elements.download("Everything (.zip)", lambda: everything(export, files, said), zipped, type="primary")
+    beside = [_files(other) for other in export.others]
+    elements.download("Everything (.zip)", lambda: everything(export, files, said, beside), zipped, type="primary")
+
+
+def _files(result: Result) -> dict[str, bytes]:
+    """Its stored file, runtime file and predictions, as far as they are on this machine."""
+    parts = {role: elements.artifact(name) for role, name in result.artifacts.items()}
+    return {role: content for role, content in parts.items() if content is not None}
 
 
 def _show_snippet(result: Result) -> None:
     """How anybody gets the same point."""
     with st.expander("Reproduce it", icon=":material/terminal:"):
-        st.caption("In the folder of the unpacked zip, with this project installed:")
+        st.caption(f"In the folder of the unpacked zip, with this project installed. {bundle.WHERE}")
         st.code(bundle.commands(result), language="sh")
         st.caption(f"{bundle.SCRIPT}, which needs nothing but numpy and onnxruntime:")
         st.code(bundle.script(result), language="python")
@@ -128,22 +141,27 @@ def report_html(export: Export, said: str) -> str:
     baseline = export.results.get(result.parsed_recipe.baseline().recipe_id)
     pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
     found = contenders([*([baseline] if baseline else []), result])
-    charts = {"stored": "Accuracy against size", "latency": "Accuracy against latency"}
-    figures = [(title, stage.figure(result, export.results, cost, export.others)) for cost, title in charts.items()]
+    figures = [
+        (f"Accuracy against {METRICS[cost].words}. {words}", stage.figure(result, export.results, cost, export.others))
+        for cost, words in stage.CHARTS.items()
+    ]
+    measured = export.results.values()
+    judged = verdict.judge(result, measured)
     return report.html(
         report.Report(
             model=model_title(result.model),
             setting=result.words,
-            verdict=verdict.judge(result),
-            numbers=presentation.big_numbers(result),
-            meanings=presentation.meanings(result, export.assumed),
+            verdict=judged,
+            numbers=presentation.big_numbers(result, export.before_ms),
+            meanings=presentation.meanings(result, export.assumed, export.before_ms),
             risks=export.risks,
             figures=figures,
             rows=comparison.table(found, {"B": pair}),
             checked=said,
             provenance=bundle.provenance(result),
             recipe=bundle.recipe_json(result),
-            options=presentation.options(result, export.others) if export.others else (),
+            options=presentation.options(result, export.others, measured, export.before_ms) if export.others else (),
+            why=against.told(result, judged, measured),
         )
     )
 
@@ -159,8 +177,20 @@ def numbers_csv(export: Export) -> str:
     return table.csv_of([export.result, *export.others, *([baseline] if baseline else [])])
 
 
-def everything(export: Export, files: Mapping[str, bytes], said: str) -> bytes:
-    """The zip: `files` are the result's stored file, runtime file and predictions."""
+def _other(number: int, result: Result, files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bytes | str]]:
+    """An alternative's recipe and its files: name, meaning, content; the recipe alone makes those that are gone."""
+    folder, said = f"alternative-{number}", f"alternative {number}: {result.words}"
+    gone = "" if {"stored", "onnx"} <= files.keys() else "; its files are gone from this machine: run the recipe"
+    yield f"{folder}/{bundle.RECIPE}", said + gone, bundle.recipe_json(result)
+    for role, name, meaning in (("stored", bundle.STORED, "stored file"), ("onnx", bundle.RUNTIME, "runtime file")):
+        if role in files:
+            yield f"{folder}/{name}", f"its {meaning}, as measured; not checked again for this zip", files[role]
+
+
+def everything(
+    export: Export, files: Mapping[str, bytes], said: str, beside: Sequence[Mapping[str, bytes]] = ()
+) -> bytes:
+    """The zip: `files` are the result's stored file, runtime file and predictions, `beside` those of alternatives."""
     predictions = classes_from(files["predictions"], export.result.n_test)
     result = export.result
     contents: tuple[tuple[str, str, bytes | str], ...] = (
@@ -174,6 +204,7 @@ def everything(export: Export, files: Mapping[str, bytes], said: str) -> bytes:
         (bundle.RUNTIME, "the decoded network for ONNX Runtime", files["onnx"]),
         (bundle.PREDICTIONS, "the measured class of each test image", bundle.predictions_file(predictions)),
         (bundle.SCRIPT, "checks the runtime file on the test images", bundle.script(result)),
+        *itertools.chain.from_iterable(map(_other, itertools.count(1), export.others, beside)),
     )
     names = {bundle.README: "this text", **{name: meaning for name, meaning, _ in contents}}
     readme = bundle.readme(result, export.title, said, names)

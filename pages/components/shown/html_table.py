@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from compression import units
 from compression.charts.breakdown import Slice, change_in_words
 from compression.explain.sizes import Part
 
@@ -42,7 +43,7 @@ def parts(slices: Sequence[Slice], words: Callable[[float], str]) -> None:
         (
             f'<i style="background:{piece.colour}"></i>{escape(piece.title)}{small(piece.meaning)}',
             escape(words(piece.amount)),
-            f"{100 * piece.share:.1f} %",
+            f"{units.share(piece.share, 1)}",
         )
         for piece in slices
     ]

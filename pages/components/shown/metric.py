@@ -33,5 +33,8 @@ def column(metric: Metric, decimals: int) -> ColumnConfig:
 
 
 def amount(metric: Metric, value: float | None) -> float | None:
-    """A number in its column's unit; None where it is not measured."""
-    return None if value is None else value / metric.unit.one
+    """A number in its column's unit, with the digits that words have; None where it is not measured."""
+    if value is None:
+        return None
+    inside = value / metric.unit.one
+    return float(f"{inside:.{metric.unit.digits}g}") if metric.unit.digits else inside

@@ -69,7 +69,7 @@ def _picture(found: Split, shape: Shape) -> None:
     ratio, low, high = (float(part[at]) for part in (found.ratio, found.ratio_low, found.ratio_high))
     with st.container(horizontal=True, gap="large", key="split_numbers"):
         elements.number("Whole, measured", units.milliseconds(before))
-        change = units.speed_change(ratio, low, high, "no measurable difference")
+        change = units.speed(ratio, low, high)
         elements.number("Split, measured", units.milliseconds(after), change)
         elements.number("Split takes", f"{100 * ratio:.0f} % of the time", f"{_work(shape):.0f} % of the work")
     chart_view.show(_cloud(found, shape, ratio), key="chart_split", alt="Share of time against share of operations")
