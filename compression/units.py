@@ -171,8 +171,11 @@ def factor(times: float) -> str:
 def size_change(old: float, new: float) -> str:
     """'6.1× smaller', '1.2× larger' or 'same size'."""
     if is_same_size(old, new):
-        return "same size"
+        return SAME
     return f"{factor(old / new)} smaller" if new < old else f"{factor(new / old)} larger"
+
+
+SAME = "same size"
 
 
 def is_same_size(old: float, new: float) -> bool:

@@ -153,4 +153,4 @@ def sentence(contender: Contender, reference: Contender, pair: Pair) -> str:
 
 def _size_words(old: float, new: float) -> str:
     change = units.size_change(old, new)
-    return "a file of the same size" if change == "same size" else f"a {change} file"
+    return "a file of the same size" if change == units.SAME else f"a {change} file"

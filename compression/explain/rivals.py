@@ -127,19 +127,23 @@ def why_this_one(result: Result, measured: Iterable[Result]) -> str:
 
 
 def _given_up(ahead: Sequence[Result], result: Result, cost: Cost) -> str:
-    """': 10 less accurate, 2 slower': each is counted once, for the first thing that it gives up."""
+    """': 10 measurably less accurate, 2 slower': each is counted once, for the first thing that it gives up."""
     counts = Counter(_gives_up(other, result, cost) for other in ahead)
     if len(counts) > 1:
         return f": {', '.join(f'{count:,} {words}' for words, count in counts.most_common())}"
-    return f", {'all' if len(ahead) > 1 else 'but'} {next(iter(counts))}"
+    (words,) = counts
+    return f", {'all' if len(ahead) > 1 else 'and' if words == _AS_GOOD else 'but'} {words}"
 
 
 def _gives_up(other: Result, result: Result, cost: Cost) -> str:
     if other.accuracy < result.accuracy:
-        return "less accurate"
+        return f"{'measurably' if gap_effect(*accuracy_gap(other, result)) == 'worse' else 'perhaps'} less accurate"
     effects = _cost_effects(other, result)
     worse = [words for name, words in _WORSE.items() if name != cost and effects[name][0] == "worse"]
-    return worse[0] if worse else "as good in all else"
+    return worse[0] if worse else _AS_GOOD
+
+
+_AS_GOOD = "as good in all else"
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def judge(result: Result, measured: Iterable[Result] = ()) -> Verdict:
     """The verdict on a result, beside all that is `measured` of its model."""
     if result.is_baseline:
         return Verdict("neutral", "The original", *_original(result))
-    against = rivals(result, measured)
+    against = rivals(result, (other for other in measured if not has_collapsed(other)))
     tone, title, because = _grade(result, against)
     named = f"{against[0].title}." if against else ""
     text = " ".join(filter(None, (_text(result), because, named)))
@@ -215,7 +215,7 @@ def so_far(preview: Preview, baseline: Measures) -> str:
     """Before the latency is known: '6.1× smaller, accuracy 97.2 → 96.9 % on 1,000 images', and that it comes."""
     size = units.capital(units.size_change(baseline.stored_bytes, preview.stored_bytes))
     before, after = percent(baseline).removesuffix(" %"), percent(preview)
-    accuracy = f"accuracy {before} → {after} on {preview.n_test:,} images"
+    accuracy = f"accuracy {before} → {after} on {preview.n_test:,} images ({gap_words(preview, baseline)})"
     return f"{size}, {accuracy}. Its latency is being measured."
 
 
@@ -223,7 +223,8 @@ def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
     """While the measurement runs: guessed numbers, called estimated."""
     parts = []
     if expected.stored_bytes is not None and known.stored_bytes is not None:
-        parts.append(f"about {units.size_change(known.stored_bytes, expected.stored_bytes)}")
+        change = units.size_change(known.stored_bytes, expected.stored_bytes)
+        parts.append(f"about {'the ' if change == units.SAME else ''}{change}")
     if expected.accuracy is not None:
         parts.append(f"accuracy near {units.share(expected.accuracy, 0)}")
     numbers = ", ".join(parts) or "no numbers yet"

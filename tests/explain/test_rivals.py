@@ -54,14 +54,21 @@ class TestWhyThisOne:
         slower = bits(4, size=900, ratio=(1, 0.9, 1.1))
         others = [bits(2, size=900, accuracy=0.9), bits(3, size=900, accuracy=0.8), slower]
         assert why_this_one(result(**MINE), others) == (
-            "Of 3 other measured settings 3 are smaller: 2 less accurate, 1 slower."
+            "Of 3 other measured settings 3 are smaller: 2 measurably less accurate, 1 slower."
         )
 
     @pytest.mark.parametrize(
         ("others", "words"),
         [
             ([], "No other setting of this model is measured yet"),
-            ([{"size": 900, "accuracy": 0.9}], "Of 1 other measured setting 1 is smaller, but less accurate."),
+            (
+                [{"size": 900, "accuracy": 0.9}],
+                "Of 1 other measured setting 1 is smaller, but measurably less accurate.",
+            ),
+            (
+                [{"size": 900, "accuracy": 0.964}],
+                "Of 1 other measured setting 1 is smaller, but perhaps less accurate.",
+            ),
             ([{"size": 4000, "ratio": (0.3, 0.29, 0.31)}], "Of 1 other measured setting 1 is faster, but larger."),
             ([{"size": 4000}], "Of 1 other measured setting none is smaller, and none measurably faster."),
         ],

@@ -134,6 +134,10 @@ class TestWhatIsMeasuredBesides:
             (rival,) = verdict.judge(self.mine(), [self.other(**more)]).rivals
             assert not rival.beats
 
+    def test_nobody_is_sent_to_a_collapse(self):
+        mine = self.mine(**COLLAPSED)
+        assert verdict.judge(mine, [self.other(accuracy=0.35, p_value=0.0)]).rivals == ()
+
     def test_a_collapse_stays_one_whatever_else_there_is(self):
         judged = verdict.judge(self.mine(**COLLAPSED), [self.other()])
         assert judged.title == "The accuracy collapses"
@@ -146,15 +150,15 @@ def test_a_larger_file_is_explained():
 def test_an_estimate_says_that_it_is_one():
     guess = verdict.guess("4-bit weights", Estimate(0.95, 100_000, 0.1), Known(MLP, 0.99, 800_000, 0.2))
     assert guess == "Estimated: about 8.0× smaller, accuracy near 95 %. Measuring 4-bit weights now …"
+    same = verdict.guess("the model", Estimate(0.99, 800_000, 0.2), Known(MLP, 0.99, 800_000, 0.2))
+    assert same.startswith("Estimated: about the same size, ")
 
 
 def test_what_is_known_before_the_latency_is_said_without_judging():
     known, baseline = preview(recipe(CHANNELS)), fabricate(recipe(CHANNELS)).baseline
     words = verdict.so_far(known, baseline)
-    assert words.endswith(
-        f"accuracy {100 * baseline.accuracy:.1f} → {100 * known.accuracy:.1f} % on 1,000 images. "
-        "Its latency is being measured."
-    )
+    assert f"accuracy {100 * baseline.accuracy:.1f} → {100 * known.accuracy:.1f} % on 1,000 images (between −" in words
+    assert words.endswith(" points). Its latency is being measured.")
     assert words.startswith(f"{baseline.stored_bytes / known.stored_bytes:.1f}× smaller")
 
 

@@ -106,8 +106,10 @@ class TestLayers:
 
 
 class TestCauses:
-    def test_fired_rules_have_a_remedy_that_opens_explore_and_the_others_are_listed(self, inspect):
-        page = inspect(tab="Why not better?")
+    def test_fired_rules_have_a_remedy_that_opens_explore_and_the_others_are_listed(self, inspect, dispatcher):
+        plain = make_recipe(MODEL, [*STEPS, {"technique": "entropy_coding", "coding": "packed"}])
+        dispatcher.submit([plain], group="before")
+        page = inspect(plain, tab="Why not better?")
         assert "One layer holds most of the bytes" in words(page)
         links = [link.proto for link in page.get("page_link") if link.proto.label.startswith("Try it on Explore")]
         assert links

@@ -8,6 +8,7 @@ from compression import cli
 from compression.explain import presentation, report, verdict
 from pages.components.explore import outcome
 from pages.components.present import stage
+from pages.components.shown import against
 from tests.support.verdicts import TONES, result
 
 
@@ -36,3 +37,15 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys, tmp_pa
     (tmp_path / "recipe.json").write_text('{"model": "mlp-digits"}')
     assert cli.main(["run", str(tmp_path / "recipe.json")]) == 0
     assert f"\n{title}. " in capsys.readouterr().out
+
+
+def test_one_that_speaks_against_it_and_is_the_next_point_is_told_once():
+    mine = result(size=1000, accuracy=0.95)
+    bits = {"technique": "quantization", "weight_bits": 3}
+    other = result(size=2000, accuracy=0.99, ratio=(0.3, 0.29, 0.31), steps=(bits,))
+    ((words, found),) = against.lines(mine, verdict.judge(mine, [other]), [other])
+    assert found is other
+    assert words.startswith("Faster and at least as accurate: 3-bit weights (but larger)")
+    costs_time = other.model_copy(update={"latency_ratio": 0.9, "latency_ratio_low": 0.8, "latency_ratio_high": 1.0})
+    ((words, _),) = against.lines(mine, verdict.judge(mine, [costs_time]), [costs_time])
+    assert "more points of accuracy" in words

@@ -254,11 +254,49 @@ def test_the_zip_holds_words():
     compile(content[bundle.SCRIPT], "check.py", "exec")
 
 
+def test_the_zip_holds_the_files_of_alternatives_or_says_why_not():
+    others = TestAlternatives.OTHERS[:2]
+    files = {"stored": b"stored", "onnx": b"onnx", "predictions": bytes(range(10))}
+    beside = [{"stored": b"other", "onnx": b"other's"}, {}]
+    with zipfile.ZipFile(io.BytesIO(export.everything(made(*others), files, "Checked.", beside))) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    recipes = [content[f"alternative-{number}/{bundle.RECIPE}"] for number in (1, 2)]
+    assert [Recipe.model_validate_json(recipe) for recipe in recipes] == list(others)
+    assert content[f"alternative-1/{bundle.STORED}"] == b"other"
+    assert content[f"alternative-1/{bundle.RUNTIME}"] == b"other's"
+    assert f"alternative-2/{bundle.STORED}" not in content
+    readme = content[bundle.README].decode()
+    assert readme.count("its files are gone from this machine: run the recipe") == 1
+    assert all(name in readme for name in content)
+    assert bundle.WHERE in readme
+
+
+def test_a_model_has_one_time_before_however_busy_a_moment_was(present, dispatcher):
+    busy = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}])
+    old = fabricate(busy).baseline.model_copy(update={"latency_p50_ms": 7.0})
+    keep(dispatcher.store, busy, baseline=old, latency_p50_ms=5.6)
+    for recipe in (BITS, busy):
+        said = words(present(recipe))
+        assert "0.200 ms before, 0.160 ms after" in said
+        assert "7.00 ms" not in said
+
+
+def test_what_beats_it_is_a_click_away(present, dispatcher):
+    better = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}])
+    keep(dispatcher.store, better, accuracy=0.9895, stored_bytes=20_000)
+    page = present(BITS)
+    assert "Something else is better" in words(page)
+    assert "Of 1 other measured setting 1 is smaller, and as good in all else." in words(page)
+    pressed(page, f"against_{better.recipe_id}")
+    assert json.loads(url(page)["recipe"])["steps"][0]["weight_bits"] == 3
+
+
 def test_the_report_holds_the_verdict_and_both_charts():
     page = export.report_html(made(), "Checked.")
     assert "Worth it" in page
+    assert "Why this one" in page
     assert "chart1" in page
-    assert "Accuracy against latency" in page
+    assert "Accuracy against latency of one image. Faster is to the left, better is up" in page
 
 
 def test_a_browser_that_says_nothing_changes_no_assumption(monkeypatch):

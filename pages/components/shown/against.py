@@ -17,7 +17,8 @@ Go = tuple[str, Callable[[Result], None]]
 def lines(result: Result, judged: Verdict, measured: Collection[Result]) -> list[tuple[str, Result]]:
     """A sentence for each of them; nothing where nothing speaks against it and nothing is more accurate."""
     found = [(f"{rival.title}, {rival.about}.", rival.result) for rival in judged.rivals]
-    if (following := next_point(result, measured)) is not None:
+    following = next_point(result, measured)
+    if following is not None and following.result not in [other for _, other in found]:
         found.append((f"{following.words}.", following.result))
     return found
 
