@@ -30,6 +30,7 @@ from rich.table import Table
 from compression import atomic, units
 from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
 from compression.explain import verdict
+from compression.explain.differences import paired_gap
 from compression.explain.sizes import runtime_parts, stored_parts
 from compression.models.subject import known_models, subject_of
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
@@ -138,12 +139,17 @@ def _run(options: argparse.Namespace) -> int:
         print(result.model_dump_json(indent=1))
     else:
         _print_table([result])
-        judged = verdict.judge(result, () if options.fresh else Store().results(result.model))
+        judged = verdict.judge(result) if options.fresh else _judged(result, Store())
         _console().print(f"\n{judged.title}. {judged.text}", highlight=False)
         for rival in judged.rivals:
             _console().print(f"{rival.title}, {rival.about}.", highlight=False)
         _print_numbers(result)
     return 0
+
+
+def _judged(result: Result, store: Store) -> verdict.Verdict:
+    """Beside all that was measured before."""
+    return verdict.judge(result, store.results(result.model), paired_gap(store.artifact))
 
 
 def _sweep(options: argparse.Namespace) -> int:

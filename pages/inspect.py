@@ -10,7 +10,6 @@ from pages.components.frame import menu
 
 menu.frame("Inspect", reads_link=True)
 
-from compression.explain import verdict
 from compression.inquiries.anatomy import Anatomy, AnatomyInquiry
 from pages.components.asking import pick, waiting
 from pages.components.explore import outcome
@@ -23,7 +22,7 @@ from pages.components.inspect import (
     position,
     sensitivity,
 )
-from pages.components.shown import elements, ledger
+from pages.components.shown import against, elements, ledger
 
 PARTS: dict[str, Callable[[position.Seen], None]] = {
     "Layers": layer_table.show,
@@ -46,7 +45,7 @@ def show_parts(picked: pick.Picked) -> None:
             icon=":material/hourglass_top:",
         )
     else:
-        outcome.show_judged(verdict.judge(picked.result, picked.results.values()))
+        outcome.show_judged(against.judge(picked.result, picked.results.values()))
     anatomy = waiting.ask(AnatomyInquiry(recipe=picked.recipe), Anatomy, key="anatomy")
     if picked.result is None or anatomy is None:
         return

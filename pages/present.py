@@ -8,12 +8,13 @@ from pages.components.frame import menu
 
 menu.frame("Present", reads_link=True)
 
-from compression.explain import presentation, verdict
+from compression.explain import presentation
 from compression.results.metrics import reference_ms
 from compression.results.record import Result
 from pages.components.asking import pick, waiting
 from pages.components.compare import contest
 from pages.components.present import assume, beside, export, full_screen, stage, start
+from pages.components.shown import against
 
 
 def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> None:
@@ -27,17 +28,20 @@ def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> Non
             full_screen.button(full)
     measured = picked.results.values()
     before_ms = reference_ms(measured, result.model) or result.baseline.latency_p50_ms
-    judged = verdict.judge(result, measured)
+    judged = against.judge(result, measured)
     stage.show_head(result, judged)
     stage.show_numbers(result, before_ms)
     stage.show_why(result, judged, measured, alone=full)
     stage.show_charts(result, picked.results, others)
-    stage.show_meaning(result, assumed, before_ms)
     risks = presentation.risks(result)
     if known is not None:
         names = contest.class_names(recipe.model, known[0].n_classes)
         risks = presentation.risks(result, known[0], known[1], names)
-    stage.show_risk(risks, judged)
+    left, right = st.columns(2, gap="large")
+    with left:
+        stage.show_meaning(result, assumed, before_ms)
+    with right:
+        stage.show_risk(risks, judged)
     if others:
         stage.show_options(presentation.options(result, others, measured, before_ms))
     if full:

@@ -6,12 +6,17 @@ Torch-free.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from compression import units
+from compression.errors import CorruptFile
 from compression.results.metrics import Effect
+from compression.results.predictions import Classes, classes_from
 from compression.results.record import Preview, Result
-from compression.results.significance import PairedDifference, unpaired_interval
+from compression.results.significance import PairedDifference, disagreement_interval, unpaired_interval
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,36 @@ def is_measurable(difference: PairedDifference) -> bool:
     return difference.p_value < 0.05
 
 
+Gap = Callable[[Preview, Preview], tuple[float, float]]
+"""The 95 % interval of the accuracy of the first minus that of the second."""
+
+
 def accuracy_gap(one: Preview, other: Preview) -> tuple[float, float]:
     """95 % interval of the accuracy of `one` minus that of `other`, where no image's answers are at hand."""
     correct = [round(each.accuracy * each.n_test) for each in (one, other)]
     return unpaired_interval(correct[0], one.n_test, correct[1], other.n_test)
+
+
+def paired_gap(read: Callable[[str], bytes | None]) -> Gap:
+    """`accuracy_gap`, but of the same images where the files of both networks' predictions can be `read` by name."""
+
+    def gap(one: Preview, other: Preview) -> tuple[float, float]:
+        mine, others = (_predictions(each, read) for each in (one, other))
+        if mine is None or others is None or not len(mine) == len(others) == one.n_test:
+            return accuracy_gap(one, other)
+        correct, beside = (round(each.accuracy * each.n_test) for each in (one, other))
+        return disagreement_interval(correct, beside, int(np.count_nonzero(mine != others)), one.n_test)
+
+    return gap
+
+
+def _predictions(known: Preview, read: Callable[[str], bytes | None]) -> Classes | None:
+    name = known.artifacts.get("predictions") if isinstance(known, Result) else None
+    try:
+        content = read(name) if name else None
+    except CorruptFile:
+        return None
+    return None if content is None else classes_from(content, known.n_test)
 
 
 def gap_effect(low: float, high: float) -> Effect:
@@ -100,9 +131,9 @@ def gap_effect(low: float, high: float) -> Effect:
     return "better" if low > 0 else "worse" if high < 0 else "same"
 
 
-def gap_words(one: Preview, other: Preview) -> str:
-    """'between −0.5 and +1.1 points': `accuracy_gap` in a sentence."""
-    return units.points_between(*accuracy_gap(one, other), units.decimals_for(one.n_test))
+def gap_words(one: Preview, other: Preview, gap: Gap = accuracy_gap) -> str:
+    """'between −0.5 and +1.1 points': a gap in a sentence."""
+    return units.points_between(*gap(one, other), units.decimals_for(one.n_test))
 
 
 def percent(measures: Preview) -> str:

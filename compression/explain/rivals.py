@@ -6,12 +6,20 @@ A rival is at least as accurate on the same test images. That, and how far its t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from compression import units
-from compression.explain.differences import accuracy_gap, amount_effect, gap_effect, gap_words, percent, speed_between
+from compression.explain.differences import (
+    Gap,
+    accuracy_gap,
+    amount_effect,
+    gap_effect,
+    gap_words,
+    percent,
+    speed_between,
+)
 from compression.results.metrics import Effect
 from compression.results.record import Result
 
@@ -36,7 +44,7 @@ class Rival:
     result: Result
     better: tuple[Cost, ...]
     worse: tuple[Cost, ...]
-    about: str
+    about: str = ""
 
     @property
     def beats(self) -> bool:
@@ -52,19 +60,24 @@ class Rival:
         return f"{won}{kept}: {self.result.words}{but}"
 
 
-def rivals(result: Result, measured: Iterable[Result]) -> tuple[Rival, ...]:
+def rivals(result: Result, measured: Iterable[Result], gap: Gap = accuracy_gap) -> tuple[Rival, ...]:
     """What speaks against a setting: what beats it on all counts, or else what is smaller, and what is faster.
 
-    Of several that beat it the smallest, then the most accurate; nothing where there is none.
+    Of several that beat it the smallest, then the most accurate; nothing where there is none. `gap` says how sure the
+    difference in accuracy is.
     """
+    return tuple(replace(rival, about=_about(rival.result, result, gap)) for rival in _chosen(result, measured))
+
+
+def _chosen(result: Result, measured: Iterable[Result]) -> Collection[Rival]:
     found = [rival for other in _others(result, measured) if (rival := _rival(other, result))]
     if beating := [rival for rival in found if rival.beats]:
-        return (min(beating, key=lambda rival: (rival.result.stored_bytes, -rival.result.accuracy)),)
+        return [min(beating, key=lambda rival: (rival.result.stored_bytes, -rival.result.accuracy))]
     smaller = [rival for rival in found if "size" in rival.better]
     faster = [rival for rival in found if "time" in rival.better]
     best = [min(smaller, key=lambda rival: rival.result.stored_bytes)] if smaller else []
     best += [min(faster, key=lambda rival: rival.result.latency_ratio)] if faster else []
-    return tuple({rival.result.recipe_id: rival for rival in best}.values())
+    return {rival.result.recipe_id: rival for rival in best}.values()
 
 
 def _others(result: Result, measured: Iterable[Result]) -> Iterable[Result]:
@@ -85,7 +98,7 @@ def _rival(other: Result, result: Result) -> Rival | None:
     more_accurate = gap_effect(*accuracy_gap(other, result)) == "better"
     if not better and (worse or not more_accurate):
         return None
-    return Rival(other, better, worse, _about(other, result))
+    return Rival(other, better, worse)
 
 
 def _cost_effects(other: Result, result: Result) -> dict[Cost, tuple[Effect, float]]:
@@ -103,12 +116,12 @@ def _cost_effects(other: Result, result: Result) -> dict[Cost, tuple[Effect, flo
     }
 
 
-def _about(other: Result, result: Result) -> str:
+def _about(other: Result, result: Result, gap: Gap) -> str:
     speed = speed_between(other, result)
     assert speed is not None
     return (
         f"{units.size(other.stored_bytes)} instead of {units.size(result.stored_bytes)}, {speed.words}, "
-        f"{percent(other)} right instead of {percent(result)} ({gap_words(other, result)})"
+        f"{percent(other)} right instead of {percent(result)} ({gap_words(other, result, gap)})"
     )
 
 
@@ -154,7 +167,7 @@ class NextPoint:
     words: str
 
 
-def next_point(result: Result, measured: Iterable[Result]) -> NextPoint | None:
+def next_point(result: Result, measured: Iterable[Result], gap: Gap = accuracy_gap) -> NextPoint | None:
     """What the next point of accuracy costs in bytes; None where nothing larger is measurably more accurate.
 
     What is more accurate without being larger is a rival: that costs nothing.
@@ -175,5 +188,5 @@ def next_point(result: Result, measured: Iterable[Result]) -> NextPoint | None:
     points = units.percent(chosen.accuracy - result.accuracy, decimals)
     price = units.size(chosen.stored_bytes - result.stored_bytes)
     return NextPoint(
-        chosen, f"{points} more points of accuracy ({gap_words(chosen, result)}) cost {price}: {chosen.words}"
+        chosen, f"{points} more points of accuracy ({gap_words(chosen, result, gap)}) cost {price}: {chosen.words}"
     )

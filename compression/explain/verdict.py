@@ -13,7 +13,15 @@ from typing import Literal
 
 from compression import units
 from compression.explain import reasons
-from compression.explain.differences import accuracy_gap, amount_effect, gap_effect, gap_words, percent, time_effect
+from compression.explain.differences import (
+    Gap,
+    accuracy_gap,
+    amount_effect,
+    gap_effect,
+    gap_words,
+    percent,
+    time_effect,
+)
 from compression.explain.rivals import POINT, WORTH, Rival, rivals
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning
@@ -55,11 +63,11 @@ class Verdict:
 _SIGNS: dict[Tone, str] = {"good": "✓", "mixed": "⇄", "bad": "✕", "neutral": "•"}
 
 
-def judge(result: Result, measured: Iterable[Result] = ()) -> Verdict:
-    """The verdict on a result, beside all that is `measured` of its model."""
+def judge(result: Result, measured: Iterable[Result] = (), gap: Gap = accuracy_gap) -> Verdict:
+    """The verdict on a result, beside all that is `measured` of its model; `gap` compares the accuracies of two."""
     if result.is_baseline:
         return Verdict("neutral", "The original", *_original(result))
-    against = rivals(result, (other for other in measured if not has_collapsed(other)))
+    against = rivals(result, (other for other in measured if not has_collapsed(other)), gap)
     tone, title, because = _grade(result, against)
     named = f"{against[0].title}." if against else ""
     text = " ".join(filter(None, (_text(result), because, named)))

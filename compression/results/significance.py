@@ -79,6 +79,18 @@ def unpaired_interval(correct_a: int, n_a: int, correct_b: int, n_b: int) -> tup
     return _joined(p_a, wilson_interval(correct_a, n_a), p_b, wilson_interval(correct_b, n_b), 0.0)
 
 
+def disagreement_interval(correct_a: int, correct_b: int, different: int, n: int) -> tuple[float, float]:
+    """95 % interval (low, high) of `correct_a` minus `correct_b`, both of the same `n` images, as a proportion.
+
+    `different` of them got different answers, of which at most one is right each time. It is not known on how many both
+    were wrong, so all are taken for images that one got right: the interval is paired, and at worst too wide.
+    """
+    only_a = min(correct_a, (different + correct_a - correct_b) // 2)
+    only_b = only_a - (correct_a - correct_b)
+    both = correct_a - only_a
+    return _newcombe_interval(both, only_a, only_b, n - both - only_a - only_b)
+
+
 def _newcombe_interval(both: int, only_a: int, only_b: int, neither: int) -> tuple[float, float]:
     """Wilson intervals of the two proportions, joined with their correlation."""
     n = both + only_a + only_b + neither

@@ -1,12 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, contenders
 from compression.explain import comparison, differences
 from compression.explain.comparison import Pair
 from compression.recipe.recipe import make_recipe
-from compression.results.significance import PairedDifference
+from compression.results.significance import PairedDifference, paired_difference
 from tests.support.made_up_results import fabricate
 
 MODEL = "lenet5-mnist5k"
@@ -62,6 +63,33 @@ def test_speeds_of_different_models_are_not_compared():
 )
 def test_speed_in_words_claims_no_more_than_the_interval(numbers, words):
     assert differences.SpeedRatio(*numbers, indirect=False).words == words
+
+
+class TestGaps:
+    def pair(self):
+        """Two networks on a thousand images with their accuracies and files: five images apart, on twenty."""
+        labels, files, rows = np.zeros(1000, np.uint8), {}, []
+        for name, wrong in (("one", range(40)), ("two", range(8, 53))):
+            predictions = labels.copy()
+            predictions[list(wrong)] = 1
+            files[name] = predictions.tobytes()
+            artifacts = {"predictions": name}
+            rows.append(result(BITS, accuracy=1 - len(wrong) / 1000, n_test=1000, artifacts=artifacts))
+        return rows, files
+
+    def test_are_narrower_on_the_same_images(self):
+        rows, files = self.pair()
+        low, high = differences.paired_gap(files.get)(*rows)
+        wide = differences.accuracy_gap(*rows)
+        assert wide[0] < low < 0.005 < high < wide[1]
+        answered = [np.frombuffer(content, np.uint8) == 0 for content in files.values()]
+        exact = paired_difference(*answered)
+        assert (low, high) == pytest.approx((exact.low, exact.high))  # of two classes nothing is unknown
+
+    def test_without_the_files_are_those_of_independent_images(self):
+        rows, files = self.pair()
+        for lost in ({}, {"one": files["one"]}, {"one": files["one"], "two": b"\0" * 7}):
+            assert differences.paired_gap(lost.get)(*rows) == differences.accuracy_gap(*rows)
 
 
 def test_accuracy_in_words_claims_no_more_than_the_test():

@@ -140,7 +140,7 @@ class TestWeights:
         text = words(page)
         assert "Thin lines: the 3 levels" in text
         assert "500 of 1,000 weights are zero" in text
-        assert "Brown: negative" in text
+        assert "Orange: negative" in text
         select.set_value("conv1")
         rerun(page)
         assert page.query_params["layer"] == "conv1"

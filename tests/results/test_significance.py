@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from compression.results import significance
-from compression.results.significance import median_ratio_interval, paired_difference, wilson_interval
+from compression.results.significance import (
+    disagreement_interval,
+    median_ratio_interval,
+    paired_difference,
+    unpaired_interval,
+    wilson_interval,
+)
 
 
 def answers(both, only_a, only_b, neither):
@@ -139,3 +147,19 @@ class TestMedianRatio:
 )
 def test_worst_class(right, labels, expected):
     assert significance.worst_class(np.array(right, bool), np.array(labels)) == expected
+
+
+def test_the_interval_of_independent_proportions_is_the_published_one():
+    """Newcombe (1998), table II, method 10: 56 of 70 against 48 of 80."""
+    assert unpaired_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+@given(st.integers(0, 2**30))
+def test_an_interval_from_disagreements_is_at_worst_too_wide(seed):
+    n, random = 200, np.random.default_rng(seed)
+    labels, *guesses = random.integers(3, size=(3, n))
+    one, other = (np.where(random.random(n) < 0.8, labels, guess) for guess in guesses)
+    exact = paired_difference(one == labels, other == labels)
+    low, high = disagreement_interval((one == labels).sum(), (other == labels).sum(), (one != other).sum(), n)
+    assert low <= exact.low + 1 / n  # an odd number of disagreements is rounded
+    assert high >= exact.high - 1 / n

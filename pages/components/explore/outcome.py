@@ -38,7 +38,7 @@ def show_verdict(seen: Snapshot) -> None:
     with st.container(key="verdict"):
         if result is not None:
             over = exceeded(result, seen.view.limits, baseline.latency_p50_ms) if baseline else ()
-            show_judged(verdict.judge(result, seen.results.values()), over)
+            show_judged(against.judge(result, seen.results.values()), over)
         elif job is not None and job.state is JobState.FAILED:
             st.error(f"**This setting has no numbers.** {notices.plain(job.error or '')}", icon=":material/error:")
         elif job is not None and job.state is JobState.CANCELLED:
@@ -86,7 +86,7 @@ def show_details(seen: Snapshot) -> None:
     if seen.control is not None:
         st.caption(f":material/school: {verdict.control_sentence(result, seen.control)}")
     measured = seen.results.values()
-    judged = verdict.judge(result, measured)
+    judged = against.judge(result, measured)
     against.show(result, judged, measured, ("Show it", partial(_show_other, seen.view)))
     for reason in judged.reasons:
         st.caption(f":material/lightbulb: {reason}")

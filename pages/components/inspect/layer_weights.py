@@ -62,7 +62,7 @@ def _filters(layer: LayerWeights) -> None:
     st.caption(
         f"{outputs} of {total[0]} outputs"
         + (f", and of each the first {inputs} of {total[1]} inputs, side by side" if inputs > 1 else "")
-        + ". Brown: negative. Blue: positive. Both pictures have the same scale of colours."
+        + ". Orange: negative. Blue: positive. Both pictures have the same scale of colours."
     )
     limit = pictures.colour_range(layer)
     if not layer.filters_before.size:

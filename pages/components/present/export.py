@@ -12,7 +12,7 @@ from compression import units
 from compression.charts import picture_files
 from compression.charts.palette import contenders
 from compression.charts.picture_files import PictureFormat
-from compression.explain import bundle, comparison, presentation, report, verdict
+from compression.explain import bundle, comparison, presentation, report
 from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
 from compression.inquiries.verification import Verification, VerificationInquiry
@@ -146,7 +146,7 @@ def report_html(export: Export, said: str) -> str:
         for cost, words in stage.CHARTS.items()
     ]
     measured = export.results.values()
-    judged = verdict.judge(result, measured)
+    judged = against.judge(result, measured)
     return report.html(
         report.Report(
             model=model_title(result.model),
