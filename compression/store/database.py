@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sql
 from sqlalchemy import exc
@@ -22,10 +24,12 @@ WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
 
 _REVISION, _DELETIONS, _SCHEMA = "revision", "deletions", "schema"
 
+_KEPT = "; what was stored before is kept"
+
 _REMEDIES = (
-    ("full", "the disk is full. Free some space and try again"),
-    ("readonly", "it is read-only. Check your rights, or set COMPRESSION_HOME to a folder you may write to"),
-    ("locked", f"another program has held it for {BUSY_TIMEOUT_S} s. Close that program and try again"),
+    ("full", f"the disk is full. Free some space and try again{_KEPT}"),
+    ("readonly", f"it is read-only. Check your rights, or set COMPRESSION_HOME to a folder you may write to{_KEPT}"),
+    ("locked", f"another program has held it for {BUSY_TIMEOUT_S} s. Close that program and try again{_KEPT}"),
     (
         "unable to open",
         "it cannot be opened. Check that its folder exists and that you may write to it, or set COMPRESSION_HOME",
@@ -40,7 +44,18 @@ _REMEDIES = (
         "it is not a database. Move that file away, or set COMPRESSION_HOME to another folder, and restart",
     ),
     ("i/o error", "the disk does not answer properly. Check it, or set COMPRESSION_HOME to another one"),
+    *(
+        (
+            sign,
+            "its tables are gone. Somebody emptied, damaged or replaced it while this program ran. Put a copy back if "
+            "you have one; otherwise move it away, and a new one begins, in which results are measured again",
+        )
+        for sign in ("no such table", "no such column", 'relation "')
+    ),
 )
+"""How the database's own words begin or end, and what to do. Where nothing stored can have been lost, it says so."""
+
+_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -85,7 +100,15 @@ class Database:
             url = sql.make_url(self.url)
         except exc.ArgumentError:
             return "the database in COMPRESSION_DATABASE"
-        return url.database or "memory" if _is_sqlite(url) else url.render_as_string(hide_password=True)
+        return str(self.file or "in memory") if _is_sqlite(url) else url.render_as_string(hide_password=True)
+
+    @property
+    def file(self) -> Path | None:
+        """Where an SQLite database lies; None for one in memory or on a server."""
+        url = sql.make_url(self.url)
+        if not _is_sqlite(url) or not url.database or url.database == ":memory:" or url.query.get("mode") == "memory":
+            return None
+        return Path(unquote(urlsplit(url.database).path) if _is_uri(url) else url.database)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sql.Connection]:
@@ -104,14 +127,14 @@ class Database:
 
     def _make_ready(self) -> None:
         """Create what is missing, also when somebody removed the file while we run."""
-        url = self._pool().url
-        file = Path(url.database or "") if _is_sqlite(url) else None
-        if self._is_ready and (file is None or file.exists()):
+        url, file = self._pool().url, self.file
+        is_there = file is not None and file.exists()
+        if self._is_ready and (is_there or file is None):
             return
-        if file is not None:
+        if file is not None and not _is_uri(url):
             _make_folder(file)
-        if self._schema() is None:
-            self._create_tables()
+        if self._schema() is None and self._create_tables() and is_there:
+            _log.warning("%s was there, but empty: a new database begins in it. Results it had are gone.", file)
         found = self._schema()
         if found != SCHEMA:
             raise StorageFailed(
@@ -122,24 +145,43 @@ class Database:
         self._is_ready = True
 
     def _schema(self) -> int | None:
-        with self._pool().connect() as connection:
-            if not sql.inspect(connection).has_table(COUNTERS.name):
-                return None
-            return _counter(connection, _SCHEMA)
+        """Which format it has; None where it is new.
 
-    def _create_tables(self) -> None:
+        A file belongs to one program; a server's database may have other tables too, but none of these names.
+        Raises `StorageFailed` where the tables are not this program's: whoever made them, they are left alone.
+        """
+        with self._pool().connect() as connection:
+            inspector = sql.inspect(connection)
+            there = set(inspector.get_table_names())
+            if not (there if _is_sqlite(self._pool().url) else there & set(METADATA.tables)):
+                return None
+            columns = inspector.get_columns(COUNTERS.name) if COUNTERS.name in there else []
+            if set(COUNTERS.columns.keys()) <= {column["name"] for column in columns}:
+                found = _counter(connection, _SCHEMA)
+                if found is not None:
+                    return found
+        raise StorageFailed(
+            f"The database {self.place} holds tables that this program did not make, or only a part of its own. "
+            "Nothing in it was changed. Set COMPRESSION_HOME or COMPRESSION_DATABASE to another place."
+        )
+
+    def _create_tables(self) -> bool:
+        """Whether nobody else did in the same moment."""
         if _is_sqlite(self._pool().url):
             with self._pool().connect() as connection:
                 connection.exec_driver_sql(f"PRAGMA journal_mode = {'WAL' if WAL_IS_SAFE else 'DELETE'}")
         try:
             with self._transaction() as connection:
                 METADATA.create_all(connection)
-                if connection.scalar(sql.select(sql.func.count()).select_from(COUNTERS)) == 0:
+                is_new = _counter(connection, _SCHEMA) is None
+                if is_new:
                     first = [{"name": _SCHEMA, "value": SCHEMA}, {"name": _REVISION, "value": 0}]
                     connection.execute(COUNTERS.insert(), first)
         except (exc.IntegrityError, exc.ProgrammingError):
-            if self._schema() is None:  # otherwise another process made them in the same moment
+            if self._schema() is None:  # otherwise another process made them
                 raise
+            return False
+        return is_new
 
     def _add_what_is_missing(self) -> None:
         """What an earlier version of this program did not know."""
@@ -232,6 +274,11 @@ def _is_sqlite(url: sql.URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
+def _is_uri(url: sql.URL) -> bool:
+    """Whether SQLite takes the database's name as a URI, `file:...`, which says itself how it is to be opened."""
+    return "uri" in url.query and str(url.database).startswith("file:")
+
+
 def _make_folder(file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -246,8 +293,5 @@ def _explain(text: str, place: str) -> str:
     text = text.strip()
     for sign, remedy in _REMEDIES:
         if sign in text.lower():
-            return f"The database {place} cannot be used: {remedy}. What was stored before is kept. ({text})"
-    return (
-        f"The database {place} cannot be used: {text}. "
-        "Check that it runs and that COMPRESSION_DATABASE is right; what was stored before is kept."
-    )
+            return f"The database {place} cannot be used: {remedy}. ({text})"
+    return f"The database {place} cannot be used: {text}. Check that it runs and that COMPRESSION_DATABASE is right."

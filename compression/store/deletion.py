@@ -155,15 +155,10 @@ def _named(connection: sql.Connection, *, lost_answers: bool = True) -> set[str]
 def _named_elsewhere(database: Database) -> set[str]:
     """Files that another database in the same home names: it was used before COMPRESSION_DATABASE was set, say."""
     usual = environment.home() / "results.sqlite"
-    if not usual.is_file() or _is_at(database, usual):
+    if not usual.is_file() or (database.file is not None and database.file.resolve() == usual.resolve()):
         return set()
     with Database(f"sqlite:///{usual}").read() as connection:
         return _named(connection)
-
-
-def _is_at(database: Database, file: Path) -> bool:
-    url = sql.make_url(database.url)
-    return url.get_backend_name() == "sqlite" and Path(url.database or "").resolve() == file.resolve()
 
 
 def _lost() -> sql.ColumnElement[bool]:

@@ -56,9 +56,9 @@ def usage(store: Store) -> Usage:
 
 def _database(store: Store) -> Place:
     about = "Results, jobs, tags and notes. Room that deleted rows leave is used again; the file does not shrink."
-    url = sql.make_url(store.database.url)
-    if url.get_backend_name() == "sqlite":
-        beside = [Path(f"{url.database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
+    file = store.database.file
+    if file is not None:
+        beside = [Path(f"{file}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
         sizes = [path.stat().st_size for path in beside if path.is_file()]
         return Place("Database", store.database.place, len(sizes), sum(sizes), about)
     with store.database.read() as connection:

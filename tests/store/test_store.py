@@ -1,5 +1,6 @@
 """The contract of the store, over every database there is."""
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sql
@@ -475,24 +477,85 @@ class TestTrouble:
         with pytest.raises(StorageFailed, match="read-only"):
             Store().add_jobs([recipe(seed=1)], group="g")
 
-    def test_a_query_only_database(self, sqlite_store):
+    def test_a_query_only_database(self, sqlite_store, tmp_path, monkeypatch):
         keep(sqlite_store, recipe())
         store = Store(f"sqlite:///file:{environment.home()}/results.sqlite?mode=ro&uri=true")
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        assert store.result(recipe()) is not None
+        assert list(Path.cwd().iterdir()) == []  # a URI is no path
+        assert store.database.file == environment.home() / "results.sqlite"
         with pytest.raises(StorageFailed, match=r"read-only. Check your rights"):
             store.add_jobs([recipe(seed=1)], group="g")
         assert sqlite_store.result(recipe())
 
-    @pytest.mark.parametrize(
-        "content", [b"this is no database, only some text" * 50, b"SQLite format 3\0" + b"\1" * 5000]
-    )
-    def test_a_damaged_database(self, fresh_home, content):
-        file = fresh_home / "results.sqlite"
-        file.write_bytes(content)
-        with pytest.raises(StorageFailed, match="Move"):
-            Store().results(MODEL)
-        assert file.read_bytes() == content
-        file.rename(fresh_home / "away")
+    @pytest.mark.parametrize("of_pages", [None, 0.5, 0.9])
+    def test_a_damaged_database(self, sqlite_store, of_pages):
+        """Text, noise, or what a full disk left of it."""
+        fill(sqlite_store)
+        file = environment.home() / "results.sqlite"
+        whole = file.read_bytes()
+        half = [whole[: int(share * len(whole))] for share in [of_pages] if share]
+        for content in half or [b"this is no database, only some text" * 50, b"SQLite format 3\0" + b"\1" * 5000]:
+            file.write_bytes(content)
+            for store in (sqlite_store, Store()):
+                with pytest.raises(StorageFailed, match="[Mm]ove") as told:
+                    store.results(MODEL)
+                assert "kept" not in str(told.value)
+            assert file.read_bytes() == content
+        file.rename(file.with_name("away"))
         assert Store().results(MODEL) == []
+
+    def test_a_database_that_is_emptied_while_it_is_used(self, sqlite_store, caplog):
+        keep(sqlite_store, recipe())
+        file = environment.home() / "results.sqlite"
+        copy = file.read_bytes()
+        file.write_bytes(b"")
+        for _ in range(2):
+            with pytest.raises(StorageFailed, match="emptied.*Put a copy back") as told:
+                sqlite_store.results(MODEL)
+            assert "kept" not in str(told.value)
+        file.write_bytes(copy)
+        assert len(sqlite_store.results(MODEL)) == 1
+        assert caplog.messages == []
+
+    def test_one_that_was_emptied_before_is_begun_anew_and_said(self, fresh_home, caplog):
+        (fresh_home / "results.sqlite").write_bytes(b"")
+        assert Store().results(MODEL) == []
+        (said,) = caplog.messages
+        assert "results.sqlite was there, but empty" in said
+        assert Store().results(MODEL) == [] and len(caplog.messages) == 1
+
+    @pytest.mark.parametrize(
+        "tables_of_others",
+        [
+            "CREATE TABLE results (id INTEGER PRIMARY KEY, score REAL)",
+            "CREATE TABLE weather (day TEXT)",
+            "CREATE TABLE counters (id INTEGER PRIMARY KEY)",
+            "CREATE TABLE counters (name TEXT, value INTEGER)",
+        ],
+    )
+    def test_the_database_of_another_program_is_left_alone(self, fresh_home, tables_of_others):
+        file = fresh_home / "results.sqlite"
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute(tables_of_others)
+        before = file.read_bytes()
+        for use in (Store().revision, lambda: Store().results(MODEL), lambda: keep(Store(), recipe())):
+            with pytest.raises(StorageFailed, match="did not make.*Nothing in it was changed.*COMPRESSION_HOME"):
+                use()
+        assert file.read_bytes() == before
+        assert [path.name for path in fresh_home.glob("results*")] == ["results.sqlite"]
+
+    def test_a_table_of_another_program_on_a_server_is_left_alone(self, any_store):
+        if any_store.database.file is not None:
+            pytest.skip("needs a server")
+        with any_store.database._pool().begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE results (id INTEGER PRIMARY KEY, score REAL)")
+        with pytest.raises(StorageFailed, match="did not make"):
+            any_store.revision()
+        with any_store.database._pool().begin() as connection:
+            assert sql.inspect(connection).get_table_names() == ["results"]
+            connection.exec_driver_sql("DROP TABLE results")
 
     def test_a_home_that_cannot_be_made(self, tmp_path, monkeypatch):
         (tmp_path / "file").write_text("in the way")
