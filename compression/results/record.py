@@ -27,9 +27,9 @@ _TABLES = {"ledger", "runtime_ledger", "worst_class"}
 
 
 class Part(BaseModel):
-    """Plain data that does not change; what a later version adds is left out."""
+    """Plain data that does not change; what a later version adds is left out. Every number is one."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
 class Machine(Part):

@@ -130,7 +130,7 @@ def _planned(connection: sql.Connection, database: Database, wanted: set[str]) -
             continue
         counts[RESULTS] += 1
         going |= _names_in(row.document)
-        if not json.loads(row.document)["recipe"].get("steps"):
+        if _is_baseline(row.document):
             baselines.add(conditions_of(row))
     for key, name in connection.execute(sql.select(ANSWERS.c.result_key, ANSWERS.c.artifact)):
         counts[ANSWERS] += key in wanted
@@ -141,6 +141,13 @@ def _planned(connection: sql.Connection, database: Database, wanted: set[str]) -
     baseline_of = sum(others[conditions] for conditions in baselines)
     planned = Deletion(counts[RESULTS], counts[ANSWERS], counts[NOTES], len(sizes), sum(sizes), shared, baseline_of)
     return planned, going - staying
+
+
+def _is_baseline(document: str) -> bool:
+    """Whether it is surely that of a model as it is; a damaged one may be anything."""
+    with contextlib.suppress(LookupError, TypeError, ValueError):
+        return not json.loads(document)["recipe"]["steps"]
+    return False
 
 
 def _named(connection: sql.Connection, *, lost_answers: bool = True) -> set[str]:
@@ -168,7 +175,7 @@ def _lost() -> sql.ColumnElement[bool]:
 
 def _names_in(document: str) -> set[str]:
     """Whatever looks like a file's name in a result: artifacts, and hashes of weights, which do no harm."""
-    return set(_NAME.findall(document))
+    return set(_NAME.findall(str(document)))
 
 
 def _remove(database: Database, found: Iterable[Path]) -> None:

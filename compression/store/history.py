@@ -104,9 +104,9 @@ def entries(store: Store) -> list[Entry]:
 
 
 def _entry(row: sql.Row[Any]) -> Entry:
-    """Without checking all of it: rows of other versions are shown too."""
-    document = json.loads(row.document)
-    recipe, words = _recipe(document["recipe"])
+    """Without checking all of it: rows of other versions are shown too, and damaged ones with what is left of them."""
+    document = _document(row.document)
+    recipe, words = _recipe(document.get("recipe"))
     return Entry(
         key=row.result_key,
         sequence=row.sequence,
@@ -115,24 +115,35 @@ def _entry(row: sql.Row[Any]) -> Entry:
         words=words,
         measured_under=conditions.conditions_of(row),
         numbers=_numbers(document),
-        seconds=document["seconds"],
-        created_at=document["created_at"],
-        files=tuple(sorted(set(document["artifacts"].values()))),
+        seconds=document.get("seconds") or 0.0,
+        created_at=str(document.get("created_at")),
+        files=tuple(sorted(set((document.get("artifacts") or {}).values()))),
     )
 
 
+def _document(text: str) -> dict[str, Any]:
+    """Empty where it is damaged."""
+    with contextlib.suppress(TypeError, ValueError):
+        document = json.loads(text)
+        if isinstance(document, dict):
+            return document
+    return {}
+
+
 def _numbers(document: Mapping[str, Any]) -> dict[str, float | None]:
-    """Of a row that nobody checked; those of another version may lack some."""
-    baseline = Measures.model_construct(**document["baseline"])
+    """Of a row that nobody checked; those of another version may lack some, and so may damaged ones."""
+    baseline = Measures.model_construct(**(document.get("baseline") or {}))
     row = Result.model_construct(**{**document, "baseline": baseline})
     numbers: dict[str, float | None] = dict.fromkeys(SHOWN)
     for key in SHOWN:
-        with contextlib.suppress(AttributeError):
+        with contextlib.suppress(AttributeError, TypeError, ZeroDivisionError):
             numbers[key] = METRICS[key].read(row, None)
     return numbers
 
 
-def _recipe(content: Mapping[str, Any]) -> tuple[Recipe | None, str]:
+def _recipe(content: Mapping[str, Any] | None) -> tuple[Recipe | None, str]:
+    if content is None:
+        return None, "cannot be read any more"
     try:
         recipe = Recipe.model_validate(content)
     except (CompressionError, ValueError):
@@ -148,7 +159,16 @@ def notes(store: Store) -> dict[str, Note]:
     """What people wrote, by the result's key."""
     with store.database.read() as connection:
         rows = connection.execute(sql.select(NOTES)).all()
-    return {row.result_key: Note(tuple(json.loads(row.tags)), row.note, row.changed_at) for row in rows}
+    return {row.result_key: Note(tuple(_tags(row.tags)), row.note, row.changed_at) for row in rows}
+
+
+def _tags(text: str) -> list[str]:
+    """None where the row is damaged."""
+    with contextlib.suppress(TypeError, ValueError):
+        tags = json.loads(text)
+        if isinstance(tags, list):
+            return [str(tag) for tag in tags]
+    return []
 
 
 def all_tags(written: Iterable[Note]) -> list[str]:
@@ -175,7 +195,7 @@ def change_tags(store: Store, result_keys: Collection[str], add: Collection[str]
     added = clean_tags(add)
     with store.database.write() as connection:
         rows = connection.execute(sql.select(NOTES).where(NOTES.c.result_key.in_(result_keys))).mappings()
-        known = {row["result_key"]: (json.loads(row["tags"]), row["note"]) for row in rows}
+        known = {row["result_key"]: (_tags(row["tags"]), row["note"]) for row in rows}
         for key in result_keys:
             tags, text = known.get(key, ([], ""))
             kept = [tag for tag in tags if tag not in remove]

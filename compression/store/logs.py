@@ -141,4 +141,7 @@ def log_of(database: Database, job_id: str) -> list[Line]:
     """The lines of a job; none where nothing was written (yet)."""
     with database.read() as connection:
         text = connection.scalar(sql.select(LOGS.c.lines).where(LOGS.c.job_id == job_id))
-    return [Line(*parts) for parts in json.loads(text)] if text else []
+    try:
+        return [Line(*parts) for parts in json.loads(text)] if text else []
+    except (TypeError, ValueError):
+        return [Line(0.0, "warning", "This log is damaged and cannot be read.")]

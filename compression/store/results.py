@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sql
 
+from compression.errors import CompressionError
 from compression.results.record import Result
 from compression.store.database import Database, deletions
 from compression.store.tables import RESULTS
@@ -18,10 +20,31 @@ LISTS_REMEMBERED = 5
 """In memory: results of four models, about 10 KB each, and the light rows of all."""
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A row that holds no result any more, as on a damaged disk. Measured again, a result takes its place."""
+
+    result_key: str
+    recipe_id: str
+
+
 @functools.lru_cache(maxsize=1024)
 def parse(document: str) -> Result:
-    """Results never change, so one parse is enough; workers and pages ask for the same ones again and again."""
-    return Result.model_validate_json(document)
+    """Results never change, so one parse is enough; workers and pages ask for the same ones again and again.
+
+    Raises ValueError or `CompressionError` where this is none: a number is missing, or is no number, or the recipe.
+    """
+    result = Result.model_validate_json(document)
+    result.parsed_recipe  # noqa: B018 - raises, too
+    return result
+
+
+def read(row: sql.Row[Any]) -> Result | Unreadable:
+    """What a row of the table of results holds."""
+    try:
+        return parse(row.document)
+    except (CompressionError, ValueError):  # pydantic's errors are of this kind
+        return Unreadable(row.result_key, row.recipe_id)
 
 
 class Remembered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,9 +17,10 @@ from compression.recipe.recipe import Recipe
 from compression.results import conditions, machine
 from compression.results.record import Result
 from compression.store import artifacts, results
-from compression.store.database import Database
+from compression.store.database import Database, count_deletion
 from compression.store.job_queue import JobQueue, Owner
 from compression.store.jobs import Job, JobState
+from compression.store.results import Unreadable
 from compression.store.tables import ANSWERS, RESULTS
 
 
@@ -69,28 +69,38 @@ class Store:
     def results_of(self, recipes: Sequence[Recipe]) -> dict[str, Result]:
         """Those of `recipes` that were measured, by recipe_id; the first result of each."""
         keys = [key for recipe in recipes for key in self._result_keys(recipe)]
-        latest_first = sql.select(RESULTS.c.document).where(RESULTS.c.result_key.in_(keys))
+        latest_first = sql.select(RESULTS).where(RESULTS.c.result_key.in_(keys)).order_by(RESULTS.c.sequence.desc())
         with self.database.read() as connection:
-            documents = connection.scalars(latest_first.order_by(RESULTS.c.sequence.desc()))
-            return {result.recipe_id: result for result in map(results.parse, documents)}
+            found = list(map(results.read, connection.execute(latest_first)))
+        return {result.recipe_id: result for result in found if isinstance(result, Result)}
 
     def results(self, model: str) -> list[Result]:
         """All results of `model` that are comparable here and now, oldest first.
 
         A page asks for them with every change, so they are remembered, and only later ones are read.
         """
+        return [row for row in self._rows(model) if isinstance(row, Result)]
+
+    def unreadable(self, model: str) -> list[Unreadable]:
+        """The rows that `results` leaves out since nobody can read them any more."""
+        return [row for row in self._rows(model) if isinstance(row, Unreadable)]
+
+    def _rows(self, model: str) -> list[Result | Unreadable]:
         now, machines = conditions.conditions(subject_of(model)), self._machines()
         same = (RESULTS.c[name] == value for name, value in asdict(now).items() if name != "machine_id")
         comparable = sql.and_(*same, RESULTS.c.machine_id.in_(machines))
-        return self.remembered.rows(self.database, (now, machines), comparable, lambda row: results.parse(row.document))
+        return self.remembered.rows(self.database, (now, machines), comparable, results.read)
 
     def add_result(self, result: Result, contents: dict[str, bytes]) -> None:
         """Keep a result and the files it names (`stored`, `onnx`, `predictions` to bytes).
 
-        A second result of the same recipe under the same conditions is dropped: the first one stays.
+        A second result of the same recipe under the same conditions is dropped: the first one stays, unless its row
+        cannot be read any more. What could not be read itself, such as a number that is none, is refused (ValueError).
         Somebody who deletes another result may take a file with it that both have, before this one has its row: then
         it is written again.
         """
+        document = result.model_dump_json()
+        results.parse(document)
         for role, content in contents.items():
             if artifacts.sha256(content) != result.artifacts.get(role):
                 raise CorruptFile(f"The {role} file does not fit its result. Measure the recipe again.")
@@ -100,12 +110,31 @@ class Store:
         row = asdict(measured) | {
             "result_key": conditions.key(result.recipe_id, measured),
             "recipe_id": result.recipe_id,
-            "document": result.model_dump_json(),
+            "document": document,
         }
-        with contextlib.suppress(exc.IntegrityError), self.database.write() as connection:
-            connection.execute(RESULTS.insert().values(row))  # unless it was measured before, or meanwhile
+        try:
+            with self.database.write() as connection:
+                connection.execute(RESULTS.insert().values(row))
+        except exc.IntegrityError:  # it was measured before, or meanwhile
+            self._replace_unreadable(row)
         for content in contents.values():
             artifacts.restore(content)
+
+    def _replace_unreadable(self, row: dict[str, str]) -> None:
+        """Put a row in the place of that with its key, if nobody can read that one."""
+        same = RESULTS.c.result_key == row["result_key"]
+        with self.database.read() as connection:
+            there = connection.execute(sql.select(RESULTS).where(same)).one_or_none()
+        if there is not None and isinstance(results.read(there), Unreadable):
+            with self.database.write() as connection:
+                connection.execute(RESULTS.update().where(same).values(row))
+                count_deletion(connection)
+
+    def forget_answer(self, inquiry: Inquiry) -> None:
+        """Have an inquiry made anew whose answer is damaged."""
+        keys = [inquiry.answer_key(key) for key in self._result_keys(inquiry.recipe)]
+        with self.database.write() as connection:
+            connection.execute(ANSWERS.delete().where(ANSWERS.c.answer_key.in_(keys)))
 
     def answer_name(self, inquiry: Inquiry) -> str | None:
         """The name of the file that answers `inquiry`, if that was found out under the present conditions."""

@@ -95,8 +95,14 @@ def inquire(inquiry: Inquiry, store: Store, *, watch: Watch = SILENT, run: str =
 
 
 def _answered(store: Store, inquiry: Inquiry) -> Answer | None:
-    content = store.answer(inquiry)
-    return None if content is None else inquiry.ANSWER.model_validate_json(content)
+    """What the store holds; a damaged answer is forgotten, so that it is found out again."""
+    try:
+        content = store.answer(inquiry)
+        return None if content is None else inquiry.ANSWER.model_validate_json(content)
+    except (CorruptFile, ValueError) as error:
+        _log.warning("%s", error)
+        store.forget_answer(inquiry)
+        return None
 
 
 def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, run: str) -> Answer:
@@ -109,7 +115,9 @@ def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, r
         for recipe in (inquiry.recipe, inquiry.recipe.baseline())
     )
     found = laboratory.answer(inquiry, laboratory.Bench(subject, variant, baseline, watch.part(MEASURING_SHARE, 1)))
-    store.add_answer(inquiry, variant.result, found.model_dump_json().encode())
+    content = found.model_dump_json().encode()
+    inquiry.ANSWER.model_validate_json(content)  # what nobody could read is not kept
+    store.add_answer(inquiry, variant.result, content)
     return found
 
 

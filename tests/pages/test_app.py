@@ -66,6 +66,21 @@ def test_a_broken_store_is_said(dispatcher, monkeypatch, page, asks):
     assert "The disk is full" in words(opened(page))
 
 
+@pytest.mark.parametrize("page", ["explore", "inspect", "present", "compare"])
+def test_a_damaged_result_is_left_out_and_named(dispatcher, page):
+    bits = [make_recipe(DEFAULT_MODEL, [{"technique": "quantization", "weight_bits": n}]) for n in (4, 5)]
+    dispatcher.measure(bits[0].baseline(), *bits)
+    with dispatcher.store.database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE results SET document = json_set(document, '$.accuracy', null) "
+            f"WHERE recipe_id = '{bits[1].recipe_id}'"
+        )
+    shown = opened(page, model=DEFAULT_MODEL)
+    said = texts(shown.warning)
+    assert "1 result left out" in said and bits[1].recipe_id in said and "Measured again" in said
+    assert bits[0].recipe_id not in said
+
+
 def test_the_page_process_never_imports_torch():
     """Everything that a page imports, in a fresh process."""
     code = (

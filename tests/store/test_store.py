@@ -19,13 +19,13 @@ from compression import environment
 from compression.errors import CorruptFile, StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.results import machine
-from compression.store import artifacts, database, results, tables
+from compression.store import artifacts, database, deletion, history, logs, results, tables
 from compression.store.job_queue import OTHER_VERSION, Owner
 from compression.store.jobs import JobState
 from compression.store.store import Store
 from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import MODEL, SLOW, recipe
-from tests.support.made_up_results import fabricate, files_of, keep, preview
+from tests.support.made_up_results import fabricate, files_of, keep, key_of, preview
 
 parse_result = results.parse
 
@@ -72,8 +72,8 @@ class TestResults:
         keep(store, recipe(seed=1))
         (first,) = store.results(MODEL)
         parsed = []
-        monkeypatch.setattr(results, "parse", lambda document: parsed.append(1) or parse_result(document))
         keep(store, recipe(seed=2))
+        monkeypatch.setattr(results, "parse", lambda document: parsed.append(1) or parse_result(document))
         again = store.results(MODEL)
         assert [result.recipe["seed"] for result in again] == [1, 2]
         assert again[0] is first and len(parsed) == 1
@@ -128,6 +128,84 @@ class TestResults:
         for thread in threads:
             thread.join()
         assert len(store.results(MODEL)) == 3
+
+
+DAMAGED = {
+    "a number is gone": "json_set(document, '$.accuracy', null)",
+    "the baseline is gone": "json_remove(document, '$.baseline')",
+    "the recipe is gone": "json_set(document, '$.recipe', null)",
+    "half of it is gone": "substr(document, 1, 100)",
+    "all of it is gone": "x'00ff'",
+}
+
+
+def damage(store, how, seed):
+    """Have one row of a SQLite database as a disk or `.recover` may leave it."""
+    with store.database.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE results SET document = {DAMAGED[how]} WHERE recipe_id = '{recipe(seed=seed).recipe_id}'"
+        )
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+class TestDamagedRows:
+    def test_one_is_left_out_and_named(self, sqlite_store, how):
+        for seed in (1, 2, 3):
+            keep(sqlite_store, recipe(seed=seed))
+        damage(sqlite_store, how, 2)
+        for store in (sqlite_store, Store()):
+            store.remembered = results.Remembered()
+            assert [result.recipe["seed"] for result in store.results(MODEL)] == [1, 3]
+            assert [row.recipe_id for row in store.unreadable(MODEL)] == [recipe(seed=2).recipe_id]
+            assert store.result(recipe(seed=2)) is None
+            assert len(store.results_of([recipe(seed=seed) for seed in (1, 2, 3)])) == 2
+
+    def test_it_is_measured_again_and_back(self, sqlite_store, how):
+        keep(sqlite_store, recipe(seed=1))
+        keep(sqlite_store, recipe(seed=2), accuracy=0.5)
+        damage(sqlite_store, how, 2)
+        (job,) = sqlite_store.add_jobs([recipe(seed=2)], group="g", owner=ME)
+        assert job.state is JobState.WAITING
+        again = keep(sqlite_store, recipe(seed=2), accuracy=0.6)
+        assert sqlite_store.result(recipe(seed=2)) == again
+        assert [result.recipe_id for result in sqlite_store.results(MODEL)] == [
+            recipe(seed=n).recipe_id for n in (1, 2)
+        ]
+        assert sqlite_store.unreadable(MODEL) == []
+
+    def test_history_lists_it_and_it_can_be_deleted(self, sqlite_store, how):
+        for seed in (1, 2):
+            keep(sqlite_store, recipe(seed=seed))
+        damage(sqlite_store, how, 2)
+        entry, whole = history.entries(sqlite_store)
+        assert entry.recipe_id == recipe(seed=2).recipe_id
+        assert None not in whole.numbers.values()
+        assert len(history.find([entry, whole], {}, history.Search(text="prune", order="smallest"))) <= 2
+        deletion.delete(sqlite_store, [entry.key])
+        assert history.entries(sqlite_store) == [whole]
+        assert sqlite_store.unreadable(MODEL) == []
+
+
+def test_what_is_no_number_does_not_get_in(store):
+    with pytest.raises(ValueError, match="finite number"):
+        fabricate(recipe(), accuracy=float("nan"))
+    with pytest.raises(ValueError, match="valid number"):
+        store.add_result(fabricate(recipe()).model_copy(update={"accuracy": float("nan")}), files_of(recipe()))
+    assert store.results(MODEL) == store.unreadable(MODEL) == []
+
+
+def test_notes_and_logs_that_are_damaged_take_nothing_else_away(store):
+    key = key_of(keep(store, recipe()))
+    history.write_note(store, key, ["good"], "text")
+    job_id, claim = start(store, seed=1)
+    store.queue.set_progress(job_id, claim, 0.5, "half", "[[1.0")
+    with store.database.write() as connection:
+        connection.execute(tables.NOTES.update().values(tags="[nonsense"))
+    assert history.notes(store)[key].text == "text"
+    history.change_tags(store, [key], ["better"], [])
+    assert history.notes(store)[key].tags == ("better",)
+    (line,) = logs.log_of(store.database, job_id)
+    assert "cannot be read" in line.text
 
 
 class TestAnswers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 import streamlit as st
@@ -66,6 +66,20 @@ def show_setting(view: View) -> None:
 
 
 def show_dispatcher(seen: Snapshot) -> None:
-    """Trouble of the dispatcher itself, such as a full disk or workers that do not start."""
+    """Trouble of the dispatcher itself, such as a full disk or workers that do not start, and damaged results."""
     if seen.problem:
         st.error(plain(seen.problem), icon=":material/error:")
+    show_unreadable(seen.unreadable)
+
+
+def show_unreadable(recipe_ids: Sequence[str]) -> None:
+    """How many results are left out since their rows are damaged, which, and what to do."""
+    if not recipe_ids:
+        return
+    one = len(recipe_ids) == 1
+    st.warning(
+        f"**{len(recipe_ids):,} result{'' if one else 's'} left out:** the {'row' if one else 'rows'} in the database "
+        f"cannot be read any more ({', '.join(recipe_ids[:5])}{' …' if len(recipe_ids) > 5 else ''}). "
+        "Measured again, a setting is back; or delete it under Jobs, History.",
+        icon=":material/warning:",
+    )

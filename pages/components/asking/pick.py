@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -59,6 +59,7 @@ def one(also: Mapping[str, str] = MappingProxyType({})) -> Picked | None:
     results, here = measured(view.model), view.recipe.recipe_id
     state.write_link(view, also)
     notices.show_link()
+    notices.show_unreadable(unreadable([view.model]))
     words = _words_of(results)
     if here not in words:
         label = _label(results[here]) if here in results else f"{recipe_in_words(view.recipe)} · not measured"
@@ -110,6 +111,7 @@ def several(also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...
     chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, tuple(dict.fromkeys((usual.baseline(), usual))))
     on_same_data = subject_of((*chosen, usual)[0].model).teachers
     known = {name: result for model in on_same_data for name, result in measured(model).items()}
+    notices.show_unreadable(unreadable(on_same_data))
     by_id = {recipe.recipe_id: recipe for recipe in chosen}
     missing = [recipe for name, recipe in by_id.items() if name not in known]
     words = _words_of(known)
@@ -160,6 +162,12 @@ def _several_key(signs: tuple[str, ...]) -> str:
 def measured(model: str) -> dict[str, Result]:
     """All comparable results of a model by recipe_id."""
     return {result.recipe_id: result for result in dispatcher.get_dispatcher().store.results(model)}
+
+
+def unreadable(models: Iterable[str]) -> list[str]:
+    """The recipe_ids of results of these models whose rows are damaged."""
+    store = dispatcher.get_dispatcher().store
+    return [row.recipe_id for model in models for row in store.unreadable(model)]
 
 
 def _open_link(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from compression import units
-from compression.errors import CompressionError
+from compression.errors import CompressionError, CorruptFile
 from compression.inquiries import Answer, Inquiry
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
@@ -71,8 +71,14 @@ def is_under_way(works: Sequence[Work], group: str) -> bool:
 
 
 def _known(inquiry: Inquiry) -> Answer | None:
-    name = dispatcher.get_dispatcher().store.answer_name(inquiry)
-    return _read(name, type(inquiry)) if name else None
+    """A damaged answer is none, and found out again."""
+    store = dispatcher.get_dispatcher().store
+    name = store.answer_name(inquiry)
+    try:
+        return _read(name, type(inquiry)) if name else None
+    except (CorruptFile, ValueError):
+        store.forget_answer(inquiry)
+        return None
 
 
 @functools.lru_cache(maxsize=24)

@@ -49,7 +49,7 @@ class Snapshot:
     `revision` was the store's just before: where it is another one now, something may have changed since.
     `ahead` are the unfinished jobs that measure settings before anybody asks for them. They are none of `jobs`, for
     nobody waits for them; but one that came to measure the current setting is its `job` too. `unasked` has the
-    recipe_ids of all that this browser session had measured that way.
+    recipe_ids of all that this browser session had measured that way. `unreadable` are recipe_ids of damaged results.
     """
 
     revision: int
@@ -61,6 +61,7 @@ class Snapshot:
     paused: bool
     ahead: tuple[Job, ...] = ()
     unasked: frozenset[str] = frozenset()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def result(self) -> Result | None:
@@ -211,7 +212,8 @@ def snapshot(view: View) -> Snapshot:
     results = {result.recipe_id: result for result in queue.store.results(view.model)}
     sweep = sweep_recipes(view.subject, view.settings.budget, view.curves)
     unasked = frozenset(st.session_state.get(_UNASKED, ()))
-    return Snapshot(now, view, results, jobs, sweep, queue.problem, is_paused(), begun, unasked)
+    unreadable = tuple(row.recipe_id for row in queue.store.unreadable(view.model))
+    return Snapshot(now, view, results, jobs, sweep, queue.problem, is_paused(), begun, unasked, unreadable)
 
 
 def begun_ahead() -> tuple[Job, ...]:
