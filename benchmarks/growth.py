@@ -44,6 +44,7 @@ from torch import nn
 
 from benchmarks.goals import Goal, add_parts, chosen_parts
 from compression.charts import drawing, tradeoff
+from compression.charts.axes import DEFAULT_AXES
 from compression.engine.build import load_network
 from compression.engine.files import export, stored_file
 from compression.engine.measure import evaluation, latency
@@ -264,8 +265,8 @@ def _draw(model: str, results: Sequence[Result]) -> dict[str, Cost]:
     curves = {curve: points.values() for curve, points in recipes.items()}
     data = meter("numbers", lambda: tradeoff.tradeoff(results, curves, Recipe(model=model), guess))
     ranges = meter("ranges", lambda: tradeoff.ranges_for(data, results[0].stored_bytes))
-    meter("size chart", lambda: json.dumps(drawing.draw(data, "stored", "accuracy", ranges)))
-    meter("latency chart", lambda: json.dumps(drawing.draw(data, "latency", "accuracy", ranges)))
+    meter("size chart", lambda: json.dumps(drawing.draw(data, drawing.plane("stored", DEFAULT_AXES, ranges))))
+    meter("latency chart", lambda: json.dumps(drawing.draw(data, drawing.plane("latency", DEFAULT_AXES, ranges))))
     meter("table", lambda: frame_of(sorted(results, key=lambda result: result.stored_bytes)))
     return meter.costs
 

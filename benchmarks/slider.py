@@ -79,8 +79,8 @@ ROUTE_MOVES = len(BIT_WIDTHS) * (STEPS - 1) + 1
 WATCH = """
 () => {
   const marker = (chart) => {
-    const mark = document.querySelector(`.st-key-chart_${chart} .chart-mark g`);
-    return { label: mark?.textContent ?? "", setting: mark?.dataset.setting ?? "" };
+    const mark = document.querySelector(`.st-key-chart_${chart} .chart-mark g[data-setting]`);
+    return { label: mark?.dataset.words ?? "", setting: mark?.dataset.setting ?? "" };
   };
   const words = () => [...document.querySelectorAll("p")].map((p) => p.textContent).find((t) => /^The value/.test(t));
   const look = () => ({ size: marker("left"), latency: marker("right"), words: words() });

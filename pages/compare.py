@@ -9,6 +9,7 @@ menu.frame("Compare", reads_link=True)
 from pages.components.asking import pick
 from pages.components.compare import classes, contest, curves, images, layers, numbers, start
 from pages.components.shown import elements
+from pages.components.view import spacing
 
 PARTS = {
     "Numbers": numbers.show,
@@ -19,7 +20,7 @@ PARTS = {
 }
 TAB = "compare_part"
 
-chosen = pick.several(elements.tab_in_link(PARTS, "part", key=TAB)) or ()
+chosen = pick.several(elements.tab_in_link(PARTS, "part", key=TAB) | spacing.in_link()) or ()
 if len(chosen) < 2:
     start.show(chosen)
 else:

@@ -15,6 +15,7 @@ from pages.components.asking import pick, waiting
 from pages.components.compare import contest
 from pages.components.present import assume, beside, export, full_screen, stage, start
 from pages.components.shown import against
+from pages.components.view import spacing
 
 
 def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> None:
@@ -32,6 +33,8 @@ def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> Non
     stage.show_head(result, judged)
     stage.show_numbers(result, before_ms)
     stage.show_why(result, judged, measured, alone=full)
+    if not full:
+        spacing.choose()
     stage.show_charts(result, picked.results, others)
     risks = presentation.risks(result)
     if known is not None:

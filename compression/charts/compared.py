@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import Axes, Point
+from compression.charts.drawing import Plane
 from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, heat, labelled, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
-from compression.results.metrics import METRICS, reference_ms
+from compression.results.metrics import reference_ms
 from compression.results.predictions import Recall
 from compression.results.record import Result
 
@@ -125,8 +125,6 @@ def _matrix(
     )
 
 
-_CORNERS = {"A": "top left", "B": "top right", "C": "bottom right", "D": "bottom left"}
-"""Where each letter stands beside its mark, so that those of equal results do not hide each other."""
 _SYMBOLS = {"A": "circle", "B": "square", "C": "diamond", "D": "triangle-up"}
 
 
@@ -164,43 +162,52 @@ def _recall_trace(contender: Contender, found: Sequence[Recall], shift: float, n
     )
 
 
-def draw_curves(
-    found: Sequence[Contender], results: Sequence[Result], cost: str, labels: Mapping[str, str] = MappingProxyType({})
-) -> Figure:
-    """All measured points faintly, and on them the chosen ones with their letters; accuracies around those.
-
-    `labels` says what stands there instead of a letter.
-    """
+def everything(results: Sequence[Result], baseline: str, cost: str, *, is_even: bool) -> tuple[Tradeoff, Plane]:
+    """All results as points, the one with the recipe_id `baseline` as that too if it is among them, and their chart."""
     models = {result.model for result in results}
     before_ms = {model: reference_ms(results, model) for model in models}
     points = {result.recipe_id: point_of(result, before_ms[result.model]) for result in results}
-    marked = {contender.result.recipe_id: points[contender.result.recipe_id] for contender in found}
-    baseline = points.get(found[0].result.parsed_recipe.baseline().recipe_id)
-    whole = Tradeoff(baseline, others=tuple(points.values()), n_test=results[0].n_test)
-    ranges = tradeoff.ranges_for(whole, max(result.stored_bytes for result in results), axes=Axes(left=cost))
-    drawn = heapq.nsmallest(tradeoff.MAX_OTHERS, points.keys() - marked.keys())  # a fair sample: ids are hashes
-    shown = replace(whole, others=tuple(points[name] for name in (*drawn, *marked)), n_results=len(points))
-    chart = drawing.draw(
-        shown, cost, "accuracy", ranges, gain_range=tradeoff.around([contender.result for contender in found])
-    )
-    front = drawing.draw(whole, cost, "accuracy", ranges)["data"][0]
-    faint = {**chart["data"][1], "marker": {"size": 6, "color": NEUTRAL, "opacity": 0.4}}
-    faint |= {"error_x": None, "error_y": None}
-    middle = sum(ranges[cost]) / 2
-    marks = [_chosen_trace(contender, marked[contender.result.recipe_id], cost, labels, middle) for contender in found]
-    return {**chart, "data": [front, faint, *marks]}
+    others = tuple(points.values())
+    whole = Tradeoff(points.get(baseline), others=others, n_test=results[0].n_test, n_results=len(points))
+    axes = Axes(left=cost, right=cost, is_even=is_even)
+    ranges = tradeoff.ranges_for(whole, max(result.stored_bytes for result in results), axes=axes)
+    return whole, drawing.plane(cost, axes, ranges)
 
 
-def _chosen_trace(contender: Contender, point: Point, cost: str, labels: Mapping[str, str], middle: float) -> Trace:
-    """A mark with its letter, or with words, which stand on the side that has more room (`middle` is the axis's)."""
+def draw_curves(
+    found: Sequence[Contender],
+    results: Sequence[Result],
+    cost: str,
+    labels: Mapping[str, str] = MappingProxyType({}),
+    *,
+    is_even: bool = False,
+) -> Figure:
+    """All measured points faintly with their front, and the chosen ones with their letters and error bars.
+
+    `labels` says what stands there instead of a letter; `is_even` how the axis up is spaced.
+    """
+    whole, plane = everything(results, found[0].result.parsed_recipe.baseline().recipe_id, cost, is_even=is_even)
+    points = {point.recipe_id: point for point in whole.others}
+    chosen = {contender.result.recipe_id: points[contender.result.recipe_id] for contender in found}
+    front = drawing.front_points(whole, plane)
+    drawn = heapq.nsmallest(tradeoff.MAX_OTHERS, points.keys() - chosen.keys())  # a fair sample: ids are hashes
+    shown = replace(whole, others=tuple(points[name] for name in dict.fromkeys((*drawn, *chosen))))
+    strong = {point.recipe_id for point in front}
+    look = {"size": 6, "color": NEUTRAL}
+    traces = [
+        drawing.front_trace(front, plane),
+        drawing.points_trace("other settings", shown.others, plane, look, strong, bars=0),
+        *(_chosen_trace(contender, chosen[contender.result.recipe_id], plane, labels) for contender in found),
+        drawing.corners_trace(front, plane, chosen),
+    ]
+    return drawing.sheet(traces, shown, plane)
+
+
+def _chosen_trace(contender: Contender, point: Point, plane: Plane, labels: Mapping[str, str]) -> Trace:
+    """A mark with its letter, or with words."""
     label = labels.get(contender.letter, contender.letter)
     size, symbol = (16, "star") if contender.result.is_baseline else (14, _SYMBOLS[contender.letter])
     look = {"size": size, "symbol": symbol, "color": contender.colour}
-    trace = drawing.points_trace(label, (point,), cost, "accuracy", look, thickness=1.5)
-    corner = _CORNERS[contender.letter]
-    if labels:
-        x = trace["x"][0]
-        place = math.log10(max(x, tradeoff.LEAST)) if METRICS[cost].is_log else x
-        corner = f"{corner.split()[0]} {'right' if place < middle else 'left'}"
+    trace = drawing.points_trace(label, (point,), plane, look)
     trace["hovertext"] = [f"<b>{label}</b> {point.hover}"]
-    return labelled(trace, label, corner, contender.colour, 16, font={"weight": 700}, cliponaxis=False)
+    return labelled(trace, label, contender.colour, 16, weight=700)

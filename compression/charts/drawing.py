@@ -1,110 +1,214 @@
-"""The trade-off charts' pictures: figures for plotly.js as plain data. Torch-free."""
+"""The trade-off charts' pictures: figures for plotly.js as plain data. Torch-free.
+
+One line stands out: the front, of what nothing measured beats. What is beaten is pale, and so are its error bars. Words
+beside points are those of traces in `WORDS` mode; who draws the figure finds places for them (`labels.js`).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from compression.charts.axes import Point, title_of
-from compression.charts.figure import MARGIN, Figure, Trace, area, error_bars, figure, labelled, line, scatter
+from compression import units
+from compression.charts.axes import Axes, Point, title_of
+from compression.charts.figure import (
+    INK,
+    MARGIN,
+    WORDS,
+    Figure,
+    Trace,
+    area,
+    error_bars,
+    figure,
+    labelled,
+    line,
+    scatter,
+)
 from compression.charts.palette import ACCENT, NEUTRAL
-from compression.charts.tradeoff import LEAST, Range, Ranges, Tradeoff, front_of, half_measured, known_or_expected
-from compression.results.metrics import METRICS, Value
+from compression.charts.rise import Range, Rise
+from compression.charts.tradeoff import LEAST, Ranges, Tradeoff, corners, front_of, half_measured, known_or_expected
+from compression.results.metrics import METRICS, Metric, Value
 from compression.search.curves import CURVES
 
-HEIGHT = 380
+HEIGHT = 400
+HEADING = 26
+"""Pixels for a line above a chart: which way is better."""
 SHADE = "rgba(138, 138, 138, 0.16)"
 """What a limit forbids: light enough to see points through it on both themes."""
 MARK = "mark"
 """`meta` of the current setting's trace: the page draws it apart from the others, so that it moves at once."""
+PALE, PALE_BARS = 0.4, 0.16
+"""Opacity of what is beaten, and of its error bars."""
+CORNER_LETTERS = 24
+"""In a line of a corner's words."""
 
 
-def draw(
-    data: Tradeoff, cost: str, gain: str, ranges: Ranges, *, gain_range: Range | None = None, height: int = HEIGHT
-) -> Figure:
+@dataclass(frozen=True)
+class Plane:
+    """One chart's axes: its `cost` across, the gain up, and how far they reach. Its places are what plotly.js gets."""
+
+    cost: str
+    rise: Rise
+    ranges: Ranges
+
+    @property
+    def across(self) -> Metric:
+        """What is paid."""
+        return METRICS[self.cost]
+
+    @property
+    def up(self) -> Range:
+        """From the lowest place to the highest."""
+        return self.ranges[self.rise.name]
+
+    def on(self, point: Point) -> tuple[Value | None, Value | None]:
+        """Where a point stands across and up, with its intervals; None where that is not measured."""
+        value = point.on(self.rise.metric)
+        return point.on(self.across), self.rise.placed(value) if value else None
+
+    def share(self, x: float, y: float) -> tuple[float, float]:
+        """A place in shares of the chart, from its left and lower end."""
+        x = math.log10(max(x, LEAST)) if self.across.is_log else x
+        (left, right), (low, high) = self.ranges[self.cost], self.up
+        return (x - left) / (right - left), (y - low) / (high - low)
+
+
+def plane(cost: str, axes: Axes, ranges: Ranges) -> Plane:
+    """A chart of this cost with the axis up of `axes`."""
+    return Plane(cost, axes.rise, ranges)
+
+
+def draw(data: Tradeoff, plane: Plane, *, height: int = HEIGHT) -> Figure:
     """What a setting gains against what it costs. Every point's `customdata` is its recipe_id."""
+    front = front_points(data, plane)
+    strong = {point.recipe_id for point in (*front, data.best) if point}
     baseline = (data.baseline,) if data.baseline else ()
-    others = {"size": 6, "color": NEUTRAL, "opacity": 0.55}
     traces = [
-        _front_trace(data, cost, gain),
-        points_trace("other settings", data.others, cost, gain, others),
-        *(_curve_trace(curve, data, cost, gain) for curve in data.curves),
-        points_trace("baseline", baseline, cost, gain, {"size": 14, "color": NEUTRAL, "symbol": "star"}),
-        *([_best_trace(data.best, cost, gain)] if data.best else []),
-        mark(data, cost, gain, ranges),
+        front_trace(front, plane),
+        points_trace("other settings", data.others, plane, {"size": 6, "color": NEUTRAL}, strong, bars=PALE_BARS),
+        *(_curve_trace(curve, data, plane, strong) for curve in data.curves),
+        points_trace("baseline", baseline, plane, {"size": 14, "color": NEUTRAL, "symbol": "star"}, bars=PALE_BARS),
+        *([_best_trace(data.best, plane)] if data.best else []),
+        mark(data, plane),
+        corners_trace(front, plane, [data.current.recipe_id] if data.current else []),
     ]
+    return sheet(traces, data, plane, height=height)
+
+
+def sheet(traces: Sequence[Trace], data: Tradeoff, plane: Plane, *, height: int = HEIGHT) -> Figure:
+    """Traces between the axes, with what the limits forbid, and a line above that says which way is better."""
     images = f" on {data.n_test:,} test images" if data.n_test else ""
-    up, free = gain_range or ranges[gain], {"fixedrange": False}
+    ticks, texts = plane.rise.ticks(plane.up)
+    free = {"fixedrange": False}
     return figure(
         traces,
         height,
-        title_of(METRICS[cost]),
-        title_of(METRICS[gain], images),
-        xaxis=free | _x_axis(data, cost, ranges),
-        yaxis=free | {"range": up},
-        margin=MARGIN | {"t": 10},
+        title_of(plane.across),
+        title_of(plane.rise.metric, images, plane.rise.spacing),
+        xaxis=free | _x_axis(data, plane),
+        yaxis=free | {"range": plane.up, "tickvals": ticks, "ticktext": texts},
+        margin=MARGIN | {"t": HEADING},
         dragmode="pan",
-        uirevision=f"{cost} {gain} {up == ranges[gain]}",
-        annotations=_annotations(data),
-        shapes=_shades(data, cost, gain),
+        uirevision=f"{plane.cost} {plane.rise.name}",
+        annotations=_annotations(data, plane),
+        shapes=_shades(data, plane),
     )
 
 
-def mark(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
+def mark(data: Tradeoff, plane: Plane) -> Trace:
     """The current setting: a solid marker where it was measured, a hollow one where it is expected."""
-    return {**_current_trace(data, cost, gain, ranges), "meta": MARK}
+    return {**_current_trace(data, plane), "meta": MARK}
 
 
-def _front_trace(data: Tradeoff, cost: str, gain: str) -> Trace:
-    points = data.points
+def front_points(data: Tradeoff, plane: Plane) -> list[Point]:
+    """The points that nothing measured beats on this chart, by rising cost."""
     reference = data.baseline.reference_ms if data.baseline else 1.0
-    front = front_of([point.known for point in points], reference, cost, gain)
-    look = {"color": NEUTRAL, "width": 1, "dash": "dot", "shape": "hv"}
-    return scatter("Pareto front", [x for _, x, _ in front], [y for _, _, y in front], mode="lines", line=look)
+    front = front_of([point.known for point in data.points], reference, plane.cost, plane.rise.key)
+    return [data.points[n] for n, _, _ in front]
 
 
-def _curve_trace(curve: str, data: Tradeoff, cost: str, gain: str) -> Trace:
+def front_trace(front: Sequence[Point], plane: Plane) -> Trace:
+    """The one strong line, in the colour of words, with the error bars of its points."""
+    trace = points_trace("best trade-offs", front, plane, {"size": 6, "color": NEUTRAL})
+    return trace | {"mode": "lines+markers", "line": {"color": INK, "width": 2.5, "shape": "hv"}}
+
+
+def corners_of(front: Sequence[Point], plane: Plane, labelled: Collection[str]) -> list[tuple[Point, list[str]]]:
+    """The points at the front's corners with their names, line by line; not those that have a label (recipe_ids)."""
+    places = [(x.at, y.at) for x, y in map(plane.on, front) if x and y]
+    found = [front[n] for n in corners([plane.share(*place) for place in places])]
+    named = [point for point in found if point.recipe_id not in labelled]
+    return [(point, textwrap.wrap(units.capital(point.words), CORNER_LETTERS)) for point in named]
+
+
+def corners_trace(front: Sequence[Point], plane: Plane, labelled: Collection[str]) -> Trace:
+    """The names of the settings at the front's corners, but for those that have a label (recipe_ids)."""
+    found = corners_of(front, plane, labelled)
+    named = [point for point, _ in found]
+    trace = points_trace("corners", named, plane, {"size": 8, "color": NEUTRAL, "opacity": 0}, bars=0)
+    trace |= {"hoverinfo": "skip", "hovertext": None}
+    texts = ["<br>".join(lines) for _, lines in found]
+    return trace | {"mode": WORDS, "text": texts, "textfont": {"color": INK, "size": 12}}
+
+
+def _curve_trace(curve: str, data: Tradeoff, plane: Plane, strong: Collection[str]) -> Trace:
     """The curve's points on a thin line that starts at the baseline."""
     look, points = CURVES[curve], data.curves.get(curve, ())
     marker: dict[str, Any] = {"size": 9, "color": look.colour, "symbol": look.symbol}
     if data.baseline and points:
         points, marker["size"] = (data.baseline, *points), [0] + [9] * len(points)
-    stroke = {"color": look.colour, "width": 1.5, "dash": look.dash}
-    return {**points_trace(look.words, points, cost, gain, marker), "mode": "lines+markers", "line": stroke}
+    stroke = {"color": faded(look.colour, PALE), "width": 1.5, "dash": look.dash}
+    trace = points_trace(look.words, points, plane, marker, strong, bars=PALE_BARS)
+    return trace | {"mode": "lines+markers", "line": stroke}
 
 
-def _best_trace(best: Point, cost: str, gain: str) -> Trace:
+def _best_trace(best: Point, plane: Plane) -> Trace:
     """A ring around the best setting within the limits, with a word."""
-    ring = {"size": 24, "color": NEUTRAL, "symbol": "circle-open", "line": {"width": 2.5}}
-    trace = points_trace("best within your limits", (best,), cost, gain, ring)
-    for bars in ("error_x", "error_y"):
-        trace.pop(bars, None)  # the point below has them
-    return labelled(trace, "best", "top center", NEUTRAL, 13)
+    ring = {"size": 24, "color": INK, "symbol": "circle-open", "line": {"width": 2.5}}
+    return labelled(points_trace("best within your limits", (best,), plane, ring), "best", INK, 13)
 
 
 def points_trace(
-    name: str, points: Sequence[Point], cost: str, gain: str, marker: dict[str, Any], *, thickness: float = 1
+    name: str,
+    points: Sequence[Point],
+    plane: Plane,
+    marker: dict[str, Any],
+    strong: Collection[str] | None = None,
+    *,
+    bars: float = 1,
 ) -> Trace:
-    """Points with their error bars; one that has no value on an axis is not drawn."""
+    """Points with error bars of this opacity; one that has no value on an axis is not drawn.
+
+    Where only some are `strong` (recipe_ids), the others are pale.
+    """
     marker = {"line": {"width": 0}, **marker}
-    unfaded = {"marker": {"opacity": marker.get("opacity", 1)}}  # a click must not fade the others
-    across, up = ([point.on(METRICS[axis]) for point in points] for axis in (cost, gain))
+    if strong is not None:
+        marker["opacity"] = [1 if point.recipe_id in strong else PALE for point in points]
+    placed = [plane.on(point) for point in points]
+    across, up = [x for x, _ in placed], [y for _, y in placed]
     trace = scatter(
         name,
-        [value.at if value else None for value in across],
-        [value.at if value else None for value in up],
+        [x.at if x else None for x in across],
+        [y.at if y else None for y in up],
         [point.hover for point in points],
         customdata=[point.recipe_id for point in points],
         mode="markers",
         marker=marker,
-        selected=unfaded,
-        unselected=unfaded,
     )
-    for bars, values in (("error_x", across), ("error_y", up)):
-        if any(value and value.high is not None for value in values):
-            trace[bars] = _error_bars(values, str(marker["color"]), thickness)
+    colour = str(marker["color"]) if bars == 1 else faded(str(marker["color"]), bars)
+    for way, values in (("error_x", across), ("error_y", up)):
+        if bars and any(value and value.high is not None for value in values):
+            trace[way] = _error_bars(values, colour, 1.5 if bars == 1 else 1)
     return trace
+
+
+def faded(colour: str, opacity: float) -> str:
+    """A '#rrggbb' that lets through what lies below."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity:g})"
 
 
 def _error_bars(values: Sequence[Value | None], colour: str, thickness: float) -> dict[str, Any]:
@@ -113,70 +217,64 @@ def _error_bars(values: Sequence[Value | None], colour: str, thickness: float) -
     return error_bars(places, lows, highs, colour, thickness)
 
 
-def _current_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
+def _current_trace(data: Tradeoff, plane: Plane) -> Trace:
     if data.current and data.baseline and data.current.recipe_id == data.baseline.recipe_id:
         star = {"size": 16, "color": ACCENT, "symbol": "star"}
-        return points_trace("this setting", (data.current,), cost, gain, star)
+        return points_trace("this setting", (data.current,), plane, star)
     preview = half_measured(data.preview) if data.preview else None
-    is_known = preview and preview.on(METRICS[cost]) and preview.on(METRICS[gain])
+    is_known = preview and all(plane.on(preview))
     if point := data.current or (preview if is_known else None):
         solid = {"size": 15, "color": ACCENT, "symbol": "circle"}
-        trace = points_trace("this setting", (point,), cost, gain, solid)
-        return _labelled(trace, "measured", cost, gain, ranges)
-    return _expected_trace(data, cost, gain, ranges)
+        trace = points_trace("this setting", (point,), plane, solid)
+        return trace if None in (trace["x"][0], trace["y"][0]) else labelled(trace, "measured", ACCENT, 13)
+    return _expected_trace(data, plane)
 
 
-def _expected_trace(data: Tradeoff, cost: str, gain: str, ranges: Ranges) -> Trace:
+def _expected_trace(data: Tradeoff, plane: Plane) -> Trace:
     """A hollow marker where the setting is expected, or none; what it gains may be measured already."""
     marker = {"size": 15, "color": ACCENT, "symbol": "circle-open", "line": {"width": 3}}
-    trace = {"type": "scatter", "name": "this setting", "x": [], "y": [], "mode": "markers+text", "marker": marker}
-    across, up = (known_or_expected(data, METRICS[axis]) for axis in (cost, gain))
+    across, up = (known_or_expected(data, metric) for metric in (plane.across, plane.rise.metric))
     if across is None or up is None:
-        return trace
-    hover = {"hovertext": ["this setting, estimated: being measured"], "hoverinfo": "text"}
-    return _labelled({**trace, "x": [across], "y": [up], **hover}, "estimated", cost, gain, ranges)
-
-
-def _labelled(trace: Trace, label: str, cost: str, gain: str, ranges: Ranges) -> Trace:
-    """Write the label beside the marker, on the side where there is room; nothing where a number is not measured."""
-    low, high = ranges[cost]
-    x, y = trace["x"][0], trace["y"][0]
-    if x is None or y is None:
-        return trace
-    across = ((math.log10(max(x, LEAST)) if METRICS[cost].is_log else x) - low) / (high - low)
-    vertical = "top" if y < sum(ranges[gain]) / 2 else "bottom"
-    side = "left" if across > 0.75 else "right"
-    return labelled(trace, label, f"{vertical} {side}", ACCENT, 13, cliponaxis=False)
+        return scatter("this setting", [], [], mode=WORDS, marker=marker)
+    hover = ["this setting, estimated: being measured"]
+    trace = scatter("this setting", [across], [plane.rise.place(up)], hover, marker=marker)
+    return labelled(trace, "estimated", ACCENT, 13)
 
 
 FAR = 1e9
 """Beyond every axis: the chart cuts off what it does not show."""
 
 
-def _shades(data: Tradeoff, cost: str, gain: str) -> list[dict[str, Any]]:
+def _shades(data: Tradeoff, plane: Plane) -> list[dict[str, Any]]:
     """What the limits forbid, on the axes that show what they limit."""
     limits, shades = data.limits, list[Trace]()
     look = {"fillcolor": SHADE, "line": {"width": 0}}
-    most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(cost)
+    most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(plane.cost)
     if most is not None:
         at = max(most, LEAST)
         shades += [area((at, FAR), (0, 1), yref="paper", **look), line(NEUTRAL, x=at)]
-    base = data.baseline.on(METRICS[gain]) if data.baseline and gain == "accuracy" else None
+    base = data.baseline.on(plane.rise.metric) if data.baseline and plane.rise.key == "accuracy" else None
     if limits.drop_points is not None and base:
-        at = base.at - limits.drop_points
+        at = plane.rise.place(base.at - limits.drop_points)
         shades += [area((0, 1), (-FAR, at), xref="paper", **look), line(NEUTRAL, y=at)]
     return [shade | {"layer": "below"} for shade in shades]
 
 
-def _annotations(data: Tradeoff) -> list[dict[str, Any]]:
-    """What a person must know of what is not drawn."""
+def direction(cost: Metric) -> str:
+    """Which way is better."""
+    return f"{units.capital(cost.unit.less)} is to the left, better is up"
+
+
+def _annotations(data: Tradeoff, plane: Plane) -> list[dict[str, Any]]:
+    """Which way is better, and what a person must know of what is not drawn."""
     shown = len(data.points)
+    heading = direction(plane.across)
+    if shown < data.n_results:
+        heading += f" · {shown:,} of {data.n_results:,} drawn"
+    notes = [_note(heading, 0, 1, 12, xanchor="left", yanchor="bottom", yshift=4)]
     if not shown:
-        return [_note("Measuring the baseline: the first point comes in a few seconds", 0.5, 0.5, 14)]
-    if shown >= data.n_results:
-        return []
-    words = f"{shown:,} of {data.n_results:,} settings drawn:<br>the curves, the front, and a sample of the rest"
-    return [_note(words, 1, 0, 12, xanchor="right", yanchor="bottom", align="right")]
+        notes.append(_note("Measuring the baseline: the first point comes in a few seconds", 0.5, 0.5, 14))
+    return notes
 
 
 def _note(words: str, x: float, y: float, size: int, **look: Any) -> dict[str, Any]:  # noqa: ANN401  (plotly's own settings)
@@ -185,12 +283,13 @@ def _note(words: str, x: float, y: float, size: int, **look: Any) -> dict[str, A
     return {"text": words, "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": False, "font": font, **look}
 
 
-def _x_axis(data: Tradeoff, cost: str, ranges: Ranges) -> dict[str, Any]:
-    if not METRICS[cost].is_log:
-        blank = {"tickvals": ranges[cost], "ticktext": (" ", " ")}  # as high as labels: the chart keeps its height
-        return {"range": ranges[cost], **({} if data.baseline else blank)}
-    ticks, texts = size_ticks(ranges[cost])
-    return {"type": "log", "range": ranges[cost], "tickvals": ticks, "ticktext": texts}
+def _x_axis(data: Tradeoff, plane: Plane) -> dict[str, Any]:
+    span = plane.ranges[plane.cost]
+    if not plane.across.is_log:
+        blank = {"tickvals": span, "ticktext": (" ", " ")}  # as high as labels: the chart keeps its height
+        return {"range": span, **({} if data.baseline else blank)}
+    ticks, texts = size_ticks(span)
+    return {"type": "log", "range": span, "tickvals": ticks, "ticktext": texts}
 
 
 def size_ticks(span: Range) -> tuple[list[float], list[str]]:

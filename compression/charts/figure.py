@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ Figure = dict[str, Any]
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
 """Above the chart, from its left end on. Plotly shows it where there are several named traces."""
+INK = "#1d2129"
+"""The colour of words: a page with a theme of its own draws its own instead, wherever a figure says this one."""
+WORDS, LABELS = "markers+text", Path(__file__).with_name("labels.js")
+"""`mode` of points with words beside them, and the script that finds free places for these in the browser."""
 MARGIN = {"l": 8, "r": 12, "t": 8, "b": 8}
 LEGEND_TOP = 30
 """Pixels above a chart with a legend."""
@@ -112,10 +117,9 @@ def scatter(name: str, x: Sequence[Any], y: Sequence[Any], hover: Hover = None, 
     return {"type": "scatter", "name": name, "x": list(x), "y": list(y), **_said(hover), **look}
 
 
-def labelled(trace: Trace, words: str, position: str, colour: str, size: int, **look: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
+def labelled(trace: Trace, words: str, colour: str, size: int, **font: Any) -> Trace:  # noqa: ANN401  (plotly's own settings)
     """A mark with words beside it."""
-    font = {"color": colour, "size": size} | look.pop("font", {})
-    return trace | {"mode": "markers+text", "text": [words], "textposition": position, "textfont": font} | look
+    return trace | {"mode": WORDS, "text": [words], "textfont": {"color": colour, "size": size, **font}}
 
 
 def bars(name: str, x: Sequence[Any], y: Sequence[Any], colour: Any, hover: Hover = None, **look: Any) -> Trace:  # noqa: ANN401  (one colour or several; plotly's own settings)

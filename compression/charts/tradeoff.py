@@ -1,26 +1,26 @@
-"""The trade-off charts' numbers: which points they show, how far their axes reach, and how curves look. Torch-free.
+"""The trade-off charts' numbers: which points they show, which stand out, and how far the axes reach. Torch-free.
 
-What the axes mean is in `compression.charts.axes`; `compression.charts.drawing` makes the pictures.
+What the axes mean is in `compression.charts.axes` and `compression.charts.rise`; `compression.charts.drawing` makes the
+pictures.
 """
 
 from __future__ import annotations
 
 import functools
 import heapq
+import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
-from compression.charts.axes import DEFAULT_AXES, GAINS, Axes, Point
+from compression.charts.axes import DEFAULT_AXES, Axes, Point
+from compression.charts.rise import Range
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Metric, Value
 from compression.results.record import Preview, Result
 from compression.search.estimate import Estimate
 from compression.search.limits import NO_LIMITS, Limits, choose
 from compression.search.pareto import pareto_front
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Tradeoff:
 
     `guess` is where the current setting is expected until it is measured, and `preview` what is measured of it
     before its latency is. `others` may be a sample of all; `n_results` counts the measured settings, drawn or not.
-    `best` is the best setting within `limits`.
+    `best` is the best setting within `limits`, which is on a curve or one of the others too.
     """
 
     baseline: Point | None = None
@@ -72,15 +72,14 @@ def tradeoff(
         for curve, recipes in curves.items()
     }
     best = choose(results, limits, reference_ms).best if limits.are_set and reference_ms else None
-    special = {current.recipe_id, current.baseline().recipe_id}.union(*on_curves.values())
-    special |= {best.recipe_id} if best else set()
-    others = _sample(measured, special, axes, reference_ms or 1.0)
-    drawn = [recipe_id for recipe_id in measured if recipe_id in special or recipe_id in others]
+    placed = {current.recipe_id, current.baseline().recipe_id}.union(*on_curves.values())
+    others = _sample(measured, placed, axes, reference_ms or 1.0) | ({best.recipe_id} - placed if best else set())
+    drawn = [recipe_id for recipe_id in measured if recipe_id in placed or recipe_id in others]
     points = {recipe_id: point_of(measured[recipe_id], reference_ms) for recipe_id in drawn}
     return Tradeoff(
         baseline=points.get(current.baseline().recipe_id),
         curves={curve: tuple(points[recipe_id] for recipe_id in ids) for curve, ids in on_curves.items()},
-        others=tuple(points[recipe_id] for recipe_id in drawn if recipe_id not in special),
+        others=tuple(points[recipe_id] for recipe_id in drawn if recipe_id in others),
         current=points.get(current.recipe_id),
         guess=guess if current.recipe_id not in points else None,
         preview=preview if current.recipe_id not in points else None,
@@ -96,15 +95,15 @@ MAX_OTHERS = 300
 third of a millisecond with its error bars."""
 
 
-def _sample(measured: Mapping[str, Result], special: Collection[str], axes: Axes, reference_ms: float) -> set[str]:
+def _sample(measured: Mapping[str, Result], placed: Collection[str], axes: Axes, reference_ms: float) -> set[str]:
     """Which other points are drawn: the fronts, and of the rest those with the smallest ids, which are hashes.
 
     So the sample is fair, and stays as it is when points are added, but for those that take another's place.
     """
-    others = measured.keys() - special
+    others = measured.keys() - placed
     if len(others) <= MAX_OTHERS:
         return others
-    return {*_fronts(measured.values(), axes, reference_ms), *heapq.nsmallest(MAX_OTHERS, others)} - set(special)
+    return {*_fronts(measured.values(), axes, reference_ms), *heapq.nsmallest(MAX_OTHERS, others)} - set(placed)
 
 
 def _fronts(results: Collection[Result], axes: Axes, reference_ms: float) -> set[str]:
@@ -128,7 +127,7 @@ def front_of(known: Sequence[Preview], reference_ms: float, cost: str, gain: str
 def point_of(result: Result, reference_ms: float | None = None) -> Point:
     """A result as a point; `reference_ms` is the baseline's latency that ratios are multiplied with."""
     reference = reference_ms or result.baseline.latency_p50_ms
-    return Point(result.recipe_id, result, reference, hover_text(result))
+    return Point(result.recipe_id, result, reference, hover_text(result), result.words)
 
 
 _HOVER = (
@@ -150,59 +149,108 @@ def hover_text(result: Result) -> str:
     return "<br>".join((f"<b>{result.words}</b>", *said.values()))
 
 
-# Axis ranges: generous from the start, and later they grow with what is measured, so that little jumps.
+# Which of the front's points carry their names.
 
+MOST_CORNERS, LEAST_GAIN = 5, 0.02
+"""How many there are at most, and the share of the front's area that one must add to those before it."""
+
+
+def corners(front: Sequence[tuple[float, float]], most: int = MOST_CORNERS) -> list[int]:
+    """Indices of the points that tell most of a front, by rising cost.
+
+    `front` has places (across, up) in shares of the chart, by rising cost. A point stands for all that it beats, to
+    the right and below, as far as the chart reaches; chosen first is the one that stands for most, then whoever adds
+    most to those chosen, while that is at least `LEAST_GAIN` of what the whole front stands for. A front's first three
+    corners are chosen however little they add.
+    """
+    chosen: list[int] = []
+    whole = _area(front)
+    while len(chosen) < min(most, len(front)):
+        areas = {n: _area([front[each] for each in sorted((*chosen, n))]) for n in range(len(front)) if n not in chosen}
+        found = max(areas, key=areas.__getitem__)
+        if len(chosen) >= 3 and areas[found] - _area([front[each] for each in sorted(chosen)]) < LEAST_GAIN * whole:
+            break
+        chosen.append(found)
+    return sorted(chosen)
+
+
+def _area(steps: Sequence[tuple[float, float]]) -> float:
+    """Of what lies to the right of and below a staircase, in shares of the chart."""
+    return sum((end - x) * y for (x, y), (end, _) in itertools.pairwise((*steps, (1.0, 0.0))))
+
+
+# Axis ranges: fixed by what is known at the start, and growing in steps, so that little jumps.
 
 Ranges = Mapping[str, Range]
-"""Of each axis: log10 of kilobytes where sizes are drawn to a log scale, else its own unit."""
-
-FLOORS = (95, 90, 85, 80, 60, 40, 0)
-"""Percent at which an axis of accuracies may start: it grows downwards in few steps, as points need it."""
-
-CEILINGS = (5, 10, 20, 50, 100)
-"""Percent at which an axis of changes may end: it grows upwards in few steps."""
+"""Of each axis: log10 of kilobytes where sizes are drawn to a log scale, places of a `Rise`, else the metric's unit."""
 
 MAX_SHRINK = 45
 """A size axis first reaches from the baseline down to this fraction: a bit more than 32 bits to 1."""
 
+LOG_STEP = 0.25
+MARKER = 0.05
+"""A log axis grows to multiples of the one, in powers of ten, and keeps the other from a point that made it grow."""
+ENDS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+"""Where other axes of costs may end, times a power of ten."""
+
 
 def ranges_for(
-    data: Tradeoff, baseline_bytes: float, previous: Ranges | None = None, axes: Axes = DEFAULT_AXES
+    data: Tradeoff,
+    baseline_bytes: float,
+    previous: Ranges | None = None,
+    axes: Axes = DEFAULT_AXES,
+    *,
+    accuracy: Value | None = None,
 ) -> dict[str, Range]:
-    """Ranges that hold every point, start around the baseline, and never shrink below `previous`.
+    """Ranges that hold every point, and those of `previous`.
 
-    `baseline_bytes` (measured or expected) places size axes before anything is measured. Axes that are not asked for
-    stay as they are in `previous`.
+    `baseline_bytes` places size axes, and the baseline's `accuracy` in percent that axis, before anything is measured.
+    Axes that are not asked for stay as they are in `previous`.
     """
     found = dict(previous or {})
-    for axis in axes.all:
-        metric = METRICS[axis]
-        values = [value for point in data.points if (value := point.on(metric))]
-        base = data.baseline.on(metric) if data.baseline else None
-        ahead = known_or_expected(data if axis in GAINS else replace(data, guess=None), metric)
-        values += [] if ahead is None else [Value(ahead)]
-        if axis in GAINS:
-            span = _gain_range(metric, values)
-        else:
-            at = base.at if base else baseline_bytes / 1000 if metric.is_log else None
-            span = _cost_range(metric, values, at)
-        found[axis] = _union(span, found[axis]) if axis in found else span
+    for axis in axes.costs:
+        found[axis] = _cost_span(data, METRICS[axis], baseline_bytes, found.get(axis))
+    metric, name = axes.rise.metric, axes.rise.name
+    ahead = known_or_expected(data, metric)
+    values = [*_values(data, metric), *([Value(ahead)] if ahead is not None else [])]
+    values += [accuracy] if accuracy and axes.gain == "accuracy" else []
+    low, high = axes.rise.span(values)
+    before = found.get(name, (low, high))
+    found[name] = min(low, before[0]), max(high, before[1])
     return found
 
 
-class Kept(NamedTuple):
-    """What a session keeps of a model's ranges: what measured points need, and what charts show now."""
+def _values(data: Tradeoff, metric: Metric) -> list[Value]:
+    """All that is measured of what a chart shows."""
+    points = (*data.points, *([half_measured(data.preview)] if data.preview else []))
+    return [value for point in points if (value := point.on(metric))]
 
-    measured: Ranges
-    shown: Ranges
+
+def _cost_span(data: Tradeoff, metric: Metric, baseline_bytes: float, before: Range | None) -> Range:
+    """Around the baseline at first, then as it was `before`, and as far as measured points need."""
+    values = _values(data, metric)
+    base = data.baseline.on(metric) if data.baseline else None
+    if not metric.is_log:
+        need = max([1.15 * value.ends[1] for value in values] + [1.2 * base.at if base else 0.01])
+        return 0.0, max(before[1] if before else 0.0, _end(need))
+    at = base.at if base else baseline_bytes / 1000
+    low, high = before or (math.log10(at / MAX_SHRINK), math.log10(1.5 * at))
+    places = [math.log10(max(value.at, LEAST)) for value in values] or [low]
+    if min(places) < low:
+        low = LOG_STEP * math.floor((min(places) - MARKER) / LOG_STEP)
+    if max(places) > high:
+        high = LOG_STEP * math.ceil((max(places) + MARKER) / LOG_STEP)
+    return low, high
 
 
-def keep(data: Tradeoff, baseline_bytes: float, kept: Kept | None, axes: Axes = DEFAULT_AXES) -> Kept:
-    """Ranges after `kept`: a guess widens what is shown, and is forgotten once it is measured."""
-    measured = ranges_for(replace(data, guess=None), baseline_bytes, kept.measured if kept else None, axes)
-    if data.guess is None:
-        return Kept(measured, measured)
-    return Kept(measured, ranges_for(data, baseline_bytes, kept.shown if kept else None, axes))
+def _end(need: float) -> float:
+    """The first of `ENDS`, times a power of ten, that is not below."""
+    power = 10.0 ** math.floor(math.log10(need))
+    return next(end * power for end in ENDS if end * power >= need)
+
+
+LEAST = 1e-3
+"""Kilobytes: what is drawn to a log scale cannot be nothing at all."""
 
 
 def known_or_expected(data: Tradeoff, metric: Metric) -> float | None:
@@ -217,58 +265,3 @@ def known_or_expected(data: Tradeoff, metric: Metric) -> float | None:
 def half_measured(preview: Preview) -> Point:
     """A setting whose latency is still being measured: nothing that is drawn of it is a guess."""
     return Point("", preview, 0.0, "this setting: its latency is being measured")
-
-
-def _cost_range(metric: Metric, values: Sequence[Value], base: float | None) -> Range:
-    """Around the baseline, and as far as the points need."""
-    if not metric.is_log:
-        far = max((value.high or value.at for value in values), default=0.0)
-        end = 1.3 * base if base else 0.01
-        return 0.0, 1.15 * far if far > end else end
-    span = math.log10((base or 1.0) / MAX_SHRINK), math.log10((base or 1.0) * 1.5)
-    for value in values:
-        position = math.log10(max(value.at, LEAST))
-        if not span[0] <= position <= span[1]:
-            span = _union(span, (position - 0.1, position + 0.1))
-    return span
-
-
-LEAST = 1e-3
-"""Kilobytes: what is drawn to a log scale cannot be nothing at all."""
-
-
-def _gain_range(metric: Metric, values: Sequence[Value]) -> Range:
-    """Percent, in few steps; a bit of room at the good end for markers."""
-    if metric.more_is_better:
-        lowest = min((value.at if value.low is None else value.low for value in values), default=100.0)
-        floor = next((floor for floor in FLOORS if floor < lowest), 0)
-        return float(floor), 100 + 0.03 * (100 - floor)
-    highest = max((value.at if value.high is None else value.high for value in values), default=0.0)
-    ceiling = next((ceiling for ceiling in CEILINGS if ceiling > highest), 100)
-    return -0.03 * ceiling, 1.03 * ceiling
-
-
-def _union(a: Range, b: Range) -> Range:
-    return min(a[0], b[0]), max(a[1], b[1])
-
-
-def around(shown: Iterable[Preview]) -> Range:
-    """Percent range of the accuracies of these networks with their intervals, and some room."""
-    accuracies = [METRICS["accuracy"].of(one, one=0.01) for one in shown]
-    low = min(value.ends[0] for value in accuracies if value)
-    high = max(value.ends[1] for value in accuracies if value)
-    room = max(1.0, 0.15 * (high - low))
-    return max(-1.0, low - room), min(101.0, high + room)
-
-
-def near_baseline(data: Tradeoff, gain: str = "accuracy") -> Range:
-    """Percent range that shows small differences: `NEAR` points from the baseline, and just beyond it."""
-    if not METRICS[gain].more_is_better:
-        return -0.03 * NEAR, float(NEAR)
-    base = data.baseline.on(METRICS[gain]) if data.baseline else None
-    top = base.at if base else 100.0
-    return math.floor(top - NEAR), min(100.2, math.ceil(top + 1) + 0.2)
-
-
-NEAR = 4
-"""Percentage points below the baseline that the chart's magnifier shows."""

@@ -36,10 +36,10 @@ class Report:
     why: Sequence[str] = ()
 
 
-def html(report: Report, library: str | None = None) -> str:
-    """The page; `library` is plotly.js, by default the installed copy."""
+def html(report: Report, library: str) -> str:
+    """The page; `library` is plotly.js and the charts' script that finds places for words beside points."""
     figures = [figure for _, figure in report.figures]
-    return _template().render(report=report, figures=figures, library=plotly_js() if library is None else library)
+    return _template().render(report=report, figures=figures, library=library)
 
 
 @cache

@@ -25,6 +25,16 @@ class Limits:
         """Whether there is any limit."""
         return self != NO_LIMITS
 
+    @property
+    def words(self) -> str:
+        """'100 KB · at most 0.5 points lost'."""
+        said = [
+            None if self.stored_kb is None else units.size(1000 * self.stored_kb),
+            None if self.latency_ms is None else units.milliseconds(self.latency_ms),
+            None if self.drop_points is None else f"at most {self.drop_points:g} points lost",
+        ]
+        return " · ".join(filter(None, said))
+
 
 NO_LIMITS = Limits()
 

@@ -59,12 +59,14 @@ def test_each_slider_leads_to_a_measured_point(page, server):
 
 
 MARKS_FIT = """() => {
-  const plots = [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => plot.querySelector(".chart-mark g"));
+  const markOf = (plot) => plot.querySelector(".chart-mark [data-setting]");
+  const plots = [...document.querySelectorAll(".js-plotly-plot")].filter(markOf);
   return plots.length === 2 && plots.every((plot) => {
     const { xaxis, yaxis } = plot._fullLayout, point = plot.data.find((trace) => trace.meta === "mark");
-    const { e, f } = plot.querySelector(".chart-mark g").transform.baseVal[0].matrix;
+    const mark = markOf(plot);
+    const { e, f } = mark.transform.baseVal[0].matrix;
     const [x, y] = [xaxis._offset + xaxis.d2p(point.x[0]), yaxis._offset + yaxis.d2p(point.y[0])];
-    return plot.querySelector(".chart-mark").textContent === "measured" && Math.hypot(e - x, f - y) < 1;
+    return mark.dataset.words === "measured" && Math.hypot(e - x, f - y) < 1;
   });
 }"""
 
@@ -75,13 +77,48 @@ def test_the_mark_of_the_setting_stands_where_its_point_is(page, server):
     wait_until_measured(page)
     press(page, "weight_bits", "ArrowRight", times=3)
     page.wait_for_function(MARKS_FIT)
-    page.get_by_text("near the baseline").click()
+    page.get_by_text("evenly", exact=True).click()
+    page.wait_for_url("**scale=even**")
     page.wait_for_function(MARKS_FIT)
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function(MARKS_FIT)
 
 
-MARKED = """() => [...document.querySelectorAll(".chart-mark g")].map((mark) => mark.dataset.setting)"""
+OVERLAPS = """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap((plot) => {
+  const box = (element) => element.getBoundingClientRect(), { xaxis, yaxis } = plot._fullLayout, edge = box(plot);
+  const [left, top] = [edge.left + xaxis._offset, edge.top + yaxis._offset];
+  const inner = { left, top, right: left + xaxis._length, bottom: top + yaxis._length };
+  const words = [...plot.querySelectorAll(".chart-words text")];
+  const seen = (point) => getComputedStyle(point).opacity > 0 && point.getBoundingClientRect().width > 0;
+  const markers = [...plot.querySelectorAll(".scatterlayer .point, .chart-mark circle")].filter(seen);
+  const meet = (a, b) => a.left + 1 < b.right && b.left + 1 < a.right && a.top + 1 < b.bottom && b.top + 1 < a.bottom;
+  const cut = (a) => a.left < inner.left - 1 || a.right > inner.right + 1 || a.top < inner.top - 3
+    || a.bottom > inner.bottom + 3;
+  return words.flatMap((text, n) => [
+    ...words.slice(n + 1).filter((other) => meet(box(text), box(other))).map(() => `${text.textContent} on words`),
+    ...markers.filter((marker) => meet(box(text), box(marker))).map(() => `${text.textContent} on a marker`),
+    ...(cut(box(text)) ? [`${text.textContent} is cut off`] : []),
+  ]);
+})"""
+WORDS = """() => [...document.querySelectorAll(".js-plotly-plot")].map(
+  (plot) => [...plot.querySelectorAll(".chart-words text")].map((text) => text.textContent))"""
+
+
+def test_no_words_on_the_charts_are_on_each_other_on_markers_or_cut_off(page, server):
+    page.goto(f"{server[0]}/explore?model=mlp-digits&max_drop=1")
+    wait_until_measured(page)
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
+    press(page, "weight_bits", "ArrowRight", times=3)
+    page.wait_for_function(MARKS_FIT)
+    for width in (1440, 720, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(1000)
+        assert page.evaluate(OVERLAPS) == []
+        left = page.evaluate(WORDS)[0]
+        assert {"best", "measured"} <= {*left} and len(left) >= 3, left
+
+
+MARKED = """() => [...document.querySelectorAll(".chart-mark [data-setting]")].map((mark) => mark.dataset.setting)"""
 MARKED_IS = f"(wanted) => JSON.stringify(({MARKED})()) === JSON.stringify(wanted)"
 
 

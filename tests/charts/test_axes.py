@@ -1,5 +1,3 @@
-import math
-
 import pytest
 
 from compression.charts import drawing, tradeoff
@@ -49,10 +47,10 @@ class TestEveryAxis:
     def test_ranges_hold_the_point_and_the_baseline(self, axis):
         data = tradeoff.tradeoff([BASELINE, SMALL], {}, Recipe.model_validate(SMALL.recipe))
         axes = Axes(left=axis) if axis in COSTS else Axes(gain=axis)
-        low, high = tradeoff.ranges_for(data, 1_000_000, axes=axes)[axis]
+        plane = drawing.plane(axes.left, axes, tradeoff.ranges_for(data, 1_000_000, axes=axes))
         for result in (BASELINE, SMALL):
-            at = tradeoff.point_of(result, MS).on(METRICS[axis]).at
-            assert low <= (math.log10(at) if METRICS[axis].is_log else at) <= high
+            x, y = plane.on(tradeoff.point_of(result, MS))
+            assert all(0 <= share <= 1 for share in plane.share(x.at, y.at))
 
 
 def test_estimates_are_read_in_the_axes_units():
@@ -71,7 +69,8 @@ def test_a_setting_without_estimate_on_an_axis_has_no_mark_until_it_is_measured(
     current = Recipe.model_validate(SMALL.recipe)
     waiting = tradeoff.tradeoff([BASELINE], {}, current, Estimate(0.9, 100_000, 0.1))
     ranges = tradeoff.ranges_for(waiting, 1_000_000, axes=Axes("energy", "macs", "accuracy"))
-    assert drawing.mark(waiting, "energy", "accuracy", ranges)["x"] == []
+    axes = Axes("energy", "macs")
+    assert drawing.mark(waiting, drawing.plane("energy", axes, ranges))["x"] == []
     early = tradeoff.tradeoff([BASELINE], {}, current, preview=preview(current))
-    mark = drawing.mark(early, "macs", "accuracy", ranges)
+    mark = drawing.mark(early, drawing.plane("macs", axes, ranges))
     assert (mark["x"], mark["text"]) == ([SMALL.macs / 1e6], ["measured"])

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from compression.charts import compared, tradeoff
+from compression.charts.figure import WORDS
 from compression.charts.palette import contenders
+from compression.charts.rise import Rise
 from compression.recipe.recipe import make_recipe
 from compression.results import predictions
 from tests.support.made_up_results import fabricate
@@ -59,28 +61,35 @@ def test_curves_mark_the_chosen_and_hold_the_others(axis):
     every = [fabricate(make_recipe(MODEL, [])), *(quantized(bits) for bits in range(2, 9))]
     chosen = contenders([every[0], every[3]])
     figure = compared.draw_curves(chosen, every, axis)
-    _, faint, *marks = figure["data"]
+    front, faint, *marks, corners = figure["data"]
     assert [mark["text"] for mark in marks] == [["A"], ["B"]]
     assert [mark["customdata"] for mark in marks] == [[every[0].recipe_id], [every[3].recipe_id]]
     assert {every[5].recipe_id, every[6].recipe_id} <= set(faint["customdata"])
+    assert set(corners["customdata"]) <= set(front["customdata"]) - {every[0].recipe_id, every[3].recipe_id}
     low, high = figure["layout"]["yaxis"]["range"]
-    assert low < 100 * min(every[0].accuracy_low, every[3].accuracy_low)
-    assert high > 100 * every[0].accuracy_high
-    assert figure["layout"]["annotations"] == []
+    rise = Rise("accuracy")
+    assert low < rise.place(100 * min(every[0].accuracy_low, every[3].accuracy_low))
+    assert high > rise.place(100 * every[0].accuracy_high)
+    (heading,) = figure["layout"]["annotations"]
+    assert heading["text"] == f"{'Smaller' if axis == 'stored' else 'Faster'} is to the left, better is up"
 
 
-def test_words_stand_on_the_side_that_has_more_room():
+def test_curves_are_spaced_evenly_where_that_is_wanted():
+    every = [fabricate(make_recipe(MODEL, [])), quantized(4)]
+    *_, mark, _ = compared.draw_curves(contenders(every), every, "stored", is_even=True)["data"]
+    assert mark["y"] == pytest.approx([100 * every[1].accuracy - 100])
+
+
+def test_words_may_stand_instead_of_letters():
     results = [fabricate(make_recipe(MODEL, [])), quantized(8), quantized(2)]
     labels = {"A": "before", "B": "now", "C": "alternative 1"}
-    found = contenders(results)
-    marks = compared.draw_curves(found, results, "stored", labels)["data"][-3:]
-    assert [mark["textposition"] for mark in marks] == ["top left", "top left", "bottom right"]
-    letters = compared.draw_curves(found, results, "stored")["data"][-3:]
-    assert [mark["textposition"] for mark in letters] == ["top left", "top right", "bottom right"]
+    marks = compared.draw_curves(contenders(results), results, "stored", labels)["data"][2:5]
+    assert [mark["text"] for mark in marks] == [["before"], ["now"], ["alternative 1"]]
+    assert all(mark["mode"] == WORDS for mark in marks)
 
 
 def test_of_very_many_points_a_sample_is_drawn_and_said(monkeypatch):
     monkeypatch.setattr(tradeoff, "MAX_OTHERS", 3)
     every = [fabricate(make_recipe(MODEL, [])), *(quantized(bits) for bits in range(2, 9))]
     figure = compared.draw_curves(contenders(every[:2]), every, "stored")
-    assert "5 of 8 settings drawn" in figure["layout"]["annotations"][0]["text"]
+    assert "5 of 8 drawn" in figure["layout"]["annotations"][0]["text"]

@@ -53,7 +53,7 @@ def test_it_says_everything(made):
 def test_it_needs_no_network(made):
     page = report.html(made, "/* library */")
     assert not re.search(r"""(src|href)\s*=|@import|url\(|https?://""", page)
-    assert len(report.html(made)) > 1_000_000  # plotly.js is inside
+    assert len(report.html(made, report.plotly_js())) > 1_000_000
 
 
 def test_words_cannot_become_markup(made):

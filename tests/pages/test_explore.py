@@ -314,7 +314,7 @@ def test_what_no_slider_leads_to_has_no_neighbours(explore):
 def test_a_move_does_not_draw_what_it_cannot_change(explore, dispatcher):
     page = explore(groups_open=False)
     dispatcher.held = True
-    whole = {"html", "page_link", "popover"}
+    whole = {"page_link", "popover"}
     assert all(page.get(kind) for kind in whole)
     setting(page, "slider", "pruning_percent").set_value(45)
     checked(page.run())

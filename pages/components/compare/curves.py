@@ -11,15 +11,17 @@ from pages.components.asking import pick
 from pages.components.compare.contest import Contest
 from pages.components.frame import chart_view
 from pages.components.shown import elements
+from pages.components.view import spacing
 
 
 def show(contest: Contest) -> None:
     """Both charts; a click on a point adds it."""
     models = dict.fromkeys(contender.result.model for contender in contest.contenders)
     results = [result for model in models for result in pick.measured(model).values()]
+    spacing.choose()
     for cost in elements.grid((METRICS["stored"], METRICS["latency"]), 2):
         chart_view.show(
-            compared.draw_curves(contest.contenders, results, cost.key),
+            compared.draw_curves(contest.contenders, results, cost.key, is_even=spacing.is_even()),
             key=f"compare_{cost.key}",
             alt=f"Accuracy against {cost.words}: {len(contest.contenders)} of {len(results)} points marked",
             on_click=lambda recipe_id: _add(recipe_id, contest, results),
@@ -27,8 +29,7 @@ def show(contest: Contest) -> None:
     full = len(contest.contenders) >= pick.AT_MOST
     what = "takes the last one's place" if full else "is compared too"
     st.caption(
-        f"Grey: other measured settings; dotted: those that nothing beats. Click one and it {what}; drag the chart to "
-        "see more. Bars are 95 % "
+        f"Grey: other measured settings; the line: those that nothing beats. Click one and it {what}. Bars are 95 % "
         "intervals. Latency is the ratio to the baseline times the baseline's median, so that points measured in busy "
         "and in quiet moments stand in the right order."
     )

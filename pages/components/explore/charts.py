@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import streamlit as st
 
 from compression.charts import drawing, tradeoff
-from compression.charts.axes import COSTS, GAINS, Axes
+from compression.charts.axes import COSTS, GAINS, Point
+from compression.charts.drawing import Plane
 from compression.charts.palette import ACCENT, NEUTRAL
 from compression.charts.tradeoff import Ranges, Tradeoff
-from compression.results.metrics import METRICS
+from compression.results.metrics import METRICS, Metric
 from compression.search.curves import CURVES, Curve, curves_for
 from compression.search.estimate import Estimate, estimate
 from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
 from pages.components.frame import chart_view, menu
 from pages.components.shown import elements
-from pages.components.view import state
+from pages.components.view import model_card, spacing, state
 from pages.components.view.link import View, view_of
 
 _RANGES = "chart_ranges"
-_ZOOM = "chart_zoom"
-_ALL = "all"
 _CLICKED = "chart_clicked"
 _CURVES = state.SETTING + "curves"
 _AXES = state.SETTING + "axis_"
@@ -68,40 +68,49 @@ def numbers(seen: Snapshot) -> Tradeoff:
 def show_pair(seen: Snapshot) -> None:
     """What a setting gains against two of its costs, side by side, stacked on narrow screens."""
     data = numbers(seen)
-    near = st.session_state.get(_ZOOM, _ALL) != _ALL  # the charts are drawn before the control above them
+    _show_limits(data)
+    show_legend(data)
     for side in elements.grid(SIDES, 2):
-        show(seen, data, side, near_baseline=near)
+        show(seen, data, side)
+
+
+def _show_limits(data: Tradeoff) -> None:
+    """What is allowed, and the best setting within it, also while nobody looks at the boxes."""
+    if not data.limits.are_set or data.baseline is None:
+        return
+    best = "nothing measured keeps to it yet"
+    if data.best is not None:
+        said = (_number(METRICS[key], data.best) for key in ("stored", "latency", "accuracy"))
+        best = f"best: **{data.best.words}** ({', '.join(filter(None, said))})"
+    st.markdown(f":material/select_all: **{data.limits.words}** · {best}")
+
+
+def _number(metric: Metric, point: Point) -> str:
+    """A point's, without its interval."""
+    at = metric.read(point.known, point.reference_ms)
+    return "" if at is None else metric.unit.words(at, metric.n_images(point.known))
 
 
 def show_head(view: View) -> None:
-    """What the symbols mean, and the choice of curves and axes."""
-    with st.container(key="legend"):
-        legend, choice = st.columns([3, 2.1], vertical_alignment="center")
-    with legend:
-        show_legend(view)
-    state.keep(_ZOOM, _ALL)
-    with choice, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
+    """The choice of curves and axes."""
+    with st.container(key="chart_choices", horizontal=True, vertical_alignment="bottom", horizontal_alignment="right"):
         _choose_curves(view)
         _choose_axes(view)
-        spans = (_ALL, "near the baseline")
-        elements.switch("Accuracy axis", spans, usual=st.session_state[_ZOOM], key=_ZOOM, is_labelled=False)
+        spacing.choose()
 
 
-def show(
-    seen: Snapshot, data: Tradeoff, side: Side, *, near_baseline: bool = False, height: int = drawing.HEIGHT
-) -> None:
+def show(seen: Snapshot, data: Tradeoff, side: Side, *, height: int = drawing.HEIGHT) -> None:
     """One chart. Its key is stable and its ranges only grow, so that it is changed, never replaced."""
-    axes = seen.view.axes
-    cost = getattr(axes, side)
-    near = tradeoff.near_baseline(data, axes.gain) if near_baseline else None
-    figure = drawing.draw(data, cost, axes.gain, _ranges(seen, data), gain_range=near, height=height)
-    what = f"{METRICS[axes.gain].title} against {METRICS[cost].words}"
+    view = seen.view
+    _reach(seen, data)
+    there = plane(view, side)
+    what = f"{there.rise.metric.title} against {there.across.words}"
     chart_view.show(
-        figure,
+        drawing.draw(data, there, height=height),
         key=f"chart_{side}",
-        alt=f"{what}: {len(data.points)} measured settings of {seen.view.model}",
+        alt=f"{what}: {len(data.points)} measured settings of {view.model}",
         on_click=lambda recipe_id: _clicked(recipe_id, seen),
-        marked=seen.view.recipe.recipe_id,
+        marked=view.recipe.recipe_id,
     )
 
 
@@ -156,39 +165,43 @@ def _choose_axis(label: str, field: str, view: View) -> None:
 
 
 def _axes_chosen() -> None:
-    state.choose(axes=Axes(**{field: st.session_state[_AXES + field] for field in ("left", "right", "gain")}))
+    chosen = {field: st.session_state[_AXES + field] for field in ("left", "right", "gain")}
+    state.choose(axes=replace(state.current().axes, **chosen))
 
 
-def show_legend(view: View, *, with_setting: bool = True) -> None:
-    """Symbols and colours; those of the current setting only where there is one."""
-    curves = [CURVES[name] for name in curves_for(view.subject) if name in view.curves]
+def show_legend(data: Tradeoff, *, with_setting: bool = True) -> None:
+    """Symbols and colours of what is drawn. What may come yet has its place, so that nothing moves when it does."""
+    is_measured = data.baseline is not None
+    curves = ((CURVES[name], bool(points)) for name, points in data.curves.items())
     entries = [
-        *((_glyph(curve), curve.colour, curve.words) for curve in curves),
-        *([("●", ACCENT, "This setting")] if with_setting else []),
-        ("★", NEUTRAL, "Baseline"),
-        ("•", NEUTRAL, "Other settings"),
-        ("┄", NEUTRAL, "Best trade-offs (Pareto front)"),
+        *([("●", ACCENT, "This setting", True)] if with_setting else []),
+        ("━", "inherit", "Best trade-offs: nothing measured beats them", is_measured),
+        ("★", NEUTRAL, "Baseline", is_measured),
+        *((_glyph(curve), curve.colour, curve.words, is_drawn) for curve, is_drawn in curves),
+        ("•", NEUTRAL, "Other settings", bool(data.others)),
     ]
     style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
     st.html(f'<div style="{style}">{"".join(_entry(*entry) for entry in entries)}</div>')
 
 
-def _entry(glyph: str, colour: str, title: str) -> str:
+def _entry(glyph: str, colour: str, title: str, is_drawn: bool) -> str:
     mark = f'<span style="color:{colour};font-size:1.05rem;line-height:1">{glyph}</span>'
-    return f'<span style="display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap">{mark}{title}</span>'
+    style = "display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap"
+    return f'<span style="{style}{"" if is_drawn else ";visibility:hidden"}">{mark}{title}</span>'
 
 
-def _ranges(seen: Snapshot, data: Tradeoff) -> Ranges:
-    """The session's ranges of this model's axes."""
-    kept: dict[str, tradeoff.Kept] = st.session_state.setdefault(_RANGES, {})
-    expected = seen.known.stored_bytes or 100_000.0
-    kept[seen.view.model] = tradeoff.keep(data, expected, kept.get(seen.view.model), seen.view.axes)
-    return kept[seen.view.model].shown
+def _reach(seen: Snapshot, data: Tradeoff) -> None:
+    """Have the session's ranges of this model's axes hold what is drawn."""
+    known, view = seen.known, seen.view
+    kept: dict[str, Ranges] = st.session_state.setdefault(_RANGES, {})
+    expected = known.stored_bytes or 100_000.0
+    accuracy = model_card.accuracy_of(view.subject)
+    kept[view.model] = tradeoff.ranges_for(data, expected, kept.get(view.model), view.axes, accuracy=accuracy)
 
 
-def ranges_of(model: str) -> Ranges:
-    """What the charts of a model that were drawn before show."""
-    return st.session_state[_RANGES][model].shown  # type: ignore[no-any-return]
+def plane(view: View, side: Side) -> Plane:
+    """The axes of a chart that was drawn before."""
+    return drawing.plane(getattr(view.axes, side), view.axes, st.session_state[_RANGES][view.model])
 
 
 def _clicked(recipe_id: str, seen: Snapshot) -> None:

@@ -21,10 +21,15 @@ function library(address) {
   return loading[address];
 }
 
+function textOf(element) {
+  const style = getComputedStyle(element);
+  return style.getPropertyValue("--st-text-color").trim() || style.color;
+}
+
 function themed(layout, element) {
   const style = getComputedStyle(element);
   const value = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
-  const text = value("--st-text-color", style.color);
+  const text = textOf(element);
   const background = value("--st-background-color", "#ffffff");
   const lines = value("--st-border-color-light", value("--st-border-color", "#8884"));
   const family = value("--st-font", style.fontFamily);
@@ -46,13 +51,6 @@ function themed(layout, element) {
 
 const isMark = (trace) => trace.meta === "mark";
 
-function node(name, attributes, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
 function symbol({ symbol, size, color, line }) {
   if (symbol === "star") {
     const corner = (_, n) => {
@@ -66,38 +64,35 @@ function symbol({ symbol, size, color, line }) {
   return node("circle", { r: size / 2, ...paint });
 }
 
-function bars({ error_x, error_y }, x, y, axes) {
-  const line = (bar, ends) => node("line", { ...ends, stroke: bar.color, "stroke-width": bar.thickness });
-  const across = (by) => axes.xaxis.d2p(x + by) - axes.xaxis.d2p(x);
-  const up = (by) => axes.yaxis.d2p(y + by) - axes.yaxis.d2p(y);
-  return [
-    ...(error_x?.array ? [line(error_x, { x1: across(-error_x.arrayminus[0]), x2: across(error_x.array[0]) })] : []),
-    ...(error_y?.array ? [line(error_y, { y1: up(-error_y.arrayminus[0]), y2: up(error_y.array[0]) })] : []),
-  ];
+// A point and its error bars where the axes are now; null where they do not show it.
+function stood(trace, n, axes, bars, more, ...drawn) {
+  const [x, y] = [trace.x[n], trace.y[n]];
+  const [left, top] = [axes.xaxis.d2p(x), axes.yaxis.d2p(y)];
+  if (left < 0 || left > axes.xaxis._length || top < 0 || top > axes.yaxis._length) return null;
+  const place = `translate(${axes.xaxis._offset + left},${axes.yaxis._offset + top})`;
+  return node("g", { transform: place, ...more }, ...errorBars({ ...trace, ...bars }, n, x, y, axes), ...drawn);
 }
 
-function label({ text, textposition, textfont, marker }) {
-  const [vertical, side] = textposition.split(" ");
-  const reach = marker.size / 2 + 3;
-  const place = { x: side === "left" ? -reach : reach, y: vertical === "top" ? -reach : reach + textfont.size * 0.75 };
-  const look = { fill: textfont.color, "font-size": textfont.size, "text-anchor": side === "left" ? "end" : "start" };
-  return node("text", { ...place, ...look }, text[0]);
-}
-
-// Places the mark where the axes are now, also while the person drags them.
+// Draws the mark, the error bars of the point under the mouse, and all words; also while the person drags the axes.
 function mark(element) {
   const above = element.querySelector(".chart-mark") ?? element.appendChild(node("svg", { class: "chart-mark" }));
-  const axes = element._fullLayout;
+  const { _fullLayout: axes, hovered } = element;
+  above.replaceChildren();
+  if (!axes || !element.traces) return;
+  if (hovered) above.append(stood(hovered.trace, hovered.n, axes, strong(hovered.trace)) ?? "");
   const { trace, setting } = element.foreseen ?? { trace: element.marked, setting: element.setting };
-  if (!trace?.x?.length || !axes) return above.replaceChildren();
-  const [x, y] = [trace.x[0], trace.y[0]];
-  const [left, top] = [axes.xaxis.d2p(x), axes.yaxis.d2p(y)];
-  const isInside = left >= 0 && left <= axes.xaxis._length && top >= 0 && top <= axes.yaxis._length;
-  if (!isInside) return above.replaceChildren();
-  const place = `translate(${axes.xaxis._offset + left},${axes.yaxis._offset + top})`;
-  const parts = [...bars(trace, x, y, axes), symbol(trace.marker), ...(trace.text ? [label(trace)] : [])];
-  above.replaceChildren(node("g", { transform: place, "data-setting": setting }, ...parts));
+  const isThere = trace?.x?.length;
+  const said = { "data-setting": setting, "data-words": trace?.text?.[0] ?? "" };
+  const drawn = isThere && stood(trace, 0, axes, {}, said, symbol(trace.marker));
+  if (drawn) above.append(drawn);
+  placeWords(above, element.traces, axes, drawn ? trace : null);
 }
+
+// A trace's error bars as those of a point that stands out.
+const strong = ({ error_x, error_y, marker: { color } }) => ({
+  error_x: error_x && { ...error_x, color, thickness: 1.5 },
+  error_y: error_y && { ...error_y, color, thickness: 1.5 },
+});
 
 // Shows the mark of another setting, { trace, setting }, until the server answers for that one; null takes it back.
 function foresee(element, other) {
@@ -108,10 +103,7 @@ function foresee(element, other) {
 
 const unseen = (trace) => ({
   ...trace,
-  mode: "markers",
   marker: { ...trace.marker, opacity: 0 },
-  selected: undefined,
-  unselected: undefined,
   error_x: undefined,
   error_y: undefined,
 });
@@ -133,8 +125,10 @@ async function draw(element) {
   const overtaken = () => data.figure !== element.asked.data.figure || !element.isConnected;
   const Plotly = await library(data.library);
   if (overtaken()) return;
-  const { data: traces, layout } = JSON.parse(data.figure);
+  const { data: traces, layout } = JSON.parse(data.figure, (_, value) => (value === INK ? textOf(element) : value));
   element.marked = traces.find(isMark);
+  element.traces = traces.filter((trace) => !isMark(trace));
+  element.hovered = null;
   element.setting = data.marked;
   if (element.foreseen?.setting === data.marked) element.foreseen = null;
   const first = !element.classList.contains("js-plotly-plot");
@@ -144,13 +138,22 @@ async function draw(element) {
     if (overtaken()) return;
   }
   element.drawn = layout;
-  const shown = traces.map((trace) => (isMark(trace) ? unseen(trace) : trace));
+  const shown = traces.map((trace) => wordless(isMark(trace) ? unseen(trace) : trace));
   await Plotly.react(element, shown, themed(layout, element), CONFIG);
   mark(element);
   if (first) listen(element, Plotly);
 }
 
 function listen(element, Plotly) {
+  const hover = (hovered) => {
+    element.hovered = hovered;
+    mark(element);
+  };
+  element.on("plotly_hover", ({ points: [{ data, pointNumber: n }] }) => {
+    const trace = element.traces.find((trace) => trace.name === data.name);
+    hover(trace && (trace.error_x || trace.error_y) ? { trace, n } : null);
+  });
+  element.on("plotly_unhover", () => hover(null));
   element.on("plotly_click", (event) => {
     const point = event.points.find((point) => point.customdata);
     if (point) element.asked.clicked(point.customdata);

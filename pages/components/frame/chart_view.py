@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
+from compression.charts.figure import LABELS
+
 if TYPE_CHECKING:
     from compression.charts.figure import Figure
 
@@ -25,7 +27,7 @@ _chart = st.components.v2.component(
     html='<div class="chart-view"></div>',
     css=".chart-view { width: 100%; overflow: hidden; position: relative; } .chart-view .nsewdrag { cursor: default; }"
     " .chart-mark { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }",
-    js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
+    js=LABELS.read_text(encoding="utf-8") + Path(__file__).with_suffix(".js").read_text(encoding="utf-8"),
     isolate_styles=False,  # plotly puts its own style sheet into the page
 )
 

@@ -71,8 +71,8 @@ def live() -> None:
     seen = work.snapshot(view)
     notices.show_dispatcher(seen)
     st.header(f"Live: {model_title(view.model)}", anchor=False)
-    charts.show_legend(view, with_setting=False)
     data = replace(charts.numbers(seen), current=None, guess=None)
+    charts.show_legend(data, with_setting=False)
     for side in elements.grid(charts.SIDES, 2):
         charts.show(seen, data, side, height=CHART_HEIGHT)
     progress.show(seen, with_setting=False)

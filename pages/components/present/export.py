@@ -10,6 +10,8 @@ import streamlit as st
 
 from compression import units
 from compression.charts import picture_files
+from compression.charts.drawing import direction
+from compression.charts.figure import LABELS
 from compression.charts.palette import contenders
 from compression.charts.picture_files import PictureFormat
 from compression.explain import bundle, comparison, presentation, report
@@ -23,6 +25,7 @@ from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking import notices, waiting
 from pages.components.present import stage
 from pages.components.shown import against, elements, table
+from pages.components.view import spacing
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,11 @@ def report_html(export: Export, said: str) -> str:
     pair = Pair(comparison.known_difference(result, baseline) if baseline else None, result.changed_predictions)
     found = contenders([*([baseline] if baseline else []), result])
     figures = [
-        (f"Accuracy against {METRICS[cost].words}. {words}", stage.figure(result, export.results, cost, export.others))
-        for cost, words in stage.CHARTS.items()
+        (
+            f"Accuracy against {METRICS[cost].words}. {direction(METRICS[cost])}",
+            stage.figure(result, export.results, cost, export.others),
+        )
+        for cost in stage.CHARTS
     ]
     measured = export.results.values()
     judged = against.judge(result, measured)
@@ -162,13 +168,15 @@ def report_html(export: Export, said: str) -> str:
             recipe=bundle.recipe_json(result),
             options=presentation.options(result, export.others, measured, export.before_ms) if export.others else (),
             why=against.told(result, judged, measured),
-        )
+        ),
+        report.plotly_js() + LABELS.read_text(encoding="utf-8"),
     )
 
 
 def picture(export: Export, kind: PictureFormat) -> bytes:
     """The chart as a file."""
-    return picture_files.draw(export.result, list(export.results.values()), export.title, kind, export.others)
+    every, is_even = list(export.results.values()), spacing.is_even()
+    return picture_files.draw(export.result, every, export.title, kind, export.others, is_even=is_even)
 
 
 def numbers_csv(export: Export) -> str:

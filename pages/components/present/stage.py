@@ -22,7 +22,7 @@ from compression.results.record import Result
 from pages.components.frame import chart_view
 from pages.components.shown import against, elements, html_table
 from pages.components.shown.html_table import small
-from pages.components.view import state
+from pages.components.view import spacing, state
 from pages.components.view.link import view_of
 
 _COLOURS: dict[Tone, str] = {
@@ -74,7 +74,7 @@ def figure(result: Result, results: Mapping[str, Result], cost: str, others: Seq
     ]
     names = [*(["before"] if baseline else []), *presentation.names_on_charts(len(others))]
     labels = {each.letter: name for each, name in zip(shown, names, strict=True)}
-    return compared.draw_curves(shown, list(results.values()), cost, labels)
+    return compared.draw_curves(shown, list(results.values()), cost, labels, is_even=spacing.is_even())
 
 
 def show_options(found: Sequence[Option]) -> None:
@@ -94,8 +94,8 @@ def _coloured(words: str, tone: Tone) -> str:
     return f'<b style="color:{_COLOURS[tone]}">{escape(words)}</b>'
 
 
-CHARTS = {"stored": "Smaller is to the left, better is up", "latency": "Faster is to the left, better is up"}
-"""The costs that accuracy is drawn against, and how to read each chart."""
+CHARTS = {"stored": "Accuracy against size", "latency": "Accuracy against time"}
+"""The costs that it is drawn against."""
 
 
 def show_charts(result: Result, results: Mapping[str, Result], others: Sequence[Result] = ()) -> None:
@@ -109,8 +109,8 @@ def show_charts(result: Result, results: Mapping[str, Result], others: Sequence[
             alt=f"Accuracy against {METRICS[cost].words}: before and after, among all measured settings",
         )
     st.caption(
-        f"Grey points are the others of {len(results):,} measured settings; nothing measured beats the dotted line. "
-        f"Bars are 95 % intervals.{_below(drawn, results.values())}"
+        f"Grey points are the others of {len(results):,} measured settings; nothing measured beats those on the line. "
+        "Bars are 95 % intervals."
     )
 
 
@@ -123,13 +123,6 @@ def show_why(result: Result, judged: Verdict, measured: Collection[Result], *, a
 
 def _present(other: Result) -> None:
     state.show(view_of(other.parsed_recipe))
-
-
-def _below(drawn: Figure, results: Iterable[Result]) -> str:
-    """How many settings the picture leaves out, as they are too inaccurate."""
-    lowest, _ = drawn["layout"]["yaxis"]["range"]
-    count = sum(100 * result.accuracy < lowest for result in results)
-    return f" Less accurate and below this picture: {count:,}." if count else ""
 
 
 def show_meaning(result: Result, assumed: Assumptions, before_ms: float) -> None:

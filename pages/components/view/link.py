@@ -1,8 +1,8 @@
 """What the Explore page shows, and how a link says it. Torch-free.
 
 A link carries `model`, `recipe` (JSON without the model), `budget` where it is not `none`, and where others than the
-default ones are shown `curves` (names with commas between), `axes` (`left,right,up` by name) and limits (`max_kb`,
-`max_ms`, `max_drop`).
+default ones are shown `curves` (names with commas between), `axes` (`left,right,up` by name), `scale` (`even`, where
+the axis up is not spaced by the logarithm of the error) and limits (`max_kb`, `max_ms`, `max_drop`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from compression.search.curves import CURVES, DEFAULT_CURVES
 from compression.search.limits import NO_LIMITS, Limits
 
 _NO_CURVES = "none"
+SCALE, EVEN, _BY_ERROR = "scale", "even", "log"
+"""How the axis up is spaced: the parameter and its two values."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,11 @@ def parameters_of(view: View) -> dict[str, str]:
         parameters["budget"] = view.settings.budget
     if view.curves != DEFAULT_CURVES:
         parameters["curves"] = ",".join(view.curves) or _NO_CURVES
-    if view.axes != DEFAULT_AXES:
-        parameters["axes"] = ",".join((view.axes.left, view.axes.right, view.axes.gain))
+    shown = (view.axes.left, view.axes.right, view.axes.gain)
+    if Axes(*shown) != DEFAULT_AXES:
+        parameters["axes"] = ",".join(shown)
+    if view.axes.is_even:
+        parameters[SCALE] = EVEN
     limits = {name: getattr(view.limits, field) for name, field in _LIMITS.items()}
     return parameters | {name: f"{limit:.12g}" for name, limit in limits.items() if limit is not None}
 
@@ -91,7 +96,7 @@ def _text_of(content: object) -> str:
 _LIMITS = {"max_kb": "stored_kb", "max_ms": "latency_ms", "max_drop": "drop_points"}
 """Limits by their names in links."""
 
-PARAMETERS = ("model", "recipe", "budget", "curves", "axes", *_LIMITS)
+PARAMETERS = ("model", "recipe", "budget", "curves", "axes", SCALE, *_LIMITS)
 """All that a link may carry."""
 
 
@@ -103,6 +108,7 @@ def view_from(parameters: Mapping[str, str]) -> View:
     recipe = recipe_from(parameters.get("recipe", '{"steps":[]}'), parameters.get("model"))
     curves = _curves(parameters["curves"]) if "curves" in parameters else DEFAULT_CURVES
     axes = _axes(parameters["axes"]) if "axes" in parameters else DEFAULT_AXES
+    axes = replace(axes, is_even=_is_even(parameters[SCALE])) if SCALE in parameters else axes
     limits = {field: _limit(name, parameters[name]) for name, field in _LIMITS.items() if name in parameters}
     settings = replace(neutral_settings(subject_of(recipe.model)), budget=_budget(parameters.get("budget", "none")))
     return view_of(recipe, View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits)))
@@ -170,7 +176,15 @@ def _axes(text: str) -> Axes:
         raise InvalidRecipe(
             f"The link's axes {text[:80]!r} are not two of {', '.join(COSTS)} and one of {', '.join(GAINS)}."
         )
-    return Axes(*names)
+    left, right, gain = names
+    return Axes(left, right, gain)
+
+
+def _is_even(text: str) -> bool:
+    """How the axis up is spaced."""
+    if text not in (EVEN, _BY_ERROR):
+        raise InvalidRecipe(f"The link's scale must be {_BY_ERROR} or {EVEN}, but is {text[:80]!r}.")
+    return text == EVEN
 
 
 def _limit(name: str, text: str) -> float:

@@ -11,11 +11,10 @@ from compression import units
 from compression.errors import CompressionError
 from compression.models.subject import Subject, known_models, model_title, subject_of
 from compression.recipe.settings import fitted_to
-from compression.results.metrics import METRICS
+from compression.results.metrics import METRICS, Value
 from compression.results.record import Result
 from compression.results.significance import wilson_interval
 from compression.search.estimate import Known
-from compression.search.limits import NO_LIMITS
 from pages.components.view import picture, state
 from pages.components.view.link import View
 
@@ -36,12 +35,12 @@ def choose(view: View) -> None:
 
 
 def _chosen() -> None:
-    """Settings stay when the model changes, but for what the new one does not have."""
+    """Settings and limits stay when the model changes, but for what the new one does not have."""
     view, name = state.current(), st.session_state[_KEY]
     if name == view.model:
         return
     settings = fitted_to(view.settings, subject_of(name), view.subject)
-    state.show(replace(view, model=name, settings=settings, custom=None, limits=NO_LIMITS))
+    state.show(replace(view, model=name, settings=settings, custom=None))
 
 
 def _card_of(subject: Subject) -> dict[str, Any]:
@@ -50,6 +49,15 @@ def _card_of(subject: Subject) -> dict[str, Any]:
         return subject.card
     except CompressionError:
         return {}
+
+
+def accuracy_of(subject: Subject) -> Value | None:
+    """What its card says of its accuracy, in percent, with the interval."""
+    card = _card_of(subject)
+    if not {"accuracy", "n_test"} <= card.keys():
+        return None
+    low, high = wilson_interval(round(card["accuracy"] * card["n_test"]), card["n_test"])
+    return Value(100 * card["accuracy"], 100 * low, 100 * high)
 
 
 def known_of(subject: Subject, baseline: Result | None) -> Known:

@@ -1,14 +1,16 @@
 import json
+import re
 
 from compression import units
 from compression.charts.axes import Axes
+from compression.charts.rise import Rise
 from compression.models.subject import subject_of
 from compression.recipe.settings import Settings, recipe_of
-from compression.search.limits import NO_LIMITS, Limits
+from compression.search.limits import Limits
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of
 from tests.support.made_up_results import fabricate
-from tests.support.page_tools import MODEL, components, foreseen_rows, moved, pressed, rerun, texts
+from tests.support.page_tools import MODEL, components, foreseen_rows, moved, pressed, rerun, texts, url
 
 
 class TestAxes:
@@ -32,12 +34,49 @@ class TestAxes:
         ]
         result = fabricate(recipe_of(subject_of(MODEL), Settings(weight_bits=4)))
         assert measured["left"]["x"] == [result.zipped_bytes / 1000]
-        assert measured["left"]["y"] == [100 * result.changed_predictions / result.n_test]
+        flips = 100 * result.changed_predictions / result.n_test
+        assert measured["left"]["y"] == [Rise("flips").place(flips)]
 
     def test_axes_stay_when_the_setting_changes(self, explore):
         page = explore(axes="macs,memory,worst_class")
         moved(page, "slider", "pruning_percent", 50)
         assert page.session_state["view"].axes == Axes("macs", "memory", "worst_class")
+
+    def test_the_even_axis_is_one_click_away_and_in_the_link(self, explore):
+        page = explore()
+        by_error = json.loads(components(page)["chart_left"]["figure"])["layout"]["yaxis"]
+        assert "log of the error" in by_error["title"]["text"]
+        page.segmented_control(key=f"{state.SETTING}scale").set_value(True)
+        rerun(page)
+        assert url(page)["scale"] == "even"
+        for side in ("left", "right"):
+            axis = json.loads(components(page)[f"chart_{side}"]["figure"])["layout"]["yaxis"]
+            assert axis["title"]["text"].endswith("images, %") and axis["range"][1] == 0
+
+    def test_a_link_with_the_even_axis_opens_it_and_others_do_not(self, explore):
+        assert explore(scale="even").session_state["view"].axes == Axes(is_even=True)
+        assert explore().session_state["view"].axes == Axes()
+
+
+class TestLegend:
+    def seen(self, page):
+        """What the legend shows; what may come yet has its place, but is not seen."""
+        (legend,) = [found.proto.body for found in page.get("html") if "Best trade-offs" in found.proto.body]
+        entries = re.findall(r'<span style="display:inline-flex([^"]*)"><span.*?</span>(.*?)</span>', legend)
+        return {title for style, title in entries if "hidden" not in style}, len(entries)
+
+    def test_lists_what_is_drawn_and_keeps_places_for_the_rest(self, explore):
+        drawn, places = self.seen(explore())
+        assert {"This setting", "Baseline", "Channel pruning", "Quantization"} <= drawn
+        assert "Other settings" not in drawn
+        assert places == len(drawn) + 1
+
+    def test_before_anything_is_measured_it_has_the_same_places(self, explore, dispatcher):
+        dispatcher.held = True
+        drawn, places = self.seen(explore())
+        assert drawn == {"This setting"}
+        dispatcher.held = False
+        assert self.seen(explore())[1] == places
 
 
 class TestLimits:
@@ -68,12 +107,21 @@ class TestLimits:
         page = self.limit(explore(), "stored_kb", 0.5)
         assert "None of" in texts(page.warning)
 
-    def test_a_link_opens_its_limits_and_another_model_forgets_them(self, explore):
+    def test_a_link_opens_its_limits_and_another_model_keeps_them(self, explore):
         page = explore(max_kb="100", max_drop="2")
         assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value == 100
         moved(page, "selectbox", "model", "mlp-digits")
-        assert page.session_state["view"].limits == NO_LIMITS
-        assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value is None
+        assert page.session_state["view"].limits == Limits(stored_kb=100, drop_points=2)
+        assert page.number_input(key=f"{state.SETTING}limit_stored_kb").value == 100
+
+    def test_limits_and_the_best_are_said_above_the_charts_while_the_boxes_are_closed(self, explore):
+        page = explore(groups_open=False, max_kb="300", max_drop="2")
+        (line,) = [text.value for text in page.markdown if "300 KB · at most 2 points lost" in text.value]
+        assert re.search(r"best: \*\*.+\*\* \(.+ KB, .+ ms, .+ %\)", line)
+
+    def test_what_no_setting_keeps_to_is_said_above_the_charts(self, explore):
+        page = explore(groups_open=False, max_kb="0.5")
+        assert "**500 bytes** · nothing measured keeps to it yet" in texts(page.markdown)
 
     def test_before_there_is_a_baseline_there_is_nothing_to_choose_from(self, explore, dispatcher):
         dispatcher.held = True

@@ -152,7 +152,7 @@ def test_no_setting_is_without_a_control_and_no_control_without_help(explore):
     own = {f"{technique_of(kind)}_{name}" for kind in KINDS_WITH_SLIDER for name in fields_of(kind)}
     plain = {field.name for field in fields(Settings) if field.name != "structure"}
     assert {state.SETTING + name for name in own | plain} <= set(shown)
-    assert {control.label for control in shown.values() if not control.help} == {"Accuracy axis"}
+    assert {control.label for control in shown.values() if not control.help} == set()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_closed_groups_draw_nothing_and_keep_their_settings(explore, dispatcher)
     page = explore(groups_open=False, **parameters_of(View(MODEL, HIDDEN)))
     keys = (key for key in controls(page) if key and key.startswith(state.SETTING))
     fields_drawn = {key.removeprefix(state.SETTING) for key in keys}
-    axes = {"axis_left", "axis_right", "axis_gain"}
+    axes = {"axis_left", "axis_right", "axis_gain", "scale"}
     assert fields_drawn == {"model", "pruning_percent", "weight_bits", "student_percent", "budget", *axes}
     moved(page, "slider", "pruning_percent", 60)
     back = replace(page.session_state["view"].settings, pruning_percent=50)

@@ -34,6 +34,8 @@ PRUNED = '{"steps":[{"technique":"channel_pruning","pruning_ratio":0.5}]}'
         View(curves=()),
         View(axes=Axes("zipped", "macs", "flips")),
         View(axes=Axes("macs", "energy", "flips")),
+        View(axes=Axes(is_even=True)),
+        View(axes=Axes("macs", "energy", "flips", is_even=True)),
         View("mlp-digits", Settings(weight_bits=4), limits=Limits(stored_kb=12.5, drop_points=0)),
     ],
 )
@@ -75,6 +77,7 @@ def test_defaults_are_left_out_of_links():
             ({"axes": axes}, "are not two of")
             for axes in ("", "stored", "stored,latency,speed", "accuracy,latency,stored")
         ),
+        ({"scale": "wide"}, "scale must be log or even, but is 'wide'"),
         ({"max_kb": "much"}, "max_kb must be a number from 0 on, but is 'much'"),
         ({"max_drop": "-1"}, "max_drop must be a number"),
         ({"max_ms": "inf"}, "max_ms must be a number"),
