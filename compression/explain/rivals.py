@@ -95,8 +95,7 @@ def _rival(other: Result, result: Result) -> Rival | None:
     effects = _cost_effects(other, result)
     better = tuple(cost for cost, (effect, ratio) in effects.items() if effect == "better" and ratio <= 1 - WORTH)
     worse = tuple(cost for cost, (effect, _) in effects.items() if effect == "worse")
-    more_accurate = gap_effect(*accuracy_gap(other, result)) == "better"
-    if not better and (worse or not more_accurate):
+    if not better and (worse or gap_effect(*accuracy_gap(other, result)) != "better"):
         return None
     return Rival(other, better, worse)
 

@@ -43,7 +43,7 @@ def parts(slices: Sequence[Slice], words: Callable[[float], str]) -> None:
         (
             f'<i style="background:{piece.colour}"></i>{escape(piece.title)}{small(piece.meaning)}',
             escape(words(piece.amount)),
-            f"{units.share(piece.share, 1)}",
+            units.share(piece.share, 1),
         )
         for piece in slices
     ]

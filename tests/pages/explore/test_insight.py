@@ -2,7 +2,7 @@ from compression.models.subject import subject_of
 from compression.recipe.settings import Settings, recipe_of
 from pages.components.explore import insight
 from pages.components.view.link import View, parameters_of
-from tests.support.made_up_results import fabricate, without_what_came_later
+from tests.support.made_up_results import fabricate, keep, without_what_came_later
 from tests.support.page_tools import MODEL, components, looked_into, rerun, shown_html, texts
 
 ENERGY, CARBON = "Energy of one image, modelled", "Carbon a million images, modelled"
@@ -32,6 +32,15 @@ def test_what_it_costs_to_run_is_a_model_with_visible_assumptions(explore):
     now = {metric.label: metric.value for metric in page.metric}
     assert now[ENERGY] != costs[ENERGY].value
     assert now[CARBON] == "0 ng"
+
+
+def test_less_energy_in_more_time_is_not_left_as_it_is(explore, dispatcher):
+    view = View(MODEL, Settings(weight_bits=8))
+    slower = {"latency_ratio": 2.2, "latency_ratio_low": 2.1, "latency_ratio_high": 2.3}
+    keep(dispatcher.store, view.recipe, **slower)
+    said = texts(looked_into(explore(**parameters_of(view)), "Running costs").caption)
+    for title in (ENERGY, CARBON):
+        assert f"**{title}**: measured, it went the other way: latency of one image 2.2× slower." in said
 
 
 def test_skipping_zeros_says_from_where_on_it_pays(explore, dispatcher):
