@@ -6,6 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from compression.engine.network.form import count_costs
+from compression.engine.network.tracing import trace
+from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.errors import CorruptFile, UnknownModel
 from compression.models.data import load_dataset
 from sample_models.catalogue import MODELS, find_model
@@ -40,6 +43,12 @@ class TestEverySampleModel:
         entry = find_model(name)
         test = load_dataset(entry.dataset).test.head(500)
         assert correct(entry.load(), test) == pytest.approx(entry.card["accuracy"], abs=0.03)
+
+    def test_card_counts_parameters_as_every_result_does(self, name):
+        entry = find_model(name)
+        folded = fold_batch_norm(trace(entry.load(), tuple(entry.card["input_shape"])))
+        costs = count_costs(folded)
+        assert (costs.params, costs.macs) == (entry.card["params"], entry.card["macs"])
 
     def test_students_of_every_width_run(self, name):
         entry = find_model(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from compression.engine.network.form import count_costs
 from compression.engine.network.tracing import trace
+from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.slimming import order_channels, sandwich_loss, take_width
 from compression.engine.samples.train import SEED, correct, fit, keep, make_named
 from compression.engine.techniques.context import fitting_images
@@ -39,7 +40,7 @@ def make(entry: SampleModel) -> str:
         "learning_rate": LEARNING_RATE,
         "n_test": len(dataset.test),
         "accuracy": accuracies,
-        "params": {width: count_costs(one).params for width, one in students.items()},
+        "params": {width: count_costs(fold_batch_norm(one)).params for width, one in students.items()},
     }
     keep(model, slimmable.weights_path(entry.name), facts, seconds)
     return f"test accuracy by width {accuracies}, {seconds} s"

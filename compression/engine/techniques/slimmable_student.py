@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import fx
 
+from compression import units
 from compression.engine.primitives.slimming import take_width
 from compression.engine.techniques.context import Context, fitting_images
 from compression.recipe.steps import SlimmableStudent
@@ -18,5 +19,5 @@ def slimmable_student(model: fx.GraphModule, step: SlimmableStudent, context: Co
     """
     slimmable = context.load_slimmable()
     student = take_width(slimmable, step.width_mult, fitting_images(context.dataset), context.watch)
-    context.watch.report(1, f"took {step.width_mult:.0%} of the width")
+    context.watch.report(1, f"took {units.share(step.width_mult)} of the width")
     return student
