@@ -81,16 +81,10 @@ class Speed:
 
 def ours(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:
     """What fine-tuning runs."""
-    from compression.engine.training.loop import train
+    from compression.engine.training.loop import one_cycle, optimized
 
-    train(
-        model,
-        dataset,
-        epochs=steps * BATCH_SIZE / len(dataset.train),
-        learning_rate=0.003,
-        seed=0,
-        batch_size=BATCH_SIZE,
-    )
+    for _ in optimized(model, dataset, steps=steps, learning_rate=0.003, seed=0, schedule=one_cycle):
+        pass
 
 
 def plain(model: fx.GraphModule, dataset: Dataset, steps: int) -> None:

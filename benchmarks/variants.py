@@ -8,8 +8,8 @@ from typing import Any
 
 from compression.errors import NotApplicable
 from compression.models.subject import subject_of
-from compression.recipe.budgets import Budget, budget_epochs, student_epochs
-from compression.recipe.steps import STEP_TYPES, ChannelPruning, Distillation, EntropyCoding
+from compression.recipe.budgets import Budget, student_passes, tuning_passes
+from compression.recipe.steps import STEP_TYPES, TAUGHT_ALPHA, ChannelPruning, Distillation, EntropyCoding
 from compression.recipe.words import kind_of, option
 
 Steps = list[dict[str, Any]]
@@ -28,7 +28,7 @@ class Plan:
     @property
     def epochs(self) -> float:
         """Epochs of training the compressed network; 0 is none."""
-        return 0.0 if self.budget == "none" else budget_epochs(subject_of(self.model), self.budget)
+        return 0.0 if self.budget == "none" else tuning_passes(subject_of(self.model), self.budget, alpha=TAUGHT_ALPHA)
 
     @property
     def peers(self) -> list[str]:
@@ -157,8 +157,7 @@ def structure() -> Iterator[Variant]:
     )
     yield Variant(low, "50% Tucker, multiples of 8", tuned(step(low, rank_ratio=0.5, round_to=8)))
     for share in (0.5, 1):
-        settings = {"alpha": 0.9, "temperature": 4}
-        yield Variant(thin, f"{share:.0%} of convolutions", tuned(step(thin, share=share), **settings))
+        yield Variant(thin, f"{share:.0%} of convolutions", tuned(step(thin, share=share)))
 
 
 def students() -> Iterator[Variant]:
@@ -187,7 +186,7 @@ def _student(**settings: Any) -> Callable[[Plan], Steps]:  # noqa: ANN401
     size = {"width_mult": 0.5} | {name: settings[name] for name in STUDENT_SIZE if name in settings}
 
     def build(plan: Plan) -> Steps:
-        epochs = student_epochs(subject_of(plan.model), plan.budget, **size)
+        epochs = student_passes(subject_of(plan.model), plan.budget, **size)
         return [step("distillation", **({"width_mult": 0.5, "epochs": epochs} | settings))]
 
     return build
@@ -218,11 +217,11 @@ def _coded(*steps: dict[str, Any], **settings: Any) -> Callable[[Plan], Steps]: 
 
 def recovery() -> Iterator[Variant]:
     """Training alone: what the budget is worth without any compression."""
-    yield Variant("fine_tuning", "plain", tuned(), trains=True)
-    yield Variant("fine_tuning", "taught by the original", tuned(alpha=0.9), trains=True)
+    yield Variant("fine_tuning", "plain", tuned(alpha=0), trains=True)
+    yield Variant("fine_tuning", "taught by the original", tuned(), trains=True)
     halved = step("channel_pruning", pruning_ratio=0.5)
-    yield Variant("fine_tuning", "50% channels, plain (control)", tuned(halved), trains=True)
-    yield Variant("fine_tuning", "50% channels, self-distillation", tuned(halved, alpha=0.9), trains=True)
+    yield Variant("fine_tuning", "50% channels, plain (control)", tuned(halved, alpha=0), trains=True)
+    yield Variant("fine_tuning", "50% channels, self-distillation", tuned(halved), trains=True)
 
 
 def combinations() -> Iterator[Variant]:

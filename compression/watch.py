@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+
+Point = tuple[int, float]
+"""Steps of training done, and the accuracy on validation images then (0 to 1)."""
 
 
 class Watch:
@@ -12,8 +16,10 @@ class Watch:
         self,
         report: Callable[[float, str], None] = lambda fraction, words: None,
         check: Callable[[], None] = lambda: None,
+        learned: Callable[[Sequence[Point], int], None] = lambda points, steps: None,
+        is_enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._report, self._check = report, check
+        self._report, self._check, self._learned, self._is_enough = report, check, learned, is_enough
 
     def report(self, fraction: float, words: str) -> None:
         """Tell that `fraction` (0 to 1) of the work is done, and in `words` what it is at."""
@@ -23,9 +29,22 @@ class Watch:
         """Raise `Cancelled` when the work is no longer wanted; to be called at least once a second."""
         self._check()
 
+    def learned(self, points: Sequence[Point], steps: int) -> None:
+        """Tell how accurate a network is that trains for `steps` steps: all points so far of this training."""
+        self._learned(points, steps)
+
+    def is_enough(self) -> bool:
+        """Whether a training shall end here, with the best network so far."""
+        return self._is_enough()
+
     def part(self, start: float, stop: float, prefix: str = "") -> Watch:
         """For a part of the work, from the fraction `start` of the whole to `stop`; `prefix` goes before its words."""
-        return Watch(lambda fraction, words: self.report(start + (stop - start) * fraction, prefix + words), self.check)
+        return Watch(
+            lambda fraction, words: self.report(start + (stop - start) * fraction, prefix + words),
+            self.check,
+            self.learned,
+            self.is_enough,
+        )
 
 
 SILENT = Watch()

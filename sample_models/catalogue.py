@@ -17,24 +17,10 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
-class BudgetEpochs:
-    """Passes over the training images that the quick and the thorough training budget take.
-
-    Of the compressed network, and of its students, which start from nothing.
-    """
-
-    quick: float
-    thorough: float
-    quick_student: float
-    thorough_student: float
-
-
-@dataclass(frozen=True)
 class SampleModel:
     """One entry. `builder` names the function that builds the network for a width multiplier.
 
     `images_per_second` is how fast one core of a 2-core cloud machine was seen to train it, forward and backward.
-    Without `budgets` they follow from that.
     """
 
     name: str
@@ -46,7 +32,6 @@ class SampleModel:
     epochs: int
     learning_rate: float
     images_per_second: float | None = None
-    budgets: BudgetEpochs | None = None
 
     @property
     def weights_path(self) -> Path:
@@ -111,7 +96,6 @@ _ENTRIES = (
         epochs=120,
         learning_rate=0.05,
         images_per_second=30_000,
-        budgets=BudgetEpochs(20, 120, quick_student=40, thorough_student=200),
     ),
     SampleModel(
         name="lenet300-mnist5k",
@@ -123,7 +107,6 @@ _ENTRIES = (
         epochs=120,
         learning_rate=0.05,
         images_per_second=8_000,
-        budgets=BudgetEpochs(4, 30, quick_student=10, thorough_student=60),
     ),
     SampleModel(
         name="lenet5-mnist5k",
@@ -135,7 +118,6 @@ _ENTRIES = (
         epochs=60,
         learning_rate=0.03,
         images_per_second=3_000,
-        budgets=BudgetEpochs(3, 20, quick_student=8, thorough_student=50),
     ),
     SampleModel(
         name="resnet8-mnist5k",
@@ -147,7 +129,6 @@ _ENTRIES = (
         epochs=50,
         learning_rate=0.1,
         images_per_second=1_000,
-        budgets=BudgetEpochs(1, 8, quick_student=3, thorough_student=20),
     ),
     SampleModel(
         name="resnet20-fashion",
@@ -159,7 +140,6 @@ _ENTRIES = (
         epochs=20,
         learning_rate=0.1,
         images_per_second=330,
-        budgets=BudgetEpochs(0.05, 0.4, quick_student=0.08, thorough_student=0.6),
     ),
     SampleModel(
         name="mobilenet-fashion",
@@ -171,7 +151,6 @@ _ENTRIES = (
         epochs=4,
         learning_rate=0.1,
         images_per_second=400,
-        budgets=BudgetEpochs(0.05, 0.4, quick_student=0.1, thorough_student=0.8),
     ),
 )
 

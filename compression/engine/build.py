@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 from torch import fx
 
@@ -15,28 +16,44 @@ from compression.errors import NotApplicable
 from compression.kernels import KERNEL_CHANNELS
 from compression.models.data import Dataset
 from compression.models.subject import Subject, known_models, subject_of
+from compression.recipe.budgets import passes_of
 from compression.recipe.recipe import Recipe
-from compression.recipe.steps import Distillation
+from compression.recipe.steps import Distillation, Step
+from compression.results.record import Training
 from compression.watch import SILENT, Watch
 from sample_models import slimmable
 
 KEPT_BYTES = 64 << 20
 """For networks after the first steps of recipes; those of the sample models take a megabyte or two."""
 
-_begun_networks: ByteCache[fx.GraphModule] = ByteCache(KEPT_BYTES)
+@dataclass(frozen=True)
+class Variant:
+    """A network, and how it came about.
+
+    `steps` are those of the recipe as they were carried out: where a person ended a training early, with as many passes
+    as there were. `trainings` say how each that trained went.
+    """
+
+    model: fx.GraphModule
+    steps: tuple[Step, ...] = ()
+    trainings: tuple[Training, ...] = ()
 
 
-def build_variant(subject: Subject, recipe: Recipe, dataset: Dataset, watch: Watch = SILENT) -> fx.GraphModule:
+_begun_networks: ByteCache[Variant] = ByteCache(KEPT_BYTES)
+
+
+def build_variant(subject: Subject, recipe: Recipe, dataset: Dataset, watch: Watch = SILENT) -> Variant:
     """The compressed network before it is written to a file, without the channels that its zeros have killed.
 
     Recipes that begin alike share the networks that their common steps lead to, while these are remembered.
     """
     origin = (subject, recipe.seed)
-    done, model = _begun(origin, recipe, load_network(subject))
-    for number, step in list(enumerate(recipe.steps))[done:]:
+    built = _begun(origin, recipe) or Variant(load_network(subject))
+    for number, step in list(enumerate(recipe.steps))[len(built.steps) :]:
         watch.check()
         part = watch.part(number / len(recipe.steps), (number + 1) / len(recipe.steps))
         part.report(0, step.technique.replace("_", " "))
+        trainings: list[Training] = []
         context = Context(
             dataset=dataset,
             teacher=load_network(subject),
@@ -45,21 +62,28 @@ def build_variant(subject: Subject, recipe: Recipe, dataset: Dataset, watch: Wat
             load_teacher=functools.partial(load_teacher, subject),
             load_slimmable=functools.partial(load_slimmable, subject),
             watch=part,
+            trained=trainings.append,
         )
-        model = apply_step(model, step, context)
+        model = apply_step(built.model, step, context)
+        done = _as_done(step, trainings, len(dataset.train))
+        built = Variant(model, (*built.steps, done), (*built.trainings, *trainings))
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
-        _begun_networks.put((*origin, recipe.steps[: number + 1]), model, size)
+        _begun_networks.put((*origin, built.steps), built, size)
     watch.check()
-    return remove_dead_units(model, KERNEL_CHANNELS) if recipe.steps else model
+    lean = remove_dead_units(built.model, KERNEL_CHANNELS) if recipe.steps else built.model
+    return replace(built, model=lean)
 
 
-def _begun(origin: tuple[Hashable, ...], recipe: Recipe, whole: fx.GraphModule) -> tuple[int, fx.GraphModule]:
-    """How many of the recipe's first steps are done already, and the network that they lead to."""
-    for done in range(len(recipe.steps), 0, -1):
-        model = _begun_networks.get((*origin, recipe.steps[:done]))
-        if model is not None:
-            return done, model
-    return 0, whole
+def _begun(origin: tuple[Hashable, ...], recipe: Recipe) -> Variant | None:
+    """What the longest beginning of the recipe leads to that is remembered."""
+    beginnings = (recipe.steps[:done] for done in range(len(recipe.steps), 0, -1))
+    return next(filter(None, (_begun_networks.get((*origin, steps)) for steps in beginnings)), None)
+
+
+def _as_done(step: Step, trainings: list[Training], images: int) -> Step:
+    """The step, with as many passes over the training `images` as there were where its training was ended early."""
+    early = [training.steps for training in trainings if training.was_ended_early]
+    return step.model_copy(update={"epochs": passes_of(early[0], images)}) if early else step
 
 
 def build_student(subject: Subject, dataset: Dataset, step: Distillation) -> fx.GraphModule:

@@ -27,6 +27,7 @@ from compression.engine.measure.sparse import measure_sparse
 from compression.engine.network.form import Costs, count_costs
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.training.allocator import reused_memory
+from compression.engine.training.pace import keep_speed
 from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Coding, EntropyCoding
@@ -65,7 +66,8 @@ def run_recipe(
     """Carry out a recipe of this model and measure the file it leads to.
 
     `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. `preview` is told
-    accuracy and sizes as soon as they are known, before the latency is measured. Raises `CompressionError`
+    accuracy and sizes as soon as they are known, before the latency is measured. Where `watch` ends a training early,
+    the result is that of the recipe with as many passes as there were. Raises `CompressionError`
     children for whatever a person can do something about, `Cancelled` when `watch` says so.
     """
     started = time.monotonic()
@@ -75,7 +77,8 @@ def run_recipe(
         watch = watch.part(0.2, 1)
     dataset = subject.data.load(watch.part(0, 0.1))
     with reused_memory():  # the steps run whole sets of images through layers
-        model = build_variant(subject, recipe, dataset, watch.part(0.1, 0.7))
+        built = build_variant(subject, recipe, dataset, watch.part(0.1, 0.7))
+    model, recipe = built.model, recipe.model_copy(update={"steps": built.steps})
 
     watch.report(0.7, "writing the stored file")
     folded = fold_batch_norm(model)
@@ -88,6 +91,8 @@ def run_recipe(
     reference = baseline.onnx if baseline else onnx
     latency = measure_latency(onnx, reference, dataset.input_shape, watch=watch.part(0.85, 0.97))
     watch.report(0.97, "measuring memory and sparse products")
+    if recipe.is_baseline:  # the first thing that is measured of a model; budgets need it from then on
+        keep_speed(subject, model, dataset)
     sparse = measure_sparse(model, watch=watch.part(0.97, 1))
 
     measures = _measures(known, ledger, onnx, latency)
@@ -99,6 +104,7 @@ def run_recipe(
         seconds=time.monotonic() - started,
         artifacts={name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()},
         sparse=sparse,
+        trainings=built.trainings,
     )
     return RunOutput(result, stored, onnx, predictions)
 

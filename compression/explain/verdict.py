@@ -240,9 +240,9 @@ def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
 
 
 def control_sentence(result: Result, control: Result) -> str:
-    """What a way of training was worth: the result against plain training with the same shapes and budget."""
+    """What a way of training was worth: the result against the same shapes and as much training without it."""
     subject = _beyond_plain_training(result.parsed_recipe)
-    numbers = f"{percent(result)} with, {percent(control)} by plain training with the same budget"
+    numbers = f"{percent(result)} with, {percent(control)} without, by as much training"
     numbers += f" ({gap_words(result, control)})"
     if result.stored_bytes < (1 - units.SAME_SIZE) * control.stored_bytes:
         numbers += f", in {units.size(result.stored_bytes)} instead of {units.size(control.stored_bytes)}"
@@ -260,7 +260,6 @@ def _beyond_plain_training(recipe: Recipe) -> str:
             case Distillation(alpha=alpha) if alpha > 0:
                 found.append("the teacher")
             case FineTuning():
-                found += ["the original network's predictions"] * (step.alpha > 0)
                 found += ["learning the scales"] * step.learn_scales
                 found += ["the entropy penalty"] * (step.entropy_penalty > 0)
             case MagnitudePruning(epochs=epochs) if epochs > 0:

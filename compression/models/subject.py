@@ -5,25 +5,31 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import json
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compression import ENGINE_VERSION, environment
 from compression.errors import CorruptFile
 from compression.models.data import DataFacts, facts_of
 from compression.models.layers import LayerInfo
 from sample_models import slimmable
-from sample_models.catalogue import DEFAULT_MODEL, MODELS, SMALLEST_MODEL, BudgetEpochs, SampleModel, find_model
+from sample_models.catalogue import DEFAULT_MODEL, MODELS, SMALLEST_MODEL, SampleModel, find_model
 
 __all__ = [
     "DEFAULT_MODEL",
     "SMALLEST_MODEL",
-    "BudgetEpochs",
     "Subject",
     "known_models",
     "model_title",
     "subject_of",
 ]
+
+
+CAUTIOUS_SPEED = 500.0
+"""Images a second where no training of the model was timed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +75,15 @@ class Subject:
         """Convolutions and linear layers, in the order of the network's modules."""
         return tuple(LayerInfo(name, tuple(shape)) for name, shape in self._stated("layers").items())
 
+    @functools.cached_property
+    def images_per_second(self) -> float:
+        """How fast this machine trains the model, forward and backward: measured, or else as another machine did."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            measured = float(json.loads(speed_path(self.name).read_text(encoding="utf-8"))["images_per_second"])
+            if 0 < measured < float("inf"):
+                return measured
+        return self.entry.images_per_second or CAUTIOUS_SPEED
+
     def _stated(self, field: str) -> Any:  # noqa: ANN401  (a card's fields differ in type)
         try:
             return self.card[field]
@@ -83,6 +98,11 @@ class Subject:
         return False
 
 
+def speed_path(name: str) -> Path:
+    """Where it is kept how fast this machine trains a model, in JSON; see `compression.engine.training.speed`."""
+    return environment.home() / "training" / f"{name} on {platform.node()}, engine {ENGINE_VERSION}.json"
+
+
 def known_models() -> tuple[str, ...]:
     """Names of the models that there are."""
     return tuple(MODELS)
@@ -94,7 +114,7 @@ def subject_of(name: str) -> Subject:
     Raises `UnknownModel`. Remembered until one of its cards changes: a page asks many times a second.
     """
     entry = find_model(name)
-    paths = entry.card_path, slimmable.card_path(name), slimmable.weights_path(name)
+    paths = entry.card_path, slimmable.card_path(name), speed_path(name), slimmable.weights_path(name)
     return _made(entry, paths, tuple(map(_changed_at, paths)))
 
 

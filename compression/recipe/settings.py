@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from compression.models.subject import Subject
 from compression.recipe import steps
-from compression.recipe.budgets import BUDGETS, Budget, budget_epochs, student_epochs
+from compression.recipe.budgets import BUDGETS, Budget, student_passes, tuning_passes
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.steps import STEP_TYPES, Step
 from compression.recipe.words import kind_of
@@ -221,23 +221,13 @@ def position_of(step: Step) -> int:
     return round(100 * value if steps.is_share(type(step), main) else value)
 
 
-def epochs_of(subject: Subject, settings: Settings, *, student: bool) -> float:
-    """Epochs of a training step: those that were asked for, or else the budget's."""
-    if settings.epochs is not None:
-        return settings.epochs
-    if not student:
-        return budget_epochs(subject, settings.budget)
-    size = {"width_mult": settings.student_percent / 100, "depth_mult": settings.depth_percent / 100}
-    return student_epochs(subject, settings.budget, student=settings.student, resolution=settings.resolution, **size)
-
-
 def recipe_of(subject: Subject, settings: Settings) -> Recipe:
     """The recipe of the controls, in the order that is legal and sensible.
 
     Student, structure, pruning, fine-tuning, codes, training with the codes, and how the file is written.
     """
     shapes = [*_student_steps(subject, settings), *settings.structure, *_pruning_steps(subject, settings)]
-    recovery = [_fine_tuning(subject, settings)] if _needs_recovery(shapes, settings) else []
+    recovery = [_fine_tuning(subject, settings)] if _needs_recovery(settings) else []
     adaption = [_fine_tuning(subject, settings, settings.has_grid)] if _needs_adaption(settings) else []
     every = [*shapes, *recovery, *_code_steps(settings), *adaption, *_file_steps(settings)]
     return make_recipe(subject.name, every, settings.seed)
@@ -251,6 +241,24 @@ def _step(step_type: type[Step], settings: Settings, without: Collection[str] = 
     return step_type.model_validate({**plain, **percents, **others})
 
 
+def _tuning_passes(subject: Subject, settings: Settings, alpha: float) -> float:
+    """Passes of a step that trains the compressed network: those that were asked for, or its part of the budget."""
+    if settings.epochs is not None:
+        return settings.epochs
+    return tuning_passes(subject, settings.budget, alpha=alpha, parts=_trainings(settings))
+
+
+def _trainings(settings: Settings) -> int:
+    """How many steps of the recipe train, and so share the budget."""
+    ways = (_trains_student(settings), _is_gradual(settings), _needs_recovery(settings), _needs_adaption(settings))
+    return sum(ways)
+
+
+def _trains_student(settings: Settings) -> bool:
+    """Whether a smaller network takes the model's place that has to be trained."""
+    return settings.has_student and settings.student != "slimmable"
+
+
 def _student_steps(subject: Subject, settings: Settings) -> list[Step]:
     """Another family's student is trained at every size; a slimmable one is there already."""
     if not settings.has_student:
@@ -259,9 +267,20 @@ def _student_steps(subject: Subject, settings: Settings) -> list[Step]:
         width = max(settings.student_percent, SLIMMABLE_WIDTHS[0]) / 100
         return [_step(steps.SlimmableStudent, settings, width_mult=width)]
     same = {"depth_mult": 1.0, "resolution": None} if settings.student == "same" else {}
-    epochs = epochs_of(subject, settings, student=True)
     without = ["match_weight"] if settings.match == "none" else []
-    return [_step(steps.Distillation, settings, without, epochs=epochs, **same)]
+    if settings.epochs is not None:
+        return [_step(steps.Distillation, settings, without, epochs=settings.epochs, **same)]
+    passes = student_passes(
+        subject,
+        settings.budget,
+        student=settings.student,
+        width_mult=settings.student_percent / 100,
+        depth_mult=settings.depth_percent / 100,
+        resolution=settings.resolution,
+        teachers=max(1, len(settings.teachers)),
+        parts=_trainings(settings),
+    )
+    return [_step(steps.Distillation, settings, without, epochs=passes, **same)]
 
 
 def _pruning_steps(subject: Subject, settings: Settings) -> list[Step]:
@@ -273,8 +292,8 @@ def _pruning_steps(subject: Subject, settings: Settings) -> list[Step]:
         return [_step(steps.SecondOrderPruning, settings, sparsity=settings.removed)]
     if not _is_gradual(settings):
         return [_step(steps.MagnitudePruning, settings, ["regrowth"], sparsity=settings.removed)]
-    epochs = epochs_of(subject, settings, student=False)
-    return [_step(steps.MagnitudePruning, settings, sparsity=settings.removed, epochs=epochs)]
+    passes = _tuning_passes(subject, settings, alpha=steps.TAUGHT_ALPHA)
+    return [_step(steps.MagnitudePruning, settings, sparsity=settings.removed, epochs=passes)]
 
 
 def _is_gradual(settings: Settings) -> bool:
@@ -283,10 +302,11 @@ def _is_gradual(settings: Settings) -> bool:
     return settings.pruning_percent > 0 and single and settings.gradual and settings.budget != "none"
 
 
-def _needs_recovery(shapes: Sequence[Step], settings: Settings) -> bool:
-    """Whether to train before weights get codes: where a budget is given and something else was done."""
-    untrained = any(not isinstance(step, steps.Distillation) for step in shapes)
-    return settings.budget != "none" and untrained and not _is_gradual(settings)
+def _needs_recovery(settings: Settings) -> bool:
+    """Whether to train before weights get codes: where a budget is given, and something was done that did not train."""
+    taken = settings.has_student and not _trains_student(settings)
+    changed = taken or bool(settings.structure) or settings.pruning_percent > 0
+    return settings.budget != "none" and changed and not _is_gradual(settings)
 
 
 def _code_steps(settings: Settings) -> list[Step]:
@@ -313,7 +333,8 @@ def _fine_tuning(subject: Subject, settings: Settings, scales: bool = False) -> 
     """`scales`: after quantization, where there are scales to learn."""
     without = [] if scales else ["learn_scales"]
     without += ["recover_temperature"] if settings.recover_alpha == 0 else []
-    return _step(steps.FineTuning, settings, without, epochs=epochs_of(subject, settings, student=False))
+    passes = _tuning_passes(subject, settings, settings.recover_alpha)
+    return _step(steps.FineTuning, settings, without, epochs=passes)
 
 
 def _file_steps(settings: Settings) -> list[Step]:

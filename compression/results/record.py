@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -52,6 +52,36 @@ class SparseTiming(Part):
     batch_size: int
     dense_ms: float
     sparse_ms: float
+
+
+Kept = Literal["untrained", "checkpoint", "average"]
+"""What a training ended with: the network it was given, its weights after some step, or their running average."""
+
+
+class Training(Part):
+    """How one training step of a recipe went.
+
+    Of `planned` steps of the optimizer `steps` were done; fewer where a person ended it there. What was `kept`
+    is the network after step `kept_at`. It was chosen on `n_validation` images; `points` are steps done with the best
+    accuracy on these (0..1) so far, the network as it was given first.
+    """
+
+    kept: Kept
+    kept_at: int
+    steps: int
+    planned: int
+    n_validation: int
+    points: tuple[tuple[int, float], ...]
+
+    @property
+    def helped(self) -> bool:
+        """Whether it ended with something better than it began with."""
+        return self.kept != "untrained"
+
+    @property
+    def was_ended_early(self) -> bool:
+        """Whether a person ended it before its last step."""
+        return self.steps < self.planned
 
 
 class WorstClass(Part):
@@ -127,7 +157,8 @@ class Result(Measures):
     `accuracy_difference` is accuracy minus the baseline's on the same images, with its 95 % interval and
     the exact McNemar p value; `changed_predictions` counts the images whose predicted class changed.
     `artifacts` maps `stored`, `onnx` and `predictions` to SHA-256 names in the artifact folder. `sparse` holds
-    timings of the layers whose weights were made sparse, at batch sizes 1 and 16.
+    timings of the layers whose weights were made sparse, at batch sizes 1 and 16. `trainings` has one entry for
+    each step of the recipe that trained, in order; earlier versions of this program wrote none.
     """
 
     recipe_id: str
@@ -147,6 +178,7 @@ class Result(Measures):
     created_at: str
     artifacts: dict[str, str]
     sparse: tuple[SparseTiming, ...] = ()
+    trainings: tuple[Training, ...] = ()
 
     def __hash__(self) -> int:
         return hash((self.recipe_id, self.created_at))
@@ -192,6 +224,7 @@ class Result(Measures):
             if measures.worst_class:
                 row[f"{prefix}worst_class"] = measures.worst_class.index
                 row[f"{prefix}worst_class_accuracy"] = measures.worst_class.accuracy
+        row["trainings_kept"] = ", ".join(training.kept for training in self.trainings)
         row |= {"cpu": self.machine.cpu, "threads": self.machine.threads, "size_ratio": self.size_ratio}
         row["recipe"] = self.recipe
         return row

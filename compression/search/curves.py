@@ -253,9 +253,8 @@ def _in_turns(subject: Subject, curves: Sequence[str], budget: Budget) -> list[R
 def control_of(recipe: Recipe) -> Recipe | None:
     """The fair control of a recipe that trains: the same shapes and the same budget of plain training.
 
-    A student loses its teachers and what it matches in them, fine-tuning loses the original network's
-    predictions, the entropy penalty and learned scales, and pruning while training becomes pruning at once with
-    as much fine-tuning behind it. None for a recipe in which that changes nothing: it has no control, or is one.
+    A student loses its teachers and what it matches in them, fine-tuning loses the entropy penalty and learned scales,
+    and pruning while training becomes pruning at once with as much fine-tuning behind it. None for a recipe in which that changes nothing: it has no control, or is one.
     """
     steps = tuple(plain for step in recipe.steps for plain in _plainly_trained(step))
     if steps == recipe.steps or len(steps) > MAX_STEPS:
@@ -268,7 +267,7 @@ def _plainly_trained(step: Step) -> tuple[Step, ...]:
     if isinstance(step, Distillation):
         return (step.model_copy(update={"alpha": 0.0, "loss": "kd", "match": "none", "teachers": ()}),)
     if isinstance(step, FineTuning):
-        return (step.model_copy(update={"alpha": 0.0, "entropy_penalty": 0.0, "learn_scales": False}),)
+        return (step.model_copy(update={"entropy_penalty": 0.0, "learn_scales": False}),)
     if isinstance(step, MagnitudePruning) and step.epochs > 0:
         at_once = step.model_copy(update={"epochs": 0.0, "regrowth": "none"})
         budget = {"epochs": step.epochs, "learning_rate": step.learning_rate}

@@ -34,7 +34,7 @@ def applied(monkeypatch):
 
 def built(*steps, seed=0, subject=None):
     subject = subject or subject_of(MODEL)
-    return build_variant(subject, make_recipe(MODEL, list(steps), seed), subject.data.load())
+    return build_variant(subject, make_recipe(MODEL, list(steps), seed), subject.data.load()).model
 
 
 def weights(model):

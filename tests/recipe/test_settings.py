@@ -43,7 +43,7 @@ def test_without_a_budget_nothing_but_the_student_trains():
     settings = Settings(pruning_percent=50, weight_bits=2, student_percent=50)
     recipe = recipe_of(SUBJECT, settings)
     assert techniques(recipe) == ["distillation", "channel_pruning", "quantization"]
-    assert recipe.steps[0].epochs == budgets.budgets_of(SUBJECT).quick_student
+    assert recipe.steps[0].epochs == budgets.student_passes(SUBJECT, "quick", width_mult=0.5)
     assert budgets.trains(recipe_of(SUBJECT, settings))
     assert not budgets.trains(recipe_of(SUBJECT, replace(settings, student_percent=100)))
 
@@ -122,6 +122,7 @@ NUMBERS = {
     "weight_bits": st.sampled_from(setting.BIT_WIDTHS),
     "student_percent": st.sampled_from(range(10, 105, 5)),
     "depth_percent": st.sampled_from(range(20, 105, 5)),
+    "budget": st.sampled_from([*BUDGETS, "2 minutes"]),
     "resolution": st.none() | st.integers(4, 64),
     "activation_bits": st.none() | st.integers(4, 8),
     "teachers": st.sampled_from([(), ("lenet5-mnist5k",), ("lenet5-mnist5k", "resnet8-mnist5k")]),
@@ -193,7 +194,7 @@ def test_a_pattern_fixes_the_zeros():
 def test_pruning_while_training_takes_the_place_of_fine_tuning():
     settings = Settings(pruning_percent=90, remove="weights", gradual=True, regrowth="gradient", budget="quick")
     (step,) = recipe_of(SUBJECT, settings).steps
-    assert (step.epochs, step.regrowth) == (budgets.budgets_of(SUBJECT).quick, "gradient")
+    assert (step.epochs, step.regrowth) == (budgets.tuning_passes(SUBJECT, "quick", alpha=0.9), "gradient")
     assert budgets.trains(recipe_of(SUBJECT, settings))
     (step,) = recipe_of(SUBJECT, replace(settings, budget="none")).steps
     assert (step.epochs, step.regrowth) == (0, "none")
@@ -218,7 +219,7 @@ def test_settings_without_effect_do_not_make_another_recipe():
         (Settings(pruning_percent=50), {"pattern": "blocks", "criterion": "second_order"}),
         (Settings(pruning_percent=50, remove="weights"), {"regrowth": "gradient", "gradual": True}),
         (Settings(student_percent=50), {"depth_percent": 50, "resolution": 16, "match_weight": 7.0}),
-        (Settings(pruning_percent=50, budget="quick"), {"recover_temperature": 2.0, "learn_scales": True}),
+        (Settings(50, budget="quick", recover_alpha=0.0), {"recover_temperature": 2.0, "learn_scales": True}),
     ):
         assert recipe_of(SUBJECT, replace(base, **changes)) == recipe_of(SUBJECT, base)
 
@@ -248,8 +249,8 @@ def test_help_from_the_original_is_in_every_fine_tuning():
     settings = Settings(50, 4, budget="quick", recover_alpha=0.7, recover_temperature=2.0)
     tuned = [step for step in recipe_of(SUBJECT, settings).steps if step.technique == "fine_tuning"]
     assert [(step.alpha, step.temperature) for step in tuned] == [(0.7, 2.0)] * 2
-    plain = budgets.training_seconds(SUBJECT, recipe_of(SUBJECT, replace(settings, recover_alpha=0.0)))
-    assert budgets.training_seconds(SUBJECT, recipe_of(SUBJECT, settings)) > plain
+    plain = recipe_of(SUBJECT, replace(settings, recover_alpha=0.0))
+    assert sum(step.epochs for step in plain.steps if step.technique == "fine_tuning") > sum(s.epochs for s in tuned)
 
 
 def test_what_a_model_does_not_have_is_left_out():

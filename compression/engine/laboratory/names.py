@@ -26,7 +26,7 @@ def names_of(recipe: Recipe, bench: Bench, calls: Sequence[Call]) -> tuple[list[
     model, structural = load_network(bench.subject), _structural(recipe.steps)
     if structural:
         wanted = recipe.model_copy(update={"steps": structural})
-        model = build_variant(bench.subject, wanted, bench.dataset, watch=bench.watch)
+        model = build_variant(bench.subject, wanted, bench.dataset, watch=bench.watch).model
     found = _fitting(model, calls)
     return (found, True) if found else (_numbered(calls), False)
 

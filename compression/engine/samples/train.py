@@ -21,14 +21,14 @@ from torch import nn
 from compression.engine.network.form import count_costs, weighted_layers
 from compression.engine.network.tracing import trace
 from compression.engine.primitives.batch_norm import fold_batch_norm
-from compression.engine.training.loop import Loss, cross_entropy, train
+from compression.engine.training.loop import Loss, cross_entropy, one_cycle, optimized
 from compression.errors import CompressionError
 from compression.models.data import Dataset, load_dataset
+from compression.recipe.budgets import BATCH_SIZE, steps_of
 from compression.watch import Watch
 from sample_models.catalogue import MODELS, SampleModel, find_model
 
 SEED = 0
-BATCH_SIZE = 64
 
 
 def correct(network: torch.nn.Module, dataset: Dataset) -> int:
@@ -64,17 +64,18 @@ def fit(
 ) -> float:
     """Train in place with a fixed seed; returns the seconds that took."""
     started = time.monotonic()
-    train(
+    for _ in optimized(
         network,
         dataset,
-        epochs=epochs,
+        steps=steps_of(epochs, len(dataset.train)),
         learning_rate=learning_rate,
         seed=SEED,
+        schedule=one_cycle,
         loss=loss,
-        batch_size=BATCH_SIZE,
         max_gradient_norm=math.inf,
         watch=printing(name),
-    )
+    ):
+        pass
     return round(time.monotonic() - started, 1)
 
 

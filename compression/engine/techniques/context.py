@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from compression.errors import NotApplicable
 from compression.models.data import Dataset
 from compression.recipe.steps import Distillation
+from compression.results.record import Training
 from compression.watch import SILENT, Watch
 
 
@@ -27,7 +28,8 @@ class Context:
     `teacher` is the uncompressed trained network; `build_student(step)` gives an untrained network of the
     family and size that the step asks for; `load_teacher(name)` gives another trained network on the same
     data, and `load_slimmable()` one whose first channels are networks too: both raise `NotApplicable` where
-    there is none. `watch` is told how far this step is, and raises `Cancelled` when it is no longer wanted.
+    there is none. `watch` is told how far this step is, and raises `Cancelled` when it is no longer wanted;
+    `trained` is told how a training went.
     """
 
     dataset: Dataset
@@ -37,6 +39,7 @@ class Context:
     load_teacher: Callable[[str], fx.GraphModule] = _not_at_hand
     load_slimmable: Callable[[], fx.GraphModule] = _not_at_hand
     watch: Watch = SILENT
+    trained: Callable[[Training], None] = lambda training: None
 
 
 Technique = Callable[[fx.GraphModule, Any, Context], fx.GraphModule]

@@ -8,11 +8,15 @@ from torch import Tensor, fx
 from compression.engine.network.form import WeightedLayer, clone, restrict, weight_format, weighted_layers
 from compression.engine.primitives.patterns import pattern_masks
 from compression.engine.primitives.reconstruction import reconstruct
-from compression.engine.primitives.sparse_schedule import SparseSchedule
+from compression.engine.primitives.sparse_schedule import RAMP, SparseSchedule
 from compression.engine.techniques.context import Context, fitting_images
+from compression.engine.techniques.fine_tuning import taught
+from compression.engine.training.best import is_better, scores
 from compression.engine.training.device import CPU
 from compression.engine.training.loop import train
-from compression.recipe.steps import MagnitudePruning
+from compression.recipe.steps import TAUGHT_ALPHA, TAUGHT_TEMPERATURE, MagnitudePruning
+from compression.results.record import Training
+from compression.watch import Watch
 
 
 def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> fx.GraphModule:
@@ -28,35 +32,61 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
     Without `epochs` weights go at once. With `recalibrate` the weights that are left, biases and batch-norm
     statistics are then fitted, layer by layer and without training, to what the layers answered before.
 
-    With `epochs` they go little by little while the network trains, on the cubic schedule of Zhu and Gupta
-    (2017), and may come back with `regrowth`: see `SparseSchedule`. The comparison is pruning at once and
-    fine-tuning for as many epochs. Raises `Diverged` when the loss stops being finite.
+    With `epochs` they go little by little while the network learns the original one's predictions, on the cubic
+    schedule of Zhu and Gupta (2017), and may come back with `regrowth`: see `SparseSchedule`. Where the network that
+    pruning at once leads to does as well on validation images, it is that one. Raises `Diverged` when the loss stops
+    being finite.
     """
-    pruned = clone(model)
+    pruned = _at_once(model, step, context)
     if step.epochs > 0:
-        _train(pruned, step, context)
-    if step.sparsity > 0:
-        _prune(list(weighted_layers(pruned).values()), step)
-        if step.recalibrate and step.epochs == 0:
-            reconstruct(model, pruned, {}, fitting_images(context.dataset), watch=context.watch)
+        pruned = _better(pruned, *_gradually(model, step, context), context)
     context.watch.report(1, "pruned")
     return pruned
 
 
-def _train(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> None:
-    """Train in place while the sparsity rises; the schedule holds on to tensors on the CPU."""
-    layers = list(weighted_layers(model).values())
+def _at_once(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> fx.GraphModule:
+    pruned = clone(model)
+    if step.sparsity > 0:
+        _prune(list(weighted_layers(pruned).values()), step)
+        if step.recalibrate:
+            reconstruct(model, pruned, {}, fitting_images(context.dataset), watch=Watch(check=context.watch.check))
+    return pruned
+
+
+def _gradually(
+    model: fx.GraphModule, step: MagnitudePruning, context: Context
+) -> tuple[fx.GraphModule, Training | None]:
+    """A copy that was trained while the sparsity rose; the schedule holds on to tensors on the CPU."""
+    pruned = clone(model)
+    layers = list(weighted_layers(pruned).values())
     schedule = SparseSchedule(layers, step.sparsity, step.scope, step.pattern, step.regrowth)
-    train(
-        model,
+    training = train(
+        pruned,
         context.dataset,
         epochs=step.epochs,
         learning_rate=step.learning_rate,
         seed=context.seed,
+        loss=taught(context, alpha=TAUGHT_ALPHA, temperature=TAUGHT_TEMPERATURE),
         on_step=schedule.on_step,
+        unfinished=RAMP,
         device=CPU,
         watch=context.watch,
     )
+    if step.sparsity > 0:
+        _prune(layers, step)
+    return pruned, training
+
+
+def _better(
+    at_once: fx.GraphModule, gradual: fx.GraphModule, training: Training | None, context: Context
+) -> fx.GraphModule:
+    """The network whose zeros came little by little if it is better, else the one that got them at once."""
+    if training is None:
+        return at_once
+    judged = [scores(network, context.dataset.validation, CPU, context.watch) for network in (gradual, at_once)]
+    helped = is_better(*judged)
+    context.trained(training if helped else training.model_copy(update={"kept": "untrained", "kept_at": 0}))
+    return gradual if helped else at_once
 
 
 def _prune(layers: list[WeightedLayer], step: MagnitudePruning) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import torch
@@ -14,15 +14,23 @@ from torch.nn import functional
 
 from compression.engine.network.form import restricted
 from compression.engine.training.allocator import reused_memory
+from compression.engine.training.best import Best
 from compression.engine.training.device import CPU, resident, training_device
-from compression.engine.training.speed import PLAIN, Mode, training_mode
+from compression.engine.training.speed import FEWEST_STEPS, PLAIN, Mode, training_mode
 from compression.errors import Diverged
 from compression.models.data import Augmentation, Dataset, Split
+from compression.recipe.budgets import BATCH_SIZE, steps_of
+from compression.results.record import Training
 from compression.watch import SILENT, Watch
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits N x classes, images, labels) to a scalar."""
 
+
+WARM_UP = 20
+"""Steps over which the learning rate rises to its full size: momentum and the first steep gradients settle meanwhile."""
+
+WEIGHT_DECAY = 5e-4
 
 MAX_GRADIENT_NORM = 5.0
 """Longer gradients are shortened to this (Pascanu et al., 2013): the first steps of a network that was just cut,
@@ -68,22 +76,80 @@ def train(
     seed: int,
     loss: Loss = cross_entropy,
     penalty: Callable[[], Tensor] | None = None,
-    batch_size: int = 64,
-    weight_decay: float = 5e-4,
+    learn_scales: bool = False,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+    from_scratch: bool = False,
+    unfinished: float = 0.0,
+    device: torch.device | None = None,
+    watch: Watch = SILENT,
+) -> Training | None:
+    """Train `model` in place on `dataset.train`, and end with the best of it; None where `epochs` are too few to train.
+
+    What it ends with is chosen on validation images: see `Best`. More training therefore never makes a network worse,
+    as far as those images can tell. After a short warm-up the learning rate stays, so that what a training has come to
+    after some steps does not depend on how many were to follow: a training that the watch ends early is the same
+    as one of fewer epochs, and longer ones pass through what shorter ones reach.
+
+    `on_step(step, steps)` is called after each step of the optimizer, from 1 to `steps`, while the gradients are still
+    there. A network that is trained `from_scratch` was nothing to end with before. For one that is being made meanwhile, `unfinished` is the share of the training before which
+    it is none to end with: then what it was before is no candidate either, and the training cannot be ended early.
+    The other settings are those of `optimized`, which also says what is raised.
+    """
+    steps = steps_of(epochs, len(dataset.train))
+    if steps == 0:
+        return None
+    device = device or training_device()
+    optimizing = optimized(
+        model,
+        dataset,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        schedule=steady,
+        loss=loss,
+        penalty=penalty,
+        learn_scales=learn_scales,
+        device=device,
+        watch=watch,
+    )
+    since = math.ceil(unfinished * steps)
+    best = Best(model, dataset, steps, device, since=since, from_scratch=from_scratch, watch=watch)
+    with contextlib.closing(optimizing):  # leaves what the generator has entered, also where it was not run to its end
+        for step in optimizing:
+            if step > 0:
+                on_step(step, steps)
+            is_over = step == steps or (step >= FEWEST_STEPS and unfinished == 0 and watch.is_enough())
+            best.look(step, is_over)
+            if is_over:
+                return best.settle()
+    raise AssertionError("the last step ends a training")
+
+
+def optimized(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    steps: int,
+    learning_rate: float,
+    seed: int,
+    schedule: Callable[[int, int], float],
+    loss: Loss = cross_entropy,
+    penalty: Callable[[], Tensor] | None = None,
     learn_scales: bool = False,
     max_gradient_norm: float = MAX_GRADIENT_NORM,
     device: torch.device | None = None,
-    on_step: Callable[[int, int], None] = lambda step, steps: None,
     watch: Watch = SILENT,
-) -> None:
-    """Train `model` in place on `dataset.train`, keeping every layer's `WeightFormat`.
+) -> Generator[int]:
+    """Train `model` in place on `dataset.train`, keeping every layer's `WeightFormat`; ends with the last weights.
 
-    SGD with Nesterov momentum and a one-cycle cosine schedule (Smith and Topin, 2019) over `epochs` passes; a
-    fraction of an epoch is allowed. Gradients of `loss` longer than `max_gradient_norm` are shortened; those of
-    `penalty`, a scalar that depends on the weights alone, are added as they are, so that neither cuts the other
-    short. With `learn_scales` the scales of quantized weights and activations are trained too (LSQ; Esser et al.,
-    2020). `on_step(step, steps)` is called after each step of the optimizer, from 1 to `steps`, while the
-    gradients are still there.
+    Gives 0 before the first of `steps` steps of the optimizer and then each step's number, while the gradients are
+    still there. Whoever takes these may look at the network, change it, or close the generator: then it is left
+    as it is.
+
+    SGD with Nesterov momentum; `schedule(step, steps)` is the factor on the learning rate at a step, from 1. Gradients
+    of `loss` longer than `max_gradient_norm` are shortened; those of `penalty`, a scalar that depends on the weights
+    alone, are added as they are, so that neither cuts the other short. With `learn_scales` the scales of quantized
+    weights and activations are trained too (LSQ; Esser et al., 2020).
 
     Trains on `device`, by default the machine's accelerator if it has one, and gives the model back on the CPU. Images
     and labels that `loss` gets are there, the logits are float32. On the CPU a step is computed in the
@@ -91,25 +157,21 @@ def train(
     Raises `Diverged` when the loss is no longer finite.
     """
     split = dataset.train
-    batch_size = min(batch_size, len(split))
-    steps = round(epochs * len(split) / batch_size)
-    if steps < 1:
-        return
+    batch_size = min(BATCH_SIZE, len(split))
     device = device or training_device()
     generator = torch.Generator().manual_seed(seed)
     with resident(model, device), restricted(model, learn_scales), reused_memory(), _training(model):
         mode = training_mode(model, *_tensors(split.head(batch_size)), steps) if device == CPU else PLAIN
-        optimizer = torch.optim.SGD(
-            _decay_groups(model, weight_decay), lr=learning_rate, momentum=0.9, nesterov=True, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle((step + 1) / steps))
-        for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator)):
+        optimizer = torch.optim.SGD(_decay_groups(model), lr=learning_rate, momentum=0.9, nesterov=True, fused=True)
+        factors = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: schedule(done + 1, steps))
+        yield 0
+        for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator), 1):
             watch.check()
             optimizer.zero_grad()
             value = _loss(model, loss, augmented(x, dataset.augmentation, generator).to(device), y.to(device), mode)
             if not torch.isfinite(value):
                 raise Diverged(
-                    f"Training diverged at step {step + 1} of {steps} (loss {value.item()}). "
+                    f"Training diverged at step {step} of {steps} (loss {value.item()}). "
                     f"Try a learning rate below {learning_rate:g}, or milder compression."
                 )
             value.backward()  # type: ignore[no-untyped-call]
@@ -117,10 +179,10 @@ def train(
             if penalty is not None:
                 penalty().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            schedule.step()
-            on_step(step + 1, steps)
-            if step % 10 == 9 or step + 1 == steps:
-                watch.report((step + 1) / steps, f"training: step {step + 1} of {steps}")
+            factors.step()
+            if step % 10 == 0 or step == steps:
+                watch.report(step / steps, f"training: step {step:,} of {steps:,}")
+            yield step
 
 
 @contextlib.contextmanager
@@ -140,19 +202,25 @@ def _loss(model: nn.Module, loss: Loss, x: Tensor, y: Tensor, mode: Mode) -> Ten
         return loss(model(x).float(), x, y)
 
 
-def _one_cycle(fraction: float, warm_up: float = 0.2, floor: float = 0.002) -> float:
-    """Factor on the learning rate: linear up, cosine down."""
+def steady(step: int, steps: int) -> float:
+    """Factor on the learning rate: linear up over the first `WARM_UP` steps, and then 1 however many follow."""
+    return min(1.0, step / WARM_UP)
+
+
+def one_cycle(step: int, steps: int, warm_up: float = 0.2, floor: float = 0.002) -> float:
+    """Factor on the learning rate: linear up, cosine down (Smith and Topin, 2019); for networks that start anew."""
+    fraction = step / steps
     if fraction < warm_up:
         return floor + (1 - floor) * fraction / warm_up
     progress = (fraction - warm_up) / (1 - warm_up)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def _decay_groups(model: nn.Module) -> list[dict[str, object]]:
     """Weight decay for weights only, not for biases and batch norm."""
     parameters = list(model.parameters())
     return [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": WEIGHT_DECAY},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
 

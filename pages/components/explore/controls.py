@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from compression import units
-from compression.models.subject import Subject
-from compression.recipe.budgets import BUDGETS, budgets_of, training_seconds
+from compression.recipe.budgets import BUDGETS, MINUTES, in_minutes, seconds_of, training_seconds
 from compression.recipe.settings import BIT_WIDTHS, PRUNING, SLIMMABLE_WIDTHS, WIDTHS
 from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text
 from pages.components.explore import advanced, builder, limit_boxes, parts, widgets
@@ -26,11 +25,21 @@ def show(view: View) -> None:
     _pruning()
     bits("weight_bits", BIT_WIDTHS, note="32 is off.")
     _student_size()
-    _budget(view.subject)
+    _budget()
     _training_note(view)
     limit_boxes.show(parts.seen(), view)
     advanced.show(view)
 
+
+USUAL_MINUTES = 2.0
+"""What a budget of one's own starts with."""
+
+_MINUTES = f"{state.SETTING}minutes"
+
+_BEST = (
+    "What is kept is the best on validation images: the network before training, or what training made of it. So more "
+    "time does not make it worse."
+)
 
 WAY, SLIDERS, STEPS = "controls_way", "Sliders", "Steps"
 
@@ -70,14 +79,26 @@ def _student_size() -> None:
     control("student_percent", Distillation, positions=widths, note=f"100 % is off{effort}.")
 
 
-def _budget(subject: Subject) -> None:
-    plan = budgets_of(subject)
-    epochs = f"quick is {_passes(plan.quick)}, thorough {_passes(plan.thorough)} over the training images"
-    either("Training budget", "budget", BUDGETS, f"How long to train after compressing: {epochs}.")
+def _budget() -> None:
+    """Three times with a name, or minutes that are typed in."""
+    budget = value_of("budget")
+    own = budget if budget not in BUDGETS else in_minutes(USUAL_MINUTES)
+    words = {**{name: name for name in BUDGETS}, own: "custom"}
+    times = ", ".join(f"{name} {units.duration(seconds_of(name))}" for name in BUDGETS if seconds_of(name))
+    about = f"How long to train after compressing, at most: {times}, custom as many minutes as you like. "
+    either("Training budget", "budget", words, f"{about}{_BEST}")
+    if budget == own:
+        state.place(_MINUTES, seconds_of(own) / 60)
+        st.number_input("Minutes of training", *MINUTES, step=1.0, format="%g", key=_MINUTES, on_change=_minutes_given)
 
 
-def _passes(epochs: float) -> str:
-    return f"{epochs:g} pass{'' if epochs == 1 else 'es'}"
+def _minutes_given() -> None:
+    def act(minutes: float) -> None:
+        state.move("budget", in_minutes(minutes))
+        st.session_state[widgets.key("budget")] = in_minutes(minutes)
+        parts.redraw()
+
+    state.follow(_MINUTES, act)
 
 
 def _training_note(view: View) -> None:

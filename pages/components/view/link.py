@@ -17,7 +17,7 @@ from typing import Any
 from compression.charts.axes import COSTS, DEFAULT_AXES, GAINS, Axes
 from compression.errors import InvalidRecipe
 from compression.models.subject import DEFAULT_MODEL, Subject, subject_of
-from compression.recipe.budgets import BUDGETS, Budget
+from compression.recipe.budgets import parse_budget
 from compression.recipe.recipe import Recipe, parse_recipe
 from compression.recipe.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
 from compression.search.curves import CURVES, DEFAULT_CURVES
@@ -110,7 +110,7 @@ def view_from(parameters: Mapping[str, str]) -> View:
     axes = _axes(parameters["axes"]) if "axes" in parameters else DEFAULT_AXES
     axes = replace(axes, is_even=_is_even(parameters[SCALE])) if SCALE in parameters else axes
     limits = {field: _limit(name, parameters[name]) for name, field in _LIMITS.items() if name in parameters}
-    settings = replace(neutral_settings(subject_of(recipe.model)), budget=_budget(parameters.get("budget", "none")))
+    settings = replace(neutral_settings(subject_of(recipe.model)), budget=parse_budget(parameters.get("budget", "none")))
     return view_of(recipe, View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits)))
 
 
@@ -151,13 +151,6 @@ def _json_of(text: str, what: str, shown: str = "") -> Any:  # noqa: ANN401
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidRecipe(f"{what} cannot be read as JSON ({error}){shown}. Copy the whole link again.") from error
-
-
-def _budget(text: str) -> Budget:
-    for budget in BUDGETS:
-        if text == budget:
-            return budget
-    raise InvalidRecipe(f"The link's budget must be none, quick or thorough, but is {text[:80]!r}.")
 
 
 def _curves(text: str) -> tuple[str, ...]:

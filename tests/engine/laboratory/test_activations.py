@@ -36,7 +36,7 @@ def test_ranges_of_the_baseline_are_those_that_torch_sees():
 
 def test_kept_ranges_are_those_of_the_quantizers():
     taken = prepared("integers")
-    model = build_variant(taken.bench.subject, taken.recipe, taken.bench.dataset)
+    model = build_variant(taken.bench.subject, taken.recipe, taken.bench.dataset).model
     grids = [
         (-layer.zero_point * layer.scale, (layer.high - layer.zero_point) * layer.scale)
         for node in model.graph.nodes

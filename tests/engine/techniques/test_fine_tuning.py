@@ -6,12 +6,14 @@ from torch import nn
 
 from compression.engine.network.form import ActivationQuantizer, weight_format, weighted_layers
 from compression.engine.techniques import apply_step
-from compression.engine.techniques.fine_tuning import GENTLE_LEARNING_RATE, LEARNING_RATE, fine_tuning
+from compression.engine.techniques.fine_tuning import fine_tuning
 from compression.errors import Diverged
 from compression.recipe.steps import ChannelPruning, FineTuning, MagnitudePruning, Quantization
 from tests.support.networks import carried_out, loss, pairs_of_layers
 
 MODULE = sys.modules[fine_tuning.__module__]
+
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 START = {
@@ -28,7 +30,7 @@ START = {
 @pytest.mark.parametrize("start", START)
 def test_formats_stay_and_the_network_learns(start, mlp):
     model = carried_out(mlp, *START[start])
-    tuned = apply_step(model, FineTuning(epochs=3, learning_rate=0.01), mlp)
+    tuned = apply_step(model, FineTuning(epochs=12, learning_rate=0.01), mlp)
     for before, after in pairs_of_layers(model, tuned):
         assert not torch.equal(before.weight, after.weight)
         assert after.weight.shape == before.weight.shape
@@ -66,13 +68,15 @@ def test_divergence_is_reported(mlp):
 @pytest.mark.parametrize(
     ("start", "asked", "expected"),
     [
-        (Quantization(weight_bits=4), {}, GENTLE_LEARNING_RATE),
-        (MagnitudePruning(sparsity=0.99, recalibrate=False), {}, LEARNING_RATE),
-        (Quantization(weight_bits=4), {"entropy_penalty": 0.1}, LEARNING_RATE),
+        (Quantization(weight_bits=4), {}, 0.003),
+        (Quantization(weight_bits=1, method="nearest"), {}, 0.01),
+        (MagnitudePruning(sparsity=0.1), {}, 0.01),
+        (MagnitudePruning(sparsity=0.99, recalibrate=False), {}, 0.03),
+        (Quantization(weight_bits=4), {"entropy_penalty": 0.1}, 0.01),
         (Quantization(weight_bits=4), {"learning_rate": 0.05}, 0.05),
     ],
 )
-def test_steps_are_small_where_little_was_lost(start, asked, expected, mlp, monkeypatch):
+def test_steps_are_small_where_little_was_lost_and_on_grids(start, asked, expected, mlp, monkeypatch):
     used = []
     monkeypatch.setattr(MODULE, "train", lambda *_, learning_rate, **__: used.append(learning_rate))
     fine_tuning(apply_step(mlp.teacher, start, mlp), FineTuning(epochs=1, **asked), mlp)
@@ -117,7 +121,8 @@ def test_alpha_brings_a_quantized_network_closer_to_the_original(mlp):
 
 def test_alpha_zero_is_plain_training(mlp):
     one, other = (
-        apply_step(mlp.teacher, FineTuning(epochs=0.5, temperature=temperature), mlp) for temperature in (1, 9)
+        apply_step(mlp.teacher, FineTuning(epochs=0.5, alpha=0, temperature=temperature), mlp)
+        for temperature in (1, 9)
     )
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])

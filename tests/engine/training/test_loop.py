@@ -8,7 +8,7 @@ from compression.engine.network.form import WeightFormat, restrict, weight_forma
 from compression.engine.network.grids import Affine, Codebook
 from compression.engine.network.tracing import trace
 from compression.engine.training import loop
-from compression.engine.training.loop import augmented, train
+from compression.engine.training.loop import augmented, optimized, steady, train
 from compression.engine.training.speed import CHANNELS_LAST, FASTEST, PLAIN, always
 from compression.errors import Cancelled, Diverged
 from compression.models.data import Augmentation, load_dataset
@@ -22,6 +22,19 @@ def trained(seed=0, epochs=2.0, **settings):
     model = mlp_digits()
     train(model, load_dataset("digits"), epochs=epochs, learning_rate=0.05, seed=seed, **settings)
     return model
+
+
+def optimize(model, steps, **settings):
+    """The model after some steps of the optimizer."""
+    usual = {"learning_rate": 0.05, "seed": 0, "schedule": steady}
+    for _ in optimized(model, load_dataset("digits"), steps=steps, **usual | settings):
+        pass
+    return model
+
+
+def mlp():
+    torch.manual_seed(1)
+    return mlp_digits()
 
 
 def test_training_learns_the_digits():
@@ -68,7 +81,7 @@ def test_long_gradients_are_shortened():
         return lambda logits, x, y: factor * nn.functional.cross_entropy(logits, y)
 
     def parameters(factor, **settings):
-        return [p.detach() for p in trained(epochs=0.3, loss=steep(factor), **settings).parameters()]
+        return [p.detach() for p in optimize(mlp(), 5, loss=steep(factor), **settings).parameters()]
 
     for a, b in zip(parameters(1e5), parameters(1e6), strict=True):
         torch.testing.assert_close(a, b)
@@ -80,15 +93,11 @@ def test_long_gradients_are_shortened():
 
 def one_step(factor, strength):
     """Parameters after one step on `factor` x cross entropy, with a penalty on the first layer's weight alone."""
-    torch.manual_seed(1)
-    model, data = mlp_digits(), load_dataset("digits")
+    model = mlp()
     weight = next(model.parameters())
-    train(
+    optimize(
         model,
-        data,
-        epochs=64 / len(data.train),
-        learning_rate=0.05,
-        seed=0,
+        1,
         loss=lambda logits, x, y: factor * nn.functional.cross_entropy(logits, y),
         penalty=(lambda: strength * weight.sum()) if strength else None,
     )
@@ -114,10 +123,8 @@ def convolutions():
 
 def steps_in(mode, model, steps=5, **settings):
     """The model after some steps, trained in a mode."""
-    data = load_dataset("digits")
     with always(mode):
-        train(model, data, epochs=steps * 64 / len(data.train), **{"learning_rate": 0.05, "seed": 0} | settings)
-    return model
+        return optimize(model, steps, **settings)
 
 
 def test_layouts_give_the_same_network_and_bfloat16_nearly():
@@ -133,12 +140,12 @@ def test_layouts_give_the_same_network_and_bfloat16_nearly():
 @pytest.mark.parametrize("mode", [PLAIN, CHANNELS_LAST, FASTEST])
 def test_a_step_is_that_of_a_plain_loop(mode):
     """Whatever the layout of gradients, the fused optimizer does what the written-out formula says."""
-    model, before, gradients = convolutions(), list(convolutions().parameters()), []
-
-    def on_step(step, steps):
-        gradients.extend(parameter.grad for parameter in model.parameters())
-
-    steps_in(mode, model, steps=1, learning_rate=25, on_step=on_step)  # the schedule ends with 0.002 of that
+    model, before = convolutions(), list(convolutions().parameters())
+    with always(mode):
+        for step in optimized(
+            model, load_dataset("digits"), steps=1, learning_rate=0.05, seed=0, schedule=lambda step, steps: 1.0
+        ):
+            gradients = [parameter.grad for parameter in model.parameters()] if step else []
     for parameter, old, gradient in zip(model.parameters(), before, gradients, strict=True):
         decayed = gradient + (5e-4 if old.dim() > 1 else 0) * old
         torch.testing.assert_close(parameter, old - 0.05 * 1.9 * decayed, rtol=1e-4, atol=1e-6)
@@ -233,5 +240,6 @@ def test_a_fraction_of_an_epoch_is_that_many_steps():
             return super().forward(x.flatten(1))
 
     data = load_dataset("digits")
-    train(Counting(64, 10), data, epochs=0.5, learning_rate=0.01, seed=0, batch_size=32)
-    assert sum(steps) == pytest.approx(0.5 * len(data.train), abs=32)
+    found = train(Counting(64, 10), data, epochs=0.5, learning_rate=0.01, seed=0)
+    assert 64 * found.steps == pytest.approx(0.5 * len(data.train), abs=32)
+    assert steps.count(64) == found.steps

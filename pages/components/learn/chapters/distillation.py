@@ -12,7 +12,7 @@ from compression.charts.figure import Figure, bars
 from compression.charts.palette import BLUE, NEUTRAL, PINK
 from compression.explain.quiz import Question, teaching_question
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
-from compression.recipe.budgets import budgets_of
+from compression.recipe.budgets import student_passes
 from compression.search.curves import control_of
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -113,7 +113,7 @@ def _entropy(found: Taught, at: int) -> Figure:
 
 
 def _question(lesson: Lesson, temperature: float, width: int) -> Question:
-    epochs = budgets_of(lesson.subject).quick_student
+    epochs = student_passes(lesson.subject, "quick", width_mult=width / 100)
     student = lesson.recipe(
         {"technique": "distillation", "width_mult": width / 100, "epochs": epochs, "temperature": temperature}
     )
