@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-
 Point = tuple[int, float]
 """Steps of training done, and the accuracy on validation images then (0 to 1)."""
 

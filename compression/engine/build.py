@@ -26,6 +26,7 @@ from sample_models import slimmable
 KEPT_BYTES = 64 << 20
 """For networks after the first steps of recipes; those of the sample models take a megabyte or two."""
 
+
 @dataclass(frozen=True)
 class Variant:
     """A network, and how it came about.

@@ -16,11 +16,17 @@ def trainings_in_words(result: Result) -> tuple[str, ...]:
 
 
 def _sentence(name: str, training: Training) -> str:
-    early = f", ended by hand after {training.steps:,} of {training.planned:,} steps" if training.was_ended_early else ""
+    early = (
+        f", ended by hand after {training.steps:,} of {training.planned:,} steps" if training.was_ended_early else ""
+    )
     if not training.helped:
         return f"{name}{early}: {NO_HELP}. {_chosen(training)}"
     which = "the average of the last weights" if training.kept == "average" else "the network"
-    at = "at the end" if training.kept_at == training.steps else f"after {training.kept_at:,} of {training.steps:,} steps"
+    at = (
+        "at the end"
+        if training.kept_at == training.steps
+        else f"after {training.kept_at:,} of {training.steps:,} steps"
+    )
     return f"{name}{early}: {which} {at} did best and was kept. {_chosen(training)}"
 
 

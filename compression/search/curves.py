@@ -254,7 +254,8 @@ def control_of(recipe: Recipe) -> Recipe | None:
     """The fair control of a recipe that trains: the same shapes and the same budget of plain training.
 
     A student loses its teachers and what it matches in them, fine-tuning loses the entropy penalty and learned scales,
-    and pruning while training becomes pruning at once with as much fine-tuning behind it. None for a recipe in which that changes nothing: it has no control, or is one.
+    and pruning while training becomes pruning at once with as much fine-tuning behind it. None for a recipe in which
+    that changes nothing: it has no control, or is one.
     """
     steps = tuple(plain for step in recipe.steps for plain in _plainly_trained(step))
     if steps == recipe.steps or len(steps) > MAX_STEPS:

@@ -2,8 +2,8 @@ import pytest
 
 from compression.explain.training import NO_HELP, trainings_in_words
 from compression.results.record import Training
-from tests.support.made_up_results import fabricate
 from tests.support.fake_run import recipe
+from tests.support.made_up_results import fabricate
 
 POINTS = ((0, 0.91), (100, 0.93), (200, 0.95))
 

@@ -175,7 +175,7 @@ STUDENT = {"technique": "distillation", "width_mult": 0.5}
         (
             0.97,
             0.90,
-            "The teacher helped: 97.0 % with, 90.0 % by plain training with the same budget (between +4.9",
+            "The teacher helped: 97.0 % with, 90.0 % without, by as much training (between +4.9",
         ),
         (0.90, 0.97, "The teacher cost accuracy here"),
         (0.961, 0.958, "Whether the teacher helped cannot be told"),

@@ -47,11 +47,11 @@ def distillation(model: fx.GraphModule, step: Distillation, context: Context) ->
     over `step.teachers`, weighted by `alpha` against the labels: all at once, or the true class and the others
     apart (`loss="dkd"`, Zhao et al., 2022).
 
-    With `match` it also learns what happens inside the first teacher, weighted by `match_weight`: its features
-    through regressors that are trained along and thrown away ("hint", Romero et al., 2015), where they are
-    strong ("attention", Zagoruyko and Komodakis, 2017), or how images relate ("relation", Park et al., 2019).
-    `alpha=0` without a match is plain training with the same start and budget: the control that shows what the
-    teachers brought. What the training ends with is chosen: see `train`. Raises `NotApplicable` for teachers on other data, and for attention without maps.
+    With `match` it also learns what happens inside the first teacher, weighted by `match_weight`: its features through
+    regressors that are trained along and thrown away ("hint", Romero et al., 2015), where they are strong ("attention",
+    Zagoruyko and Komodakis, 2017), or how images relate ("relation", Park et al., 2019). `alpha=0` without a match is
+    plain training with the same start and budget: the control that shows what the teachers brought. What the training
+    ends with is chosen: see `train`. Raises `NotApplicable` for teachers on other data, and for attention without maps.
     """
     teachers = [context.load_teacher(name) for name in step.teachers] or [context.teacher]
     student = _start(model, step, context)

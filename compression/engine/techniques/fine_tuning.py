@@ -34,15 +34,17 @@ def fine_tuning(model: fx.GraphModule, step: FineTuning, context: Context) -> fx
     """Train for `step.epochs` passes; zero epochs change nothing.
 
     The network learns the predictions of the original one, weighted `alpha` against the cross entropy with the labels:
-    self-distillation as recovery (Hinton et al., 2015; Mishra and Marr, "Apprentice", 2018); 0 is plain training. With `entropy_penalty` the length of the weights' code is added, so that
-    weights gather on few values; at 1 network and labels together have the shortest description.
+    self-distillation as recovery (Hinton et al., 2015; Mishra and Marr, "Apprentice", 2018); 0 is plain training. With
+    `entropy_penalty` the length of the weights' code is added, so that weights gather on few values; at 1 network and
+    labels together have the shortest description.
 
-    Masks, grids and shapes stay: masked weights remain zero, quantized ones move from code to code with
-    a straight-through estimator (quantization-aware training; Jacob et al., 2018), shared values move as they
-    are (Han et al., 2016). Scales of weights and activations stay too, unless `learn_scales` (LSQ; Esser et
-    al., 2020). Without a `learning_rate` it is one of `LEARNING_RATES`: the smaller where `AGREEMENT` of the predictions
-    on calibration images are still those of the original. What it ends with is chosen: see `train`; where nothing is better, that is
-    the given network. With a penalty it is what the training comes to. Raises `Diverged` when the loss stops being finite.
+    Masks, grids and shapes stay: masked weights remain zero, quantized ones move from code to code with a
+    straight-through estimator (quantization-aware training; Jacob et al., 2018), shared values move as they are (Han et
+    al., 2016). Scales of weights and activations stay too, unless `learn_scales` (LSQ; Esser et al., 2020). Without a
+    `learning_rate` it is one of `LEARNING_RATES`: the smaller where `AGREEMENT` of the predictions on calibration
+    images are still those of the original. What it ends with is chosen: see `train`; where nothing is better, that is
+    the given network. With a penalty it is what the training comes to. Raises `Diverged` when the loss stops being
+    finite.
     """
     tuned = clone(model)
     training = train(

@@ -113,7 +113,15 @@ class Best:
     """
 
     def __init__(
-        self, model: nn.Module, dataset: Dataset, steps: int, device: torch.device, *, since: int, from_scratch: bool, watch: Watch
+        self,
+        model: nn.Module,
+        dataset: Dataset,
+        steps: int,
+        device: torch.device,
+        *,
+        since: int,
+        from_scratch: bool,
+        watch: Watch,
     ) -> None:
         self._model, self._validation, self._steps, self._since = model, dataset.validation, steps, since
         self._from_scratch, self._device, self._watch = from_scratch, device, watch

@@ -28,7 +28,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 WARM_UP = 20
-"""Steps over which the learning rate rises to its full size: momentum and the first steep gradients settle meanwhile."""
+"""Steps over which the learning rate rises to its full size: the first gradients are steep, and momentum settles."""
 
 WEIGHT_DECAY = 5e-4
 
@@ -91,9 +91,10 @@ def train(
     as one of fewer epochs, and longer ones pass through what shorter ones reach.
 
     `on_step(step, steps)` is called after each step of the optimizer, from 1 to `steps`, while the gradients are still
-    there. A network that is trained `from_scratch` was nothing to end with before. For one that is being made meanwhile, `unfinished` is the share of the training before which
-    it is none to end with: then what it was before is no candidate either, and the training cannot be ended early.
-    The other settings are those of `optimized`, which also says what is raised.
+    there. A network that is trained `from_scratch` was nothing to end with before. For one that is being made
+    meanwhile, `unfinished` is the share of the training before which it is none to end with: then what it was before is
+    no candidate either, and the training cannot be ended early. The other settings are those of `optimized`, which also
+    says what is raised.
     """
     steps = steps_of(epochs, len(dataset.train))
     if steps == 0:

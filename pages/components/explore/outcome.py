@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from compression.explain import verdict
+from compression.explain.training import trainings_in_words
 from compression.explain.verdict import Verdict
 from compression.recipe.words import recipe_in_words
 from compression.results.metrics import METRICS
@@ -83,6 +84,8 @@ def show_details(seen: Snapshot) -> None:
     miss = track_record.miss_of(result, seen.known, seen.measured_curves, seen.lessons)
     if miss is not None:
         st.caption(f":material/query_stats: {track_record.miss_in_words(miss, result.n_test)}")
+    for words in trainings_in_words(result):
+        st.caption(f":material/model_training: {words}")
     if seen.control is not None:
         st.caption(f":material/school: {verdict.control_sentence(result, seen.control)}")
     measured = seen.results.values()

@@ -110,7 +110,9 @@ def view_from(parameters: Mapping[str, str]) -> View:
     axes = _axes(parameters["axes"]) if "axes" in parameters else DEFAULT_AXES
     axes = replace(axes, is_even=_is_even(parameters[SCALE])) if SCALE in parameters else axes
     limits = {field: _limit(name, parameters[name]) for name, field in _LIMITS.items() if name in parameters}
-    settings = replace(neutral_settings(subject_of(recipe.model)), budget=parse_budget(parameters.get("budget", "none")))
+    settings = replace(
+        neutral_settings(subject_of(recipe.model)), budget=parse_budget(parameters.get("budget", "none"))
+    )
     return view_of(recipe, View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits)))
 
 

@@ -121,8 +121,7 @@ def test_alpha_brings_a_quantized_network_closer_to_the_original(mlp):
 
 def test_alpha_zero_is_plain_training(mlp):
     one, other = (
-        apply_step(mlp.teacher, FineTuning(epochs=0.5, alpha=0, temperature=temperature), mlp)
-        for temperature in (1, 9)
+        apply_step(mlp.teacher, FineTuning(epochs=0.5, alpha=0, temperature=temperature), mlp) for temperature in (1, 9)
     )
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])

@@ -15,7 +15,6 @@ from compression.engine.training.best import Scores, is_better, scores
 from compression.engine.training.device import CPU
 from compression.engine.training.loop import train
 from compression.engine.training.speed import FEWEST_STEPS
-from compression.models.data import load_dataset
 from compression.recipe import steps
 from compression.recipe.budgets import passes_of
 from compression.watch import Watch
