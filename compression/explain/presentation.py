@@ -53,7 +53,7 @@ ASSUMED: Mapping[str, tuple[str, str]] = {
         "0.1 is what a radio link for sensors and meters (NB-IoT) brings; 4G outdoors in a city has about 20.",
     ),
     "flash_mb": ("Flash memory, MB", "What a small microcontroller has. 1 MB is 1,000,000 bytes."),
-    "inferences": ("Images", "How many images the network looks at: one a second for 32 years is a billion."),
+    "inferences": ("Images, millions", "How many images the network looks at: one a second for 32 years is a billion."),
     "hour_price": ("One vCPU for an hour, $", "About what a general-purpose virtual machine costs in a cloud."),
     "kwh_price": ("Electricity, $ a kWh", "For the energy model only."),
     "intensity": ("CO₂, g a kWh", f"{energy.WORLD_GRID:.0f} is the world's average grid."),

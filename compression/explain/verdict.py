@@ -202,7 +202,10 @@ def _plain(result: Result) -> str:
     match accuracy_effect(result):
         case "worse":
             more = f"{_per_thousand(-result.accuracy_difference)} more mistakes in every 1,000 images"
-            return f"{won}, and {more} (between {_per_thousand(-high)} and {_per_thousand(-low)}): {right}."
+            between = f"(between {_per_thousand(-high)} and {_per_thousand(-low)})"
+            if has_collapsed(result):
+                return f"Only {right}, {more} {between}. {won}."
+            return f"{won}, and {more} {between}: {right}."
         case "better":
             return f"{won}, and it even gets more right: {right} ({units.points_between(low, high, decimals)})."
         case _:

@@ -74,6 +74,10 @@ def test_no_more_is_claimed_than_was_measured(made, words):
             "7 more mistakes in every 1,000 images (between 1 and 13): 96.5 % right",
         ),
         ({"accuracy": 0.9715, "off": 0.0002, "p_value": 0.01, "n_test": 10_000}, "0.5 more mistakes in every 1,000"),
+        (
+            COLLAPSED,
+            "Only 34.0 % right instead of 97.2 %, 632 more mistakes in every 1,000 images (between 626 and 638). ",
+        ),
         ({"ratio": (0.5, 0.4, 0.6)}, "6.1× smaller and 2.0× faster (1.67–2.50×), with no measurable difference"),
         ({"size": 6100, "ratio": (1.2, 1.1, 1.3)}, "Same size and 1.20× slower"),
         ({"accuracy": 0.985, "p_value": 0.01}, "and it even gets more right: 98.5 % right instead of 97.2 %"),

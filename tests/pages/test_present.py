@@ -137,6 +137,16 @@ def test_assumptions_change_what_it_means_and_are_in_the_address(present):
     assert "mbits" not in page.query_params
 
 
+def test_images_are_typed_in_millions(present):
+    page = present(BITS)
+    assert page.number_input(key="present_inferences").value == 1000
+    assert "Computing 1 billion images" in words(page)
+    page.number_input(key="present_inferences").set_value(2.5)
+    page = rerun(page)
+    assert "Computing 2.5 million images" in words(page)
+    assert url(page)["inferences"] == "2500000"
+
+
 def test_a_bad_link_says_what_is_wrong(present):
     page = present(BITS, mbits="fast")
     assert "mbits must be a number from 0.01 to 10000, but is 'fast'" in words(page)

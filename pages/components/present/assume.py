@@ -16,8 +16,10 @@ from pages.components.frame import menu
 from pages.components.shown import elements
 
 _KEPT, _PROBLEM, _PREFIX = "present_assumed", "present_assumed_problem", "present_"
-_STEPS = {"mbits": 1.0, "flash_mb": 0.25, "inferences": 1e5, "hour_price": 0.01, "kwh_price": 0.05, "intensity": 10.0}
-_FORMATS = {"flash_mb": "%.3f", "inferences": "%.0f", "intensity": "%.0f", "hour_price": "%.3f"}
+_STEPS = {"mbits": 1.0, "flash_mb": 0.25, "inferences": 100.0, "hour_price": 0.01, "kwh_price": 0.05, "intensity": 10.0}
+_ONE = {"inferences": 1e6}
+"""What a field counts in, where that is not one: nobody reads nine zeros."""
+_FORMATS = {"flash_mb": "%.3f", "inferences": "%g", "intensity": "%.0f", "hour_price": "%.3f"}
 
 
 def current() -> Assumptions:
@@ -55,16 +57,19 @@ def controls(assumed: Assumptions) -> None:
         "**Assumptions**, not measurements: change them to yours",
         help="What the numbers under *What it means* are computed from, together with the measured sizes and times.",
     )
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        for name, (title, explanation) in ASSUMED.items():
-            key, kept = _PREFIX + name, getattr(assumed, name)
-            value = st.session_state.setdefault(key, kept)
-            common: dict[str, Any] = {"key": key, "help": explanation, "on_change": _changed, "args": (name,)}
-            if name in LIMITS:
-                look = _FORMATS.get(name, "%.2f")
-                st.number_input(title, *LIMITS[name], value=value, step=_STEPS[name], format=look, width=170, **common)
-            else:
-                elements.switch(title, PLACES, usual=kept, **common)
+    for name in elements.grid(list(ASSUMED), 4, gap="medium"):
+        title, explanation = ASSUMED[name]
+        key, kept = _PREFIX + name, getattr(assumed, name)
+        common: dict[str, Any] = {"key": key, "help": explanation, "on_change": _changed, "args": (name,)}
+        if name in LIMITS:
+            one = _ONE.get(name, 1.0)
+            value = st.session_state.setdefault(key, kept / one)
+            least, most = (end / one for end in LIMITS[name])
+            look = _FORMATS.get(name, "%.2f")
+            st.number_input(title, least, most, value=value, step=_STEPS[name], format=look, **common)
+        else:
+            st.session_state.setdefault(key, kept)
+            elements.switch(title, PLACES, usual=kept, **common)
     if assumed != Assumptions():
         st.button("Usual assumptions", icon=":material/undo:", on_click=_take, args=(Assumptions(),))
 
@@ -72,5 +77,6 @@ def controls(assumed: Assumptions) -> None:
 def _changed(name: str) -> None:
     value = st.session_state.get(_PREFIX + name)
     if value is not None:
+        value = value * _ONE[name] if name in _ONE else value
         st.session_state[_KEPT] = replace(st.session_state[_KEPT], **{name: value})
     st.session_state.pop(_PROBLEM, None)
