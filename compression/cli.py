@@ -42,7 +42,7 @@ from compression.results.sparse import crossover
 from compression.store.store import Store
 from compression.watch import Watch
 
-COLUMNS = ("accuracy", "stored", "size_ratio", "runtime", "clock", "ratio")
+COLUMNS = ("accuracy", "stored", "size_ratio", "runtime", "latency", "ratio")
 """Metrics in the table of results; those of one alone are all of them."""
 WIDE = 200
 """Characters a line where no terminal says how wide it is."""

@@ -9,7 +9,6 @@ from pages.components.frame import menu
 menu.frame("Present", reads_link=True)
 
 from compression.explain import presentation
-from compression.results.metrics import reference_ms
 from compression.results.record import Result
 from pages.components.asking import pick, waiting
 from pages.components.compare import contest
@@ -28,10 +27,9 @@ def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> Non
         with st.container(horizontal=True, horizontal_alignment="right", key="present_enter"):
             full_screen.button(full)
     measured = picked.results.values()
-    before_ms = reference_ms(measured, result.model) or result.baseline.latency_p50_ms
     judged = against.judge(result, measured)
     stage.show_head(result, judged)
-    stage.show_numbers(result, before_ms)
+    stage.show_numbers(result)
     stage.show_why(result, judged, measured, alone=full)
     if not full:
         spacing.choose()
@@ -42,11 +40,11 @@ def draw(picked: pick.Picked, result: Result, others: tuple[Result, ...]) -> Non
         risks = presentation.risks(result, known[0], known[1], names)
     left, right = st.columns(2, gap="large")
     with left:
-        stage.show_meaning(result, assumed, before_ms)
+        stage.show_meaning(result, assumed)
     with right:
         stage.show_risk(risks, judged)
     if others:
-        stage.show_options(presentation.options(result, others, measured, before_ms))
+        stage.show_options(presentation.options(result, others, measured))
     if full:
         full_screen.button(full)
         return

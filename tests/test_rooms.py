@@ -20,7 +20,7 @@ MAY = {
     "models": GROUND | {"sample_models"},
     "recipe": GROUND | {"models"},
     "results": GROUND | {"models", "recipe"},
-    "inquiries": GROUND | {"recipe"},
+    "inquiries": GROUND | {"recipe", "results"},
     "engine": GROUND | {"sample_models", "models", "recipe", "results", "inquiries"},
     "store": GROUND | {"models", "recipe", "results", "inquiries"},
     "work": GROUND | {"models", "recipe", "results", "inquiries", "store"},

@@ -15,17 +15,16 @@ from compression.results.record import Preview
 
 @dataclass(frozen=True)
 class Point:
-    """One measured recipe, in `words`, or what is known so far; `reference_ms` is the baseline's median latency."""
+    """One measured recipe, in `words`, or what is known so far."""
 
     recipe_id: str
     known: Preview
-    reference_ms: float
     hover: str
     words: str = ""
 
     def on(self, metric: Metric) -> Value | None:
         """Where it stands on a metric's axis, with the 95 % interval; None where that is not measured."""
-        return metric.of(self.known, self.reference_ms, metric.drawn.one)
+        return metric.of(self.known, metric.drawn.one)
 
 
 def title_of(metric: Metric, images: str = "", spacing: str = "") -> str:

@@ -19,7 +19,6 @@ from compression.charts.palette import BLUE, NEUTRAL, ORANGE
 from compression.charts.tradeoff import Tradeoff, point_of
 from compression.explain.comparison import Contender
 from compression.explain.presentation import recall_words
-from compression.results.metrics import reference_ms
 from compression.results.predictions import Recall
 from compression.results.record import Result
 
@@ -164,9 +163,7 @@ def _recall_trace(contender: Contender, found: Sequence[Recall], shift: float, n
 
 def everything(results: Sequence[Result], baseline: str, cost: str, *, is_even: bool) -> tuple[Tradeoff, Plane]:
     """All results as points, the one with the recipe_id `baseline` as that too if it is among them, and their chart."""
-    models = {result.model for result in results}
-    before_ms = {model: reference_ms(results, model) for model in models}
-    points = {result.recipe_id: point_of(result, before_ms[result.model]) for result in results}
+    points = {result.recipe_id: point_of(result) for result in results}
     others = tuple(points.values())
     whole = Tradeoff(points.get(baseline), others=others, n_test=results[0].n_test, n_results=len(points))
     axes = Axes(left=cost, right=cost, is_even=is_even)

@@ -125,8 +125,7 @@ def mark(data: Tradeoff, plane: Plane) -> Trace:
 
 def front_points(data: Tradeoff, plane: Plane) -> list[Point]:
     """The points that nothing measured beats on this chart, by rising cost."""
-    reference = data.baseline.reference_ms if data.baseline else 1.0
-    front = front_of([point.known for point in data.points], reference, plane.cost, plane.rise.key)
+    front = front_of([point.known for point in data.points], plane.cost, plane.rise.key)
     return [data.points[n] for n, _, _ in front]
 
 

@@ -59,7 +59,7 @@ def changes(stages: Sequence[Stage], metric: Metric) -> tuple[Change, ...]:
     """Baseline, each step's change, and where that ends; as far as the stages are measured without a gap."""
     measured: list[tuple[str, float]] = []
     for number, stage in enumerate(stages):
-        value = metric.read(stage.result, None) if stage.result else None
+        value = metric.read(stage.result) if stage.result else None
         if stage.result is None or value is None:
             break
         n_images = metric.n_images(stage.result)

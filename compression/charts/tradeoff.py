@@ -65,17 +65,15 @@ def tradeoff(
     Of very many others a fair sample is kept, and with it all that are on a Pareto front, and the best within `limits`.
     """
     measured = {result.recipe_id: result for result in results}
-    baseline = measured.get(current.baseline().recipe_id)
-    reference_ms = baseline.latency_p50_ms if baseline else None
     on_curves = {
         curve: [recipe.recipe_id for recipe in recipes if recipe.recipe_id in measured]
         for curve, recipes in curves.items()
     }
-    best = choose(results, limits, reference_ms).best if limits.are_set and reference_ms else None
+    best = choose(results, limits).best if limits.are_set else None
     placed = {current.recipe_id, current.baseline().recipe_id}.union(*on_curves.values())
-    others = _sample(measured, placed, axes, reference_ms or 1.0) | ({best.recipe_id} - placed if best else set())
+    others = _sample(measured, placed, axes) | ({best.recipe_id} - placed if best else set())
     drawn = [recipe_id for recipe_id in measured if recipe_id in placed or recipe_id in others]
-    points = {recipe_id: point_of(measured[recipe_id], reference_ms) for recipe_id in drawn}
+    points = {recipe_id: point_of(measured[recipe_id]) for recipe_id in drawn}
     return Tradeoff(
         baseline=points.get(current.baseline().recipe_id),
         curves={curve: tuple(points[recipe_id] for recipe_id in ids) for curve, ids in on_curves.items()},
@@ -95,7 +93,7 @@ MAX_OTHERS = 300
 third of a millisecond with its error bars."""
 
 
-def _sample(measured: Mapping[str, Result], placed: Collection[str], axes: Axes, reference_ms: float) -> set[str]:
+def _sample(measured: Mapping[str, Result], placed: Collection[str], axes: Axes) -> set[str]:
     """Which other points are drawn: the fronts, and of the rest those with the smallest ids, which are hashes.
 
     So the sample is fair, and stays as it is when points are added, but for those that take another's place.
@@ -103,20 +101,20 @@ def _sample(measured: Mapping[str, Result], placed: Collection[str], axes: Axes,
     others = measured.keys() - placed
     if len(others) <= MAX_OTHERS:
         return others
-    return {*_fronts(measured.values(), axes, reference_ms), *heapq.nsmallest(MAX_OTHERS, others)} - set(placed)
+    return {*_fronts(measured.values(), axes), *heapq.nsmallest(MAX_OTHERS, others)} - set(placed)
 
 
-def _fronts(results: Collection[Result], axes: Axes, reference_ms: float) -> set[str]:
+def _fronts(results: Collection[Result], axes: Axes) -> set[str]:
     """Ids on the Pareto front of either chart."""
     every = list(results)
-    fronts = (front_of(every, reference_ms, cost, axes.gain) for cost in (axes.left, axes.right))
+    fronts = (front_of(every, cost, axes.gain) for cost in (axes.left, axes.right))
     return {every[index].recipe_id for front in fronts for index, _, _ in front}
 
 
-def front_of(known: Sequence[Preview], reference_ms: float, cost: str, gain: str) -> list[tuple[int, float, float]]:
+def front_of(known: Sequence[Preview], cost: str, gain: str) -> list[tuple[int, float, float]]:
     """The settings that no other beats on a chart, by rising cost: (index, cost, gain). No value is no place."""
     metrics = METRICS[cost], METRICS[gain]
-    across, up = ([metric.read(one, reference_ms) for one in known] for metric in metrics)
+    across, up = ([metric.read(one) for one in known] for metric in metrics)
     placed = [(n, x, y) for n, (x, y) in enumerate(zip(across, up, strict=True)) if x is not None and y is not None]
     sign = 1 if METRICS[gain].more_is_better else -1
     front = pareto_front([x for _, x, _ in placed], [sign * y for _, _, y in placed])
@@ -124,10 +122,9 @@ def front_of(known: Sequence[Preview], reference_ms: float, cost: str, gain: str
     return [(placed[n][0], placed[n][1] / one_across, placed[n][2] / one_up) for n in front]
 
 
-def point_of(result: Result, reference_ms: float | None = None) -> Point:
-    """A result as a point; `reference_ms` is the baseline's latency that ratios are multiplied with."""
-    reference = reference_ms or result.baseline.latency_p50_ms
-    return Point(result.recipe_id, result, reference, hover_text(result), result.words)
+def point_of(result: Result) -> Point:
+    """A result as a point."""
+    return Point(result.recipe_id, result, hover_text(result), result.words)
 
 
 _HOVER = (
@@ -264,4 +261,4 @@ def known_or_expected(data: Tradeoff, metric: Metric) -> float | None:
 
 def half_measured(preview: Preview) -> Point:
     """A setting whose latency is still being measured: nothing that is drawn of it is a guess."""
-    return Point("", preview, 0.0, "this setting: its latency is being measured")
+    return Point("", preview, "this setting: its latency is being measured")

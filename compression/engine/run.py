@@ -21,7 +21,7 @@ from compression.engine.build import build_variant
 from compression.engine.files import export, stored_file
 from compression.engine.files.ledger import runtime_ledger
 from compression.engine.measure import evaluation, memory
-from compression.engine.measure.latency import Latency, measure_latency
+from compression.engine.measure.latency import graph_key, measure_latency
 from compression.engine.measure.process_peak import process_peak, start_helper
 from compression.engine.measure.sparse import measure_sparse
 from compression.engine.network.form import Costs, count_costs
@@ -33,26 +33,29 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Coding, EntropyCoding
 from compression.results import machine, significance
 from compression.results.predictions import Classes
-from compression.results.record import Measures, Preview, Result, WorstClass
+from compression.results.record import Choosing, Measures, Preview, Result, WorstClass, latencies
+from compression.results.timing import Timing
 from compression.watch import SILENT, Watch
 
 
 @dataclass(frozen=True)
 class RunOutput:
-    """A result and its artifacts: stored file, runtime file, predicted class of each test image."""
+    """A result and its artifacts: stored file, runtime file, predicted class of each test and validation image."""
 
     result: Result
     stored: bytes
     onnx: bytes
     predictions: Classes
+    validation: Classes
 
     def artifacts(self) -> dict[str, bytes]:
         """The files to keep, by the names used in `Result.artifacts`."""
-        return _artifacts(self.stored, self.onnx, self.predictions)
+        return _artifacts(self.stored, self.onnx, self.predictions, self.validation)
 
 
-def _artifacts(stored: bytes, onnx: bytes, predictions: Classes) -> dict[str, bytes]:
-    return {"stored": stored, "onnx": onnx, "predictions": predictions.tobytes()}
+def _artifacts(stored: bytes, onnx: bytes, predictions: Classes, validation: Classes) -> dict[str, bytes]:
+    answers = {"predictions": predictions.tobytes(), "validation": validation.tobytes()}
+    return {"stored": stored, "onnx": onnx, **answers}
 
 
 def run_recipe(
@@ -62,12 +65,14 @@ def run_recipe(
     baseline: RunOutput | None = None,
     watch: Watch = SILENT,
     preview: Callable[[Preview], None] = lambda found: None,
+    timed: Callable[[str], tuple[Timing, ...]] = lambda graph: (),
 ) -> RunOutput:
     """Carry out a recipe of this model and measure the file it leads to.
 
     `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. `preview` is told
-    accuracy and sizes as soon as they are known, before the latency is measured. Where `watch` ends a training early,
-    the result is that of the recipe with as many passes as there were. Raises `CompressionError`
+    accuracy and sizes as soon as they are known, before the latency is measured. `timed` tells the measurements there
+    are of networks with the same graph (see `Measures.graph`): then this one is not timed anew. Where `watch` ends a
+    training early, the result is that of the recipe with as many passes as there were. Raises `CompressionError`
     children for whatever a person can do something about, `Cancelled` when `watch` says so.
     """
     started = time.monotonic()
@@ -85,28 +90,35 @@ def run_recipe(
     stored = stored_file.encode(export.to_onnx(folded), _coding(recipe))
     decoded, ledger = stored_file.decode_with_ledger(stored)
     onnx = decoded.SerializeToString(deterministic=True)
-    predictions = evaluation.predict(onnx, dataset.test, watch=watch.part(0.75, 0.85))
+    predictions = evaluation.predict(onnx, dataset.test, watch=watch.part(0.75, 0.82))
+    validation = evaluation.predict(onnx, dataset.validation, watch=watch.part(0.82, 0.85))
     known = _preview(predictions == dataset.test.y, dataset.test.y, count_costs(folded), ledger, onnx)
     preview(known)
-    reference = baseline.onnx if baseline else onnx
-    latency = measure_latency(onnx, reference, dataset.input_shape, watch=watch.part(0.85, 0.97))
+    reference, graph = baseline.onnx if baseline else onnx, graph_key(onnx)
+    timings = timed(graph)
+    if baseline and baseline.result.graph == graph:
+        timings = baseline.result.timings
+    if not timings:
+        timings = (measure_latency(onnx, reference, dataset.input_shape, watch=watch.part(0.85, 0.97)),)
     watch.report(0.97, "measuring memory and sparse products")
     if recipe.is_baseline:  # the first thing that is measured of a model; budgets need it from then on
         keep_speed(subject, model, dataset)
     sparse = measure_sparse(model, watch=watch.part(0.97, 1))
 
-    measures = _measures(known, ledger, onnx, latency)
-    artifacts = _artifacts(stored, onnx, predictions)
+    measures = _measures(known, ledger, onnx, graph, latencies(timings, baseline.result if baseline else None, graph))
+    artifacts = _artifacts(stored, onnx, predictions, validation)
     result = Result(
         **measures.model_dump(),
-        **_comparison(measures, predictions, dataset.test.y, baseline, latency),
+        **_comparison(measures, predictions, dataset.test.y, baseline),
         **_provenance(subject, recipe),
         seconds=time.monotonic() - started,
         artifacts={name: hashlib.sha256(content).hexdigest() for name, content in artifacts.items()},
         sparse=sparse,
         trainings=built.trainings,
+        timings=timings,
+        validation=_choosing(validation, baseline.validation if baseline else validation, dataset.validation.y),
     )
-    return RunOutput(result, stored, onnx, predictions)
+    return RunOutput(result, stored, onnx, predictions, validation)
 
 
 def _coding(recipe: Recipe) -> Coding:
@@ -134,14 +146,11 @@ def _preview(
     )
 
 
-def _measures(known: Preview, ledger: dict[str, int], onnx: bytes, latency: Latency) -> Measures:
+def _measures(known: Preview, ledger: dict[str, int], onnx: bytes, graph: str, latency: dict[str, Any]) -> Measures:
     return Measures(
         **known.model_dump(),
-        latency_p50_ms=latency.p50_ms,
-        latency_p95_ms=latency.p95_ms,
-        latency_ratio=latency.ratio,
-        latency_ratio_low=latency.ratio_low,
-        latency_ratio_high=latency.ratio_high,
+        **latency,
+        graph=graph,
         process_peak_bytes=process_peak(onnx),
         ledger=ledger,
         runtime_ledger=runtime_ledger(onnx),
@@ -154,16 +163,11 @@ def _comparison(
     predictions: Classes,
     labels: NDArray[np.int64],
     baseline: RunOutput | None,
-    latency: Latency,
 ) -> dict[str, Any]:
-    """Against the baseline: on the same images, and with its latency from between this variant's runs.
-
-    The baseline (None) is compared with itself.
-    """
+    """Against the baseline on the same images; the baseline (None) is compared with itself."""
     before, predictions_before = measures, predictions
     if baseline is not None:
-        times = {"latency_p50_ms": latency.baseline_p50_ms, "latency_p95_ms": latency.baseline_p95_ms}
-        before = Measures(**baseline.result.model_dump(include=set(Measures.model_fields)) | times)
+        before = Measures(**baseline.result.model_dump(include=set(Measures.model_fields)))
         predictions_before = baseline.predictions
     paired = significance.paired_difference(predictions == labels, predictions_before == labels)
     return {
@@ -174,6 +178,19 @@ def _comparison(
         "p_value": paired.p_value,
         "changed_predictions": int((predictions != predictions_before).sum()),
     }
+
+
+def _choosing(predictions: Classes, before: Classes, labels: NDArray[np.int64]) -> Choosing:
+    """Against the baseline's predictions on the same images."""
+    right = predictions == labels
+    paired = significance.paired_difference(right, before == labels)
+    return Choosing(
+        accuracy=float(right.mean()),
+        n=len(labels),
+        difference=paired.difference,
+        difference_low=paired.low,
+        difference_high=paired.high,
+    )
 
 
 def _provenance(subject: Subject, recipe: Recipe) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from compression import units
 from compression.explain.differences import accuracy_words, is_measurable, speed_between
-from compression.results.metrics import METRICS, MISSING, Change, Effect, Metric, reference_ms
+from compression.results.metrics import METRICS, MISSING, Change, Effect, Metric
 from compression.results.record import Result
 from compression.results.significance import PairedDifference
 
@@ -83,7 +83,7 @@ def _cell(metric: Metric, contender: Contender, found: Sequence[Contender], pair
     if metric.key in _IN_PAIRS:
         return _IN_PAIRS[metric.key](contender, found, pair)
     result = contender.result
-    value = metric.read(result, None)
+    value = metric.read(result)
     if value is None:
         return Cell(MISSING)
     words, effect = metric.change(result, found[0].result) if contender is not found[0] else Change()
@@ -116,11 +116,11 @@ def _latency(contender: Contender, found: Sequence[Contender], _: Pair | None) -
     """As on the charts; what the clock said beside it."""
     result, reference = contender.result, found[0].result
     detail = f"p95 {units.milliseconds(result.latency_p95_ms)}"
-    if not result.is_baseline:
-        clock, then = (units.milliseconds(ms) for ms in (result.latency_p50_ms, result.baseline.latency_p50_ms))
+    if result.timings and not result.is_baseline:
+        last = result.timings[-1]
+        clock, then = (units.milliseconds(ms) for ms in (last.p50_ms, last.baseline_p50_ms))
         detail += f"; by the clock {clock} while the baseline took {then}"
-    before_ms = reference_ms((other.result for other in found), result.model) or result.baseline.latency_p50_ms
-    cell = Cell(units.milliseconds(before_ms * (1.0 if result.is_baseline else result.latency_ratio)), detail)
+    cell = Cell(units.milliseconds(result.latency_p50_ms), detail)
     if result is reference:
         return cell
     speed = speed_between(result, reference)

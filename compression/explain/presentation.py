@@ -108,16 +108,13 @@ class BigNumber:
 _TONES: Mapping[Effect, Tone] = {"better": "good", "same": "neutral", "worse": "bad"}
 
 
-def big_numbers(result: Result, before_ms: float) -> tuple[BigNumber, BigNumber, BigNumber]:
-    """Size, time and accuracy; nothing is a gain beside an accuracy that collapsed.
-
-    The time is the ratio to the baseline, measured in turns, times `before_ms`: that one's median, for all settings.
-    """
+def big_numbers(result: Result) -> tuple[BigNumber, BigNumber, BigNumber]:
+    """Size, time and accuracy; nothing is a gain beside an accuracy that collapsed."""
     old, collapsed = result.baseline, verdict.has_collapsed(result)
     size, speed, accuracy = (
         "neutral" if collapsed and effect == "better" else _TONES[effect] for effect in verdict.effects(result)
     )
-    times = (units.milliseconds(ms) for ms in (before_ms, before_ms * result.latency_ratio))
+    times = (units.milliseconds(one.latency_p50_ms) for one in (old, result))
     ratio, low, high = result.latency_ratio, result.latency_ratio_low, result.latency_ratio_high
     return (
         BigNumber(
@@ -173,12 +170,10 @@ def names_on_charts(count: int) -> list[str]:
     return [PRESENTED, *(f"alternative {number + 1}" for number in range(count))]
 
 
-def options(
-    result: Result, others: Sequence[Result], measured: Collection[Result], before_ms: float
-) -> tuple[Option, ...]:
+def options(result: Result, others: Sequence[Result], measured: Collection[Result]) -> tuple[Option, ...]:
     """The presented setting first; each is judged beside all that is `measured`."""
     return tuple(
-        Option(name, one.words, verdict.judge(one, measured), big_numbers(one, before_ms))
+        Option(name, one.words, verdict.judge(one, measured), big_numbers(one))
         for name, one in zip(names_on_charts(len(others)), (result, *others), strict=True)
     )
 
@@ -201,12 +196,12 @@ class Meaning:
     against: str = ""
 
 
-def meanings(result: Result, assumed: Assumptions, before_ms: float) -> tuple[Meaning, ...]:
-    """What the measured numbers mean under these assumptions; times are ratios to the baseline's `before_ms`."""
+def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
+    """What the measured numbers mean under these assumptions."""
     before, count = result.baseline, units.images(assumed.inferences)
     place = "the cache" if assumed.memory == "cache" else "DRAM"
     downloads = [download_seconds(one, assumed) for one in (before, result)]
-    computing = [assumed.inferences * ms / 1000 for ms in (before_ms, before_ms * result.latency_ratio)]
+    computing = [assumed.inferences * one.latency_p50_ms / 1000 for one in (result.baseline, result)]
     spent = [joules(one, assumed) for one in (before, result)]
     carbon = [one / energy.JOULES_PER_KWH * assumed.intensity for one in spent]
     prices = _prices([seconds / 3600 * assumed.hour_price for seconds in computing])

@@ -86,7 +86,7 @@ Row = tuple[str, int, str]
 
 def _total(key: str, measures: Measures) -> Part:
     metric = METRICS[key]
-    return Part(metric.title, int(metric.read(measures, None) or 0), metric.meaning, is_total=True)
+    return Part(metric.title, int(metric.read(measures) or 0), metric.meaning, is_total=True)
 
 
 _ZIP = "zip finds bytes that repeat, zeros most of all, but knows nothing of weights"

@@ -16,13 +16,23 @@ __all__ = ["Answer", "Inquiry", "kinds", "parse_inquiry"]
 
 def kinds() -> tuple[type[Inquiry], ...]:
     """All kinds of inquiries. Imported when they are asked for: pages start sooner without them."""
-    from compression.inquiries import activations, anatomy, course, outcomes, sensitivity, verification, weights
+    from compression.inquiries import (
+        activations,
+        anatomy,
+        course,
+        outcomes,
+        retiming,
+        sensitivity,
+        verification,
+        weights,
+    )
 
     return (
         activations.ActivationInquiry,
         anatomy.AnatomyInquiry,
         outcomes.OutcomeInquiry,
         outcomes.PictureInquiry,
+        retiming.RetimingInquiry,
         sensitivity.SensitivityInquiry,
         verification.VerificationInquiry,
         weights.WeightInquiry,

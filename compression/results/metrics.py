@@ -5,7 +5,7 @@ A new metric is its field in `compression.results.record`, who measures it in `c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -78,8 +78,8 @@ MILLIONS = Unit(COUNT.number, "millions", 1e6)
 ENERGY = Unit(lambda value, _: units.energy(value), "µJ", 1e-6, "%.2f")
 MASS = Unit(lambda value, _: units.grams(value), "g")
 
-Read = Callable[[Any, float | None], Any]
-"""From what is known of a network, and the baseline's median latency."""
+Read = Callable[[Any], Any]
+"""From what is known of a network."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ class Metric:
     """One number of a result: `words` name it in a sentence, and `meaning` says what it tells.
 
     `number` and `interval` (its 95 % one) read it from what is known of a network, if that is at least what it
-    `needs`: bytes, milliseconds, joules, a share of 0..1 or a count. They are given the baseline's median latency, or
-    None. Where it compares with the baseline, that one's bare numbers have `of_itself`. `side` is the axis on which
-    charts offer it (costs of several settings multiply, gains add), in the unit `drawn_in` if not in its own. A change
-    below the share `same` is none; `best` names the order that has the best first. Where a table has a row for each
-    metric, one without `has_row` is told by another's. Of a share, `n_images` says on how many images it rests.
+    `needs`: bytes, milliseconds, joules, a share of 0..1 or a count. Where it compares with the baseline, that one's
+    bare numbers have `of_itself`. `side` is the axis on which charts offer it (costs of several settings multiply,
+    gains add), in the unit `drawn_in` if not in its own. A change below the share `same` is none; `best` names the
+    order that has the best first. Where a table has a row for each metric, one without `has_row` is told by another's.
+    Of a share, `n_images` says on how many images it rests.
     `measured_by` is the key of the measurement that a counted or modelled number stands for.
     """
 
@@ -100,7 +100,7 @@ class Metric:
     meaning: str
     unit: Unit
     number: Read
-    interval: Read = lambda known, _: None
+    interval: Read = lambda known: None
     side: Side | None = None
     needs: type[Preview] = Preview
     of_itself: float | None = None
@@ -125,35 +125,32 @@ class Metric:
         """The unit of its axis."""
         return self.drawn_in or self.unit
 
-    def read(self, known: Preview, reference_ms: float | None = None) -> float | None:
-        """The number; None where it is not measured. `reference_ms`: the baseline's median (None: when this was timed).
-
-        Quicker than `of`, which has the interval too.
-        """
+    def read(self, known: Preview) -> float | None:
+        """The number; None where it is not measured. Quicker than `of`, which has the interval too."""
         if isinstance(known, self.needs):
-            at: float | None = self.number(known, reference_ms)
+            at: float | None = self.number(known)
             return at
         return self.of_itself if isinstance(known, Measures) else None
 
-    def of(self, known: Preview, reference_ms: float | None = None, one: float = 1.0) -> Value | None:
+    def of(self, known: Preview, one: float = 1.0) -> Value | None:
         """The number with its interval, in units of `one`; None where it is not measured."""
-        at = self.read(known, reference_ms)
+        at = self.read(known)
         if at is None:
             return None
-        ends = self.interval(known, reference_ms) if isinstance(known, self.needs) else None
+        ends = self.interval(known) if isinstance(known, self.needs) else None
         return Value(at / one, ends[0] / one, ends[1] / one) if ends else Value(at / one)
 
-    def said(self, known: Preview, reference_ms: float | None = None) -> str:
+    def said(self, known: Preview) -> str:
         """'97.2 % (96.1–98.0)', with the interval where there is one; `MISSING` where it is not measured."""
-        at = self.read(known, reference_ms)
+        at = self.read(known)
         if at is None:
             return MISSING
-        words, interval = self.unit.words(at, self.n_images(known)), self.said_interval(known, reference_ms)
+        words, interval = self.unit.words(at, self.n_images(known)), self.said_interval(known)
         return f"{words} ({interval})" if interval else words
 
-    def said_interval(self, known: Preview, reference_ms: float | None = None) -> str:
+    def said_interval(self, known: Preview) -> str:
         """'96.1–98.0'; nothing where there is no interval."""
-        ends = self.interval(known, reference_ms) if isinstance(known, self.needs) else None
+        ends = self.interval(known) if isinstance(known, self.needs) else None
         decimals = units.decimals_for(self.n_images(known))
         return self.unit.between.join(self.unit.number(end, decimals) for end in ends or ())
 
@@ -163,12 +160,9 @@ class Metric:
             return POINTS.words(amount, n_images)
         return f"{'−' if amount < 0 else '+'}{self.unit.words(abs(amount), n_images)}"
 
-    def change(self, new: Preview, old: Preview, reference_ms: float | None = None) -> Change:
-        """By what factor (shares: by how many points) `new` differs from `old`; the same where intervals meet.
-
-        `reference_ms`: the baseline's median, for both; None: when each was timed.
-        """
-        now, before = self.of(new, reference_ms), self.of(old, reference_ms)
+    def change(self, new: Preview, old: Preview) -> Change:
+        """By what factor (shares: by how many points) `new` differs from `old`; the same where intervals meet."""
+        now, before = self.of(new), self.of(old)
         if now is None or before is None or self.unit in (RATIO, TIMES, POINTS):  # these tell a change already
             return Change()
         lower, higher = sorted((now, before), key=lambda value: value.at)
@@ -189,16 +183,16 @@ class Metric:
         measured = METRICS.get(self.measured_by)
         if measured is None:
             return ""
-        truth = measured.change(new, old, 1.0)  # in turns with the baseline, whatever the clock said
+        truth = measured.change(new, old)  # in turns with the baseline, whatever the clock said
         if {self.change(new, old).effect, truth.effect} != {"better", "worse"}:
             return ""
         return f"measured, it went the other way: {measured.words} {truth.words}"
 
 
-def _timed(known: Measures, reference_ms: float | None, ratio: float) -> float:
+def _timed(known: Measures, ratio: float) -> float:
     """A ratio to the baseline as milliseconds; a baseline's is to itself."""
-    baseline = known.baseline if isinstance(known, Result) else known
-    return ratio * (reference_ms or baseline.latency_p50_ms)
+    is_compared = isinstance(known, Result) and not known.is_baseline
+    return ratio * known.baseline.latency_p50_ms if is_compared else known.latency_p50_ms
 
 
 def energy_of(memory: Memory) -> Metric:
@@ -208,7 +202,7 @@ def energy_of(memory: Memory) -> Metric:
         "energy of one image",
         f"{LABEL}; weights come from {PLACES[memory]}.",
         ENERGY,
-        lambda known, _: energy(known, memory).joules,
+        lambda known: energy(known, memory).joules,
         side="cost",
         needs=Measures,
         nature="modelled",
@@ -224,7 +218,7 @@ def carbon_of(memory: Memory, intensity: float = WORLD_GRID) -> Metric:
         "carbon a million images",
         meaning,
         MASS,
-        lambda known, _: carbon_grams_per_million(energy(known, memory).joules, intensity),
+        lambda known: carbon_grams_per_million(energy(known, memory).joules, intensity),
         needs=Measures,
         nature="modelled",
         measured_by="latency",
@@ -236,7 +230,7 @@ INTEGER_MACS = Metric(
     "MACs in integer kernels",
     "Share of the MACs that integer kernels carry out.",
     SHARE,
-    lambda known, _: known.integer_macs / known.macs if known.macs else None,
+    lambda known: known.integer_macs / known.macs if known.macs else None,
     needs=Measures,
 )
 
@@ -253,8 +247,8 @@ _ROWS = (
         "Share of the test images that are classified correctly, with its 95 % Wilson interval. Differences are "
         "paired: the same images, Newcombe's interval, exact McNemar test.",
         SHARE,
-        lambda known, _: known.accuracy,
-        lambda known, _: (known.accuracy_low, known.accuracy_high),
+        lambda known: known.accuracy,
+        lambda known: (known.accuracy_low, known.accuracy_high),
         "gain",
         more_is_better=True,
         best="most accurate",
@@ -264,8 +258,8 @@ _ROWS = (
         "accuracy against the baseline",
         "Percentage points above or below the baseline.",
         POINTS,
-        lambda known, _: known.accuracy_difference,
-        lambda known, _: (known.accuracy_difference_low, known.accuracy_difference_high),
+        lambda known: known.accuracy_difference,
+        lambda known: (known.accuracy_difference_low, known.accuracy_difference_high),
         needs=Result,
         of_itself=0.0,
         more_is_better=True,
@@ -276,8 +270,8 @@ _ROWS = (
         "accuracy of the worst class",
         "Accuracy on the class that suffers most. A good average can hide it.",
         SHARE,
-        lambda known, _: known.worst_class.accuracy if known.worst_class else None,
-        lambda known, _: wilson_interval(known.worst_class.correct, known.worst_class.n) if known.worst_class else None,
+        lambda known: known.worst_class.accuracy if known.worst_class else None,
+        lambda known: wilson_interval(known.worst_class.correct, known.worst_class.n) if known.worst_class else None,
         "gain",
         more_is_better=True,
         n_images=lambda known: known.worst_class.n if known.worst_class else known.n_test,
@@ -287,8 +281,8 @@ _ROWS = (
         "changed predictions",
         "Test images that get another answer than from the baseline, right or wrong. Fewer is better.",
         SHARE,
-        lambda known, _: known.changed_predictions / known.n_test,
-        lambda known, _: wilson_interval(known.changed_predictions, known.n_test),
+        lambda known: known.changed_predictions / known.n_test,
+        lambda known: wilson_interval(known.changed_predictions, known.n_test),
         "gain",
         needs=Result,
         of_itself=0.0,
@@ -297,7 +291,7 @@ _ROWS = (
         "stored",
         "stored file",
         "The file you would ship: it decodes to exactly what was measured.",
-        lambda known, _: known.stored_bytes,
+        lambda known: known.stored_bytes,
         best="smallest",
     ),
     Metric(
@@ -305,7 +299,7 @@ _ROWS = (
         "times smaller",
         "The baseline's stored file over this one.",
         TIMES,
-        lambda known, _: known.size_ratio,
+        lambda known: known.size_ratio,
         needs=Result,
         of_itself=1.0,
         more_is_better=True,
@@ -315,35 +309,35 @@ _ROWS = (
         "runtime",
         "runtime file",
         "The decoded network as ONNX Runtime loads and runs it (.onnx).",
-        lambda known, _: known.onnx_bytes,
+        lambda known: known.onnx_bytes,
     ),
-    _file("zipped", "zipped runtime file", "The runtime file in an ordinary zip.", lambda known, _: known.zipped_bytes),
+    _file("zipped", "zipped runtime file", "The runtime file in an ordinary zip.", lambda known: known.zipped_bytes),
     _file(
         "theoretical",
         "theoretical size",
         "What papers quote: bits × weights that are not zero, and biases at 32 bits. No file is this small.",
-        lambda known, _: known.theoretical_bytes,
+        lambda known: known.theoretical_bytes,
         measured_by="stored",
     ),
     Metric(
         "latency",
         "latency of one image",
-        "ONNX Runtime, one thread: the ratio to the baseline times the baseline's median, so that busy and quiet "
-        "moments compare.",
+        "A call of ONNX Runtime, one thread: the ratio to the baseline times the baseline's median, so that busy and "
+        "quiet moments compare.",
         TIME,
-        lambda known, ms: _timed(known, ms, known.latency_ratio),
-        lambda known, ms: (_timed(known, ms, known.latency_ratio_low), _timed(known, ms, known.latency_ratio_high)),
+        lambda known: _timed(known, known.latency_ratio),
+        lambda known: (_timed(known, known.latency_ratio_low), _timed(known, known.latency_ratio_high)),
         "cost",
         needs=Measures,
+        best="fastest",
     ),
     Metric(
         "clock",
         "median latency",
-        "Half of the runs took at most this long, as the clock said.",
+        "Half of the runs took at most this long, as the clock said at that moment.",
         TIME,
-        lambda known, _: known.latency_p50_ms,
-        needs=Measures,
-        best="fastest",
+        lambda known: known.timings[-1].p50_ms if known.timings else None,
+        needs=Result,
         has_row=False,
     ),
     Metric(
@@ -351,17 +345,18 @@ _ROWS = (
         "p95 latency",
         "95 of 100 runs took at most this long.",
         TIME,
-        lambda known, _: known.latency_p95_ms,
+        lambda known: known.latency_p95_ms,
         needs=Measures,
         has_row=False,
     ),
     Metric(
         "ratio",
         "time against the baseline",
-        "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % bootstrap interval.",
+        "Each result was timed in turns with its own baseline: below 1 is faster. With its 95 % interval over "
+        "repetitions at other times.",
         RATIO,
-        lambda known, _: 1.0 if known.is_baseline else known.latency_ratio,
-        lambda known, _: None if known.is_baseline else (known.latency_ratio_low, known.latency_ratio_high),
+        lambda known: 1.0 if known.is_baseline else known.latency_ratio,
+        lambda known: None if known.is_baseline else (known.latency_ratio_low, known.latency_ratio_high),
         needs=Result,
         of_itself=1.0,
     ),
@@ -370,7 +365,7 @@ _ROWS = (
         "peak memory",
         "Weights as the runtime holds them and the most activations that live at one time, for one image.",
         BYTES,
-        lambda known, _: known.peak_memory_bytes or None,
+        lambda known: known.peak_memory_bytes or None,
         side="cost",
         needs=Measures,
         nature="computed",
@@ -382,24 +377,24 @@ _ROWS = (
         "process peak",
         "Measured: how much a process with nothing but ONNX Runtime grows for one image. Repeats within 5 %.",
         BYTES,
-        lambda known, _: known.process_peak_bytes,
+        lambda known: known.process_peak_bytes,
         needs=Measures,
         same=0.05,
     ),
-    Metric("params", "parameters", "Numbers that were learned.", COUNT, lambda known, _: known.params),
+    Metric("params", "parameters", "Numbers that were learned.", COUNT, lambda known: known.params),
     Metric(
         "nonzero",
         "parameters not zero",
         "Those that pruning left.",
         COUNT,
-        lambda known, _: known.nonzero_params,
+        lambda known: known.nonzero_params,
     ),
     Metric(
         "macs",
         "MACs of one image",
         "Multiply-accumulates (MACs): the products that are added up for one image. Fewer are not always less time.",
         COUNT,
-        lambda known, _: known.macs,
+        lambda known: known.macs,
         side="cost",
         measured_by="latency",
         drawn_in=MILLIONS,
@@ -413,11 +408,3 @@ METRICS = {metric.key: metric for metric in _ROWS}
 def offered(side: Side) -> dict[str, Metric]:
     """What charts offer on one of their axes."""
     return {metric.key: metric for metric in _ROWS if metric.side == side}
-
-
-def reference_ms(results: Iterable[Result], model: str) -> float | None:
-    """By which ratios become milliseconds: the median of the model's baseline, or of the one timed with the first."""
-    family = [result for result in results if result.model == model]
-    baselines = (result for result in family if result.is_baseline)
-    first = next(baselines, None) or next((result.baseline for result in family), None)
-    return first.latency_p50_ms if first else None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from statistics import median
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
+from compression.results.timing import SAME_GRAPH, Timing, pooled
 
 STORED_SUFFIX = ".cnet"
 """How the names of stored files end."""
@@ -97,6 +100,19 @@ class WorstClass(Part):
         return self.correct / self.n
 
 
+class Choosing(Part):
+    """What a setting is chosen by: its accuracy on `n` images that no result is reported on, 0..1.
+
+    `difference` is to the baseline's on the same images, -1..1, with its paired 95 % interval.
+    """
+
+    accuracy: float
+    n: int
+    difference: float
+    difference_low: float
+    difference_high: float
+
+
 class Preview(Part):
     """What is known of a network before it is timed: accuracy and sizes, measured like all else.
 
@@ -120,8 +136,11 @@ class Preview(Part):
 class Measures(Preview):
     """The numbers of one network; for a result and, under the same conditions, for its baseline.
 
-    Times are in milliseconds. The latency ratio is to the interleaved baseline (below 1 is faster) with its 95 %
-    bootstrap interval.
+    The latency ratio is to the baseline, timed in turns with it (below 1 is faster), with its 95 % interval over
+    repetitions at other times. All times of a model have one scale, on which the baseline takes what it took when it
+    was measured: `latency_p50_ms` is the ratio times that, and the 95th percentile and `call_ms`, what calling the
+    runtime costs of it, are scaled alike. What the clock said is in a result's `timings`. `graph` is equal for networks
+    that run the same operations on the same shapes: they are timed as one ('' in results of earlier versions).
 
     `ledger` says where the bytes of the stored file go (`STORED_PARTS`; sums to `stored_bytes`),
     `runtime_ledger` where those of the runtime file go (`RUNTIME_PARTS`; sums to `onnx_bytes`).
@@ -137,6 +156,8 @@ class Measures(Preview):
     latency_ratio: float
     latency_ratio_low: float
     latency_ratio_high: float
+    call_ms: float = 0.0
+    graph: str = ""
     integer_macs: int = 0
     weight_bytes: int = 0
     activation_bytes: int = 0
@@ -151,6 +172,28 @@ class Measures(Preview):
         return self.weight_bytes + self.activation_bytes
 
 
+def latencies(timings: Sequence[Timing], baseline: Measures | None, graph: str) -> dict[str, Any]:
+    """The fields of `Measures` that tell of time, from measurements of a network; None is the baseline itself.
+
+    On the baseline's scale; on its own, which the first measurement makes.
+    """
+    before_ms = baseline.latency_p50_ms if baseline else timings[0].baseline_p50_ms
+    is_same = baseline is None or bool(graph and graph == baseline.graph)
+    ratio = SAME_GRAPH if is_same else pooled([timing.ratios for timing in timings])
+
+    def scaled(read: Callable[[Timing], float]) -> float:
+        return before_ms * median(read(timing) / timing.baseline_p50_ms for timing in timings)
+
+    return {
+        "latency_p50_ms": before_ms * ratio.at,
+        "latency_p95_ms": scaled(lambda timing: timing.p95_ms),
+        "latency_ratio": ratio.at,
+        "latency_ratio_low": ratio.low,
+        "latency_ratio_high": ratio.high,
+        "call_ms": scaled(lambda timing: timing.call_ms),
+    }
+
+
 class Result(Measures):
     """A measured recipe. Immutable once stored.
 
@@ -158,7 +201,11 @@ class Result(Measures):
     the exact McNemar p value; `changed_predictions` counts the images whose predicted class changed.
     `artifacts` maps `stored`, `onnx` and `predictions` to SHA-256 names in the artifact folder. `sparse` holds
     timings of the layers whose weights were made sparse, at batch sizes 1 and 16. `trainings` has one entry for
-    each step of the recipe that trained, in order; earlier versions of this program wrote none.
+    each step of the recipe that trained, in order; earlier versions of this program wrote none. `timings` are the
+    measurements that the latency rests on; more come when it is timed again, or another network with the same graph is.
+
+    `validation` has what the validation images say, which settings are chosen by: a setting that is the best of many
+    on some images is a little worse on all others. None in results of earlier versions.
     """
 
     recipe_id: str
@@ -179,6 +226,8 @@ class Result(Measures):
     artifacts: dict[str, str]
     sparse: tuple[SparseTiming, ...] = ()
     trainings: tuple[Training, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    validation: Choosing | None = None
 
     def __hash__(self) -> int:
         return hash((self.recipe_id, self.created_at))
@@ -199,14 +248,34 @@ class Result(Measures):
         return str(self.recipe["model"])
 
     @property
+    def has_same_graph(self) -> bool:
+        """Whether it runs the same operations on the same shapes as its baseline, and so takes as long."""
+        return self.is_baseline or bool(self.graph and self.graph == self.baseline.graph)
+
+    @property
     def is_baseline(self) -> bool:
         """Whether it is the uncompressed model."""
         return not self.recipe["steps"]
 
     @property
+    def choosing(self) -> Choosing:
+        """What it is chosen by: the validation images, or the test images where an earlier version measured it."""
+        return self.validation or Choosing(
+            accuracy=self.accuracy,
+            n=self.n_test,
+            difference=self.accuracy_difference,
+            difference_low=self.accuracy_difference_low,
+            difference_high=self.accuracy_difference_high,
+        )
+
+    @property
     def size_ratio(self) -> float:
         """How many times smaller the stored file is than the baseline's."""
         return self.baseline.stored_bytes / self.stored_bytes
+
+    def timed(self, timings: tuple[Timing, ...]) -> Result:
+        """The same result with its latency from these measurements (one or more)."""
+        return self.model_copy(update={"timings": timings, **latencies(timings, self.baseline, self.graph)})
 
     @property
     def is_different(self) -> bool:

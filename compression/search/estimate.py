@@ -199,7 +199,7 @@ def _read_off(metric: Metric, moved: Iterable[tuple[str, int]], measured: Measur
     for curve, position in moved:
         effects = {CURVES[curve].neutral: 0.0}
         for at, result in measured.get(curve, {}).items():
-            number, base = (metric.read(each, 1.0) for each in (result, result.baseline))
+            number, base = (metric.read(each) for each in (result, result.baseline))
             if number is None or base is None or (is_factor and not (number > 0 and base > 0)):
                 return None
             effects[at] = float(np.log(number / base)) if is_factor else number - base

@@ -1,20 +1,27 @@
-"""What a person allows a setting to cost, and the best setting that keeps to it. Torch-free."""
+"""What a person allows a setting to cost, and the best setting that keeps to it. Torch-free.
+
+Settings are chosen by their accuracy on validation images (`Result.choosing`), so that what is reported of the chosen
+one, on the test images, does not flatter it. Accuracy and latency are known with an interval: a limit is kept where all
+of it is within, not kept where all of it is beyond, and perhaps kept where it lies on both sides.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from compression import units
+from compression.results.metrics import METRICS, POINTS, Unit, Value
 from compression.results.record import Result
+
+State = Literal["kept", "perhaps", "not kept"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most a setting may cost: stored kilobytes, milliseconds, accuracy points lost; None is no limit.
-
-    Latency is compared as on the charts: the ratio to the interleaved baseline times the baseline's median.
-    """
+    """The most a setting may cost: stored kilobytes, milliseconds, accuracy points lost; None is no limit."""
 
     stored_kb: float | None = None
     latency_ms: float | None = None
@@ -39,43 +46,111 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-def exceeded(result: Result, limits: Limits, reference_ms: float) -> tuple[str, ...]:
-    """The limits that a result does not keep to, in words; `reference_ms` is the baseline's median latency."""
-    size, time = result.stored_bytes / 1000, reference_ms * result.latency_ratio
-    lost = round(-100 * result.accuracy_difference, 6)  # a difference of fractions: 0.5 points are 0.5000000000000004
+@dataclass(frozen=True)
+class Kept:
+    """Whether a result keeps to one limit: `words` say by which numbers, and `by_itself` is it without intervals."""
+
+    state: State
+    by_itself: bool
+    words: str
+
+
+def judge(result: Result, limits: Limits) -> tuple[Kept, ...]:
+    """How a result stands to each limit that is set."""
+    size, time = METRICS["stored"], METRICS["latency"]
     found = []
-    if limits.stored_kb is not None and size > limits.stored_kb:
-        found.append(f"{units.size(result.stored_bytes)} is over {units.size(1000 * limits.stored_kb)}")
-    if limits.latency_ms is not None and time > limits.latency_ms:
-        found.append(f"{units.milliseconds(time)} is over {units.milliseconds(limits.latency_ms)}")
-    if limits.drop_points is not None and lost > limits.drop_points:
-        found.append(f"{lost:.3g} points lost are over {limits.drop_points:g}")
+    if limits.stored_kb is not None:
+        found.append(_kept(size.of(result), 1000 * limits.stored_kb, size.unit, result.n_test))
+    if limits.latency_ms is not None:
+        found.append(_kept(time.of(result), limits.latency_ms, time.unit, result.n_test))
+    if limits.drop_points is not None:
+        seen = result.choosing
+        gained = Value(0.0) if result.is_baseline else Value(seen.difference, seen.difference_low, seen.difference_high)
+        found.append(_lost(gained, limits.drop_points / 100, seen.n))
     return tuple(found)
+
+
+def _kept(value: Value | None, most: float, unit: Unit, n_images: int) -> Kept:
+    """Of a cost; one that is not known keeps to nothing."""
+    if value is None:
+        return Kept("not kept", False, "it is not known")
+    low, high = value.ends
+    state = _state(low, high, most)
+    said = unit.words(value.at, n_images)
+    if low < high:
+        said += f" ({unit.between.join(unit.number(end, 0) for end in (low, high))})"
+    beside = {"kept": "within", "perhaps": "perhaps within", "not kept": "over"}[state]
+    return Kept(state, _fits(value.at, most), f"{said} is {beside} {unit.words(most, n_images)}")
+
+
+def _lost(gained: Value, most: float, n_images: int) -> Kept:
+    """Of the accuracy, where a loss is a negative difference."""
+    low, high = gained.ends
+    state = _state(-high, -low, most)
+    decimals = units.decimals_for(n_images)
+    said = POINTS.words(gained.at, n_images)
+    if low < high:
+        said += f" ({units.points_interval(low, high, decimals)})"
+    beside = {"kept": "within", "perhaps": "perhaps within", "not kept": "beyond"}[state]
+    allowed = f"{100 * most:g} points lost"
+    return Kept(state, _fits(-gained.at, most), f"{said} on {n_images:,} validation images is {beside} {allowed}")
+
+
+def _state(low: float, high: float, most: float) -> State:
+    if _fits(high, most):
+        return "kept"
+    return "perhaps" if _fits(low, most) else "not kept"
+
+
+def _fits(cost: float, most: float) -> bool:
+    """Up to rounding: as a difference of fractions 0.5 points are 0.5000000000000004."""
+    return cost <= most or math.isclose(cost, most, abs_tol=1e-12)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How many of the measured settings keep to the limits, and which of them is best, by what (`best_by`)."""
+    """How many of `total` measured settings keep to the limits, surely or perhaps, and which of them is best.
 
-    allowed: int
+    `best` may keep to them only perhaps; `sure` is the best of those that surely do. `best_by` says by what, and
+    `finalists` has the first few, the best first.
+    """
+
+    kept: int
+    perhaps: int
     total: int
     best: Result | None
+    sure: Result | None
     best_by: str
+    finalists: tuple[Result, ...]
 
 
-def choose(results: Iterable[Result], limits: Limits, reference_ms: float) -> Choice:
-    """The best setting within the limits.
+FINALISTS = 3
+"""How many settings are looked at more closely before one is recommended."""
+
+
+def choose(results: Iterable[Result], limits: Limits) -> Choice:
+    """The best setting within the limits, by what validation images say of the accuracy.
 
     With a limit on the accuracy lost that is the smallest stored file; without one, the most accurate setting. Among
-    equals the other of the two decides, then the latency.
+    equals the other of the two decides, then the latency. One that keeps to a limit perhaps must do so by its number.
     """
     every = list(results)
-    allowed = [result for result in every if not exceeded(result, limits, reference_ms)]
+    judged = [(result, judge(result, limits)) for result in every]
+    allowed = [(result, kept) for result, kept in judged if all(one.by_itself for one in kept)]
     smallest_first = limits.drop_points is not None
 
     def rank(result: Result) -> tuple[float, float, float]:
-        size, error = float(result.stored_bytes), -result.accuracy
+        size, error = float(result.stored_bytes), -result.choosing.accuracy
         return (size, error, result.latency_ratio) if smallest_first else (error, size, result.latency_ratio)
 
-    best_by = "the smallest file" if smallest_first else "the most accurate"
-    return Choice(len(allowed), len(every), min(allowed, key=rank, default=None), best_by)
+    ordered = sorted((result for result, _ in allowed), key=rank)
+    sure = {result for result, kept in allowed if all(one.state == "kept" for one in kept)}
+    return Choice(
+        kept=len(sure),
+        perhaps=len(ordered) - len(sure),
+        total=len(every),
+        best=ordered[0] if ordered else None,
+        sure=next((result for result in ordered if result in sure), None),
+        best_by="the smallest file" if smallest_first else "the most accurate",
+        finalists=tuple(ordered[:FINALISTS]),
+    )

@@ -30,7 +30,7 @@ from compression.store.tables import NOTES
 MAX_TAG, MAX_TAGS, MAX_NOTE = 40, 20, 4000
 """Characters of a tag, tags of a result, characters of a note."""
 
-SHOWN = ("accuracy", "difference", "stored", "size_ratio", "clock", "ratio")
+SHOWN = ("accuracy", "difference", "stored", "size_ratio", "latency", "ratio")
 """Metrics that a list of all results has."""
 
 
@@ -137,7 +137,7 @@ def _numbers(document: Mapping[str, Any]) -> dict[str, float | None]:
     numbers: dict[str, float | None] = dict.fromkeys(SHOWN)
     for key in SHOWN:
         with contextlib.suppress(AttributeError, TypeError, ZeroDivisionError):
-            numbers[key] = METRICS[key].read(row, None)
+            numbers[key] = METRICS[key].read(row)
     return numbers
 
 

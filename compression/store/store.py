@@ -15,7 +15,9 @@ from compression.inquiries import Inquiry
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions, machine
+from compression.results.conditions import Conditions
 from compression.results.record import Result
+from compression.results.timing import Timing
 from compression.store import artifacts, results
 from compression.store.database import Database, count_deletion
 from compression.store.job_queue import JobQueue, Owner
@@ -35,7 +37,8 @@ class Place:
 class Store:
     """Results, answers and jobs, shared by all processes that use the same database and home.
 
-    * A result is immutable: the first one stored for its key stays.
+    * A result is immutable: the first one stored for its key stays. Only its latency becomes surer, when it, or another
+      result with the same graph under the same conditions, is timed again: all of them have all the timings.
     * Artifacts are on the disk before the row that names them.
     * Every change of a result or job changes `revision()`.
     * Every method, and every one of the `queue`, raises `StorageFailed` when database or disk cannot be used; what was
@@ -111,16 +114,18 @@ class Store:
             "result_key": conditions.key(result.recipe_id, measured),
             "recipe_id": result.recipe_id,
             "document": document,
+            "graph": result.graph or None,
         }
         try:
             with self.database.write() as connection:
                 connection.execute(RESULTS.insert().values(row))
+                _share_timings(connection, result)
         except exc.IntegrityError:  # it was measured before, or meanwhile
             self._replace_unreadable(row)
         for content in contents.values():
             artifacts.restore(content)
 
-    def _replace_unreadable(self, row: dict[str, str]) -> None:
+    def _replace_unreadable(self, row: dict[str, str | None]) -> None:
         """Put a row in the place of that with its key, if nobody can read that one."""
         same = RESULTS.c.result_key == row["result_key"]
         with self.database.read() as connection:
@@ -135,6 +140,18 @@ class Store:
         keys = [inquiry.answer_key(key) for key in self._result_keys(inquiry.recipe)]
         with self.database.write() as connection:
             connection.execute(ANSWERS.delete().where(ANSWERS.c.answer_key.in_(keys)))
+
+    def timings(self, model: str, graph: str) -> tuple[Timing, ...]:
+        """The timings there are of networks with this graph (see `Measures.graph`), here and now."""
+        alike = _alike(conditions.conditions(subject_of(model)), graph)
+        with self.database.read() as connection:
+            document = connection.scalar(sql.select(RESULTS.c.document).where(alike).limit(1))
+        return results.parse(document).timings if document else ()
+
+    def add_timing(self, result: Result, timing: Timing) -> None:
+        """Pool a further timing of a result's network with those that it and all results with the same graph have."""
+        with self.database.write() as connection:
+            _share_timings(connection, result, timing)
 
     def answer_name(self, inquiry: Inquiry) -> str | None:
         """The name of the file that answers `inquiry`, if that was found out under the present conditions."""
@@ -211,3 +228,23 @@ class Store:
 
     def _machines(self) -> tuple[str, ...]:
         return self.machine_ids or (machine.machine_id(),)
+
+
+def _alike(measured_under: Conditions, graph: str) -> sql.ColumnElement[bool]:
+    """Rows of results that are timed as one."""
+    same = (RESULTS.c[name] == value for name, value in asdict(measured_under).items())
+    return sql.and_(*same, RESULTS.c.graph == graph)
+
+
+def _share_timings(connection: sql.Connection, result: Result, *more: Timing) -> None:
+    """Give all results with the same graph all timings of any of them."""
+    query = sql.select(RESULTS.c.result_key, RESULTS.c.document)
+    rows = connection.execute(query.where(_alike(conditions.conditions_of(result), result.graph))).all()
+    found = {key: results.parse(document) for key, document in rows}
+    every = {timing for one in found.values() for timing in one.timings} | set(more)
+    timings = tuple(sorted(every, key=lambda timing: timing.created_at))
+    behind = {key: one.timed(timings) for key, one in found.items() if one.timings != timings}
+    for key, one in behind.items():
+        connection.execute(RESULTS.update().where(RESULTS.c.result_key == key).values(document=one.model_dump_json()))
+    if behind:
+        count_deletion(connection)  # so that what is remembered of them is read anew

@@ -29,6 +29,7 @@ RESULTS = sql.Table(
     sql.Column("engine_version", sql.String(40), nullable=False),
     sql.Column("machine_id", sql.String(64), nullable=False),
     sql.Column("document", sql.Text, nullable=False),  # the `Result` as JSON
+    sql.Column("graph", sql.String(32)),  # its `graph`: results with the same one share their timings
 )
 ANSWERS = sql.Table(
     "answers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from filelock import FileLock
 from compression import RUN, environment
 from compression.errors import CorruptFile, StorageFailed
 from compression.inquiries import Answer, Inquiry
+from compression.inquiries.retiming import Retimed
 from compression.models.subject import Subject, subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions
@@ -75,7 +77,8 @@ def _measured(
             found = measure(recipe.baseline(), store, watch=first, run=run)
             watch = watch.part(BASELINE_SHARE, 1)
         baseline = _output(found, run)
-    output = getattr(module, function)(subject, recipe, baseline=baseline, watch=watch, preview=preview)
+    timed = functools.partial(store.timings, recipe.model)
+    output = getattr(module, function)(subject, recipe, baseline=baseline, watch=watch, preview=preview, timed=timed)
     store.add_result(output.result, output.artifacts())
     return output.result, output.artifacts()
 
@@ -118,6 +121,8 @@ def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, r
     content = found.model_dump_json().encode()
     inquiry.ANSWER.model_validate_json(content)  # what nobody could read is not kept
     store.add_answer(inquiry, variant.result, content)
+    if isinstance(found, Retimed):
+        store.add_timing(variant.result, found.timing)
     return found
 
 
@@ -125,8 +130,9 @@ def _output(found: tuple[Result, dict[str, bytes]], run: str) -> RunOutput:
     """A result with its artifacts, as what carries recipes out returns it."""
     result, contents = found
     module: Any = importlib.import_module(run.partition(":")[0])
-    predictions = classes_from(contents["predictions"], result.n_test)
-    output: RunOutput = module.RunOutput(result, contents["stored"], contents["onnx"], predictions)
+    images = {"predictions": result.n_test, "validation": result.choosing.n}
+    answers = (classes_from(contents[name], count) for name, count in images.items())
+    output: RunOutput = module.RunOutput(result, contents["stored"], contents["onnx"], *answers)
     return output
 
 

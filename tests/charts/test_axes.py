@@ -11,7 +11,7 @@ from tests.support.made_up_results import MS, fabricate, preview
 MODEL = "lenet5-mnist5k"
 BASELINE = fabricate(Recipe(model=MODEL))
 SMALL = fabricate(make_recipe(MODEL, [{"technique": "channel_pruning", "pruning_ratio": 0.5}]))
-POINT = Point(SMALL.recipe_id, SMALL, 2 * MS, "")
+POINT = Point(SMALL.recipe_id, SMALL, "")
 
 EXPECTED = {
     "stored": SMALL.stored_bytes / 1000,
@@ -19,7 +19,7 @@ EXPECTED = {
     "runtime": SMALL.onnx_bytes / 1000,
     "zipped": SMALL.zipped_bytes / 1000,
     "memory": (SMALL.weight_bytes + SMALL.activation_bytes) / 1000,
-    "latency": 2 * MS * SMALL.latency_ratio,
+    "latency": MS * SMALL.latency_ratio,
     "macs": SMALL.macs / 1e6,
     "energy": 1e6 * energy(SMALL).joules,
     "accuracy": 100 * SMALL.accuracy,
@@ -49,7 +49,7 @@ class TestEveryAxis:
         axes = Axes(left=axis) if axis in COSTS else Axes(gain=axis)
         plane = drawing.plane(axes.left, axes, tradeoff.ranges_for(data, 1_000_000, axes=axes))
         for result in (BASELINE, SMALL):
-            x, y = plane.on(tradeoff.point_of(result, MS))
+            x, y = plane.on(tradeoff.point_of(result))
             assert all(0 <= share <= 1 for share in plane.share(x.at, y.at))
 
 
@@ -61,7 +61,7 @@ def test_estimates_are_read_in_the_axes_units():
 
 def test_fewer_changed_predictions_are_better():
     data = tradeoff.tradeoff([BASELINE, SMALL], {}, Recipe(model=MODEL))
-    front = tradeoff.front_of([point.known for point in data.points], MS, "stored", "flips")
+    front = tradeoff.front_of([point.known for point in data.points], "stored", "flips")
     assert [data.points[n].recipe_id for n, _, _ in front] == [SMALL.recipe_id, BASELINE.recipe_id]
 
 

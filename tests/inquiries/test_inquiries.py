@@ -7,6 +7,7 @@ from compression.inquiries.activations import ActivationInquiry
 from compression.inquiries.anatomy import AnatomyInquiry
 from compression.inquiries.inquiry import Answer
 from compression.inquiries.outcomes import OutcomeInquiry, Outcomes, PictureInquiry
+from compression.inquiries.retiming import RetimingInquiry
 from compression.inquiries.sensitivity import SensitivityInquiry
 from compression.inquiries.verification import VerificationInquiry
 from compression.inquiries.weights import WeightInquiry
@@ -17,6 +18,7 @@ INQUIRIES = [
     OutcomeInquiry(recipe=RECIPE),
     PictureInquiry(recipe=RECIPE, indices=(0, 5)),
     VerificationInquiry(recipe=RECIPE),
+    RetimingInquiry(recipe=RECIPE, done=1),
     *(
         kind(recipe=RECIPE)
         for kind in (course.LayoutInquiry, course.TeacherInquiry, course.SplitInquiry, course.TimingInquiry)

@@ -119,7 +119,7 @@ class TestOtherNumbers:
         return estimate(settings, KNOWN, measured, [METRICS[axis]]).of(METRICS[axis])
 
     def number(self, axis, settings):
-        return METRICS[axis].read(fabricate(recipe_of(SUBJECT, settings)), 1.0)
+        return METRICS[axis].read(fabricate(recipe_of(SUBJECT, settings)))
 
     @pytest.mark.parametrize("axis", AXES)
     @pytest.mark.parametrize("settings", [Settings(pruning_percent=50), Settings(weight_bits=4)])

@@ -1,55 +1,90 @@
 import pytest
 
-from compression.recipe.recipe import make_recipe
-from compression.search.limits import NO_LIMITS, Limits, choose, exceeded
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.record import Choosing
+from compression.search.limits import NO_LIMITS, Limits, choose, judge
 from tests.support.made_up_results import MS, fabricate
 
 MODEL = "lenet5-mnist5k"
 
 
-def result(**changes):
-    numbers = {"stored_bytes": 100_000, "latency_ratio": 0.5, "accuracy_difference": -0.01}
-    recipe = make_recipe(MODEL, [{"technique": "fine_tuning", "epochs": 1}], seed=len(str(changes)))
+def result(lost=0.01, around=0.004, **changes):
+    """One that loses so much on validation images, give or take, and something else on the test images."""
+    seen = {"difference": -lost, "difference_low": -lost - around, "difference_high": -lost + around}
+    numbers = {
+        "stored_bytes": 100_000,
+        **dict(zip(("latency_ratio", "latency_ratio_low", "latency_ratio_high"), (0.5, 0.45, 0.55), strict=True)),
+        "accuracy_difference": 0.3,
+        "validation": Choosing(accuracy=0.99 - lost, n=500, **seen),
+    }
+    recipe = make_recipe(MODEL, [{"technique": "fine_tuning", "epochs": 1}], seed=len(str((lost, changes))))
     return fabricate(recipe, **(numbers | changes))
 
 
 @pytest.mark.parametrize(
-    ("limits", "words"),
+    ("limits", "states"),
     [
         (NO_LIMITS, ()),
-        (Limits(stored_kb=100), ()),
-        (Limits(stored_kb=99), ("100 KB is over 99.0 KB",)),
-        (Limits(latency_ms=0.1), ()),
-        (Limits(latency_ms=0.09), ("0.100 ms is over 0.0900 ms",)),
-        (Limits(drop_points=1), ()),
-        (Limits(drop_points=0.5), ("1 points lost are over 0.5",)),
-        (Limits(50, 0.05, 0), ("100 KB is over 50.0 KB", "0.100 ms is over 0.0500 ms", "1 points lost are over 0")),
+        (Limits(stored_kb=100), ("kept",)),
+        (Limits(stored_kb=99), ("not kept",)),
+        (Limits(latency_ms=0.55 * MS), ("kept",)),
+        (Limits(latency_ms=0.46 * MS), ("perhaps",)),
+        (Limits(latency_ms=0.44 * MS), ("not kept",)),
+        (Limits(drop_points=1.4), ("kept",)),
+        (Limits(drop_points=1), ("perhaps",)),
+        (Limits(drop_points=0.7), ("perhaps",)),
+        (Limits(drop_points=0.5), ("not kept",)),
+        (Limits(50, 0.01, 0), ("not kept", "not kept", "not kept")),
     ],
 )
-def test_a_limit_is_the_most_that_is_allowed(limits, words):
-    assert exceeded(result(), limits, MS) == words
+def test_a_limit_is_kept_by_the_whole_interval_or_perhaps(limits, states):
+    assert tuple(one.state for one in judge(result(), limits)) == states
     assert limits.are_set == (limits != Limits())
 
 
+def test_the_words_have_the_interval():
+    size, time, lost = judge(result(), Limits(99, 0.46 * MS, 0.7))
+    assert size.words == "100 KB is over 99.0 KB"
+    assert time.words == "0.100 ms (0.0900–0.110) is perhaps within 0.0920 ms"
+    assert lost.words == "−1.0 points (−1.4 to −0.6) on 500 validation images is perhaps within 0.7 points lost"
+    assert [size.by_itself, time.by_itself, lost.by_itself] == [False, False, False]
+
+
+def test_the_original_loses_nothing():
+    (kept,) = judge(fabricate(Recipe(model=MODEL)), Limits(drop_points=0))
+    assert (kept.state, kept.by_itself) == ("kept", True)
+
+
 SETTINGS = [
-    result(stored_bytes=90_000, accuracy=0.97, accuracy_difference=-0.02),
-    result(stored_bytes=120_000, accuracy=0.985, accuracy_difference=-0.005),
-    result(stored_bytes=200_000, accuracy=0.99, accuracy_difference=0.0),
+    result(0.02, stored_bytes=90_000),
+    result(0.005, 0.006, stored_bytes=120_000),
+    result(0.004, stored_bytes=150_000),
+    result(0.0, stored_bytes=200_000),
 ]
 
 
 @pytest.mark.parametrize(
-    ("limits", "best", "allowed"),
+    ("limits", "best", "sure", "kept", "perhaps"),
     [
-        (Limits(drop_points=1), 1, 2),  # the smallest that loses no more
-        (Limits(stored_kb=150), 1, 2),  # the most accurate that is no larger
-        (Limits(drop_points=5), 0, 3),
-        (Limits(latency_ms=1), 2, 3),
-        (Limits(stored_kb=100, drop_points=1), None, 0),
+        (Limits(drop_points=1), 1, 2, 2, 1),  # the smallest that loses no more, and the one that surely does not
+        (Limits(stored_kb=160), 2, 2, 3, 0),  # the most accurate that is no larger
+        (Limits(drop_points=5), 0, 0, 4, 0),
+        (Limits(latency_ms=1), 3, 3, 4, 0),
+        (Limits(stored_kb=100, drop_points=1), None, None, 0, 0),
     ],
 )
-def test_the_best_within_the_limits(limits, best, allowed):
-    choice = choose(SETTINGS, limits, MS)
-    assert (choice.allowed, choice.total) == (allowed, 3)
+def test_the_best_within_the_limits(limits, best, sure, kept, perhaps):
+    choice = choose(SETTINGS, limits)
+    assert (choice.kept, choice.perhaps, choice.total) == (kept, perhaps, 4)
     assert choice.best == (None if best is None else SETTINGS[best])
+    assert choice.sure == (None if sure is None else SETTINGS[sure])
     assert choice.best_by == ("the smallest file" if limits.drop_points else "the most accurate")
+    assert choice.finalists[:1] == (() if best is None else (choice.best,)) and len(choice.finalists) <= 3
+
+
+def test_what_the_test_images_say_chooses_nothing():
+    """Else the best of many would be the luckiest, and its report too good."""
+    lucky = result(0.006, accuracy=1.0, accuracy_difference=0.01, stored_bytes=120_000)
+    assert choose([*SETTINGS, lucky], Limits(stored_kb=160)).best == SETTINGS[2]
+    unlucky = result(0.0, accuracy=0.5, accuracy_difference=-0.49, stored_bytes=80_000)
+    assert choose([*SETTINGS, unlucky], Limits(drop_points=1)).best == unlucky

@@ -43,7 +43,7 @@ class TestDelete:
         history.write_note(store, key_of(kept), ["b"], "")
         expected = sum(len(content) for content in files_of(recipe(seed=1)).values()) + len(b"found")
         planned = deletion.plan(store, [key_of(gone)])
-        assert planned == deletion.Deletion(1, 1, 1, 4, expected, 0, 0)
+        assert planned == deletion.Deletion(1, 1, 1, 5, expected, 0, 0)
         assert deletion.delete(store, [key_of(gone)]) == planned
         assert [result.recipe_id for result in store.results(MODEL)] == [kept.recipe_id]
         assert store.answer(inquiry) is None
@@ -55,16 +55,16 @@ class TestDelete:
         before = store.revision()
         deletion.plan(store, [key_of(result)])
         assert store.revision() == before
-        assert len(files()) == 3
+        assert len(files()) == 4
 
     def test_a_file_that_another_result_has_stays_until_that_goes_too(self, store):
         first = keep(store, recipe(seed=1))
         second = add_sharing(store, recipe(seed=2), first)
         done = deletion.delete(store, [key_of(first)])
-        assert (done.files, done.shared_files) == (2, 1)
+        assert (done.files, done.shared_files) == (3, 1)
         assert store.artifact(second.artifacts["stored"]) is not None
         done = deletion.delete(store, [key_of(second)])
-        assert (done.files, done.shared_files) == (3, 0)
+        assert (done.files, done.shared_files) == (4, 0)
         assert files() == set()
 
     def test_both_at_once_share_with_nobody(self, store):
@@ -97,7 +97,7 @@ class TestDelete:
     def test_a_lost_file_is_no_trouble(self, store):
         result = keep(store, recipe())
         artifacts.path_of(result.artifacts["onnx"]).unlink()
-        assert deletion.delete(store, [key_of(result)]).files == 2
+        assert deletion.delete(store, [key_of(result)]).files == 3
 
     def test_thousands_at_once(self, store):
         results = [keep(store, recipe(seed=seed)) for seed in range(30)]
@@ -147,7 +147,7 @@ class TestOtherProcesses:
 
         def write_and_lose(content):
             name = write(content)
-            if len(written) < 3:  # whoever deletes comes between the files and the row
+            if len(written) < 4:  # whoever deletes comes between the files and the row
                 artifacts.path_of(name).unlink()
             written.append(name)
             return name
@@ -168,7 +168,7 @@ class TestOtherProcesses:
         usual, team = Store(), Store(f"sqlite:///{fresh_home}/team.sqlite")
         mine, theirs = keep(usual, recipe()), keep(team, recipe())
         done = deletion.delete(team, [key_of(theirs)])
-        assert (done.results, done.files, done.shared_files) == (1, 0, 3)
+        assert (done.results, done.files, done.shared_files) == (1, 0, 4)
         assert files() == set(mine.artifacts.values())
         age(*mine.artifacts.values())
         assert deletion.orphans(team).is_empty
@@ -179,7 +179,7 @@ class TestOrphans:
         age(*keep(store, recipe()).artifacts.values())
         assert deletion.orphans(store).is_empty
         assert deletion.clean_up(store).is_empty
-        assert len(files()) == 3
+        assert len(files()) == 4
 
     def test_a_crash_between_rows_and_files_is_cleaned_up(self, store, monkeypatch):
         gone, kept = keep(store, recipe(seed=1)), keep(store, recipe(seed=2))
@@ -253,5 +253,5 @@ def test_thousands_are_deleted_among_ten_thousand(any_store):
         rows = [row | {"result_key": f"{number:064d}", "recipe_id": f"{number:016d}"} for number in range(10_000)]
         connection.execute(tables.RESULTS.insert(), rows)
     done = deletion.delete(any_store, [f"{number:064d}" for number in range(0, 10_000, 2)])
-    assert (done.results, done.files, done.shared_files) == (5000, 0, 3)
+    assert (done.results, done.files, done.shared_files) == (5000, 0, 4)
     assert len(history.entries(any_store)) == 5001

@@ -19,7 +19,7 @@ def test_every_byte_is_counted_and_its_place_said(fresh_home):
     )
     files_of_results = by_name["Files of results"]
     assert files_of_results.path == str(environment.artifact_folder())
-    assert files_of_results.files == 3
+    assert files_of_results.files == 4
     assert files_of_results.n_bytes == sum(len(content) for content in files_of(recipe()).values())
     assert (by_name["Training notes"].files, by_name["Training notes"].n_bytes) == (1, 5)
     assert seen.n_bytes == sum(place.n_bytes for place in seen.places)

@@ -32,7 +32,7 @@ class TestEntries:
         names = ("accuracy", "difference", "stored", "size_ratio")
         assert [entry.numbers[name] for name in names] == [0.8, -0.1, BYTES // 2, 2]
         assert entry.recipe == pruned(50)
-        assert len(entry.files) == 3
+        assert len(entry.files) == 4
         assert entry.measured_at.isoformat() == "2026-01-01T00:00:00+00:00"
 
     def test_the_newest_comes_first_and_all_conditions_are_there(self, store):
@@ -133,9 +133,9 @@ class TestNotes:
 class TestFind:
     @pytest.fixture
     def every(self, store):
-        self.small = add(store, pruned(70), stored_bytes=10, accuracy=0.7, latency_p50_ms=3.0)
-        self.good = add(store, pruned(20), stored_bytes=40, accuracy=0.95, latency_p50_ms=2.0)
-        self.old = add(store, pruned(50, "lenet5-mnist5k"), engine_version="older", accuracy=0.9, latency_p50_ms=0.5)
+        self.small = add(store, pruned(70), stored_bytes=10, accuracy=0.7, latency_ratio=3.0)
+        self.good = add(store, pruned(20), stored_bytes=40, accuracy=0.95, latency_ratio=2.0)
+        self.old = add(store, pruned(50, "lenet5-mnist5k"), engine_version="older", accuracy=0.9, latency_ratio=0.5)
         return history.entries(store)
 
     def found(self, every, written=None, here=(), **search):

@@ -30,16 +30,18 @@ class RunOutput:
     stored: bytes
     onnx: bytes
     predictions: np.ndarray
+    validation: np.ndarray
 
     def artifacts(self):
-        return {"stored": self.stored, "onnx": self.onnx, "predictions": self.predictions.tobytes()}
+        answers = {"predictions": self.predictions.tobytes(), "validation": self.validation.tobytes()}
+        return {"stored": self.stored, "onnx": self.onnx, **answers}
 
 
 def recipe(order: int = QUICK, seed: int = 0) -> Recipe:
     return Recipe(model=MODEL, steps=(FineTuning(epochs=order),), seed=seed)
 
 
-def run_recipe(subject, recipe, *, baseline=None, watch=SILENT, preview=lambda found: None):
+def run_recipe(subject, recipe, *, baseline=None, watch=SILENT, preview=lambda found: None, timed=lambda graph: ()):
     order = int(recipe.steps[0].epochs) if recipe.steps else QUICK
     _count(recipe)
     watch.report(0.5, "half way")
@@ -51,8 +53,8 @@ def run_recipe(subject, recipe, *, baseline=None, watch=SILENT, preview=lambda f
 
 def output(recipe: Recipe) -> RunOutput:
     """A made-up result with its files."""
-    stored, onnx, predictions = files_of(recipe).values()
-    return RunOutput(fabricate(recipe), stored, onnx, np.frombuffer(predictions, np.uint8))
+    stored, onnx, *answers = files_of(recipe).values()
+    return RunOutput(fabricate(recipe), stored, onnx, *(np.frombuffer(answer, np.uint8) for answer in answers))
 
 
 def runs_of(recipe) -> int:

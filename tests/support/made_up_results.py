@@ -7,6 +7,7 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Step
 from compression.results.conditions import conditions, conditions_of, key
 from compression.results.record import Machine, Measures, Preview, Result, SparseTiming
+from compression.results.timing import Timing
 from compression.store.artifacts import sha256
 from compression.store.store import Store
 
@@ -120,9 +121,23 @@ def _measures(accuracy: float, size: float, ratio: float) -> dict[str, object]:
     }
 
 
+def timing(ratio: float, *, before_ms: float = MS, load: float = 0.1, at: str = "2026-01-01T00:00:00") -> Timing:
+    """A measurement whose rounds all found this ratio."""
+    return Timing(
+        created_at=at,
+        p50_ms=before_ms * ratio,
+        p95_ms=before_ms * ratio * 1.2,
+        baseline_p50_ms=before_ms,
+        baseline_p95_ms=before_ms * 1.2,
+        call_ms=before_ms * 0.05,
+        ratios=(ratio,) * 10,
+        load=load,
+    )
+
+
 def files_of(recipe: Recipe) -> dict[str, bytes]:
     """Stored file, runtime file and predictions: small, and different for each recipe."""
-    return {role: f"{role} of {recipe.recipe_id}".encode() for role in ("stored", "onnx", "predictions")}
+    return {role: f"{role} of {recipe.recipe_id}".encode() for role in ("stored", "onnx", "predictions", "validation")}
 
 
 def fabricate(recipe: Recipe, **changes: object) -> Result:
@@ -154,6 +169,7 @@ def fabricate(recipe: Recipe, **changes: object) -> Result:
                 "model_version": now.model_version,
                 "created_at": "2026-01-01T00:00:00+00:00",
                 "sparse": _zeros(recipe),
+                "timings": [timing(ratio)],
                 "artifacts": {role: sha256(content) for role, content in files_of(recipe).items()},
             }
             | changes
@@ -166,7 +182,9 @@ def without_what_came_later(result: Result) -> Result:
     counts = ("weight_bytes", "activation_bytes", "activation_traffic_bytes", "integer_macs")
     later = dict.fromkeys(counts, 0) | {"ledger": {}, "runtime_ledger": {}}
     later |= {"worst_class": None, "process_peak_bytes": None}
-    return result.model_copy(update={**later, "sparse": (), "baseline": result.baseline.model_copy(update=later)})
+    return result.model_copy(
+        update={**later, "sparse": (), "timings": (), "baseline": result.baseline.model_copy(update=later)}
+    )
 
 
 def preview(recipe: Recipe) -> Preview:

@@ -101,7 +101,7 @@ def test_the_baseline_is_handed_on_as_it_was_stored(store):
     measure(recipe().baseline(), store, run=RUN)
     seen = []
 
-    def look(subject, recipe, *, baseline=None, watch, preview):
+    def look(subject, recipe, *, baseline=None, watch, preview, timed):
         seen.append(baseline)
         return output(recipe)
 

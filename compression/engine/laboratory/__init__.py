@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compression.engine.laboratory import activations, anatomy, course, outcomes, sensitivity, verification, weights
+from compression.engine.laboratory import (
+    activations,
+    anatomy,
+    course,
+    outcomes,
+    retiming,
+    sensitivity,
+    verification,
+    weights,
+)
 from compression.engine.laboratory.bench import Bench
 from compression.inquiries import Answer, Inquiry
 from compression.inquiries.activations import ActivationInquiry
 from compression.inquiries.anatomy import AnatomyInquiry
 from compression.inquiries.outcomes import OutcomeInquiry, PictureInquiry
+from compression.inquiries.retiming import RetimingInquiry
 from compression.inquiries.sensitivity import SensitivityInquiry
 from compression.inquiries.verification import VerificationInquiry
 from compression.inquiries.weights import WeightInquiry
@@ -20,6 +30,7 @@ ANSWERS: dict[type[Inquiry], Callable[[Any, Bench], Answer]] = {
     AnatomyInquiry: anatomy.anatomy,
     OutcomeInquiry: outcomes.outcomes,
     PictureInquiry: outcomes.pictures,
+    RetimingInquiry: retiming.retime,
     SensitivityInquiry: sensitivity.sensitivity,
     VerificationInquiry: verification.verify,
     WeightInquiry: weights.weights,

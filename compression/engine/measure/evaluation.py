@@ -67,7 +67,7 @@ def open_session(
     if profile_to is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_to)
-    is_exact = bool(_VNNI & set(describe_machine().instruction_sets))
+    is_exact = has_exact_products()
     if not is_exact:
         # Other x86 processors add products of 8-bit numbers in 16 bits, which overflow. This makes them exact
         # and integer kernels up to twice as slow; with VNNI they are exact anyway.
@@ -77,6 +77,11 @@ def open_session(
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _LOADING_ERRORS as error:
         raise CorruptFile(f"ONNX Runtime cannot load this runtime file: {error}. Compress the model again.") from error
+
+
+def has_exact_products() -> bool:
+    """Whether this processor adds products of 8-bit numbers without overflow by itself."""
+    return bool(_VNNI & set(describe_machine().instruction_sets))
 
 
 def _with_own_codes(onnx_bytes: bytes) -> bytes:
@@ -131,6 +136,12 @@ def bound(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> Run:
     binding.bind_ortvalue_input(session.get_inputs()[0].name, onnxruntime.OrtValue.ortvalue_from_numpy(x))
     binding.bind_output(session.get_outputs()[0].name)
     return lambda: session.run_with_iobinding(binding)
+
+
+def called(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> Run:
+    """A call that runs a session on this input, as a Python program would."""
+    feed = {session.get_inputs()[0].name: x}
+    return lambda: session.run(None, feed)
 
 
 def predict(onnx_bytes: bytes, split: Split, watch: Watch = SILENT) -> Classes:

@@ -1,21 +1,32 @@
-"""Latency of one image on one thread of ONNX Runtime, always against the baseline measured in turn."""
+"""Latency of one image on one thread of ONNX Runtime, always against the baseline measured in turn.
+
+What is timed is one call of the runtime from Python (`InferenceSession.run`), image in and logits out, in runs that
+follow each other with warm caches: what a program waits that answers one image after the other. What the call itself
+costs is timed too, by a network that does nothing.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
+import hashlib
 import itertools
+import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
+import onnx
+import psutil
 from numpy.typing import NDArray
 
-from compression.engine.measure.evaluation import Run, bound, open_session, optimized
+from compression.engine.measure.evaluation import Run, called, open_session, optimized
 from compression.engine.measure.machine_lock import machine_lock
+from compression.engine.onnx_graph import make_model
 from compression.results.machine import BATCH_SIZE, THREADS
-from compression.results.significance import median_ratio_interval
+from compression.results.timing import Timing
 from compression.watch import SILENT, Watch
 
 WARM_UP_RUNS = 4
@@ -23,28 +34,14 @@ WARM_UP_RUNS = 4
 alike (medians over 60 newly loaded networks, float and 8 bits)."""
 WARM_UP_NS = 20_000_000
 """Before all else, for a sleeping processor to raise its clock."""
-ROUNDS = 8
+ROUNDS = 10
 """Enough for an interval that knows how much loading a network anew changes; each costs some 50 ms."""
+RUNS = 150
+"""Of each file: `benchmarks/truth.py` finds its intervals right, and hardly narrower ones with more."""
 IN_A_ROW = 5
-"""Neighbouring runs of one file: a millisecond or two, so that both files see the same slow moments."""
+"""Neighbouring runs of one file: a millisecond or two, so that all files see the same slow moments."""
 SEARCH_ROUNDS, SEARCH_RUNS = 4, 10
-"""Half of them, where a search loads tens of networks in each; and runs of each network in a round."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds for one image, median and 95th percentile, of a file and of its baseline.
-
-    `ratio` is that of the medians (below 1 is faster), with its 95 % bootstrap interval.
-    """
-
-    p50_ms: float
-    p95_ms: float
-    baseline_p50_ms: float
-    baseline_p95_ms: float
-    ratio: float
-    ratio_low: float
-    ratio_high: float
+"""Less than half of them, where a search loads tens of networks in each; and runs of each network in a round."""
 
 
 def measure_latency(
@@ -52,14 +49,24 @@ def measure_latency(
     baseline_onnx_bytes: bytes,
     input_shape: tuple[int, int, int],
     *,
-    runs: int = 200,
+    runs: int = RUNS,
     watch: Watch = SILENT,
-) -> Latency:
+) -> Timing:
     """Time two runtime files in turn, `runs` (at least 1) times each; see `times_in_turn`."""
-    times = times_in_turn(onnx_bytes, baseline_onnx_bytes, input_shape, runs=runs, watch=watch)
-    ratio, low, high = median_ratio_interval(times[0], times[1])
-    (p50, baseline_p50), (p95, baseline_p95) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
-    return Latency(p50, p95, baseline_p50, baseline_p95, ratio, low, high)
+    with _other_load() as load:
+        times = times_in_turn(onnx_bytes, baseline_onnx_bytes, input_shape, runs=runs, watch=watch)
+    (p50, baseline_p50, call), (p95, baseline_p95, _) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
+    medians = np.median(times, axis=2)
+    return Timing(
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        p50_ms=p50,
+        p95_ms=p95,
+        baseline_p50_ms=baseline_p50,
+        baseline_p95_ms=baseline_p95,
+        call_ms=call,
+        ratios=tuple((medians[0] / medians[1]).tolist()),
+        load=load(),
+    )
 
 
 def times_in_turn(
@@ -67,12 +74,12 @@ def times_in_turn(
     baseline_onnx_bytes: bytes,
     input_shape: tuple[int, int, int],
     *,
-    runs: int = 200,
+    runs: int = RUNS,
     watch: Watch = SILENT,
 ) -> NDArray[np.float64]:
-    """Nanoseconds of single runs on an image of `input_shape` (C x H x W): of the file and of its baseline.
+    """Nanoseconds of single runs on an image of `input_shape` (C x H x W): file, baseline, network that does nothing.
 
-    2 x rounds x runs in a round, at least `runs` (1 or more) of each. Only one measurement runs on this machine at
+    3 x rounds x runs in a round, at least `runs` (1 or more) of each. Only one measurement runs on this machine at
     a time; another one waits.
 
     The runs are spread over `ROUNDS` rounds, each with newly loaded networks, in alternating order: where in
@@ -84,22 +91,68 @@ def times_in_turn(
         raise ValueError(f"runs must be positive, but got runs={runs}.")
     random = np.random.default_rng(0)
     image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
-    files = (optimized(onnx_bytes), optimized(baseline_onnx_bytes))
+    files = (optimized(onnx_bytes), optimized(baseline_onnx_bytes), _nothing(input_shape))
     rounds = min(ROUNDS, runs)
-    pairs = -(-runs // rounds)
+    turns = -(-runs // rounds)
 
     def look_up(done: int) -> None:
         watch.check()
-        watch.report(done / (rounds * pairs), f"measuring latency: run {done} of {rounds * pairs}")
+        watch.report(done / (rounds * turns), f"measuring latency: run {done} of {rounds * turns}")
 
-    times = np.empty((2, rounds, pairs))
+    times = np.empty((len(files), rounds, turns))
     with machine_lock(watch):
         for number in range(rounds):
-            look_up(number * pairs)
+            look_up(number * turns)
             loaded = _load(files, image, reverse=number % 2 == 1, warm_up_ns=0 if number else WARM_UP_NS)
-            look_up(number * pairs)
-            times[:, number] = _interleave(loaded, pairs, random)
+            look_up(number * turns)
+            times[:, number] = _interleave(loaded, turns, random)
     return times
+
+
+def graph_key(onnx_bytes: bytes) -> str:
+    """32 hexadecimal digits, equal for networks that run the same operations on the same shapes.
+
+    Of the graph that the runtime really runs, with its integer constants (shapes, axes), but without the values of
+    weights, scales and codes: time does not depend on these.
+    """
+    graph = onnx.load_from_string(optimized(onnx_bytes)).graph
+    numbers: dict[str, int] = {"": 0}
+    for tensor in graph.initializer:
+        numbers.setdefault(tensor.name, len(numbers))
+    parts = [[list(tensor.dims), tensor.data_type, _shape_constant(tensor)] for tensor in graph.initializer]
+    for node in graph.node:
+        ends = [[numbers.setdefault(name, len(numbers)) for name in names] for names in (node.input, node.output)]
+        attributes = sorted(attribute.SerializeToString(deterministic=True).hex() for attribute in node.attribute)
+        parts.append([node.domain, node.op_type, *ends, attributes])
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _shape_constant(tensor: onnx.TensorProto) -> list[int]:
+    """The values of integers, which are shapes and axes."""
+    is_shape = tensor.data_type == onnx.TensorProto.INT64
+    return onnx.numpy_helper.to_array(tensor).ravel().tolist() if is_shape else []
+
+
+@functools.lru_cache(maxsize=4)
+def _nothing(input_shape: tuple[int, int, int]) -> bytes:
+    """A network that gives back its image."""
+    shape = (BATCH_SIZE, *input_shape)
+    model = make_model([onnx.helper.make_node("Identity", ["image"], ["same"])], {"image": shape}, {"same": shape})
+    return bytes(model.SerializeToString())
+
+
+@contextlib.contextmanager
+def _other_load() -> Iterator[Callable[[], float]]:
+    """Afterwards: the share of the machine's processors (0 to 1) that all but this process kept busy meanwhile."""
+    process = psutil.Process()
+    before, own = psutil.cpu_times(), process.cpu_times()
+    found = 0.0
+    yield lambda: found
+    after, own_after = psutil.cpu_times(), process.cpu_times()
+    total = sum(after) - sum(before)
+    idle = after.idle - before.idle + getattr(after, "iowait", 0.0) - getattr(before, "iowait", 0.0)
+    mine = own_after.user + own_after.system - own.user - own.system
+    found = min(1.0, max(0.0, (total - idle - mine) / total)) if total > 0 else 0.0
 
 
 def measure_ratios(
@@ -134,18 +187,18 @@ def measure_ratios(
     return [float(median / medians[0]) for median in medians[1:]]
 
 
-def _load(files: tuple[bytes, bytes], image: NDArray[np.float32], *, reverse: bool, warm_up_ns: int) -> list[Run]:
-    """Both files loaded and warmed up, in this order or the other."""
-    order = (1, 0) if reverse else (0, 1)
+def _load(files: Sequence[bytes], image: NDArray[np.float32], *, reverse: bool, warm_up_ns: int) -> list[Run]:
+    """All files loaded and warmed up, in this order or the other way round."""
+    order = range(len(files))[:: -1 if reverse else 1]
     loaded = {which: prepare(files[which], image) for which in order}
-    for which, at_least_ns in zip(order, (warm_up_ns, 0), strict=True):
-        warm_up(loaded[which], at_least_ns)
-    return [loaded[0], loaded[1]]
+    for which in order:
+        warm_up(loaded[which], warm_up_ns if which == order[0] else 0)
+    return [loaded[which] for which in range(len(files))]
 
 
 def prepare(optimized_bytes: bytes, image: NDArray[np.float32]) -> Run:
     """A call that runs an `optimized` file on this image."""
-    return bound(open_session(optimized_bytes, THREADS, optimize=False), image)
+    return called(open_session(optimized_bytes, THREADS, optimize=False), image)
 
 
 def warm_up(run: Run, at_least_ns: int = WARM_UP_NS) -> None:
@@ -156,14 +209,14 @@ def warm_up(run: Run, at_least_ns: int = WARM_UP_NS) -> None:
         done += 1
 
 
-def _interleave(loaded: list[Run], pairs: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Nanoseconds of each run, 2 x pairs. Garbage collection waits, for it would hit one file by chance."""
-    times = np.empty((2, pairs))
+def _interleave(loaded: list[Run], turns: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Nanoseconds of each run, files x turns. Garbage collection waits, for it would hit one file by chance."""
+    times = np.empty((len(loaded), turns))
     with _no_garbage_collection():
-        for first in range(0, pairs, IN_A_ROW):
+        for first in range(0, turns, IN_A_ROW):
             turn = slice(first, first + IN_A_ROW)
-            for which in random.permutation(2):
-                times[which, turn] = _time(loaded[which], min(IN_A_ROW, pairs - first))
+            for which in random.permutation(len(loaded)):
+                times[which, turn] = _time(loaded[which], min(IN_A_ROW, turns - first))
     return times
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import os
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
 import streamlit as st
 
+from compression.inquiries.retiming import RetimingInquiry
 from compression.recipe.budgets import training_seconds, trains
 from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe
@@ -28,8 +30,12 @@ _ASKED, _SWEPT, _PAUSED = "work_asked", "work_swept", "work_paused"
 _SHOWN, _BEFORE, _MOVE = "work_shown", "work_before", "work_move"
 _AHEAD, _UNASKED = "work_ahead", "work_unasked"
 
-_SETTING, _CURVES, _NEXT = "explore", "sweep", "ahead"
-"""Kinds of work: what is shown, the curves, and what may be wanted next."""
+_SETTING, _CURVES, _NEXT, _TIMING = "explore", "sweep", "ahead", "timing"
+"""Kinds of work: what is shown, the curves, what may be wanted next, and timing again."""
+
+_TIMED = "work_timed"
+TIMINGS = 3
+"""How often a setting is timed before it is recommended."""
 
 MEASURING_SECONDS = 2.0
 """Guess of what a point costs besides training, until one was measured."""
@@ -50,6 +56,7 @@ class Snapshot:
     `ahead` are the unfinished jobs that measure settings before anybody asks for them. They are none of `jobs`, for
     nobody waits for them; but one that came to measure the current setting is its `job` too. `unasked` has the
     recipe_ids of all that this browser session had measured that way. `unreadable` are recipe_ids of damaged results.
+    `timing` are unfinished jobs that time results again.
     """
 
     revision: int
@@ -60,6 +67,7 @@ class Snapshot:
     problem: str | None
     paused: bool
     ahead: tuple[Job, ...] = ()
+    timing: tuple[Job, ...] = ()
     unasked: frozenset[str] = frozenset()
     unreadable: tuple[str, ...] = ()
 
@@ -121,7 +129,7 @@ class Snapshot:
     @property
     def unfinished(self) -> bool:
         """Whether something may still change by itself."""
-        return any(not job.state.is_final for job in self.jobs)
+        return bool(self.timing) or any(not job.state.is_final for job in self.jobs)
 
     @property
     def sweep_runs(self) -> bool:
@@ -133,7 +141,8 @@ class Snapshot:
         """Changes when the page has to be drawn anew, but not with mere progress, nor with neighbours' results."""
         over = frozenset(job.job_id for job in self.jobs if job.state.is_final)
         asked = {recipe.recipe_id for recipe in (*self.sweep, self.view.recipe)}
-        return frozenset(self.results) - (self.unasked - asked), over, self.problem, self.preview
+        timings = sum(len(result.timings) for result in self.results.values())
+        return frozenset(self.results) - (self.unasked - asked), over, self.problem, self.preview, timings
 
     @property
     def curves(self) -> dict[str, dict[int, Recipe]]:
@@ -213,7 +222,8 @@ def snapshot(view: View) -> Snapshot:
     sweep = sweep_recipes(view.subject, view.settings.budget, view.curves)
     unasked = frozenset(st.session_state.get(_UNASKED, ()))
     unreadable = tuple(row.recipe_id for row in queue.store.unreadable(view.model))
-    return Snapshot(now, view, results, jobs, sweep, queue.problem, is_paused(), begun, unasked, unreadable)
+    timing = tuple(queue.store.jobs(state.group(_TIMING), UNFINISHED))
+    return Snapshot(now, view, results, jobs, sweep, queue.problem, is_paused(), begun, timing, unasked, unreadable)
 
 
 def begun_ahead() -> tuple[Job, ...]:
@@ -244,6 +254,26 @@ def go_ahead(seen: Snapshot) -> None:
     if wanted := [recipe for recipe in near if recipe not in begun]:
         st.session_state[_UNASKED] = seen.unasked | {recipe.recipe_id for recipe in wanted}
         dispatcher.get_dispatcher().submit(wanted, group=state.group(_NEXT), background=True)
+
+
+def time_again(results: Iterable[Result], *, background: bool = False) -> None:
+    """Have these timed once more, at this moment; what is being timed again already is not asked for twice."""
+    queue = dispatcher.get_dispatcher()
+    wanted = [RetimingInquiry(recipe=result.parsed_recipe, done=len(result.timings)) for result in results]
+    queue.submit(wanted, group=state.group(_TIMING), background=background)
+
+
+def make_sure(finalists: Sequence[Result]) -> bool:
+    """Have those that may be recommended timed `TIMINGS` times in all; whether they have been by now.
+
+    Networks with the same graph as the original's need no timing. Each is asked for once: what failed stays as it is.
+    """
+    behind = [one for one in finalists if 0 < len(one.timings) < TIMINGS and not one.has_same_graph]
+    asked: set[tuple[str, int]] = st.session_state.setdefault(_TIMED, set())
+    wanted = {(one.recipe_id, len(one.timings)): one for one in behind}
+    time_again([one for key, one in wanted.items() if key not in asked], background=True)
+    asked.update(wanted)
+    return not behind
 
 
 def revision() -> int:

@@ -41,11 +41,10 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     asked = view.axes.metrics
     rows = foresee(view.settings, seen.results, seen.known, curves, asked=asked, lessons=seen.lessons)
     planes = {side: charts.plane(view, side) for side in charts.SIDES}
-    reference = seen.baseline.latency_p50_ms if seen.baseline else None
-    baseline = tradeoff.point_of(seen.baseline, reference) if seen.baseline else None
+    baseline = tradeoff.point_of(seen.baseline) if seen.baseline else None
 
     def mark(place: Place) -> dict[str, Any]:
-        current = tradeoff.point_of(place.result, reference) if place.result else None
+        current = tradeoff.point_of(place.result) if place.result else None
         there = Tradeoff(baseline=baseline, current=current, guess=place.guess)
         marks: dict[str, Any] = {side: drawing.mark(there, plane) for side, plane in planes.items()}
         return {"setting": place.recipe_id} | marks

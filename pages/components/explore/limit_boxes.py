@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from compression import units
 from compression.results.metrics import METRICS
 from compression.results.record import Result
-from compression.search.limits import Choice, Limits, choose
+from compression.search.limits import Choice, Limits, choose, judge
+from pages.components.asking import work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
 from pages.components.view import state
@@ -20,7 +22,8 @@ _BOXES = {
     "drop_points": (
         "Accuracy lost, at most (percentage points)",
         0.5,
-        "Percentage points below the baseline, as measured. The interval of a point says how sure that is.",
+        "Percentage points below the baseline on validation images. What is reported, on the test images, was not "
+        "chosen by.",
     ),
 }
 
@@ -44,8 +47,7 @@ def show(seen: Snapshot | None, view: View) -> None:
                 on_change=_changed,
             )
         if seen is not None and seen.baseline is not None and view.limits.are_set:
-            reference_ms = seen.baseline.latency_p50_ms
-            _best(choose(seen.results.values(), view.limits, reference_ms), view, reference_ms)
+            _best(choose(seen.results.values(), view.limits), view)
 
 
 def _changed() -> None:
@@ -53,7 +55,7 @@ def _changed() -> None:
     parts.redraw()
 
 
-def _best(choice: Choice, view: View, reference_ms: float) -> None:
+def _best(choice: Choice, view: View) -> None:
     """What is best, and a button that shows it."""
     best = choice.best
     if best is None:
@@ -63,9 +65,16 @@ def _best(choice: Choice, view: View, reference_ms: float) -> None:
         )
         return
     st.markdown(
-        f"**{choice.allowed:,} of {choice.total:,}** measured settings keep to them. "
-        f"Best, {choice.best_by}: **{best.words}**: {_numbers(best, reference_ms)}."
+        f"**{choice.kept:,} of {choice.total:,}** measured settings surely keep to them, {choice.perhaps:,} perhaps. "
+        f"Best, {choice.best_by}: **{best.words}**: {_numbers(best)}."
     )
+    doubts = [one.words for one in judge(best, view.limits) if one.state == "perhaps"]
+    if doubts:
+        sure = f" The best that surely keeps to them: **{choice.sure.words}**." if choice.sure else ""
+        st.caption(f":material/help: {units.capital('; '.join(doubts))}.{sure}")
+    timed = work.make_sure(choice.finalists)
+    waits = "" if timed else " The first few are being timed again, so that none wins by a lucky moment."
+    st.caption(f"Chosen on {best.choosing.n:,} validation images; the numbers are those of the test images.{waits}")
     is_shown = best.recipe_id == view.recipe.recipe_id
     st.button(
         "This is the setting shown" if is_shown else "Show it",
@@ -77,10 +86,10 @@ def _best(choice: Choice, view: View, reference_ms: float) -> None:
     )
 
 
-def _numbers(best: Result, reference_ms: float) -> str:
+def _numbers(best: Result) -> str:
     """Of what limits can be set on."""
     limited = (METRICS[key] for key in ("stored", "accuracy", "difference", "latency"))
-    return ", ".join(f"{metric.words} {metric.said(best, reference_ms)}" for metric in limited)
+    return ", ".join(f"{metric.words} {metric.said(best)}" for metric in limited)
 
 
 def _show(best: Result) -> None:

@@ -7,14 +7,15 @@ from functools import partial
 
 import streamlit as st
 
-from compression.explain import verdict
+from compression import units
+from compression.explain import latency, verdict
 from compression.explain.training import trainings_in_words
 from compression.explain.verdict import Verdict
 from compression.recipe.words import recipe_in_words
 from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.search import track_record
-from compression.search.limits import exceeded
+from compression.search.limits import Kept, judge
 from compression.store.jobs import JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
@@ -38,8 +39,7 @@ def show_verdict(seen: Snapshot) -> None:
     result, baseline, job = seen.result, seen.baseline, seen.job
     with st.container(key="verdict"):
         if result is not None:
-            over = exceeded(result, seen.view.limits, baseline.latency_p50_ms) if baseline else ()
-            show_judged(against.judge(result, seen.results.values()), over)
+            show_judged(against.judge(result, seen.results.values()), judge(result, seen.view.limits))
         elif job is not None and job.state is JobState.FAILED:
             st.error(f"**This setting has no numbers.** {notices.plain(job.error or '')}", icon=":material/error:")
         elif job is not None and job.state is JobState.CANCELLED:
@@ -52,11 +52,15 @@ def show_verdict(seen: Snapshot) -> None:
             st.info(f"**{words}**", icon=":material/hourglass_top:")
 
 
-def show_judged(judged: Verdict, over: Sequence[str] = ()) -> None:
-    """What a measured result means; `over` are the limits that it does not keep to."""
+def show_judged(judged: Verdict, kept: Sequence[Kept] = ()) -> None:
+    """What a measured result means, and how it stands to the limits."""
     words = f"**{judged.title}.** {judged.text}"
+    over = [f"{one.words}." for one in kept if one.state != "kept"]
     if over and judged.tone != "bad":
-        st.warning(f"{words} Beyond your limits: {', '.join(over)}.", icon=":material/block:")
+        is_beyond = any(one.state == "not kept" for one in kept)
+        head = "Beyond your limits" if is_beyond else "Perhaps within your limits"
+        icon = ":material/block:" if is_beyond else ":material/help:"
+        st.warning(f"{words} {head}: {' '.join(over)}", icon=icon)
     else:
         box, icon = _BOXES[judged.tone]
         box(words, icon=icon)
@@ -81,6 +85,7 @@ def show_details(seen: Snapshot) -> None:
         " · ".join(f"{metric.words} **{metric.said(result)}**" for metric in shown),
         help="  \n".join(f"**{metric.title}:** {metric.meaning}" for metric in shown),
     )
+    _show_timing(result, seen)
     miss = track_record.miss_of(result, seen.known, seen.measured_curves, seen.lessons)
     if miss is not None:
         st.caption(f":material/query_stats: {track_record.miss_in_words(miss, result.n_test)}")
@@ -97,6 +102,34 @@ def show_details(seen: Snapshot) -> None:
 
 def _show_other(view: View, other: Result) -> None:
     parts.show(view_of(other.parsed_recipe, view))
+
+
+def _show_timing(result: Result, seen: Snapshot) -> None:
+    """What the latency rests on, and a button that times it once more."""
+    words = latency.rests_on(result)
+    if not words:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="timing"):
+        call = latency.of_the_call(result)
+        st.caption(f":material/timer: {units.capital(words)}. {call}")
+        is_running = any(job.recipe == result.parsed_recipe for job in seen.timing)
+        if not result.has_same_graph:
+            label = "Timing it again …" if is_running else "Time it again"
+            st.button(
+                label,
+                key="time_again",
+                type="tertiary",
+                disabled=is_running,
+                help="Timings at different moments are pooled: the interval then holds what differs between them.",
+                on_click=_time_again,
+                args=(result,),
+            )
+
+
+@notices.told
+def _time_again(result: Result) -> None:
+    work.time_again([result])
+    parts.redraw()
 
 
 def _show_record(seen: Snapshot) -> None:

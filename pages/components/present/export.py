@@ -19,7 +19,7 @@ from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
 from compression.inquiries.verification import Verification, VerificationInquiry
 from compression.models.subject import model_title
-from compression.results.metrics import METRICS, reference_ms
+from compression.results.metrics import METRICS
 from compression.results.predictions import classes_from
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking import notices, waiting
@@ -42,11 +42,6 @@ class Export:
     def title(self) -> str:
         """The model and the setting."""
         return f"{model_title(self.result.model)}: {self.result.words}"
-
-    @property
-    def before_ms(self) -> float:
-        """The baseline's median, one for all settings."""
-        return reference_ms(self.results.values(), self.result.model) or self.result.baseline.latency_p50_ms
 
     @property
     def name(self) -> str:
@@ -158,15 +153,15 @@ def report_html(export: Export, said: str) -> str:
             model=model_title(result.model),
             setting=result.words,
             verdict=judged,
-            numbers=presentation.big_numbers(result, export.before_ms),
-            meanings=presentation.meanings(result, export.assumed, export.before_ms),
+            numbers=presentation.big_numbers(result),
+            meanings=presentation.meanings(result, export.assumed),
             risks=export.risks,
             figures=figures,
             rows=comparison.table(found, {"B": pair}),
             checked=said,
             provenance=bundle.provenance(result),
             recipe=bundle.recipe_json(result),
-            options=presentation.options(result, export.others, measured, export.before_ms) if export.others else (),
+            options=presentation.options(result, export.others, measured) if export.others else (),
             why=against.told(result, judged, measured),
         ),
         report.plotly_js() + LABELS.read_text(encoding="utf-8"),

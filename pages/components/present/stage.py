@@ -48,9 +48,9 @@ def show_head(result: Result, judged: Verdict) -> None:
     )
 
 
-def show_numbers(result: Result, before_ms: float) -> None:
+def show_numbers(result: Result) -> None:
     """The three that stay in memory."""
-    numbers = presentation.big_numbers(result, before_ms)
+    numbers = presentation.big_numbers(result)
     _cards((one.title, f"{_BIG};color:{_COLOURS[one.tone]}", one.value, one.before) for one in numbers)
 
 
@@ -125,10 +125,10 @@ def _present(other: Result) -> None:
     state.show(view_of(other.parsed_recipe))
 
 
-def show_meaning(result: Result, assumed: Assumptions, before_ms: float) -> None:
+def show_meaning(result: Result, assumed: Assumptions) -> None:
     """Before and after in units of everyday life."""
     st.markdown("## What it means")
-    rows = map(_meaning, presentation.meanings(result, assumed, before_ms))
+    rows = map(_meaning, presentation.meanings(result, assumed))
     html_table.show(rows, ["", "before", "after"], label="What it means")
 
 

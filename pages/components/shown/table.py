@@ -13,7 +13,7 @@ import streamlit as st
 from compression import units
 from compression.errors import CompressionError
 from compression.explain import bundle
-from compression.results.metrics import METRICS, reference_ms
+from compression.results.metrics import METRICS
 from compression.results.record import STORED_SUFFIX, Result
 from pages.components.asking.work import Snapshot
 from pages.components.shown import elements
@@ -51,13 +51,13 @@ def csv_of(results: Sequence[Result]) -> str:
 
 
 @functools.lru_cache(maxsize=5_000)
-def _row(result: Result, before_ms: float | None) -> dict[str, object]:
+def _row(result: Result) -> dict[str, object]:
     """One column a metric, in the units that people read. Kept: most results were there the last time."""
     row: dict[str, object] = {"setting": result.words}
     for key, metric in METRICS.items():
-        row[key] = amount(metric, metric.number(result, before_ms))  # a result has what any metric needs
+        row[key] = amount(metric, metric.number(result))  # a result has what any metric needs
         if key in _WITH_INTERVAL:
-            row[f"{key}_interval"] = metric.said_interval(result, before_ms)
+            row[f"{key}_interval"] = metric.said_interval(result)
     return row | {"different": result.is_different, "recipe_id": result.recipe_id}
 
 
@@ -65,8 +65,7 @@ def frame_of(results: Sequence[Result]) -> pd.DataFrame:
     """One row a result."""
     import pandas as pd  # not needed before there is a first result, and a page starts sooner without it
 
-    before_ms = reference_ms(results, results[0].model) if results else None
-    return pd.DataFrame([_row(result, before_ms) for result in results])
+    return pd.DataFrame([_row(result) for result in results])
 
 
 _last: list[tuple[list[Result], pd.DataFrame]] = []

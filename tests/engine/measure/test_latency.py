@@ -1,18 +1,27 @@
 import gc
+import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from compression.engine.files import export
 from compression.engine.measure import latency
+from compression.engine.run import run_recipe
 from compression.errors import Cancelled
+from compression.models.subject import subject_of
+from compression.recipe.recipe import Recipe, make_recipe
 from compression.watch import Watch
 from tests.support.networks import network
 
 
+def serialized(model):
+    return export.to_onnx(model).SerializeToString(deterministic=True)
+
+
 @pytest.fixture(scope="module")
 def onnx_bytes():
-    return export.to_onnx(network("mlp-digits")).SerializeToString(deterministic=True)
+    return serialized(network("mlp-digits"))
 
 
 @pytest.fixture
@@ -22,7 +31,7 @@ def fake_runs(monkeypatch):
 
     def prepare(data, image):
         log.append(f"load {data.decode()}")
-        duration = {"a": 2, "b": 8}[data.decode()]
+        duration = {"a": 2, "b": 8, "n": 1}[data.decode()]
 
         def run():
             clock[0] += duration * 10**9
@@ -32,6 +41,7 @@ def fake_runs(monkeypatch):
 
     monkeypatch.setattr(latency, "prepare", prepare)
     monkeypatch.setattr(latency, "optimized", lambda data: data)
+    monkeypatch.setattr(latency, "_nothing", lambda shape: b"n")
     monkeypatch.setattr(latency.time, "perf_counter_ns", lambda: clock[0])
     return log
 
@@ -59,23 +69,29 @@ class TestRatios:
 class TestLatency:
     def test_times_in_milliseconds_and_their_ratio(self, fake_runs):
         found = latency.measure_latency(b"a", b"b", (1, 8, 8), runs=20)
-        assert (found.p50_ms, found.p95_ms, found.baseline_p50_ms) == (2000, 2000, 8000)
-        assert found.ratio == found.ratio_low == found.ratio_high == 0.25
+        assert (found.p50_ms, found.p95_ms, found.baseline_p50_ms, found.call_ms) == (2000, 2000, 8000, 1000)
+        assert found.ratios == (0.25,) * latency.ROUNDS
 
     def test_each_file_runs_as_often_and_never_cold(self, fake_runs):
         latency.measure_latency(b"a", b"b", (1, 8, 8), runs=40)
         runs = [entry for entry in fake_runs if len(entry) == 1]
-        once_cold = 40 // latency.IN_A_ROW
-        assert runs.count("a") == runs.count("b") == 40 + once_cold + latency.ROUNDS * latency.WARM_UP_RUNS
+        once_cold = latency.ROUNDS * -(-40 // latency.ROUNDS // latency.IN_A_ROW)
+        assert (
+            runs.count("a")
+            == runs.count("b")
+            == runs.count("n")
+            == 40 + once_cold + latency.ROUNDS * latency.WARM_UP_RUNS
+        )
         assert fake_runs.count("load a") == fake_runs.count("load b") == latency.ROUNDS
 
     def test_the_order_changes(self, fake_runs):
         latency.measure_latency(b"a", b"b", (1, 8, 8), runs=200)
         loads = [entry for entry in fake_runs if len(entry) > 1]
-        assert loads == ["load a", "load b", "load b", "load a"] * (latency.ROUNDS // 2)
+        there = ["load a", "load b", "load n"]
+        assert loads == [*there, *there[::-1]] * (latency.ROUNDS // 2)
         turn = 1 + latency.IN_A_ROW
         runs = "".join(entry for entry in fake_runs if len(entry) == 1)
-        assert "a" * 2 * turn + "b" in runs and "b" + "a" * turn + "b" in runs  # turns follow each other in any order
+        assert all(first * turn + second * turn in runs for first, second in itertools.permutations("abn", 2))
 
     @pytest.mark.parametrize("runs", [1, 3, 30, 200])
     def test_never_fewer_runs_than_asked_for(self, runs, fake_runs):
@@ -104,7 +120,9 @@ class TestLatency:
     def test_real_networks(self, onnx_bytes):
         found = latency.measure_latency(onnx_bytes, onnx_bytes, (1, 8, 8), runs=16)
         assert 0 < found.p50_ms <= found.p95_ms and found.baseline_p50_ms > 0
-        assert found.ratio_low <= found.ratio <= found.ratio_high
+        assert len(found.ratios) == latency.ROUNDS and min(found.ratios) > 0
+        assert 0 < found.call_ms < found.p50_ms
+        assert 0 <= found.load <= 1
 
     def test_one_image_one_thread(self, onnx_bytes, monkeypatch):
         opened = []
@@ -121,3 +139,24 @@ class TestLatency:
         assert gc.isenabled()
         with latency._no_garbage_collection():
             assert not gc.isenabled()
+
+
+class TestGraphs:
+    def test_values_do_not_matter(self):
+        """Rounded to a codebook or thinned out, the same operations run on the same shapes."""
+        model = network("lenet5-mnist5k")
+        key = latency.graph_key(serialized(model))
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.mul_((weight.abs() > 0.01) * 0.5)
+        assert latency.graph_key(serialized(model)) == key
+
+    def test_shapes_and_kernels_do(self):
+        whole = Recipe(model="lenet5-mnist5k")
+        steps = (
+            [{"technique": "channel_pruning", "pruning_ratio": 0.5}],
+            [{"technique": "quantization", "weight_bits": 8, "activation_bits": 8}],
+        )
+        recipes = (whole, *(make_recipe(whole.model, each) for each in steps))
+        keys = [latency.graph_key(run_recipe(subject_of(whole.model), recipe).onnx) for recipe in recipes]
+        assert len(set(keys)) == 3

@@ -13,11 +13,11 @@ from compression.engine.laboratory.bench import Bench
 from compression.engine.measure.latency import measure_latency, times_in_turn
 from compression.engine.network.tracing import trace
 from compression.inquiries.course import CHANNELS, KERNELS, SIDES, Split, SplitInquiry, Timed, TimingInquiry
-from compression.results.significance import median_ratio_interval
+from compression.results.timing import pooled
 from compression.watch import Watch
 
 RUNS = 400
-"""Twice as many as a result's latency rests on: enough to look at them one by one."""
+"""More than twice as many as a result's latency rests on: enough to look at them one by one."""
 
 RUNS_OF_EACH = 16
 """Of each convolution: the whole grid then takes a quarter of a minute where nothing else runs."""
@@ -27,8 +27,9 @@ def timing(inquiry: TimingInquiry, bench: Bench) -> Timed:
     """Measured like any latency: in rounds with newly loaded networks, taking turns, under the machine's lock."""
     times = times_in_turn(
         bench.variant.onnx, bench.baseline.onnx, bench.dataset.input_shape, runs=RUNS, watch=bench.watch
-    )
-    ratio, low, high = median_ratio_interval(times[0], times[1])
+    )[:2]
+    medians = np.median(times, axis=2)
+    ratio, low, high = pooled([medians[0] / medians[1]])
     return Timed(times_ms=(times / 1e6).astype(np.float32), ratio=ratio, ratio_low=low, ratio_high=high)
 
 
@@ -41,7 +42,7 @@ def split(inquiry: SplitInquiry, bench: Bench) -> Split:
         shape = (inputs, side, side)
         halves, whole = (_file(make(kernel, inputs, outputs), shape) for make in (_separable, _whole))
         timed = measure_latency(halves, whole, shape, runs=RUNS_OF_EACH, watch=Watch(check=bench.watch.check))
-        found.append((timed.baseline_p50_ms, timed.p50_ms, timed.ratio, timed.ratio_low, timed.ratio_high))
+        found.append((timed.baseline_p50_ms, timed.p50_ms, *pooled([timed.ratios])))
     columns = np.array(found).T.reshape(5, len(KERNELS), len(CHANNELS), len(CHANNELS), len(SIDES))
     whole_ms, split_ms, ratio, low, high = columns
     return Split(whole_ms=whole_ms, split_ms=split_ms, ratio=ratio, ratio_low=low, ratio_high=high)

@@ -18,7 +18,7 @@ from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
-from compression.results.significance import median_ratio_interval
+from compression.results.significance import trimmed_mean
 from compression.search.curves import CURVES
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -108,9 +108,10 @@ def _left_out(found: Timed) -> str:
 def _one_trial(found: Timed, runs: int) -> str:
     """What the first so many runs alone would have said."""
     first = found.times_ms[:, 0, :runs].astype(np.float64)
-    ratio, low, high = median_ratio_interval(first[0], first[1])
-    interval = f", interval {100 * low:.0f} to {100 * high:.0f} %" if runs > 1 else ", and cannot say how sure that is"
-    return f"The first such trial says {100 * ratio:.0f} %{interval}."
+    centre, half = trimmed_mean(np.log(first[0] / first[1]))
+    ratio, low, high = (100 * float(np.exp(at)) for at in (centre, centre - half, centre + half))
+    interval = f", interval {low:.0f} to {high:.0f} %" if runs > 1 else ", and cannot say how sure that is"
+    return f"The first such trial says {ratio:.0f} %{interval}."
 
 
 def _histogram(found: Timed, variant: str) -> Figure:
