@@ -98,7 +98,7 @@ def _draw_points(axes: Axes, data: Tradeoff, plane: Plane, result: Result, other
         (result, ACCENT, "o", "compressed"),
         *zip(others, colours, ("s", "D"), names, strict=False),
     ):
-        x, y = plane.on(Point("", one, 0.0, ""))
+        x, y = plane.on(Point("", one, ""))
         if x and y:
             sides = [[y.at - y.ends[0]], [y.ends[1] - y.at]]
             axes.errorbar([x.at], [y.at], yerr=sides, color=colour, marker=marker, ms=12, ls="none", label=label)

@@ -191,8 +191,9 @@ class Metric:
 
 def _timed(known: Measures, ratio: float) -> float:
     """A ratio to the baseline as milliseconds; a baseline's is to itself."""
-    is_compared = isinstance(known, Result) and not known.is_baseline
-    return ratio * known.baseline.latency_p50_ms if is_compared else known.latency_p50_ms
+    if isinstance(known, Result) and not known.is_baseline:
+        return ratio * known.baseline.latency_p50_ms
+    return known.latency_p50_ms
 
 
 def energy_of(memory: Memory) -> Metric:

@@ -43,7 +43,7 @@ class TestAssumptions:
 
 
 def test_big_numbers_are_size_time_and_accuracy():
-    size, time, accuracy = presentation.big_numbers(result(**SLOWER, latency_p50_ms=0.31), 0.2)
+    size, time, accuracy = presentation.big_numbers(result(**SLOWER))
     assert (size.value, size.before, size.tone) == ("10.0× smaller", "1.70 MB before, 170 KB after", "good")
     assert (time.value, time.before, time.tone) == (
         "1.50× slower",
@@ -55,7 +55,7 @@ def test_big_numbers_are_size_time_and_accuracy():
         "99.0 % before: no measurable difference, between −0.7 and +0.5 points",
     )
     assert accuracy.tone == "neutral"
-    assert presentation.big_numbers(result(), 0.2)[1].value == "no measurable difference"
+    assert presentation.big_numbers(result())[1].value == "no measurable difference"
 
 
 @pytest.mark.parametrize(
@@ -68,24 +68,24 @@ def test_big_numbers_are_size_time_and_accuracy():
     ],
 )
 def test_the_accuracys_tone_is_what_became_of_it(changes, tone):
-    assert presentation.big_numbers(result(**changes), 0.2)[2].tone == tone
+    assert presentation.big_numbers(result(**changes))[2].tone == tone
 
 
 def test_beside_a_collapse_nothing_is_a_gain():
     lost = FASTER | LOST | {"accuracy_difference": -0.5}
-    tones = [one.tone for one in presentation.big_numbers(result(**lost), 0.2)]
+    tones = [one.tone for one in presentation.big_numbers(result(**lost))]
     assert tones == ["neutral", "neutral", "bad"]
 
 
 class TestMeanings:
     def test_are_arithmetic_on_the_assumptions(self):
-        assumed = Assumptions(mbits=8, flash_mb=1, inferences=3_600_000, hour_price=2)
-        one = result(**FASTER, latency_p50_ms=77)
+        assumed = Assumptions(mbits=8, flash_mb=1, inferences=18_000_000, hour_price=2)
+        one = result(**FASTER)
         assert presentation.download_seconds(one, assumed) == pytest.approx(0.17)
         assert presentation.fitting(one, assumed) == 5
-        computing = presentation.meanings(one, assumed, 1.0)[2]
+        computing = presentation.meanings(one, assumed)[2]
         assert (computing.before, computing.after) == ("60.0 min, $2.00", "30.0 min, $1.00")
-        assert presentation.joules(one, assumed) == pytest.approx(3_600_000 * energy.energy(one).joules)
+        assert presentation.joules(one, assumed) == pytest.approx(18_000_000 * energy.energy(one).joules)
 
     def test_a_file_as_large_as_the_flash_fits_once(self):
         assert presentation.fitting(result(stored_bytes=1_000_000), Assumptions()) == 1
@@ -97,7 +97,7 @@ class TestMeanings:
         assert far > 2 * presentation.joules(one, Assumptions())
 
     def test_are_said_with_what_they_rest_on(self):
-        download, flash, compute, spent = presentation.meanings(result(), Assumptions(mbits=8), 0.2)
+        download, flash, compute, spent = presentation.meanings(result(), Assumptions(mbits=8))
         assert (download.before, download.after) == ("1.70 s", "0.170 s")
         assert "8 Mbit/s" in download.title
         assert (flash.before, flash.after) == ("0", "5")
@@ -109,14 +109,14 @@ class TestMeanings:
 
     def test_a_model_that_a_measurement_contradicts_says_so(self):
         greener = result(**SLOWER, weight_bytes=1000)
-        assert presentation.meanings(greener, Assumptions(), 0.2)[3].against == (
+        assert presentation.meanings(greener, Assumptions())[3].against == (
             "measured, it went the other way: latency of one image 1.50× slower"
         )
-        assert not presentation.meanings(result(**FASTER, weight_bytes=1000), Assumptions(), 0.2)[3].against
+        assert not presentation.meanings(result(**FASTER, weight_bytes=1000), Assumptions())[3].against
 
     @pytest.mark.parametrize("images", [1, 1e6, 1e9, 1e12])
     def test_a_price_is_left_out_where_neither_is_a_cent(self, images):
-        found = presentation.meanings(result(), Assumptions(inferences=images), 0.2)
+        found = presentation.meanings(result(), Assumptions(inferences=images))
         for one in found[2:]:
             assert ("$" in one.before) == ("less than a cent" not in one.how)
             assert "$0.00" not in one.before

@@ -26,7 +26,7 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys, tmp_pa
     assert f">{title}</div>" in shown[1].replace("</span> ", "</span>>")
     assert f"color:{stage._COLOURS[tone]}" in shown[1]
 
-    (option,) = presentation.options(row, (), (), 0.2)
+    (option,) = presentation.options(row, (), ())
     options = (replace(option, name="after"),)
     made = report.Report("LeNet", "", option.verdict, option.numbers, (), (), (), (), "", "", "", options)
     page = report.html(made, "")

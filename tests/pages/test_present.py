@@ -281,16 +281,6 @@ def test_the_zip_holds_the_files_of_alternatives_or_says_why_not():
     assert bundle.WHERE in readme
 
 
-def test_a_model_has_one_time_before_however_busy_a_moment_was(present, dispatcher):
-    busy = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}])
-    old = fabricate(busy).baseline.model_copy(update={"latency_p50_ms": 7.0})
-    keep(dispatcher.store, busy, baseline=old, latency_p50_ms=5.6)
-    for recipe in (BITS, busy):
-        said = words(present(recipe))
-        assert "0.200 ms before, 0.160 ms after" in said
-        assert "7.00 ms" not in said
-
-
 def test_what_beats_it_is_a_click_away(present, dispatcher):
     better = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}])
     keep(dispatcher.store, better, accuracy=0.9895, stored_bytes=20_000)

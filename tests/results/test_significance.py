@@ -8,8 +8,8 @@ from scipy.stats import mstats
 from compression.results import significance
 from compression.results.significance import (
     disagreement_interval,
-    trimmed_mean,
     paired_difference,
+    trimmed_mean,
     unpaired_interval,
     wilson_interval,
 )

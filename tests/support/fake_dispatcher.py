@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from compression.inquiries.retiming import Retimed
 from compression.recipe.recipe import Recipe
 from compression.store import deletion, history
 from compression.store.job_queue import Owner
@@ -59,8 +60,10 @@ class FakeDispatcher(Dispatcher):
         self.measure(job.recipe)
         if job.inquiry is not None:
             self.measure(job.recipe.baseline())
-            content = self.answers(job.inquiry).model_dump_json().encode()
-            self.store.add_answer(job.inquiry, self.store.result(job.recipe), content)
+            found, result = self.answers(job.inquiry), self.store.result(job.recipe)
+            self.store.add_answer(job.inquiry, result, found.model_dump_json().encode())
+            if isinstance(found, Retimed):
+                self.store.add_timing(result, found.timing)
         self.end(job, JobState.COMPLETE)
 
     def measure(self, *recipes: Recipe, **changes: object) -> None:

@@ -149,6 +149,8 @@ def fabricate(recipe: Recipe, **changes: object) -> Result:
     accuracy = round(accuracy, 3)
     difference = accuracy - ACCURACY
     now = conditions(subject_of(recipe.model))
+    if "latency_ratio" in changes:
+        changes = {"latency_p50_ms": MS * float(str(changes["latency_ratio"]))} | changes
     return Result(
         **(
             _measures(accuracy, size, ratio)
@@ -170,6 +172,7 @@ def fabricate(recipe: Recipe, **changes: object) -> Result:
                 "created_at": "2026-01-01T00:00:00+00:00",
                 "sparse": _zeros(recipe),
                 "timings": [timing(ratio)],
+                "graph": recipe.recipe_id,
                 "artifacts": {role: sha256(content) for role, content in files_of(recipe).items()},
             }
             | changes

@@ -141,8 +141,9 @@ class Snapshot:
         """Changes when the page has to be drawn anew, but not with mere progress, nor with neighbours' results."""
         over = frozenset(job.job_id for job in self.jobs if job.state.is_final)
         asked = {recipe.recipe_id for recipe in (*self.sweep, self.view.recipe)}
-        timings = sum(len(result.timings) for result in self.results.values())
-        return frozenset(self.results) - (self.unasked - asked), over, self.problem, self.preview, timings
+        shown = self.results.keys() - (self.unasked - asked)
+        timed = frozenset((recipe_id, len(self.results[recipe_id].timings)) for recipe_id in shown)
+        return timed, over, self.problem, self.preview
 
     @property
     def curves(self) -> dict[str, dict[int, Recipe]]:

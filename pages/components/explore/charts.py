@@ -87,7 +87,7 @@ def _show_limits(data: Tradeoff) -> None:
 
 def _number(metric: Metric, point: Point) -> str:
     """A point's, without its interval."""
-    at = metric.read(point.known, point.reference_ms)
+    at = metric.read(point.known)
     return "" if at is None else metric.unit.words(at, metric.n_images(point.known))
 
 

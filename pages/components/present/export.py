@@ -105,7 +105,7 @@ def words_of(checked: Verification) -> str:
 @notices.told
 def _show_checked(export: Export, said: str) -> None:
     files = _files(export.result)
-    if len(files) < 3:
+    if files.keys() != export.result.artifacts.keys():
         st.caption(":material/error: Its files are no longer on this machine. Measure the setting again.")
         return
     elements.download("Stored file", lambda: files["stored"], f"{export.name}{STORED_SUFFIX}")

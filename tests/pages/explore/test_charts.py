@@ -6,7 +6,9 @@ from compression.charts.axes import Axes
 from compression.charts.rise import Rise
 from compression.models.subject import subject_of
 from compression.recipe.settings import Settings, recipe_of
+from compression.search import limits
 from compression.search.limits import Limits
+from pages.components.asking import work
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of
 from tests.support.made_up_results import fabricate
@@ -79,6 +81,14 @@ class TestLegend:
         assert self.seen(explore())[1] == places
 
 
+def test_a_setting_can_be_timed_again(explore, dispatcher):
+    page = explore(**parameters_of(View(MODEL, Settings(weight_bits=8))))
+    assert "Timed once, while other programs kept 10 % of the processors busy" in texts(page.caption)
+    pressed(page, "time_again")
+    assert "Timed twice" in texts(rerun(page).caption)
+    assert [one.done for one in dispatcher.inquired if one.kind == "retiming"] == [1]
+
+
 class TestLimits:
     def limit(self, page, field, value):
         page.number_input(key=f"{state.SETTING}limit_{field}").set_value(value)
@@ -102,6 +112,15 @@ class TestLimits:
         assert f"Beyond your limits: {units.size(result.stored_bytes)} is over" in texts(page.warning)
         page = self.limit(page, "stored_kb", result.stored_bytes / 500)
         assert "Beyond your limits" not in texts(page.warning)
+
+    def test_finalists_are_timed_again_before_one_is_recommended(self, explore, dispatcher):
+        page = self.limit(explore(), "drop_points", 1.0)
+        best, *_ = limits.choose(dispatcher.store.results(MODEL), Limits(drop_points=1.0)).finalists
+        for _ in range(work.TIMINGS):
+            rerun(page)
+        asked = [one for one in dispatcher.inquired if one.kind == "retiming" and one.recipe == best.parsed_recipe]
+        assert [one.done for one in asked] == [1, 2]
+        assert "timed again" not in texts(rerun(page).caption)
 
     def test_nothing_allowed_is_said(self, explore):
         page = self.limit(explore(), "stored_kb", 0.5)
