@@ -145,8 +145,8 @@ class Store:
         """The timings there are of networks with this graph (see `Measures.graph`), here and now."""
         alike = _alike(conditions.conditions(subject_of(model)), graph)
         with self.database.read() as connection:
-            document = connection.scalar(sql.select(RESULTS.c.document).where(alike).limit(1))
-        return results.parse(document).timings if document else ()
+            found = map(results.read, connection.execute(sql.select(RESULTS).where(alike)))
+            return next((one.timings for one in found if isinstance(one, Result)), ())
 
     def add_timing(self, result: Result, timing: Timing) -> None:
         """Pool a further timing of a result's network with those that it and all results with the same graph have."""
@@ -238,9 +238,9 @@ def _alike(measured_under: Conditions, graph: str) -> sql.ColumnElement[bool]:
 
 def _share_timings(connection: sql.Connection, result: Result, *more: Timing) -> None:
     """Give all results with the same graph all timings of any of them."""
-    query = sql.select(RESULTS.c.result_key, RESULTS.c.document)
-    rows = connection.execute(query.where(_alike(conditions.conditions_of(result), result.graph))).all()
-    found = {key: results.parse(document) for key, document in rows}
+    alike = _alike(conditions.conditions_of(result), result.graph)
+    rows = connection.execute(sql.select(RESULTS).where(alike)).all()
+    found = {row.result_key: one for row in rows if isinstance(one := results.read(row), Result)}
     every = {timing for one in found.values() for timing in one.timings} | set(more)
     timings = tuple(sorted(every, key=lambda timing: timing.created_at))
     behind = {key: one.timed(timings) for key, one in found.items() if one.timings != timings}

@@ -5,7 +5,7 @@ import numpy as np
 from compression.inquiries import course as asked
 from compression.inquiries.activations import ActivationRange, Activations
 from compression.inquiries.anatomy import Anatomy, Arrow, Box, FileAnatomy, LayerRow, NodeTime
-from compression.inquiries.retiming import Retimed
+from compression.inquiries.retiming import Retimed, RetimingInquiry
 from compression.inquiries.sensitivity import LayerSensitivity, Sensitivities
 from compression.inquiries.weights import Histogram, LayerWeights, Weights
 from tests.support.made_up_results import timing
@@ -272,7 +272,6 @@ _MAKERS = {
     "weights": weights,
     "activations": activations,
     "sensitivity": sensitivities,
-    "retiming": lambda: Retimed(timing=timing(0.5, at="2026-01-02T00:00:00")),
     "lesson_layout": _layout,
     "lesson_pruning": _pruned,
     "lesson_rounding": _rounded,
@@ -287,4 +286,6 @@ _MAKERS = {
 
 def answer_to(inquiry):
     """What a fake dispatcher answers."""
+    if isinstance(inquiry, RetimingInquiry):
+        return Retimed(timing=timing(0.5, at=f"2026-01-0{1 + inquiry.done}T00:00:00"))
     return _MAKERS[inquiry.kind]()
