@@ -9,7 +9,7 @@ from pages.components.frame import menu
 menu.frame(menu.EXPLORE, reads_link=True)
 
 from pages.components.asking import notices
-from pages.components.explore import charts, controls, foresight, insight, outcome, parts, progress
+from pages.components.explore import charts, controls, foresight, insight, outcome, parts, pinned, progress
 from pages.components.view import model_card, state
 
 left, right = st.columns([1, 3], gap="medium")
@@ -93,6 +93,7 @@ with below:
     draw_insight()
 with st.container(key="foresight_hidden"):
     draw_foresight()
+    pinned.show()
 with card:
     seen = parts.seen()
     model_card.show(view.subject, seen.baseline if seen else None)

@@ -138,7 +138,7 @@ def draw_recalls(found: Sequence[tuple[Contender, Sequence[Recall]]], names: Seq
         CLASS_ROW * len(classes) + 70,
         "share of each class that is recognized, %; lines: 95 % intervals",
         legend=True,
-        xaxis={"range": (max(0.0, 100 * lowest - 2), 100.5)},
+        xaxis={"range": (max(0.0, 100 * lowest - 2), 100)},
         yaxis={
             "tickvals": classes,
             "ticktext": [f"{names[index]} " for index in classes],
@@ -157,6 +157,7 @@ def _recall_trace(contender: Contender, found: Sequence[Recall], shift: float, n
         [f"<b>{contender.letter}, {names[recall.index]}</b>: {recall_words(recall)}" for recall in found],
         mode="markers",
         error_x=error_bars(share, low, high, contender.colour),
+        cliponaxis=False,
         marker={"color": contender.colour, "size": 9, "symbol": _SYMBOLS[contender.letter]},
     )
 

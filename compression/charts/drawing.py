@@ -107,7 +107,7 @@ def sheet(traces: Sequence[Trace], data: Tradeoff, plane: Plane, *, height: int 
         traces,
         height,
         title_of(plane.across),
-        title_of(plane.rise.metric, images, plane.rise.spacing),
+        title_of(plane.rise.metric, images, plane.rise.spacing).replace(" (", "<br>("),  # longer than a chart is high
         xaxis=free | _x_axis(data, plane),
         yaxis=free | {"range": plane.up, "tickvals": ticks, "ticktext": texts},
         margin=MARGIN | {"t": HEADING},
@@ -148,7 +148,7 @@ def corners_trace(front: Sequence[Point], plane: Plane, labelled: Collection[str
     found = corners_of(front, plane, labelled)
     named = [point for point, _ in found]
     trace = points_trace("corners", named, plane, {"size": 8, "color": NEUTRAL, "opacity": 0}, bars=0)
-    trace |= {"hoverinfo": "skip", "hovertext": None}
+    trace |= {"hoverinfo": "skip", "hovertext": None, "meta": "corners"}
     texts = ["<br>".join(lines) for _, lines in found]
     return trace | {"mode": WORDS, "text": texts, "textfont": {"color": INK, "size": 12}}
 

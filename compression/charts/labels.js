@@ -4,7 +4,8 @@
 
 const INK = "#1d2129"; // stands for the colour of words, whatever that is on the page
 const WORDS = "markers+text"; // `mode` of traces whose words are placed here
-const AWAY = [4, 18, 36, 60]; // how far words may be from their marker; a thin line leads to the farther ones
+const AWAY = [4, 18, 36, 60, 90, 130]; // how far words may be from their marker; a thin line leads to the farther ones
+const NEAR = 60; // how far those may be that can be done without: traces with `meta` "corners"
 const SIDES = [[1, 0], [-1, 0], [0, -1], [0, 1], [1, -1], [1, 1], [-1, -1], [-1, 1]];
 const LINE = 1.25; // the height of a line of words over that of its letters
 
@@ -65,8 +66,8 @@ function obstacles(traces, axes) {
   return found;
 }
 
-function* candidates({ x, y, reach }, width, height) {
-  for (const away of AWAY) {
+function* candidates({ x, y, reach }, width, height, most) {
+  for (const away of AWAY.filter((away) => away <= most)) {
     for (const [right, down] of SIDES) {
       const side = (reach + away) * (right && down ? 0.7 : 1);
       const left = x + right * side - (width * (1 - right)) / 2;
@@ -100,7 +101,8 @@ function placeWords(above, traces, axes, first) {
       const [width, height] = [text.getBBox().width, lines.length * LINE * trace.textfont.size];
       const own = around(point.x, point.y, point.reach + 1);
       const isFree = (box) => isInside(box) && !taken.some((other) => meet(box, other));
-      const box = [...candidates(point, width, height)].find(isFree);
+      const most = trace.meta === "corners" ? NEAR : Infinity;
+      const box = [...candidates(point, width, height, most)].find(isFree);
       if (!box) {
         text.remove();
         continue;

@@ -42,10 +42,10 @@ def kinds_in(anatomy: Anatomy) -> list[str]:
 
 
 def dot_of(anatomy: Anatomy, chosen: str = "") -> str:
-    """The drawing from top to bottom. Arrows say to how many bits numbers are rounded on the way."""
+    """The drawing from left to right. Arrows say to how many bits numbers are rounded on the way."""
     rows = {row.name: row for row in anatomy.subject.layers}
     lines = [
-        'digraph network { bgcolor="transparent"; rankdir=TB; nodesep=0.25; ranksep=0.3;',
+        'digraph network { bgcolor="transparent"; rankdir=LR; nodesep=0.25; ranksep=0.35;',
         f'node [shape=box style="filled,rounded" fontname="Helvetica" fontsize=11 fontcolor="{TEXT}"];',
         'node [margin="0.12,0.06"];',
         f'edge [color="{EDGE}" fontcolor="{EDGE}" fontname="Helvetica" fontsize=10 arrowsize=0.7];',

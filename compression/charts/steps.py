@@ -78,33 +78,35 @@ def changes(stages: Sequence[Stage], metric: Metric) -> tuple[Change, ...]:
     return (*rows, total("All together" if whole else "So far", measured[-1][1]))
 
 
-ON_BAR = "#111"
-"""Reads on all three hues, on either theme."""
-
-
-def _place(row: Change, rows: Sequence[Change]) -> str:
-    """Beside a bar that is too short to be seen, plotly writes nothing by itself."""
-    return "auto" if abs(row.amount) > 0.02 * max(abs(other.amount) for other in rows) else "outside"
+WORDS_ROOM = 0.25
+"""Of what the bars take, free on either side for the words beside them."""
 
 
 def draw(rows: Sequence[Change], metric: Metric) -> Figure:
-    """A horizontal waterfall, first step on top. Green is better, orange worse, blue a total."""
+    """A level waterfall, first step on top. Green is better, orange worse, blue a total; words stand beside bars."""
     bars = waterfall(
         [row.title for row in rows],
         [None if n and row.is_total else row.amount for n, row in enumerate(rows)],
         *((GREEN, ORANGE) if metric.more_is_better else (ORANGE, GREEN)),
         measure=["absolute" if n == 0 else "total" if row.is_total else "relative" for n, row in enumerate(rows)],
         text=[row.words for row in rows],
-        textposition=[_place(row, rows) for row in rows],
-        insidetextfont={"color": ON_BAR},
+        textposition="outside",
         hoverinfo="y+text",
         connector={"line": {"width": 1, "dash": "dot"}},
     )
     return figure(
         [bars],
-        60 + ROW_HEIGHT * len(rows),
+        70 + ROW_HEIGHT * len(rows),
         title_of(metric),
-        xaxis={"zeroline": True},
-        yaxis={"autorange": "reversed"},
+        xaxis={"zeroline": True, "range": span(rows)},
+        yaxis={"autorange": "reversed", "ticksuffix": " "},
         margin=MARGIN | {"r": 16, "t": 10},
     )
+
+
+def span(rows: Sequence[Change]) -> tuple[float, float]:
+    """What the bars take, from 0 on, with room for words on either side."""
+    steps = [row.amount for n, row in enumerate(rows) if n == 0 or not row.is_total]
+    ends = [0.0, *itertools.accumulate(steps)]
+    room = WORDS_ROOM * ((max(ends) - min(ends)) or 1.0)
+    return min(ends) - room, max(ends) + room

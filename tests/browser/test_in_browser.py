@@ -150,6 +150,73 @@ def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
     page.wait_for_function(MARKS_FIT)
 
 
+HEIGHTS = """() => {
+  window.heights = [];
+  const look = () => {
+    for (const chart of document.querySelectorAll("[class*=st-key-chart_]:not(.st-key-chart_choices)"))
+      window.heights.push([chart.className.match(/st-key-(chart_\\w+)/)[1], chart.offsetHeight]);
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}"""
+
+
+@pytest.mark.parametrize("path", ["", "explore?model=mlp-digits"])
+def test_a_chart_has_its_height_from_the_first_frame_on(page, server, path):
+    page.add_init_script(f"({HEIGHTS})()")
+    page.goto(f"{server[0]}/{path}")
+    page.locator(".js-plotly-plot .chart-words").first.wait_for(state="attached")
+    settle(page)
+    heights = {(name, height) for name, height in page.evaluate("window.heights")}
+    assert len(heights) == 2, heights
+
+
+def test_on_a_phone_the_verdict_and_a_small_chart_stay_in_sight_while_a_slider_moves(page, server):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    wait_until_measured(page)
+    press(page, "pruning_percent", "ArrowRight")
+    page.wait_for_selector("body.pinned")
+    boxes = [
+        page.locator(place).bounding_box()
+        for place in (".st-key-setting_pruning_percent", ".st-key-chart_left .chart-view", ".st-key-verdict")
+    ]
+    assert all(box["y"] >= 0 and box["y"] + box["height"] <= 845 for box in boxes), boxes
+    slider, chart, verdict = boxes
+    assert slider["y"] + slider["height"] <= chart["y"] and chart["y"] + chart["height"] <= verdict["y"] + 1
+    wait_for_step(page, "channel_pruning")
+    page.wait_for_function(MARKS_FIT)
+    page.locator(".st-key-chart_right").scroll_into_view_if_needed()
+    page.wait_for_selector("body:not(.pinned)")
+    assert page.locator(".st-key-chart_left .chart-view").bounding_box()["height"] > 300
+
+
+def test_the_graph_is_as_wide_as_its_place_and_can_be_zoomed_moved_and_fitted(page, server):
+    page.goto(f"{server[0]}/inspect?model=mlp-digits&tab=Model+graph")
+    drawing = page.locator(".st-key-model_graph svg")
+    drawing.locator(".node").first.wait_for()
+    page.wait_for_selector(".st-key-model_graph svg[data-seen]")
+    place = page.locator(".st-key-model_graph").bounding_box()
+    assert drawing.bounding_box()["width"] > 0.95 * place["width"]
+
+    def nodes():
+        return [node.bounding_box() for node in drawing.locator(".node").all()]
+
+    page.get_by_role("button", name="Fit").click()
+    fitted = nodes()
+    assert all(place["x"] <= box["x"] and box["x"] + box["width"] <= place["x"] + place["width"] for box in fitted)
+    assert all(place["y"] <= box["y"] and box["y"] + box["height"] <= place["y"] + place["height"] for box in fitted)
+    page.get_by_role("button", name="+").click()
+    larger = nodes()
+    assert larger[0]["width"] == pytest.approx(1.3 * fitted[0]["width"], rel=0.02)
+    page.mouse.move(place["x"] + 200, place["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 140, place["y"] + 50)
+    page.mouse.up()
+    assert nodes()[0]["x"] == pytest.approx(larger[0]["x"] - 60, abs=2)
+    assert nodes()[0]["y"] == pytest.approx(larger[0]["y"] + 30, abs=2)
+
+
 def test_curves_that_were_cancelled_go_on_with_one_click(page, server):
     page.goto(f"{server[0]}/explore?model=mlp-digits&budget=thorough&curves=channel_pruning")
     curves = page.locator(".st-key-progress")

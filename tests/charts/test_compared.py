@@ -53,6 +53,7 @@ def test_recalls_are_points_with_intervals_side_by_side():
     first, second = figure["data"]
     assert first["x"] == pytest.approx([200 / 3, 100])
     assert first["y"] != second["y"]
+    assert figure["layout"]["xaxis"]["range"][1] == 100
     assert figure["layout"]["yaxis"]["ticktext"] == ["cat ", "dog "]
 
 

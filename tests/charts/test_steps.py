@@ -56,5 +56,10 @@ class TestContributions:
         rows = steps.changes(stages(RECIPE, RESULTS), METRICS[measure])
         (bars,) = go.Figure(steps.draw(rows, METRICS[measure])).data
         assert list(bars.measure) == ["absolute", "relative", "relative", "relative", "total"]
+        assert bars.textposition == "outside"  # in the colour of words, on the page and not on a bar
+        low, high = steps.span(rows)
+        reached = [sum(row.amount for row in rows[: n + 1]) for n in range(len(rows) - 1)]
+        room = 0.2 * (max(0, *reached) - min(0, *reached))
+        assert low < min(0, *reached) - room and max(0, *reached) + room < high
         good = bars.decreasing if measure != "difference" else bars.increasing
         assert good.marker.color == steps.GREEN

@@ -38,6 +38,7 @@ function themed(layout, element) {
   const titled = (wanted) => ({ ...wanted, ...axis, title: { ...wanted.title, font: { size } } });
   return {
     ...layout,
+    height: element.clientHeight || layout.height, // a page may want it smaller for a while
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family, color: text, size },

@@ -57,7 +57,7 @@ def show(
         "alt": alt,
         "marked": marked,
     }
-    _chart(key=key, data=data, on_clicked_change=clicked)
+    _chart(key=key, data=data, height=data["height"], on_clicked_change=clicked)
 
 
 def library() -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 from compression import units
 from compression.charts.network import FILLS, TEXT, dot_of, kinds_in
 from compression.explain.layers import Line, lines_of
-from pages.components.inspect import position
+from pages.components.inspect import graph_zoom, position
 from pages.components.inspect.position import Seen
 
 _CHIP = "display:inline-block;padding:.1rem .5rem;margin:0 .4rem .3rem 0;border-radius:6px;font-size:.8rem"
@@ -46,12 +46,11 @@ def show(seen: Seen) -> None:
         for kind in kinds_in(seen.anatomy)
     )
     st.html(f"<div>{chips}</div>")
-    drawing, facts = st.columns([3, 2], gap="large")
-    with drawing:
-        st.graphviz_chart(dot_of(seen.anatomy, seen.layer), alt="The network's layers and how they are connected")
-    with facts:
-        _facts(next(line for line in lines_of(seen.anatomy) if line.row.name == seen.layer))
+    alt = "The network's layers and how they are connected"
+    graph_zoom.show(dot_of(seen.anatomy, seen.layer), key="model_graph", alt=alt)
+    _facts(next(line for line in lines_of(seen.anatomy) if line.row.name == seen.layer))
     st.caption(
-        "Read from the runtime file, from the image at the top to the classes at the bottom. Nodes that only rearrange "
-        "or round numbers are not drawn; “8 bit” at an arrow says that numbers are rounded on the way."
+        "Read from the runtime file, from the image at the left to the classes at the right; drag it to see more. "
+        "Nodes that only rearrange or round numbers are not drawn; “8 bit” at an arrow says that numbers are rounded "
+        "on the way."
     )

@@ -192,10 +192,11 @@ def _group(group: Group) -> None:
     left = "" if group.seconds_left is None else f" · about {units.duration(group.seconds_left)} for all"
     runs = f", {group.running} running" if group.running else ""
     with st.container(border=True, key=f"waits_{group.name}"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            who = overview.asker(group.name, state.session_id())
-            models = " and ".join(dict.fromkeys(model_title(job.recipe.model) for job in group.first))
-            st.markdown(f"**{who}**  \n{models}: {group.waiting:,} waiting{runs}{left}")
+        who = overview.asker(group.name, state.session_id())
+        models = " and ".join(dict.fromkeys(model_title(job.recipe.model) for job in group.first))
+        told, way = st.columns([3, 1], vertical_alignment="center")  # in the same place whatever is told
+        told.markdown(f"**{who}**  \n{models}: {group.waiting:,} waiting{runs}{left}")
+        with way:
             st.button("Cancel these", key=f"jobs_cancel_group_{group.name}", on_click=_cancel_group, args=(group.name,))
         more = group.waiting - len(group.first)
         with st.expander(f"Next {len(group.first)}" if more > 0 else "Which", key=f"waits_open_{group.name}"):

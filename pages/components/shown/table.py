@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _WITH_INTERVAL = ("accuracy", "ratio")
 """Metrics that have another column for their interval; the CSV has them all."""
+TABLE_PX, ROW_PX = 440, 58
+"""Rows are high enough for the longest names, which take three lines: beside them two numbers fit on a phone."""
 _SIGN = "Whether the accuracy differs from the baseline's measurably: a paired test, 5 %."
 
 
@@ -33,7 +35,7 @@ def _columns(n_test: int) -> dict[str, ColumnConfig]:
     """How columns look; percentages have the decimals that one of `n_test` images can still move."""
     decimals = units.decimals_for(n_test)
     return {
-        "setting": st.column_config.TextColumn("Setting", width=300),
+        "setting": st.column_config.TextColumn("Setting", width=190),
         "different": st.column_config.CheckboxColumn("Differs", help=_SIGN),
         "recipe_id": st.column_config.TextColumn("Recipe", help="The hash of its content."),
         **{key: column(metric, decimals) for key, metric in METRICS.items()},
@@ -93,7 +95,8 @@ def show(seen: Snapshot) -> None:
         rows_of(results),
         column_config=_columns(results[0].n_test),
         hide_index=True,
-        height=330,
+        height=TABLE_PX,
+        row_height=ROW_PX,
         key="points_table",
     )
     _downloads(seen, results)
