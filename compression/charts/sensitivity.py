@@ -131,7 +131,7 @@ def _range(found: Sensitivities, drop_points: float, way: Way) -> tuple[float, f
     values = [value for layer in found.layers for value in accuracies(layer, way)]
     low, high = min(*values, floor_of(found, drop_points)), max(*values, found.accuracy)
     room = 0.06 * (high - low) + 0.001
-    return 100 * (low - room), 100 * (high + room)
+    return 100 * (low - room), min(100.0, 100 * (high + room))
 
 
 def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> Trace:
