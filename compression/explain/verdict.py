@@ -237,7 +237,9 @@ def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
         change = units.size_change(known.stored_bytes, expected.stored_bytes)
         parts.append(f"about {'the ' if change == units.SAME else ''}{change}")
     if expected.accuracy is not None:
-        parts.append(f"accuracy near {units.share(expected.accuracy, 0)}")
+        low, high = expected.accuracy_range or (expected.accuracy, expected.accuracy)
+        ends = dict.fromkeys(units.percent(end, 1) for end in (low, high))
+        parts.append(f"accuracy {' to '.join(ends)} %")
     numbers = ", ".join(parts) or "no numbers yet"
     return f"Estimated: {numbers}. Measuring {settings_in_words} now …"
 

@@ -1,12 +1,14 @@
 """A guess within microseconds of what a setting will measure, for the hollow marker. Torch-free.
 
-Each slider has a rough prior: a formula for its accuracy change, size factor and latency factor. Where
-points of its curve have been measured, the prior is corrected by them (interpolated between slider
-positions), so that at a measured position the guess equals the measurement. What has no curve (another
+Each slider has a rough prior: a formula for its accuracy change, size factor and latency factor. Between
+measured points of its curve the guess goes from one to the other, as fast as the prior does; beyond the last one it
+goes on as the prior does. So at a measured position it equals the measurement, and it never passes a neighbour. Losses
+of accuracy go by their logarithm: one bad point must not drag good ones down. Nothing is expected to gain accuracy.
+What has no curve (another
 family's student, tied layers, few bits for activations, how the file is written) keeps its prior. Several
 settings combine at first as if they were independent: accuracy changes add, factors multiply. They are not (what
 rounding gains is less of a pruned network's time), so measured combinations near by correct that. A guess is
-always shown as one.
+always shown as one, and that of the accuracy with a range: `Estimate.accuracy_range`.
 """
 
 from __future__ import annotations
@@ -49,12 +51,19 @@ class Known:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Guessed numbers; None where even the baseline's is unknown. `others` are metrics that were asked for, by key."""
+    """Guessed numbers; None where even the baseline's is unknown. `others` are metrics that were asked for, by key.
+
+    `loss` is the logarithm of the accuracy lost (plus `LEAST`), and `doubt` how far that may be off, for measured
+    points to scale: see `track_record.width`. `accuracy_range` should hold the accuracy in nine of ten cases.
+    """
 
     accuracy: float | None
     stored_bytes: float | None
     latency_ms: float | None
     others: Mapping[str, float] = field(default_factory=dict)
+    accuracy_range: tuple[float, float] | None = None
+    loss: float = 0.0
+    doubt: float = 0.0
 
     def of(self, metric: Metric) -> float | None:
         """What a metric is expected to be; None where nobody knows."""
@@ -81,6 +90,12 @@ class Lesson:
     latency: float
 
 
+WIDTH = 1.5
+"""Of ranges, in doubts, until a model's own misses tell (`track_record.width`): as they are with the sample models."""
+_EXACT, _BEYOND = 0.25, 1.0
+"""Doubts about what was measured, so that another setting beside it changes it, and beyond measured points: a factor of
+2.7 in the accuracy lost."""
+
 HAVE_PRIORS = ("accuracy", "stored", "latency")
 """Metrics that an estimate has without being asked, as each slider has a prior for them."""
 LEAST = 0.005
@@ -96,10 +111,12 @@ def estimate(
     measured: Measured,
     asked: Iterable[Metric] = (),
     lessons: Sequence[Lesson] = (),
+    *,
+    width: float = WIDTH,
 ) -> Estimate:
     """Guess accuracy (0..1), stored bytes and latency in ms, and what of the metrics `asked` for curves tell.
 
-    `lessons` are from measured combinations of the same model.
+    `lessons` are from measured combinations of the same model, and `width` from how far its estimates were off.
     """
     moved, rest = _moved(settings), _unmeasured(settings)
     effects = [
@@ -111,20 +128,43 @@ def estimate(
         for metric in asked
         if not rest and metric.key not in HAVE_PRIORS and (value := _read_off(metric, moved, measured)) is not None
     }
-    change = sum(effect.accuracy_change for effect in effects)
+    lost = sum(_lost(effect) for effect in effects)
+    doubt = math.sqrt(sum(effect.doubt**2 for effect in effects))
     size = math.prod(effect.size_factor for effect in effects)
     latency = math.prod(effect.latency_factor for effect in effects)
     loss_by, size_by, latency_by = _learned(known.subject, settings, lessons) if len(effects) > 1 else (0.0, 0.0, 0.0)
-    accuracy = None if known.accuracy is None else _bounded(known.accuracy + change, known)
-    if accuracy is not None and known.accuracy is not None and loss_by:
-        loss = (max(0.0, known.accuracy - accuracy) + LEAST) * math.exp(loss_by) - LEAST
-        accuracy = _bounded(known.accuracy - loss, known)
+    loss = math.log(lost + LEAST) + loss_by
+    accuracy = None if known.accuracy is None else _after(loss, known.accuracy, known)
     return Estimate(
         accuracy,
         None if known.stored_bytes is None else known.stored_bytes * size * math.exp(size_by),
         None if known.latency_ms is None else known.latency_ms * latency * math.exp(latency_by),
         others,
+        None if known.accuracy is None else _range(loss, width * doubt, known.accuracy, known),
+        loss,
+        doubt,
     )
+
+
+def _lost(effect: Effect) -> float:
+    """Of the accuracy; what gains some is not believed to."""
+    return max(0.0, -effect.accuracy_change)
+
+
+def _after(loss: float, before: float, known: Known) -> float:
+    """The accuracy after a loss, given as its logarithm: never above the original's, nor below chance."""
+    return max(min(known.chance, before), min(before, before - (math.exp(loss) - LEAST)))
+
+
+def _range(loss: float, half: float, before: float, known: Known) -> tuple[float, float]:
+    """So far on both sides of a loss."""
+    return _after(loss + half, before, known), _after(loss - half, before, known)
+
+
+def loss_of(result: Result, known: Known) -> float:
+    """The logarithm of what a measured setting lost, for comparing with `Estimate.loss`."""
+    assert known.accuracy is not None
+    return math.log(max(0.0, known.accuracy - result.accuracy) + LEAST)
 
 
 def lesson_of(settings: Settings, result: Result, known: Known, measured: Measured) -> Lesson | None:
@@ -135,11 +175,10 @@ def lesson_of(settings: Settings, result: Result, known: Known, measured: Measur
     if alone.accuracy is None or not alone.stored_bytes or not alone.latency_ms:
         return None
     assert known.accuracy is not None and known.latency_ms is not None
-    lost, expected = (max(0.0, known.accuracy - accuracy) + LEAST for accuracy in (result.accuracy, alone.accuracy))
     return Lesson(
         settings,
         _spot(known.subject, settings),
-        math.log(lost / expected),
+        loss_of(result, known) - alone.loss,
         math.log(result.stored_bytes / alone.stored_bytes),
         math.log(known.latency_ms * result.latency_ratio / alone.latency_ms),
     )
@@ -212,10 +251,6 @@ def _read_off(metric: Metric, moved: Iterable[tuple[str, int]], measured: Measur
     return base * float(np.exp(total)) if is_factor else min(1.0, max(0.0, base + total))
 
 
-def _bounded(accuracy: float, known: Known) -> float:
-    return min(1.0, max(min(known.chance, known.accuracy or 0.0), accuracy))
-
-
 def _moved(settings: Settings) -> list[tuple[str, int]]:
     """The sliders that are not neutral, each with the curve it moves along and its position."""
     found = ((name, curve.position(settings)) for name, curve in CURVES.items())
@@ -229,30 +264,44 @@ def _unmeasured(settings: Settings) -> list[Effect]:
 
 
 def _effect(curve: str, position: int, budget: Budget, results: Mapping[int, Result]) -> Effect:
-    """The prior at `position`, corrected by what the curve measured."""
+    """What the curve measured at `position`, or between its neighbours, or beyond the last one."""
     row = CURVES[curve]
-    rough = row.effect(position, budget)
-    known = sorted({row.neutral: None, **results}.items())
-    positions = [at for at, _ in known]
-    offsets = [_corrections(row.effect(at, budget), result) for at, result in known]
-    change, log_size, log_latency = (
-        float(np.interp(position, positions, column)) for column in zip(*offsets, strict=True)
-    )
-    return Effect(
-        rough.accuracy_change + change,
-        rough.size_factor * float(np.exp(log_size)),
-        rough.latency_factor * float(np.exp(log_latency)),
-    )
+    known = {row.neutral: Effect()} | {at: _measured(result) for at, result in results.items()}
+    if position in known:
+        return replace(known[position], doubt=_EXACT if position != row.neutral else 0.0)
+    rough = {at: _logarithms(row.effect(at, budget)) for at in (*known, position)}
+    below = max((at for at in known if at < position), default=None)
+    above = min((at for at in known if at > position), default=None)
+    if below is None or above is None:
+        nearest = above if below is None else below
+        assert nearest is not None
+        there = _logarithms(known[nearest])
+        found = [at + new - old for at, new, old in zip(there, rough[position], rough[nearest], strict=True)]
+        return _from_logarithms(found, _BEYOND)
+    ends = [_logarithms(known[at]) for at in (below, above)]
+    share = (position - below) / (above - below)
+    found = [
+        start + (end - start) * _way(rough[below][n], rough[position][n], rough[above][n], share)
+        for n, (start, end) in enumerate(zip(*ends, strict=True))
+    ]
+    return _from_logarithms(found, max(_EXACT, abs(ends[1][0] - ends[0][0]) / 2))
 
 
-def _corrections(rough: Effect, result: Result | None) -> tuple[float, float, float]:
-    """Measured against prior: difference of accuracy changes, logarithms of the factors' quotients."""
-    if result is None:
-        return 0.0, 0.0, 0.0
-    change = result.accuracy - result.baseline.accuracy
-    size = result.stored_bytes / result.baseline.stored_bytes
-    return (
-        change - rough.accuracy_change,
-        float(np.log(size / rough.size_factor)),
-        float(np.log(result.latency_ratio / rough.latency_factor)),
-    )
+def _way(start: float, here: float, end: float, share: float) -> float:
+    """How far along it is from one neighbour to the other (0 to 1): as the prior is, or by their positions."""
+    return share if start == end else min(1.0, max(0.0, (here - start) / (end - start)))
+
+
+def _logarithms(effect: Effect) -> tuple[float, float, float]:
+    """Of what is lost (plus `LEAST`), and of the factors."""
+    return math.log(_lost(effect) + LEAST), math.log(effect.size_factor), math.log(effect.latency_factor)
+
+
+def _from_logarithms(found: Sequence[float], doubt: float) -> Effect:
+    loss, size, latency = found
+    return Effect(-max(0.0, math.exp(loss) - LEAST), math.exp(size), math.exp(latency), doubt)
+
+
+def _measured(result: Result) -> Effect:
+    change = min(0.0, result.accuracy - result.baseline.accuracy)
+    return Effect(change, result.stored_bytes / result.baseline.stored_bytes, result.latency_ratio)

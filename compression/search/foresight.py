@@ -13,7 +13,7 @@ from compression.models.subject import Subject
 from compression.recipe.settings import Settings, placed, recipe_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
-from compression.search.estimate import Estimate, Known, Lesson, Measured, estimate
+from compression.search.estimate import WIDTH, Estimate, Known, Lesson, Measured, estimate
 from compression.search.neighbours import SLIDERS, Slider, positions
 
 
@@ -42,10 +42,11 @@ def foresee(
     *,
     asked: Collection[Metric] = (),
     lessons: Sequence[Lesson] = (),
+    width: float = WIDTH,
 ) -> dict[Slider, Row]:
     """Each slider's row while the others stay. Empty where a slider stands between its positions.
 
-    `results` are all of the known model's by recipe_id; `known`, `measured`, `asked` and `lessons` are
+    `results` are all of the known model's by recipe_id; `known`, `measured`, `asked`, `lessons` and `width` are
     what `estimate` takes.
     """
     rows = {}
@@ -57,7 +58,7 @@ def foresee(
         for position in reachable:
             there = placed(settings, slider, position)
             recipe_id = _recipe_id(known.subject, there)
-            guess = estimate(there, known, measured, asked, lessons)
+            guess = estimate(there, known, measured, asked, lessons, width=width)
             places.append(Place(recipe_id, results.get(recipe_id), guess))
         rows[slider] = Row(reachable.index(getattr(settings, slider)), tuple(places))
     return rows

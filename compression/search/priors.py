@@ -11,11 +11,15 @@ from compression.recipe.steps import LayerTying, Step
 
 @dataclass(frozen=True)
 class Effect:
-    """What one slider does to a model: an accuracy change, and factors on size and latency."""
+    """What one slider does to a model: an accuracy change, and factors on size and latency.
+
+    `doubt` is how far the logarithm of the accuracy lost may be off.
+    """
 
     accuracy_change: float = 0.0
     size_factor: float = 1.0
     latency_factor: float = 1.0
+    doubt: float = 1.0
 
 
 # Of a curve's position, and whether there is a training budget.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -10,7 +11,7 @@ from statistics import median
 from compression import units
 from compression.recipe.settings import settings_of
 from compression.results.record import Result
-from compression.search.estimate import Estimate, Known, Lesson, Measured, estimate, lesson_of
+from compression.search.estimate import WIDTH, Estimate, Known, Lesson, Measured, estimate, lesson_of, loss_of
 
 LATEST = 60
 """Settings that a record looks at: the last measured ones, for the estimator learns."""
@@ -21,9 +22,13 @@ _settings_of = functools.lru_cache(maxsize=10_000)(settings_of)
 
 @dataclass(frozen=True)
 class Miss:
-    """Measured minus estimated: accuracy in points, stored file and latency as shares of the estimate."""
+    """Measured minus estimated: accuracy in points, stored file and latency as shares of the estimate.
+
+    `doubts` is how far the logarithm of the loss was off, in doubts of the estimate (`Estimate.doubt`).
+    """
 
     estimate: Estimate
+    doubts: float
     accuracy_points: float
     size_share: float
     latency_share: float
@@ -31,9 +36,13 @@ class Miss:
 
 @dataclass(frozen=True)
 class Record:
-    """Medians of how far `n` estimates were off, whichever way."""
+    """Medians of how far `n` estimates were off, whichever way, and how many accuracies lay in the given ranges.
+
+    Each range was as wide as the other misses let it be.
+    """
 
     n: int
+    inside: int
     accuracy_points: float
     size_share: float
     latency_share: float
@@ -64,22 +73,46 @@ def miss_of(result: Result, known: Known, measured: Measured, lessons: Iterable[
         return None
     return Miss(
         found,
+        abs(loss_of(result, known) - found.loss) / found.doubt,
         100 * (result.accuracy - found.accuracy),
         result.stored_bytes / found.stored_bytes - 1,
         known.latency_ms * result.latency_ratio / found.latency_ms - 1,
     )
 
 
+ENOUGH = 9
+"""Misses that tell how wide ranges must be: of fewer the largest one does not leave one in ten outside."""
+
+
+def width(misses: Iterable[float]) -> float:
+    """How wide ranges must be, in doubts, for nine of ten to hold what is measured: split conformal prediction.
+
+    `misses` are `Miss.doubts` (Vovk, Gammerman and Shafer, 2005: the smallest that at least nine tenths of n + 1 do not
+    exceed). With fewer than `ENOUGH` it is not less than the usual one.
+    """
+    ordered = sorted(misses)
+    if len(ordered) < ENOUGH:
+        return max(WIDTH, *ordered, 0.0)
+    return ordered[math.ceil(0.9 * (len(ordered) + 1)) - 1]
+
+
+def misses_of(results: Sequence[Result], known: Known, measured: Measured, lessons: Sequence[Lesson]) -> list[Miss]:
+    """Of the `LATEST` of the results."""
+    found = (miss_of(result, known, measured, lessons) for result in results[-LATEST:])
+    return [miss for miss in found if miss is not None]
+
+
 def record(
     results: Iterable[Result], known: Known, measured: Measured, lessons: Sequence[Lesson] = ()
 ) -> Record | None:
     """The record over the `LATEST` of the results; None where there is nothing to judge by."""
-    latest = list(results)[-LATEST:]
-    misses = [miss for result in latest if (miss := miss_of(result, known, measured, lessons))]
+    misses = misses_of(list(results), known, measured, lessons)
     if not misses:
         return None
+    doubts = [miss.doubts for miss in misses]
+    inside = sum(one <= width([*doubts[:n], *doubts[n + 1 :]]) for n, one in enumerate(doubts))
     fields = ("accuracy_points", "size_share", "latency_share")
-    return Record(len(misses), *(median(abs(getattr(miss, field)) for miss in misses) for field in fields))
+    return Record(len(misses), inside, *(median(abs(getattr(miss, field)) for miss in misses) for field in fields))
 
 
 def record_in_words(found: Record) -> str:
@@ -87,7 +120,8 @@ def record_in_words(found: Record) -> str:
     return (
         f"Estimates of this model were off by {found.accuracy_points:.1f} points of accuracy, "
         f"{units.share(found.size_share)} of the size and {units.share(found.latency_share)} of the latency "
-        f"(median of {found.n} settings, each estimated without its own measurement)."
+        f"(median of {found.n} settings, each estimated without its own measurement). The accuracy lay in the given "
+        f"range {found.inside} of {found.n} times."
     )
 
 

@@ -153,7 +153,9 @@ def test_a_larger_file_is_explained():
 
 def test_an_estimate_says_that_it_is_one():
     guess = verdict.guess("4-bit weights", Estimate(0.95, 100_000, 0.1), Known(MLP, 0.99, 800_000, 0.2))
-    assert guess == "Estimated: about 8.0× smaller, accuracy near 95 %. Measuring 4-bit weights now …"
+    assert guess == "Estimated: about 8.0× smaller, accuracy 95.0 %. Measuring 4-bit weights now …"
+    ranged = Estimate(0.95, 100_000, 0.1, accuracy_range=(0.9, 0.962))
+    assert "accuracy 90.0 to 96.2 %" in verdict.guess("4-bit weights", ranged, Known(MLP, 0.99, 800_000, 0.2))
     same = verdict.guess("the model", Estimate(0.99, 800_000, 0.2), Known(MLP, 0.99, 800_000, 0.2))
     assert same.startswith("Estimated: about the same size, ")
 

@@ -52,6 +52,49 @@ def test_between_positions_it_lies_between_the_neighbours(measured):
     assert low.latency_ms > middle.latency_ms > high.latency_ms
 
 
+def after(percents_to_accuracies):
+    """The curve of removed channels, measured with these accuracies."""
+    recipes = {percent: recipe_of(SUBJECT, Settings(pruning_percent=percent)) for percent in percents_to_accuracies}
+    results = {at: fabricate(recipe, accuracy=percents_to_accuracies[at]) for at, recipe in recipes.items()}
+    return {"channel_pruning": results}
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, after({20: 0.99}), after({50: 0.995}), after({30: 0.986, 60: 0.989, 80: 0.4}), after({10: 0.97, 50: 0.985})],
+)
+def test_nothing_is_expected_to_be_better_than_the_original(known):
+    for percent in range(0, 96, 5):
+        guess = estimate(Settings(pruning_percent=percent), KNOWN, known)
+        assert guess.accuracy <= 0.99
+        low, high = guess.accuracy_range
+        assert low <= guess.accuracy <= high <= 0.99
+
+
+@pytest.mark.parametrize("accuracies", [(0.985, 0.9), (0.99, 0.1), (0.7, 0.69), (0.9, 0.95)])
+def test_between_measured_neighbours_it_goes_from_one_to_the_other(accuracies):
+    known = after(dict(zip((40, 80), accuracies, strict=True)))
+    found = [estimate(Settings(pruning_percent=percent), KNOWN, known).accuracy for percent in range(40, 81, 5)]
+    assert found == sorted(found, reverse=accuracies[0] > accuracies[1])
+    assert [found[0], found[-1]] == pytest.approx(accuracies)
+
+
+def test_a_bad_point_does_not_drag_good_ones_down():
+    """As with bits, where 2 lose nearly everything and 4 lose nothing: people must not be frightened off 3."""
+    known = after({20: 0.99, 60: 0.3})
+    assert estimate(Settings(pruning_percent=25), KNOWN, known).accuracy > 0.97
+    assert estimate(Settings(pruning_percent=10), KNOWN, known).accuracy == pytest.approx(0.99, abs=1e-3)
+
+
+def test_the_range_is_as_wide_as_the_neighbours_are_apart():
+    def width(accuracies, width=1.5):
+        guess = estimate(Settings(pruning_percent=50), KNOWN, after(accuracies), width=width)
+        return guess.accuracy_range[1] - guess.accuracy_range[0]
+
+    assert width({40: 0.98, 60: 0.978}) < width({40: 0.98, 60: 0.9})
+    assert width({40: 0.98, 60: 0.9}, 1.0) < width({40: 0.98, 60: 0.9}, 2.0)
+
+
 def test_sliders_combine_factors_and_add_losses(measured):
     prune, bits = Settings(pruning_percent=50), Settings(weight_bits=4)
     both = estimate(Settings(pruning_percent=50, weight_bits=4), KNOWN, measured)

@@ -91,6 +91,12 @@ class Snapshot:
         """What estimates learn from measured combinations of settings."""
         return track_record.lessons_of(list(self.results.values()), self.known, self.measured_curves)
 
+    @functools.cached_property
+    def width(self) -> float:
+        """How wide the ranges of estimates are."""
+        misses = track_record.misses_of(list(self.results.values()), self.known, self.measured_curves, self.lessons)
+        return track_record.width(miss.doubts for miss in misses)
+
     @property
     def control(self) -> Result | None:
         """The measurement of the current student's control: the same training without the teacher."""

@@ -48,7 +48,8 @@ def _glyph(curve: Curve) -> str:
 
 def guess_of(seen: Snapshot) -> Estimate:
     """Where the current setting is expected."""
-    return estimate(seen.view.settings, seen.known, seen.measured_curves, seen.view.axes.metrics, seen.lessons)
+    asked, curves = seen.view.axes.metrics, seen.measured_curves
+    return estimate(seen.view.settings, seen.known, curves, asked, seen.lessons, width=seen.width)
 
 
 def numbers(seen: Snapshot) -> Tradeoff:

@@ -39,7 +39,7 @@ def _rows(seen: Snapshot) -> dict[str, Any]:
     """For each slider where it stands, and the marks of both charts at all its positions."""
     view, curves = seen.view, seen.measured_curves
     asked = view.axes.metrics
-    rows = foresee(view.settings, seen.results, seen.known, curves, asked=asked, lessons=seen.lessons)
+    rows = foresee(view.settings, seen.results, seen.known, curves, asked=asked, lessons=seen.lessons, width=seen.width)
     planes = {side: charts.plane(view, side) for side in charts.SIDES}
     baseline = tradeoff.point_of(seen.baseline) if seen.baseline else None
 
