@@ -7,7 +7,7 @@ from compression.kernels import KERNEL_CHANNELS
 from compression.models.subject import subject_of
 from compression.results.record import SparseTiming
 from compression.search.estimate import Estimate, Known
-from tests.support.made_up_results import fabricate, preview
+from tests.support.made_up_results import MACHINE, fabricate, preview
 from tests.support.verdicts import CHANNELS, COLLAPSED, SAME_SPEED, TONES, WEIGHTS, recipe, result
 
 MLP = subject_of("mlp-digits")
@@ -254,14 +254,21 @@ def test_what_skipping_zeros_would_be_worth_is_told_where_it_was_measured(sparse
     ("settings", "integer_share", "words"),
     [
         ({}, 0.5, "Integer kernels carry out 50 % of the operations"),
-        ({}, 1.0, "converting to integers and back"),
+        ({}, 1.0, "Converting to integers and back"),
         ({"weight_bits": 4}, 1.0, "4-bit weights are smaller in the file, not faster"),
         ({"activations": "dynamic"}, 1.0, "anew for each image"),
     ],
 )
 def test_integers_that_save_no_time_are_explained(settings, integer_share, words):
     step = {"technique": "quantization", "weight_bits": 8, "activation_bits": 8} | settings
-    assert words in reasons(step, macs=1000, integer_macs=int(1000 * integer_share))
+    able = MACHINE.model_copy(update={"instruction_sets": ("avx2", "avx512_vnni")})
+    assert words in reasons(step, macs=1000, integer_macs=int(1000 * integer_share), machine=able)
+
+
+def test_a_cpu_that_cannot_multiply_integers_fast_is_the_cause():
+    said = reasons({"technique": "quantization", "weight_bits": 4, "activation_bits": 8}, macs=1000, integer_macs=1000)
+    assert "This CPU (Test CPU) has no instructions for 8-bit products" in said
+    assert "Converting" not in said
 
 
 @pytest.mark.parametrize(

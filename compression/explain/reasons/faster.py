@@ -103,12 +103,14 @@ def _quantization_in_short(step: steps.Quantization, result: Result) -> str:
         return f"Integer kernels carry out {units.share(share)} of the operations; the rest runs on floats."
     if step.activations == "dynamic":
         return "Finding the range of every layer's input anew for each image costs what integer kernels save."
-    if step.weight_bits < INTEGER_BITS:
-        return (
-            f"Integer kernels take 8 bits: {step.weight_bits}-bit weights are smaller in the file, not faster. In a "
-            "network this small, converting to integers and back can cost what those kernels save."
-        )
-    return "In a network this small, converting to integers and back can cost what integer kernels save."
+    fewer = f"Integer kernels take 8 bits: {step.weight_bits}-bit weights are smaller in the file, not faster. "
+    why = (
+        f"This CPU ({result.machine.cpu}) has no instructions for 8-bit products, such as VNNI or AMX, so that "
+        "integers save little."
+        if DOT_PRODUCTS.isdisjoint(result.machine.instruction_sets)
+        else "Converting to integers and back can cost what those kernels save, most of all in small layers."
+    )
+    return fewer * (step.weight_bits < INTEGER_BITS) + why
 
 
 def _rounding_time(seen: Evidence) -> Finding:
