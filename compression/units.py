@@ -184,15 +184,22 @@ def is_same_size(old: float, new: float) -> bool:
 
 
 def speed_change(ratio: float, low: float | None = None, high: float | None = None) -> str:
-    """'1.4× faster' or '1.2× slower', from new time over old; neither where the ratio's interval holds 1."""
+    """'1.4× faster' or '1.2× slower', from new time over old; neither where the ratio's interval holds 1.
+
+    With ends of exactly 1 nothing was measured: the two do the same.
+    """
     low, high = ratio if low is None else low, ratio if high is None else high
+    if low == high == 1:
+        return "same speed"
     if high < 1:
         return f"{factor(1 / ratio)} faster"
     return f"{factor(ratio)} slower" if low > 1 else "no measurable difference in speed"
 
 
 def speed_interval(low: float, high: float) -> str:
-    """Of `speed_change`, with its ends: '1.30–1.50×' as fast or slow, or '0.98–1.02 of the time'."""
+    """Of `speed_change`, with its ends: '1.30–1.50×' as fast or slow, or '0.98–1.02 of the time'; '' of the same."""
+    if low == high == 1:
+        return ""
     if low <= 1 <= high:
         return f"{low:.2f}–{high:.2f} of the time"
     ends = (low, high) if low > 1 else (1 / high, 1 / low)
@@ -206,7 +213,12 @@ JUST_ABOVE_ONE = 1.005
 
 def speed(ratio: float, low: float, high: float) -> str:
     """'1.40× faster (1.37–1.43×)' or 'no measurable difference in speed (0.98–1.02 of the time)'."""
-    return f"{speed_change(ratio, low, high)} ({speed_interval(low, high)})"
+    return f"{speed_change(ratio, low, high)}{in_brackets(speed_interval(low, high))}"
+
+
+def in_brackets(words: str) -> str:
+    """' (so)', or nothing."""
+    return f" ({words})" if words else ""
 
 
 def capital(words: str) -> str:

@@ -131,6 +131,7 @@ def test_an_interval_stands_in_a_sentence():
         ((1.3, 1.2, 1.4), "1.30× slower (1.20–1.40×)"),
         ((0.998, 0.997, 0.999), "1.00× faster (1.001–1.003×)"),
         ((0.98, 0.95, 1.01), "no measurable difference in speed (0.95–1.01 of the time)"),
+        ((1, 1, 1), "same speed"),
     ],
 )
 def test_speed_comes_with_its_interval(ends, words):

@@ -126,7 +126,7 @@ def big_numbers(result: Result) -> tuple[BigNumber, BigNumber, BigNumber]:
         BigNumber(
             "Time for an image",
             units.speed_change(ratio, low, high).removesuffix(" in speed"),
-            "{} before, {} after ({})".format(*times, units.speed_interval(low, high)),
+            "{} before, {} after{}".format(*times, units.in_brackets(units.speed_interval(low, high))),
             speed,
         ),
         BigNumber(
@@ -356,12 +356,13 @@ def _changed_words(answers: Answers, before: Answers) -> str:
 
 
 def best_of(results: Iterable[Result]) -> Result | None:
-    """The smallest stored file without a measurable loss of accuracy; None where nothing is smaller than before."""
+    """The smallest stored file without a measurable loss of accuracy; None where nothing is smaller than before.
+
+    It is chosen by validation images: those of the test then say without favour how accurate it is.
+    """
     kept = [
         result
         for result in results
-        if not result.is_baseline
-        and verdict.size_effect(result) == "better"
-        and verdict.accuracy_effect(result) != "worse"
+        if not result.is_baseline and verdict.size_effect(result) == "better" and result.choosing.difference_high >= 0
     ]
     return min(kept, key=lambda result: result.stored_bytes, default=None)

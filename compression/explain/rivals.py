@@ -1,6 +1,7 @@
 """What else was measured: what beats a setting, why not the others, and what the next point costs. Torch-free.
 
-A rival is at least as accurate on the same test images. That, and how far its time is known, is said with it.
+A rival is at least as accurate on the images that settings are chosen by, and on the test images, whose numbers are
+told: so none is named for its luck on these. How sure its accuracy and its time are is said with it.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _others(result: Result, measured: Iterable[Result]) -> Iterable[Result]:
 
 
 def _rival(other: Result, result: Result) -> Rival | None:
-    if other.accuracy < result.accuracy:
+    if not _is_as_accurate(other, result):
         return None
     effects = _cost_effects(other, result)
     better = tuple(cost for cost, (effect, ratio) in effects.items() if effect == "better" and ratio <= 1 - WORTH)
@@ -98,6 +99,10 @@ def _rival(other: Result, result: Result) -> Rival | None:
     if not better and (worse or gap_effect(*accuracy_gap(other, result)) != "better"):
         return None
     return Rival(other, better, worse)
+
+
+def _is_as_accurate(other: Result, result: Result) -> bool:
+    return other.accuracy >= result.accuracy and other.choosing.accuracy >= result.choosing.accuracy
 
 
 def _cost_effects(other: Result, result: Result) -> dict[Cost, tuple[Effect, float]]:
@@ -176,6 +181,7 @@ def next_point(result: Result, measured: Iterable[Result], gap: Gap = accuracy_g
         for other in measured
         if other.model == result.model
         and other.accuracy > result.accuracy
+        and _is_as_accurate(other, result)
         and gap_effect(*accuracy_gap(other, result)) == "better"
     ]
     if not others or min(other.stored_bytes for other in others) <= result.stored_bytes:

@@ -166,6 +166,7 @@ class TestRisks:
 
 def test_the_best_is_the_smallest_without_a_measurable_loss():
     original = fabricate(make_recipe(MODEL, []))
-    small, broken = result(stored_bytes=100_000), result(stored_bytes=10, **LOST)
+    lost = {"accuracy_difference_high": -0.02}
+    small, broken = result(stored_bytes=100_000), result(stored_bytes=10, **LOST, **lost)
     assert presentation.best_of([original, result(), small, broken]) == small
     assert presentation.best_of([original, broken]) is None

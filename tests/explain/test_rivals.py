@@ -1,6 +1,7 @@
 import pytest
 
 from compression.explain.rivals import next_point, rivals, why_this_one
+from compression.results.record import Choosing
 from tests.support.verdicts import result
 
 MINE = {"size": 3000, "accuracy": 0.965, "ratio": (0.5, 0.49, 0.51)}
@@ -42,6 +43,20 @@ def test_the_smallest_and_the_fastest_are_named_where_nothing_beats_it():
         "Smaller and at least as accurate: 2-bit weights (but slower)",
         "Faster and at least as accurate: 8-bit weights (but larger)",
     ]
+
+
+def chosen_by(accuracy):
+    """What validation images say."""
+    return {"validation": Choosing(accuracy=accuracy, n=500, difference=0, difference_low=0, difference_high=0)}
+
+
+def test_none_is_named_for_its_luck_on_the_test_images():
+    mine = result(**MINE, **chosen_by(0.97))
+    for accuracy, names in ((0.96, []), (0.97, ["3-bit weights"])):
+        lucky = bits(3, size=1000, accuracy=0.995, **chosen_by(accuracy))
+        assert [rival.result.words for rival in rivals(mine, [lucky])] == names
+        larger = bits(3, size=4000, accuracy=0.995, **chosen_by(accuracy))
+        assert (next_point(mine, [larger]) is not None) == bool(names)
 
 
 def test_two_that_are_alike_do_not_beat_each_other():

@@ -54,16 +54,14 @@ def show_verdict(seen: Snapshot) -> None:
 
 def show_judged(judged: Verdict, kept: Sequence[Kept] = ()) -> None:
     """What a measured result means, and how it stands to the limits."""
-    words = f"**{judged.title}.** {judged.text}"
+    words, (box, icon) = f"**{judged.title}.** {judged.text}", _BOXES[judged.tone]
     over = [f"{one.words}." for one in kept if one.state != "kept"]
-    if over and judged.tone != "bad":
+    if over:
         is_beyond = any(one.state == "not kept" for one in kept)
-        head = "Beyond your limits" if is_beyond else "Perhaps within your limits"
-        icon = ":material/block:" if is_beyond else ":material/help:"
-        st.warning(f"{words} {head}: {' '.join(over)}", icon=icon)
-    else:
-        box, icon = _BOXES[judged.tone]
-        box(words, icon=icon)
+        words += f" {'Beyond your limits' if is_beyond else 'Perhaps within your limits'}: {' '.join(over)}"
+        if judged.tone != "bad":
+            box, icon = st.warning, ":material/block:" if is_beyond else ":material/help:"
+    box(words, icon=icon)
 
 
 def show_sizes(seen: Snapshot) -> None:
