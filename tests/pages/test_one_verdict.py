@@ -6,6 +6,7 @@ import pytest
 
 from compression import cli
 from compression.explain import presentation, report, verdict
+from compression.search.limits import Limits, judge
 from pages.components.explore import outcome
 from pages.components.present import stage
 from pages.components.shown import against
@@ -49,3 +50,15 @@ def test_one_that_speaks_against_it_and_is_the_next_point_is_told_once():
     costs_time = other.model_copy(update={"latency_ratio": 0.9, "latency_ratio_low": 0.8, "latency_ratio_high": 1.0})
     ((words, _),) = against.lines(mine, verdict.judge(mine, [costs_time]), [costs_time])
     assert "more points of accuracy" in words
+
+
+@pytest.mark.parametrize(("made", "box"), [({}, "warning"), ({"accuracy": 0.34, "p_value": 0.0}, "error")])
+def test_limits_are_told_beside_any_verdict(made, box, monkeypatch):
+    said = {}
+    for name in ("success", "warning", "error"):
+        monkeypatch.setattr(outcome.st, name, lambda words, icon, name=name: said.update({name: words}))
+    monkeypatch.setattr(outcome, "_BOXES", {"good": (outcome.st.success, ""), "bad": (outcome.st.error, "")})
+    row = result(**made)
+    outcome.show_judged(verdict.judge(row), judge(row, Limits(stored_kb=0.5)))
+    assert list(said) == [box]
+    assert "Beyond your limits: 1.00 KB is over 500 bytes." in said[box]
