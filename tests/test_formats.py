@@ -10,7 +10,7 @@ ROOMS = ("explain", "charts", "search", "results", "inquiries", "recipe")
 FILES = [
     *(path for room in ROOMS for path in sorted((ROOT / "compression" / room).rglob("*.py"))),
     ROOT / "compression" / "cli.py",
-    *sorted(path for path in (ROOT / "pages").rglob("*.py") if "learn" not in path.parts),
+    *sorted((ROOT / "pages").rglob("*.py")),
 ]
 
 

@@ -12,7 +12,9 @@ from compression import units
 from compression.explain import verdict
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
+from compression.results.predictions import Answers
 from compression.results.record import Result
+from compression.results.significance import SIGNIFICANT, paired_over_seeds
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,15 @@ class Outcome:
 class Question:
     """Asked about `recipes`, of which the first is the setting itself and others are what it is compared with.
 
-    `choices` are words by name; `judge` takes the recipes' results.
+    `choices` are words by name; `judge` takes the recipes' results, and with `needs_answers` after them what each
+    of these networks answers to the test images.
     """
 
     text: str
     choices: Mapping[str, str]
     recipes: tuple[Recipe, ...]
     judge: Callable[..., Outcome]
+    needs_answers: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -44,21 +48,30 @@ class Question:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A guess held against what was measured."""
+    """A guess held against what was measured; `choice` names what came true."""
 
     is_right: bool
     said: str
     explanation: str
+    choice: str
 
 
-def judge(question: Question, guess: str, results: Sequence[Result]) -> Judgement:
-    """What became of a guess, which is one of the question's choices; `results` are those of its recipes in order."""
-    found = question.judge(*results)
+def judge(
+    question: Question, guess: str | None, results: Sequence[Result], answers: Sequence[Answers] = ()
+) -> Judgement:
+    """What became of a guess, which is one of the question's choices, or what came out where nobody guessed.
+
+    `results` are those of its recipes in order.
+    """
+    found = question.judge(*results, *answers)
     truth = question.choices[found.choice]
-    said = f"You said: “{guess}”. Measured: {found.measured}."
+    measured = f"Measured: {found.measured}."
+    if guess is None:
+        return Judgement(True, f"“{truth}”. {measured}", found.explanation, found.choice)
+    said = f"You said: “{guess}”. {measured}"
     if guess != truth:
         said += f" So it is: “{truth}”."
-    return Judgement(guess == truth, said, found.explanation)
+    return Judgement(guess == truth, said, found.explanation, found.choice)
 
 
 Reasons = Mapping[str, str]
@@ -77,14 +90,20 @@ ACCURACY = {
 LITTLE, MUCH = 0.05, 0.30
 
 
-def accuracy_question(text: str, recipe: Recipe, reasons: Reasons) -> Question:
-    """What happens to the share of test images that the whole network gets right."""
+def accuracy_question(text: str, recipe: Recipe, reasons: Reasons, *others: tuple[str, Recipe]) -> Question:
+    """What happens to the share of test images that the whole network gets right.
 
-    def answer(result: Result) -> Outcome:
+    `others` are settings that nobody is asked about, and what is said of them before their accuracy.
+    """
+
+    def answer(result: Result, *more: Result) -> Outcome:
         name = accuracy_outcome(result)
-        return Outcome(name, _accuracies(result), _why(result, reasons[name]))
+        beside = (
+            f"{words}: **{METRICS['accuracy'].said(one)}**." for (words, _), one in zip(others, more, strict=True)
+        )
+        return Outcome(name, _accuracies(result), _why(result, " ".join([reasons[name], *beside])))
 
-    return Question(text, ACCURACY, (recipe,), answer)
+    return Question(text, ACCURACY, (recipe, *(other for _, other in others)), answer)
 
 
 def accuracy_outcome(result: Result) -> str:
@@ -182,22 +201,56 @@ def speed_reason(result: Result, counted: str, reasons: Reasons) -> str:
 # --- one way against another -------------------------------------------------------------------------------------
 
 TEACHING = {
-    "better": "Better than without the teacher",
-    "same": "No difference that 95 % intervals can tell",
-    "worse": "Worse than without the teacher",
+    "better": "Better than without the teacher, each time",
+    "same": "No difference that can be told, or sometimes one and sometimes the other",
+    "worse": "Worse than without the teacher, each time",
 }
 
 
-def teaching_question(text: str, student: Recipe, control: Recipe, reasons: Reasons) -> Question:
-    """Whether a student with a teacher beats the same student without. They differ where intervals do not overlap."""
+def teaching_question(text: str, pairs: Sequence[tuple[Recipe, Recipe]], reasons: Reasons) -> Question:
+    """Whether students with a teacher beat the same students without; one pair of each for every seed.
 
-    def answer(taught: Result, plain: Result) -> Outcome:
-        name = verdict.effect_between(taught, plain)
-        with_teacher, without = (METRICS["accuracy"].said(one) for one in (taught, plain))
-        measured = f"{with_teacher} right with the teacher, {without} without"
-        return Outcome(name, measured, _why(taught, reasons[name]))
+    They do where they are better with every seed, and over all seeds by more than chance on these images.
+    """
+    seeds = len(pairs)
 
-    return Question(text, TEACHING, (student, control), answer)
+    def answer(*found: Result | Answers) -> Outcome:
+        results = [one for one in found if isinstance(one, Result)]
+        right = [one.right for one in found if isinstance(one, Answers)]
+        difference = paired_over_seeds(right[::2], right[1::2])
+        name = _teaching_outcome([one.accuracy - other.accuracy for one, other in zip(*_pairs(results), strict=True)])
+        if name != "same" and not difference.p_value < SIGNIFICANT:
+            name = "same"
+        decimals = units.decimals_for(results[0].n_test)
+        taught, plain = (_listed([units.percent(one.accuracy, decimals) for one in some]) for some in _pairs(results))
+        interval = units.points_interval(difference.low, difference.high, decimals)
+        measured = (
+            f"with the teacher {taught} % of {results[0].n_test:,} test images are right, without {plain} %. On these "
+            f"{seeds} seeds that is {units.points(difference.difference, decimals)} points on average, 95 % interval "
+            f"{interval}, compared image by image"
+        )
+        return Outcome(name, measured, f"{reasons[name]} {_ON_THESE_SEEDS}")
+
+    return Question(text, TEACHING, tuple(recipe for pair in pairs for recipe in pair), answer, needs_answers=True)
+
+
+_ON_THESE_SEEDS = "This holds on these seeds: other random beginnings may come out otherwise, and other networks too."
+
+
+def _pairs(results: Sequence[Result]) -> tuple[Sequence[Result], Sequence[Result]]:
+    """Those with the teacher, and those without."""
+    return results[::2], results[1::2]
+
+
+def _teaching_outcome(differences: Sequence[float]) -> str:
+    if all(difference > 0 for difference in differences):
+        return "better"
+    return "worse" if all(difference < 0 for difference in differences) else "same"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """'97.1, 97.3 and 97.0'."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
 CODINGS = {

@@ -66,7 +66,8 @@ class Pruned(Answer):
 
     `gone_at[pattern]` (uint8, the corner's shape) is the first position of `SPARSITIES` at which each weight is zero;
     past the end: at none. `zeros[pattern]` and `errors[pattern]` are the share of zeros and the relative squared
-    error of the layer's answers on real images at each position. Patterns of fixed sparsity have one position.
+    error of the layer's answers on real images at each position, with nothing fitted afterwards. Patterns of fixed
+    sparsity have one position.
     """
 
     weights: Array
@@ -134,6 +135,7 @@ class Shared(Answer):
     For each of `CLUSTERS`, rows of at most 256 numbers with NaN (`values`) or 0 (`members`) behind the last:
     the shared `values`, how many weights take each (`members`); `errors` and `even_errors` are the mean squared
     change of a weight, relative to the weights' mean square, with these values and with as many evenly spaced ones.
+    Each weight counts by how strongly the network's answers depend on it, as when the values are placed.
     """
 
     counts: Array

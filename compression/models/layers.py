@@ -27,6 +27,11 @@ class LayerInfo:
         return len(self.shape) == 4
 
     @property
+    def is_matrix(self) -> bool:
+        """Whether it is a table of outputs x inputs: linear, or a convolution that looks at one place at a time."""
+        return math.prod(self.shape[2:]) == 1
+
+    @property
     def can_be_separated(self) -> bool:
         """Whether it is a convolution of several inputs with a kernel larger than 1 x 1, to several outputs."""
         outputs, inputs, *kernel = self.shape

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
+from compression.results.significance import SIGNIFICANT
 from compression.results.timing import SAME_GRAPH, Timing, pooled
 
 STORED_SUFFIX = ".cnet"
@@ -280,7 +281,7 @@ class Result(Measures):
     @property
     def is_different(self) -> bool:
         """Whether the accuracy differs measurably from the baseline's (exact McNemar test, 5 %)."""
-        return self.p_value < 0.05
+        return self.p_value < SIGNIFICANT
 
     def flat(self) -> dict[str, Any]:
         """One flat row for tables and CSV: scalars only, the baseline's with a prefix."""

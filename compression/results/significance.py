@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike
 Z_95 = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""
 
+SIGNIFICANT = 0.05
+"""A p value below this is called a difference."""
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -86,6 +89,49 @@ def disagreement_interval(correct_a: int, correct_b: int, different: int, n: int
     only_b = only_a - (correct_a - correct_b)
     both = correct_a - only_a
     return _newcombe_interval(both, only_a, only_b, n - both - only_a - only_b)
+
+
+def paired_over_seeds(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedDifference:
+    """Compare two ways of training on the same images, each trained once with each of the same seeds.
+
+    Both arguments are seeds x images: which images were classified correctly. The difference is the mean over seeds
+    and images. All of an image's seeds stand or fall together, so only images count as independent: the test is the
+    exact one of equal chances for either sign of each image's sum, which for one seed is McNemar's. What it finds
+    holds on these seeds; of others it says nothing. Interval: normal, of the mean over images.
+    """
+    a, b = (np.atleast_2d(np.asarray(correct, dtype=bool)) for correct in (correct_a, correct_b))
+    if a.shape != b.shape or a.size == 0:
+        raise ValueError(f"Both must tell of the same seeds and images, but got {a.shape} and {b.shape}.")
+    if len(a) == 1:
+        return paired_difference(a, b)
+    seeds, images = a.shape
+    sums = (a.astype(np.int64) - b).sum(axis=0)
+    mean = float(sums.mean()) / seeds
+    half = Z_95 * float(sums.std()) / seeds / math.sqrt(images)
+    return PairedDifference(mean, max(-1.0, mean - half), min(1.0, mean + half), _sign_test(sums))
+
+
+def _sign_test(sums: NDArray[np.int64]) -> float:
+    """Two-sided p value of a sum whose terms are as likely negative as positive, by its whole distribution."""
+    chances = np.ones(1)
+    for size, count in enumerate(np.bincount(np.abs(sums))):
+        if size:
+            steps = np.zeros(2 * size * int(count) + 1)
+            steps[:: 2 * size] = _fair_coins(int(count))
+            chances = np.convolve(chances, steps)
+    reach = len(chances) // 2
+    far = np.abs(np.arange(-reach, reach + 1)) >= abs(int(sums.sum()))
+    return min(1.0, float(chances[far].sum()))
+
+
+def _fair_coins(count: int) -> NDArray[np.float64]:
+    """The chances of 0, 1, ... `count` heads."""
+    from scipy import special  # see `_mcnemar`
+
+    heads = np.arange(count + 1)
+    ways = special.gammaln(count + 1) - special.gammaln(heads + 1) - special.gammaln(count - heads + 1)
+    chances: NDArray[np.float64] = np.exp(ways - count * math.log(2))
+    return chances
 
 
 def _newcombe_interval(both: int, only_a: int, only_b: int, neither: int) -> tuple[float, float]:

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 
 from compression.explain import quiz
 from compression.explain.quiz import judge
 from compression.recipe.recipe import make_recipe
+from compression.results.predictions import Answers
 from tests.support.made_up_results import ACCURACY, BYTES, fabricate
 
 RECIPE = make_recipe("lenet5-mnist5k", [{"technique": "quantization", "weight_bits": 3}])
@@ -34,6 +36,13 @@ class TestAccuracy:
         found = self.QUESTION.judge(result(accuracy, different=different))
         assert found.choice == name
         assert found.explanation.startswith(f"because {name}")
+
+    def test_other_settings_are_told_beside_it(self):
+        question = quiz.accuracy_question("What happens?", RECIPE, REASONS, ("Refitted", RECIPE.baseline()))
+        assert len(question.recipes) == 2
+        found = question.judge(result(0.357), result(0.98))
+        assert found.choice == "collapse"
+        assert found.explanation.startswith("because collapse Refitted: **98.0 %")
 
     def test_a_right_guess(self):
         judged = judge(self.QUESTION, "It loses more than 30 points", [result(0.357)])
@@ -91,21 +100,40 @@ class TestSpeed:
 
 
 class TestTeaching:
-    QUESTION = quiz.teaching_question("Who wins?", RECIPE, RECIPE.baseline(), REASONS)
+    QUESTION = quiz.teaching_question("Who wins?", [(RECIPE, RECIPE.baseline())] * 3, REASONS)
+
+    @staticmethod
+    def answers(wrong):
+        """A network that gets the first so many of 1,000 images wrong."""
+        labels = np.zeros(1000, np.uint8)
+        return Answers((np.arange(1000) < wrong).astype(np.uint8), np.zeros((1000, 2)), labels)
+
+    def judged(self, taught, plain):
+        """With as many images wrong with each of three seeds; those that both get wrong are the same ones."""
+        wrong = [number for pair in zip(taught, plain, strict=True) for number in pair]
+        return self.QUESTION.judge(*(result(1 - number / 1000) for number in wrong), *map(self.answers, wrong))
 
     @pytest.mark.parametrize(
         ("taught", "plain", "name"),
         [
-            ((0.96, 0.98), (0.90, 0.95), "better"),
-            ((0.96, 0.98), (0.95, 0.97), "same"),
-            ((0.8, 0.85), (0.9, 0.95), "worse"),
+            # 99.0 against 98.2 % is a difference on the same images, though 95 % intervals overlap
+            ((10, 11, 10), (18, 17, 18), "better"),
+            ((18, 17, 18), (10, 11, 10), "worse"),
+            # one image each time is chance, and so is what is better twice and worse once
+            ((10, 10, 10), (11, 11, 11), "same"),
+            ((10, 10, 18), (30, 30, 10), "same"),
         ],
     )
-    def test_intervals_decide(self, taught, plain, name):
-        rows = [result(sum(ends) / 2, accuracy_low=ends[0], accuracy_high=ends[1]) for ends in (taught, plain)]
-        found = self.QUESTION.judge(*rows)
-        assert found.choice == name
-        assert "with the teacher" in found.measured
+    def test_the_same_images_and_every_seed_decide(self, taught, plain, name):
+        assert self.judged(taught, plain).choice == name
+
+    def test_it_says_all_seeds_the_difference_and_its_interval(self):
+        found = self.judged((10, 11, 10), (18, 17, 18))
+        assert "with the teacher 99.0, 98.9 and 99.0 %" in found.measured
+        assert "without 98.2, 98.3 and 98.2 %" in found.measured
+        assert "On these 3 seeds that is +0.7 points on average, 95 % interval +0.2 to +1.2" in found.measured
+        assert found.explanation.startswith("because better")
+        assert "on these seeds" in found.explanation
 
 
 class TestCoding:

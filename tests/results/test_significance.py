@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -115,6 +117,50 @@ class TestTrimmedMean:
     def test_needs_a_value(self):
         with pytest.raises(ValueError, match="at least one"):
             trimmed_mean([])
+
+
+class TestPairedOverSeeds:
+    @staticmethod
+    def draw(seeds, images, seed=0):
+        random = np.random.default_rng(seed)
+        return random.random((2, seeds, images)) < 0.8
+
+    def test_one_seed_is_mcnemar(self):
+        a, b = self.draw(1, 60)
+        assert significance.paired_over_seeds(a, b) == paired_difference(a[0], b[0])
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_the_p_value_is_the_share_of_all_signs_that_reach_as_far(self, seed):
+        a, b = self.draw(3, 9, seed)
+        sums = a.sum(0).astype(int) - b.sum(0)
+        signs = itertools.product((-1, 1), repeat=9)
+        reached = [abs((np.array(some) * sums).sum()) >= abs(sums.sum()) for some in signs]
+        assert significance.paired_over_seeds(a, b).p_value == pytest.approx(np.mean(reached))
+
+    def test_the_same_images_again_are_no_new_evidence(self):
+        """Three equal trainings say as much as one, not three times as much."""
+        a, b = self.draw(1, 200)
+        one, three = (
+            paired_difference(a[0], b[0]),
+            significance.paired_over_seeds(np.tile(a, (3, 1)), np.tile(b, (3, 1))),
+        )
+        assert three.p_value == pytest.approx(one.p_value)
+        assert three.difference == pytest.approx(one.difference)
+
+    def test_intervals_hold_the_truth_as_often_as_they_say(self):
+        random = np.random.default_rng(1)
+        hits = 0
+        for _ in range(200):
+            hard = random.random(400)  # an image is as hard for every seed
+            a, b = (random.random((3, 400)) < share * (0.5 + 0.5 * hard) for share in (0.95, 0.9))
+            found = significance.paired_over_seeds(a, b)
+            hits += found.low <= 0.05 * 0.75 <= found.high
+        assert 180 <= hits <= 198
+
+    @pytest.mark.parametrize(("a", "b"), [(np.ones((2, 3)), np.ones((3, 3))), (np.ones((2, 0)), np.ones((2, 0)))])
+    def test_impossible_tables(self, a, b):
+        with pytest.raises(ValueError, match="the same seeds and images"):
+            significance.paired_over_seeds(a, b)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import numpy as np
 from compression.inquiries import course as asked
 from compression.inquiries.activations import ActivationRange, Activations
 from compression.inquiries.anatomy import Anatomy, Arrow, Box, FileAnatomy, LayerRow, NodeTime
+from compression.inquiries.outcomes import Outcomes
 from compression.inquiries.retiming import Retimed, RetimingInquiry
 from compression.inquiries.sensitivity import LayerSensitivity, Sensitivities
 from compression.inquiries.weights import Histogram, LayerWeights, Weights
@@ -267,7 +268,13 @@ def _timed():
     return asked.Timed(times_ms=times, ratio=0.66, ratio_low=0.6, ratio_high=0.7)
 
 
+def _outcomes():
+    labels = np.arange(1000) % 10
+    return Outcomes(probabilities=np.eye(10, dtype=np.float16)[labels], labels=labels.astype(np.uint8))
+
+
 _MAKERS = {
+    "outcomes": _outcomes,
     "anatomy": anatomy,
     "weights": weights,
     "activations": activations,

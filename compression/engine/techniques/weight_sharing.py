@@ -71,17 +71,17 @@ def _importances(folded: fx.GraphModule, step: WeightSharing, x: Tensor, context
     found = squared_derivatives(folded, x[:CURVATURE_IMAGES], context.seed, context.watch)
     everything = torch.cat([value.flatten() for value in found.values()])
     means = {name: (everything if step.scope == "global" else value).mean() for name, value in found.items()}
-    tiny = torch.finfo(torch.float32).tiny
-    return {name: value / means[name].clamp(min=tiny) + _damping(step.clusters) for name, value in found.items()}
+    return {name: relative_importance(value, means[name], step.clusters) for name, value in found.items()}
 
 
-def _damping(clusters: int) -> float:
-    """What is added to importances of mean 1: as much as that for two values, next to nothing for many.
+def relative_importance(curvature: Tensor, mean: Tensor, clusters: int) -> Tensor:
+    """How much each weight counts when `clusters` values are placed: its share of the `mean`, and what damps that.
 
-    A diagonal only describes small changes, and squared errors fall with the square of the number of values.
-    Without it two values served a few important weights and left all others far off.
+    As much as that mean is added for two values, next to nothing for many. A diagonal only describes small changes,
+    and squared errors fall with the square of the number of values. Without it two values served a few important
+    weights and left all others far off.
     """
-    return 4 / clusters**2
+    return curvature / mean.clamp(min=torch.finfo(torch.float32).tiny) + 4 / clusters**2
 
 
 def _share(group: list[_Part], clusters: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,9 @@ class Lesson:
         """The network's name."""
         return self.subject.name
 
-    def recipe(self, *steps: dict[str, Any]) -> Recipe:
+    def recipe(self, *steps: dict[str, Any], seed: int = 0) -> Recipe:
         """The model with these steps, or as it is."""
-        return make_recipe(self.model, list(steps))
+        return make_recipe(self.model, list(steps), seed)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Chapter:
     """One lesson: two paragraphs and papers (markdown), and a picture.
 
     `show` draws the controls and the picture, and returns the question about the setting that the controls say, or
-    None where they say nothing to ask about. `name` stands in addresses. `needs` and `fits` say which models and
+    None where they say nothing to ask about. `name` stands in addresses. `needs` and `layers` say which models and
     layers the chapter can be about; with `uses_layer` a student chooses one.
     """
 
@@ -46,9 +46,10 @@ class Chapter:
     show: Callable[[Lesson], Question | None]
     uses_layer: bool = True
     needs: Callable[[Subject], bool] = lambda subject: True
-    fits: Callable[[LayerInfo], bool] = lambda layer: True
+    layers: Callable[[Subject], Sequence[LayerInfo]] = lambda subject: subject.layers
 
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the models that it can be about."""
-        return tuple(name for name in known_models() if self.needs(subject_of(name)))
+        every = ((name, subject_of(name)) for name in known_models())
+        return tuple(name for name, subject in every if self.needs(subject) and self.layers(subject))

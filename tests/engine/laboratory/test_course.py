@@ -16,6 +16,9 @@ from compression.engine.laboratory.course import timing as timing_lesson
 from compression.engine.laboratory.course.coding import codes_of, huffman_lengths
 from compression.engine.measure import latency
 from compression.engine.network.form import weighted_layers
+from compression.engine.primitives.curvature import squared_derivatives
+from compression.engine.techniques.context import fitting_images
+from compression.engine.techniques.weight_sharing import CURVATURE_IMAGES
 from compression.errors import InvalidRecipe, NotApplicable
 from compression.inquiries import course as asked
 from compression.models.subject import subject_of
@@ -34,10 +37,15 @@ def weight():
 
 
 @pytest.fixture(scope="module")
-def inputs(bench):
-    """What reaches the layer: the flattened calibration images, about their mean."""
-    x = torch.from_numpy(bench.bench.dataset.calibration.x).flatten(1).double()
-    return x - x.mean(0)
+def reached(bench):
+    """What reaches the layer: the flattened calibration images."""
+    return torch.from_numpy(bench.bench.dataset.calibration.x).flatten(1).double()
+
+
+@pytest.fixture(scope="module")
+def inputs(reached):
+    """The same about their mean, for where a bias takes care of that."""
+    return reached - reached.mean(0)
 
 
 def relative_error(inputs, weight, new):
@@ -75,12 +83,14 @@ class TestPruning:
             np.testing.assert_array_equal(found.gone_at["weights"] <= at, shown)
             assert found.zeros["weights"][at] == pytest.approx(sparsity, abs=1e-3)
 
-    def test_errors_are_those_of_the_answers(self, found, weight, inputs):
-        magnitude = weight.abs()
+    def test_errors_are_those_of_the_answers_as_cut(self, found, weight, reached):
+        magnitude, answers = weight.abs(), reached @ weight.double().T
+        varies = answers.var(0, correction=0).sum()
         for at in (5, 9):
             cut = np.quantile(magnitude.numpy(), asked.SPARSITIES[at])
-            expected = relative_error(inputs, weight, weight * (magnitude > cut))
-            assert found.errors["weights"][at] == pytest.approx(expected, rel=0.1)
+            wrong = reached @ (weight * (magnitude > cut)).double().T - answers
+            expected = wrong.square().mean(0).sum() / varies
+            assert found.errors["weights"][at] == pytest.approx(float(expected), rel=0.1)
 
     def test_patterns_leave_what_they_say(self, found):
         for pattern, kept in (("2:4", 2), ("1:4", 1)):
@@ -92,6 +102,10 @@ class TestPruning:
         rows = found.gone_at["channels"]
         assert (rows == rows[:, :1]).all()
         assert len(np.unique(rows)) > 3
+
+    def test_outputs_stay_in_fours(self, found):
+        stay = (1 - found.zeros["channels"]) * 64
+        assert (stay.round(6) % 4 == 0).all()
 
     def test_freer_patterns_do_less_harm(self, found):
         at = asked.SPARSITIES.index(0.5)
@@ -177,20 +191,30 @@ class TestSharing:
     def found(self, bench):
         return answer(asked.SharingInquiry, bench, layer=LAYER)
 
-    def test_values_are_as_good_as_those_of_another_k_means(self, found, weight):
+    @pytest.fixture(scope="class")
+    def importance(self, bench):
+        """How strongly the logits depend on each weight, as weight sharing sees it."""
+        network = load_network(subject_of("mlp-digits"))
+        x = fitting_images(bench.bench.dataset)[:CURVATURE_IMAGES]
+        return squared_derivatives(network, x, 0)[LAYER].flatten()
+
+    def test_values_are_as_good_as_those_of_another_k_means(self, found, weight, importance):
         points = weight.numpy().reshape(-1, 1).astype(np.float64)
         for at, clusters in enumerate(asked.CLUSTERS[:6]):
-            other = KMeans(clusters, n_init=3, random_state=0).fit(points)
-            assert found.errors[at] <= 1.002 * other.inertia_ / np.square(points).sum()
+            counts = (importance / importance.mean()).numpy() + 4 / clusters**2
+            other = KMeans(clusters, n_init=3, random_state=0).fit(points, sample_weight=counts)
+            assert found.errors[at] <= 1.002 * other.inertia_ / (counts * np.square(points).ravel()).sum()
 
-    def test_each_weight_takes_its_nearest_value(self, found, weight):
+    def test_each_weight_takes_its_nearest_value(self, found, weight, importance):
         flat = weight.numpy().ravel()
         values = found.values[4][: asked.CLUSTERS[4]]
         nearest = np.abs(flat[:, None] - values).argmin(1)
         counts = np.bincount(nearest, minlength=256)
         assert np.abs(counts - found.members[4]).sum() <= 4  # ties
         change = values[nearest] - flat
-        assert found.errors[4] == pytest.approx(np.square(change).sum() / np.square(flat).sum(), rel=1e-3)
+        counted = importance.numpy() / importance.numpy().mean() + 4 / asked.CLUSTERS[4] ** 2
+        expected = (counted * np.square(change)).sum() / (counted * np.square(flat)).sum()
+        assert found.errors[4] == pytest.approx(expected, rel=1e-3)
         assert found.size == flat.size == found.members[4].sum()
 
     def test_even_spacing_is_never_better(self, found):
@@ -224,10 +248,10 @@ class TestFactors:
         product = found.left.astype(np.float64) @ found.right.astype(np.float64)
         np.testing.assert_allclose(product, weight.numpy()[: asked.ROWS, : asked.COLUMNS], atol=5e-3)
 
-    def test_layers_in_groups_are_refused(self, conv_bench, monkeypatch):
-        depthwise = torch.nn.Conv2d(16, 16, 3, groups=16)
-        monkeypatch.setattr(factors_lesson, "layer_of", lambda model, inquiry: depthwise)
-        with pytest.raises(NotApplicable, match="each channel alone"):
+    @pytest.mark.parametrize("layer", [torch.nn.Conv2d(16, 16, 1, groups=16), torch.nn.Conv2d(16, 16, 3)])
+    def test_layers_that_are_no_matrix_are_refused(self, conv_bench, monkeypatch, layer):
+        monkeypatch.setattr(factors_lesson, "layer_of", lambda model, inquiry: layer)
+        with pytest.raises(NotApplicable, match="is no matrix"):
             answer(asked.FactorInquiry, conv_bench, layer="stages.1.conv1")
 
 
@@ -239,7 +263,7 @@ class TestCoding:
     def test_entropy_is_scipys(self, found, weight):
         for at, (sparsity, bits) in enumerate(itertools.product(asked.CODED_SPARSITIES, asked.BITS)):
             place = divmod(at, len(asked.BITS))
-            codes = codes_of(weight, sparsity, bits)
+            codes = codes_of(weight, weight, sparsity, bits)
             _, counts = np.unique(codes, return_counts=True)
             assert found.entropy[place] == pytest.approx(stats.entropy(counts, base=2))
             assert sorted(found.counts[place][found.counts[place] > 0]) == sorted(counts)
@@ -312,5 +336,6 @@ class TestEveryLayerInquiry:
             answer(kind, bench, layer="nothing")
 
     def test_convolutions_work_too(self, kind, conv_bench):
-        found = answer(kind, conv_bench, layer="stages.1.conv1")
+        layer = "stages.1.shortcut.0" if kind is asked.FactorInquiry else "stages.1.conv1"
+        found = answer(kind, conv_bench, layer=layer)
         assert len(found.model_dump_json()) < 1_000_000

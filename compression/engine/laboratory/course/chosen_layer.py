@@ -13,7 +13,8 @@ from compression.engine.build import load_network
 from compression.engine.laboratory.bench import Bench
 from compression.engine.network.form import WeightedLayer, weighted_layers
 from compression.engine.primitives.batch_norm import fold_batch_norm
-from compression.engine.primitives.moments import layer_grams
+from compression.engine.primitives.execution import Walk
+from compression.engine.primitives.moments import has_patches, input_rows, layer_grams
 from compression.errors import InvalidRecipe
 from compression.inquiries.course import COLUMNS, ROWS, LayerInquiry
 
@@ -32,20 +33,34 @@ def layer_of(model: fx.GraphModule, inquiry: LayerInquiry) -> WeightedLayer:
 
 
 def gram_of(model: fx.GraphModule, inquiry: LayerInquiry, bench: Bench) -> Tensor:
-    """Mean products of what reaches the layer on calibration images: groups x features x features."""
+    """Mean products of what reaches the layer on calibration images, about its mean: groups x features x features."""
     bench.watch.report(0, "running images through the network")
     x = torch.from_numpy(bench.dataset.calibration.x)
     with torch.no_grad():
         return layer_grams(model, x, bench.watch)[inquiry.layer]
 
 
-def answer_error(weight: Tensor, new: Tensor, gram: Tensor) -> float:
-    """The squared error of the layer's answers with weights `new`, relative to the answers' own square.
+def mean_of(model: fx.GraphModule, inquiry: LayerInquiry, bench: Bench) -> Tensor:
+    """The mean of what reaches the layer on calibration images: groups x features; of all calls of the layer."""
+    x = torch.from_numpy(bench.dataset.calibration.x)
+    with torch.no_grad():
+        calls = [call for call in Walk(model, x, bench.watch).calls() if call.name == inquiry.layer]
+        if not has_patches(calls[0].layer):  # as `layer_grams`, which then knows nothing of the inputs either
+            return torch.zeros(getattr(calls[0].layer, "groups", 1), calls[0].layer.weight[0].numel())
+        return torch.stack([input_rows(call.layer, call.x, call.y.shape).mean(1) for call in calls]).mean(0)
 
-    0 is the same, and 1 what a layer of zeros gives. Averages do not count, a bias takes care of them.
+
+def answer_error(weight: Tensor, new: Tensor, gram: Tensor, mean: Tensor | None = None) -> float:
+    """The squared error of the layer's answers with weights `new`, relative to how much the answers vary.
+
+    0 is the same, and 1 what a layer gives that always answers the average. Where a bias makes up for it, a shift of
+    the average is no error; without, `mean` (groups x features) says what reaches the layer on average.
     """
     reached = gram.float()
     wrong, right = (_answers(one, reached) for one in (new - weight, weight))
+    if mean is not None:
+        shift = (new - weight).reshape(len(mean), -1, mean.shape[-1]) @ mean[:, :, None]
+        wrong = wrong + shift.square().sum()
     return float(wrong / right.clamp(min=torch.finfo(torch.float32).tiny))
 
 

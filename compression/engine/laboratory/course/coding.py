@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compression.engine.build import load_network
 from compression.engine.files.codec.coders import encode_vector, packed_vector, single_code_bytes
 from compression.engine.files.codec.context_coder import ContextEncoder
 from compression.engine.laboratory.bench import Bench
@@ -22,23 +23,31 @@ from compression.inquiries.course import BITS, CODED_SPARSITIES, Coded, CodingIn
 
 
 def coding(inquiry: CodingInquiry, bench: Bench) -> Coded:
-    """The layer pruned by size, then rounded with a clipped grid for each output, then written in three ways."""
-    weight = layer_of(network_of(bench), inquiry).weight.detach()
+    """The layer pruned by size, then rounded with a clipped grid for each output, then written in three ways.
+
+    As in a recipe, weights go before batch norm is folded into the layer, which changes their sizes.
+    """
+    trained, folded = (
+        layer_of(one, inquiry).weight.detach() for one in (load_network(bench.subject), network_of(bench))
+    )
     rows = []
     for number, (sparsity, bits) in enumerate(itertools.product(CODED_SPARSITIES, BITS)):
         bench.watch.check()
         done = number / (len(CODED_SPARSITIES) * len(BITS))
         bench.watch.report(done, f"{bits} bits, {100 * sparsity:.0f} % zeros")
-        rows.append(_measured(codes_of(weight, sparsity, bits), tuple(weight.shape)))
+        rows.append(_measured(codes_of(trained, folded, sparsity, bits), tuple(folded.shape)))
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     table = (len(CODED_SPARSITIES), len(BITS))
-    return Coded(size=weight.numel(), **{name: one.reshape(*table, *one.shape[1:]) for name, one in columns.items()})
+    return Coded(size=folded.numel(), **{name: one.reshape(*table, *one.shape[1:]) for name, one in columns.items()})
 
 
-def codes_of(weight: Tensor, sparsity: float, bits: int) -> NDArray[np.int8]:
-    """The integer of each weight; zeros keep the code 0, also with one bit."""
-    mask = pattern_masks([weight.abs()], sparsity, "layer", "weights")[0]
-    kept = weight * mask
+def codes_of(trained: Tensor, folded: Tensor, sparsity: float, bits: int) -> NDArray[np.int8]:
+    """The integer of each `folded` weight, of which the smallest `trained` ones are zero: with the code 0 in any grid.
+
+    Both are the layer's weights, one shape, before and after batch norm was folded into them.
+    """
+    mask = pattern_masks([trained.abs()], sparsity, "layer", "weights")[0]
+    kept = folded * mask
     grid = fit_affine(kept, bits, mask=mask)
     codes: NDArray[np.int8] = (grid.quantize(kept) * mask).to(torch.int8).flatten().numpy()
     return codes

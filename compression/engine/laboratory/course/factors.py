@@ -6,19 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from compression.engine.build import load_network
 from compression.engine.laboratory.bench import Bench
-from compression.engine.laboratory.course.chosen_layer import corner, gram_of, layer_of, network_of
+from compression.engine.laboratory.course.chosen_layer import corner, gram_of, layer_of
 from compression.engine.primitives.factorization import matrix_factors, matrix_spectrum
 from compression.errors import NotApplicable
 from compression.inquiries.course import COLUMNS, ROWS, Factored, FactorInquiry
 
 
 def factors(inquiry: FactorInquiry, bench: Bench) -> Factored:
-    """The layer as a matrix, outputs x inputs: a filter's places count as inputs. Not for layers in groups."""
-    model = network_of(bench)
+    """The layer as a matrix, outputs x inputs, as factorization sees it: not for larger windows or layers in groups."""
+    model = load_network(bench.subject)
     layer = layer_of(model, inquiry)
-    if getattr(layer, "groups", 1) != 1:
-        raise NotApplicable(f"The layer {inquiry.layer} treats each channel alone: there is no product to take apart.")
+    if getattr(layer, "groups", 1) != 1 or layer.weight[0, 0].numel() != 1:
+        raise NotApplicable(f"The layer {inquiry.layer} is no matrix: it has a window, or treats each channel alone.")
     weight = layer.weight.detach().flatten(1).double()
     gram = gram_of(model, inquiry, bench)[0]
     rank = min(weight.shape)

@@ -10,21 +10,25 @@ from torch import Tensor, fx
 
 from compression.engine.build import load_network
 from compression.engine.laboratory.bench import Bench
-from compression.engine.laboratory.course.chosen_layer import answer_error, corner, gram_of, layer_of
+from compression.engine.laboratory.course.chosen_layer import answer_error, corner, gram_of, layer_of, mean_of
 from compression.engine.primitives.channels import OUT, channel_groups
 from compression.engine.primitives.importance import keep_largest, unit_importance
 from compression.engine.primitives.patterns import KEPT_OF_FOUR, pattern_masks
 from compression.inquiries.course import PATTERNS, SPARSITIES, Pruned, PruningInquiry
+from compression.kernels import KERNEL_CHANNELS, nearest_multiple
 from compression.recipe.steps import Pattern
 
 _SINGLE: tuple[Pattern, ...] = ("weights", "blocks")
 
 
 def pruning(inquiry: PruningInquiry, bench: Bench) -> Pruned:
-    """Masks of the layer alone, by size of the weights, as the techniques choose them."""
+    """Masks of the layer, by size of the weights, as the techniques choose them where each layer loses the same share.
+
+    Errors are those of the layer as it is cut: nothing is fitted afterwards, and a shifted average is an error too.
+    """
     model = load_network(bench.subject)
     weight = layer_of(model, inquiry).weight.detach()
-    gram = gram_of(model, inquiry, bench)
+    gram, mean = gram_of(model, inquiry, bench), mean_of(model, inquiry, bench)
     found: dict[str, list[Tensor]] = {}
     for number, (pattern, mask) in enumerate(_masks(model, inquiry.layer, weight)):
         bench.watch.check()
@@ -35,7 +39,7 @@ def pruning(inquiry: PruningInquiry, bench: Bench) -> Pruned:
         gone_at={name: corner(torch.stack(masks).sum(0)).astype(np.uint8) for name, masks in found.items()},
         zeros={name: np.array([1 - mask.float().mean().item() for mask in masks]) for name, masks in found.items()},
         errors={
-            name: np.array([answer_error(weight, weight * mask, gram) for mask in masks])
+            name: np.array([answer_error(weight, weight * mask, gram, mean) for mask in masks])
             for name, masks in found.items()
         },
     )
@@ -61,7 +65,7 @@ def _channel_masks(model: fx.GraphModule, name: str, weight: Tensor) -> Iterator
     importance = unit_importance(model, units, "l2", seed=0)
     places = [[part.position for part in unit if part[:2] == (name, OUT)] for unit in units]
     for sparsity in SPARSITIES:
-        kept = keep_largest(importance, max(1, len(units) - round(sparsity * len(units))))
+        kept = keep_largest(importance, nearest_multiple(len(units), 1 - sparsity, KERNEL_CHANNELS))
         mask = torch.ones_like(weight, dtype=torch.bool)
         for unit, stays in zip(places, kept.tolist(), strict=True):
             if not stays:

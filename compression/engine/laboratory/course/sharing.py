@@ -10,30 +10,43 @@ from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.course.chosen_layer import histogram, layer_of, network_of, padded
 from compression.engine.primitives.affine import CLIP_RATIOS
 from compression.engine.primitives.clustering import nearest_codes, shared_values
+from compression.engine.primitives.curvature import squared_derivatives
+from compression.engine.techniques.context import fitting_images
+from compression.engine.techniques.weight_sharing import CURVATURE_IMAGES, relative_importance
 from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
+
+SEED = 0
+"""That of the recipes that the course measures."""
 
 TRIED = 20_000
 """Weights on which the range of evenly spaced values is chosen; the error is then that of all."""
 
 
 def sharing(inquiry: SharingInquiry, bench: Bench) -> Shared:
-    """The best shared values (k-means), and for comparison the best evenly spaced ones."""
-    weights = layer_of(network_of(bench), inquiry).weight.detach().flatten()
+    """The best shared values (k-means), as weight sharing finds them, and beside them the best evenly spaced ones."""
+    model = network_of(bench)
+    weights = layer_of(model, inquiry).weight.detach().flatten()
+    bench.watch.report(0, "how much each weight matters")
+    x = fitting_images(bench.dataset)[:CURVATURE_IMAGES]
+    curvature = squared_derivatives(model, x, SEED, bench.watch)[inquiry.layer].flatten()
     books: list[Tensor] = []
-    even: list[Tensor] = []
+    errors: list[float] = []
+    even_errors: list[float] = []
     for number, clusters in enumerate(CLUSTERS):
         bench.watch.check()
-        bench.watch.report(number / len(CLUSTERS), f"{clusters} shared values")
-        books.append(shared_values(weights, torch.ones_like(weights), clusters))
-        even.append(_even_values(weights[:: max(1, weights.numel() // TRIED)], clusters))
+        bench.watch.report(0.2 + 0.8 * number / len(CLUSTERS), f"{clusters} shared values")
+        importance = relative_importance(curvature, curvature.mean(), clusters)
+        books.append(shared_values(weights, importance, clusters))
+        errors.append(_error(weights, importance, books[-1]))
+        even_errors.append(_error(weights, importance, _even_values(weights, importance, clusters)))
     counts, edges = histogram(weights)
     return Shared(
         counts=counts,
         edges=edges,
         values=np.stack([padded(book) for book in books]),
         members=np.stack([_members(weights, book) for book in books]),
-        errors=np.array([_error(weights, book) for book in books]),
-        even_errors=np.array([_error(weights, book) for book in even]),
+        errors=np.array(errors),
+        even_errors=np.array(even_errors),
         size=weights.numel(),
     )
 
@@ -43,14 +56,15 @@ def _members(weights: Tensor, values: Tensor) -> np.ndarray:
     return counts
 
 
-def _error(weights: Tensor, values: Tensor) -> float:
-    """Mean squared change of a weight, relative to the weights' mean square."""
+def _error(weights: Tensor, importance: Tensor, values: Tensor) -> float:
+    """Mean squared change of a weight, relative to the weights' mean square; each counts by its importance."""
     change = values[nearest_codes(weights, values).long()] - weights
-    return float(change.double().square().sum() / weights.double().square().sum())
+    counted = importance.double()
+    return float((counted * change.square()).sum() / (counted * weights.square()).sum())
 
 
-def _even_values(weights: Tensor, count: int) -> Tensor:
+def _even_values(weights: Tensor, importance: Tensor, count: int) -> Tensor:
     """Evenly spaced values over the range of the weights, or over the part of it that serves them best."""
-    low, high = weights.min(), weights.max()
+    low, high, some = weights.min(), weights.max(), slice(None, None, max(1, weights.numel() // TRIED))
     tried = [torch.linspace(float(ratio * low), float(ratio * high), count) for ratio in CLIP_RATIOS]
-    return min(tried, key=lambda values: _error(weights, values))
+    return min(tried, key=lambda values: _error(weights[some], importance[some], values))

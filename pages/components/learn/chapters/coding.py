@@ -13,6 +13,7 @@ from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.arithmetic import code_words
 from compression.explain.quiz import Question, coding_question
 from compression.inquiries.course import BITS, CODED_SPARSITIES, Coded, CodingInquiry
+from compression.recipe.recipe import Recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -35,7 +36,7 @@ MOST_WORDS = 8
 def _show(lesson: Lesson) -> Question | None:
     bits = course.slider("bits", "Bits for each weight", BITS, 4)
     sparsity = course.slider(
-        "zeros", "Pruned before", CODED_SPARSITIES, 0.5, words=lambda share: f"{100 * share:.0f} % zeros"
+        "zeros", "Pruned before", CODED_SPARSITIES, 0.5, words=lambda share: f"{units.share(share)} zeros"
     )
     found = waiting.ask(CodingInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Coded, key="coding")
     if found is not None:
@@ -105,7 +106,7 @@ def _words(found: Coded, at: tuple[int, int]) -> None:
     words = code_words(lengths.tolist())
     used, counts, _ = _codes(found, at)
     order = np.argsort(-counts, kind="stable")[:MOST_WORDS]
-    rows = [f"| {100 * counts[place] / counts.sum():.1f} % | `{words[used[place]]}` |" for place in order]
+    rows = [f"| {units.share(counts[place] / counts.sum(), 1)} | `{words[used[place]]}` |" for place in order]
     st.markdown("**The most frequent codes**", help="No word is the beginning of another one, so no commas are needed.")
     st.markdown("\n".join(["| share | Huffman word |", "|--:|:--|", *rows]))
 
@@ -128,19 +129,22 @@ def _all_bits(found: Coded, at: tuple[int, int]) -> Figure:
 
 
 def _question(lesson: Lesson, bits: int, sparsity: float) -> Question:
-    steps: list[dict[str, Any]] = [{"technique": "quantization", "weight_bits": bits}]
-    if sparsity:
-        steps.insert(0, {"technique": "magnitude_pruning", "sparsity": sparsity})
-    coded, plain = (
-        lesson.recipe(*steps, {"technique": "entropy_coding", "coding": coding}) for coding in ("context", "packed")
-    )
-    zeros = f" after {100 * sparsity:.0f} % of them were set to zero" if sparsity else ""
+    coded, plain = (recipe_of(lesson, bits, sparsity, coding) for coding in ("context", "packed"))
+    zeros = f" after {units.share(sparsity)} of them were set to zero" if sparsity else ""
     return coding_question(
         f"The whole network is stored with **{bits} bit{'s' if bits > 1 else ''}** a weight{zeros}: once with plain "
         "bits, once with arithmetic coding. How much smaller will the second file be?",
         coded,
         plain,
     )
+
+
+def recipe_of(lesson: Lesson, bits: int, sparsity: float, coding: str) -> Recipe:
+    """The whole network with each layer's codes as drawn: pruned by size, and rounded on clipped grids."""
+    pruned = {"technique": "magnitude_pruning", "sparsity": sparsity, "scope": "layer", "recalibrate": False}
+    rounded = {"technique": "quantization", "weight_bits": bits, "method": "mse"}
+    steps: list[dict[str, Any]] = [*([pruned] if sparsity else []), rounded]
+    return lesson.recipe(*steps, {"technique": "entropy_coding", "coding": coding})
 
 
 CHAPTER = Chapter(

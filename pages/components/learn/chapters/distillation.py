@@ -13,6 +13,8 @@ from compression.charts.palette import BLUE, NEUTRAL, PINK
 from compression.explain.quiz import Question, teaching_question
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
 from compression.recipe.budgets import student_passes
+from compression.recipe.recipe import Recipe
+from compression.recipe.steps import Distillation
 from compression.search.curves import control_of
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -22,6 +24,8 @@ from pages.components.learn.chapters.figures import figure, here, lines
 from pages.components.view import picture
 
 _WIDTHS = (25, 50, 75)
+SEEDS = (0, 1, 2)
+"""One training says nothing of the next, which begins elsewhere and sees the pictures in another order."""
 
 
 def _show(lesson: Lesson) -> Question | None:
@@ -37,14 +41,15 @@ def _show(lesson: Lesson) -> Question | None:
     found = waiting.ask(TeacherInquiry(recipe=lesson.recipe()), Taught, key="teacher")
     if found is not None:
         _picture(found, temperature, image - 1)
-    width = course.slider(
-        "width",
-        "Width of the student (for the question)",
-        _WIDTHS,
-        25,
-        words=lambda share: f"{share} % of the teacher",
-        help_text="How many outputs each of its layers has, against the teacher's.",
-    )
+    with course.beside_question():
+        width = course.slider(
+            "width",
+            "Width of the student",
+            _WIDTHS,
+            25,
+            words=lambda share: f"{share} % of the teacher",
+            help_text="How many outputs each of its layers has, against the teacher's.",
+        )
     return _question(lesson, temperature, width)
 
 
@@ -61,7 +66,7 @@ def _picture(found: Taught, temperature: float, image: int) -> None:
     shares = found.probabilities[at, image]
     first, second = (found.classes[place] for place in np.argsort(-shares, kind="stable")[:2])
     st.caption(
-        f"At temperature {temperature:g} the teacher says {units.percent(float(shares.max()), 0)} % “{first}” and "
+        f"At temperature {temperature:g} the teacher says {units.percent(float(shares.max()))} % “{first}” and "
         f"{units.percent(float(np.sort(shares)[-2]))} % “{second}”. Pictures 1 to {TEACHER_PICTURES // 2} are those "
         "it is least sure of."
     )
@@ -113,28 +118,47 @@ def _entropy(found: Taught, at: int) -> Figure:
 
 
 def _question(lesson: Lesson, temperature: float, width: int) -> Question:
-    epochs = student_passes(lesson.subject, "quick", width_mult=width / 100)
-    student = lesson.recipe(
-        {"technique": "distillation", "width_mult": width / 100, "epochs": epochs, "temperature": temperature}
-    )
-    control = control_of(student)
-    assert control is not None  # with a teacher there always is the same without
-    shown = f"{epochs:g} time{'' if epochs == 1 else 's'}" if epochs >= 1 else f"{100 * epochs:.0f} % of them once"
+    pairs = [pair_of(lesson, temperature, width, seed) for seed in SEEDS]
+    step = _step(pairs[0][0])
+    epochs, share = step.epochs, units.share(step.alpha)
+    shown = f"{epochs:g} time{'' if epochs == 1 else 's'}" if epochs >= 1 else f"{units.share(epochs)} of them once"
     return teaching_question(
-        f"A student with **{width} % of the width** sees the training pictures ({shown}). Once it learns from the "
-        f"teacher's answers at **temperature {temperature:g}**, once only from the right answers. How does the one "
-        "with the teacher do on test pictures?",
-        student,
-        control,
+        f"A student with **{width} % of the width** sees the training pictures ({shown}). Once {share} of what it "
+        f"learns from are the teacher's answers at **temperature {temperature:g}** and the rest the right answers, "
+        f"once it has the right answers only. Each is trained {len(SEEDS)} times, from other random beginnings "
+        "(**seeds**). How do those with the teacher do on test pictures?",
+        pairs,
         _REASONS,
     )
 
 
+def pair_of(lesson: Lesson, temperature: float, width: int, seed: int) -> tuple[Recipe, Recipe]:
+    """A student with the teacher, and the same one without: as wide, trained as long, begun alike.
+
+    All seeds together train as long as one student of the quick budget: a class waits for six networks.
+    """
+    passes = student_passes(lesson.subject, "quick", width_mult=width / 100)
+    epochs = float(f"{passes / len(SEEDS):.2g}")
+    student = lesson.recipe(
+        {"technique": "distillation", "width_mult": width / 100, "epochs": epochs, "temperature": temperature},
+        seed=seed,
+    )
+    control = control_of(student)
+    assert control is not None  # with a teacher there always is the same without
+    return student, control
+
+
+def _step(student: Recipe) -> Distillation:
+    (step,) = student.steps
+    assert isinstance(step, Distillation)
+    return step
+
+
 _REASONS = {
-    "better": "The teacher's doubts told the student something that the right answers alone do not: which classes look "
-    "alike. With as much training that was worth a measurable difference here.",
-    "same": "Both got about as far. A teacher helps most where there is little data or little training, and where "
-    "classes look alike; a difference smaller than the intervals may still be there. Try another width or "
+    "better": "The teacher's doubts told the students something that the right answers alone do not: which classes "
+    "look alike.",
+    "same": "Both got about as far. A teacher can help most where there is little data or little training, and where "
+    "classes look alike. A difference smaller than these pictures can show may still be there: try another width or "
     "temperature.",
     "worse": "Here the teacher got in the way: at this temperature or after so little training the right answers alone "
     "taught more. That is why the fair comparison is needed.",
@@ -150,7 +174,9 @@ CHAPTER = Chapter(
         "9, not at all like a 0”. These shares sum to 100 %, and learning from them is called **distillation**.",
         "A well-trained teacher is nearly always almost 100 % sure, which hides what it knows about the other "
         "classes. The **temperature** brings that out: the network's raw scores are divided by it before they become "
-        "shares. At 1 the answer is as it is, and at high temperatures all classes get about the same share.",
+        "shares. At 1 the answer is as it is, and at high temperatures all classes get about the same share. Soft "
+        "shares also pull less, by 1/T² at temperature T, so the pull is multiplied by **T²** and stays as strong. "
+        "**Alpha** says how much the teacher counts against the right answers: 0.9 here.",
     ),
     papers=(
         "Hinton, Vinyals, Dean (2015), [Distilling the Knowledge in a Neural Network]"

@@ -50,9 +50,9 @@ def _arithmetic(shape: Shape) -> None:
     kernel, inputs, outputs, side = shape
     st.markdown(
         f"Whole: {kernel} × {kernel} × {inputs} × {outputs} × {side} × {side} = **{units.count(before.macs)}** "
-        f"multiplications, {units.count(before.params)} weights.  \n"
+        f"multiplications, {units.count(before.params)} weights and biases.  \n"
         f"Split: ({kernel} × {kernel} × {inputs} + {inputs} × {outputs}) × {side} × {side} = "
-        f"**{units.count(after.macs)}** multiplications, {units.count(after.params)} weights: "
+        f"**{units.count(after.macs)}** multiplications, {units.count(after.params)} weights and biases: "
         f"**{_times(before, after)}**."
     )
 
@@ -71,7 +71,9 @@ def _picture(found: Split, shape: Shape) -> None:
         elements.number("Whole, measured", units.milliseconds(before))
         change = units.speed(ratio, low, high)
         elements.number("Split, measured", units.milliseconds(after), change)
-        elements.number("Split takes", f"{100 * ratio:.0f} % of the time", f"{_work(shape):.0f} % of the work")
+        elements.number(
+            "Split takes", f"{units.share(ratio)} of the time", f"{units.share(_work(shape) / 100)} of the work"
+        )
     chart_view.show(_cloud(found, shape, ratio), key="chart_split", alt="Share of time against share of operations")
     st.caption(
         f"All {found.ratio.size} shapes on the sliders, each measured in ONNX Runtime on this machine, one thread, "

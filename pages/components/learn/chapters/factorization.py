@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from compression import units
 from compression.charts.figure import Figure
 from compression.charts.palette import BLUE, VIOLET
 from compression.explain.arithmetic import break_even_rank, thin_weights
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import Factored, FactorInquiry
+from compression.kernels import nearest_multiple
+from compression.recipe.recipe import Recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -27,21 +30,27 @@ def _show(lesson: Lesson) -> Question | None:
         _SHARES,
         25,
         words=lambda part: f"{part} % of full",
-        help_text="How many numbers pass between the two thin layers, against as many as could ever matter.",
+        help_text="How many numbers pass between the two thin layers, against as many as could ever matter. In fours, "
+        "which kernels like.",
     )
     found = waiting.ask(FactorInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Factored, key="factors")
     if found is not None:
-        _picture(found, max(1, round(share * min(found.shape) / 100)))
+        _picture(found, rank_of(found, share))
     return _question(lesson, share)
+
+
+def rank_of(found: Factored, share: int) -> int:
+    """The rank that the layer gets at this percentage of its full one."""
+    return nearest_multiple(min(found.shape), share / 100)
 
 
 def _picture(found: Factored, rank: int) -> None:
     outputs, inputs = found.shape
     thin, whole = thin_weights(outputs, inputs, rank), outputs * inputs
     with st.container(horizontal=True, gap="large", key="factor_numbers"):
-        change = f"{100 * thin / whole:.0f} % of the layer's {whole:,}"
+        change = f"{units.share(thin / whole)} of the layer's {whole:,}"
         elements.number(f"Weights at rank {rank}", f"{thin:,}", change)
-        elements.number("Error of its answers", f"{100 * float(found.errors[rank]):.2g} %")
+        elements.number("Error of its answers", units.share(float(found.errors[rank]), 1))
     again = found.left[:, :rank].astype(np.float64) @ found.right[:rank].astype(np.float64)
     for title, table, key in (("The layer", found.weights, "whole"), (f"At rank {rank}", again, "thin")):
         st.markdown(f"**{title}**")
@@ -52,6 +61,7 @@ def _picture(found: Factored, rank: int) -> None:
         f"pale close to zero. Rank {rank} keeps {outputs:,} × {rank} and "
         f"{rank} × {inputs:,} weights. "
         + (f"Only up to rank {even} are these fewer than before." if even < min(found.shape) else "")
+        + (" So the engine leaves this layer as it is." if thin >= whole else "")
     )
     chart_view.show(_errors(found, rank), key="chart_factors_error", alt="Error at each rank")
 
@@ -78,13 +88,18 @@ def _question(lesson: Lesson, share: int) -> Question | None:
     if share == 100:
         st.caption("At full rank the product is the layer itself. Move the slider.")
         return None
-    recipe = lesson.recipe({"technique": "low_rank", "rank_ratio": share / 100})
     return accuracy_question(
-        f"**{share} % of full rank** on average over the network, more where errors would be larger, without training. "
-        "What happens to its accuracy?",
-        recipe,
+        f"**{share} % of full rank** in every layer but the last, without training. Each is taken apart as drawn, and "
+        "fitted to what the layers before it say then; convolutions with a window become three. Layers that would not "
+        "get smaller stay. What happens to the network's accuracy?",
+        recipe_of(lesson, share),
         _REASONS,
     )
+
+
+def recipe_of(lesson: Lesson, share: int) -> Recipe:
+    """The same share of full rank in every layer, as drawn."""
+    return lesson.recipe({"technique": "low_rank", "rank_ratio": share / 100, "ranks": "uniform"})
 
 
 _REASONS = {
@@ -92,10 +107,10 @@ _REASONS = {
     "is an exception, so look at the interval before you believe it.",
     "same": "The directions that were left out hardly occur in real pictures. Layers that would not get smaller as a "
     "product were also left as they are.",
-    "little": "Some of the directions that were left out did matter. Training afterwards usually helps: "
-    "try a budget in Explore.",
-    "much": "Each layer now passes on less than the next one needs. Training the thin layers afterwards often "
-    "repairs a large part: try a budget in Explore.",
+    "little": "Some of the directions that were left out did matter. Training afterwards can bring "
+    "some of it back: try a budget in Explore.",
+    "much": "Each layer now passes on less than the next one needs. Training the thin layers afterwards can "
+    "bring some of it back: try a budget in Explore.",
     "collapse": "So few directions are left that much of what tells the classes apart gets lost on the way. A higher "
     "rank, or training afterwards, are the ways out.",
 }
@@ -120,5 +135,5 @@ CHAPTER = Chapter(
         "(https://arxiv.org/abs/1505.06798)",
     ),
     show=_show,
-    fits=lambda layer: layer.can_be_factored,
+    layers=lambda subject: [one for one in subject.layers[:-1] if one.is_matrix and one.can_be_factored],
 )

@@ -72,8 +72,8 @@ def _noise(found: Timed, runs: int, variant: str) -> None:
     st.caption(
         f"{count:,} single runs of each, taken in turns, on this machine. Medians (half of the runs are faster): "
         f"{units.milliseconds(baseline_ms)} as it is, {units.milliseconds(variant_ms)} with {variant}. Time of the "
-        f"second, in % of the first: **{100 * found.ratio:.0f} %, 95 % interval {100 * found.ratio_low:.0f} to "
-        f"{100 * found.ratio_high:.0f} %**. {_left_out(found)}"
+        f"second, in % of the first: **{units.share(found.ratio)}, 95 % interval "
+        f"{units.share(found.ratio_low)} to {units.share(found.ratio_high)}**. {_left_out(found)}"
     )
     chart_view.show(_verdicts(found, runs), key="chart_timing_wrong", alt="How often few runs mislead")
     share = 100 * float(wrong_verdicts(found.times_ms, [runs])[0])
@@ -109,9 +109,9 @@ def _one_trial(found: Timed, runs: int) -> str:
     """What the first so many runs alone would have said."""
     first = found.times_ms[:, 0, :runs].astype(np.float64)
     centre, half = trimmed_mean(np.log(first[0] / first[1]))
-    ratio, low, high = (100 * float(np.exp(at)) for at in (centre, centre - half, centre + half))
-    interval = f", interval {low:.0f} to {high:.0f} %" if runs > 1 else ", and cannot say how sure that is"
-    return f"The first such trial says {ratio:.0f} %{interval}."
+    ratio, low, high = (units.share(float(np.exp(at))) for at in (centre, centre - half, centre + half))
+    interval = f", interval {low} to {high}" if runs > 1 else ", and cannot say how sure that is"
+    return f"The first such trial says {ratio}{interval}."
 
 
 def _histogram(found: Timed, variant: str) -> Figure:

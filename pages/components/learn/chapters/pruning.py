@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 
@@ -12,8 +10,8 @@ from compression.charts.figure import Figure
 from compression.charts.palette import GREEN, ORANGE, PINK
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
+from compression.recipe.recipe import Recipe
 from compression.recipe.steps import PATTERN_SPARSITY
-from compression.recipe.words import recipe_in_words
 from compression.search.curves import CURVES
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -38,8 +36,8 @@ def _show(lesson: Lesson) -> Question | None:
         {name: title for name, (title, *_) in _PATTERNS.items()},
         "weights",
         "Single weights can be chosen best. Whole outputs, in convolutions called channels, leave a smaller layer, "
-        "which is faster everywhere. "
-        "2 of every 4 is a pattern that some graphics chips can skip.",
+        "which is faster where its width suits the kernels (chapter 9): here outputs stay in fours, where there are "
+        "that many. 2 of every 4 is a pattern that some graphics chips can skip.",
     )
     sparsity = _sparsity(pattern)
     found = waiting.ask(PruningInquiry(recipe=lesson.recipe(), layer=lesson.layer.name), Pruned, key="pruning")
@@ -57,14 +55,14 @@ def _show(lesson: Lesson) -> Question | None:
 def _sparsity(pattern: str) -> float:
     fixed = PATTERN_SPARSITY.get(pattern)
     if fixed is not None:
-        st.caption(f"This pattern always makes {100 * fixed:.0f} % zeros: no slider needed.")
+        st.caption(f"This pattern always makes {units.share(fixed)} zeros: no slider needed.")
         return fixed
     return course.slider(
         "sparsity",
         "How much goes",
         SPARSITIES,
         0.7,
-        words=lambda share: f"{100 * share:.0f} %",
+        words=units.share,
         help_text="The smallest go first.",
     )
 
@@ -72,14 +70,14 @@ def _sparsity(pattern: str) -> float:
 def _picture(found: Pruned, pattern: str, sparsity: float, lesson: Lesson) -> None:
     at = 0 if pattern in PATTERN_SPARSITY else SPARSITIES.index(sparsity)
     left = np.where(found.gone_at[pattern] > at, found.weights, np.nan)
-    alt = f"Weights of {lesson.layer.name} that stay with {100 * sparsity:.0f} % pruned"
+    alt = f"Weights of {lesson.layer.name} that stay with {units.share(sparsity)} pruned"
     chart_view.show(weights_map(left, found.weights), key="chart_pruning_mask", alt=alt)
     zeros, error = float(found.zeros[pattern][at]), float(found.errors[pattern][at])
     size = "all" if found.weights.size == lesson.layer.size else f"{found.weights.size:,} of {lesson.layer.size:,}"
     st.caption(
         f"{size} weights of **{lesson.layer.name}**: blue is positive, orange negative, pale is close to zero, "
-        f"empty is pruned. **{100 * zeros:.0f} %** of the layer are zero now. Its answers to real pictures are off by "
-        f"**{100 * error:.1f} %** (squared error against their own size)."
+        f"empty is pruned. **{units.share(zeros)}** of the layer are zero now. As cut, its answers to real pictures "
+        f"are off by **{units.share(error, 1)}** (squared, of how much they vary from picture to picture)."
     )
     chart_view.show(_curves(found, pattern, at), key="chart_pruning_error", alt="Error of the layer's answers")
 
@@ -99,7 +97,7 @@ def _curves(found: Pruned, pattern: str, at: int) -> Figure:
         [*traces, here(100 * float(found.zeros[pattern][at]), 100 * float(found.errors[pattern][at]))],
         300,
         "% of the layer's weights that are zero",
-        "error of its answers, %",
+        "error of its answers as cut, %",
         yaxis={"rangemode": "tozero"},
     )
 
@@ -108,30 +106,44 @@ def _question(lesson: Lesson, pattern: str, sparsity: float) -> Question | None:
     if sparsity == 0:
         st.caption("With 0 % nothing is pruned. Move the slider.")
         return None
-    step: dict[str, Any] = {"technique": "magnitude_pruning", "sparsity": sparsity, "pattern": pattern}
-    if pattern == "channels":
-        step = {"technique": "channel_pruning", "pruning_ratio": sparsity}
-    recipe = lesson.recipe(step)
-    words = recipe_in_words(recipe)
+    as_cut, refitted = (recipe_of(lesson, pattern, sparsity, refitted=refitted) for refitted in (False, True))
     return accuracy_question(
-        f"**{units.capital(words)}**, now in the whole network, without any training afterwards. "
+        f"**{_what_goes(pattern, sparsity)}**, now in every layer of the network, as drawn: cut, and nothing repaired. "
         "What happens to its accuracy?",
-        recipe,
+        as_cut,
         _REASONS,
+        ("The same cut, with what is left **refitted** to what each layer answered before (no training)", refitted),
     )
+
+
+def _what_goes(pattern: str, sparsity: float) -> str:
+    if pattern in PATTERN_SPARSITY:
+        return f"{_PATTERNS[pattern][0]} weights go"
+    return f"{units.share(sparsity)} of the {_SHARES[pattern]} go"
+
+
+_SHARES = {"weights": "weights", "blocks": "blocks of 4 weights", "channels": "outputs"}
+
+
+def recipe_of(lesson: Lesson, pattern: str, sparsity: float, *, refitted: bool) -> Recipe:
+    """The whole network pruned as the picture shows a layer: the same share in each, by size."""
+    if pattern == "channels":
+        step = {"technique": "channel_pruning", "pruning_ratio": sparsity, "recalibrate": refitted}
+    else:
+        step = {"technique": "magnitude_pruning", "sparsity": sparsity, "pattern": pattern, "recalibrate": refitted}
+        step["scope"] = "layer"
+    return lesson.recipe(step)
 
 
 _REASONS = {
     "better": "That can happen: pruning sometimes removes what the network had learned by heart. It is an exception, "
     "so look at the interval before you believe it.",
-    "same": "What went hardly mattered for the accuracy on these images. The engine also fitted the weights that "
-    "are left so that each layer answers as before, as well as it can.",
-    "little": "Some of what went did matter. The weights that are left were fitted to make up for it, and could not "
-    "make up for all. A little training usually brings most of it back: try a budget in Explore.",
-    "much": "Too much of what the layers say got lost for the rest to make up for it. Training afterwards "
-    "(fine-tuning) often repairs a large part: try a budget in Explore.",
-    "collapse": "Much of what the network knew is lost at this setting. Each layer's errors add to those of "
-    "the layer before. Whether training can repair it is worth a try in Explore.",
+    "same": "What went hardly mattered for the accuracy on these images: small weights add little to an answer.",
+    "little": "Some of what went did matter, and doubtful pictures tipped over.",
+    "much": "Too much of what the layers say got lost. Each layer gets the errors of the layer before, and adds its "
+    "own.",
+    "collapse": "Much of what the network knew is lost when it is just cut. Each layer gets the errors of the layer "
+    "before, and adds its own.",
 }
 
 CHAPTER = Chapter(
@@ -143,8 +155,9 @@ CHAPTER = Chapter(
         "sets the smallest to exactly zero. Zeros need not be stored. A **layer** is one step of the network: each "
         "of its **outputs** (a row in the picture) is a weighted sum of its **inputs** (the columns).",
         "Pruning *single weights* does least harm, but the gaps are scattered, and ordinary chips multiply by the "
-        "zeros all the same. Pruning *whole outputs* leaves a layer that is really smaller and faster, but it has to "
-        "take good weights along with bad ones. **N:M patterns** lie between: of every 4 neighbours, 2 (or 3) go.",
+        "zeros all the same. Pruning *whole outputs* leaves a layer that is really smaller, and faster where its width "
+        "suits the chip (chapter 9), but takes good weights along with bad ones. **N:M patterns** lie between: of "
+        "every 4 neighbours, 2 (or 3) go.",
     ),
     papers=(
         "Han, Pool, Tran, Dally (2015), [Learning both Weights and Connections for Efficient Neural Networks]"

@@ -10,6 +10,7 @@ from compression.charts.figure import Figure, bars, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import BITS, Rounded, RoundingInquiry
+from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
@@ -69,7 +70,10 @@ def _picture(found: Rounded, bits: int, scales: str, method: str, lesson: Lesson
         chart_view.show(
             _errors(found, grid, at), key="chart_rounding_error", alt="Error of the layer's answers by bits"
         )
-        st.caption("How far the layer's answers to real pictures are off, in % of their size (squared).")
+        st.caption(
+            "How far the layer's answers to real pictures are off (squared, in % of how much they vary). Up to 4 bits "
+            "biases then make up for what all answers shift alike, where that helps."
+        )
     with right:
         chart_view.show(_ranges(found), key="chart_rounding_ranges", alt="Smallest and largest weight of each output")
         st.caption(
@@ -136,7 +140,7 @@ def _ranges(found: Rounded) -> Figure:
 
 
 def _question(lesson: Lesson, bits: int, scales: str, method: str) -> Question:
-    recipe = lesson.recipe({"technique": "quantization", "weight_bits": bits, "granularity": scales, "method": method})
+    recipe = recipe_of(lesson, bits, scales, method)
     return accuracy_question(
         f"**What will happen at {bits} bit{'s' if bits > 1 else ''}?** All weights of the network are rounded this way "
         f"({recipe_in_words(recipe)}), without training. What happens to its accuracy?",
@@ -145,17 +149,24 @@ def _question(lesson: Lesson, bits: int, scales: str, method: str) -> Question:
     )
 
 
+def recipe_of(lesson: Lesson, bits: int, scales: str, method: str) -> Recipe:
+    """All weights rounded as drawn."""
+    return lesson.recipe({"technique": "quantization", "weight_bits": bits, "granularity": scales, "method": method})
+
+
 _REASONS = {
     "better": "That can happen: rounding sometimes tips a doubtful answer to the right side. It is an exception, so "
     "look at the interval before you believe it.",
     "same": "Each weight is a little off, some up and some down, and in a sum of many weights most of that cancels. "
     "What is left is too small to show in the accuracy on these images.",
-    "little": "The steps are now coarse enough for the errors to show in doubtful pictures. Better rounding "
-    "(GPTQ, AdaRound) or finer steps can often win this back: compare the four curves.",
-    "much": "Many weights now share a few values, and what they said about each other got lost. Compare the four "
-    "curves: finer steps, clipping, or rounding that looks at the answers (GPTQ in Explore) may save much of it.",
+    "little": "The steps are now coarse enough for the errors to show in doubtful pictures. Finer steps, or rounding "
+    "that looks at the answers (GPTQ and AdaRound in Explore), can often win this back.",
+    "much": "Many weights now share a few values, and what they said about each other got lost. Clipping makes the "
+    "error of a layer smaller, not always that of the network: compare. Rounding that looks at the answers (GPTQ in "
+    "Explore) saved more at 2 bits on every network here.",
     "collapse": "So few values are left that many weights say the same, or nothing at all, and each layer's errors add "
-    "to those of the layer before. Better rounding (GPTQ in Explore) or training afterwards may still rescue it.",
+    "to those of the layer before. Rounding that looks at the answers (GPTQ in Explore) saved much of it on every "
+    "network here.",
 }
 
 CHAPTER = Chapter(

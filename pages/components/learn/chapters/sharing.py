@@ -10,6 +10,7 @@ from compression.charts.figure import Figure, histogram, line, scatter
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
+from compression.recipe.recipe import Recipe
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.learn import course
@@ -27,7 +28,10 @@ def _show(lesson: Lesson) -> Question | None:
         )
         _numbers(found, at, lesson)
         chart_view.show(_errors(found, at), key="chart_sharing_error", alt="Change of the weights by number of values")
-        st.caption("How far the weights move, in % of their size (squared). Shared values sit where weights are.")
+        st.caption(
+            "How far the weights move, in % of their size (squared); a weight counts the more, the more the network's "
+            "answers depend on it. Shared values sit where weights are."
+        )
     return _question(lesson, clusters)
 
 
@@ -93,13 +97,17 @@ def _errors(found: Shared, at: int) -> Figure:
 
 
 def _question(lesson: Lesson, clusters: int) -> Question:
-    recipe = lesson.recipe({"technique": "weight_sharing", "clusters": clusters})
     return accuracy_question(
         f"Each layer of the network gets its own codebook of **{clusters} values**, without training. What happens to "
         "its accuracy?",
-        recipe,
+        recipe_of(lesson, clusters),
         _REASONS,
     )
+
+
+def recipe_of(lesson: Lesson, clusters: int) -> Recipe:
+    """Each layer with a codebook of its own, as drawn."""
+    return lesson.recipe({"technique": "weight_sharing", "clusters": clusters})
 
 
 _REASONS = {
@@ -108,8 +116,8 @@ _REASONS = {
     "same": "The values sit where the weights are, and important weights count more when they are placed. What is "
     "left of the change is too small to show in the answers.",
     "little": "The values are now so few that weights move noticeably, and doubtful pictures tip over. Training the "
-    "values afterwards usually helps: try a budget in Explore.",
-    "much": "Many weights that were different are the same now. Training the values afterwards often repairs a "
+    "values afterwards can help: try a budget in Explore.",
+    "much": "Many weights that were different are the same now. Training the values afterwards can repair a "
     "large part: try a budget in Explore.",
     "collapse": "With so few values much of what the weights said is gone. More values, or training them afterwards, "
     "are the ways out.",
@@ -123,9 +131,10 @@ CHAPTER = Chapter(
         "Painting by numbers: a picture with a palette of 16 colours only needs the number of a colour at each "
         "point. **Weight sharing** does this with weights. A **codebook** lists a few values, and each weight is "
         "replaced by the number of the nearest one. Sixteen values take 4 bits a weight.",
-        "Unlike on a grid, the values need not be evenly spaced. The search (called **k-means**) puts them "
-        "where many weights are, so that the changes are smallest in total. The picture shows how the weights of "
-        "the layer are spread, and the shared values above: the larger the diamond, the more weights take that value.",
+        "Unlike on a grid, the values need not be evenly spaced. The search (**k-means**) puts them where many weights "
+        "are, so that the changes are smallest in total. Here weights count the more, the more the answers depend on "
+        "them (their **Hessian**). The picture shows how the layer's weights are spread, and above the shared values: "
+        "the larger the diamond, the more weights take that value.",
     ),
     papers=(
         "Han, Mao, Dally (2016), [Deep Compression](https://arxiv.org/abs/1510.00149)",
