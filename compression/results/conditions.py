@@ -37,12 +37,12 @@ def conditions_of(measured: object) -> Conditions:
     return Conditions(*(getattr(measured, field.name) for field in fields(Conditions)))
 
 
-def key(recipe_id: str, measured_under: Conditions) -> str:
-    """64 hexadecimal digits: one recipe under one set of conditions."""
-    parts = json.dumps([recipe_id, *astuple(measured_under)])
+def key(recipe_id: str, measured_under: Conditions, workspace: str = "") -> str:
+    """64 hexadecimal digits: one recipe under one set of conditions, measured for everybody or for one `workspace`."""
+    parts = json.dumps([recipe_id, *astuple(measured_under), *([workspace] if workspace else [])])
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def result_key(subject: Subject, recipe: Recipe, machine_id: str | None = None) -> str:
-    """Key of a recipe of this model under the present conditions, on this machine or the one named."""
-    return key(recipe.recipe_id, conditions(subject, machine_id))
+def result_key(subject: Subject, recipe: Recipe, machine_id: str | None = None, workspace: str = "") -> str:
+    """Key of a recipe of this model under the present conditions, on this machine or the one named; see `key`."""
+    return key(recipe.recipe_id, conditions(subject, machine_id), workspace)

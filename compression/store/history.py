@@ -74,7 +74,7 @@ class Entry:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is the model as it is."""
+        """Whether it is the original model."""
         return self.recipe is not None and self.recipe.is_baseline
 
 
@@ -99,8 +99,11 @@ class Search:
 
 
 def entries(store: Store) -> list[Entry]:
-    """All results, newest first; only those are read that came since the last time. Raises `StorageFailed`."""
-    return store.remembered.rows(store.database, "all", sql.true(), _entry)[::-1]
+    """All results of the store's workspace, newest first; only those are read that came since the last time.
+
+    Raises `StorageFailed`.
+    """
+    return store.remembered.rows(store.database, f"all {store.workspace}", store.is_mine, _entry)[::-1]
 
 
 def _entry(row: sql.Row[Any]) -> Entry:
@@ -148,7 +151,7 @@ def _recipe(content: Mapping[str, Any] | None) -> tuple[Recipe | None, str]:
         recipe = Recipe.model_validate(content)
     except (CompressionError, ValueError):
         steps = " → ".join(str(step.get("technique", "?")) for step in content.get("steps", ()))
-        return None, f"{steps or 'the model as it is'} (written by another version of this program)"
+        return None, f"{steps or 'the original model'} (written by another version of this program)"
     return recipe, recipe_in_words(recipe)
 
 

@@ -75,11 +75,6 @@ class JobQueue:
             query = query.where(JOBS.c.job_group == group)
         return self._read(query if states is None else query.where(in_states(*states)))
 
-    def last_asked(self, limit: int) -> list[Job]:
-        """The newest recipes that somebody asked for by hand, newest first; at most `limit`."""
-        query = sql.select(JOBS).where(JOBS.c.background.is_(False), JOBS.c.inquiry.is_(None))
-        return self._read(query.order_by(JOBS.c.sequence.desc()).limit(limit))
-
     def add(
         self,
         works: Sequence[Recipe | Inquiry],
@@ -89,6 +84,7 @@ class JobQueue:
         background: bool,
         owner: Owner | None,
         replace: bool,
+        workspace: str = "",
     ) -> list[Job]:
         """See `Store.add_jobs`; `done` are the names of works that were done before."""
         wanted = {work_id_of(work): work for work in works}
@@ -99,7 +95,7 @@ class JobQueue:
                 others = [job.job_id for name, job in unfinished.items() if name not in wanted]
                 _cancel(connection, JOBS.c.job_id.in_(others))
             new = {
-                name: new_job(work, group, background, name in done)
+                name: new_job(work, group, background, name in done, workspace)
                 for name, work in wanted.items()
                 if name not in unfinished
             }
@@ -112,16 +108,24 @@ class JobQueue:
         jobs = unfinished | new
         return [jobs[name] for name in wanted]
 
-    def request_cancel(self, job_ids: Collection[str] | None = None, *, group: str | None = None) -> None:
-        """Give up these jobs, all of a group, or (without either) all there are.
+    def request_cancel(
+        self, job_ids: Collection[str] | None = None, *, group: str | None = None, asked_by: str = ""
+    ) -> None:
+        """Give up these jobs, all of a group, all of groups with `asked_by` in their names, or else all there are.
 
         Waiting ones are CANCELLED at once, running ones at their next check; finished ones stay.
         """
         if job_ids is not None and not job_ids:  # a write would have all pages look again
             return
-        named = sql.true() if job_ids is None else JOBS.c.job_id.in_(job_ids)
+        named = _asked_by(asked_by) if job_ids is None else JOBS.c.job_id.in_(job_ids)
         with self._database.write() as connection:
             _cancel(connection, named if group is None else named & (JOBS.c.job_group == group))
+
+    def unfinished(self, asked_by: str = "") -> int:
+        """How many jobs wait or run, of groups with `asked_by` in their names."""
+        query = sql.select(sql.func.count()).select_from(JOBS).where(_OPEN, _asked_by(asked_by))
+        with self._database.read() as connection:
+            return int(connection.scalar(query) or 0)
 
     def forget(self, states: Collection[JobState], before: float | None = None) -> int:
         """Drop jobs that ended so (before this Unix time), with their logs; results stay. Returns how many."""
@@ -260,6 +264,10 @@ class JobQueue:
             connection.execute(_finish(unfinished & ~_WANTED, JobState.CANCELLED))
             _fail_where_workers_die(connection, unfinished)
             return connection.execute(JOBS.update().where(unfinished).values(waiting)).rowcount
+
+
+def _asked_by(name: str) -> sql.ColumnElement[bool]:
+    return JOBS.c.job_group.contains(name, autoescape=True) if name else sql.true()
 
 
 def _claimed(job_id: str, claim: str) -> sql.ColumnElement[bool]:

@@ -48,6 +48,7 @@ class Job:
     """One recipe to be measured, or an `inquiry` of it to be made, for one group (a page, a sweep).
 
     `progress` is 0 to 1, times are UTC.
+    `workspace` is whose result it will be ("": everybody's).
     `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
     it was started. `preview` is what a running job has measured so far.
     """
@@ -67,6 +68,7 @@ class Job:
     is_cancel_requested: bool = False
     preview: Preview | None = None
     inquiry: Inquiry | None = None
+    workspace: str = ""
 
     @property
     def work_id(self) -> str:
@@ -79,11 +81,20 @@ def work_id_of(work: Recipe | Inquiry) -> str:
     return work.recipe_id if isinstance(work, Recipe) else work.inquiry_id
 
 
-def new_job(work: Recipe | Inquiry, group: str, background: bool, is_done: bool) -> Job:
+def new_job(work: Recipe | Inquiry, group: str, background: bool, is_done: bool, workspace: str = "") -> Job:
     """A job that waits, or is over because what it leads to `is_done`."""
     recipe, inquiry = (work, None) if isinstance(work, Recipe) else (work.recipe, work)
     now = datetime.now(UTC)
-    job = Job(uuid.uuid4().hex, recipe, group, background, JobState.WAITING, created_at=now, inquiry=inquiry)
+    job = Job(
+        uuid.uuid4().hex,
+        recipe,
+        group,
+        background,
+        JobState.WAITING,
+        created_at=now,
+        inquiry=inquiry,
+        workspace=workspace,
+    )
     done: dict[str, Any] = {"state": JobState.COMPLETE, "progress": 1.0, "message": "measured before"}
     return replace(job, **done, started_at=now, finished_at=now) if is_done else job
 
@@ -96,6 +107,7 @@ def row_of(job: Job, owner: str | None) -> dict[str, Any]:
         "recipe_id": job.recipe.recipe_id,
         "inquiry": job.inquiry.to_json() if job.inquiry else None,
         "job_group": job.group,
+        "workspace": job.workspace or None,
         "background": job.background,
         "state": job.state.value,
         "progress": job.progress,
@@ -124,6 +136,7 @@ def job_from_row(row: Row) -> Job:
         is_cancel_requested=row["cancel_requested_at"] is not None,
         preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == JobState.RUNNING.value else None,
         inquiry=_parse_inquiry(row[JOBS.c.inquiry]) if row[JOBS.c.inquiry] else None,
+        workspace=row["workspace"] or "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
@@ -41,6 +42,8 @@ class Store:
       result with the same graph under the same conditions, is timed again: all of them have all the timings.
     * Artifacts are on the disk before the row that names them.
     * Every change of a result or job changes `revision()`.
+    * A workspace has results of its own: `within` one, nothing is seen of what was measured outside, and what is
+      measured there is seen nowhere else. Jobs, files and notes are everybody's.
     * Every method, and every one of the `queue`, raises `StorageFailed` when database or disk cannot be used; what was
       stored is kept, and the next call tries again.
 
@@ -55,6 +58,15 @@ class Store:
         self.queue = JobQueue(self.database)
         self.remembered = results.Remembered()
         self.machine_ids: tuple[str, ...] = ()
+        self.workspace = ""
+
+    def within(self, workspace: str) -> Store:
+        """The same store as it is seen from a workspace; "" is everybody's."""
+        if workspace == self.workspace:
+            return self
+        other = copy.copy(self)
+        other.workspace = workspace
+        return other
 
     @property
     def place(self) -> Place:
@@ -91,8 +103,13 @@ class Store:
     def _rows(self, model: str) -> list[Result | Unreadable]:
         now, machines = conditions.conditions(subject_of(model)), self._machines()
         same = (RESULTS.c[name] == value for name, value in asdict(now).items() if name != "machine_id")
-        comparable = sql.and_(*same, RESULTS.c.machine_id.in_(machines))
-        return self.remembered.rows(self.database, (now, machines), comparable, results.read)
+        comparable = sql.and_(*same, RESULTS.c.machine_id.in_(machines), self.is_mine)
+        return self.remembered.rows(self.database, (now, machines, self.workspace), comparable, results.read)
+
+    @property
+    def is_mine(self) -> sql.ColumnElement[bool]:
+        """Whether a row of the table of results is of this workspace."""
+        return RESULTS.c.workspace == self.workspace if self.workspace else RESULTS.c.workspace.is_(None)
 
     def add_result(self, result: Result, contents: dict[str, bytes]) -> None:
         """Keep a result and the files it names (`stored`, `onnx`, `predictions` to bytes).
@@ -111,7 +128,8 @@ class Store:
             artifacts.write(content)
         measured = conditions.conditions_of(result)
         row = asdict(measured) | {
-            "result_key": conditions.key(result.recipe_id, measured),
+            "result_key": conditions.key(result.recipe_id, measured, self.workspace),
+            "workspace": self.workspace or None,
             "recipe_id": result.recipe_id,
             "document": document,
             "graph": result.graph or None,
@@ -137,9 +155,8 @@ class Store:
 
     def forget_answer(self, inquiry: Inquiry) -> None:
         """Have an inquiry made anew whose answer is damaged."""
-        keys = [inquiry.answer_key(key) for key in self._result_keys(inquiry.recipe)]
         with self.database.write() as connection:
-            connection.execute(ANSWERS.delete().where(ANSWERS.c.answer_key.in_(keys)))
+            connection.execute(ANSWERS.delete().where(ANSWERS.c.answer_key.in_(self._answer_keys(inquiry))))
 
     def timings(self, model: str, graph: str) -> tuple[Timing, ...]:
         """The timings there are of networks with this graph (see `Measures.graph`), here and now."""
@@ -154,7 +171,10 @@ class Store:
             _share_timings(connection, result, timing)
 
     def answer_name(self, inquiry: Inquiry) -> str | None:
-        """The name of the file that answers `inquiry`, if that was found out under the present conditions."""
+        """The name of the file that answers `inquiry`, if that was found out under the present conditions.
+
+        What anybody found out serves every workspace: it is nobody's result.
+        """
         return self._answer_names([inquiry]).get(inquiry.inquiry_id)
 
     def answer(self, inquiry: Inquiry) -> bytes | None:
@@ -165,7 +185,7 @@ class Store:
     def add_answer(self, inquiry: Inquiry, result: Result, content: bytes) -> None:
         """Keep what was found out about `result`. The first answer stays; one whose file is gone is replaced."""
         name = artifacts.write(content)
-        result_key = conditions.key(result.recipe_id, conditions.conditions_of(result))
+        result_key = conditions.key(result.recipe_id, conditions.conditions_of(result), self.workspace)
         key = inquiry.answer_key(result_key)
         row = {"answer_key": key, "result_key": result_key, "kind": inquiry.kind, "artifact": name}
         with self.database.write() as connection:
@@ -207,24 +227,33 @@ class Store:
         measured = self.results_of([work for work in works if isinstance(work, Recipe)])
         answered = self._answer_names([work for work in works if isinstance(work, Inquiry)])
         done = {*measured, *answered}
-        return self.queue.add(works, done=done, group=group, background=background, owner=owner, replace=replace)
+        return self.queue.add(
+            works,
+            done=done,
+            group=group,
+            background=background,
+            owner=owner,
+            replace=replace,
+            workspace=self.workspace,
+        )
 
     def _answer_names(self, inquiries: Sequence[Inquiry]) -> dict[str, str]:
         """Names of the files of those that were answered, by inquiry_id. A lost file is no answer."""
-        wanted = {
-            inquiry.answer_key(key): inquiry.inquiry_id
-            for inquiry in inquiries
-            for key in self._result_keys(inquiry.recipe)
-        }
+        wanted = {key: inquiry.inquiry_id for inquiry in inquiries for key in self._answer_keys(inquiry)}
         query = sql.select(ANSWERS.c.answer_key, ANSWERS.c.artifact).where(ANSWERS.c.answer_key.in_(wanted))
         with self.database.read() as connection:
             rows = connection.execute(query).all()
         return {wanted[key]: name for key, name in rows if artifacts.path_of(name).is_file()}
 
+    def _answer_keys(self, inquiry: Inquiry) -> list[str]:
+        """Of everybody's result and of the workspace's own."""
+        stores = dict.fromkeys((self.within(""), self))
+        return [inquiry.answer_key(key) for store in stores for key in store._result_keys(inquiry.recipe)]
+
     def _result_keys(self, recipe: Recipe) -> list[str]:
         """On each machine whose results count here."""
-        subject = subject_of(recipe.model)
-        return [conditions.result_key(subject, recipe, machine_id) for machine_id in self._machines()]
+        subject, room = subject_of(recipe.model), self.workspace
+        return [conditions.result_key(subject, recipe, machine_id, room) for machine_id in self._machines()]
 
     def _machines(self) -> tuple[str, ...]:
         return self.machine_ids or (machine.machine_id(),)

@@ -30,6 +30,7 @@ RESULTS = sql.Table(
     sql.Column("machine_id", sql.String(64), nullable=False),
     sql.Column("document", sql.Text, nullable=False),  # the `Result` as JSON
     sql.Column("graph", sql.String(32)),  # its `graph`: results with the same one share their timings
+    sql.Column("workspace", sql.String(40)),  # empty: everybody's
 )
 ANSWERS = sql.Table(
     "answers",
@@ -58,6 +59,7 @@ JOBS = sql.Table(
     sql.Column("recipe_id", sql.String(16), nullable=False),
     sql.Column("study", sql.Text, key="inquiry"),  # the `Inquiry` as JSON; empty where the recipe is to be measured
     sql.Column("job_group", sql.String(200), nullable=False),
+    sql.Column("workspace", sql.String(40)),
     sql.Column("background", sql.Boolean, nullable=False),
     sql.Column("state", sql.String(16), nullable=False),
     sql.Column("progress", sql.Double, nullable=False),
@@ -82,6 +84,19 @@ LOGS = sql.Table(
     METADATA,
     sql.Column("job_id", sql.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
     sql.Column("lines", sql.Text, nullable=False),  # see `store.logs`; apart, so that lists of jobs stay small
+)
+GUESSES = sql.Table(
+    "guesses",
+    METADATA,
+    sql.Column("sequence", sql.Integer, primary_key=True),
+    sql.Column("workspace", sql.String(40), nullable=False),  # "" where no class was
+    sql.Column("question", sql.String(200), nullable=False),
+    sql.Column("visitor", sql.String(32), nullable=False),  # a random name of a browser, nothing of a person
+    sql.Column("choice", sql.String(40), nullable=False),
+    sql.Column("is_answered", sql.Boolean, nullable=False),
+    sql.Column("changed_at", sql.Double, nullable=False),
+    sql.UniqueConstraint("workspace", "visitor", "question"),
+    sql.Index("guesses_of_question", "workspace", "question"),
 )
 NOTES = sql.Table(
     "notes",

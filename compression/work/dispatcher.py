@@ -129,7 +129,13 @@ class Dispatcher:
         return cluster is not None and cluster.is_alive
 
     def submit(
-        self, works: Sequence[Recipe | Inquiry], *, group: str, background: bool = False, replace: bool = False
+        self,
+        works: Sequence[Recipe | Inquiry],
+        *,
+        group: str,
+        background: bool = False,
+        replace: bool = False,
+        workspace: str = "",
     ) -> list[Job]:
         """Have recipes measured and inquiries made; returns one job for each different one, in the given order.
 
@@ -137,9 +143,10 @@ class Dispatcher:
         background job occupies. What waits or runs in this group already gives that job. What was done before
         gives a COMPLETE job, which is not stored: what it leads to is there at once. An inquiry's recipe is measured
         first where that was not done. With `replace` whatever else is unfinished in `group` is given up: the slider
-        has moved on.
+        has moved on. What is done in a `workspace` stays there: see `Store`.
         """
-        jobs = self.store.add_jobs(works, group=group, background=background, owner=self._owner, replace=replace)
+        store = self.store.within(workspace)
+        jobs = store.add_jobs(works, group=group, background=background, owner=self._owner, replace=replace)
         self._wake.set()
         return jobs
 
@@ -153,14 +160,14 @@ class Dispatcher:
         self.store.queue.request_cancel(job_ids)
         self._wake.set()
 
-    def cancel_all(self) -> None:
-        """Give up whatever is unfinished, whoever asked for it."""
-        self.store.queue.request_cancel()
+    def cancel_all(self, asked_by: str = "") -> None:
+        """Give up whatever is unfinished in groups with `asked_by` in their names; without, whoever asked for it."""
+        self.store.queue.request_cancel(asked_by=asked_by)
         self._wake.set()
 
     def retry(self, job: Job) -> Job:
         """Have the same done once more, for the same group; somebody waits for it now."""
-        return self.submit([job.inquiry or job.recipe], group=job.group)[0]
+        return self.submit([job.inquiry or job.recipe], group=job.group, workspace=job.workspace)[0]
 
     def members(self) -> Members:
         """The workers as they were about a second ago; without members until they are there and were looked at.

@@ -59,7 +59,7 @@ def measure(
     if found:
         return found
     subject = subject_of(recipe.model)
-    with _alone(conditions.result_key(subject, recipe), watch):
+    with _alone(conditions.result_key(subject, recipe, workspace=store.workspace), watch):
         return _stored(store, recipe) or _measured(subject, recipe, store, watch=watch, preview=preview, run=run)
 
 

@@ -218,7 +218,7 @@ def asker(group: str, session: str) -> str:
     kind, _, window = group.partition("-")
     if kind not in _ASKERS:
         return "Somebody else"
-    return f"{_ASKERS[kind]} ({'this' if window == session else 'another'} browser window)"
+    return f"{_ASKERS[kind]} ({'this' if window.startswith(session) else 'another'} browser window)"
 
 
 def purpose(job: Job) -> str:

@@ -56,6 +56,7 @@ def execute(order: Order) -> None:
     job = store.queue.start_job(order.job_id, order.claim, order.dispatcher_id)
     if job is None:
         return
+    store = store.within(job.workspace)
     journal = _journal(job, store)
     watch = JobWatch(store, order.job_id, order.claim, journal)
 

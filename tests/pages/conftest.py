@@ -5,10 +5,11 @@ import pickle
 import sys
 
 import pytest
+import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 
 from pages.components.explore import advanced, limit_boxes
-from pages.components.frame import chart_view
+from pages.components.frame import browser, chart_view
 from tests.support.fake_dispatcher import FakeDispatcher
 from tests.support.page_tools import ROOT, opened
 
@@ -50,6 +51,19 @@ def dispatcher(monkeypatch, fresh_home):
     monkeypatch.setattr("compression.work.dispatcher.get_dispatcher", lambda: fake)
     monkeypatch.setattr("compression.work.cluster_process.begin_early", lambda: None)
     return fake
+
+
+@pytest.fixture
+def cookies(monkeypatch):
+    """What the browser keeps, by name."""
+    kept = {}
+
+    def read(name):
+        written = st.session_state.get(browser._WRITTEN, {})
+        return written[name] if name in written else kept.get(name, "")[: browser.MOST]
+
+    monkeypatch.setattr("pages.components.frame.browser.read", read)
+    return kept
 
 
 @pytest.fixture

@@ -106,13 +106,25 @@ class TestWork:
         dispatcher.submit([quantized(4)], group="explore-other")
         page = opened()
         checked(page.button(key="jobs_cancel_all").click().run())
-        assert "This gives up **1 job** of all browser windows" in words(page)
+        assert page.radio(key="jobs_whose").options == ["Mine: 0 jobs of this browser", "Everybody's: 1 job"]
         checked(page.button(key="jobs_no").click().run())
         assert dispatcher.jobs("explore-other")[0].state is JobState.WAITING
-        assert "gives up" not in words(page)
+        assert "stays" not in words(page)
         checked(page.button(key="jobs_cancel_all").click().run())
+        page.radio(key="jobs_whose").set_value("all")
         checked(page.button(key="jobs_yes").click().run())
         assert dispatcher.jobs("explore-other")[0].state is JobState.CANCELLED
+
+    def test_ones_own_are_cancelled_without_those_of_others(self, opened, dispatcher, cookies):
+        cookies["visitor"] = "0123456789abcdef"
+        dispatcher.submit([quantized(4)], group="explore-other.1")
+        dispatcher.submit([quantized(4)], group="sweep-0123456789abcdef.77", background=True)
+        page = opened()
+        checked(page.button(key="jobs_cancel_all").click().run())
+        assert "does not begin with its curves again" in words(page)
+        checked(page.button(key="jobs_yes").click().run())
+        assert dispatcher.jobs("explore-other.1")[0].state is JobState.WAITING
+        assert dispatcher.jobs("sweep-0123456789abcdef.77")[0].state is JobState.CANCELLED
 
     def test_a_failure_says_why_and_is_tried_again(self, opened, dispatcher):
         (job,) = dispatcher.submit([quantized(4)], group="sweep-other", background=True)

@@ -50,6 +50,56 @@ def start(store, **options):
 KNOWN = preview(recipe())
 
 
+class TestWorkspaces:
+    def test_what_is_measured_in_one_is_seen_nowhere_else(self, store):
+        here, there = store.within("class-a"), store.within("class-b")
+        keep(store, recipe(seed=1))
+        keep(here, recipe(seed=2))
+        assert [one.recipe_id for one in store.results(MODEL)] == [recipe(seed=1).recipe_id]
+        assert [one.recipe_id for one in here.results(MODEL)] == [recipe(seed=2).recipe_id]
+        assert there.results(MODEL) == []
+        assert here.result(recipe(seed=1)) is None
+        assert store.result(recipe(seed=2)) is None
+
+    def test_the_same_recipe_is_measured_in_each(self, store):
+        here = store.within("class-a")
+        keep(store, recipe(), accuracy=0.9)
+        (job,) = here.add_jobs([recipe()], group="g", owner=ME)
+        assert (job.state, job.workspace) == (JobState.WAITING, "class-a")
+        assert store.job(job.job_id) == job
+        keep(here, recipe(), accuracy=0.8)
+        assert (store.result(recipe()).accuracy, here.result(recipe()).accuracy) == (0.9, 0.8)
+        assert here.add_jobs([recipe()], group="g", owner=ME)[0].state is JobState.COMPLETE
+
+    def test_what_anybody_found_out_serves_all(self, store):
+        inquiry = PictureInquiry(recipe=recipe(), indices=(0,))
+        store.add_answer(inquiry, keep(store, recipe()), b"everybody's")
+        assert store.within("class-a").answer(inquiry) == b"everybody's"
+
+    def test_what_one_found_out_is_its_own(self, store):
+        inquiry, here = PictureInquiry(recipe=recipe(), indices=(0,)), store.within("class-a")
+        here.add_answer(inquiry, keep(here, recipe()), b"ours")
+        assert here.answer(inquiry) == b"ours"
+        assert store.answer(inquiry) is None
+        assert store.within("class-b").answer(inquiry) is None
+
+    def test_jobs_of_one_asker_are_given_up_and_no_others(self, store):
+        mine, other, odd = (
+            store.add_jobs([recipe(seed=seed)], group=group)[0]
+            for seed, group in enumerate(("sweep-me.1", "explore-you.1", "explore-m%.1"))
+        )
+        assert store.queue.unfinished("me.") == 1
+        assert store.queue.unfinished() == 3
+        store.queue.request_cancel(asked_by="me.")
+        assert [store.job(job.job_id).state for job in (mine, other, odd)] == [
+            JobState.CANCELLED,
+            JobState.WAITING,
+            JobState.WAITING,
+        ]
+        store.queue.request_cancel(asked_by="m%.")
+        assert store.job(other.job_id).state is JobState.WAITING
+
+
 class TestResults:
     def test_a_result_comes_back_as_it_was(self, store):
         assert store.result(recipe()) is None
@@ -391,19 +441,13 @@ class TestJobs:
             which = tables.JOBS.c.job_id == strange.job_id
             connection.execute(tables.JOBS.update().where(which).values(recipe='{"technique": "of the future"}'))
         assert store.job(strange.job_id) is None
-        assert store.jobs("g") == store.queue.last_asked(9) == [fine]
+        assert store.jobs("g") == [fine]
         assert store.add_jobs([recipe(seed=2)], group="g", owner=ME) == [fine]
         assert store.queue.next_jobs(ME.dispatcher_id, background=False, limit=1) == []
         assert store.queue.next_jobs(ME.dispatcher_id, background=False, limit=1) == [fine]
         with store.database.read() as connection:
             state, error = connection.execute(sql.select(tables.JOBS.c.state, tables.JOBS.c.error).where(which)).one()
         assert (state, error) == ("failed", OTHER_VERSION)
-
-    def test_what_was_asked_for_by_hand_comes_back_newest_first(self, store):
-        store.add_jobs([recipe(seed=1), recipe(seed=2), recipe(seed=3)], group="g")
-        store.add_jobs([recipe(seed=4)], group="sweep", background=True)
-        store.add_jobs([PictureInquiry(recipe=recipe(seed=5), indices=(0,))], group="g")
-        assert [job.recipe.seed for job in store.queue.last_asked(2)] == [3, 2]
 
     def test_next_jobs_are_the_oldest_of_their_kind(self, store):
         jobs = store.add_jobs([recipe(seed=n) for n in range(4)], group="g", owner=ME)

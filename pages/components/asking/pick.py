@@ -16,8 +16,7 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from compression.search.pareto import pareto_front
-from compression.work import dispatcher
-from pages.components.asking import notices, waiting
+from pages.components.asking import desk, notices, waiting
 from pages.components.frame import menu
 from pages.components.view import model_card, state
 from pages.components.view.link import View, recipes_from, text_of, view_of
@@ -161,12 +160,12 @@ def _several_key(signs: tuple[str, ...]) -> str:
 
 def measured(model: str) -> dict[str, Result]:
     """All comparable results of a model by recipe_id."""
-    return {result.recipe_id: result for result in dispatcher.get_dispatcher().store.results(model)}
+    return {result.recipe_id: result for result in desk.store().results(model)}
 
 
 def unreadable(models: Iterable[str]) -> list[str]:
     """The recipe_ids of results of these models whose rows are damaged."""
-    store = dispatcher.get_dispatcher().store
+    store = desk.store()
     return [row.recipe_id for model in models for row in store.unreadable(model)]
 
 

@@ -17,7 +17,7 @@ from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from compression.store.jobs import Job, JobState, work_id_of
 from compression.work import dispatcher
-from pages.components.asking import notices
+from pages.components.asking import desk, notices
 from pages.components.view import state
 
 A = TypeVar("A", bound=Answer)
@@ -56,7 +56,7 @@ def known(inquiry: Inquiry, kind: type[A]) -> A | None:
 def measure(recipes: Sequence[Recipe], group: str, *, key: str, background: bool = False) -> list[Result | None]:
     """The results that are there, each in its place; the others are measured from now on, and a bar says how far."""
     try:
-        found = [dispatcher.get_dispatcher().store.result(recipe) for recipe in recipes]
+        found = [desk.store().result(recipe) for recipe in recipes]
         _wait_for(recipes, found, group, key, background=background)
     except CompressionError as error:
         notices.show_error(error)
@@ -72,7 +72,7 @@ def is_under_way(works: Sequence[Work], group: str) -> bool:
 
 def _known(inquiry: Inquiry) -> Answer | None:
     """A damaged answer is none, and found out again."""
-    store = dispatcher.get_dispatcher().store
+    store = desk.store()
     name = store.answer_name(inquiry)
     try:
         return _read(name, type(inquiry)) if name else None
@@ -84,7 +84,7 @@ def _known(inquiry: Inquiry) -> Answer | None:
 @functools.lru_cache(maxsize=24)
 def _read(name: str, inquiry: type[Inquiry]) -> Answer:
     """Files are named after their content, so one parse is enough for all browser sessions."""
-    content = dispatcher.get_dispatcher().store.artifact(name)
+    content = desk.store().artifact(name)
     if content is None:
         raise CompressionError("The answer's file was lost just now. Load the page again to have it made anew.")
     return inquiry.ANSWER.model_validate_json(content)
@@ -117,7 +117,7 @@ def _begun(work: Work, job: Job | None, group: str, background: bool) -> Job:
     """The job, or a new one if there is none or what it led to is gone."""
     if job is not None and job.state is not JobState.COMPLETE:
         return job
-    return dispatcher.get_dispatcher().submit([work], group=state.group(group), background=background)[0]
+    return desk.submit([work], group, background=background)[0]
 
 
 def _bar(works: Sequence[Work], found: int, first: list[bool], group: str, key: str) -> None:

@@ -23,6 +23,8 @@ from compression.search.estimate import Known, Lesson
 from compression.search.neighbours import Move, move_between, neighbours
 from compression.store.jobs import UNFINISHED, Job, JobState
 from compression.work import dispatcher
+from pages.components.asking import desk
+from pages.components.frame import browser, classroom
 from pages.components.view import model_card, state
 from pages.components.view.link import View
 
@@ -179,18 +181,17 @@ def want(view: View, *, step_by_step: bool = False) -> None:
 
     With `step_by_step` also for that of the recipe's beginnings.
     """
-    queue = dispatcher.get_dispatcher()
     if not is_asked(view, step_by_step=step_by_step):
         control = control_of(view.recipe)
         wanted = [view.recipe.baseline(), view.recipe, *([control] if control else [])]
         wanted += prefixes(view.recipe) if step_by_step else ()
-        queue.submit(wanted, group=state.group(_SETTING), replace=True)
+        desk.submit(wanted, _SETTING, replace=True)
         _turn_to(view)
-        st.session_state[_ASKED] = (view.recipe, step_by_step)
-    swept = (view.model, view.settings.budget, view.curves, is_paused())
+        st.session_state[_ASKED] = (view.recipe, step_by_step, classroom.here().name)
+    swept = (view.model, view.settings.budget, view.curves, is_paused(), classroom.here().name)
     if st.session_state.get(_SWEPT) != swept:
         sweep = () if is_paused() else sweep_recipes(view.subject, view.settings.budget, view.curves)
-        queue.submit(sweep, group=state.group(_CURVES), background=True, replace=True)
+        desk.submit(sweep, _CURVES, background=True, replace=True)
         st.session_state[_SWEPT] = swept
 
 
@@ -201,7 +202,7 @@ def is_to_ask() -> bool:
 
 def is_asked(view: View, *, step_by_step: bool) -> bool:
     """Whether `want` was called with these last."""
-    return bool(st.session_state.get(_ASKED) == (view.recipe, step_by_step))
+    return bool(st.session_state.get(_ASKED) == (view.recipe, step_by_step, classroom.here().name))
 
 
 def _turn_to(view: View) -> None:
@@ -225,7 +226,7 @@ def snapshot(view: View) -> Snapshot:
     queue, now = dispatcher.get_dispatcher(), revision()
     jobs = tuple(job for kind in (_SETTING, _CURVES) for job in queue.jobs(state.group(kind)))
     begun = begun_ahead()
-    results = {result.recipe_id: result for result in queue.store.results(view.model)}
+    results = {result.recipe_id: result for result in desk.store().results(view.model)}
     sweep = sweep_recipes(view.subject, view.settings.budget, view.curves)
     unasked = frozenset(st.session_state.get(_UNASKED, ()))
     unreadable = tuple(row.recipe_id for row in queue.store.unreadable(view.model))
@@ -260,7 +261,7 @@ def go_ahead(seen: Snapshot) -> None:
     near = [recipe for recipe in likely if recipe.recipe_id not in seen.results][:MAX_AHEAD]
     if wanted := [recipe for recipe in near if recipe not in begun]:
         st.session_state[_UNASKED] = seen.unasked | {recipe.recipe_id for recipe in wanted}
-        dispatcher.get_dispatcher().submit(wanted, group=state.group(_NEXT), background=True)
+        desk.submit(wanted, _NEXT, background=True)
 
 
 def time_again(results: Iterable[Result], *, background: bool = False) -> None:
@@ -289,20 +290,25 @@ def revision() -> int:
 
 
 def is_paused() -> bool:
-    """Whether the person stopped the sweep."""
-    return bool(st.session_state.get(_PAUSED, False))
+    """Whether the person stopped the sweep, in this window or in another one of this browser, also long ago."""
+    return bool(st.session_state.setdefault(_PAUSED, browser.read(_PAUSED) == "yes"))
+
+
+def _remember(*, paused: bool) -> None:
+    st.session_state[_PAUSED] = paused
+    browser.keep(_PAUSED, "yes" if paused else "")
 
 
 def pause() -> None:
-    """Stop the sweep and what is measured ahead; what was measured stays."""
-    st.session_state[_PAUSED] = True
+    """Stop the sweep and what is measured ahead, until `resume`; what was measured stays."""
+    _remember(paused=True)
     for kind in (_CURVES, _NEXT):
         dispatcher.get_dispatcher().cancel(state.group(kind))
 
 
 def resume() -> None:
     """Measure the rest of the sweep, and try failed points again."""
-    st.session_state[_PAUSED] = False
+    _remember(paused=False)
     for asked in (_ASKED, _SWEPT):
         st.session_state.pop(asked, None)
 

@@ -19,8 +19,7 @@ from compression.recipe.recipe import Recipe
 from compression.results import predictions
 from compression.results.predictions import Answers
 from compression.results.record import Result
-from compression.work import dispatcher
-from pages.components.asking import pick, waiting
+from pages.components.asking import desk, pick, waiting
 from pages.components.shown import elements
 
 
@@ -78,7 +77,7 @@ def ask_answers(recipes: Sequence[Recipe], *, key: str) -> list[Answers] | None:
 
 
 def _answers(recipe: Recipe, outcome: Outcomes) -> Answers:
-    result = dispatcher.get_dispatcher().store.result(recipe)
+    result = desk.store().result(recipe)
     name = result.artifacts.get("predictions") if result else None
     kept = None
     with contextlib.suppress(CompressionError):  # a file that is damaged can be done without, as one that is lost

@@ -10,7 +10,7 @@ from compression import units
 from compression.store.jobs import Job, JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
-from pages.components.frame import menu
+from pages.components.frame import browser, menu
 
 POLL_SECONDS = 0.6
 """How often the page asks whether anything changed: one small query each time. Twice as often is no sooner: what is
@@ -33,6 +33,8 @@ def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> Non
     seen = fresh.pop() if fresh else _look(drawn)
     if seen.signature != drawn.signature or (not is_first and work.is_to_ask()):
         menu.rerun()
+    with st.container(key="browser_keeps_progress"):
+        browser.show()
     with st.container(border=True, key="progress"):
         if with_setting:
             _setting(seen)

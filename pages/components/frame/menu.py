@@ -18,7 +18,7 @@ from PIL import Image
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from compression.work import cluster_process
-from pages.components.frame import garbage, preload, server_log, timers
+from pages.components.frame import browser, classroom, garbage, preload, server_log, timers
 
 HOME, EXPLORE = "Home", "Explore"
 _SHOWN, _DRAWN, _RUNS = "page_shown", "page_drawn", "page_runs"
@@ -75,12 +75,19 @@ def frame(title: str, *, reads_link: bool = False, has_title: bool = False) -> N
     st.session_state[_RUNS] = context.page_script_hash if context else ""
     if context and context.is_history_navigation:
         st.session_state[_UNREAD], st.session_state[_LEFT] = True, _ANY
+    if not has_arrived():
+        classroom.arrive()
     if not reads_link:
         arrive()
+        if classroom.here().name:
+            write_address({})
     st.html(_STYLE)
     if not has_title:
         with st.container(key="page_title"):
             st.html(f"<h1>{title}</h1>")
+    browser.visitor()
+    with st.container(key="browser_keeps"):
+        browser.show()
     with st.container(horizontal=True, gap="small", key="menu"):
         for page in PAGES:
             link(page)
@@ -89,7 +96,8 @@ def frame(title: str, *, reads_link: bool = False, has_title: bool = False) -> N
 def link(page: str, label: str = "", query: Mapping[str, str] | None = None, icon: str = "") -> None:
     """A link to a page, by its title and icon if nothing else is said."""
     path, usual = PAGES[page]
-    st.page_link(path, label=label or page, icon=icon or usual, query_params=query)
+    in_class = {**(query or {}), **classroom.here().parameters}
+    st.page_link(path, label=label or page, icon=icon or usual, query_params=in_class or None)
 
 
 def address(page: str) -> str:
@@ -146,6 +154,7 @@ def write_address(parameters: Mapping[str, str]) -> None:
     Where the browser went back, only once something changes: each address that is written is another step of its
     history, and one that answers every step back by another one lets nobody out.
     """
+    parameters = {**parameters, **classroom.here().parameters}
     left = st.session_state.get(_LEFT)
     if left == _ANY:
         st.session_state[_LEFT] = dict(parameters)

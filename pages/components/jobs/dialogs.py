@@ -14,6 +14,7 @@ from compression.store.jobs import UNFINISHED, Job, JobState
 from compression.store.logs import Line
 from compression.work import dispatcher, overview
 from pages.components.asking import notices, waiting, work
+from pages.components.frame import browser
 from pages.components.jobs import job_link
 from pages.components.shown import elements
 from pages.components.view import state
@@ -149,19 +150,25 @@ def _actions(job: Job, text: str) -> None:
 # Questions --------------------------------------------------------------------------------------------
 
 
-@st.dialog("Cancel all jobs?", on_dismiss=_close)
+@st.dialog("Cancel jobs?", on_dismiss=_close)
 @notices.told
 def _cancel_all() -> None:
-    seen = overview.look(dispatcher.get_dispatcher().store)
-    total = sum(seen.counts[job_state] for job_state in UNFINISHED)
+    queue = dispatcher.get_dispatcher()
+    total, mine = (queue.store.queue.unfinished(name) for name in ("", browser.visitor()))
+    whose = {_MINE: f"Mine: {_counted(mine, 'job')} of this browser", _ALL: f"Everybody's: {_counted(total, 'job')}"}
+    chosen = st.radio("Whose", list(whose), format_func=whose.__getitem__, key="jobs_whose")
     st.markdown(
-        f"This gives up **{_counted(total, 'job')}** of all browser windows and of everybody who uses this database. "
-        "What was measured so far stays. What runs now stops within seconds and leaves no result."
+        "What was measured so far stays. What runs now stops within seconds and leaves no result. Explore does not "
+        "begin with its curves again in this browser until you say *Resume* there."
     )
-    if _answer("Cancel all", "Go on working"):
-        dispatcher.get_dispatcher().cancel_all()
-        st.session_state[_DONE] = f"{_counted(total, 'job')} given up."
+    if _answer("Cancel these", "Go on working"):
+        queue.cancel_all("" if chosen == _ALL else browser.visitor())
+        work.pause()
+        st.session_state[_DONE] = f"{_counted(total if chosen == _ALL else mine, 'job')} given up."
         st.rerun()
+
+
+_MINE, _ALL = "mine", "all"
 
 
 @st.dialog("Delete results?", on_dismiss=_close)

@@ -12,8 +12,7 @@ from compression.results.conditions import Conditions
 from compression.results.metrics import METRICS
 from compression.store import history
 from compression.store.history import ORDERS, Entry, Note, Search
-from compression.work import dispatcher
-from pages.components.asking import notices
+from pages.components.asking import desk, notices
 from pages.components.frame import menu
 from pages.components.jobs import history_chosen, job_link
 from pages.components.shown import elements
@@ -50,7 +49,7 @@ def show() -> None:
 
 @notices.told
 def _past() -> None:
-    store = dispatcher.get_dispatcher().store
+    store = desk.store()
     every, written, here = history.entries(store), history.notes(store), history.present(store)
     if not every:
         st.info("Nothing is measured yet. Open Explore: the first result comes within seconds.", icon=":material/info:")

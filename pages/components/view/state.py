@@ -13,7 +13,7 @@ import streamlit as st
 from compression.charts.axes import Axes
 from compression.errors import CompressionError
 from compression.search.limits import Limits
-from pages.components.frame import menu
+from pages.components.frame import browser, classroom, menu
 from pages.components.view.link import PARAMETERS, View, parameters_of, view_from
 
 _VIEW, _PROBLEM, _SESSION = "view", "view_problem", "session_id"
@@ -23,14 +23,15 @@ SETTING = "setting_"
 
 
 def session_id() -> str:
-    """A name for this browser session's work."""
-    name: str = st.session_state.setdefault(_SESSION, secrets.token_hex(6))
+    """A name for this browser session's work; it begins with that of the browser."""
+    name: str = st.session_state.setdefault(_SESSION, f"{browser.visitor()}.{secrets.token_hex(3)}")
     return name
 
 
 def group(kind: str) -> str:
-    """What this browser session's work of a kind is called."""
-    return f"{kind}-{session_id()}"
+    """What this browser session's work of a kind is called, in the class where it is now."""
+    name = classroom.here().name
+    return f"{kind}-{session_id()}-{name}" if name else f"{kind}-{session_id()}"
 
 
 def current() -> View:

@@ -1,0 +1,26 @@
+// Writes cookies; keeps what Explore shows last; and makes fewer steps in the browser's history: where only a control
+// moved, the address is put in the place of the one before.
+function ({ lines, places, view }) {
+  for (const line of lines) document.cookie = line;
+  const keep = () => {
+    const value = encodeURIComponent(location.search.slice(1));
+    if (location.pathname.endsWith(view.page) && value && value.length < view.most)
+      document.cookie = `${view.name}=${value}${view.ending}`;
+  };
+  keep();
+  if (window.compressionPlaces) return;
+  window.compressionPlaces = true;
+  const [push, replace] = [history.pushState.bind(history), history.replaceState.bind(history)];
+  history.replaceState = (...step) => {
+    replace(...step);
+    keep();
+  };
+  history.pushState = (state, title, address) => {
+    const next = new URL(address, location.href);
+    const asked = new URLSearchParams(location.search);
+    const isSamePlace =
+      next.pathname === location.pathname && places.every((name) => next.searchParams.get(name) === asked.get(name));
+    (isSamePlace ? replace : push)(state, title, address);
+    keep();
+  };
+}
