@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.frame import menu
+from pages.components.frame import classroom, menu
 
 menu.frame("Learn", reads_link=True, has_title=True)
 
@@ -16,10 +16,12 @@ from pages.components.learn.chapters import CHAPTERS
 chapter = course.arrive(CHAPTERS)
 outline.show(CHAPTERS, chapter)
 problems = st.container()
-with st.container(key="lesson"):
+is_on_screen = classroom.here().view == "screen"
+with st.container(key="screen" if is_on_screen else "lesson"):
     text, picture, prediction = st.container(), st.container(), st.container()
+course.current().question_place = prediction.container()
 with text:
-    outline.text(chapter)
+    outline.text(chapter, is_folded=is_on_screen)
 question = None
 with picture:
     try:

@@ -204,11 +204,118 @@ class TestPredictThenReveal:
         pressed(page, "predict_reveal")
         assert "The disk is full" in words(page)
 
-    def test_a_student_is_measured_with_its_control(self, learn, dispatcher):
-        page = predict(learn(chapter="distillation"), "Worse than without the teacher")
-        student, control = asked(dispatcher, "learn-")
-        assert control == control_of(student)
-        assert "with the teacher" in words(page)
+    def test_students_are_measured_with_their_controls_with_three_seeds(self, learn, dispatcher):
+        page = predict(learn(chapter="distillation"), "Worse than without the teacher, each time")
+        measured = asked(dispatcher, "learn-")
+        assert [one.seed for one in measured] == [0, 0, 1, 1, 2, 2]
+        for student, control in zip(measured[::2], measured[1::2], strict=True):
+            assert control == control_of(student)
+        assert "On these 3 seeds" in words(rerun(page))
+
+    def test_the_cut_is_what_is_asked_about_and_the_refitted_network_is_told_beside_it(self, learn, dispatcher):
+        page = predict(learn(chapter="pruning"), self.CHOICES[0])
+        cut, refitted = asked(dispatcher, "learn-")
+        assert [(one.steps[0].scope, one.steps[0].recalibrate) for one in (cut, refitted)] == [
+            ("layer", False),
+            ("layer", True),
+        ]
+        assert "**refitted**" in words(page)
+
+
+class TestNextVisit:
+    """A browser finds again what it guessed; another one does not."""
+
+    def test_guesses_and_progress_are_there_after_a_reload(self, learn, cookies):
+        cookies["visitor"] = "0123456789abcdef"
+        predict(learn(chapter="quantization"), "It gets better")
+        page = learn(chapter="quantization")
+        assert page.radio[0].value == "It gets better"
+        assert "Measured: 96.0 %" in words(page)
+        assert "**1 of 9**" in words(page)
+        cookies["visitor"] = "fedcba9876543210"
+        assert "**0 of 9**" in words(learn(chapter="quantization"))
+
+    @pytest.mark.parametrize("name", ["", "me", "0123456789abcde;", "x" * 4000])
+    def test_a_browser_whose_name_is_none_gets_one(self, learn, cookies, name):
+        cookies["visitor"] = name
+        page = predict(learn(chapter="quantization"), "It gets better")
+        assert "**1 of 9**" in words(page)
+
+
+class TestClass:
+    def join(self, learn, cookies, number, **more):
+        cookies["visitor"] = f"{number:016x}"
+        return learn(chapter="quantization", **{"class": "class-7b"} | more)
+
+    def guess(self, page, choice):
+        page.radio[0].set_value(choice)
+        rerun(page)
+        return pressed(page, "predict_send")
+
+    def test_guesses_of_all_are_seen_by_those_who_have_guessed(self, learn, cookies, drawn):
+        self.guess(self.join(learn, cookies, 1), "It gets better")
+        page = self.join(learn, cookies, 2)
+        assert not [key for key in drawn if key.startswith("chart_guesses")] or drawn.clear() is None
+        page = self.join(learn, cookies, 3)
+        assert not [key for key in drawn if key.startswith("chart_guesses")]
+        self.guess(page, "It gets better")
+        (bars,) = next(figure for key, figure in drawn.items() if key.startswith("chart_guesses"))["data"]
+        assert bars["x"] == [2, 0, 0, 0, 0]
+        assert page.radio[0].disabled
+
+    def test_nothing_measured_outside_is_known_in_a_class(self, learn, dispatcher, cookies):
+        dispatcher.measure(QUANTIZED)
+        page = self.guess(self.join(learn, cookies, 1), "It gets better")
+        assert "Measured:" not in words(page)
+        pressed(page, "predict_reveal")
+        assert QUANTIZED in asked(dispatcher, "learn-")
+        assert {job.workspace for job in dispatcher.store.jobs() if job.group.startswith("learn-")} == {"class-7b"}
+
+    def test_the_class_stays_in_the_address_and_in_links(self, learn, cookies):
+        page = self.join(learn, cookies, 1)
+        assert url(page)["class"] == "class-7b"
+        queries = [dict(parse_qsl(link.proto.query_string)) for link in page.get("page_link")]
+        assert all(query["class"] == "class-7b" for query in queries)
+
+    def test_a_teacher_sees_how_many_then_what_then_the_answer(self, learn, dispatcher, cookies, drawn):
+        self.guess(self.join(learn, cookies, 1), "It gets better")
+        drawn.clear()
+        page = self.join(learn, cookies, 9, **{"as": "teacher"})
+        assert not page.radio
+        assert "**1** guess is in" in words(page)
+        assert not [key for key in drawn if key.startswith("chart_guesses")]
+        page.toggle[0].set_value(True)
+        rerun(page)
+        assert [key for key in drawn if key.startswith("chart_guesses")]
+        assert "Measured" not in words(page)
+        pressed(page, "predict_reveal")
+        dispatcher.release()
+        rerun(page)
+        assert "**0 of 9**" in words(page)
+
+    def test_a_teachers_reload_hides_the_answer_again(self, learn, cookies):
+        page = self.join(learn, cookies, 9, **{"as": "teacher"})
+        pressed(page, "predict_reveal")
+        again = self.join(learn, cookies, 9, **{"as": "teacher"})
+        assert again.button(key="predict_reveal")
+
+    def test_a_new_class_has_seen_nothing(self, learn, cookies):
+        page = self.guess(self.join(learn, cookies, 1), "It gets better")
+        page = self.join(learn, cookies, 1, **{"as": "teacher"})
+        pressed(page, "class_new")
+        assert url(page)["class"] != "class-7b"
+        assert "**0** guesses are in" in words(page)
+
+    @pytest.mark.parametrize("name", ["", "a b", "../x", "<script>", "ü", "a" * 33, "-a", "a%00"])
+    def test_a_name_that_is_none_is_told(self, learn, name):
+        page = learn(chapter="quantization", **{"class": name})
+        assert "A class is called by" in words(page)
+        assert "class" not in url(page)
+
+    def test_a_projector_has_picture_and_question_side_by_side_and_the_text_folded(self, learn, cookies):
+        page = self.join(learn, cookies, 9, **{"as": "screen"})
+        assert [box.label for box in page.expander] == ["The text"]
+        assert "Projector" in words(page)
 
 
 class TestLinks:
@@ -272,7 +379,7 @@ class TestChapters:
     @pytest.mark.parametrize("model", MODELS)
     def test_every_model_has_layers_for_every_chapter(self, learn, model):
         about_it = [chapter for chapter in CHAPTERS.values() if model in chapter.models]
-        assert all(any(map(chapter.fits, subject_of(model).layers)) for chapter in about_it)
+        assert all(chapter.layers(subject_of(model)) for chapter in about_it)
         page = learn(chapter=about_it[-1].name, model=model)
         assert not page.error
         assert url(page)["model"] == model

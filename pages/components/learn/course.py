@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from compression.errors import CompressionError
 from compression.models.layers import usual_layer
 from compression.models.subject import DEFAULT_MODEL, known_models, model_title, subject_of
-from pages.components.asking import notices
-from pages.components.frame import menu
+from compression.store import guesses
+from compression.store.guesses import Guess
+from pages.components.asking import desk, notices
+from pages.components.frame import browser, classroom, menu
 from pages.components.learn.chapter import Chapter, Lesson
 from pages.components.shown import elements
 from pages.components.view import state
@@ -32,15 +37,20 @@ class Course:
 
     `settings` has where controls are, by what they belong to (a chapter, a model, or "" for all) and their names;
     `asked` is what a link says of controls that are not drawn yet, and `shown` what the next link says.
+    `guesses` are by question, with the choices' names, and `revealed` the questions whose answer may be seen: those of
+    the class (or of none) called `room`. `question_place` is where the page that is being drawn has its question.
     """
 
     chapter: str = ""
     settings: dict[tuple[str, str], object] = field(default_factory=lambda: {("", "model"): DEFAULT_MODEL})
     asked: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    done: set[str] = field(default_factory=set)
+    room: str | None = None
+    guesses: dict[str, Guess] = field(default_factory=dict)
     revealed: set[str] = field(default_factory=set)
     shown: dict[str, str] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+    question_place: DeltaGenerator | None = None
 
 
 def current() -> Course:
@@ -52,7 +62,7 @@ def current() -> Course:
 def arrive(chapters: Mapping[str, Chapter]) -> Chapter:
     """The chapter to show: what the URL asks for on arrival at the page, else where the student was."""
     course = current()
-    asked = st.query_params.to_dict()
+    asked = {name: said for name, said in st.query_params.to_dict().items() if name not in classroom.PARAMETERS}
     if asked and not menu.has_arrived():
         name = asked.pop("chapter", "")
         go(name if name in chapters else "")
@@ -60,6 +70,7 @@ def arrive(chapters: Mapping[str, Chapter]) -> Chapter:
         if name and name not in chapters:
             course.problems.append(f"There is no chapter {name[:80]!r}. Choose from: {', '.join(chapters)}.")
     menu.arrive()
+    recall()
     course.chapter = course.chapter or next(iter(chapters))
     course.shown = {"chapter": course.chapter}
     return chapters[course.chapter]
@@ -71,9 +82,40 @@ def go(chapter: str) -> None:
     course.chapter, course.asked, course.problems = chapter, {}, []
 
 
+def recall() -> None:
+    """Know what this browser guessed in earlier visits, in the class where it is now; a teacher begins anew."""
+    course, room = current(), classroom.here()
+    if course.room == room.name:
+        return
+    course.room, course.guesses = room.name, {}
+    if not room.is_taught:
+        with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
+            course.guesses = guesses.of_visitor(desk.store(), browser.visitor())
+    course.revealed = {question for question, guess in course.guesses.items() if guess.is_answered}
+    course.finished = {_chapter_of(question) for question in course.revealed}
+
+
+def _chapter_of(question: str) -> str:
+    return question.partition("-")[0]
+
+
+def guessed(question: str, choice: str) -> None:
+    """In a callback: note a guess, here and for the next visit."""
+    current().guesses[question] = Guess(choice)
+    with contextlib.suppress(CompressionError):  # it counts in this visit all the same
+        guesses.give(desk.store(), browser.visitor(), question, choice)
+
+
+def revealed(question: str, choice: str | None) -> None:
+    """In a callback: the answer may be seen; `choice` is the guess, None where a teacher asks."""
+    if choice is not None and question not in current().guesses:
+        guessed(question, choice)
+    current().revealed.add(question)
+
+
 def finish(chapter: str) -> None:
     """Note that a chapter's question was answered by a measurement; the first time the outline is drawn anew."""
-    done = current().done
+    done = current().finished
     if chapter not in done:
         done.add(chapter)
         st.rerun()
@@ -81,6 +123,8 @@ def finish(chapter: str) -> None:
 
 def show_problems() -> None:
     """What was wrong with the link, until something is changed."""
+    if said := classroom.problem():
+        notices.show_problem(said)
     for problem in current().problems:
         notices.show_problem(f"This link is not quite right, so you see the usual choice. {problem}")
 
@@ -104,7 +148,7 @@ def choose_lesson(chapter: Chapter) -> Lesson:
             help="A small trained network. Everything in this chapter is computed and measured on it.",
         )
         subject = subject_of(model)
-        layers = {layer.name: layer for layer in subject.layers if chapter.fits(layer)}
+        layers = {layer.name: layer for layer in chapter.layers(subject)}
         usual = usual_layer(tuple(layers.values()))
         if not chapter.uses_layer:
             return Lesson(subject, usual)
@@ -150,6 +194,13 @@ def switch(name: str, label: str, options: Mapping[str, str], usual: str, help_t
     value, key, chosen = _control(name, list(options), usual)
     elements.switch(label, options, usual=value, key=key, help=help_text or None, on_change=chosen)
     return value
+
+
+def beside_question() -> DeltaGenerator:
+    """Where controls belong that only the question is about."""
+    place = current().question_place
+    assert place is not None  # the page makes it before it shows the chapter
+    return place
 
 
 def _control(

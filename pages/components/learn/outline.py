@@ -8,14 +8,14 @@ import streamlit as st
 
 from compression.recipe.recipe import Recipe
 from pages.components.frame import menu
-from pages.components.learn import course
+from pages.components.learn import class_panel, course
 from pages.components.learn.chapter import Chapter
 from pages.components.view.link import parameters_of, view_of
 
 
 def show(chapters: Mapping[str, Chapter], now: Chapter) -> None:
     """All chapters as buttons, those with an answered question ticked, and the title of this one."""
-    done = course.current().done
+    done = course.current().finished
     with st.container(horizontal=True, gap="xsmall", key="outline"):
         for number, chapter in enumerate(chapters.values(), 1):
             st.button(
@@ -26,20 +26,23 @@ def show(chapters: Mapping[str, Chapter], now: Chapter) -> None:
                 on_click=course.go,
                 args=(chapter.name,),
             )
-    st.caption(
-        f"**{len(done)} of {len(chapters)}** chapters done in this visit. A chapter is done when you have predicted "
-        "something and seen it measured."
-    )
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="standing"):
+        st.caption(
+            f"**{len(done)} of {len(chapters)}** chapters done. A chapter is done when you have predicted something "
+            "and seen it measured. This browser remembers it."
+        )
+        class_panel.show()
     st.title(f"{now.icon} {list(chapters).index(now.name) + 1} · {now.title}", anchor=False)
 
 
-def text(chapter: Chapter) -> None:
-    """The two paragraphs and where to read on."""
-    with st.container(key="lesson_text"):
-        for paragraph in chapter.paragraphs:
-            st.markdown(paragraph)
-    for paper in chapter.papers:
-        st.caption(f":material/article: {paper}")
+def text(chapter: Chapter, *, is_folded: bool) -> None:
+    """The two paragraphs and where to read on; folded, only where somebody opens them."""
+    with st.expander("The text", key="lesson_fold") if is_folded else st.container():
+        with st.container(key="lesson_text"):
+            for paragraph in chapter.paragraphs:
+                st.markdown(paragraph)
+        for paper in chapter.papers:
+            st.caption(f":material/article: {paper}")
 
 
 def explore_link(recipe: Recipe) -> None:

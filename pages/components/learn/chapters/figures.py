@@ -11,14 +11,16 @@ from numpy.typing import ArrayLike
 from compression.charts import figure as common
 from compression.charts.figure import Figure, Trace, heat, scatter
 from compression.charts.palette import ACCENT, NEUTRAL, SIGNED
+from pages.components.frame import classroom
 
-FONT = 15
-"""Pixels, two more than elsewhere: a class looks at these from afar."""
+FONT, SCREEN_FONT = 15, 22
+"""Pixels, more than elsewhere: a class looks at these from afar, and from further still where they are projected."""
 
 
 def figure(traces: Sequence[Trace], height: int, x: str, y: str, **layout: Any) -> Figure:  # noqa: ANN401  (plotly's own settings)
     """A figure as everywhere, with larger words; a legend takes the room it needs."""
-    large: dict[str, Any] = {"font": {"size": FONT}, "margin": common.MARGIN, "legend": {"y": 1.02}}
+    size = SCREEN_FONT if classroom.here().view == "screen" else FONT
+    large: dict[str, Any] = {"font": {"size": size}, "margin": common.MARGIN, "legend": {"y": 1.02}}
     return common.figure(traces, height, x, y, **large | layout)
 
 
