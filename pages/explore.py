@@ -9,7 +9,7 @@ from pages.components.frame import menu
 menu.frame(menu.EXPLORE, reads_link=True)
 
 from pages.components.asking import notices
-from pages.components.explore import charts, controls, foresight, insight, outcome, parts, pinned, progress
+from pages.components.explore import charts, controls, foresight, hint, insight, outcome, parts, pinned, progress
 from pages.components.view import model_card, state
 
 left, right = st.columns([1, 3], gap="medium")
@@ -78,6 +78,8 @@ def draw_foresight() -> None:
 
 
 view = state.current()
+with head:
+    hint.show()
 with pair:
     draw_charts()
 with side:

@@ -20,7 +20,7 @@ from compression.results.record import Result
 class Stage:
     """The network after one more step, measured; `words` say what the step was, `result` is None until it is measured.
 
-    The first stage is the model as it is.
+    The first stage is the original model.
     """
 
     words: str
@@ -32,7 +32,7 @@ def stages(recipe: Recipe, results: Mapping[str, Result]) -> tuple[Stage, ...]:
     """A recipe step by step, as far as it is measured."""
     first, *rest = prefixes(recipe)
     return (
-        Stage("the model as it is", None, results.get(first.recipe_id)),
+        Stage("the original model", None, results.get(first.recipe_id)),
         *(
             Stage(step_in_words(step), kind_of(type(step)), results.get(prefix.recipe_id))
             for step, prefix in zip(recipe.steps, rest, strict=True)

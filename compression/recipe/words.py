@@ -107,7 +107,7 @@ def _phrase(step: Step, setting: str) -> str:
 
 def recipe_in_words(recipe: Recipe) -> str:
     """The whole pipeline on one line; the seed where it is not the usual one."""
-    words = " → ".join(step_in_words(step) for step in recipe.steps) or "the model as it is"
+    words = " → ".join(step_in_words(step) for step in recipe.steps) or "the original model"
     return f"{words} (seed {recipe.seed})" if recipe.seed else words
 
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 Z_95 = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""

@@ -1,13 +1,15 @@
 import subprocess
 import sys
+from urllib.parse import quote, urlencode
 
 import pytest
 
+from compression import units
 from compression.errors import StorageFailed
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.search.curves import sweep_recipes
-from pages.components.view.link import DEFAULT_MODEL
+from pages.components.view.link import DEFAULT_MODEL, parameters_of, view_of
 from sample_models.catalogue import MODELS
 from tests.support.page_tools import ROOT, asked, opened, progress, texts, words
 
@@ -28,9 +30,29 @@ def test_home_measures_something_without_a_click(home, dispatcher):
     assert set(asked(dispatcher, "sweep-")) == set(sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
 
 
-def test_home_offers_what_was_looked_at_last(home, dispatcher):
+def test_home_asks_in_plain_words_with_the_models_own_numbers(home):
+    said = words(home())
+    assert "neural network" in said
+    assert f"takes **{units.size(4 * MODELS[DEFAULT_MODEL].card['params'])}**" in said
+    assert "Try it: make it smaller" in said
+
+
+def test_home_explains_the_words_that_come_next(home):
+    said = words(home())
+    for word in ("MACs", "Pareto front", "Slimmable", "Stored file", "Test images"):
+        assert f"**{word}:**" in said
+    assert all(f"**{name}:**" in said for name in {subject_of(model).data.name for model in MODELS})
+
+
+@pytest.mark.parametrize("kept", ["", "model=none", "%7B", "recipe=%5B%7B%7D%5D", "x" * 5000])
+def test_what_a_browser_keeps_may_be_anything(home, cookies, kept):
+    cookies["view"] = kept
+    assert not any("Continue" in words for words in progress(home()))
+
+
+def test_home_offers_what_this_browser_looked_at_last(home, dispatcher, cookies):
     recipe = make_recipe("resnet8-mnist5k", [{"technique": "quantization", "weight_bits": 4, "activation_bits": 8}])
-    dispatcher.submit([recipe], group="explore-yesterday")
+    cookies["view"] = quote(urlencode(parameters_of(view_of(recipe))), safe="")
     page = home()
     assert "Continue where you left off: ResNet-8 on MNIST-5k" in progress(page)
     assert "4-bit weights, 8-bit activations" in texts(page.caption)

@@ -10,8 +10,8 @@ from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import PRUNING, Settings, neutral_settings, recipe_of
 from compression.search.curves import sweep_recipes
 from pages.components.asking import work
-from pages.components.explore import charts, controls, foresight, parts
-from pages.components.frame import menu
+from pages.components.explore import charts, controls, foresight, hint, parts
+from pages.components.frame import browser, menu
 from pages.components.shown import table
 from pages.components.view import model_card, state
 from pages.components.view.link import View, parameters_of
@@ -28,8 +28,10 @@ from tests.support.page_tools import (
     progress,
     rerun,
     setting,
+    shown_html,
     texts,
     url_recipe,
+    words,
 )
 
 CHARTS = ("chart_left", "chart_right")
@@ -42,7 +44,7 @@ def mark_on(page, chart):
 
 def test_it_opens_on_the_default_model_with_its_baseline(explore):
     page = explore()
-    assert "The model as it is: accuracy 99.0 % on 1,000 images" in texts(page.info)
+    assert "The original model: accuracy 99.0 % on 1,000 images" in texts(page.info)
     assert all("Accuracy against" in components(page)[chart]["alt"] for chart in CHARTS)
     assert not page.error
 
@@ -216,6 +218,33 @@ def test_the_sweep_can_be_cancelled_and_resumed(explore, dispatcher):
     dispatcher.held = False
     pressed(page, "progress_resume")
     assert f"Curves: {total} of {total} settings measured" in progress(page)
+
+
+def test_a_cancel_lasts_in_this_browser_until_somebody_resumes(explore, dispatcher, cookies):
+    dispatcher.held = True
+    page = pressed(explore(), "progress_pause")
+    kept = page.session_state[browser._WRITTEN]["work_paused"]
+    assert f"compression_work_paused={kept};" in shown_html(page)
+    before = len(asked(dispatcher, "sweep-"))
+    cookies["work_paused"] = kept
+    page = explore()  # a reload, or another tab
+    assert len(asked(dispatcher, "sweep-")) == before
+    assert any("stopped" in words for words in progress(page))
+    cookies.clear()
+    explore()  # somebody else's browser
+    assert len(asked(dispatcher, "sweep-")) > before
+    cookies["work_paused"] = kept
+    page = pressed(explore(), "progress_resume")
+    assert page.session_state[browser._WRITTEN]["work_paused"] == ""
+
+
+def test_three_steps_are_told_until_they_are_closed(explore, cookies):
+    page = explore()
+    assert all(step in words(page) for step in hint.STEPS)
+    pressed(page, "hint_close")
+    assert not any(step in words(page) for step in hint.STEPS)
+    cookies["hint"] = "closed"
+    assert not any(step in words(explore()) for step in hint.STEPS)
 
 
 def test_failed_points_can_be_tried_again(explore, dispatcher):

@@ -109,7 +109,7 @@ class TestWork:
         assert page.radio(key="jobs_whose").options == ["Mine: 0 jobs of this browser", "Everybody's: 1 job"]
         checked(page.button(key="jobs_no").click().run())
         assert dispatcher.jobs("explore-other")[0].state is JobState.WAITING
-        assert "stays" not in words(page)
+        assert "does not begin with its curves" not in words(page)
         checked(page.button(key="jobs_cancel_all").click().run())
         page.radio(key="jobs_whose").set_value("all")
         checked(page.button(key="jobs_yes").click().run())

@@ -15,7 +15,7 @@ def test_a_pipeline_reads_as_one_line():
         ],
     )
     assert recipe_in_words(recipe) == "prune 50 % of channels → fine-tune 2 epochs → 4-bit weights, 8-bit activations"
-    assert recipe_in_words(recipe.baseline()) == "the model as it is"
+    assert recipe_in_words(recipe.baseline()) == "the original model"
 
 
 def test_every_step_has_words():

@@ -69,7 +69,7 @@ class TestWorkspaces:
         assert store.job(job.job_id) == job
         keep(here, recipe(), accuracy=0.8)
         assert (store.result(recipe()).accuracy, here.result(recipe()).accuracy) == (0.9, 0.8)
-        assert here.add_jobs([recipe()], group="g", owner=ME)[0].state is JobState.COMPLETE
+        assert here.add_jobs([recipe()], group="later", owner=ME)[0].state is JobState.COMPLETE
 
     def test_what_anybody_found_out_serves_all(self, store):
         inquiry = PictureInquiry(recipe=recipe(), indices=(0,))

@@ -26,7 +26,7 @@ def show(view: View) -> None:
     if reason := st.session_state.pop(_REFUSED, None):
         st.error(reason, icon=":material/block:")
     if not recipe.steps:
-        st.caption("No steps yet: the model as it is. Add the first one below.")
+        st.caption("No steps yet: the original model. Add the first one below.")
     for at, step in enumerate(recipe.steps):
         _card(recipe, at, step)
     _add(view, recipe)
@@ -41,7 +41,9 @@ def _card(recipe: Recipe, at: int, step: Step) -> None:
         with title:
             st.markdown(f"**{at + 1}. {kind.title}**", help=kind.about)
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap=None):
-            _buttons(recipe, at, kind)
+            kept_there = _buttons(recipe, at, kind)
+        for reason in dict.fromkeys(kept_there):
+            st.caption(f":material/lock: {reason}")
         fields = fields_of(type(step))
         _setting(at, step, kind.main)
         others = [field for field in fields if field != kind.main]
@@ -52,12 +54,14 @@ def _card(recipe: Recipe, at: int, step: Step) -> None:
                         _setting(at, step, field)
 
 
-def _buttons(recipe: Recipe, at: int, kind: Kind) -> None:
+def _buttons(recipe: Recipe, at: int, kind: Kind) -> list[str]:
+    """Returns why what cannot be done cannot: a tooltip of a button that is off is out of reach of fingers and keys."""
     changes: dict[str, tuple[str, str, Callable[[], Recipe]]] = {
         "up": ("arrow_upward", "earlier", lambda: edit.moved(recipe, at, -1)),
         "down": ("arrow_downward", "later", lambda: edit.moved(recipe, at, 1)),
         "remove": ("delete", "", lambda: edit.removed(recipe, at)),
     }
+    kept_there = []
     for name, (icon, where, change) in changes.items():
         at_the_end = (name == "up" and at == 0) or (name == "down" and at == len(recipe.steps) - 1)
         reason = "" if at_the_end else edit.refusal(change)
@@ -71,6 +75,9 @@ def _buttons(recipe: Recipe, at: int, kind: Kind) -> None:
             on_click=_try,
             args=(change,),
         )
+        if reason:
+            kept_there.append(f"{words.replace(chr(39), '')}? {reason}")
+    return kept_there
 
 
 def _setting(at: int, step: Step, field: str) -> None:
@@ -104,6 +111,8 @@ def _add(view: View, recipe: Recipe) -> None:
                 on_click=_try,
                 args=(lambda kind=kind: edit.added(recipe, kind),),
             )
+            if reason:
+                st.caption(reason)
 
 
 def _try(change: Callable[[], Recipe]) -> None:

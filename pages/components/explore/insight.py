@@ -12,7 +12,7 @@ PARTS = {
     parts.STEP_BY_STEP: steps.show,
     "Where bytes go": ledger.show,
     "Running costs": costs.show,
-    "Zeros": zeros.show,
+    "Skipping zeros": zeros.show,
 }
 
 

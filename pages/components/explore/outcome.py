@@ -47,6 +47,9 @@ def show_verdict(seen: Snapshot) -> None:
             st.warning(words, icon=":material/cancel:")
         elif seen.preview is not None and baseline is not None:
             st.info(f"**{verdict.so_far(seen.preview, baseline)}**", icon=":material/hourglass_bottom:")
+        elif seen.view.recipe.is_baseline:
+            words = "Measuring the original model now: every other setting is compared with it."
+            st.info(f"**{words}**", icon=":material/hourglass_top:")
         else:
             words = verdict.guess(recipe_in_words(seen.view.recipe), charts.guess_of(seen), seen.known)
             st.info(f"**{words}**", icon=":material/hourglass_top:")

@@ -18,7 +18,7 @@ def show(seen: Snapshot) -> None:
     """Three waterfalls, as far as the recipe's beginnings are measured."""
     recipe = seen.view.recipe
     if not recipe.steps:
-        st.caption("The model as it is has no steps. Move a slider, or add steps, and see here what each contributes.")
+        st.caption("The original model has no steps. Move a slider, or add steps, and see here what each contributes.")
         return
     if not work.is_asked(seen.view, step_by_step=True):
         st.rerun()  # the tab was opened just now: the whole page asks for what it needs, and watches it come

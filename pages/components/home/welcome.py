@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from urllib.parse import parse_qsl, unquote
 
 import streamlit as st
 
+from compression import units
 from compression.errors import CompressionError
-from compression.models.subject import known_models, model_title
+from compression.models.subject import DEFAULT_MODEL, Subject, model_title, subject_of
 from compression.recipe.words import recipe_in_words
-from compression.work import dispatcher
 from pages.components.asking import notices, work
 from pages.components.explore import charts, progress
-from pages.components.frame import menu
-from pages.components.shown import elements
+from pages.components.frame import browser, menu
+from pages.components.shown import elements, glossary
 from pages.components.view import state
-from pages.components.view.link import View, parameters_of, view_of
+from pages.components.view.link import View, parameters_of, view_from
 
 CHART_HEIGHT = 340
 
 
 def introduction() -> None:
-    """What this is, in a few lines."""
-    st.title("How small can a network get?", anchor=False)
+    """What this is, in a few lines, and one way to begin."""
+    st.title("How small can a neural network get?", anchor=False)
+    with contextlib.suppress(CompressionError):  # a card that cannot be read is told below, on the model's own
+        st.markdown(_question(subject_of(DEFAULT_MODEL)))
     st.markdown(
-        "Prune it, quantize it, or train a smaller student, and see what that costs. Every point is **measured**: "
-        "the bytes of a file that decodes to the network, its accuracy on images that chose nothing, "
-        "and the time ONNX Runtime takes, each with its uncertainty."
+        "Make its numbers coarser, leave some out, or train a smaller network in its place, and see what that costs. "
+        "Every point is **measured**: the bytes of a file that decodes to the network, its accuracy on images that it "
+        "never saw, and the time it takes, each with its uncertainty."
     )
+    with st.container(horizontal=True, vertical_alignment="center", key="start"):
+        menu.link(menu.EXPLORE, "Try it: make it smaller", {"model": DEFAULT_MODEL}, ":material/play_arrow:")
+        glossary.show()
+
+
+def _question(subject: Subject) -> str:
+    """In plain words, with the model's own numbers."""
+    whole = FLOAT_BYTES * subject.card["params"]
+    task = subject.entry.task.partition(",")[0].lower()
+    return (
+        f"A small neural network that has learned to {task} takes **{units.size(whole)}**. "
+        f"Can it be **{units.size(whole / WISH)}**, and still be right as often?"
+    )
+
+
+FLOAT_BYTES = 4
+"""Of a number as networks are trained with."""
+
+WISH = 30
+"""So many times smaller is asked for: as much as people hope, and more than any one slider gives."""
 
 
 WAYS = {
@@ -48,9 +72,6 @@ WAYS = {
     ),
 }
 """Why people come: a sentence, the page for it, and what the link to that says."""
-
-_LOOKED_AT = 50
-"""So many of the newest jobs are searched for a setting to go on with."""
 
 
 def ways() -> None:
@@ -79,8 +100,8 @@ def live() -> None:
 
 
 def resume() -> None:
-    """A link back to what was looked at last, in this browser session or before."""
-    view = state.last() or _last_asked()
+    """A link back to what was looked at last, in this visit or in an earlier one of this browser."""
+    view = state.last() or _last_seen()
     if view is None or view == View():
         return
     words = f"Continue where you left off: {model_title(view.model)}"
@@ -88,11 +109,9 @@ def resume() -> None:
     st.caption(f":material/conversion_path: {recipe_in_words(view.recipe)}")
 
 
-def _last_asked() -> View | None:
-    """The newest setting that anybody measured by hand on this machine."""
+def _last_seen() -> View | None:
+    """What Explore's address said when this browser saw it last."""
     try:
-        recent = [job.recipe for job in dispatcher.get_dispatcher().store.queue.last_asked(_LOOKED_AT)]
+        return view_from(dict(parse_qsl(unquote(browser.read(browser.LAST_VIEW)))))
     except CompressionError:
         return None
-    chosen = (recipe for recipe in recent if not recipe.is_baseline and recipe.model in known_models())
-    return next(map(view_of, chosen), None)

@@ -36,7 +36,7 @@ def _columns(n_test: int) -> dict[str, ColumnConfig]:
     decimals = units.decimals_for(n_test)
     return {
         "setting": st.column_config.TextColumn("Setting", width=190),
-        "different": st.column_config.CheckboxColumn("Differs", help=_SIGN),
+        "different": st.column_config.CheckboxColumn("Accuracy differs", help=_SIGN),
         "recipe_id": st.column_config.TextColumn("Recipe", help="The hash of its content."),
         **{key: column(metric, decimals) for key, metric in METRICS.items()},
         **{

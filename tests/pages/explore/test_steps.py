@@ -45,6 +45,14 @@ class TestSteps:
         assert page.button(key="builder_add_distillation").disabled
         assert "one student is enough" in page.button(key="builder_add_distillation").help
 
+    def test_why_stands_where_fingers_and_keys_reach_it(self, built):
+        """A button that is off shows its tooltip to a mouse only."""
+        page = built([{"technique": "distillation", "width_mult": 0.5}, *PIPELINE])
+        said = texts(page.caption)
+        assert "later? " in said
+        assert said.count("put the student first") >= 2
+        assert "one student is enough" in said
+
     def test_a_setting_can_be_changed(self, built):
         page = built()
         page.slider(key="setting_step_0_magnitude_pruning_sparsity").set_value(91.5)
@@ -94,4 +102,4 @@ class TestSteps:
 
     def test_the_model_as_it_is_has_no_steps(self, built):
         page = looked_into(built([]), parts.STEP_BY_STEP)
-        assert "The model as it is has no steps" in texts(page.caption)
+        assert "The original model has no steps" in texts(page.caption)
