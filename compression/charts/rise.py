@@ -20,7 +20,7 @@ LEAST = 0.05
 LANDMARKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0)
 """Percent that go wrong at the ticks: accuracies of 0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9 and 100 %."""
 
-TOPS = (10, 5, 2, 1, 0.5, 0.2, 0.1, LEAST)
+TOPS = (50, 30, 20, 10, 7, 5, 3, 2, 1, 0.7, 0.5, 0.3, 0.2, 0.1, LEAST)
 """Percent that go wrong at the upper end of a logarithmic axis: it grows upwards in these steps."""
 
 DEPTHS = {5: 1, 10: 2, 20: 5, 40: 10, 60: 10, 100: 20}

@@ -148,7 +148,7 @@ def hover_text(result: Result) -> str:
 
 # Which of the front's points carry their names.
 
-MOST_CORNERS, LEAST_GAIN = 5, 0.02
+MOST_CORNERS, LEAST_GAIN = 5, 0.01
 """How many there are at most, and the share of the front's area that one must add to those before it."""
 
 

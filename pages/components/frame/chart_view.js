@@ -26,6 +26,9 @@ function textOf(element) {
   return style.getPropertyValue("--st-text-color").trim() || style.color;
 }
 
+// Too low for the axes' titles: a page may want a chart smaller for a while.
+const isSmall = (element) => element.clientHeight < 250;
+
 function themed(layout, element) {
   const style = getComputedStyle(element);
   const value = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
@@ -35,10 +38,11 @@ function themed(layout, element) {
   const family = value("--st-font", style.fontFamily);
   const size = layout.font?.size ?? 13; // a page for projectors asks for more
   const axis = { gridcolor: lines, linecolor: lines, tickcolor: lines, tickfont: { size: size - 1 } };
-  const titled = (wanted) => ({ ...wanted, ...axis, title: { ...wanted.title, font: { size } } });
+  const title = isSmall(element) ? { text: "" } : {};
+  const titled = (wanted) => ({ ...wanted, ...axis, title: { ...wanted.title, ...title, font: { size } } });
   return {
     ...layout,
-    height: element.clientHeight || layout.height, // a page may want it smaller for a while
+    height: element.clientHeight || layout.height,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family, color: text, size },
@@ -161,7 +165,13 @@ function listen(element, Plotly) {
   });
   element.on("plotly_relayouting", () => mark(element));
   element.on("plotly_afterplot", () => mark(element));
-  element.resizing = new ResizeObserver(() => element.offsetWidth && Plotly.Plots.resize(element));
+  let small = isSmall(element);
+  element.resizing = new ResizeObserver(() => {
+    if (!element.offsetWidth) return;
+    if (small === isSmall(element)) return Plotly.Plots.resize(element);
+    small = isSmall(element);
+    Plotly.react(element, element.data, themed(element.drawn, element), CONFIG);
+  });
   element.resizing.observe(element);
 }
 

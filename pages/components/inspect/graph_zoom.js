@@ -5,7 +5,7 @@ const MOST = 4;
 
 export default function ({ data, parentElement }) {
   const place = document.querySelector(`.st-key-${data.place}`);
-  let whole, seen, drawing;
+  let whole, seen, drawing, isMoved; // until a person moves it, it keeps to its left end
 
   const size = () => ({ width: drawing.clientWidth || 1, height: drawing.clientHeight || 1 });
   const show = () => {
@@ -20,12 +20,18 @@ export default function ({ data, parentElement }) {
     return Math.min(1, width / PX / (whole.width + 8), height / PX / (whole.height + 8));
   };
   const middle = () => ({ x: whole.x + whole.width / 2, y: whole.y + whole.height / 2 });
-  const fit = () => show((seen = { ...middle(), scale: fitting() }));
+  const look = (at) => {
+    seen = { ...seen, ...at };
+    isMoved = true;
+    show();
+  };
+  const fit = () => look({ ...middle(), scale: fitting() });
   const begin = () => {
     const half = size().width / PX / 2 - 8; // at 100 %, from the image on
-    show((seen = { ...middle(), x: Math.min(middle().x, whole.x + half), scale: 1 }));
+    look({ ...middle(), x: Math.min(middle().x, whole.x + half), scale: 1 });
+    isMoved = false;
   };
-  const zoom = (by) => show((seen = { ...seen, scale: Math.min(MOST, Math.max(fitting() / 2, seen.scale * by)) }));
+  const zoom = (by) => look({ scale: Math.min(MOST, Math.max(fitting() / 2, seen.scale * by)) });
   const acts = { in: () => zoom(1.3), out: () => zoom(1 / 1.3), fit, begin };
 
   // Graphviz draws late, and anew when another layer is chosen: what one sees stays.
@@ -41,7 +47,11 @@ export default function ({ data, parentElement }) {
     else show();
   };
   const observer = new MutationObserver(take);
-  if (place) observer.observe(place, { subtree: true, childList: true, attributeFilter: ["viewBox"] });
+  const sizes = new ResizeObserver(() => drawing && (isMoved ? show() : begin()));
+  if (place) {
+    observer.observe(place, { subtree: true, childList: true, attributeFilter: ["viewBox"] });
+    sizes.observe(place);
+  }
   take();
 
   let from = null;
@@ -51,7 +61,7 @@ export default function ({ data, parentElement }) {
   const move = ({ clientX, clientY }) => {
     if (!from) return;
     const by = PX * seen.scale;
-    show((seen = { ...seen, x: from.x - (clientX - from.clientX) / by, y: from.y - (clientY - from.clientY) / by }));
+    look({ x: from.x - (clientX - from.clientX) / by, y: from.y - (clientY - from.clientY) / by });
   };
   const up = () => (from = null);
   const wheel = (event) => {
@@ -67,6 +77,7 @@ export default function ({ data, parentElement }) {
   parentElement.addEventListener("click", click);
   return () => {
     observer.disconnect();
+    sizes.disconnect();
     place?.removeEventListener("pointerdown", down);
     place?.removeEventListener("wheel", wheel);
     window.removeEventListener("pointermove", move);
