@@ -79,7 +79,7 @@ def _file(recipe: Recipe) -> File | None:
     subject = subject_of(recipe.model)
     data = subject.data.load()
     try:
-        models = [build_variant(subject, each, data) for each in (recipe, recipe.baseline())]
+        models = [build_variant(subject, each, data).model for each in (recipe, recipe.baseline())]
     except NotApplicable:
         return None
     variant, baseline = (export.to_onnx(fold_batch_norm(each)).SerializeToString(deterministic=True) for each in models)
