@@ -12,7 +12,7 @@ machine that is busy. A part that fails is named, and the others go on. `benchma
     slider     from a key press to the changed chart, in Chromium
     start      from the command to a usable page and a measured point; memory
     training   fine-tuning against a plain PyTorch loop
-    parallel   two workers against one; latencies while others train
+    parallel   two workers against one
     growth     with parameters, points, images and stored results
 """
 

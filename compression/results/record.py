@@ -295,6 +295,8 @@ class Result(Measures):
                 row[f"{prefix}worst_class"] = measures.worst_class.index
                 row[f"{prefix}worst_class_accuracy"] = measures.worst_class.accuracy
         row["trainings_kept"] = ", ".join(training.kept for training in self.trainings)
+        if self.timings:
+            row |= {"timed": len(self.timings), "load": self.timings[-1].load}
         row |= {"cpu": self.machine.cpu, "threads": self.machine.threads, "size_ratio": self.size_ratio}
         row["recipe"] = self.recipe
         return row

@@ -25,6 +25,7 @@ def test_a_flat_row_holds_scalars_only_and_the_baselines_beside_them():
     assert recipe["model"] == "lenet5-mnist5k"
     assert all(value is None or isinstance(value, str | int | float) for value in row.values())
     assert {"integer_macs", "weight_bytes", "activation_bytes", "process_peak_bytes"} <= set(row)
+    assert (row["timed"], row["load"]) == (1, 0.1)
     assert row["baseline_weight_bytes"] == fabricate(PRUNED).baseline.weight_bytes
 
 
