@@ -159,7 +159,7 @@ def speed_words(result: Result) -> str:
 def _original(result: Result) -> tuple[str, str]:
     right, images = percent(result), f"{result.n_test:,}"
     return (
-        f"The original model: accuracy {right} on {images} images, {units.size(result.stored_bytes)}, "
+        f"Accuracy {right} on {images} images, {units.size(result.stored_bytes)}, "
         f"{units.milliseconds(result.latency_p50_ms)}. Nothing is compressed yet.",
         f"Nothing is compressed yet: {right} right on {images} test images.",
     )

@@ -92,8 +92,9 @@ def _lost(gained: Value, most: float, n_images: int) -> Kept:
     if low < high:
         said += f" ({units.points_interval(low, high, decimals)})"
     beside = {"kept": "within", "perhaps": "perhaps within", "not kept": "beyond"}[state]
-    allowed = f"{100 * most:g} points lost"
-    return Kept(state, _fits(-gained.at, most), f"{said} on {n_images:,} validation images is {beside} {allowed}")
+    allowed = 100 * most
+    words = f"{said} on {n_images:,} validation images is {beside} {allowed:g} points lost"
+    return Kept(state, _fits(-gained.at, most), words)
 
 
 def _state(low: float, high: float, most: float) -> State:

@@ -44,7 +44,7 @@ def mark_on(page, chart):
 
 def test_it_opens_on_the_default_model_with_its_baseline(explore):
     page = explore()
-    assert "The original model: accuracy 99.0 % on 1,000 images" in texts(page.info)
+    assert "The original.** Accuracy 99.0 % on 1,000 images" in texts(page.info)
     assert all("Accuracy against" in components(page)[chart]["alt"] for chart in CHARTS)
     assert not page.error
 

@@ -78,7 +78,7 @@ def downloads(page):
 
 def components(page):
     """What was sent to the browser for it to draw by itself, by key."""
-    return {component.key: json.loads(component.proto.json) for component in page.get("bidi_component")}
+    return {component.key: json.loads(component.proto.json or "null") for component in page.get("bidi_component")}
 
 
 def setting(page, kind, field):
