@@ -207,14 +207,14 @@ for path in sys.argv[2:]:
 
 def outside(every: Sequence[File]) -> Iterator[tuple[File, Ratio]]:
     """What a plain loop over plain sessions finds, in a process that imports nothing of this project."""
-    from compression.engine.measure.evaluation import has_exact_products
+    from compression.engine.measure.evaluation import has_exact_products, loadable
 
     mode = "plain" if has_exact_products() else "exact"
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.onnx" for number in range(len(every))]
         for path, file in zip(paths, every, strict=True):
-            path.write_bytes(file.content)
-            path.with_name(f"{path.name}.baseline").write_bytes(file.baseline)
+            path.write_bytes(loadable(file.content))
+            path.with_name(f"{path.name}.baseline").write_bytes(loadable(file.baseline))
         command = [sys.executable, "-c", _PLAIN, mode, *map(str, paths)]
         lines = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
     yield from ((file, pooled([json.loads(line)])) for file, line in zip(every, lines, strict=True))
@@ -264,10 +264,14 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=VARIANTS)
     parser.add_argument("--passes", type=int, default=PASSES)
     parser.add_argument("--outside", type=int, default=OUTSIDE, help="how many files plain ONNX Runtime times too")
+    parser.add_argument("--json", type=Path, help="write all timings to this file")
     parser.add_argument("--markdown", type=Path, help="write the report to this file")
     options = parser.parse_args()
     every = files(options.models, options.variants)
     found = timings(every, options.passes)
+    if options.json:
+        raw = {name: [timing.model_dump(mode="json") for timing in repeats] for name, repeats in found.items()}
+        options.json.write_text(json.dumps(raw), encoding="utf-8")
     picked = np.random.default_rng(0).permutation(len(every))[: options.outside]
     text = report(found, list(outside([every[n] for n in picked])))
     Console().print(text, markup=False, soft_wrap=True)

@@ -67,14 +67,12 @@ def open_session(
     if profile_to is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_to)
-    is_exact = has_exact_products()
-    if not is_exact:
+    if not has_exact_products():
         # Other x86 processors add products of 8-bit numbers in 16 bits, which overflow. This makes them exact
         # and integer kernels up to twice as slow; with VNNI they are exact anyway.
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
-        content = onnx_bytes if is_exact else _with_own_codes(onnx_bytes)
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(loadable(onnx_bytes), options, providers=["CPUExecutionProvider"])
     except _LOADING_ERRORS as error:
         raise CorruptFile(f"ONNX Runtime cannot load this runtime file: {error}. Compress the model again.") from error
 
@@ -84,11 +82,13 @@ def has_exact_products() -> bool:
     return bool(_VNNI & set(describe_machine().instruction_sets))
 
 
-def _with_own_codes(onnx_bytes: bytes) -> bytes:
-    """The same network, in which no two nodes read the same signed codes or zero point.
+def loadable(onnx_bytes: bytes) -> bytes:
+    """The same network as it can be loaded here: where products must be made exact, no two nodes share signed codes.
 
-    For exact products the runtime writes them anew as unsigned ones under the same name, which fails the second time.
+    For that the runtime writes them anew as unsigned ones under the same name, which fails the second time.
     """
+    if has_exact_products():
+        return onnx_bytes
     model = onnx.load_from_string(onnx_bytes)
     signed = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8}
     taken: set[str] = set()
