@@ -125,8 +125,8 @@ def mark(data: Tradeoff, plane: Plane) -> Trace:
 
 def front_points(data: Tradeoff, plane: Plane) -> list[Point]:
     """The points that nothing measured beats on this chart, by rising cost."""
-    front = front_of([point.known for point in data.points], plane.cost, plane.rise.key)
-    return [data.points[n] for n, _, _ in front]
+    points = data.points
+    return [points[n] for n in front_of([point.known for point in points], plane.cost, plane.rise.key)]
 
 
 def front_trace(front: Sequence[Point], plane: Plane) -> Trace:

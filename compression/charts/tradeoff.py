@@ -108,18 +108,17 @@ def _fronts(results: Collection[Result], axes: Axes) -> set[str]:
     """Ids on the Pareto front of either chart."""
     every = list(results)
     fronts = (front_of(every, cost, axes.gain) for cost in (axes.left, axes.right))
-    return {every[index].recipe_id for front in fronts for index, _, _ in front}
+    return {every[index].recipe_id for front in fronts for index in front}
 
 
-def front_of(known: Sequence[Preview], cost: str, gain: str) -> list[tuple[int, float, float]]:
-    """The settings that no other beats on a chart, by rising cost: (index, cost, gain). No value is no place."""
+def front_of(known: Sequence[Preview], cost: str, gain: str) -> list[int]:
+    """Indices of the settings that no other beats on a chart, by rising cost. No value is no place."""
     metrics = METRICS[cost], METRICS[gain]
     across, up = ([metric.read(one) for one in known] for metric in metrics)
     placed = [(n, x, y) for n, (x, y) in enumerate(zip(across, up, strict=True)) if x is not None and y is not None]
     sign = 1 if METRICS[gain].more_is_better else -1
     front = pareto_front([x for _, x, _ in placed], [sign * y for _, _, y in placed])
-    one_across, one_up = (metric.drawn.one for metric in metrics)
-    return [(placed[n][0], placed[n][1] / one_across, placed[n][2] / one_up) for n in front]
+    return [placed[n][0] for n in front]
 
 
 def point_of(result: Result) -> Point:

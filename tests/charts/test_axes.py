@@ -62,7 +62,7 @@ def test_estimates_are_read_in_the_axes_units():
 def test_fewer_changed_predictions_are_better():
     data = tradeoff.tradeoff([BASELINE, SMALL], {}, Recipe(model=MODEL))
     front = tradeoff.front_of([point.known for point in data.points], "stored", "flips")
-    assert [data.points[n].recipe_id for n, _, _ in front] == [SMALL.recipe_id, BASELINE.recipe_id]
+    assert [data.points[n].recipe_id for n in front] == [SMALL.recipe_id, BASELINE.recipe_id]
 
 
 def test_a_setting_without_estimate_on_an_axis_has_no_mark_until_it_is_measured():
