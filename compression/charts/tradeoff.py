@@ -186,7 +186,7 @@ MAX_SHRINK = 45
 LOG_STEP = 0.25
 MARKER = 0.05
 """A log axis grows to multiples of the one, in powers of ten, and keeps the other from a point that made it grow."""
-ENDS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+ENDS = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 10)
 """Where other axes of costs may end, times a power of ten."""
 
 
@@ -227,7 +227,7 @@ def _cost_span(data: Tradeoff, metric: Metric, baseline_bytes: float, before: Ra
     values = _values(data, metric)
     base = data.baseline.on(metric) if data.baseline else None
     if not metric.is_log:
-        need = max([1.15 * value.ends[1] for value in values] + [1.2 * base.at if base else 0.01])
+        need = max([max(1.15 * value.at, 1.03 * value.ends[1]) for value in values] + [1.2 * base.at if base else 0.01])
         return 0.0, max(before[1] if before else 0.0, _end(need))
     at = base.at if base else baseline_bytes / 1000
     low, high = before or (math.log10(at / MAX_SHRINK), math.log10(1.5 * at))
