@@ -26,8 +26,8 @@ function textOf(element) {
   return style.getPropertyValue("--st-text-color").trim() || style.color;
 }
 
-// Too low for the axes' titles: a page may want a chart smaller for a while.
-const isSmall = (element) => element.clientHeight < 250;
+// Whether the page wants the chart smaller than it is, for a while: too low for the axes' titles.
+const isSmall = (element) => element.clientHeight < 0.7 * element.asked.data.height;
 
 function themed(layout, element) {
   const style = getComputedStyle(element);
