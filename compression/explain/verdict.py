@@ -166,13 +166,21 @@ def _original(result: Result) -> tuple[str, str]:
 
 
 def _text(result: Result) -> str:
-    gains = [size_words(result), speed_words(result)]
-    if memory_effect(result) == "worse":
-        gains.append(f"{units.factor(result.peak_memory_bytes / result.baseline.peak_memory_bytes)} more memory")
+    gains = [*filter(None, (size_words(result), speed_words(result), _memory_words(result)))]
     accuracy = accuracy_sentence(result)
     if has_collapsed(result):
         return f"{units.capital(accuracy)}. {units.capital(', '.join(gains))}."
     return f"{units.capital(', '.join(gains))}, {accuracy}."
+
+
+def _memory_words(result: Result) -> str:
+    """'1.2× more memory'; of less memory only where nothing else is won: it mostly falls with the size."""
+    old, new = result.baseline.peak_memory_bytes, result.peak_memory_bytes
+    effect = memory_effect(result)
+    if effect == "worse":
+        return f"{units.factor(new / old)} more memory"
+    alone = "better" not in (size_effect(result), speed_effect(result))
+    return f"{units.factor(old / new)} less memory" if effect == "better" and alone else ""
 
 
 def accuracy_sentence(result: Result) -> str:
@@ -197,6 +205,8 @@ def _plain(result: Result) -> str:
     if (speed := speed_effect(result)) != "same":
         is_turn = size_effect(result) != "same" and speed != size_effect(result)
         won += f" {'but' if is_turn else 'and'} {speed_words(result)}"
+    if memory := _memory_words(result):
+        won += f", in {memory}"
     low, high = result.accuracy_difference_low, result.accuracy_difference_high
     decimals = units.decimals_for(result.n_test)
     match accuracy_effect(result):

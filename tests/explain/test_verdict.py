@@ -52,7 +52,8 @@ def test_a_collapse_is_said_first_and_loudly():
         ({"ratio": (1.3, 1.2, 1.4)}, "1.30× slower (1.20–1.40×)"),
         ({"ratio": (0.998, 0.997, 0.999)}, "1.00× faster (1.001–1.003×)"),
         ({"size": 1200, "was": 1000}, "1.20× larger"),
-        ({"memory": 1.5}, "1.50× more memory"),
+        ({"memory": 1.5}, "1.43× faster (1.39–1.47×), 1.50× more memory, accuracy"),
+        ({"memory": 0.5, "size": 6100, "ratio": SAME_SPEED}, "2.0× less memory, accuracy"),
         ({"size": 5600, "ratio": SAME_SPEED}, "What is won is less than 10 %, too little to change for."),
         ({"off": 0.02}, "Whether it loses a whole point cannot be told on 1,000 images."),
         ({"steps": ()}, "Accuracy 96.9 % on 1,000 images, 1.00 KB, "),
@@ -80,6 +81,7 @@ def test_no_more_is_claimed_than_was_measured(made, words):
         ),
         ({"ratio": (0.5, 0.4, 0.6)}, "6.1× smaller and 2.0× faster (1.67–2.50×), with no measurable difference"),
         ({"size": 6100, "ratio": (1.2, 1.1, 1.3)}, "Same size and 1.20× slower"),
+        ({"size": 6100, "ratio": SAME_SPEED, "memory": 0.5}, "Same size, in 2.0× less memory, with no measurable"),
         ({"accuracy": 0.985, "p_value": 0.01}, "and it even gets more right: 98.5 % right instead of 97.2 %"),
     ],
 )
