@@ -1,13 +1,16 @@
-"""Every technique on every sample model, without training and with a little: one table.
+"""Every technique on every sample model, without training and with more and more: one table.
 
     python -m benchmarks.techniques                                   # everything: hours
     python -m benchmarks.techniques --models mlp-digits --budget none # a part: a minute
     python -m benchmarks.techniques --markdown benchmarks/techniques.md
+    python -m benchmarks.techniques --sample 20 --seed 15 --models resnet8-mnist5k --budget none quick thorough
 
 Each cell is one recipe, carried out and measured as the dashboard does it: accuracy on the test images with
 its 95 % interval, the four sizes, latency against the baseline's, seconds taken; or the reason why the technique
-makes no sense for that model. The budget "none" trains nothing; "quick" has the epochs of the dashboard's
-budget of that name. Rows are appended to a file as they come, and cells that stand there already are not
+makes no sense for that model. The budget "none" trains nothing; "quick" and "thorough" are the dashboard's
+budgets of these names. Where a setting has several, they are compared on the same test images: the end says in how many
+cells more budget is worse beyond the paired interval. `--sample` draws that many settings, the same for every model, by
+a `--seed` that is to be written down before. Rows are appended to a file as they come, and cells that stand there already are not
 carried out again, so a run may be interrupted, and done in parts. A cell that fails says FAILED and is tried
 again next time; the exit code is then 1.
 """
@@ -15,7 +18,9 @@ again next time; the exit code is then 1.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import random
 import sys
 import traceback
 from collections import Counter
@@ -24,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -32,14 +38,16 @@ from benchmarks.variants import VARIANTS, Plan, Variant
 from compression import ENGINE_VERSION, environment, units
 from compression.errors import CompressionError, NotApplicable
 from compression.models.subject import subject_of
-from compression.recipe.budgets import Budget
+from compression.recipe.budgets import BUDGETS, Budget
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.words import recipe_in_words
+from compression.results.significance import PairedDifference, paired_difference
 from sample_models.catalogue import MODELS
 
 Row = dict[str, Any]
 
-BUDGETS: tuple[Budget, ...] = ("none", "quick")
+USUAL: tuple[Budget, ...] = ("none", "quick")
+"""Budgets that are tried where no others are asked for: thorough ones take minutes a cell."""
 TRAINS = "trains by nature"
 """Why a variant has no cell without a budget."""
 WIDE = 220
@@ -82,6 +90,12 @@ def cells(models: Sequence[str], techniques: Sequence[str], budgets: Sequence[Bu
     return [_cell(variant, model, budget) for model in models for variant in chosen for budget in budgets]
 
 
+def drawn(count: int, seed: int) -> set[tuple[str, str]]:
+    """So many settings, (technique, name) each, of those that exist without training too."""
+    every = sorted((variant.technique, variant.name) for variant in VARIANTS if not variant.trains)
+    return set(random.Random(seed).sample(every, min(count, len(every))))
+
+
 def _cell(variant: Variant, model: str, budget: Budget) -> Cell:
     if budget == "none" and variant.trains:
         return Cell(variant, model, budget, None, TRAINS)
@@ -115,6 +129,15 @@ def fill(
     return rows
 
 
+def _time_trainings(models: Iterable[str]) -> None:
+    """How fast this machine trains each model, before budgets are turned into passes by that."""
+    from compression.engine.build import load_network
+    from compression.engine.training.pace import keep_speed
+
+    for subject in map(subject_of, models):
+        keep_speed(subject, load_network(subject), subject.data.load())
+
+
 def _measure(cell: Cell, baselines: dict[str, Any]) -> Row:
     """One row, whatever happens."""
     row: Row = {"key": list(cell.key), "technique": cell.variant.technique, "variant": cell.variant.name}
@@ -136,8 +159,10 @@ def _run(recipe: Recipe, baselines: dict[str, Any]) -> Row:
 
     if recipe.model not in baselines:
         baselines[recipe.model] = run_recipe(subject_of(recipe.model), recipe.baseline())
-    result = run_recipe(subject_of(recipe.model), recipe, baseline=baselines[recipe.model]).result
-    return {"status": "measured", "result": result.model_dump(mode="json")}
+    subject = subject_of(recipe.model)
+    output = run_recipe(subject, recipe, baseline=baselines[recipe.model])
+    right = np.packbits(output.predictions == subject.data.load().test.y)
+    return {"status": "measured", "result": output.result.model_dump(mode="json"), "right": right.tobytes().hex()}
 
 
 def read_rows(path: Path) -> dict[tuple[str, ...], Row]:
@@ -157,6 +182,61 @@ def _append(path: Path, row: Row) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
+
+
+# --- what more budget brings ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One setting of a model with more budget against the same with less, on the same test images."""
+
+    model: str
+    setting: str
+    less: str
+    more: str
+    gained: PairedDifference
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether more budget is worse beyond the paired interval."""
+        return self.gained.high < 0
+
+
+def budget_steps(rows: Iterable[Row]) -> list[Step]:
+    """Every pair of budgets of the same setting and model that were measured."""
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        if row["status"] == "measured" and "right" in row:
+            found.setdefault((row["model"], f"{row['technique']}, {row['variant']}"), {})[row["budget"]] = row
+    return [
+        Step(model, setting, less, more, paired_difference(_right(by_budget[more]), _right(by_budget[less])))
+        for (model, setting), by_budget in found.items()
+        for less, more in itertools.combinations([budget for budget in BUDGETS if budget in by_budget], 2)
+    ]
+
+
+def _right(row: Row) -> np.typing.NDArray[np.uint8]:
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(row["right"]), np.uint8))
+    return bits[: row["result"]["n_test"]]
+
+
+def budget_words(steps: Sequence[Step]) -> list[str]:
+    """For each model and pair of budgets in how many settings the larger is better, and in how many worse."""
+    groups: dict[tuple[str, str, str], list[Step]] = {}
+    for step in steps:
+        groups.setdefault((step.model, step.less, step.more), []).append(step)
+    lines = []
+    for (model, less, more), group in groups.items():
+        worse = [step for step in group if step.is_worse]
+        better = sum(step.gained.low > 0 for step in group)
+        mean = 100 * sum(step.gained.difference for step in group) / len(group)
+        names = "".join(f"; {step.setting} ({100 * step.gained.difference:+.2f} points)" for step in worse)
+        lines.append(
+            f"{model}, {more} against {less}: {len(group)} settings, better in {better}, worse in {len(worse)} beyond "
+            f"the paired interval{names}; {mean:+.2f} points on average."
+        )
+    return lines
 
 
 # --- showing it --------------------------------------------------------------------------------------------------
@@ -197,7 +277,8 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         by_model.setdefault(row["model"], []).append(row)
     sections = [line for model, found in by_model.items() for line in _section(model, found)]
-    return "\n".join([*_heading(rows), *sections])
+    told = [f"- {words}" for words in budget_words(budget_steps(rows))]
+    return "\n".join([*_heading(rows), *told, "", *sections])
 
 
 def _heading(rows: Sequence[Row]) -> list[str]:
@@ -208,7 +289,7 @@ def _heading(rows: Sequence[Row]) -> list[str]:
     versions = sorted({" ".join(pair) for found in results for pair in found["machine"]["versions"].items()})
     states = Counter(row["status"] for row in rows)
     return [
-        "# Every technique on every sample model, without training and with a little",
+        "# Every technique on every sample model, without training and with more and more",
         "",
         f"`python -m benchmarks.techniques`: {states['measured']:,} cells measured, {states['not applicable']} not "
         f"applicable, {states['failed']} failed. {' to '.join(dict.fromkeys([days[0], days[-1]])) if days else ''}, "
@@ -251,7 +332,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=tuple(MODELS), metavar="MODEL")
     parser.add_argument("--techniques", nargs="+", choices=techniques, default=techniques, metavar="TECHNIQUE")
     parser.add_argument("--variant", default="", metavar="WORD", help="only variants with this in their name")
-    parser.add_argument("--budget", nargs="+", choices=BUDGETS, default=BUDGETS)
+    parser.add_argument("--budget", nargs="+", choices=BUDGETS, default=USUAL)
+    parser.add_argument("--sample", type=int, metavar="COUNT", help="only so many settings, drawn by --seed")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--json", type=Path, metavar="ROWS.jsonl", default=environment.home() / "benchmarks" / "techniques.jsonl"
     )
@@ -259,13 +342,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="measure again what the file has (after a change of code)")
     parser.add_argument("--list", action="store_true", help="print the cells and measure nothing")
     options = parser.parse_args(arguments)
+    if not options.list:
+        _time_trainings(options.models)
     wanted = cells(options.models, options.techniques, options.budget, options.variant)
+    if options.sample:
+        chosen = drawn(options.sample, options.seed)
+        wanted = [cell for cell in wanted if (cell.variant.technique, cell.variant.name) in chosen]
     if options.list:
         _print_list(wanted)
         return 0
     rows = _fill_with_progress(wanted, options.json, options.fresh)
     lines = table_of(rows)
     _print(lines)
+    for words in budget_words(budget_steps(rows)):
+        print(words)
     if options.markdown:
         options.markdown.write_text(markdown(rows), encoding="utf-8")
     failed = sum(row["status"] == "failed" for row in rows)
