@@ -5,14 +5,14 @@
     python -m benchmarks.techniques --markdown benchmarks/techniques.md
     python -m benchmarks.techniques --sample 20 --seed 15 --models resnet8-mnist5k --budget none quick thorough
 
-Each cell is one recipe, carried out and measured as the dashboard does it: accuracy on the test images with
-its 95 % interval, the four sizes, latency against the baseline's, seconds taken; or the reason why the technique
-makes no sense for that model. The budget "none" trains nothing; "quick" and "thorough" are the dashboard's
-budgets of these names. Where a setting has several, they are compared on the same test images: the end says in how many
-cells more budget is worse beyond the paired interval. `--sample` draws that many settings, the same for every model, by
-a `--seed` that is to be written down before. Rows are appended to a file as they come, and cells that stand there already are not
-carried out again, so a run may be interrupted, and done in parts. A cell that fails says FAILED and is tried
-again next time; the exit code is then 1.
+Each cell is one recipe, carried out and measured as the dashboard does it: accuracy on the test images with its 95 %
+interval, the four sizes, latency against the baseline's, seconds taken; or the reason why the technique makes no sense
+for that model. The budget "none" trains nothing; "quick" and "thorough" are the dashboard's budgets of these names.
+Where a setting has several, they are compared on the same test images: the end says in how many cells more budget is
+worse beyond the paired interval. `--sample` draws that many settings, the same for every model, by a `--seed` that is
+to be written down before. Rows are appended to a file as they come, and cells that stand there already are not carried
+out again, so a run may be interrupted, and done in parts. A cell that fails says FAILED and is tried again next time;
+the exit code is then 1.
 """
 
 from __future__ import annotations

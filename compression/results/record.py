@@ -62,6 +62,16 @@ Kept = Literal["untrained", "checkpoint", "average"]
 """What a training ended with: the network it was given, its weights after some step, or their running average."""
 
 
+class Learning(Part):
+    """A training under way, of `planned` steps.
+
+    `points` are steps done with the best accuracy on validation images (0..1) so far.
+    """
+
+    planned: int
+    points: tuple[tuple[int, float], ...]
+
+
 class Training(Part):
     """How one training step of a recipe went.
 

@@ -11,7 +11,7 @@ import sqlalchemy as sql
 
 from compression.inquiries import Inquiry
 from compression.recipe.recipe import Recipe
-from compression.results.record import Preview
+from compression.results.record import Learning, Preview
 from compression.store import logs
 from compression.store.database import Database
 from compression.store.jobs import UNFINISHED, Job, JobState, new_job, readable, row_of, work_id_of
@@ -127,6 +127,12 @@ class JobQueue:
         with self._database.read() as connection:
             return int(connection.scalar(query) or 0)
 
+    def request_enough(self, job_id: str) -> None:
+        """Have a running job's training end with the best network so far; what follows it is carried out as usual."""
+        running = JOBS.update().where(JOBS.c.job_id == job_id, _RUNNING)
+        with self._database.write() as connection:
+            connection.execute(running.values(enough_requested_at=time.time(), message="keeping the best so far"))
+
     def forget(self, states: Collection[JobState], before: float | None = None) -> int:
         """Drop jobs that ended so (before this Unix time), with their logs; results stay. Returns how many."""
         assert all(state.is_final for state in states)
@@ -140,7 +146,7 @@ class JobQueue:
         """Make a waiting job of this dispatcher RUNNING under `claim`; None when it is no longer wanted."""
         which = (JOBS.c.job_id == job_id) & (JOBS.c.owner == dispatcher_id) & _WAITING
         running = {"state": JobState.RUNNING.value, "claim": claim, "started_at": time.time()}
-        anew = {"progress": 0.0, "preview": None, "attempts": JOBS.c.attempts + 1}
+        anew = {"progress": 0.0, "preview": None, "learning": None, "attempts": JOBS.c.attempts + 1}
         with self._database.write() as connection:
             if connection.execute(JOBS.update().where(which).values(running | anew)).rowcount == 0:
                 return None
@@ -159,6 +165,22 @@ class JobQueue:
         with self._database.write() as connection:
             now = JOBS.update().where(_claimed(job_id, claim))
             connection.execute(now.values(preview=preview.model_dump_json()))
+
+    def set_learning(self, job_id: str, claim: str, learning: Learning) -> None:
+        """Show how a running job's training goes."""
+        with self._database.write() as connection:
+            now = JOBS.update().where(_claimed(job_id, claim))
+            connection.execute(now.values(learning=learning.model_dump_json()))
+
+    def set_recipe(self, job_id: str, claim: str, recipe: Recipe) -> None:
+        """Say which recipe a running job has carried out, where that is another than was asked for."""
+        with self._database.write() as connection:
+            now = JOBS.update().where(_claimed(job_id, claim))
+            connection.execute(now.values(recipe=recipe.to_json(), recipe_id=recipe.recipe_id))
+
+    def is_enough(self, job_id: str, claim: str) -> bool:
+        """Whether the running job's training shall end with the best network so far."""
+        return self._has(_claimed(job_id, claim) & JOBS.c.enough_requested_at.is_not(None))
 
     def is_wanted(self, job_id: str, claim: str) -> bool:
         """Whether the job still runs under `claim` and nobody gave it up."""

@@ -15,7 +15,7 @@ import sqlalchemy as sql
 from compression.errors import CompressionError
 from compression.inquiries import Inquiry, parse_inquiry
 from compression.recipe.recipe import Recipe, parse_recipe
-from compression.results.record import Preview
+from compression.results.record import Learning, Preview
 from compression.store.tables import JOBS
 
 Row = sql.RowMapping
@@ -40,6 +40,7 @@ class JobState(enum.StrEnum):
         return self in (JobState.COMPLETE, JobState.FAILED, JobState.CANCELLED)
 
 
+_RUNS = JobState.RUNNING.value
 UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 
@@ -50,7 +51,8 @@ class Job:
     `progress` is 0 to 1, times are UTC.
     `workspace` is whose result it will be ("": everybody's).
     `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
-    it was started. `preview` is what a running job has measured so far.
+    it was started. `preview` is what a running job has measured so far, `learning` how its training goes. Where a
+    training was ended early (`is_enough_requested`), the recipe of a job that is over is the one that was carried out.
     """
 
     job_id: str
@@ -67,6 +69,8 @@ class Job:
     attempts: int = 0
     is_cancel_requested: bool = False
     preview: Preview | None = None
+    learning: Learning | None = None
+    is_enough_requested: bool = False
     inquiry: Inquiry | None = None
     workspace: str = ""
 
@@ -134,7 +138,9 @@ def job_from_row(row: Row) -> Job:
         finished_at=_time(row["finished_at"]),
         attempts=row["attempts"],
         is_cancel_requested=row["cancel_requested_at"] is not None,
-        preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == JobState.RUNNING.value else None,
+        preview=_parse_preview(row["preview"]) if row["preview"] and row["state"] == _RUNS else None,
+        learning=_parse_learning(row["learning"]) if row["learning"] and row["state"] == _RUNS else None,
+        is_enough_requested=row["enough_requested_at"] is not None,
         inquiry=_parse_inquiry(row[JOBS.c.inquiry]) if row[JOBS.c.inquiry] else None,
         workspace=row["workspace"] or "",
     )
@@ -152,6 +158,7 @@ def readable(rows: Iterable[Row]) -> tuple[list[Job], list[str]]:
 
 
 _parse_preview = functools.lru_cache(maxsize=64)(Preview.model_validate_json)
+_parse_learning = functools.lru_cache(maxsize=64)(Learning.model_validate_json)
 _parse_inquiry = functools.lru_cache(maxsize=256)(parse_inquiry)
 _parse_recipe = functools.lru_cache(maxsize=4096)(parse_recipe)
 

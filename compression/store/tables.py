@@ -65,6 +65,7 @@ JOBS = sql.Table(
     sql.Column("progress", sql.Double, nullable=False),
     sql.Column("message", sql.Text, nullable=False),
     sql.Column("preview", sql.Text),  # of a running job: the `Preview` as JSON, once it is known
+    sql.Column("learning", sql.Text),  # of a running job that trains: the `Learning` as JSON
     sql.Column("error", sql.Text),
     sql.Column("attempts", sql.Integer, nullable=False),
     sql.Column("claim", sql.String(32)),
@@ -74,6 +75,7 @@ JOBS = sql.Table(
     sql.Column("started_at", sql.Double),
     sql.Column("finished_at", sql.Double),
     sql.Column("cancel_requested_at", sql.Double),
+    sql.Column("enough_requested_at", sql.Double),  # its training shall end with the best so far
     sql.Index("jobs_of_group", "job_group", "state"),
     sql.Index("jobs_of_owner", "owner", "state"),
     sql.Index("jobs_of_state", "state", "finished_at"),

@@ -7,17 +7,17 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compression import RUN
 from compression.errors import Cancelled, CompressionError
-from compression.results.record import Preview
+from compression.results.record import Learning, Preview
 from compression.store import logs
 from compression.store.jobs import Job, JobState
 from compression.store.logs import Journal
 from compression.store.store import Place, Store
-from compression.watch import Watch
+from compression.watch import Point, Watch
 
 REPORT_S = 0.2
 """A job shows its progress at most this often: each time is a write that all pages notice."""
@@ -64,7 +64,9 @@ def execute(order: Order) -> None:
         if job.inquiry is not None:
             once.inquire(job.inquiry, store, watch=watch, run=order.run)
         else:
-            once.measure(job.recipe, store, watch=watch, preview=watch.tell, run=order.run)
+            result, _ = once.measure(job.recipe, store, watch=watch, preview=watch.tell, run=order.run)
+            if result.recipe_id != job.recipe.recipe_id:  # its training was ended early
+                store.queue.set_recipe(order.job_id, order.claim, result.parsed_recipe)
 
     with logs.listening(journal):
         state, error = _outcome(work)
@@ -114,7 +116,7 @@ class JobWatch(Watch):
         super().__init__()
         self._store, self._job_id, self._claim = store, job_id, claim
         self._journal = journal or Journal()
-        self._reported_at = self._checked_at = self._logged_at = 0.0
+        self._reported_at = self._checked_at = self._logged_at = self._asked_at = 0.0
 
     def report(self, fraction: float, words: str) -> None:
         """Show the progress, unless that was done just now; the journal has it anyway."""
@@ -133,6 +135,17 @@ class JobWatch(Watch):
     def tell(self, preview: Preview) -> None:
         """Show what is known before the job is through."""
         self._store.queue.set_preview(self._job_id, self._claim, preview)
+
+    def learned(self, points: Sequence[Point], steps: int) -> None:
+        """Show how accurate the network is that trains."""
+        self._store.queue.set_learning(self._job_id, self._claim, Learning(planned=steps, points=tuple(points)))
+
+    def is_enough(self) -> bool:
+        """Whether the person wants the training to end here; looked at as often as for a cancellation."""
+        if time.monotonic() - self._asked_at < CHECK_S:
+            return False
+        self._asked_at = time.monotonic()
+        return self._store.queue.is_enough(self._job_id, self._claim)
 
     def check(self) -> None:
         """Raise `Cancelled` when the job is no longer wanted, or no longer this process's."""

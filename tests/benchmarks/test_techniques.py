@@ -1,11 +1,13 @@
 import json
 import typing
 
+import numpy as np
 import pytest
 
 from benchmarks import techniques as benchmark
 from benchmarks.variants import TRIED
 from compression.errors import Diverged, NotApplicable
+from compression.models.subject import subject_of
 from compression.recipe.steps import STEP_TYPES
 from sample_models.catalogue import MODELS
 from tests.support.made_up_results import fabricate
@@ -31,6 +33,7 @@ class Output:
 
     def __init__(self, recipe):
         self.result = fabricate(recipe)
+        self.predictions = np.zeros(len(subject_of(recipe.model).data.load().test), np.uint8)
 
 
 @pytest.fixture
@@ -180,7 +183,7 @@ class TestTable:
         wanted = benchmark.cells(("mlp-digits",), ("low_rank", "layer_tying"), ("none", "quick"))
         dispatcher.pointless = "layer_tying"
         lines = benchmark.markdown(benchmark.fill(wanted, tmp_path / "rows.jsonl")).splitlines()
-        (said,) = [line for line in lines if line.startswith("- ")]
+        (said,) = [line for line in lines if line.startswith("- Not")]
         assert said == "- Not applicable: layer_tying, 2 blocks; layer_tying, 3 blocks. there is nothing to do"
 
     def test_listing_measures_nothing(self, dispatcher, tmp_path, capsys):
@@ -195,3 +198,30 @@ def test_rows_are_json_lines(dispatcher, tmp_path):
     benchmark.fill(benchmark.cells(("mlp-digits",), ("low_rank",), ("none",)), path)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert all(row["result"]["ledger"] for row in rows)
+
+
+def row(budget, right, variant="90% of weights"):
+    result = {"n_test": len(right)}
+    bits = np.packbits(np.asarray(right, bool)).tobytes().hex()
+    known = {"model": "resnet8-mnist5k", "technique": "magnitude_pruning", "variant": variant, "status": "measured"}
+    return known | {"budget": budget, "result": result, "right": bits}
+
+
+def test_more_budget_is_compared_on_the_same_images():
+    n = np.arange(1001)
+    rows = [row("none", n < 900), row("quick", n < 950), row("thorough", n < 850)]
+    steps = benchmark.budget_steps(rows)
+    assert [(step.less, step.more, step.is_worse) for step in steps] == [
+        ("none", "quick", False),
+        ("none", "thorough", True),
+        ("quick", "thorough", True),
+    ]
+    assert steps[0].gained.difference == pytest.approx(50 / 1001)
+    words = benchmark.budget_words(steps)
+    assert "quick against none: 1 settings, better in 1, worse in 0 beyond the paired interval; +5.00" in words[0]
+    assert "magnitude_pruning, 90% of weights (-9.99 points)" in words[2]
+
+
+def test_a_sample_is_the_same_for_the_same_seed():
+    assert benchmark.drawn(20, 15) == benchmark.drawn(20, 15) != benchmark.drawn(20, 16)
+    assert len(benchmark.drawn(20, 15)) == 20

@@ -136,8 +136,10 @@ def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
     page.wait_for_function(MARKED_IS, arg=[here, here])
     os.kill(server[2].pid, signal.SIGSTOP)
     try:
+        assert page.locator(".st-key-verdict[data-behind]").count() == 0
         press(page, "pruning_percent", "ArrowRight", times=2)
         page.wait_for_function(MARKED_IS, arg=[there, there])
+        page.locator(".st-key-verdict[data-behind]").wait_for()  # what it says is of another position
         press(page, "pruning_percent", "ArrowLeft", times=2)
         page.wait_for_function(MARKED_IS, arg=[here, here])
         press(page, "pruning_percent", "ArrowRight", times=2)
@@ -147,6 +149,7 @@ def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
         os.kill(server[2].pid, signal.SIGCONT)
     both = recipe_id_at(pruning_percent=10, weight_bits=BIT_WIDTHS[1])
     page.wait_for_function(MARKED_IS, arg=[both, both])
+    page.locator(".st-key-verdict:not([data-behind])").wait_for()
     page.wait_for_function(MARKS_FIT)
 
 

@@ -5,14 +5,17 @@ import threading
 
 import pytest
 
+from compression.engine.run import run_recipe
 from compression.errors import Cancelled, StorageFailed
 from compression.inquiries.outcomes import OutcomeInquiry, PictureInquiry
+from compression.models.subject import subject_of
+from compression.recipe.budgets import steps_of
 from compression.recipe.recipe import make_recipe
 from compression.store.job_queue import JobQueue
 from compression.store.jobs import JobState
 from compression.work import worker
 from compression.work.once import measure
-from compression.work.worker import Order, execute
+from compression.work.worker import JobWatch, Order, execute
 from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import (
     BROKEN,
@@ -138,3 +141,38 @@ def test_a_question_that_cannot_be_answered_fails_with_its_reason(store):
     execute(Order(job.job_id, "claim", ME.dispatcher_id, store.place))
     failed = store.job(job.job_id)
     assert (failed.state, failed.error) == (JobState.FAILED, "There is no test image 9999; choose from 0 to 499.")
+
+
+class TestEndingATrainingEarly:
+    """With the real engine: a training of fifteen passes over the smallest data set."""
+
+    TRAINED = make_recipe(
+        MODEL, [{"technique": "magnitude_pruning", "sparsity": 0.95}, {"technique": "fine_tuning", "epochs": 15}]
+    )
+
+    def test_the_result_is_that_of_the_recipe_with_the_passes_that_were(self, store, monkeypatch):
+        (job,) = store.add_jobs([self.TRAINED], group="g", owner=ME)
+        monkeypatch.setattr(JobWatch, "is_enough", lambda watch: True)
+        execute(Order(job.job_id, "claim", ME.dispatcher_id, store.place))
+        done = store.job(job.job_id)
+        assert (done.state, done.error) == (JobState.COMPLETE, None)
+        assert store.result(self.TRAINED) is None
+        found = store.result(done.recipe)
+        (training,) = found.trainings
+        assert training.was_ended_early
+        assert steps_of(done.recipe.steps[1].epochs, subject_of(MODEL).data.train_images) == training.steps
+        again = run_recipe(subject_of(MODEL), done.recipe)
+        assert again.result.artifacts == found.artifacts
+
+    def test_it_is_asked_for_and_shown_in_the_job(self, store):
+        (job,) = store.add_jobs([self.TRAINED], group="g", owner=ME)
+        store.queue.start_job(job.job_id, "claim", ME.dispatcher_id)
+        watch = JobWatch(store, job.job_id, "claim")
+        assert not watch.is_enough()
+        watch.learned([(0, 0.5), (30, 0.75)], 227)
+        store.queue.request_enough(job.job_id)
+        seen = store.job(job.job_id)
+        assert seen.is_enough_requested
+        assert (seen.learning.planned, seen.learning.points) == (227, ((0, 0.5), (30, 0.75)))
+        assert JobWatch(store, job.job_id, "claim").is_enough()
+        assert not JobWatch(store, job.job_id, "another claim").is_enough()

@@ -31,6 +31,7 @@ from pages.components.view.link import View
 _ASKED, _SWEPT, _PAUSED = "work_asked", "work_swept", "work_paused"
 _SHOWN, _BEFORE, _MOVE = "work_shown", "work_before", "work_move"
 _AHEAD, _UNASKED = "work_ahead", "work_unasked"
+_ENDED = "work_ended"
 
 _SETTING, _CURVES, _NEXT, _TIMING = "explore", "sweep", "ahead", "timing"
 """Kinds of work: what is shown, the curves, what may be wanted next, and timing again."""
@@ -41,6 +42,9 @@ TIMINGS = 3
 
 MEASURING_SECONDS = 2.0
 """Guess of what a point costs besides training, until one was measured."""
+
+ENOUGH_MEASURED = 3
+"""Points, before anything is said of how long the others will take: the first ones also load data and networks."""
 
 MAX_AHEAD = max(1, min(4, (os.cpu_count() or 1) - 1))
 """Settings measured ahead: as many as there are processors beside the one that a person's next setting needs, so that
@@ -319,21 +323,58 @@ def give_up(seen: Snapshot) -> None:
     dispatcher.get_dispatcher().cancel_jobs([job.job_id for job in every if job.recipe == seen.view.recipe])
 
 
+def keep_best(job: Job) -> None:
+    """Have the training that runs end here with the best network so far; the view follows to what that is."""
+    st.session_state.setdefault(_ENDED, {})[job.job_id] = job.recipe
+    dispatcher.get_dispatcher().store.queue.request_enough(job.job_id)
+
+
+def ended_early(seen: Snapshot) -> Recipe | None:
+    """The recipe that was carried out instead of the current one, whose training the person ended."""
+    for job_id, asked in list(st.session_state.get(_ENDED, {}).items()):
+        job = dispatcher.get_dispatcher().store.queue.job(job_id)
+        if job is not None and not job.state.is_final:
+            continue
+        del st.session_state[_ENDED][job_id]
+        if job is not None and job.state is JobState.COMPLETE and job.recipe != asked == seen.view.recipe:
+            return job.recipe
+    return None
+
+
 def retry() -> None:
     """Ask for the current setting again."""
     st.session_state.pop(_ASKED, None)
 
 
-def seconds_left(seen: Snapshot) -> float:
-    """Rough time until the curves are complete: what like points took, shared among the running jobs."""
-    taken = defaultdict(list)
-    for result in seen.results.values():
-        taken[tuple(step["technique"] for step in result.recipe["steps"])].append(result.seconds)
+def seconds_left(seen: Snapshot) -> float | None:
+    """Rough time until the curves are complete, shared among the running jobs; None before enough is measured.
+
+    Points take what those of the same techniques took, or else what points without training took, and the training
+    as much longer than was reckoned as it did so far.
+    """
+    subject, measured = seen.view.subject, [result for result in seen.results.values() if not result.is_baseline]
+    if len(measured) < ENOUGH_MEASURED:
+        return None
+    taken: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    without: list[float] = []
+    pace: list[float] = []
+    for result in measured:
+        taken[_kind(result.parsed_recipe)].append(result.seconds)
+        training = training_seconds(subject, result.parsed_recipe)
+        (pace if training else without).append(result.seconds / training if training else result.seconds)
     usual = {kind: median(seconds) for kind, seconds in taken.items()}
-    other = median(result.seconds for result in seen.results.values()) if seen.results else MEASURING_SECONDS
-    total = 0.0
-    for recipe in seen.missing:
-        kind = tuple(step.technique for step in recipe.steps)
-        total += usual[kind] if kind in usual else other + training_seconds(seen.view.subject, recipe)
+    plain, longer = median(without or [MEASURING_SECONDS]), median(pace or [1.0])
+    expected = (usual.get(_kind(recipe), plain + longer * training_seconds(subject, recipe)) for recipe in seen.missing)
     running = sum(job.state is JobState.RUNNING and job.background for job in seen.jobs)
-    return total / max(1, running)
+    return float(sum(expected)) / max(1, running)
+
+
+def _kind(recipe: Recipe) -> tuple[str, ...]:
+    """Points of the same kind take about as long: the techniques in order."""
+    return tuple(step.technique for step in recipe.steps)
+
+
+def usual_seconds(seen: Snapshot) -> float | None:
+    """What a setting of the model that does not train usually takes, where any was measured."""
+    taken = [found.seconds for found in seen.results.values() if not (found.is_baseline or trains(found.parsed_recipe))]
+    return median(taken) if taken else None

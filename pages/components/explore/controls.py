@@ -8,6 +8,7 @@ from compression import units
 from compression.recipe.budgets import BUDGETS, MINUTES, in_minutes, seconds_of, training_seconds
 from compression.recipe.settings import BIT_WIDTHS, PRUNING, SLIMMABLE_WIDTHS, WIDTHS
 from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text
+from pages.components.asking import work
 from pages.components.explore import advanced, builder, limit_boxes, parts, widgets
 from pages.components.explore.widgets import bits, control, either, value_of
 from pages.components.shown import elements
@@ -105,7 +106,9 @@ def _training_note(view: View) -> None:
     """How long the current setting trains, said before it is waited for."""
     seconds = training_seconds(view.subject, view.recipe)
     if seconds == 0:
-        st.caption("No training: a setting is measured within seconds.")
+        seen = parts.seen()
+        usual = work.usual_seconds(seen) if seen is not None else None
+        st.caption("No training" + (f": such settings took about {units.duration(usual)} each." if usual else "."))
     elif view.settings.has_student and view.settings.student != "slimmable":
         st.caption(f"A smaller student must be trained: about {units.duration(seconds)}.")
     else:

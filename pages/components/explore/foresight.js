@@ -12,7 +12,14 @@ function foreseen(rows) {
   return slider(key) === document.activeElement ? row.marks[position(slider(key))] : null;
 }
 
+// What was said of the position before is grey until the server has heard of the move.
+function grey(rows) {
+  const behind = Object.entries(rows).some(([key, row]) => slider(key) && position(slider(key)) !== row.at);
+  document.querySelector(".st-key-verdict")?.toggleAttribute("data-behind", behind);
+}
+
 function show(rows) {
+  grey(rows);
   const mark = foreseen(rows);
   for (const side of ["left", "right"]) {
     document.querySelector(`.st-key-chart_${side} .chart-view`)?.foresee?.(mark && { ...mark, trace: mark[side] });

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import streamlit as st
 
 from compression import units
+from compression.charts import learning_curve
+from compression.results.record import Learning
 from compression.store.jobs import Job, JobState
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
-from pages.components.frame import browser, menu
+from pages.components.frame import browser, chart_view, menu
+from pages.components.view import state
+from pages.components.view.link import view_of
 
 POLL_SECONDS = 0.6
 """How often the page asks whether anything changed: one small query each time. Twice as often is no sooner: what is
@@ -31,6 +36,10 @@ def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> Non
     """`fresh` is empty but for the first time: a page that is just being drawn must not start anew."""
     is_first = bool(fresh)
     seen = fresh.pop() if fresh else _look(drawn)
+    done_instead = work.ended_early(seen)
+    if done_instead is not None:
+        state.show(view_of(done_instead, seen.view))
+        menu.rerun()
     if seen.signature != drawn.signature or (not is_first and work.is_to_ask()):
         menu.rerun()
     with st.container(key="browser_keeps_progress"):
@@ -60,12 +69,30 @@ def _setting(seen: Snapshot) -> None:
         _bar(0.0, "This setting: not measured", "Measure", work.retry)
     else:
         _bar(job.progress, f"This setting: {_doing(job)}", "Cancel", work.give_up, seen)
+        if job.learning is not None and job.preview is None:
+            _learning(job, job.learning)
+
+
+def _learning(job: Job, learning: Learning) -> None:
+    """How accurate the network is that trains, and a way to end that here."""
+    chart_view.show(learning_curve.drawn(learning), key="learning", alt=learning_curve.in_words(learning))
+    st.button(
+        "Stop here and keep the best",
+        on_click=work.keep_best,
+        args=(job,),
+        key="keep_best",
+        icon=":material/stop_circle:",
+        disabled=job.is_enough_requested,
+        help="Ends the training with the best network so far. The setting then says how many passes it really had.",
+    )
 
 
 def _doing(job: Job) -> str:
+    """What is waited for, and for how long by now."""
+    since = units.duration((datetime.now(UTC) - job.created_at).total_seconds())
     if job.state is JobState.WAITING:
-        return "waiting for a worker"
-    return f"{job.message or 'starting'} · {units.share(job.progress, 0)}"
+        return f"waiting for a worker, for {since} now"
+    return f"{job.message or 'starting'} · {units.share(job.progress, 0)} · {since} since it was asked for"
 
 
 def _sweep(seen: Snapshot) -> None:
@@ -75,8 +102,9 @@ def _sweep(seen: Snapshot) -> None:
     if left == 0:
         _bar(1.0, f"{words} measured")
     elif seen.sweep_runs:
-        still = units.duration(work.seconds_left(seen))
-        _bar(done, f"{words} · {still} left", "Cancel", work.pause)
+        still = work.seconds_left(seen)
+        left_words = "estimating how long" if still is None else f"{units.duration(still)} left"
+        _bar(done, f"{words} · {left_words}", "Cancel", work.pause)
     else:
         why = "stopped" if seen.paused else "incomplete"
         _bar(done, f"{words} · {why}", "Resume", work.resume)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from compression.models.subject import subject_of
+from compression.recipe.budgets import training_seconds
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import Settings, recipe_of
 from compression.search.curves import sweep_recipes
@@ -19,6 +20,10 @@ MODEL = "lenet5-mnist5k"
 SUBJECT = subject_of(MODEL)
 HALF = Settings(pruning_percent=45, weight_bits=5, student="slimmable")
 """No point of a curve, and so are its neighbours."""
+
+HALVED = {"technique": "channel_pruning", "pruning_ratio": 0.5}
+TUNED = {"technique": "fine_tuning", "epochs": 2}
+ROUNDED = {"technique": "quantization", "weight_bits": 8}
 
 
 @pytest.fixture(autouse=True)
@@ -283,3 +288,44 @@ class TestJob:
         assert self.of(replace(over, progress=0.9), failed) == "failed"
         assert self.of(running, ahead=(further,)) == "further"
         assert self.of(running, further, ahead=(knows,)) == "knows"
+
+
+class TestTimeLeft:
+    def test_nothing_is_said_before_three_points_are_measured(self, dispatcher):
+        view = replace(at(), curves=("channel_pruning",))
+        for recipe in work.snapshot(view).sweep[1:4]:
+            assert work.seconds_left(work.snapshot(view)) is None
+            dispatcher.measure(recipe, seconds=4.0)
+        seen = work.snapshot(view)
+        assert work.seconds_left(seen) == pytest.approx(4.0 * len(seen.missing))
+
+    def test_trainings_take_as_much_longer_as_they_did_so_far(self, dispatcher):
+        trained = [
+            make_recipe(MODEL, [{"technique": "channel_pruning", "pruning_ratio": ratio}, TUNED])
+            for ratio in (0.1, 0.2, 0.3)
+        ]
+        reckoned = training_seconds(SUBJECT, trained[0])
+        for recipe in trained:
+            dispatcher.measure(recipe, seconds=3 * reckoned)
+        seen = replace(work.snapshot(at()), sweep=(make_recipe(MODEL, [HALVED, TUNED, ROUNDED]),))
+        assert work.seconds_left(seen) == pytest.approx(work.MEASURING_SECONDS + 3 * reckoned)
+
+    def test_what_a_setting_without_training_takes_is_measured(self, dispatcher):
+        assert work.usual_seconds(work.snapshot(at())) is None
+        dispatcher.measure(at().recipe, seconds=180.0)
+        assert work.usual_seconds(work.snapshot(at())) == 180.0
+
+
+def test_the_view_follows_a_training_that_was_ended_early(dispatcher):
+    dispatcher.held = True
+    view = at(budget="quick", pruning_percent=50)
+    work.want(view)
+    (job,) = [job for job in dispatcher.store.jobs() if job.recipe == view.recipe and job.group.startswith("explore")]
+    dispatcher.begin(job)
+    work.keep_best(job)
+    assert work.ended_early(work.snapshot(view)) is None
+    shorter = make_recipe(MODEL, [*view.recipe.steps[:1], view.recipe.steps[1].model_copy(update={"epochs": 0.5})])
+    dispatcher.store.queue.set_recipe(job.job_id, CLAIM, shorter)
+    dispatcher.store.queue.finish_job(job.job_id, CLAIM, JobState.COMPLETE)
+    assert work.ended_early(work.snapshot(view)) == shorter
+    assert work.ended_early(work.snapshot(view)) is None

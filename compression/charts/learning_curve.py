@@ -1,0 +1,34 @@
+"""A training under way: how accurate the network is on validation images. Torch-free."""
+
+from __future__ import annotations
+
+from compression import units
+from compression.charts.figure import Figure, figure, scatter
+from compression.charts.palette import BLUE
+from compression.results.record import Learning
+
+HEIGHT = 150
+ROOM = 0.005
+"""Of accuracy, above and below the curve."""
+
+
+def drawn(learning: Learning) -> Figure:
+    """Accuracy in percent over steps of training, up to the last that is planned; the best so far at each look."""
+    steps, accuracies = zip(*learning.points, strict=True)
+    percents = [100 * accuracy for accuracy in accuracies]
+    said = "step %{x}: %{y:.1f} %"
+    return figure(
+        [scatter("validation images", steps, percents, said, mode="lines+markers", line={"color": BLUE})],
+        HEIGHT,
+        "steps of training",
+        "% right",
+        xaxis={"range": [-0.02 * learning.planned, 1.02 * learning.planned]},
+        yaxis={"range": [100 * max(0.0, min(accuracies) - ROOM), 100 * min(1.0, max(accuracies) + ROOM)]},
+    )
+
+
+def in_words(learning: Learning) -> str:
+    """The same for people who do not see it."""
+    step, accuracy = learning.points[-1]
+    right = units.percent(accuracy)
+    return f"After {step:,} of {learning.planned:,} steps {right} % of the validation images are right."
