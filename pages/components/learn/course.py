@@ -144,7 +144,7 @@ def choose_lesson(chapter: Chapter) -> Lesson:
             {name: model_title(name) for name in known_models()},
             chapter.models[0],
             label="Network",
-            width=300,
+            width=250,
             help="A small trained network. Everything in this chapter is computed and measured on it.",
         )
         subject = subject_of(model)
@@ -159,7 +159,7 @@ def choose_lesson(chapter: Chapter) -> Lesson:
             {layer.name: layer.title for layer in subject.layers},
             usual.name,
             label="Layer",
-            width=340,
+            width=300,
             help="One part of the network, with its own weights. Large layers take some seconds the first time.",
         )
     return Lesson(subject, layers[name])

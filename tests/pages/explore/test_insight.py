@@ -44,7 +44,7 @@ def test_less_energy_in_more_time_is_not_left_as_it_is(explore, dispatcher):
 
 
 def test_skipping_zeros_says_from_where_on_it_pays(explore, dispatcher):
-    page = looked_into(explore(), "Zeros")
+    page = looked_into(explore(), "Skipping zeros")
     assert "faster from **87 %** zeros on" in texts(page.markdown)
     assert page.selectbox(key="zeros_layer").options == ["linear1 (500 × 800)"]
 
