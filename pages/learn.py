@@ -10,11 +10,11 @@ menu.frame("Learn", reads_link=True, has_title=True)
 
 from compression.errors import CompressionError
 from pages.components.asking import notices
-from pages.components.learn import course, outline, predict
+from pages.components.learn import class_panel, course, outline, predict
 from pages.components.learn.chapters import CHAPTERS
 
 chapter = course.arrive(CHAPTERS)
-outline.show(CHAPTERS, chapter)
+panel = outline.show(CHAPTERS, chapter)
 problems = st.container()
 is_on_screen = classroom.here().view == "screen"
 with st.container(key="screen" if is_on_screen else "lesson"):
@@ -33,6 +33,8 @@ with prediction:
         predict.show(chapter.name, question)
         outline.explore_link(question.recipe)
 outline.turn_pages(CHAPTERS, chapter)
+with panel:
+    class_panel.show()
 with problems:
     course.show_problems()
 course.write_link()

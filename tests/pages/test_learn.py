@@ -293,6 +293,12 @@ class TestClass:
         rerun(page)
         assert "**0 of 9**" in words(page)
 
+    def test_its_addresses_open_what_the_teacher_sees(self, learn, cookies):
+        page = self.join(learn, cookies, 9, bits="5", **{"as": "teacher"})
+        told = [dict(parse_qsl(code.value.partition("?")[2])) for code in page.code]
+        assert [one.get("as", "") for one in told] == ["", "teacher", "screen"]
+        assert all((one["class"], one["chapter"], one["bits"]) == ("class-7b", "quantization", "5") for one in told)
+
     def test_a_teachers_reload_hides_the_answer_again(self, learn, cookies):
         page = self.join(learn, cookies, 9, **{"as": "teacher"})
         pressed(page, "predict_reveal")

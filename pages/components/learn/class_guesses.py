@@ -47,10 +47,11 @@ def show(question: Question, name: str, *, true: str | None = None) -> None:
     most = max(1, *counts)
     drawing = figure(
         [drawn],
-        60 + ROW_HEIGHT * len(counts),
-        "guesses",
+        10 + ROW_HEIGHT * len(counts),
         "",
-        xaxis={"range": [0, 1.15 * most], "dtick": max(1, most // 5)},
+        "",
+        margin={"l": 10, "r": 10, "t": 5, "b": 5},
+        xaxis={"range": [0, 1.15 * most], "showticklabels": False, "showgrid": False},
         yaxis={"autorange": "reversed", "type": "category", "ticksuffix": " ", "automargin": True},
         showlegend=False,
     )

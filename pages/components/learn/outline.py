@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from compression.recipe.recipe import Recipe
 from pages.components.frame import menu
-from pages.components.learn import class_panel, course
+from pages.components.learn import course
 from pages.components.learn.chapter import Chapter
 from pages.components.view.link import parameters_of, view_of
 
 
-def show(chapters: Mapping[str, Chapter], now: Chapter) -> None:
-    """All chapters as buttons, those with an answered question ticked, and the title of this one."""
+def show(chapters: Mapping[str, Chapter], now: Chapter) -> DeltaGenerator:
+    """All chapters as buttons, those with an answered question ticked, and the title of this one.
+
+    Returns the place for what is known last: the address of all that is drawn.
+    """
     done = course.current().finished
     with st.container(horizontal=True, gap="xsmall", key="outline"):
         for number, chapter in enumerate(chapters.values(), 1):
@@ -31,8 +35,9 @@ def show(chapters: Mapping[str, Chapter], now: Chapter) -> None:
             f"**{len(done)} of {len(chapters)}** chapters done. A chapter is done when you have predicted something "
             "and seen it measured. This browser remembers it."
         )
-        class_panel.show()
+        place = st.container(width="content")
     st.title(f"{now.icon} {list(chapters).index(now.name) + 1} · {now.title}", anchor=False)
+    return place
 
 
 def text(chapter: Chapter, *, is_folded: bool) -> None:

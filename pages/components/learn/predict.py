@@ -74,11 +74,13 @@ def _ask(chapter: str, question: Question, name: str) -> None:
 
 def _teach(chapter: str, question: Question, name: str) -> None:
     """Nothing is given away: how many have guessed, what they guess, what was measured, each when the teacher says."""
-    st.markdown("\n".join(f"- {words}" for words in question.choices.values()))
-    shown = st.toggle("Show the guesses", key=f"class_show_{name}")
     if name in course.current().revealed:
         _reveal(chapter, question, name, None)
         return
+    key = f"class_show_{name}"
+    if not st.session_state.get(key):  # else they stand beside the bars
+        st.markdown("\n".join(f"- {words}" for words in question.choices.values()))
+    shown = st.toggle("Show the guesses", key=key)
     class_guesses.watch(question, name, only_counted=not shown)
     st.button(
         "Reveal: measure it now",
