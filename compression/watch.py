@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
+T = TypeVar("T")
 Point = tuple[int, float]
 """Steps of training done, and the accuracy on validation images then (0 to 1)."""
 
@@ -35,6 +37,12 @@ class Watch:
     def is_enough(self) -> bool:
         """Whether a training shall end here, with the best network so far."""
         return self._is_enough()
+
+    def each(self, things: Iterable[T]) -> Iterator[T]:
+        """The things one by one, with a `check` before each."""
+        for thing in things:
+            self.check()
+            yield thing
 
     def part(self, start: float, stop: float, prefix: str = "") -> Watch:
         """For a part of the work, from the fraction `start` of the whole to `stop`; `prefix` goes before its words."""

@@ -87,8 +87,8 @@ def run_recipe(
 
     watch.report(0.7, "writing the stored file")
     folded = fold_batch_norm(model)
-    stored = stored_file.encode(export.to_onnx(folded), _coding(recipe))
-    decoded, ledger = stored_file.decode_with_ledger(stored)
+    stored = stored_file.encode(export.to_onnx(folded, watch=watch), _coding(recipe), watch=watch)
+    decoded, ledger = stored_file.decode_with_ledger(stored, watch=watch)
     onnx = decoded.SerializeToString(deterministic=True)
     predictions = evaluation.predict(onnx, dataset.test, watch=watch.part(0.75, 0.82))
     validation = evaluation.predict(onnx, dataset.validation, watch=watch.part(0.82, 0.85))

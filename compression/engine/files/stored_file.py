@@ -64,6 +64,7 @@ from compression.engine.files.ledger import proportional, roles
 from compression.errors import CorruptFile
 from compression.recipe.steps import Coding
 from compression.results.record import STORED_PARTS
+from compression.watch import SILENT, Watch
 
 MAGIC = b"CNN\x1a"
 VERSION = 3
@@ -105,8 +106,11 @@ class Record(enum.IntEnum):
     CONTEXT = 4
 
 
-def encode(model: onnx.ModelProto, coding: Coding = "context") -> bytes:
-    """The stored file of a model. `decode` gives back an equal model, whatever the coding."""
+def encode(model: onnx.ModelProto, coding: Coding = "context", *, watch: Watch = SILENT) -> bytes:
+    """The stored file of a model. `decode` gives back an equal model, whatever the coding.
+
+    Raises `Cancelled` when `watch` says so, which is asked after each tensor.
+    """
     skeleton = onnx.ModelProto()
     skeleton.CopyFrom(model)
     for tensor in skeleton.graph.initializer:
@@ -117,7 +121,7 @@ def encode(model: onnx.ModelProto, coding: Coding = "context") -> bytes:
     products = _find_products(model.graph.initializer)
     records = [
         _product(*products[index]) if index in products else _record(tensor, writers[coding])
-        for index, tensor in enumerate(model.graph.initializer)
+        for index, tensor in enumerate(watch.each(model.graph.initializer))
     ]
     stream = contexts.stream()
     data = b"".join([compress_graph(skeleton), varint(len(stream)), stream, *records])
@@ -129,14 +133,14 @@ def decode(data: bytes) -> onnx.ModelProto:
     return _parse(data).model
 
 
-def decode_with_ledger(data: bytes) -> tuple[onnx.ModelProto, dict[str, int]]:
+def decode_with_ledger(data: bytes, *, watch: Watch = SILENT) -> tuple[onnx.ModelProto, dict[str, int]]:
     """The model, and how many bytes of the stored file each of `STORED_PARTS` takes; they add up to the file.
 
     Bytes are counted as they are read. Those of the arithmetic coder's stream, where codes share bytes,
     are divided by what each part's codes cost (-log2 of their probabilities). Zero flags count as positions.
-    Raises `CorruptFile` like `decode`.
+    Raises `CorruptFile` like `decode`, and `Cancelled` when `watch` says so, which is asked after each tensor.
     """
-    parsed = _parse(data, counts=True)
+    parsed = _parse(data, counts=True, watch=watch)
     counted = {**parsed.reader.ledger, "header": parsed.reader.ledger.get("header", 0) + _HEADER}
     shares = proportional(parsed.contexts.bits, counted.pop("stream", 0))
     return parsed.model, {part: counted.get(part, 0) + shares.get(part, 0) for part in STORED_PARTS}
@@ -179,7 +183,7 @@ class _Parsed:
     costs: list[_Cost]
 
 
-def _parse(data: bytes, *, counts: bool = False) -> _Parsed:
+def _parse(data: bytes, *, counts: bool = False, watch: Watch = SILENT) -> _Parsed:
     reader = Reader(_checked(data), BUDGET + EXPANSION * len(data))
     with reader.part("graph"):
         model = decompress_graph(reader)
@@ -188,7 +192,7 @@ def _parse(data: bytes, *, counts: bool = False) -> _Parsed:
     with reader.part("stream"):
         contexts = ContextDecoder(reader, reader.take(length), counts=counts)
     parts = [_PARTS[role] for role in roles(model)] if counts else ["codes"] * len(model.graph.initializer)
-    costs = _fill(model.graph.initializer, parts, reader, contexts)
+    costs = _fill(model.graph.initializer, parts, reader, contexts, watch)
     try:
         model.SerializeToString(deterministic=True)
     except EncodeError as error:
@@ -270,12 +274,16 @@ def _elements(tensor: onnx.TensorProto) -> NDArray[Any]:
 
 
 def _fill(
-    tensors: Sequence[onnx.TensorProto], parts: Sequence[str], reader: Reader, contexts: ContextDecoder
+    tensors: Sequence[onnx.TensorProto],
+    parts: Sequence[str],
+    reader: Reader,
+    contexts: ContextDecoder,
+    watch: Watch,
 ) -> list[_Cost]:
     """Read the records into the graph's tensors; products last, when their factors are there. What each one takes."""
     products: dict[int, tuple[int, int]] = {}
     costs: list[_Cost] = []
-    for index, (tensor, part) in enumerate(zip(tensors, parts, strict=True)):
+    for index, (tensor, part) in enumerate(zip(watch.each(tensors), parts, strict=True)):
         left, bits = reader.left, sum(contexts.bits.values())
         with reader.part(part):
             reader.spend(_TENSOR_BYTES)

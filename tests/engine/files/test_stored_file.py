@@ -19,10 +19,12 @@ from compression.engine.files.codec import graph_coder
 from compression.engine.files.codec.byte_reader import varint
 from compression.engine.files.codec.graph_coder import compress_graph
 from compression.engine.network.tracing import trace
-from compression.errors import CorruptFile
+from compression.errors import Cancelled, CorruptFile
 from compression.results.record import STORED_PARTS
+from compression.watch import Watch
 from sample_models.catalogue import find_model
 from tests.support.networks import network, pruned, quantized, with_quantizers
+from tests.support.watches import GIVEN_UP
 
 
 def ledger_of(stored):
@@ -383,6 +385,28 @@ class TestBoundsOfDecoding:
         monkeypatch.setattr(stored_file, "EXPANSION", stored_file.EXPANSION // 4)
         for model in (network(name), quantized(pruned(network(name), 0.9), 2)):
             stored_file.decode(stored_file.encode(export.to_onnx(model)))
+
+
+def test_writing_and_reading_look_before_each_part_whether_they_are_wanted():
+    """A cancel that waited for a whole file took 18 s on a machine with too much to do."""
+    model, looks = pruned(network("resnet8-mnist5k"), 0.5), []
+    watch = Watch(check=lambda: looks.append(1))
+    written = export.to_onnx(model, watch=watch)
+    assert len(looks) >= len(written.graph.node)
+    for act in (
+        lambda: stored_file.encode(written, watch=watch),
+        lambda: stored_file.decode_with_ledger(STORED, watch=watch),
+    ):
+        looks.clear()
+        act()
+        assert len(looks) >= min(len(written.graph.initializer), len(EXPORTED.graph.initializer))
+    for act in (
+        lambda: export.to_onnx(model, watch=GIVEN_UP),
+        lambda: stored_file.encode(written, watch=GIVEN_UP),
+        lambda: stored_file.decode_with_ledger(STORED, watch=GIVEN_UP),
+    ):
+        with pytest.raises(Cancelled):
+            act()
 
 
 class TestBytesByTensor:

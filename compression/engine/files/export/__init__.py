@@ -26,19 +26,21 @@ from compression.engine.network.form import input_shape, module_of
 from compression.engine.onnx_graph import Shapes, make_model
 from compression.engine.primitives.batch_norm import BatchNorm, fold_batch_norm
 from compression.errors import UnsupportedModel
+from compression.watch import SILENT, Watch
 
 INPUT, OUTPUT = "x", "logits"
 
 
-def to_onnx(model: fx.GraphModule) -> onnx.ModelProto:
+def to_onnx(model: fx.GraphModule, *, watch: Watch = SILENT) -> onnx.ModelProto:
     """The network as an ONNX model: float32 input `x` (N x C x H x W) to float32 `logits` (N x classes).
 
     Batch norm is folded into the layer before it wherever there is one. N is free. The same network
-    always gives the same bytes. Raises `UnsupportedModel` for a layer that has no ONNX form here.
+    always gives the same bytes. Raises `UnsupportedModel` for a layer that has no ONNX form here, and `Cancelled` when
+    `watch` says so, which is asked before each layer.
     """
     folded = model if _is_ready(model) else fold_batch_norm(model)
     writer = Writer(folded)
-    for node in folded.graph.nodes:
+    for node in watch.each(folded.graph.nodes):
         if node.op == "output":
             classes = _write_output(writer, node)
         else:
