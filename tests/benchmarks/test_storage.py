@@ -1,5 +1,9 @@
-import numpy as np
+import sys
 
+import numpy as np
+import pytest
+
+from benchmarks import storage
 from benchmarks.storage import CHANGES, LOSSES, File, Measured, lines, row, smallest
 
 
@@ -20,6 +24,13 @@ def test_the_smallest_file_that_is_good_enough_counts():
     line = row("test", 0.95, (files, [], [file(40, 0.97)]), lambda found: found.test)
     assert line.split()[:6] == ["test", "95.0", "%", "20", "-", "40"]
     assert "50 %" in line and "[made 20: 95.1 %] [made 40: 97.0 %]" in line
+
+
+def test_a_missing_package_is_said_before_anything_is_computed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setattr(storage, "compare", None)
+    with pytest.raises(SystemExit, match=r"pip install -e .*\[bench\]"):
+        storage.main([])
 
 
 def test_nothing_is_smallest_of_nothing():
