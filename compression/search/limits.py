@@ -45,6 +45,9 @@ class Limits:
 
 NO_LIMITS = Limits()
 
+RANGES = {"stored_kb": (0.001, 1e9), "latency_ms": (1e-6, 1e6), "drop_points": (0.0, 100.0)}
+"""The least and the most that a limit can say: a byte to a terabyte, a nanosecond to a quarter of an hour."""
+
 
 @dataclass(frozen=True)
 class Kept:

@@ -7,7 +7,7 @@ import streamlit as st
 from compression import units
 from compression.results.metrics import METRICS
 from compression.results.record import Result
-from compression.search.limits import Choice, Limits, choose, judge
+from compression.search.limits import RANGES, Choice, Limits, choose, judge
 from pages.components.asking import work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
@@ -37,7 +37,8 @@ def show(seen: Snapshot | None, view: View) -> None:
             state.place(_LIMIT + field, getattr(view.limits, field))
             st.number_input(
                 label,
-                min_value=0.0,
+                min_value=RANGES[field][0],
+                max_value=RANGES[field][1],
                 value=None,
                 step=step,
                 placeholder="no limit",

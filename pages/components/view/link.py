@@ -21,7 +21,7 @@ from compression.recipe.budgets import parse_budget
 from compression.recipe.recipe import Recipe, parse_recipe
 from compression.recipe.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
 from compression.search.curves import CURVES, DEFAULT_CURVES
-from compression.search.limits import NO_LIMITS, Limits
+from compression.search.limits import NO_LIMITS, RANGES, Limits
 
 _NO_CURVES = "none"
 SCALE, EVEN, _BY_ERROR = "scale", "even", "log"
@@ -183,11 +183,12 @@ def _is_even(text: str) -> bool:
 
 
 def _limit(name: str, text: str) -> float:
-    """A number from 0 on."""
+    """A number that a limit can be."""
+    least, most = RANGES[_LIMITS[name]]
     try:
         limit = float(text)
     except ValueError:
         limit = math.nan
-    if not 0 <= limit < math.inf:
-        raise InvalidRecipe(f"The link's {name} must be a number from 0 on, but is {text[:80]!r}.")
+    if not least <= limit <= most:
+        raise InvalidRecipe(f"The link's {name} must be a number from {least:g} to {most:,.0f}, but is {text[:80]!r}.")
     return limit

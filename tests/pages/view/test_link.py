@@ -78,7 +78,10 @@ def test_defaults_are_left_out_of_links():
             for axes in ("", "stored", "stored,latency,speed", "accuracy,latency,stored")
         ),
         ({"scale": "wide"}, "scale must be log or even, but is 'wide'"),
-        ({"max_kb": "much"}, "max_kb must be a number from 0 on, but is 'much'"),
+        ({"max_kb": "much"}, "max_kb must be a number from 0.001 to 1,000,000,000, but is 'much'"),
+        ({"max_kb": "1e-320"}, "max_kb must be a number from 0.001 to 1,000,000,000, but is '1e-320'"),
+        ({"max_ms": "1e300"}, "max_ms must be a number from 1e-06 to 1,000,000, but is '1e300'"),
+        ({"max_drop": "101"}, "max_drop must be a number from 0 to 100, but is '101'"),
         ({"max_drop": "-1"}, "max_drop must be a number"),
         ({"max_ms": "inf"}, "max_ms must be a number"),
         ({"model": "mlp-digits", "recipe": '{"model":"resnet8-mnist5k","steps":[]}'}, "two models"),
