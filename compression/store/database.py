@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import sqlalchemy as sql
 from sqlalchemy import exc
 
+from compression import environment
 from compression.errors import StorageFailed
 from compression.store.tables import COUNTERS, METADATA, SCHEMA
 
@@ -29,7 +30,7 @@ _KEPT = "; what was stored before is kept"
 _REMEDIES = (
     ("full", f"the disk is full. Free some space and try again{_KEPT}"),
     ("readonly", f"it is read-only. Check your rights, or set COMPRESSION_HOME to a folder you may write to{_KEPT}"),
-    ("locked", f"another program has held it for {BUSY_TIMEOUT_S} s. Close that program and try again{_KEPT}"),
+    ("lock", f"another program has held it for longer than a write takes. Close that one and try again{_KEPT}"),
     (
         "unable to open",
         "it cannot be opened. Check that its folder exists and that you may write to it, or set COMPRESSION_HOME",
@@ -79,11 +80,14 @@ class Database:
                 yield connection
 
     @contextlib.contextmanager
-    def write(self, *, announce: bool = True) -> Iterator[sql.Connection]:
-        """One transaction: all of it or nothing. `announce` changes `revision`, which pages poll."""
+    def write(self, *, announce: bool = True, patience_s: float | None = None) -> Iterator[sql.Connection]:
+        """One transaction: all of it or nothing. `announce` changes `revision`, which pages poll.
+
+        It waits `patience_s` for others that write, by default `BUSY_TIMEOUT_S`.
+        """
         with self._explained():
             self._make_ready()
-            with self._transaction() as connection:
+            with self._transaction(patience_s) as connection:
                 yield connection
                 if announce:
                     _count(connection, _REVISION)
@@ -111,9 +115,12 @@ class Database:
         return Path(unquote(urlsplit(url.database).path) if _is_uri(url) else url.database)
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sql.Connection]:
+    def _transaction(self, patience_s: float | None = None) -> Iterator[sql.Connection]:
         pool = self._pool()
         with pool.connect() as connection, connection.begin():
+            if patience_s is not None:
+                name = "PRAGMA busy_timeout" if _is_sqlite(pool.url) else "SET LOCAL lock_timeout"
+                connection.exec_driver_sql(f"{name} = {int(1000 * patience_s)}")
             if _is_sqlite(pool.url):
                 # Take the writer's place at once: a reader that becomes a writer halfway could not wait.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -133,8 +140,8 @@ class Database:
             return
         if file is not None and not _is_uri(url):
             _make_folder(file)
-        if self._schema() is None and self._create_tables() and is_there:
-            _log.warning("%s was there, but empty: a new database begins in it. Results it had are gone.", file)
+        if self._schema() is None and self._create_tables() and is_there and _has_files_beside(file):
+            _log.warning("%s was emptied. A new database begins in it; results are measured again.", file)
         found = self._schema()
         if found != SCHEMA:
             raise StorageFailed(
@@ -272,6 +279,12 @@ def _make_pool(url: str) -> sql.Engine:
 
 def _is_sqlite(url: sql.URL) -> bool:
     return url.get_backend_name() == "sqlite"
+
+
+def _has_files_beside(file: Path | None) -> bool:
+    """Whether files of results lie in the home folder: an empty database that is being made just now has none."""
+    folder = environment.artifact_folder()
+    return file is not None and file.parent == environment.home() and any(folder.glob("??/*"))
 
 
 def _is_uri(url: sql.URL) -> bool:

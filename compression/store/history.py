@@ -186,7 +186,7 @@ def write_note(store: Store, key: str, tags: Collection[str], text: str) -> None
     Raises `InvalidRecipe` children with what to do where a tag or the note is too long.
     """
     clean = clean_tags(tags)
-    text = text.strip()
+    text = text.replace("\0", "").strip()
     if len(text) > MAX_NOTE:
         raise InvalidRecipe(f"The note has {len(text):,} characters; {MAX_NOTE:,} fit. Shorten it.")
     with store.database.write() as connection:
@@ -214,7 +214,7 @@ def _put(connection: sql.Connection, key: str, tags: Sequence[str], text: str) -
 
 def clean_tags(tags: Iterable[str]) -> list[str]:
     """Without blanks around and without doubles, in order. Raises `InvalidRecipe` where one is too long."""
-    clean = list(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    clean = list(dict.fromkeys(" ".join(tag.replace("\0", "").split()) for tag in tags if tag.strip("\0 ")))
     for tag in clean:
         if len(tag) > MAX_TAG:
             raise InvalidRecipe(f"The tag {tag[:MAX_TAG]!r}… is too long. Take at most {MAX_TAG} characters.")

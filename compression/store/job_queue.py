@@ -26,6 +26,9 @@ STALE_AFTER_S = 15
 KEEP_JOBS_DAYS = 30
 """Finished jobs are history: their results are kept for ever, they are not."""
 
+ASK_PATIENCE_S = 3
+"""So long does whoever asks for work wait for others that write: somebody sits in front of a page meanwhile."""
+
 OTHER_VERSION = "Another version of this program asked for this, and this one cannot read it. Ask for it again."
 
 
@@ -63,6 +66,8 @@ class JobQueue:
 
     def job(self, job_id: str) -> Job | None:
         """One job, or None when there is none of that name (any more) that this version can read."""
+        if not job_id.isalnum():  # nor can there be; not every database takes any text
+            return None
         return next(iter(self._read(sql.select(JOBS).where(JOBS.c.job_id == job_id))), None)
 
     def jobs(self, group: str | None = None, states: Collection[JobState] | None = None) -> list[Job]:
@@ -88,17 +93,27 @@ class JobQueue:
     ) -> list[Job]:
         """See `Store.add_jobs`; `done` are the names of works that were done before."""
         wanted = {work_id_of(work): work for work in works}
-        with self._database.write() as connection:
+
+        def look(connection: sql.Connection) -> tuple[dict[str, Job], dict[str, Job], list[str]]:
+            """What is under way, what would be new, and what to give up."""
             of_group = sql.select(JOBS).where(JOBS.c.job_group == group, _OPEN, _WANTED)
             unfinished = {job.work_id: job for job in readable(connection.execute(of_group).mappings())[0]}
-            if replace:
-                others = [job.job_id for name, job in unfinished.items() if name not in wanted]
-                _cancel(connection, JOBS.c.job_id.in_(others))
             new = {
                 name: new_job(work, group, background, name in done, workspace)
                 for name, work in wanted.items()
                 if name not in unfinished
             }
+            others = [job.job_id for name, job in unfinished.items() if replace and name not in wanted]
+            return unfinished, new, others
+
+        with self._database.read() as connection:
+            unfinished, new, others = look(connection)
+        if not others and new.keys() <= set(done):  # nothing to write: nobody has to wait for others that do
+            jobs = unfinished | new
+            return [jobs[name] for name in wanted]
+        with self._database.write(patience_s=ASK_PATIENCE_S) as connection:
+            unfinished, new, others = look(connection)
+            _cancel(connection, JOBS.c.job_id.in_(others))
             dispatcher_id = owner.dispatcher_id if owner else None
             rows = [row_of(job, dispatcher_id) for job in new.values() if job.state is JobState.WAITING]
             if rows:
@@ -118,8 +133,15 @@ class JobQueue:
         if job_ids is not None and not job_ids:  # a write would have all pages look again
             return
         named = _asked_by(asked_by) if job_ids is None else JOBS.c.job_id.in_(job_ids)
-        with self._database.write() as connection:
+        with self._database.write(patience_s=ASK_PATIENCE_S) as connection:
             _cancel(connection, named if group is None else named & (JOBS.c.job_group == group))
+
+    def give_up(self, groups: Collection[str]) -> None:
+        """Give up the unfinished background jobs of these groups."""
+        theirs = JOBS.c.job_group.in_(groups) & JOBS.c.background.is_(True) & _OPEN
+        if self._has(theirs):
+            with self._database.write() as connection:
+                _cancel(connection, theirs)
 
     def unfinished(self, asked_by: str = "") -> int:
         """How many jobs wait or run, of groups with `asked_by` in their names."""
@@ -206,24 +228,25 @@ class JobQueue:
         with self._database.read() as connection:
             return [(Owner(*owner), beat) for *owner, beat in connection.execute(sql.select(DISPATCHERS))]
 
-    def sign_off(self, dispatcher_ids: Collection[str], *, attempts_count: bool = True) -> None:
-        """Forget dispatchers that are gone; their unfinished jobs then have no owner and can be taken over.
-
-        Without `attempts_count` the attempts under way do not count: the jobs did nothing wrong.
-        """
+    def sign_off(self, dispatcher_ids: Collection[str]) -> None:
+        """Forget dispatchers that are gone; their unfinished jobs then have no owner and can be taken over."""
         with self._database.write() as connection:
-            if not attempts_count:
-                running = JOBS.c.owner.in_(dispatcher_ids) & _RUNNING
-                connection.execute(JOBS.update().where(running).values(attempts=JOBS.c.attempts - 1))
             connection.execute(DISPATCHERS.delete().where(DISPATCHERS.c.dispatcher_id.in_(dispatcher_ids)))
 
     def take_over(self, owner: Owner) -> int:
-        """Take all unfinished jobs without an owner; returns how many wait now because of that."""
-        return self._requeue(JOBS.c.owner.is_(None), owner)
+        """Take all unfinished jobs without an owner; returns how many wait now because of that.
 
-    def requeue(self, owner: Owner, job_ids: Collection[str]) -> int:
-        """Let these jobs of a dispatcher wait again: whatever ran them is gone."""
-        return self._requeue((JOBS.c.owner == owner.dispatcher_id) & JOBS.c.job_id.in_(job_ids), owner)
+        Attempts under way do not count: the jobs did nothing wrong.
+        """
+        return self._requeue(JOBS.c.owner.is_(None), owner, None)
+
+    def requeue(self, owner: Owner, job_ids: Collection[str], *, death: str | None = None) -> int:
+        """Let these jobs of a dispatcher wait again: whatever ran them is gone.
+
+        Only where the worker that held a job died does the attempt count; `death` is then what is known of that, maybe
+        nothing, and the job is given up after `MAX_ATTEMPTS` of them. Returns how many wait now.
+        """
+        return self._requeue((JOBS.c.owner == owner.dispatcher_id) & JOBS.c.job_id.in_(job_ids), owner, death)
 
     def fail_job(self, dispatcher_id: str, job_id: str, error: str) -> None:
         """FAILED, on the word of the dispatcher that owns the job: its worker can no longer say so."""
@@ -276,7 +299,7 @@ class JobQueue:
         with self._database.read() as connection:
             return bool(connection.scalar(sql.select(sql.func.count()).select_from(JOBS).where(which)))
 
-    def _requeue(self, which: sql.ColumnElement[bool], owner: Owner) -> int:
+    def _requeue(self, which: sql.ColumnElement[bool], owner: Owner, death: str | None) -> int:
         unfinished = which & _OPEN
         if not self._has(unfinished):  # mostly there are none, and a look disturbs nobody
             return 0
@@ -284,7 +307,11 @@ class JobQueue:
         with self._database.write() as connection:
             _register(connection, owner)
             connection.execute(_finish(unfinished & ~_WANTED, JobState.CANCELLED))
-            _fail_where_workers_die(connection, unfinished)
+            if death is None:
+                in_hand = JOBS.update().where(unfinished & _RUNNING)
+                connection.execute(in_hand.values(attempts=JOBS.c.attempts - 1))
+            else:
+                _fail_where_workers_die(connection, unfinished, death)
             return connection.execute(JOBS.update().where(unfinished).values(waiting)).rowcount
 
 
@@ -319,17 +346,18 @@ def _finish(which: sql.ColumnElement[bool], state: JobState, error: str | None =
     return JOBS.update().where(which, _OPEN).values(values)
 
 
-def _fail_where_workers_die(connection: sql.Connection, which: sql.ColumnElement[bool]) -> None:
+def _fail_where_workers_die(connection: sql.Connection, which: sql.ColumnElement[bool], death: str) -> None:
     """FAILED for running jobs whose worker is gone for the last time allowed."""
     dead = which & _RUNNING & (JOBS.c.attempts >= MAX_ATTEMPTS)
     for job_id, message in connection.execute(sql.select(JOBS.c.job_id, JOBS.c.message).where(dead)).all():
-        connection.execute(_finish(JOBS.c.job_id == job_id, JobState.FAILED, died(message)))
+        connection.execute(_finish(JOBS.c.job_id == job_id, JobState.FAILED, died(message, death)))
 
 
-def died(message: str) -> str:
-    """Why a job was given up whose worker died again and again while it said `message`."""
+def died(message: str, death: str = "") -> str:
+    """Why a job was given up whose workers died again and again, the last one while it said `message`."""
     doing = f"while {message!r}" if message else "right at the start"
     return (
-        f"The worker process died three times {doing}. Most likely the memory did not suffice: close other programs, "
-        "or take a smaller model. The terminal of the server shows more."
+        f"The worker process that had this job died three times {doing}{f'; {death}' if death else ''}. Others did not "
+        "die with it. Mostly that is a lack of memory: close other programs, or take a smaller model. "
+        "The terminal of the server shows more."
     )

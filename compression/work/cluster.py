@@ -7,10 +7,11 @@ import json
 import os
 import select
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compression import RUN
+from compression import RUN, units
 from compression.errors import CompressionError
 from compression.results import machine
 from compression.store.jobs import Job
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 180
 """Four seconds on an idle machine, over a minute on one that is far too busy."""
+
+CONNECT_TIMEOUT_S = 15
+"""For reaching a scheduler that is there."""
 
 
 class ClusterFailed(CompressionError):
@@ -49,6 +53,8 @@ class Cluster:
     def __init__(self, client: distributed.Client, process: subprocess.Popen[bytes] | None) -> None:
         self._client, self._process = client, process
         self._seen: set[str] = set()
+        self._scheduler_id = ""
+        self._held: dict[str, tuple[int, int]] = {}  # by worker's address: its memory when last seen, and its limit
         self.machine_ids: tuple[str, ...] = ()
         self.slots()
 
@@ -72,11 +78,27 @@ class Cluster:
         members = sorted(rows, key=lambda one: (one.takes_background, len(one.name), one.name))
         return Members(self._client.scheduler.address, self._process is not None, tuple(members))
 
+    def last_seen(self, address: str) -> str:
+        """What is known of a worker that is gone, in words; empty where that is nothing."""
+        memory, limit = self._held.get(address, (0, 0))
+        held = f"when last seen, it held {units.size(memory)}" if memory else ""
+        return f"{held} of the {units.size(limit)} that it may take" if held and limit else held
+
     def _look(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The workers and the names of the tasks they have in hand, by address."""
         try:
             # Not `scheduler_info`: what that returns is replaced every two seconds by an answer without any workers.
-            workers = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
+            scheduler = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+            workers = scheduler["workers"]
+            self._scheduler_id = self._scheduler_id or scheduler["id"]
+            if (
+                scheduler["id"] != self._scheduler_id
+            ):  # its workers are gone with the old one, which is no fault of theirs
+                _close(self._client)
+                raise ClusterFailed("The scheduler was started anew. Connecting again; no result is lost.")
+            self._held = {address: _memory_of(entry) for address, entry in workers.items()} | {
+                address: held for address, held in self._held.items() if address not in workers
+            }
             busy = self._client.processing()
             if self._process is None and workers and set(workers) != self._seen:
                 # Elsewhere may be another kind of machine: results are looked up under the workers' names.
@@ -115,8 +137,7 @@ class Cluster:
 
     def close(self) -> None:
         """Disconnect and, where the cluster is ours, end it; returns when it is gone."""
-        with contextlib.suppress(Exception):  # whatever a broken connection says now does not matter
-            self._client.close(timeout=2)
+        _close(self._client)
         if self._process is not None:
             _end(self._process)
 
@@ -138,7 +159,7 @@ def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
     """
     address = os.environ.get("COMPRESSION_SCHEDULER")
     if address:
-        return Cluster(_client(address, None, run, gives_way=False), None)
+        return _connected(_client(address, None, run, gives_way=False), None)
     try:
         process = cluster_process.take(run, background_workers)
     except OSError as error:
@@ -146,10 +167,22 @@ def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
     try:
         greeting = _told(process)
         client = _client(greeting["address"], greeting["credentials"], run, gives_way=True)
-        _told(process)  # a worker is there
-        return Cluster(client, process)
+        try:
+            _told(process)  # a worker is there
+        except BaseException:
+            _close(client)
+            raise
+        return _connected(client, process)
     except BaseException:
         _end(process)
+        raise
+
+
+def _connected(client: distributed.Client, process: subprocess.Popen[bytes] | None) -> Cluster:
+    try:
+        return Cluster(client, process)
+    except BaseException:
+        _close(client)
         raise
 
 
@@ -159,15 +192,29 @@ def _client(address: str, credentials: str | None, run: str, *, gives_way: bool)
     from compression.work import local_cluster
 
     security = local_cluster.security(credentials)
+    client = distributed.Client.__new__(distributed.Client)  # it starts a thread, which has to end where it raises
     try:
-        client = distributed.Client(address, security=security, set_as_default=False, timeout=15, name="compression")
+        client.__init__(address, security=security, set_as_default=False, timeout=CONNECT_TIMEOUT_S, name="compression")
         client.register_plugin(local_cluster.SetUp(run, gives_way=gives_way))
     except Exception as error:
+        _close(client)
         raise ClusterFailed(
             f"The worker processes at {address} cannot be used: {error}. Check that the cluster runs, has this "
             "package installed and is reachable from here; or unset COMPRESSION_SCHEDULER to use this machine."
         ) from error
     return client
+
+
+def _close(client: distributed.Client) -> None:
+    """Disconnect, and end its thread; one that lost its connection, or never had one, leaves that running."""
+    with contextlib.suppress(Exception):  # whatever a broken connection says now does not matter
+        client.close(timeout=2)
+    client._loop_runner.stop()
+
+
+def _memory_of(entry: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes that a worker holds, and that it may hold; 0 where that is not known."""
+    return int((entry.get("metrics") or {}).get("memory") or 0), int(entry.get("memory_limit") or 0)
 
 
 def _told(process: subprocess.Popen[bytes]) -> dict[str, Any]:

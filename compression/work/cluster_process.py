@@ -37,6 +37,9 @@ ALWAYS_LOADED = ("distributed", "compression.work.once")
 """What every worker needs, besides what carries recipes out."""
 
 
+_QUIET = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning"]))
+"""Where it is killed, what it leaves is cleaned up by a process of Python's that would say so."""
+
 _lock = threading.Lock()
 _early: list[subprocess.Popen[bytes] | None] = []
 """The process that was begun before anybody asked for it; None in its place once it was taken, or could not begin."""
@@ -69,7 +72,7 @@ def start(run: str, background_workers: int | None) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,  # what is not read yet is still to be seen by `select`
-        env={"DASK_LOGGING__DISTRIBUTED": "warning"} | os.environ | {"PYTHONPATH": path},
+        env={"DASK_LOGGING__DISTRIBUTED": "warning"} | os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": _QUIET},
         start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends this
     )
 

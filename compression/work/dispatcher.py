@@ -48,6 +48,9 @@ FORCE_AFTER_S = 20
 IDLE_S, TROUBLE_S = 1.0, 3.0
 """How long the thread sleeps when nothing wakes it, and after a failure."""
 
+MOST_TROUBLE_S = 60.0
+"""Where there are no workers to be had, it sleeps twice as long after each try, up to this."""
+
 CLOSE_TIMEOUT_S = 20
 """Stopping takes a second or two. Workers that take longer end by themselves soon after this process."""
 
@@ -111,6 +114,7 @@ class Dispatcher:
         self._flights: dict[str, _Flight] = {}  # by job_id
         self._given_last: dict[str, Recipe] = {}  # by worker's address: what it was given last
         self._housekept_at = 0.0
+        self._beats: dict[str, tuple[float, float]] = {}  # of other dispatchers: the last one, and when it was new here
         self._members, self._watched_until, self._counted_at = Members(), 0.0, 0.0
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._threads = [
@@ -155,6 +159,14 @@ class Dispatcher:
         self.store.queue.request_cancel(group=group)
         self._wake.set()
 
+    def give_up(self, groups: Collection[str]) -> None:
+        """Give up what these groups want in the background: nobody looks at them any more.
+
+        What somebody asked for by hand goes on, and so does the same work for other groups.
+        """
+        self.store.queue.give_up(groups)
+        self._wake.set()
+
     def cancel_jobs(self, job_ids: Collection[str]) -> None:
         """Give up these jobs; those that are over stay as they are."""
         self.store.queue.request_cancel(job_ids)
@@ -193,7 +205,7 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(CLOSE_TIMEOUT_S)
         try:
-            self.store.queue.sign_off([self._owner.dispatcher_id], attempts_count=False)
+            self.store.queue.sign_off([self._owner.dispatcher_id])
         except CompressionError as error:
             _log.warning("%s", error)
 
@@ -210,6 +222,7 @@ class Dispatcher:
 
     def _work(self) -> None:
         """Hand out jobs until `close`. Whatever goes wrong is told, and tried again."""
+        tries = 0
         while not self._stopping.is_set():
             self._wake.clear()
             try:
@@ -218,11 +231,14 @@ class Dispatcher:
             except CompressionError as error:
                 self.problem, pause = str(error), TROUBLE_S
             except Exception as error:
+                if not threading.main_thread().is_alive():  # nothing can be begun any more: the interpreter ends
+                    return
                 text = f"Unexpected error: {type(error).__name__}: {error}. Please report this."
                 if text != self.problem:  # once is enough: it may come again every few seconds
                     _log.exception("the dispatcher stumbled")
                 self.problem, pause = text, TROUBLE_S
-            self._rest(pause)
+            tries = 0 if self._cluster else tries + 1
+            self._rest(pause if tries < 2 else min(pause * 2 ** min(tries - 1, 9), MOST_TROUBLE_S))
         if self._cluster is not None:
             self._cluster.close()
 
@@ -262,7 +278,8 @@ class Dispatcher:
     def _collect(self, cluster: Cluster) -> None:
         """Look after jobs whose workers are through with them, or gone.
 
-        A worker writes the outcome of its job itself. A job without outcome whose worker is gone waits again.
+        A worker writes the outcome of its job itself. A job without outcome whose worker is gone waits again; that
+        counts against it only where the scheduler is there and misses this worker.
         """
         if not self._flights:
             return
@@ -273,7 +290,8 @@ class Dispatcher:
                 self.store.queue.fail_job(self._owner.dispatcher_id, job_id, self._reason(job_id, future.exception()))
             elif future.done() or flight.address not in addresses:
                 future.cancel()
-                self.store.queue.requeue(self._owner, [job_id])
+                death = None if flight.address in addresses else cluster.last_seen(flight.address)
+                self.store.queue.requeue(self._owner, [job_id], death=death)
             else:
                 continue
             del self._flights[job_id]
@@ -297,14 +315,28 @@ class Dispatcher:
 
     def _keep_house(self) -> None:
         """Take over the jobs of dispatchers that are gone."""
-        others = [(owner, beat) for owner, beat in self.store.queue.dispatchers() if owner != self._owner]
-        dead = [owner.dispatcher_id for owner, beat in others if _is_dead(owner, beat)]
+        others = {owner: beat for owner, beat in self.store.queue.dispatchers() if owner != self._owner}
+        dead = [owner.dispatcher_id for owner, beat in others.items() if self._is_dead(owner, beat)]
         if dead:
             self.store.queue.sign_off(dead)
         self.store.queue.take_over(self._owner)
         if self._housekept_at == 0.0:
             self.store.queue.forget_old_jobs()
         self._housekept_at = time.monotonic()
+
+    def _is_dead(self, owner: Owner, beat: float) -> bool:
+        """A process of this machine that is not there any more, or no new heartbeat for long.
+
+        How long is for this process's own clock to say: that of the wall may jump, and another machine's be wrong.
+        """
+        is_there = _is_there(owner)
+        if is_there is not None:
+            return not is_there
+        last, since = self._beats.get(owner.dispatcher_id, (None, 0.0))
+        if beat != last:
+            since = time.monotonic()
+            self._beats[owner.dispatcher_id] = beat, since
+        return time.monotonic() - since > STALE_AFTER_S
 
     def _hand_out(self, cluster: Cluster) -> None:
         """Give waiting jobs to free workers: interactive ones first, the others not while a person's has just begun."""
@@ -339,16 +371,18 @@ class Dispatcher:
         self._given_last[slot.address] = job.recipe
 
 
-def _is_dead(owner: Owner, last_beat: float) -> bool:
-    """No heartbeat for long, or a process of this machine that is not there any more."""
-    if time.time() - last_beat > STALE_AFTER_S:
-        return True
+def _is_there(owner: Owner) -> bool | None:
+    """Whether a dispatcher's process runs on this machine; None where that cannot be told.
+
+    Its number may have been given to another one since. When a process started comes from the clock on the wall, so
+    that the same process seems to be another one after that was set.
+    """
     if owner.host != platform.node():
-        return False
+        return None
     try:
-        return bool(abs(psutil.Process(owner.pid).create_time() - owner.process_started) > 1)
+        return True if abs(psutil.Process(owner.pid).create_time() - owner.process_started) <= 1 else None
     except psutil.NoSuchProcess:
-        return True
+        return False
 
 
 _lock = threading.Lock()

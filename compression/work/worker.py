@@ -77,12 +77,12 @@ def execute(order: Order) -> None:
 def _journal(job: Job, store: Store) -> Journal:
     """Begun, or gone on with where the worker that had the job before is gone."""
     here = f"in process {os.getpid()} on {platform.node()}"
-    if job.attempts <= 1:
-        journal = Journal()
-        journal.say(f"begun {here}")
+    before = logs.log_of(store.database, job.job_id)
+    journal = Journal(before)
+    if before:
+        journal.say(f"begun again, since the process before was stopped or died; {here}", "warning")
     else:
-        journal = Journal(logs.log_of(store.database, job.job_id))
-        journal.say(f"attempt {job.attempts}, since the process before was stopped or died; {here}", "warning")
+        journal.say(f"begun {here}")
     return journal
 
 

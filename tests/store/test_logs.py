@@ -119,7 +119,7 @@ class TestLogsOfJobs:
         execute(Order(job.job_id, "second", ME.dispatcher_id, store.place, RUN))
         found = texts(logs.log_of(store.database, job.job_id))
         assert found[0] == "pruning"
-        assert found[1].startswith("attempt 2, since the process before was stopped or died")
+        assert found[1].startswith("begun again, since the process before was stopped or died")
         assert found[-1] == "complete"
 
     def test_a_log_costs_no_write_of_its_own(self, store):

@@ -19,7 +19,7 @@ from compression import environment
 from compression.errors import CorruptFile, StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.results import machine
-from compression.store import artifacts, database, deletion, history, logs, results, tables
+from compression.store import artifacts, database, deletion, history, job_queue, logs, results, tables
 from compression.store.job_queue import OTHER_VERSION, Owner
 from compression.store.jobs import JobState
 from compression.store.store import Store
@@ -417,15 +417,27 @@ class TestJobs:
         for attempt in range(1, 4):
             assert store.queue.start_job(job.job_id, f"claim {attempt}", ME.dispatcher_id).attempts == attempt
             store.queue.set_progress(job.job_id, f"claim {attempt}", 0.2, "pruning")
-            assert store.queue.requeue(ME, [job.job_id]) == (attempt < 3)
+            assert store.queue.requeue(ME, [job.job_id], death="it held 900 MB") == (attempt < 3)
         job = store.job(job.job_id)
         assert job.state is JobState.FAILED
-        assert "died three times while 'pruning'" in job.error
+        assert "died three times while 'pruning'; it held 900 MB." in job.error
+
+    def test_a_job_may_outlive_any_number_of_servers_and_schedulers(self, store):
+        (job,) = store.add_jobs([recipe()], group="g", owner=ME)
+        for number in range(5):
+            owner = Owner(f"heir {number}", "here", 2, 0.0)
+            store.queue.sign_off([ME.dispatcher_id, *(other.dispatcher_id for other, _ in store.queue.dispatchers())])
+            assert store.queue.take_over(owner) == 1
+            for claim in ("first", "second"):
+                assert store.queue.start_job(job.job_id, claim, owner.dispatcher_id).attempts == 1
+                assert store.queue.requeue(owner, [job.job_id]) == 1
+            store.queue.start_job(job.job_id, "third", owner.dispatcher_id)
+        assert store.job(job.job_id).state is JobState.RUNNING
 
     def test_a_claim_starts_a_job_once(self, store):
         job_id, claim = start(store)
         assert store.queue.start_job(job_id, claim, ME.dispatcher_id) is None
-        store.queue.requeue(ME, [job_id])
+        store.queue.requeue(ME, [job_id], death="")
         assert not store.queue.is_wanted(job_id, claim)
         assert store.queue.start_job(job_id, "new claim", ME.dispatcher_id).attempts == 2
 
@@ -476,6 +488,57 @@ class TestJobs:
         assert store.result(recipe())
 
 
+class TestAsking:
+    """Whoever asks sits in front of a page: only what has to be written waits for others that write."""
+
+    def test_what_is_known_or_under_way_needs_no_write(self, sqlite_store, monkeypatch):
+        monkeypatch.setattr(job_queue, "ASK_PATIENCE_S", 0.1)
+        keep(sqlite_store, recipe(seed=1))
+        (under_way,) = sqlite_store.add_jobs([recipe(seed=2)], group="g", owner=ME)
+        before = sqlite_store.revision()
+        holder = sqlite3.connect(environment.home() / "results.sqlite", isolation_level=None)
+        with contextlib.closing(holder):
+            holder.execute("BEGIN IMMEDIATE")
+            for replace in (False, True):
+                known, again = sqlite_store.add_jobs(
+                    [recipe(seed=1), recipe(seed=2)], group="g", owner=ME, replace=replace
+                )
+                assert (known.state, again.job_id) == (JobState.COMPLETE, under_way.job_id)
+            sqlite_store.queue.give_up(["nobody's"])
+            for ask in (
+                lambda: sqlite_store.add_jobs([recipe(seed=3)], group="g"),
+                lambda: sqlite_store.add_jobs([recipe(seed=1)], group="g", replace=True),
+                lambda: sqlite_store.queue.request_cancel([under_way.job_id]),
+            ):
+                with pytest.raises(StorageFailed, match=r"another program has held it.*kept"):
+                    ask()
+            holder.execute("ROLLBACK")
+        assert sqlite_store.revision() == before
+
+    def test_of_a_session_that_is_closed_only_background_jobs_are_given_up(self, store):
+        mine = [store.add_jobs([recipe(seed=n)], group="sweep-1", background=True, owner=ME)[0] for n in (1, 2)]
+        (by_hand,) = store.add_jobs([recipe(seed=3)], group="explore-1", owner=ME)
+        (others,) = store.add_jobs([recipe(seed=1)], group="sweep-2", background=True, owner=ME)
+        store.queue.start_job(mine[0].job_id, "claim", ME.dispatcher_id)
+        store.queue.give_up(["sweep-1", "explore-1"])
+        assert not store.queue.is_wanted(mine[0].job_id, "claim")
+        assert store.job(mine[1].job_id).state is JobState.CANCELLED
+        assert store.job(by_hand.job_id).state is store.job(others.job_id).state is JobState.WAITING
+
+
+def test_a_name_that_no_job_can_have_is_asked_of_no_database(store, monkeypatch):
+    """PostgreSQL takes no text with a NUL in it."""
+    store.revision()
+    monkeypatch.setattr(store.database, "read", None)
+    assert store.job("\0") is None
+
+
+def test_a_note_may_be_any_text(store):
+    key = key_of(keep(store, recipe()))
+    history.write_note(store, key, ["a\0b"], "c\0d")
+    assert history.notes(store)[key].tags == ("ab",) and history.notes(store)[key].text == "cd"
+
+
 class TestDispatchers:
     def test_jobs_of_a_dead_dispatcher_are_taken_over(self, store):
         running, claim = start(store, seed=1)
@@ -496,7 +559,7 @@ class TestDispatchers:
 
     def test_a_clean_stop_does_not_count_as_an_attempt(self, store):
         job_id, _ = start(store)
-        store.queue.sign_off([ME.dispatcher_id], attempts_count=False)
+        store.queue.sign_off([ME.dispatcher_id])
         store.queue.take_over(ME)
         assert store.job(job_id).attempts == 0
 
@@ -642,10 +705,14 @@ class TestTrouble:
         assert caplog.messages == []
 
     def test_one_that_was_emptied_before_is_begun_anew_and_said(self, fresh_home, caplog):
+        (fresh_home / "results.sqlite").write_bytes(b"")  # as by another process that makes one just now
+        Store().revision()
+        assert caplog.messages == []
+        keep(Store(), recipe())
         (fresh_home / "results.sqlite").write_bytes(b"")
         assert Store().results(MODEL) == []
         (said,) = caplog.messages
-        assert "results.sqlite was there, but empty" in said
+        assert "results.sqlite was emptied" in said
         assert Store().results(MODEL) == [] and len(caplog.messages) == 1
 
     @pytest.mark.parametrize(

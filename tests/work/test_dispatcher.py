@@ -1,6 +1,7 @@
 """The dispatcher with a real embedded cluster whose workers run `fake_run` instead of networks."""
 
 import contextlib
+import itertools
 import os
 import platform
 import re
@@ -14,8 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from compression.environment import ROOT
 from compression.errors import StorageFailed
 from compression.results import machine
+from compression.store import tables
 from compression.store.job_queue import JobQueue, Owner
 from compression.store.jobs import UNFINISHED, JobState
 from compression.work import cluster, local_cluster, process
@@ -290,9 +293,14 @@ class TestDispatcher:
     def test_the_whole_cluster_killed(self, dispatcher, group, home):
         submitted = dispatcher.submit([new(SLOW), new()], group=group)
         running(dispatcher, submitted[:1])
-        dispatcher._cluster._process.kill()
+        for _ in range(3):  # nothing that the jobs did
+            running(dispatcher, submitted[:1])
+            killed = dispatcher._cluster
+            killed._process.kill()
+            wait_for(lambda: dispatcher._cluster not in (killed, None), "another cluster")  # noqa: B023
         (home / "go").touch()
         assert [job.state for job in finished(dispatcher, submitted)] == [JobState.COMPLETE] * 2
+        assert max(dispatcher.store.job(job.job_id).attempts for job in submitted) == 1
 
     def test_jobs_of_a_dead_process_are_adopted(self, dispatcher, group):
         gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -301,15 +309,35 @@ class TestDispatcher:
         waiting, under_way = dispatcher.store.add_jobs([new(), new()], group=group, owner=owner)
         dispatcher.store.queue.start_job(under_way.job_id, "claim", owner.dispatcher_id)
         first, second = finished(dispatcher, [waiting, under_way])
-        assert (first.state, second.state, second.attempts) == (JobState.COMPLETE, JobState.COMPLETE, 2)
+        assert (first.state, second.state, second.attempts) == (JobState.COMPLETE, JobState.COMPLETE, 1)
 
     def test_jobs_of_a_silent_dispatcher_elsewhere_are_taken_over(self, dispatcher, group, monkeypatch):
-        silent = Owner("silent", "another host", 1, 0.0)
-        (job,) = dispatcher.store.add_jobs([new()], group=group, owner=silent)
-        time.sleep(1.5)
-        assert state(dispatcher, job) is JobState.WAITING
+        """Silent is who has no new heartbeat for long; how late that is by anybody's clock does not matter."""
+        silent, talking = Owner("silent", "another host", 1, 0.0), Owner("talking", "another host", 2, 0.0)
+        jobs = [dispatcher.store.add_jobs([new()], group=group, owner=owner)[0] for owner in (silent, talking)]
+        monkeypatch.setattr("compression.work.dispatcher.STALE_AFTER_S", 2)
+        until, beats = time.monotonic() + 5, itertools.count()
+        while time.monotonic() < until or not state(dispatcher, jobs[0]).is_final:
+            with dispatcher.store.database.write() as connection:  # its clock is decades late
+                mine = tables.DISPATCHERS.c.dispatcher_id == "talking"
+                connection.execute(tables.DISPATCHERS.update().where(mine).values(heartbeat=next(beats)))
+            time.sleep(0.2)
+        assert [state(dispatcher, job) for job in jobs] == [JobState.COMPLETE, JobState.WAITING]
+        dispatcher.store.queue.sign_off(["talking"])
+
+    def test_a_living_process_of_this_machine_keeps_its_jobs_whatever_the_clock_says(
+        self, dispatcher, group, monkeypatch
+    ):
         monkeypatch.setattr("compression.work.dispatcher.STALE_AFTER_S", 1)
-        assert finished(dispatcher, [job])[0].state is JobState.COMPLETE
+        mine = psutil.Process()
+        here = Owner("here", platform.node(), mine.pid, mine.create_time())
+        dispatcher.store.queue.heartbeat(here)
+        with dispatcher.store.database.write() as connection:  # all heartbeats are an hour old at once
+            connection.execute(tables.DISPATCHERS.update().values(heartbeat=time.time() - 3600))
+        (job,) = dispatcher.store.add_jobs([new()], group=group, owner=here)
+        time.sleep(2.5)
+        assert state(dispatcher, job) is JobState.WAITING
+        dispatcher.store.queue.sign_off(["here"])
 
     def test_trouble_with_the_store_is_told_and_passes(self, dispatcher, group, monkeypatch):
         def full(self, *arguments, **options):
@@ -388,6 +416,43 @@ class TestTrouble:
         monkeypatch.setenv("COMPRESSION_SCHEDULER", "nonsense://127.0.0.1:1")
         with pytest.raises(cluster.ClusterFailed, match="unset COMPRESSION_SCHEDULER"):
             cluster.connect(RUN)
+
+    def test_a_scheduler_that_is_away_costs_nothing_but_time(self, fresh_home, monkeypatch):
+        """Each try that fails leaves neither a thread nor an open file."""
+        monkeypatch.setattr(cluster, "CONNECT_TIMEOUT_S", 0.2)
+        monkeypatch.setenv("COMPRESSION_SCHEDULER", "tcp://127.0.0.1:18999")
+        held = []
+        for _ in range(4):
+            with pytest.raises(cluster.ClusterFailed, match="Check that the cluster runs"):
+                cluster.connect(RUN)
+            held.append((threading.active_count(), psutil.Process().num_fds()))
+        assert held[1:] == held[:1] * 3
+
+    def test_each_try_to_reach_it_comes_later(self, fresh_home):
+        rests = []
+
+        class Restless(Dispatcher):
+            def _connected(self):
+                raise cluster.ClusterFailed("Nobody is there.")
+
+            def _rest(self, seconds):
+                rests.append(seconds)
+                if len(rests) == 8:
+                    self._stopping.set()
+
+        dispatcher = Restless()
+        wait_for(lambda: len(rests) == 8, "eight tries")
+        assert rests == [3, 6, 12, 24, 48, 60, 60, 60]
+        dispatcher.close()
+
+    @pytest.mark.parametrize("after_s", [0.0, 0.7])
+    def test_who_quits_at_once_is_told_nothing(self, fresh_home, after_s):
+        code = (
+            "import time; from compression.work.dispatcher import get_dispatcher\n"
+            f"get_dispatcher(); time.sleep({after_s})"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("", "")
 
     def test_strangers_cannot_connect(self, dispatcher, group):
         import distributed
