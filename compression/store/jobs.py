@@ -50,9 +50,10 @@ class Job:
 
     `progress` is 0 to 1, times are UTC.
     `workspace` is whose result it will be ("": everybody's).
-    `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often
-    it was started, without those that ended with the server or the scheduler. `preview` is what a running job has measured so far, `learning` how its training goes. Where a
-    training was ended early (`is_enough_requested`), the recipe of a job that is over is the one that was carried out.
+    `message` says in a few words what it is doing, `error` why it failed. `attempts` counts how often it was started;
+    those do not count that ended with the server or the scheduler. `preview` is what a running job has measured so far,
+    `learning` how its training goes. Where a training was ended early (`is_enough_requested`), the recipe of a job that
+    is over is the one that was carried out.
     """
 
     job_id: str

@@ -1,3 +1,4 @@
+import sqlite3
 import subprocess
 import sys
 from urllib.parse import quote, urlencode
@@ -9,6 +10,7 @@ from compression.errors import StorageFailed
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.search.curves import sweep_recipes
+from compression.store import job_queue
 from pages.components.view.link import DEFAULT_MODEL, parameters_of, view_of
 from sample_models.catalogue import MODELS
 from tests.support.page_tools import ROOT, asked, opened, progress, texts, words
@@ -101,6 +103,30 @@ def test_a_damaged_result_is_left_out_and_named(dispatcher, page):
     said = texts(shown.warning)
     assert "1 result left out" in said and bits[1].recipe_id in said and "Measured again" in said
     assert bits[0].recipe_id not in said
+
+
+class TestHeldDatabase:
+    """Another program holds the database: what is known is shown, and only what has to be written waits."""
+
+    @pytest.fixture
+    def held(self, dispatcher, monkeypatch):
+        monkeypatch.setattr(job_queue, "ASK_PATIENCE_S", 0.1)
+        dispatcher.measure(*sweep_recipes(subject_of(DEFAULT_MODEL), "none"))
+        dispatcher.held = True
+        holder = sqlite3.connect(dispatcher.store.database.file, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        yield dispatcher
+        holder.close()
+
+    def test_a_measured_setting_has_its_verdict(self, held):
+        page = opened("explore", model=DEFAULT_MODEL)
+        assert "baseline" in words(page) and not page.error
+
+    def test_another_one_has_its_estimate_and_the_reason(self, held):
+        recipe = '[{"technique":"channel_pruning","pruning_ratio":0.35}]'
+        page = opened("explore", model=DEFAULT_MODEL, recipe=recipe)
+        assert "another program has held it" in texts(page.error)
+        assert "Estimated" in texts(page.info)
 
 
 def test_the_page_process_never_imports_torch():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ParamSpec, TypeVar
 
 import streamlit as st
@@ -24,16 +25,23 @@ def show_error(error: CompressionError) -> None:
     st.error(plain(str(error)), icon=":material/error:")
 
 
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Inside, an expected trouble ends the block and is shown; what follows goes on."""
+    try:
+        yield
+    except CompressionError as error:
+        show_error(error)
+
+
 def told(act: Callable[P, T]) -> Callable[P, T | None]:
     """`act`, but an expected trouble is shown where it would draw, and it gives None."""
 
     @functools.wraps(act)
     def careful(*args: P.args, **kwargs: P.kwargs) -> T | None:
-        try:
+        with telling():
             return act(*args, **kwargs)
-        except CompressionError as error:
-            show_error(error)
-            return None
+        return None
 
     return careful
 

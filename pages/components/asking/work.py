@@ -186,6 +186,7 @@ def want(view: View, *, step_by_step: bool = False) -> None:
     With `step_by_step` also for that of the recipe's beginnings.
     """
     if not is_asked(view, step_by_step=step_by_step):
+        st.session_state.pop(_ASKED, None)
         control = control_of(view.recipe)
         wanted = [view.recipe.baseline(), view.recipe, *([control] if control else [])]
         wanted += prefixes(view.recipe) if step_by_step else ()
@@ -194,13 +195,14 @@ def want(view: View, *, step_by_step: bool = False) -> None:
         st.session_state[_ASKED] = (view.recipe, step_by_step, classroom.here().name)
     swept = (view.model, view.settings.budget, view.curves, is_paused(), classroom.here().name)
     if st.session_state.get(_SWEPT) != swept:
+        st.session_state.pop(_SWEPT, None)
         sweep = () if is_paused() else sweep_recipes(view.subject, view.settings.budget, view.curves)
         desk.submit(sweep, _CURVES, background=True, replace=True)
         st.session_state[_SWEPT] = swept
 
 
 def is_to_ask() -> bool:
-    """Whether something was taken back that `want` has to ask for again."""
+    """Whether something was taken back, or could not be asked for, that `want` has to ask for again."""
     return not {_ASKED, _SWEPT} <= st.session_state.keys()
 
 

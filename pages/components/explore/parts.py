@@ -36,15 +36,18 @@ def look(view: View) -> Snapshot:
 def ask(view: View) -> Snapshot | None:
     """Ask for the view's measurement once the charts are drawn, and look again at what is under way now.
 
-    Where a point has landed in between, all is drawn anew: the charts have not seen it.
+    Where asking fails, that is said, and what is known is shown. Where a point has landed in between, all is drawn
+    anew: the charts have not seen it.
     """
     drawn = seen()
     if drawn is None:
         return None
-    work.want(view, step_by_step=st.session_state.get(INSIGHT_TAB) == STEP_BY_STEP)
+    with notices.telling():
+        work.want(view, step_by_step=st.session_state.get(INSIGHT_TAB) == STEP_BY_STEP)
     found = look(view)
     if found is not None:
-        work.go_ahead(found)
+        with notices.telling():
+            work.go_ahead(found)
         if (found.results.keys(), found.preview) != (drawn.results.keys(), drawn.preview):
             menu.rerun()
     return found

@@ -21,13 +21,16 @@ POLL_SECONDS = 0.6
 """How often the page asks whether anything changed: one small query each time. Twice as often is no sooner: what is
 drawn on the way takes time from the workers."""
 
+RETRY_SECONDS = 5.0
+"""How often it asks again for what could not be asked for, as where another program holds the database."""
+
 _LAST = "progress_seen"
 
 
 def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
     """Progress of the current setting (if wanted) and of the curves; polls while jobs are unfinished."""
     st.session_state[_LAST] = drawn
-    every = POLL_SECONDS if drawn.unfinished else None
+    every = POLL_SECONDS if drawn.unfinished else RETRY_SECONDS if work.is_to_ask() else None
     st.fragment(run_every=every)(_progress)(drawn, [drawn], with_setting)
 
 

@@ -15,10 +15,18 @@ def leave_modules_out() -> None:
 
     Otherwise each goes through all functions and classes of all modules, after every run: 0.2 s on a slow processor
     in which no other thread runs, twice a second while points arrive. What becomes garbage among the things that were
-    set aside is freed only if nothing at all refers to it, so things are set aside for new modules' sake alone.
+    set aside is freed only if nothing at all refers to it, so things are set aside for new modules' sake alone;
+    `sweep` frees the rest.
     """
     if _set_aside not in gc.callbacks:
         gc.callbacks.append(_set_aside)
+
+
+def sweep() -> None:
+    """Free what a session that ended has left, also where it was set aside; rare, and takes some tenths of a second."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 class _SetAside:

@@ -13,7 +13,7 @@ import streamlit as st
 from compression.charts.axes import Axes
 from compression.errors import CompressionError
 from compression.search.limits import Limits
-from pages.components.frame import browser, classroom, menu
+from pages.components.frame import browser, classroom, menu, presence
 from pages.components.view.link import PARAMETERS, View, parameters_of, view_from
 
 _VIEW, _PROBLEM, _SESSION = "view", "view_problem", "session_id"
@@ -29,9 +29,11 @@ def session_id() -> str:
 
 
 def group(kind: str) -> str:
-    """What this browser session's work of a kind is called, in the class where it is now."""
-    name = classroom.here().name
-    return f"{kind}-{session_id()}-{name}" if name else f"{kind}-{session_id()}"
+    """What this browser session's work of a kind is called, in the class where it is now, until it is closed."""
+    classroom_name = classroom.here().name
+    name = f"{kind}-{session_id()}-{classroom_name}" if classroom_name else f"{kind}-{session_id()}"
+    presence.note(name)
+    return name
 
 
 def current() -> View:
