@@ -13,7 +13,7 @@ ROOM = 0.005
 
 
 def drawn(learning: Learning) -> Figure:
-    """Accuracy in percent over steps of training, up to the last that is planned; the best so far at each look."""
+    """Accuracy in percent over steps of training, up to the last that is planned."""
     steps, accuracies = zip(*learning.points, strict=True)
     percents = [100 * accuracy for accuracy in accuracies]
     said = "step %{x}: %{y:.1f} %"

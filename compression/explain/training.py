@@ -33,5 +33,5 @@ def _sentence(name: str, training: Training) -> str:
 def _chosen(training: Training) -> str:
     digits = units.decimals_for(training.n_validation)
     points = [units.percent(accuracy, digits) for _, accuracy in training.points]
-    went = f": {points[0]} % before, {points[-1]} % at best after" if len(points) > 1 else ""
+    went = f": {points[0]} % before, {max(points[1:], key=float)} % at best on the way" if len(points) > 1 else ""
     return f"Chosen on {training.n_validation:,} validation images{went}."

@@ -65,7 +65,7 @@ Kept = Literal["untrained", "checkpoint", "average"]
 class Learning(Part):
     """A training under way, of `planned` steps.
 
-    `points` are steps done with the best accuracy on validation images (0..1) so far.
+    `points` are steps done with the accuracy on validation images (0..1) then.
     """
 
     planned: int
@@ -75,9 +75,9 @@ class Learning(Part):
 class Training(Part):
     """How one training step of a recipe went.
 
-    Of `planned` steps of the optimizer `steps` were done; fewer where a person ended it there. What was `kept`
-    is the network after step `kept_at`. It was chosen on `n_validation` images; `points` are steps done with the best
-    accuracy on these (0..1) so far, the network as it was given first.
+    Of `planned` steps of the optimizer `steps` were done; fewer where a person ended it there. What was `kept` is the
+    network after step `kept_at`. It was chosen on `n_validation` images; `points` are steps done with the accuracy on
+    these (0..1) then, the network as it was given first.
     """
 
     kept: Kept

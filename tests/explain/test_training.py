@@ -34,7 +34,7 @@ def test_it_says_what_was_kept_and_when(given, expected):
     (said,) = words(given)
     assert expected in said
     assert NO_HELP not in said
-    assert "91.0 % before, 95.0 % at best after" in said
+    assert "91.0 % before, 95.0 % at best on the way" in said
 
 
 def test_several_trainings_are_told_apart_and_old_results_have_none():

@@ -104,9 +104,10 @@ class Best:
     """The best of a network that trains, on the validation images, which neither training nor the test ever sees.
 
     Candidates are the network as it was given, and, each time it is looked at, its weights and the average of those
-    of the last steps, both with batch norms measured anew. A trained one takes the place of the given one only
-    if it `is_better`; among trained ones the lowest loss decides. Looks come after numbers of steps that do not
-    depend on how many are to follow, and at the end.
+    of the last steps, both with batch norms measured anew. One takes the place of the best before it only if it
+    `is_better`: of many looks at some hundred images the lowest loss would often be the luckiest, and a long training
+    end with less than a short one. Looks come after numbers of steps that do not depend on how many are to follow, and
+    at the end.
 
     `look` belongs after every step, and before the first; `settle` at the end puts the best in the model.
     Steps before `since` lead to no candidate; with `since` above 0, or `from_scratch`, the given network is none.
@@ -128,8 +129,7 @@ class Best:
         self._sample = torch.from_numpy(dataset.train.head(STATISTICS_IMAGES).x)
         self._wait = math.ceil(WAIT * 2 * FORWARD_COST * (len(self._validation) + len(self._sample)) / BATCH_SIZE)
         self._next = since + self._wait
-        self._given: _Candidate | None = None
-        self._trained: _Candidate | None = None
+        self._best: _Candidate | None = None
         self._average: list[Tensor] = []
         self._points: list[tuple[int, float]] = []
         self._done = 0
@@ -143,7 +143,7 @@ class Best:
             with self._evaluated():
                 given = self._candidate("untrained")
             self._show(given.scores)
-            self._given = None if self._from_scratch else given
+            self._best = None if self._from_scratch else given
             return
         self._follow()
         if is_last or step >= self._next:
@@ -152,9 +152,8 @@ class Best:
 
     def settle(self) -> Training:
         """Put the best network into the model, and say which it is."""
-        given, trained = self._given, self._trained
-        assert trained is not None
-        chosen = trained if given is None or is_better(trained.scores, given.scores) else given
+        chosen = self._best
+        assert chosen is not None
         self._model.load_state_dict(chosen.state)
         return Training(
             kept=chosen.kept,
@@ -179,14 +178,16 @@ class Best:
         before, sample = _state_of(self._model), self._sample.to(self._device)
         with self._evaluated():
             recalibrate(self._model, sample, self._watch)
-            found = [self._candidate("checkpoint")]
+            weights = self._candidate("checkpoint")
             with torch.no_grad():
                 torch._foreach_copy_(list(self._model.parameters()), self._average)
             recalibrate(self._model, sample, self._watch)
-            found.append(self._candidate("average"))
+            average = self._candidate("average")
         self._model.load_state_dict(before)
-        self._trained = min([*found, *([self._trained] if self._trained else [])], key=lambda one: one.scores.loss)
-        self._show(self._trained.scores)
+        for candidate in (average, weights):
+            if self._best is None or is_better(candidate.scores, self._best.scores):
+                self._best = candidate
+        self._show(min(average, weights, key=lambda one: one.scores.loss).scores)
 
     def _candidate(self, kept: Kept) -> _Candidate:
         found = scores(self._model, self._validation, self._device, self._watch)

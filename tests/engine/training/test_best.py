@@ -107,6 +107,23 @@ def test_where_training_does_not_help_the_given_network_is_kept_bit_for_bit(name
     assert not told[0].helped
 
 
+def test_of_many_looks_the_luckiest_is_not_taken(monkeypatch):
+    """Each network that is looked at has a loss that is a little lower, by less than the images can tell."""
+    rng, looks = np.random.default_rng(0), []
+    base = rng.uniform(0, 0.3, 200)
+
+    def luckier(*_):
+        noise = rng.normal(0, 0.05, 200)
+        looks.append(judged(np.arange(200) < 196, base + noise - noise.mean() - 0.001 * (len(looks) > 0)))
+        return looks[-1]
+
+    monkeypatch.setattr(best_module, "scores", luckier)
+    found = train(clone(context().teacher), context().dataset, epochs=passes(400), learning_rate=0.01, seed=0)
+    assert len(looks) > 15
+    assert min(look.loss for look in looks[1:]) < looks[0].loss
+    assert found.kept == "untrained"
+
+
 def test_a_training_that_spoils_a_network_is_given_up():
     model = clone(context().teacher)
     found = train(model, context().dataset, epochs=2, learning_rate=3.0, seed=0, loss=_opposite)
@@ -126,7 +143,7 @@ def test_what_training_brings_back_is_kept_and_it_says_how_much():
     validation = context().dataset.validation
     assert found.n_validation == len(validation)
     assert found.points[0] == (0, correct(damaged, validation))
-    assert found.points[-1] == (found.steps, pytest.approx(correct(tuned, validation)))
+    assert [step for step, _ in found.points] == sorted({step for step, _ in found.points})
     assert correct(tuned, validation) > correct(damaged, validation) + 0.03
     assert not tuned.training
 
