@@ -40,18 +40,18 @@ def introduction() -> None:
 def _question(subject: Subject) -> str:
     """In plain words, with the model's own numbers."""
     whole = FLOAT_BYTES * subject.card["params"]
-    task = subject.entry.task.partition(",")[0].lower()
+    task, wish = subject.entry.task.partition(",")[0].lower(), float(f"{whole / WISH:.0e}")
     return (
         f"A small neural network that has learned to {task} takes **{units.size(whole)}**. "
-        f"Can it be **{units.size(whole / WISH)}**, and still be right as often?"
+        f"Can it be **{units.size(wish).replace('.0 ', ' ')}**, and still be right as often?"
     )
 
 
 FLOAT_BYTES = 4
 """Of a number as networks are trained with."""
 
-WISH = 30
-"""So many times smaller is asked for: as much as people hope, and more than any one slider gives."""
+WISH = 35
+"""About so many times smaller is asked for: as much as people hope, and more than any one slider gives."""
 
 
 WAYS = {
