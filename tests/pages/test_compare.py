@@ -7,9 +7,9 @@ from compression.inquiries.outcomes import Outcomes, Pictures
 from compression.recipe.recipe import Recipe, make_recipe
 from pages.components.asking import pick
 from pages.components.compare import contest, curves, images, start
-from pages.components.view import picture
+from pages.components.view import picture, state
 from tests.support.made_up_answers import anatomy, row
-from tests.support.page_tools import downloads, opened, pressed, progress, rerun, url, words
+from tests.support.page_tools import components, downloads, opened, pressed, progress, rerun, url, words
 
 MODEL = "lenet5-mnist5k"
 BASELINE = Recipe(model=MODEL)
@@ -224,6 +224,20 @@ def test_the_open_part_is_in_the_address(compare):
     page = compare(BASELINE, BITS[2], part="Curves")
     assert "Curves" in page.query_params["part"]
     assert page.session_state["compare_part"] == "Curves"
+
+
+def test_the_even_axis_is_one_click_away_and_in_the_link(compare):
+    def titles(page):
+        charts = (components(page)[f"compare_{cost}"] for cost in ("stored", "latency"))
+        return {json.loads(chart["figure"])["layout"]["yaxis"]["title"]["text"] for chart in charts}
+
+    page = compare(BASELINE, BITS[2], part="Curves")
+    assert all(title.endswith("(log of the error)") for title in titles(page))
+    page.segmented_control(key=f"{state.SETTING}scale").set_value(True)
+    rerun(page)
+    assert url(page)["scale"] == "even" and all(title.endswith("%") for title in titles(page))
+    again = compare(BASELINE, BITS[2], part="Curves", scale="even")
+    assert titles(again) == titles(page) and url(again)["scale"] == "even"
 
 
 def test_a_click_on_a_point_adds_it_and_a_fifth_takes_the_last_place(compare, dispatcher, monkeypatch):
