@@ -105,7 +105,7 @@ WORDS = """() => [...document.querySelectorAll(".js-plotly-plot")].map(
 
 
 def test_no_words_on_the_charts_are_on_each_other_on_markers_or_cut_off(page, server):
-    page.goto(f"{server[0]}/explore?model=mlp-digits&max_drop=1")
+    page.goto(f"{server[0]}/explore?model=mlp-digits&curves=quantization&max_drop=1")
     wait_until_measured(page)
     page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
     press(page, "weight_bits", "ArrowRight", times=3)
