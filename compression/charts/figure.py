@@ -51,7 +51,7 @@ def figure(
         common = {"legend": LEGEND | (legend if isinstance(legend, dict) else {}), "margin": MARGIN | {"t": LEGEND_TOP}}
     axes = {
         "xaxis": {"title": {"text": x}, **plain, **(xaxis or {})},
-        "yaxis": {"title": {"text": y}, **plain, **(yaxis or {})},
+        "yaxis": {"title": {"text": y, "standoff": 12}, **plain, **(yaxis or {})},
     }
     shared = {"height": height, "hovermode": "closest", "dragmode": False, **common}
     return {"data": list(traces), "layout": {**shared, **axes, **layout}}

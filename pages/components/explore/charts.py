@@ -178,8 +178,8 @@ def show_legend(data: Tradeoff, *, with_setting: bool = True) -> None:
         *([("●", ACCENT, "This setting", True)] if with_setting else []),
         ("━", "inherit", "Best trade-offs: nothing measured beats them", is_measured),
         ("★", NEUTRAL, "Baseline", is_measured),
-        *((_glyph(curve), curve.colour, curve.words, is_drawn) for curve, is_drawn in curves),
         ("•", NEUTRAL, "Other settings", bool(data.others)),
+        *((_glyph(curve), curve.colour, curve.words, is_drawn) for curve, is_drawn in curves),
     ]
     style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
     st.html(f'<div style="{style}">{"".join(_entry(*entry) for entry in entries)}</div>')
