@@ -149,11 +149,8 @@ def connect(run: str = RUN, background_workers: int | None = None) -> Cluster:
     up to four), which take sweeps too and have low priority: so sweeps use every processor, and lose them to a
     person's setting, to the server and to the browser whenever those want them.
 
-    The scheduler and workers of a cluster elsewhere need this package installed, and the workers one thread each and
-    access to COMPRESSION_DATABASE (say, PostgreSQL) and to the COMPRESSION_HOME folder under the same path;
-    certificates for `tls://` come from Dask's own configuration (`distributed.comm.tls`). Clocks must agree
-    within seconds. Give all workers but one `--resources background=1` to keep one free for people. Their
-    priority is left as it is: on machines that do nothing else there is nobody to give way to.
+    What a cluster elsewhere needs, and how to start one, stands in docs/cluster.md. Its workers' priority is left as it
+    is: on machines that do nothing else there is nobody to give way to.
 
     Raises `ClusterFailed` with what to do.
     """
@@ -200,7 +197,8 @@ def _client(address: str, credentials: str | None, run: str, *, gives_way: bool)
         _close(client)
         raise ClusterFailed(
             f"The worker processes at {address} cannot be used: {error}. Check that the cluster runs, has this "
-            "package installed and is reachable from here; or unset COMPRESSION_SCHEDULER to use this machine."
+            "package installed and is reachable from here, and for tls:// that DASK_DISTRIBUTED__COMM__TLS__… name the "
+            "certificates (docs/cluster.md); or unset COMPRESSION_SCHEDULER to use this machine."
         ) from error
     return client
 
