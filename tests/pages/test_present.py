@@ -281,6 +281,13 @@ def test_the_zip_holds_the_files_of_alternatives_or_says_why_not():
     assert bundle.WHERE in readme
 
 
+def test_a_call_that_takes_as_long_as_computing_is_told(present, dispatcher):
+    quick = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}])
+    keep(dispatcher.store, quick, call_ms=0.09)
+    assert "to call the runtime from Python" in words(present(quick))
+    assert "to call the runtime from Python" not in words(present(BITS))
+
+
 def test_what_beats_it_is_a_click_away(present, dispatcher):
     better = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 3}])
     keep(dispatcher.store, better, accuracy=0.9895, stored_bytes=20_000)

@@ -12,7 +12,7 @@ from compression import units
 from compression.charts import compared
 from compression.charts.figure import Figure
 from compression.charts.palette import ACCENT, contenders
-from compression.explain import presentation
+from compression.explain import latency, presentation
 from compression.explain.presentation import Assumptions, Meaning, Option, Risk
 from compression.explain.rivals import why_this_one
 from compression.explain.verdict import Tone, Verdict
@@ -52,6 +52,8 @@ def show_numbers(result: Result) -> None:
     """The three that stay in memory."""
     numbers = presentation.big_numbers(result)
     _cards((one.title, f"{_BIG};color:{_COLOURS[one.tone]}", one.value, one.before) for one in numbers)
+    if words := latency.of_the_call(result):
+        st.caption(f":material/timer: {words}")
 
 
 def _cards(found: Iterable[tuple[str, str, str, str]]) -> None:
