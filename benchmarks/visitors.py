@@ -81,7 +81,8 @@ class Visitor:
         while time.monotonic() < until:
             await asyncio.sleep(self.dice.expovariate(1 / think_s))
             name, control = self.dice.choice(sorted(self.controls.items()))
-            self.states[name] = self.dice.choice(control.positions)
+            before = self.states.get(name)  # a browser says nothing where nothing moved
+            self.states[name] = self.dice.choice([position for position in control.positions if position != before])
             started = time.monotonic()
             self._moved = control.fragment
             await self._send(PATIENCE_S, fragment_id=control.fragment)

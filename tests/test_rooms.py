@@ -120,7 +120,7 @@ def test_the_side_that_asks_for_work_does_not_wait_for_dask():
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("streamlit", {"pages", "app"}),
+        ("streamlit", {"pages", "app", "benchmarks"}),  # one of these speaks its protocol
         ("torchvision", {"sample_models", "benchmarks"}),
         ("plotly", set()),  # plotly.js draws plain data; importing the package takes half a second
     ],
