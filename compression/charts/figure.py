@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ LEGEND = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
 """Above the chart, from its left end on. Plotly shows it where there are several named traces."""
 INK = "#1d2129"
 """The colour of words: a page with a theme of its own draws its own instead, wherever a figure says this one."""
-WORDS, LABELS = "markers+text", Path(__file__).with_name("labels.js")
+WORDS = "markers+text"
 """`mode` of points with words beside them, and the script that finds free places for these in the browser."""
 MARGIN = {"l": 8, "r": 12, "t": 8, "b": 8}
 LEGEND_TOP = 30

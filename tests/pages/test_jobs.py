@@ -335,7 +335,7 @@ class TestChosenResults:
         page = choose(opened(show="history"), monkeypatch, 1)
         checked(page.button(key="past_delete").click().run())
         assert "- **1 result** from the database" in words(page)
-        assert f"- **3 files** from the disk, which frees **{size} bytes**" in words(page)
+        assert f"- **4 files** from the disk, which frees **{size} bytes**" in words(page)
         checked(page.button(key="jobs_no").click().run())
         assert len(history.entries(dispatcher.store)) == 2
         checked(page.button(key="past_delete").click().run())
@@ -377,7 +377,7 @@ class TestDisk:
         said = words(opened(show="disk"))
         size = sum(len(content) for content in files_of(quantized(4)).values())
         assert str(fresh_home / "results.sqlite") in said
-        assert f"**Files of results** · {size} bytes · 3 files" in said
+        assert f"**Files of results** · {size} bytes · 4 files" in said
         assert str(fresh_home / "artifacts") in said
         assert str(fresh_home / "data") in said
 
@@ -392,9 +392,9 @@ class TestDisk:
         monkeypatch.setattr(deletion.orphans, "__defaults__", (-60,))
         monkeypatch.setattr(deletion.clean_up, "__defaults__", (-60,))
         checked(page.button(key="disk_look").click().run())
-        assert "**3 files, " in words(page)
+        assert "**4 files, " in words(page)
         checked(page.button(key="disk_clean").click().run())
-        assert "3 files removed" in words(page)
+        assert "4 files removed" in words(page)
         assert list(deletion.files()) == []
 
     def test_where_a_broken_database_lies_is_said_too(self, opened, dispatcher):

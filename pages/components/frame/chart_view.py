@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
-from compression.charts.figure import LABELS
+from compression.charts import LABELS
 
 if TYPE_CHECKING:
     from compression.charts.figure import Figure

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from compression import units
-from compression.charts import picture_files
+from compression.charts import LABELS, picture_files
 from compression.charts.drawing import direction
-from compression.charts.figure import LABELS
 from compression.charts.palette import contenders
 from compression.charts.picture_files import PictureFormat
 from compression.explain import bundle, comparison, presentation, report
