@@ -33,6 +33,14 @@ def pytest_sessionfinish() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def _no_speed_of_training_is_remembered():
+    """Else budgets would be as many passes as the machine was quick in an earlier test."""
+    yield
+    for path in (_HOME / "training").glob("* on *, engine *.json"):
+        path.unlink(missing_ok=True)
+
+
 @pytest.fixture
 def fresh_home(tmp_path, monkeypatch):
     """An empty COMPRESSION_HOME for one test, sharing the data sets that other tests have cached."""

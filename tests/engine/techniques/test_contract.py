@@ -169,8 +169,8 @@ CONTRACTS = {
             FineTuning(epochs=0.1, alpha=0.9, entropy_penalty=0.01, learn_scales=True),
         ),
         neutral=FineTuning(epochs=0),
-        start=(MagnitudePruning(sparsity=0.9),),
-        slider=tuple(FineTuning(epochs=value) for value in (0, 1, 3)),
+        start=(MagnitudePruning(sparsity=0.97),),
+        slider=tuple(FineTuning(epochs=value, alpha=0) for value in (0, 3, 12)),
         effect=lambda model, context: loss(model, context.dataset.train),
     ),
     "entropy_coding": Contract(

@@ -28,9 +28,9 @@ START = {
 
 
 @pytest.mark.parametrize("start", START)
-def test_formats_stay_and_the_network_learns(start, mlp):
+def test_formats_stay_and_the_network_learns(start, mlp, lowest_loss):
     model = carried_out(mlp, *START[start])
-    tuned = apply_step(model, FineTuning(epochs=12, learning_rate=0.01), mlp)
+    tuned = apply_step(model, FineTuning(epochs=12, alpha=0), mlp)
     for before, after in pairs_of_layers(model, tuned):
         assert not torch.equal(before.weight, after.weight)
         assert after.weight.shape == before.weight.shape
@@ -83,10 +83,10 @@ def test_steps_are_small_where_little_was_lost_and_on_grids(start, asked, expect
     assert used == [expected]
 
 
-def test_training_goes_on_from_the_weights_before_rounding(mlp):
+def test_training_goes_on_from_the_weights_before_rounding(mlp, lowest_loss):
     """From the middles of their codes hardly any weight would reach another code."""
     rounded = apply_step(mlp.teacher, Quantization(weight_bits=1), mlp)
-    tuned = apply_step(rounded, FineTuning(epochs=3), mlp)
+    tuned = apply_step(rounded, FineTuning(epochs=3, alpha=0), mlp)
     again = apply_step(tuned, FineTuning(epochs=1), mlp)
     for one, other in ((rounded, tuned), (tuned, again)):
         pairs = pairs_of_layers(one, other)
@@ -107,7 +107,7 @@ def codes_entropy(model):
     return bits / count
 
 
-def test_alpha_brings_a_quantized_network_closer_to_the_original(mlp):
+def test_alpha_brings_a_quantized_network_closer_to_the_original(mlp, lowest_loss):
     """Self-distillation as recovery, against plain training with the same budget."""
     model = apply_step(mlp.teacher, Quantization(weight_bits=2), mlp)
     x = torch.from_numpy(mlp.dataset.validation.x)
