@@ -35,6 +35,7 @@ from rich.progress import track
 from compression.errors import NotApplicable
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.words import recipe_in_words
 from compression.results import machine
 from compression.results.timing import Ratio, Timing, pooled
 
@@ -83,7 +84,7 @@ def _file(recipe: Recipe) -> File | None:
     except NotApplicable:
         return None
     variant, baseline = (export.to_onnx(fold_batch_norm(each)).SerializeToString(deterministic=True) for each in models)
-    return File(f"{recipe.model}: {recipe.to_json()}", variant, baseline, data.input_shape)
+    return File(f"{recipe.model}: {recipe_in_words(recipe)}", variant, baseline, data.input_shape)
 
 
 # --- timing ------------------------------------------------------------------------------------------------------
