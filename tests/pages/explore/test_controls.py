@@ -3,6 +3,7 @@ from dataclasses import fields, replace
 import pytest
 
 from compression.models.subject import subject_of
+from compression.recipe.budgets import tuning_passes
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, neutral_settings, recipe_of
 from compression.recipe.steps import (
@@ -31,6 +32,7 @@ from sample_models import slimmable
 from tests.support.page_tools import MODEL, asked, moved, progress, rerun, setting, texts, url_recipe
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
+QUICK = tuning_passes(subject_of(MODEL), "quick", alpha=0.5)
 
 
 KINDS = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect", "segmented_control")
@@ -73,7 +75,7 @@ TAUGHT = {"loss": "dkd", "match_weight": 5.0, "temperature": 2.0, "alpha": 0.5, 
             {"regrowth": "gradient", "epochs": 2.0},
             [MagnitudePruning(sparsity=0.5, epochs=2.0, regrowth="gradient")],
         ),
-        (replace(WEIGHTS, budget="quick"), {"gradual": True}, [MagnitudePruning(sparsity=0.5, epochs=3.0)]),
+        (replace(WEIGHTS, budget="quick"), {"gradual": True}, [MagnitudePruning(sparsity=0.5, epochs=QUICK)]),
         (Settings(weight_bits=4), {"codes": "codebook"}, [WeightSharing(clusters=16)]),
         (
             Settings(weight_bits=4, codes="codebook"),
@@ -98,12 +100,12 @@ TAUGHT = {"loss": "dkd", "match_weight": 5.0, "temperature": 2.0, "alpha": 0.5, 
         (
             Settings(weight_bits=8, budget="quick"),
             {"learn_scales": True, "recover_alpha": 0.5, "entropy_penalty": 0.25},
-            [OF_8_BITS, FineTuning(epochs=3.0, alpha=0.5, learn_scales=True, entropy_penalty=0.25)],
+            [OF_8_BITS, FineTuning(epochs=QUICK, alpha=0.5, learn_scales=True, entropy_penalty=0.25)],
         ),
         (
             Settings(weight_bits=4, budget="quick", recover_alpha=0.5),
             {"recover_temperature": 2.0},
-            [OF_4_BITS, FineTuning(epochs=3.0, alpha=0.5, temperature=2.0)],
+            [OF_4_BITS, FineTuning(epochs=QUICK, alpha=0.5, temperature=2.0)],
         ),
         (Settings(), {"student": "squeezenet"}, [Distillation(width_mult=1.0, student="squeezenet", epochs=1.5)]),
         (
