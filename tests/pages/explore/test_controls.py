@@ -3,7 +3,7 @@ from dataclasses import fields, replace
 import pytest
 
 from compression.models.subject import subject_of
-from compression.recipe.budgets import tuning_passes
+from compression.recipe.budgets import student_passes, tuning_passes
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings, neutral_settings, recipe_of
 from compression.recipe.steps import (
@@ -33,6 +33,10 @@ from tests.support.page_tools import MODEL, asked, moved, progress, rerun, setti
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
 QUICK = tuning_passes(subject_of(MODEL), "quick", alpha=0.5)
+
+
+def family_passes(**shape):
+    return student_passes(subject_of(MODEL), "none", student="squeezenet", **shape)
 
 
 KINDS = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect", "segmented_control")
@@ -107,11 +111,23 @@ TAUGHT = {"loss": "dkd", "match_weight": 5.0, "temperature": 2.0, "alpha": 0.5, 
             {"recover_temperature": 2.0},
             [OF_4_BITS, FineTuning(epochs=QUICK, alpha=0.5, temperature=2.0)],
         ),
-        (Settings(), {"student": "squeezenet"}, [Distillation(width_mult=1.0, student="squeezenet", epochs=1.5)]),
+        (
+            Settings(),
+            {"student": "squeezenet"},
+            [Distillation(width_mult=1.0, student="squeezenet", epochs=family_passes())],
+        ),
         (
             Settings(student="squeezenet"),
             {"depth_percent": 60, "resolution": 16},
-            [Distillation(width_mult=1.0, student="squeezenet", depth_mult=0.6, resolution=16, epochs=4.0)],
+            [
+                Distillation(
+                    width_mult=1.0,
+                    student="squeezenet",
+                    depth_mult=0.6,
+                    resolution=16,
+                    epochs=family_passes(depth_mult=0.6, resolution=16),
+                )
+            ],
         ),
         (
             Settings(student_percent=50, match="hint"),
