@@ -33,10 +33,8 @@ from tests.support.page_tools import MODEL, asked, moved, progress, rerun, setti
 
 WEIGHTS = Settings(pruning_percent=50, remove="weights")
 QUICK = tuning_passes(subject_of(MODEL), "quick", alpha=0.5)
-
-
-def family_passes(**shape):
-    return student_passes(subject_of(MODEL), "none", student="squeezenet", **shape)
+FAMILY = student_passes(subject_of(MODEL), "none", student="squeezenet")
+SMALL_FAMILY = student_passes(subject_of(MODEL), "none", student="squeezenet", depth_mult=0.6, resolution=16)
 
 
 KINDS = ("slider", "select_slider", "selectbox", "toggle", "number_input", "multiselect", "segmented_control")
@@ -114,7 +112,7 @@ TAUGHT = {"loss": "dkd", "match_weight": 5.0, "temperature": 2.0, "alpha": 0.5, 
         (
             Settings(),
             {"student": "squeezenet"},
-            [Distillation(width_mult=1.0, student="squeezenet", epochs=family_passes())],
+            [Distillation(width_mult=1.0, student="squeezenet", epochs=FAMILY)],
         ),
         (
             Settings(student="squeezenet"),
@@ -125,7 +123,7 @@ TAUGHT = {"loss": "dkd", "match_weight": 5.0, "temperature": 2.0, "alpha": 0.5, 
                     student="squeezenet",
                     depth_mult=0.6,
                     resolution=16,
-                    epochs=family_passes(depth_mult=0.6, resolution=16),
+                    epochs=SMALL_FAMILY,
                 )
             ],
         ),
