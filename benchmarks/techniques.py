@@ -3,16 +3,17 @@
     python -m benchmarks.techniques                                   # everything: hours
     python -m benchmarks.techniques --models mlp-digits --budget none # a part: a minute
     python -m benchmarks.techniques --markdown benchmarks/techniques.md
-    python -m benchmarks.techniques --sample 20 --seed 15 --models resnet8-mnist5k --budget none quick thorough
+    python -m benchmarks.techniques --sample 20 --seed 15 --spread --budget none quick thorough \
+        --models resnet8-mnist5k resnet20-fashion mobilenet-fashion   # two hours on one core
 
 Each cell is one recipe, carried out and measured as the dashboard does it: accuracy on the test images with its 95 %
 interval, the four sizes, latency against the baseline's, seconds taken; or the reason why the technique makes no sense
 for that model. The budget "none" trains nothing; "quick" and "thorough" are the dashboard's budgets of these names.
 Where a setting has several, they are compared on the same test images: the end says in how many cells more budget is
-worse beyond the paired interval. `--sample` draws that many settings, the same for every model, by a `--seed` that is
-to be written down before. Rows are appended to a file as they come, and cells that stand there already are not carried
-out again, so a run may be interrupted, and done in parts. A cell that fails says FAILED and is tried again next time;
-the exit code is then 1.
+worse beyond the paired interval. `--sample` draws that many settings by a `--seed` that is to be written down before,
+the same for every model, or with `--spread` each for one of the models in turn. Rows are appended to a file as they
+come, and cells that stand there already are not carried out again, so a run may be interrupted, and done in parts. A
+cell that fails says FAILED and is tried again next time; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -90,10 +91,18 @@ def cells(models: Sequence[str], techniques: Sequence[str], budgets: Sequence[Bu
     return [_cell(variant, model, budget) for model in models for variant in chosen for budget in budgets]
 
 
-def drawn(count: int, seed: int) -> set[tuple[str, str]]:
-    """So many settings, (technique, name) each, of those that exist without training too."""
+def drawn(wanted: Sequence[Cell], count: int, seed: int, *, spread: bool = False) -> list[Cell]:
+    """The cells of so many settings, of those that exist without training too; `spread` keeps each on one model."""
     every = sorted((variant.technique, variant.name) for variant in VARIANTS if not variant.trains)
-    return set(random.Random(seed).sample(every, min(count, len(every))))
+    chosen = random.Random(seed).sample(every, min(count, len(every)))
+    models = tuple(dict.fromkeys(cell.model for cell in wanted))
+    places = {
+        (setting, model)
+        for number, setting in enumerate(chosen)
+        for model in models
+        if not spread or model == models[number % len(models)]
+    }
+    return [cell for cell in wanted if ((cell.variant.technique, cell.variant.name), cell.model) in places]
 
 
 def _cell(variant: Variant, model: str, budget: Budget) -> Cell:
@@ -335,6 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--budget", nargs="+", choices=BUDGETS, default=USUAL)
     parser.add_argument("--sample", type=int, metavar="COUNT", help="only so many settings, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--spread", action="store_true", help="each setting of the sample for one model only")
     parser.add_argument(
         "--json", type=Path, metavar="ROWS.jsonl", default=environment.home() / "benchmarks" / "techniques.jsonl"
     )
@@ -346,8 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _time_trainings(options.models)
     wanted = cells(options.models, options.techniques, options.budget, options.variant)
     if options.sample:
-        chosen = drawn(options.sample, options.seed)
-        wanted = [cell for cell in wanted if (cell.variant.technique, cell.variant.name) in chosen]
+        wanted = drawn(wanted, options.sample, options.seed, spread=options.spread)
     if options.list:
         _print_list(wanted)
         return 0

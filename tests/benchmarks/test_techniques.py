@@ -1,5 +1,6 @@
 import json
 import typing
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -222,6 +223,14 @@ def test_more_budget_is_compared_on_the_same_images():
     assert "magnitude_pruning, 90% of weights (-9.99 points)" in words[2]
 
 
-def test_a_sample_is_the_same_for_the_same_seed():
-    assert benchmark.drawn(20, 15) == benchmark.drawn(20, 15) != benchmark.drawn(20, 16)
-    assert len(benchmark.drawn(20, 15)) == 20
+def test_a_sample_is_the_same_for_the_same_seed_and_can_be_spread_over_models():
+    def settings(seed, **how):
+        models = ("mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k")
+        found = benchmark.drawn(benchmark.cells(models, ALL, ["none", "quick"]), 20, seed, **how)
+        return [(cell.model, cell.variant.technique, cell.variant.name) for cell in found if cell.budget == "quick"]
+
+    assert settings(15) == settings(15) != settings(16)
+    assert len(settings(15)) == len(set(settings(15))) == 60
+    spread = settings(15, spread=True)
+    assert {setting[1:] for setting in spread} == {setting[1:] for setting in settings(15)}
+    assert sorted(Counter(model for model, *_ in spread).values()) == [6, 7, 7]

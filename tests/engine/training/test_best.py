@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -122,6 +123,22 @@ def test_of_many_looks_the_luckiest_is_not_taken(monkeypatch):
     assert len(looks) > 15
     assert min(look.loss for look in looks[1:]) < looks[0].loss
     assert found.kept == "untrained"
+
+
+def test_a_longer_training_need_not_prove_that_it_is_better_than_a_shorter_one(monkeypatch):
+    """From each look to the next the images can hardly tell, but hundreds of steps have gone the right way."""
+    rng, looks = np.random.default_rng(0), []
+
+    def a_little_better(*_):
+        noise = rng.normal(0, 0.05, 200)
+        right = np.arange(200) < (180 if looks else 100)
+        looks.append(judged(right, np.where(right, 0.1, 2.0) + noise - noise.mean() - 0.001 * len(looks)))
+        return looks[-1]
+
+    monkeypatch.setattr(best_module, "scores", a_little_better)
+    found = train(clone(context().teacher), context().dataset, epochs=passes(400), learning_rate=0.01, seed=0)
+    assert not any(is_better(new, old) for old, new in itertools.pairwise(looks[1:]))
+    assert found.kept_at == 400
 
 
 def test_a_training_that_spoils_a_network_is_given_up():
