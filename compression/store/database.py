@@ -240,9 +240,9 @@ def _count(connection: sql.Connection, name: str) -> bool:
     return connection.execute(more).rowcount > 0
 
 
-def deletions(connection: sql.Connection) -> int:
+def deletions() -> sql.ColumnElement[int]:
     """How often results were deleted: what was remembered of them before then is no longer true."""
-    return _counter(connection, _DELETIONS) or 0
+    return sql.func.coalesce(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == _DELETIONS).scalar_subquery(), 0)
 
 
 def count_deletion(connection: sql.Connection) -> None:

@@ -80,6 +80,11 @@ class JobQueue:
             query = query.where(JOBS.c.job_group == group)
         return self._read(query if states is None else query.where(in_states(*states)))
 
+    def jobs_of(self, groups: Collection[str], unfinished_of: Collection[str]) -> list[Job]:
+        """All jobs of `groups`, and the unfinished ones of `unfinished_of`, in the order of submission; one query."""
+        wanted = JOBS.c.job_group.in_(groups) | (JOBS.c.job_group.in_(unfinished_of) & _OPEN)
+        return self._read(sql.select(JOBS).where(wanted).order_by(JOBS.c.sequence))
+
     def add(
         self,
         works: Sequence[Recipe | Inquiry],

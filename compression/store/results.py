@@ -51,7 +51,7 @@ class Remembered:
     """What rows of results were read as, so that only later ones are read; of `LISTS_REMEMBERED` lists."""
 
     def __init__(self) -> None:
-        self._lists: dict[Hashable, dict[int, tuple[str, Any]]] = {}
+        self._lists: dict[Hashable, tuple[int, dict[int, tuple[str, Any]]]] = {}
 
     def rows(
         self,
@@ -63,23 +63,31 @@ class Remembered:
         """What `read` makes of each row, the oldest first; `name` is the list's, and stands for `which` and `read`.
 
         All are read anew where others than the latest have changed: results were deleted, the database was replaced,
-        or a row became visible after one with a higher number.
+        or a row became visible after one with a higher number. Where nothing has, that takes one small query.
         """
 
         def rows(condition: sql.ColumnElement[bool]) -> dict[int, tuple[str, T]]:
             query = sql.select(RESULTS).where(which, condition).order_by(RESULTS.c.sequence)
             return {row.sequence: (row.result_key, read(row)) for row in connection.execute(query)}
 
+        deleted, known = self._lists.get(name, (0, {}))
+        last = next(reversed(known), -1)
+        is_last, is_ours = RESULTS.c.sequence == last, sql.select(sql.func.count()).select_from(RESULTS).where(which)
+        now = sql.select(
+            deletions(),  # SQLite gives the numbers of deleted rows to later ones
+            is_ours.scalar_subquery(),
+            sql.select(RESULTS.c.result_key).where(is_last).scalar_subquery(),
+        )
         with database.read() as connection:
-            under = name, deletions(connection)  # SQLite gives the numbers of deleted rows to later ones
-            known = self._lists.pop(under, {})
-            last = max(known, default=-1)
-            found = known | rows(RESULTS.c.sequence > last)
-            count = connection.scalar(sql.select(sql.func.count()).select_from(RESULTS).where(which))
-            key = connection.scalar(sql.select(RESULTS.c.result_key).where(RESULTS.c.sequence == last))
-            if len(found) != count or (known and key != known[last][0]):
-                found = rows(sql.true())
-        self._lists[under] = found
+            deletions_now, count, key = connection.execute(now).one()
+            if deletions_now != deleted or (known and key != known[last][0]):
+                known = {}
+            if len(known) != count:
+                known = known | rows(RESULTS.c.sequence > next(reversed(known), -1))
+            if len(known) != count:
+                known = rows(sql.true())
+        self._lists.pop(name, None)
+        self._lists[name] = deletions_now, known
         for forgotten in list(self._lists)[:-LISTS_REMEMBERED]:
             self._lists.pop(forgotten, None)
-        return [value for _, value in found.values()]
+        return [value for _, value in known.values()]

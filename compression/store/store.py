@@ -90,17 +90,18 @@ class Store:
         return {result.recipe_id: result for result in found if isinstance(result, Result)}
 
     def results(self, model: str) -> list[Result]:
-        """All results of `model` that are comparable here and now, oldest first.
-
-        A page asks for them with every change, so they are remembered, and only later ones are read.
-        """
-        return [row for row in self._rows(model) if isinstance(row, Result)]
+        """All results of `model` that are comparable here and now, oldest first."""
+        return [row for row in self.rows(model) if isinstance(row, Result)]
 
     def unreadable(self, model: str) -> list[Unreadable]:
         """The rows that `results` leaves out since nobody can read them any more."""
-        return [row for row in self._rows(model) if isinstance(row, Unreadable)]
+        return [row for row in self.rows(model) if isinstance(row, Unreadable)]
 
-    def _rows(self, model: str) -> list[Result | Unreadable]:
+    def rows(self, model: str) -> list[Result | Unreadable]:
+        """Both, from one look.
+
+        A page asks for them with every change, so they are remembered, and only later ones are read.
+        """
         now, machines = conditions.conditions(subject_of(model)), self._machines()
         same = (RESULTS.c[name] == value for name, value in asdict(now).items() if name != "machine_id")
         comparable = sql.and_(*same, RESULTS.c.machine_id.in_(machines), self.is_mine)

@@ -228,16 +228,24 @@ def _turn_to(view: View) -> None:
 
 
 def snapshot(view: View) -> Snapshot:
-    """Look at the store once."""
+    """Look at the store once, in three small queries."""
     queue, now = dispatcher.get_dispatcher(), revision()
-    jobs = tuple(job for kind in (_SETTING, _CURVES) for job in queue.jobs(state.group(kind)))
-    begun = begun_ahead()
-    results = {result.recipe_id: result for result in desk.store().results(view.model)}
-    sweep = sweep_recipes(view.subject, view.settings.budget, view.curves)
-    unasked = frozenset(st.session_state.get(_UNASKED, ()))
-    unreadable = tuple(row.recipe_id for row in queue.store.unreadable(view.model))
-    timing = tuple(queue.store.jobs(state.group(_TIMING), UNFINISHED))
-    return Snapshot(now, view, results, jobs, sweep, queue.problem, is_paused(), begun, timing, unasked, unreadable)
+    begun, timing = state.group(_NEXT), state.group(_TIMING)
+    jobs = queue.store.queue.jobs_of([state.group(_SETTING), state.group(_CURVES)], [begun, timing])
+    rows = desk.store().rows(view.model)
+    return Snapshot(
+        revision=now,
+        view=view,
+        results={row.recipe_id: row for row in rows if isinstance(row, Result)},
+        jobs=tuple(job for job in jobs if job.group not in {begun, timing}),
+        sweep=sweep_recipes(view.subject, view.settings.budget, view.curves),
+        problem=queue.problem,
+        paused=is_paused(),
+        ahead=tuple(job for job in jobs if job.group == begun),
+        timing=tuple(job for job in jobs if job.group == timing),
+        unasked=frozenset(st.session_state.get(_UNASKED, ())),
+        unreadable=tuple(row.recipe_id for row in rows if not isinstance(row, Result)),
+    )
 
 
 def begun_ahead() -> tuple[Job, ...]:
