@@ -141,6 +141,14 @@ class TestResults:
             connection.execute(tables.RESULTS.insert().values(dict(row)))
         assert [result.recipe["seed"] for result in store.results(MODEL)] == [1, 2]
 
+    def test_where_nothing_changed_one_query_says_so(self, store):
+        keep(store, recipe(seed=1))
+        store.results(MODEL)
+        asked = []
+        engine = store.database._pool()
+        sql.event.listen(engine, "before_cursor_execute", lambda *what: asked.append(what[2]))
+        assert len(store.results(MODEL)) == len([text for text in asked if text.startswith("SELECT")]) == 1
+
     def test_what_is_remembered_is_not_the_callers(self, store):
         keep(store, recipe())
         store.results(MODEL).clear()

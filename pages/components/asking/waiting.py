@@ -17,7 +17,8 @@ from compression.recipe.words import recipe_in_words
 from compression.results.record import Result
 from compression.store.jobs import Job, JobState, work_id_of
 from compression.work import dispatcher
-from pages.components.asking import desk, notices
+from pages.components.asking import desk, notices, pace
+from pages.components.frame import presence
 from pages.components.view import state
 
 A = TypeVar("A", bound=Answer)
@@ -25,9 +26,6 @@ Work = Recipe | Inquiry
 
 WAITS = "waiting for a worker, or for another window that asked the same"
 """What a job does that has not begun: the same work is done once, whoever asks for it."""
-
-POLL_SECONDS = 0.5
-"""How often the page asks how far its jobs are."""
 
 
 def ask(inquiry: Inquiry, kind: type[A], *, key: str) -> A | None:
@@ -105,7 +103,8 @@ def _wait_for(
         _explain(over, key)
     waited_for = [work for work, job in zip(missing, jobs, strict=True) if job not in over]
     if waited_for:
-        st.fragment(run_every=POLL_SECONDS)(_bar)(waited_for, len(works) - len(missing), [True], group, key)
+        every = pace.look_seconds(presence.count())
+        st.fragment(run_every=every)(_bar)(waited_for, len(works) - len(missing), [True], group, key)
 
 
 def _latest(group: str) -> dict[str, Job]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import functools
+import operator
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,9 +15,10 @@ from statistics import median
 import streamlit as st
 
 from compression.inquiries.retiming import RetimingInquiry
-from compression.recipe.budgets import training_seconds, trains
+from compression.models.subject import Subject
+from compression.recipe.budgets import Budget, training_seconds, trains
 from compression.recipe.edit import prefixes
-from compression.recipe.recipe import Recipe
+from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.record import Preview, Result
 from compression.search import track_record
 from compression.search.curves import control_of, curve_recipes, curves_for, sweep_recipes
@@ -54,17 +57,71 @@ MAX_AHEAD_SECONDS = 10.0
 """A setting that took longer than this has neighbours that cost more than the chance of being wanted is worth."""
 
 
+class Evidence:
+    """What is estimated from: a model's results, and what follows from them, found out once for all who look.
+
+    `subject` and `budget` say which curves there are.
+    """
+
+    def __init__(self, subject: Subject, budget: Budget, results: dict[str, Result]) -> None:
+        self._subject, self._budget, self._results = subject, budget, results
+
+    @functools.cached_property
+    def known(self) -> Known:
+        """What estimates start from."""
+        return model_card.known_of(self._subject, self._results.get(make_recipe(self._subject.name, []).recipe_id))
+
+    @functools.cached_property
+    def curves(self) -> dict[str, dict[int, Result]]:
+        """The measured points of all curves by slider position, shown or not."""
+        every = curve_recipes(self._subject, self._budget, curves_for(self._subject))
+        return {
+            curve: {at: self._results[r.recipe_id] for at, r in recipes.items() if r.recipe_id in self._results}
+            for curve, recipes in every.items()
+        }
+
+    @functools.cached_property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """What estimates learn from measured combinations of settings."""
+        return track_record.lessons_of(list(self._results.values()), self.known, self.curves)
+
+    @functools.cached_property
+    def width(self) -> float:
+        """How wide the ranges of estimates are."""
+        misses = track_record.misses_of(list(self._results.values()), self.known, self.curves, self.lessons)
+        return track_record.width(miss.doubts for miss in misses)
+
+    def is_of(self, subject: Subject, budget: Budget, results: dict[str, Result]) -> bool:
+        """Whether this is about the very same results: the objects, as comparing what they say would take long."""
+        same = len(results) == len(self._results) and all(map(operator.is_, results.values(), self._results.values()))
+        return same and (self._subject, self._budget) == (subject, budget)
+
+
+_evidence: collections.deque[Evidence] = collections.deque(maxlen=8)
+"""The last ones. People who look at the same model share them."""
+
+
+def evidence_of(subject: Subject, budget: Budget, results: dict[str, Result]) -> Evidence:
+    """What is estimated from these results (by recipe_id): for all windows of all browsers the same object."""
+    found = next((one for one in list(_evidence) if one.is_of(subject, budget, results)), None)
+    if found is None:
+        _evidence.append(found := Evidence(subject, budget, results))
+    return found
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Everything a page draws, at one moment: nothing on the page is newer or older than the rest.
 
-    `revision` was the store's just before: where it is another one now, something may have changed since.
+    `group` is what this browser session's settings are asked for as. `revision` was the store's just before: where it
+    is another one now, something may have changed since.
     `ahead` are the unfinished jobs that measure settings before anybody asks for them. They are none of `jobs`, for
     nobody waits for them; but one that came to measure the current setting is its `job` too. `unasked` has the
     recipe_ids of all that this browser session had measured that way. `unreadable` are recipe_ids of damaged results.
     `timing` are unfinished jobs that time results again.
     """
 
+    group: str
     revision: int
     view: View
     results: dict[str, Result]
@@ -88,20 +145,24 @@ class Snapshot:
         return self.results.get(self.view.recipe.baseline().recipe_id)
 
     @functools.cached_property
+    def evidence(self) -> Evidence:
+        """What is estimated from."""
+        return evidence_of(self.view.subject, self.view.settings.budget, self.results)
+
+    @property
     def known(self) -> Known:
         """What estimates start from."""
-        return model_card.known_of(self.view.subject, self.baseline)
+        return self.evidence.known
 
-    @functools.cached_property
+    @property
     def lessons(self) -> tuple[Lesson, ...]:
         """What estimates learn from measured combinations of settings."""
-        return track_record.lessons_of(list(self.results.values()), self.known, self.measured_curves)
+        return self.evidence.lessons
 
-    @functools.cached_property
+    @property
     def width(self) -> float:
         """How wide the ranges of estimates are."""
-        misses = track_record.misses_of(list(self.results.values()), self.known, self.measured_curves, self.lessons)
-        return track_record.width(miss.doubts for miss in misses)
+        return self.evidence.width
 
     @property
     def control(self) -> Result | None:
@@ -158,19 +219,20 @@ class Snapshot:
         return timed, over, self.problem, self.preview
 
     @property
+    def own_signature(self) -> object:
+        """Changes with what there is to say of the current setting itself."""
+        timings = len(self.result.timings) if self.result else None
+        return timings, self.preview, self.job is not None and self.job.state.is_final, self.problem
+
+    @property
     def curves(self) -> dict[str, dict[int, Recipe]]:
         """The recipes of the curves by slider position."""
         return curve_recipes(self.view.subject, self.view.settings.budget, self.view.curves)
 
-    @functools.cached_property
+    @property
     def measured_curves(self) -> dict[str, dict[int, Result]]:
         """The measured points of all curves by slider position, shown or not."""
-        subject = self.view.subject
-        every = curve_recipes(subject, self.view.settings.budget, curves_for(subject))
-        return {
-            curve: {at: self.results[r.recipe_id] for at, r in recipes.items() if r.recipe_id in self.results}
-            for curve, recipes in every.items()
-        }
+        return self.evidence.curves
 
 
 def _how_far(job: Job) -> tuple[int, bool, float, datetime]:
@@ -227,13 +289,17 @@ def _turn_to(view: View) -> None:
     dispatcher.get_dispatcher().cancel_jobs([job.job_id for job in left])
 
 
-def snapshot(view: View) -> Snapshot:
-    """Look at the store once, in three small queries."""
-    queue, now = dispatcher.get_dispatcher(), revision()
+def snapshot(view: View, last: Snapshot | None = None) -> Snapshot:
+    """Look at the store once, in three small queries, or in one: where nothing changed since it is the `last` one."""
+    queue, now, here = dispatcher.get_dispatcher(), revision(), state.group(_SETTING)
+    known = (here, now, view, queue.problem, is_paused())
+    if last is not None and (last.group, last.revision, last.view, last.problem, last.paused) == known:
+        return last
     begun, timing = state.group(_NEXT), state.group(_TIMING)
-    jobs = queue.store.queue.jobs_of([state.group(_SETTING), state.group(_CURVES)], [begun, timing])
+    jobs = queue.store.queue.jobs_of([here, state.group(_CURVES)], [begun, timing])
     rows = desk.store().rows(view.model)
     return Snapshot(
+        group=here,
         revision=now,
         view=view,
         results={row.recipe_id: row for row in rows if isinstance(row, Result)},

@@ -27,8 +27,9 @@ INSIGHT_TAB, STEP_BY_STEP = "insight", "Step by step"
 @notices.told
 def look(view: View) -> Snapshot:
     """Look at the store once; None where that fails, which is said."""
+    last = seen()
     st.session_state[_SEEN] = None
-    st.session_state[_SEEN] = found = work.snapshot(view)
+    st.session_state[_SEEN] = found = work.snapshot(view, last)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -11,15 +12,11 @@ from compression import units
 from compression.charts import learning_curve
 from compression.results.record import Learning
 from compression.store.jobs import Job, JobState
-from pages.components.asking import notices, work
+from pages.components.asking import notices, pace, work
 from pages.components.asking.work import Snapshot
-from pages.components.frame import browser, chart_view, menu
+from pages.components.frame import browser, chart_view, menu, presence
 from pages.components.view import state
 from pages.components.view.link import view_of
-
-POLL_SECONDS = 0.6
-"""How often the page asks whether anything changed: one small query each time. Twice as often is no sooner: what is
-drawn on the way takes time from the workers."""
 
 RETRY_SECONDS = 5.0
 """How often it asks again for what could not be asked for, as where another program holds the database."""
@@ -30,7 +27,8 @@ _LAST = "progress_seen"
 def show(drawn: Snapshot, *, with_setting: bool = True) -> None:
     """Progress of the current setting (if wanted) and of the curves; polls while jobs are unfinished."""
     st.session_state[_LAST] = drawn
-    every = POLL_SECONDS if drawn.unfinished else RETRY_SECONDS if work.is_to_ask() else None
+    pace.turns.over(state.session_id(), time.monotonic())
+    every = pace.look_seconds(presence.count()) if drawn.unfinished else RETRY_SECONDS if work.is_to_ask() else None
     st.fragment(run_every=every)(_progress)(drawn, [drawn], with_setting)
 
 
@@ -43,7 +41,7 @@ def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> Non
     if done_instead is not None:
         state.show(view_of(done_instead, seen.view))
         menu.rerun()
-    if seen.signature != drawn.signature or (not is_first and work.is_to_ask()):
+    if _is_to_draw(drawn, seen) or (not is_first and work.is_to_ask()):
         menu.rerun()
     with st.container(key="browser_keeps_progress"):
         browser.show()
@@ -53,13 +51,20 @@ def _progress(drawn: Snapshot, fresh: list[Snapshot], with_setting: bool) -> Non
         _sweep(seen)
 
 
+def _is_to_draw(drawn: Snapshot, seen: Snapshot) -> bool:
+    """Whether there is news, and it is this page's turn to draw some."""
+    if seen.signature == drawn.signature:
+        return False
+    is_own = seen.own_signature != drawn.own_signature
+    return pace.turns.take(state.session_id(), time.monotonic(), is_own=is_own)
+
+
 def _look(drawn: Snapshot) -> Snapshot:
     """A new snapshot, or the last one where the store says that nothing changed."""
     last: Snapshot = st.session_state.get(_LAST, drawn)
-    if last.view == drawn.view and last.revision == work.revision():
-        return last
-    st.session_state[_LAST] = seen = work.snapshot(drawn.view)
-    work.go_ahead(seen)
+    st.session_state[_LAST] = seen = work.snapshot(drawn.view, last)
+    if seen is not last:
+        work.go_ahead(seen)
     return seen
 
 

@@ -38,6 +38,9 @@ class Presence:
         """A session has jobs in this group."""
         self._groups.setdefault(session, set()).add(group)
 
+    def __len__(self) -> int:
+        return len(self._groups)
+
     def look(self, now: float) -> None:
         """Have sessions leave that were away for `GONE_AFTER_S`; `now` in seconds."""
         for session in list(self._groups):
@@ -46,6 +49,11 @@ class Presence:
             elif now - self._away_since.setdefault(session, now) >= GONE_AFTER_S:
                 del self._away_since[session]
                 self._leave(session, self._groups.pop(session))
+
+
+def count() -> int:
+    """How many sessions have had work done and are not gone."""
+    return len(_made[0]) if _made else 0
 
 
 def note(group: str) -> None:

@@ -329,3 +329,38 @@ def test_the_view_follows_a_training_that_was_ended_early(dispatcher):
     dispatcher.store.queue.finish_job(job.job_id, CLAIM, JobState.COMPLETE)
     assert work.ended_early(work.snapshot(view)) == shorter
     assert work.ended_early(work.snapshot(view)) is None
+
+
+class TestOneLookForAll:
+    """What a class of people makes the server do."""
+
+    def test_what_did_not_change_is_not_looked_at_again(self, dispatcher):
+        dispatcher.held = True
+        work.want(at())
+        seen = work.snapshot(at())
+        assert work.snapshot(at(), seen) is seen
+        assert work.snapshot(at(weight_bits=4), seen).view == at(weight_bits=4)
+        work.pause()
+        assert work.snapshot(at(), seen).paused
+        dispatcher.measure(recipe_at())
+        assert work.snapshot(at(), seen).result is not None
+
+    def test_what_estimates_start_from_is_found_out_once(self, dispatcher):
+        shown(at())
+        mine, others = work.snapshot(at()), work.snapshot(at(weight_bits=4))
+        assert mine.evidence is others.evidence and mine.width == others.width
+        assert work.snapshot(at(budget="quick")).evidence is not mine.evidence
+        dispatcher.measure(recipe_at(weight_bits=3))
+        later = work.snapshot(at())
+        assert later.evidence is not mine.evidence
+        assert len(later.lessons) > len(mine.lessons)
+
+    def test_news_of_the_setting_itself_is_known_from_that_of_curves(self, dispatcher):
+        dispatcher.held = True
+        work.want(at())
+        before = work.snapshot(at())
+        dispatcher.measure(before.sweep[-1])
+        curves = work.snapshot(at())
+        assert curves.signature != before.signature and curves.own_signature == before.own_signature
+        dispatcher.measure(recipe_at())
+        assert work.snapshot(at()).own_signature != before.own_signature
