@@ -212,17 +212,53 @@ class Step:
         return self.gained.high < 0
 
 
-def budget_steps(rows: Iterable[Row]) -> list[Step]:
-    """Every pair of budgets of the same setting and model that were measured."""
+def _by_setting(rows: Iterable[Row]) -> dict[tuple[str, str], dict[str, Row]]:
+    """The measured rows of each model and setting by budget, the smallest first."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: BUDGETS.index(row["budget"])):
         if row["status"] == "measured" and "right" in row:
             found.setdefault((row["model"], f"{row['technique']}, {row['variant']}"), {})[row["budget"]] = row
+    return found
+
+
+def budget_steps(rows: Iterable[Row]) -> list[Step]:
+    """Every pair of budgets of the same setting and model that were measured."""
     return [
         Step(model, setting, less, more, paired_difference(_right(by_budget[more]), _right(by_budget[less])))
-        for (model, setting), by_budget in found.items()
-        for less, more in itertools.combinations([budget for budget in BUDGETS if budget in by_budget], 2)
+        for (model, setting), by_budget in _by_setting(rows).items()
+        for less, more in itertools.combinations(by_budget, 2)
     ]
+
+
+BUDGET_COLUMNS = ("model", "setting", *BUDGETS, *(f"{more} − {less}" for less, more in itertools.pairwise(BUDGETS)))
+
+
+def budget_table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """A line for each setting that was measured with several budgets: percent accuracy, and what more brought.
+
+    A difference has its paired 95 % interval, in points; `kept` where training gave the network back as it was.
+    """
+    gains = {(step.model, step.setting, step.less, step.more): step.gained for step in budget_steps(rows)}
+    lines = []
+    for setting, by_budget in _by_setting(rows).items():
+        if len(by_budget) > 1:
+            accuracies = [_accuracy(by_budget[budget]) if budget in by_budget else "" for budget in BUDGETS]
+            found = [gains.get((*setting, less, more)) for less, more in itertools.pairwise(BUDGETS)]
+            lines.append((*setting, *accuracies, *map(_in_points, found)))
+    return lines
+
+
+def _accuracy(row: Row) -> str:
+    trainings = row["result"]["trainings"]
+    kept = " (kept)" if trainings and all(training["kept"] == "untrained" for training in trainings) else ""
+    return units.percent(row["result"]["accuracy"], units.decimals_for(row["result"]["n_test"])) + kept
+
+
+def _in_points(gained: PairedDifference | None) -> str:
+    if gained is None:
+        return ""
+    difference, low, high = (units.points(end, 2) for end in (gained.difference, gained.low, gained.high))
+    return f"{difference} [{low}, {high}]"
 
 
 def _right(row: Row) -> np.typing.NDArray[np.uint8]:
@@ -287,7 +323,13 @@ def markdown(rows: Sequence[Row]) -> str:
         by_model.setdefault(row["model"], []).append(row)
     sections = [line for model, found in by_model.items() for line in _section(model, found)]
     told = [f"- {words}" for words in budget_words(budget_steps(rows))]
-    return "\n".join([*_heading(rows), *told, "", *sections])
+    compared = _markdown_table(BUDGET_COLUMNS, budget_table(rows)) if told else []
+    return "\n".join([*_heading(rows), *told, "", *compared, "", *sections])
+
+
+def _markdown_table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (columns, ["---"] * len(columns), *lines)]
+    return [f"| {' | '.join(line)} |" for line in escaped]
 
 
 def _heading(rows: Sequence[Row]) -> list[str]:
@@ -316,11 +358,11 @@ def _section(model: str, rows: Sequence[Row]) -> list[str]:
         if row["status"] == "not applicable" and row["reason"] != TRAINS:
             without.setdefault(row["reason"], {})[f"{row['technique']}, {row['variant']}"] = None
     told = [row for row in rows if row["status"] != "not applicable"]
-    lines = (COLUMNS, ("---",) * len(COLUMNS), *table_of(told))
+    lines = [[line[number] for number in columns] for line in table_of(told)]
     return [
         f"## {model}",
         "",
-        *("| " + " | ".join(line[number].replace("|", "\\|") for number in columns) + " |" for line in lines),
+        *_markdown_table([COLUMNS[number] for number in columns], lines),
         "",
         *(f"- Not applicable: {'; '.join(names)}. {reason}" for reason, names in without.items()),
         "",

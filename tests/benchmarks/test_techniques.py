@@ -202,7 +202,8 @@ def test_rows_are_json_lines(dispatcher, tmp_path):
 
 
 def row(budget, right, variant="90% of weights"):
-    result = {"n_test": len(right)}
+    trained = [] if budget == "none" else [{"kept": "untrained" if budget == "thorough" else "average"}]
+    result = {"n_test": len(right), "accuracy": float(np.mean(right)), "trainings": trained}
     bits = np.packbits(np.asarray(right, bool)).tobytes().hex()
     known = {"model": "resnet8-mnist5k", "technique": "magnitude_pruning", "variant": variant, "status": "measured"}
     return known | {"budget": budget, "result": result, "right": bits}
@@ -221,6 +222,9 @@ def test_more_budget_is_compared_on_the_same_images():
     words = benchmark.budget_words(steps)
     assert "quick against none: 1 settings, better in 1, worse in 0 beyond the paired interval; +5.00" in words[0]
     assert "magnitude_pruning, 90% of weights (-9.99 points)" in words[2]
+    (line,) = benchmark.budget_table([*reversed(rows), row("none", n < 5, variant="alone")])
+    assert line[:5] == ("resnet8-mnist5k", "magnitude_pruning, 90% of weights", "89.9", "94.9", "84.9 (kept)")
+    assert [cell.split(" [")[0] for cell in line[5:]] == ["+5.00", "−9.99"]
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_can_be_spread_over_models():
