@@ -58,10 +58,16 @@ def count(number: float) -> str:
     return _with_unit(number, ("", "k", "M", "G")).strip()
 
 
+def counted(number: float, what: str) -> str:
+    """'1 setting', '2,000 settings', '0.5 points'; `what` is called in the singular."""
+    said = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{said} {what}{'' if number == 1 else 's'}"
+
+
 def images(number: float) -> str:
     """'1 image', '250,000 images', '2.5 million images', '1 billion images'."""
     one, name = next(((one, name) for one, name in _MANY if number >= one), (1, ""))
-    return f"{number / one:{',.0f' if one == 1 else '.4g'}}{name} image{'' if number == 1 else 's'}"
+    return f"{number / one:.4g}{name} images" if name else counted(round(number), "image")
 
 
 _MANY = ((1e9, " billion"), (1e6, " million"))

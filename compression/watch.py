@@ -17,7 +17,7 @@ class Watch:
         self,
         report: Callable[[float, str], None] = lambda fraction, words: None,
         check: Callable[[], None] = lambda: None,
-        learned: Callable[[Sequence[Point], int], None] = lambda points, steps: None,
+        learned: Callable[[Sequence[Point], int, bool], None] = lambda points, steps, may_end: None,
         is_enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self._report, self._check, self._learned, self._is_enough = report, check, learned, is_enough
@@ -30,9 +30,12 @@ class Watch:
         """Raise `Cancelled` when the work is no longer wanted; to be called at least once a second."""
         self._check()
 
-    def learned(self, points: Sequence[Point], steps: int) -> None:
-        """Tell how accurate a network is that trains for `steps` steps: all points so far of this training."""
-        self._learned(points, steps)
+    def learned(self, points: Sequence[Point], steps: int, *, may_end: bool) -> None:
+        """Tell how accurate a network is that trains for `steps` steps: all points so far of this training.
+
+        `may_end`: whether it would end here when asked to (`is_enough`).
+        """
+        self._learned(points, steps, may_end)
 
     def is_enough(self) -> bool:
         """Whether a training shall end here, with the best network so far."""
@@ -49,7 +52,7 @@ class Watch:
         return Watch(
             lambda fraction, words: self.report(start + (stop - start) * fraction, prefix + words),
             self.check,
-            self.learned,
+            lambda points, steps, may_end: self.learned(points, steps, may_end=may_end),
             self.is_enough,
         )
 

@@ -15,12 +15,13 @@ from compression.results.record import Preview
 
 @dataclass(frozen=True)
 class Point:
-    """One measured recipe, in `words`, or what is known so far."""
+    """One measured recipe, in `words`, or what is known so far; `is_beyond` limits that a person set."""
 
     recipe_id: str
     known: Preview
     hover: str
     words: str = ""
+    is_beyond: bool = False
 
     def on(self, metric: Metric) -> Value | None:
         """Where it stands on a metric's axis, with the 95 % interval; None where that is not measured."""

@@ -38,6 +38,9 @@ HEADING = 26
 """Pixels for a line above a chart: which way is better."""
 SHADE = "rgba(138, 138, 138, 0.16)"
 """What a limit forbids: light enough to see points through it on both themes."""
+STRUCK = "line-ne"
+"""The symbol over what is beyond limits, as judged. A limit of the accuracy is no place on the axis: it is judged on
+validation images, and the axis shows test images."""
 MARK = "mark"
 """`meta` of the current setting's trace: the page draws it apart from the others, so that it moves at once."""
 PALE, PALE_BARS = 0.4, 0.16
@@ -60,6 +63,11 @@ class Plane:
         return METRICS[self.cost]
 
     @property
+    def reach(self) -> Range:
+        """From the least cost to the highest."""
+        return self.ranges.get(self.cost, (0.0, 1.0))
+
+    @property
     def up(self) -> Range:
         """From the lowest place to the highest."""
         return self.ranges[self.rise.name]
@@ -72,7 +80,7 @@ class Plane:
     def share(self, x: float, y: float) -> tuple[float, float]:
         """A place in shares of the chart, from its left and lower end."""
         x = math.log10(max(x, LEAST)) if self.across.is_log else x
-        (left, right), (low, high) = self.ranges[self.cost], self.up
+        (left, right), (low, high) = self.reach, self.up
         return (x - left) / (right - left), (y - low) / (high - low)
 
 
@@ -91,6 +99,7 @@ def draw(data: Tradeoff, plane: Plane, *, height: int = HEIGHT) -> Figure:
         points_trace("other settings", data.others, plane, {"size": 6, "color": NEUTRAL}, strong, bars=PALE_BARS),
         *(_curve_trace(curve, data, plane, strong) for curve in data.curves),
         points_trace("baseline", baseline, plane, {"size": 14, "color": NEUTRAL, "symbol": "star"}, bars=PALE_BARS),
+        *([beyond_trace(data, plane)] if data.limits.are_set else []),
         *([_best_trace(data.best, plane)] if data.best else []),
         mark(data, plane),
         corners_trace(front, plane, [data.current.recipe_id] if data.current else []),
@@ -108,7 +117,7 @@ def sheet(traces: Sequence[Trace], data: Tradeoff, plane: Plane, *, height: int 
         height,
         title_of(plane.across),
         title_of(plane.rise.metric, images, plane.rise.spacing).replace(" (", "<br>("),  # longer than a chart is high
-        xaxis=free | _x_axis(data, plane),
+        xaxis=free | _x_axis(plane),
         yaxis=free | {"range": plane.up, "tickvals": ticks, "ticktext": texts},
         margin=MARGIN | {"t": HEADING},
         dragmode="pan",
@@ -162,6 +171,13 @@ def _curve_trace(curve: str, data: Tradeoff, plane: Plane, strong: Collection[st
     stroke = {"color": faded(look.colour, PALE), "width": 1.5, "dash": look.dash}
     trace = points_trace(look.words, points, plane, marker, strong, bars=PALE_BARS)
     return trace | {"mode": "lines+markers", "line": stroke}
+
+
+def beyond_trace(data: Tradeoff, plane: Plane) -> Trace:
+    """A stroke through each setting that is beyond the limits. What it is answers the mouse below."""
+    beyond = [point for point in data.points if point.is_beyond]
+    stroke = {"size": 15, "color": INK, "symbol": STRUCK, "line": {"width": 1.5, "color": INK}}
+    return points_trace("beyond your limits", beyond, plane, stroke, bars=0) | {"hoverinfo": "skip", "hovertext": None}
 
 
 def _best_trace(best: Point, plane: Plane) -> Trace:
@@ -245,17 +261,13 @@ FAR = 1e9
 
 
 def _shades(data: Tradeoff, plane: Plane) -> list[dict[str, Any]]:
-    """What the limits forbid, on the axes that show what they limit."""
+    """What the limits forbid of what is paid, on the axis that shows it."""
     limits, shades = data.limits, list[Trace]()
     look = {"fillcolor": SHADE, "line": {"width": 0}}
     most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(plane.cost)
     if most is not None:
         at = max(most, LEAST)
         shades += [area((at, FAR), (0, 1), yref="paper", **look), line(NEUTRAL, x=at)]
-    base = data.baseline.on(plane.rise.metric) if data.baseline and plane.rise.key == "accuracy" else None
-    if limits.drop_points is not None and base:
-        at = plane.rise.place(base.at - limits.drop_points)
-        shades += [area((0, 1), (-FAR, at), xref="paper", **look), line(NEUTRAL, y=at)]
     return [shade | {"layer": "below"} for shade in shades]
 
 
@@ -282,11 +294,11 @@ def _note(words: str, x: float, y: float, size: int, **look: Any) -> dict[str, A
     return {"text": words, "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": False, "font": font, **look}
 
 
-def _x_axis(data: Tradeoff, plane: Plane) -> dict[str, Any]:
-    span = plane.ranges[plane.cost]
+def _x_axis(plane: Plane) -> dict[str, Any]:
+    span = plane.reach
     if not plane.across.is_log:
         blank = {"tickvals": span, "ticktext": (" ", " ")}  # as high as labels: the chart keeps its height
-        return {"range": span, **({} if data.baseline else blank)}
+        return {"range": span, **({} if plane.cost in plane.ranges else blank)}
     ticks, texts = size_ticks(span)
     return {"type": "log", "range": span, "tickvals": ticks, "ticktext": texts}
 

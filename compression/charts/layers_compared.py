@@ -51,7 +51,7 @@ def weight_words(row: LayerRow) -> str:
 
 def _written(row: LayerRow) -> str:
     if row.format == "codes":
-        return f"codes of {row.bits} bit{'s' if row.bits > 1 else ''}"
+        return f"codes of {units.counted(row.bits, 'bit')}"
     return f"{row.levels:,} shared values" if row.format == "codebook" else WRITTEN[row.format]
 
 

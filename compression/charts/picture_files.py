@@ -72,7 +72,7 @@ def draw(
 def _draw_axes(axes: Axes, data: Tradeoff, plane: Plane) -> None:
     """A logarithmic axis of sizes with plain numbers, and one of accuracies."""
     axes.set_xscale("log")
-    low, high = plane.ranges[plane.cost]
+    low, high = plane.reach
     axes.set_xlim(10**low, 10**high)
     axes.set_xticks(*size_ticks((low, high)))
     axes.set_xticks([], minor=True)

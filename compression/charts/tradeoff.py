@@ -13,13 +13,14 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from compression import units
 from compression.charts.axes import DEFAULT_AXES, Axes, Point
 from compression.charts.rise import Range
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Metric, Value
 from compression.results.record import Preview, Result
 from compression.search.estimate import Estimate
-from compression.search.limits import NO_LIMITS, Limits, choose
+from compression.search.limits import NO_LIMITS, Limits, are_kept, choose, judge
 from compression.search.pareto import pareto_front
 
 
@@ -73,7 +74,7 @@ def tradeoff(
     placed = {current.recipe_id, current.baseline().recipe_id}.union(*on_curves.values())
     others = _sample(measured, placed, axes) | ({best.recipe_id} - placed if best else set())
     drawn = [recipe_id for recipe_id in measured if recipe_id in placed or recipe_id in others]
-    points = {recipe_id: point_of(measured[recipe_id]) for recipe_id in drawn}
+    points = {recipe_id: point_of(measured[recipe_id], limits) for recipe_id in drawn}
     return Tradeoff(
         baseline=points.get(current.baseline().recipe_id),
         curves={curve: tuple(points[recipe_id] for recipe_id in ids) for curve, ids in on_curves.items()},
@@ -121,9 +122,12 @@ def front_of(known: Sequence[Preview], cost: str, gain: str) -> list[int]:
     return [placed[n][0] for n in front]
 
 
-def point_of(result: Result) -> Point:
-    """A result as a point."""
-    return Point(result.recipe_id, result, hover_text(result), result.words)
+def point_of(result: Result, limits: Limits = NO_LIMITS) -> Point:
+    """A result as a point, which says where it is not surely within the limits."""
+    kept = judge(result, limits)
+    doubts = [units.capital(one.words) for one in kept if one.state != "kept"]
+    hover = "<br>".join((hover_text(result), *doubts))
+    return Point(result.recipe_id, result, hover, result.words, not are_kept(kept))
 
 
 _HOVER = (
@@ -178,7 +182,8 @@ def _area(steps: Sequence[tuple[float, float]]) -> float:
 # Axis ranges: fixed by what is known at the start, and growing in steps, so that little jumps.
 
 Ranges = Mapping[str, Range]
-"""Of each axis: log10 of kilobytes where sizes are drawn to a log scale, places of a `Rise`, else the metric's unit."""
+"""Of each axis: log10 of kilobytes where sizes are drawn to a log scale, places of a `Rise`, else the metric's unit.
+Without the baseline nobody knows how far the last ones reach: they have none then."""
 
 MAX_SHRINK = 45
 """A size axis first reaches from the baseline down to this fraction: a bit more than 32 bits to 1."""
@@ -186,8 +191,8 @@ MAX_SHRINK = 45
 LOG_STEP = 0.25
 MARKER = 0.05
 """A log axis grows to multiples of the one, in powers of ten, and keeps the other from a point that made it grow."""
-ENDS = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 10)
-"""Where other axes of costs may end, times a power of ten."""
+ENDS = (1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10, 12.5)
+"""Where other axes of costs may end, times what the baseline costs and a power of ten. They begin at nothing."""
 
 
 def ranges_for(
@@ -205,7 +210,8 @@ def ranges_for(
     """
     found = dict(previous or {})
     for axis in axes.costs:
-        found[axis] = _cost_span(data, METRICS[axis], baseline_bytes, found.get(axis))
+        span = _cost_span(data, METRICS[axis], baseline_bytes, found.get(axis))
+        found |= {axis: span} if span else {}
     metric, name = axes.rise.metric, axes.rise.name
     ahead = known_or_expected(data, metric)
     values = [*_values(data, metric), *([Value(ahead)] if ahead is not None else [])]
@@ -222,13 +228,13 @@ def _values(data: Tradeoff, metric: Metric) -> list[Value]:
     return [value for point in points if (value := point.on(metric))]
 
 
-def _cost_span(data: Tradeoff, metric: Metric, baseline_bytes: float, before: Range | None) -> Range:
+def _cost_span(data: Tradeoff, metric: Metric, baseline_bytes: float, before: Range | None) -> Range | None:
     """Around the baseline at first, then as it was `before`, and as far as measured points need."""
     values = _values(data, metric)
     base = data.baseline.on(metric) if data.baseline else None
     if not metric.is_log:
-        need = max([max(1.15 * value.at, 1.03 * value.ends[1]) for value in values] + [1.2 * base.at if base else 0.01])
-        return 0.0, max(before[1] if before else 0.0, _end(need))
+        need = max((max(1.15 * value.at, 1.03 * value.ends[1]) for value in values), default=0.0)
+        return (0.0, max(before[1] if before else 0.0, base.at * _end(need / base.at))) if base else before
     at = base.at if base else baseline_bytes / 1000
     low, high = before or (math.log10(at / MAX_SHRINK), math.log10(1.5 * at))
     places = [math.log10(max(value.at, LEAST)) for value in values] or [low]
@@ -240,8 +246,8 @@ def _cost_span(data: Tradeoff, metric: Metric, baseline_bytes: float, before: Ra
 
 
 def _end(need: float) -> float:
-    """The first of `ENDS`, times a power of ten, that is not below."""
-    power = 10.0 ** math.floor(math.log10(need))
+    """The first of `ENDS` that is not below; beyond them times a power of ten."""
+    power = 10.0 ** max(0, math.floor(math.log10(need / ENDS[0])))
     return next(end * power for end in ENDS if end * power >= need)
 
 

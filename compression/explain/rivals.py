@@ -134,7 +134,7 @@ def why_this_one(result: Result, measured: Iterable[Result]) -> str:
     others = list(_others(result, measured))
     if not others:
         return "No other setting of this model is measured yet, so nothing says that this is the best one."
-    of = f"Of {len(others):,} other measured setting{'s' if len(others) > 1 else ''}"
+    of = f"Of {units.counted(len(others), 'other measured setting')}"
     for cost in ("size", "time"):
         ahead = [other for other in others if _cost_effects(other, result)[cost][0] == "better"]
         if ahead:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from compression import units
 from compression.errors import InvalidRecipe
 from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
@@ -65,7 +66,7 @@ def parse_budget(text: str) -> Budget:
 
 def in_minutes(minutes: float) -> Budget:
     """The budget of this time."""
-    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+    return units.counted(float(minutes), "minute")
 
 
 def seconds_of(budget: Budget) -> float:

@@ -11,7 +11,7 @@ from compression.models.subject import Subject
 from compression.recipe import steps
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Step
-from compression.units import percent
+from compression.units import counted, percent
 
 
 class Option(NamedTuple):
@@ -112,7 +112,7 @@ def recipe_in_words(recipe: Recipe) -> str:
 
 
 def _epochs(epochs: float) -> str:
-    return f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
+    return counted(float(epochs), "epoch")
 
 
 def _percent_of(words: str) -> Callable[[float], str]:

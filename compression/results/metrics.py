@@ -67,7 +67,7 @@ class Unit:
 
 
 SHARE = Unit(units.percent, "%", 0.01, "%.{decimals}f", " %")
-POINTS = Unit(units.points, "points", 0.01, "%+.{decimals}f", " points", " to ")
+POINTS = Unit(units.points, "points", 0.01, "%.{decimals}f", " points", " to ")
 BYTES = Unit(lambda value, _: units.size(value), "KB", 1000.0, digits=3)
 FILE = replace(BYTES, less="smaller", more="larger")
 TIME = Unit(lambda value, _: units.three_digits(value), "ms", 1.0, "%.3f", " ms", less="faster", more="slower")

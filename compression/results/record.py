@@ -65,11 +65,13 @@ Kept = Literal["untrained", "checkpoint", "average"]
 class Learning(Part):
     """A training under way, of `planned` steps.
 
-    `points` are steps done with the accuracy on validation images (0..1) then.
+    `points` are steps done with the accuracy on validation images (0..1) then. `may_end`: whether a person may end it
+    here and keep the best so far.
     """
 
     planned: int
     points: tuple[tuple[int, float], ...]
+    may_end: bool = False
 
 
 class Training(Part):

@@ -38,7 +38,7 @@ class Limits:
         said = [
             None if self.stored_kb is None else units.size(1000 * self.stored_kb),
             None if self.latency_ms is None else units.milliseconds(self.latency_ms),
-            None if self.drop_points is None else f"at most {self.drop_points:g} points lost",
+            None if self.drop_points is None else f"at most {units.counted(self.drop_points, 'point')} lost",
         ]
         return " · ".join(filter(None, said))
 
@@ -73,6 +73,11 @@ def judge(result: Result, limits: Limits) -> tuple[Kept, ...]:
     return tuple(found)
 
 
+def are_kept(judged: Iterable[Kept]) -> bool:
+    """Whether a setting counts as one within the limits, which it may be only perhaps: its numbers keep to each."""
+    return all(one.by_itself for one in judged)
+
+
 def _kept(value: Value | None, most: float, unit: Unit, n_images: int) -> Kept:
     """Of a cost; one that is not known keeps to nothing."""
     if value is None:
@@ -95,8 +100,8 @@ def _lost(gained: Value, most: float, n_images: int) -> Kept:
     if low < high:
         said += f" ({units.points_interval(low, high, decimals)})"
     beside = {"kept": "within", "perhaps": "perhaps within", "not kept": "beyond"}[state]
-    allowed = 100 * most
-    words = f"{said} on {n_images:,} validation images is {beside} {allowed:g} points lost"
+    allowed = units.counted(round(100 * most, 9), "point")
+    words = f"{said} on {n_images:,} validation images is {beside} {allowed} lost"
     return Kept(state, _fits(-gained.at, most), words)
 
 
@@ -140,7 +145,7 @@ def choose(results: Iterable[Result], limits: Limits) -> Choice:
     """
     every = list(results)
     judged = [(result, judge(result, limits)) for result in every]
-    allowed = [(result, kept) for result, kept in judged if all(one.by_itself for one in kept)]
+    allowed = [(result, kept) for result, kept in judged if are_kept(kept)]
     smallest_first = limits.drop_points is not None
 
     def rank(result: Result) -> tuple[float, float, float]:

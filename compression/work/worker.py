@@ -136,9 +136,10 @@ class JobWatch(Watch):
         """Show what is known before the job is through."""
         self._store.queue.set_preview(self._job_id, self._claim, preview)
 
-    def learned(self, points: Sequence[Point], steps: int) -> None:
-        """Show how accurate the network is that trains."""
-        self._store.queue.set_learning(self._job_id, self._claim, Learning(planned=steps, points=tuple(points)))
+    def learned(self, points: Sequence[Point], steps: int, *, may_end: bool) -> None:
+        """Show how accurate the network is that trains, and whether it may be ended."""
+        found = Learning(planned=steps, points=tuple(points), may_end=may_end)
+        self._store.queue.set_learning(self._job_id, self._claim, found)
 
     def is_enough(self) -> bool:
         """Whether the person wants the training to end here; looked at as often as for a cancellation."""

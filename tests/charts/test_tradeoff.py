@@ -267,13 +267,19 @@ def test_an_even_axis_starts_high_and_grows_down_in_steps_where_a_point_needs_it
     assert tradeoff.ranges_for(mild, BYTES, later, even)["accuracy_even"] == (-100, 0)
 
 
-def test_the_axis_of_times_ends_at_round_numbers_and_grows_in_steps(full):
-    ends = {tradeoff.ranges_for(tradeoff.Tradeoff(), BYTES)["latency"][1]}
-    ranges = None
+def test_the_axis_of_times_comes_with_the_baseline_and_grows_in_steps_of_its_time(full):
+    """What is drawn before has no time, so nothing that is seen moves when the axis gets its numbers."""
+    nobody_knows = tradeoff.ranges_for(tradeoff.Tradeoff(), BYTES)
+    assert "latency" not in nobody_knows
+    assert drawing.plane("latency", Axes(), nobody_knows).reach == (0, 1)
+    ends, ranges = set(), nobody_knows
     for point in (full.baseline, *(point for points in full.curves.values() for point in points)):
         ranges = tradeoff.ranges_for(tradeoff.Tradeoff(full.baseline, others=(point,)), BYTES, ranges)
         ends.add(ranges["latency"][1])
-    assert sorted(ends) == pytest.approx([0.01, 0.25])
+    slow = replace(full.current, known=full.current.known.model_copy(update={"latency_ratio": 1.3}))
+    ranges = tradeoff.ranges_for(tradeoff.Tradeoff(full.baseline, current=slow), BYTES, ranges)
+    ends.add(ranges["latency"][1])
+    assert sorted(ends) == pytest.approx([1.25 * MS, 1.6 * MS])
 
 
 def test_at_the_baseline_the_current_marker_is_a_star_without_words():

@@ -11,6 +11,7 @@ from compression.inquiries.outcomes import OutcomeInquiry, PictureInquiry
 from compression.models.subject import subject_of
 from compression.recipe.budgets import steps_of
 from compression.recipe.recipe import make_recipe
+from compression.results.record import Learning
 from compression.store.job_queue import JobQueue
 from compression.store.jobs import JobState
 from compression.work import worker
@@ -169,10 +170,10 @@ class TestEndingATrainingEarly:
         store.queue.start_job(job.job_id, "claim", ME.dispatcher_id)
         watch = JobWatch(store, job.job_id, "claim")
         assert not watch.is_enough()
-        watch.learned([(0, 0.5), (30, 0.75)], 227)
+        watch.learned([(0, 0.5), (30, 0.75)], 227, may_end=True)
         store.queue.request_enough(job.job_id)
         seen = store.job(job.job_id)
         assert seen.is_enough_requested
-        assert (seen.learning.planned, seen.learning.points) == (227, ((0, 0.5), (30, 0.75)))
+        assert seen.learning == Learning(planned=227, points=((0, 0.5), (30, 0.75)), may_end=True)
         assert JobWatch(store, job.job_id, "claim").is_enough()
         assert not JobWatch(store, job.job_id, "another claim").is_enough()

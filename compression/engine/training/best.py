@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compression.engine.primitives.batch_norm import recalibrate
+from compression.engine.training.speed import FEWEST_STEPS
 from compression.models.data import Dataset, Split
 from compression.recipe.budgets import BATCH_SIZE, FORWARD_COST
 from compression.results.record import Kept, Training
@@ -159,6 +160,10 @@ class Best:
             self._judge()
             self._next = max(step + self._wait, math.ceil(step * PATIENCE))
 
+    def may_end(self, step: int) -> bool:
+        """Whether the training may be ended after this step: not at its start, nor where only all of it is of use."""
+        return self._since == 0 and FEWEST_STEPS <= step < self._steps
+
     def settle(self) -> Training:
         """Put the best network into the model, and say which it is."""
         chosen = self._best
@@ -204,7 +209,7 @@ class Best:
 
     def _show(self, found: Scores) -> None:
         self._points.append((self._done, found.accuracy))
-        self._watch.learned(self._points, self._steps)
+        self._watch.learned(self._points, self._steps, may_end=self.may_end(self._done))
 
     @contextlib.contextmanager
     def _evaluated(self) -> Iterator[None]:

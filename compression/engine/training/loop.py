@@ -16,7 +16,7 @@ from compression.engine.network.form import restricted
 from compression.engine.training.allocator import reused_memory
 from compression.engine.training.best import Best
 from compression.engine.training.device import CPU, resident, training_device
-from compression.engine.training.speed import FEWEST_STEPS, PLAIN, Mode, training_mode
+from compression.engine.training.speed import PLAIN, Mode, training_mode
 from compression.errors import Diverged
 from compression.models.data import Augmentation, Dataset, Split
 from compression.recipe.budgets import BATCH_SIZE, steps_of
@@ -119,7 +119,7 @@ def train(
         for step in optimizing:
             if step > 0:
                 on_step(step, steps)
-            is_over = step == steps or (step >= FEWEST_STEPS and unfinished == 0 and watch.is_enough())
+            is_over = step == steps or (best.may_end(step) and watch.is_enough())
             best.look(step, is_over)
             if is_over:
                 return best.settle()

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
+from compression import units
 from compression.errors import CompressionError
 from compression.recipe.words import recipe_in_words
 from pages.components.asking.work import Snapshot
@@ -86,7 +87,7 @@ def show_unreadable(recipe_ids: Sequence[str]) -> None:
         return
     one = len(recipe_ids) == 1
     st.warning(
-        f"**{len(recipe_ids):,} result{'' if one else 's'} left out:** the {'row' if one else 'rows'} in the database "
+        f"**{units.counted(len(recipe_ids), 'result')} left out:** the {'row' if one else 'rows'} in the database "
         f"cannot be read any more ({', '.join(recipe_ids[:5])}{' …' if len(recipe_ids) > 5 else ''}). "
         "Measured again, a setting is back; or delete it under Jobs, History.",
         icon=":material/warning:",

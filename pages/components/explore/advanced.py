@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import streamlit as st
 
+from compression import units
 from compression.models.subject import model_title
 from compression.recipe import settings, steps
 from compression.recipe.budgets import trains
@@ -56,7 +57,7 @@ def _reset(view: View) -> None:
         "Back to defaults",
         icon=":material/restart_alt:",
         disabled=not changed,
-        help=f"{changed} advanced setting{'' if changed == 1 else 's'} changed. The three sliders and the budget stay.",
+        help=f"{units.counted(changed, 'advanced setting')} changed. The three sliders and the budget stay.",
         on_click=parts.show,
         args=(replace(view, settings=usual, custom=None),),
         key="reset_advanced",

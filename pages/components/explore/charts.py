@@ -84,6 +84,11 @@ def _show_limits(data: Tradeoff) -> None:
         said = (_number(METRICS[key], data.best) for key in ("stored", "latency", "accuracy"))
         best = f"best: **{data.best.words}** ({', '.join(filter(None, said))})"
     st.markdown(f":material/select_all: **{data.limits.words}** · {best}")
+    if data.limits.drop_points is not None:
+        st.caption(
+            "The accuracy lost is judged on validation images, and what is reported, here and on the charts, on test "
+            "images, which chose nothing. So a struck-out point may stand above one that is not."
+        )
 
 
 def _number(metric: Metric, point: Point) -> str:
@@ -178,8 +183,9 @@ def show_legend(data: Tradeoff, *, with_setting: bool = True) -> None:
         *([("●", ACCENT, "This setting", True)] if with_setting else []),
         ("━", "inherit", "Best trade-offs: nothing measured beats them", is_measured),
         ("★", NEUTRAL, "Baseline", is_measured),
-        ("•", NEUTRAL, "Other settings", bool(data.others)),
+        *([("╱", "inherit", "Beyond your limits", True)] if data.limits.are_set else []),
         *((_glyph(curve), curve.colour, curve.words, is_drawn) for curve, is_drawn in curves),
+        ("•", NEUTRAL, "Other settings", bool(data.others)),
     ]
     style = "display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem;align-items:center"
     st.html(f'<div style="{style}">{"".join(_entry(*entry) for entry in entries)}</div>')

@@ -29,7 +29,7 @@ _BOXES = {
 
 
 def show(seen: Snapshot | None, view: View) -> None:
-    """The boxes; what they forbid is shaded on the charts."""
+    """The boxes; what they forbid is shaded and struck out on the charts."""
     with st.expander("Limits", icon=":material/select_all:", key=KEY, on_change="rerun") as opened:
         if not opened.open:
             return
@@ -74,7 +74,8 @@ def _best(choice: Choice, view: View) -> None:
         sure = f" The best that surely keeps to them: **{choice.sure.words}**." if choice.sure else ""
         st.caption(f":material/help: {units.capital('; '.join(doubts))}.{sure}")
     timed = work.make_sure(choice.finalists)
-    waits = "" if timed else " The first few are being timed again, so that none wins by a lucky moment."
+    first = units.counted(len(choice.finalists), "setting")
+    waits = "" if timed else f" The best {first} will be timed again, so that none wins by a lucky moment."
     st.caption(f"Chosen on {best.choosing.n:,} validation images; the numbers are those of the test images.{waits}")
     is_shown = best.recipe_id == view.recipe.recipe_id
     st.button(

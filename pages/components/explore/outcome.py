@@ -145,7 +145,7 @@ def show_failures(seen: Snapshot) -> None:
     others = [job for job in seen.failed if job.recipe != seen.view.recipe]
     if not others:
         return
-    with st.expander(f"{len(others)} point{'s' if len(others) > 1 else ''} failed", icon=":material/error:"):
+    with st.expander(f"{units.counted(len(others), 'point')} failed", icon=":material/error:"):
         for job in others:
             st.markdown(f"- **{recipe_in_words(job.recipe)}**: {notices.plain(job.error or '')}")
         st.button("Try them again", on_click=_try_again, icon=":material/refresh:")

@@ -84,8 +84,10 @@ def _setting(seen: Snapshot) -> None:
 def _learning(job: Job, learning: Learning) -> None:
     """How accurate the network is that trains, and a way to end that here."""
     chart_view.show(learning_curve.drawn(learning), key="learning", alt=learning_curve.in_words(learning))
+    if not learning.may_end:
+        return
     st.button(
-        "Stop here and keep the best",
+        "Stopping: the best is kept" if job.is_enough_requested else "Stop here and keep the best",
         on_click=work.keep_best,
         args=(job,),
         key="keep_best",

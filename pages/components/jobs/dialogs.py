@@ -155,7 +155,8 @@ def _actions(job: Job, text: str) -> None:
 def _cancel_all() -> None:
     queue = dispatcher.get_dispatcher()
     total, mine = (queue.store.queue.unfinished(name) for name in ("", browser.visitor()))
-    whose = {_MINE: f"Mine: {_counted(mine, 'job')} of this browser", _ALL: f"Everybody's: {_counted(total, 'job')}"}
+    own, every = units.counted(mine, "job"), units.counted(total, "job")
+    whose = {_MINE: f"Mine: {own} of this browser", _ALL: f"Everybody's: {every}"}
     chosen = st.radio("Whose", list(whose), format_func=whose.__getitem__, key="jobs_whose")
     st.markdown(
         "What was measured so far stays. What runs now stops within seconds and leaves no result. Explore does not "
@@ -164,7 +165,7 @@ def _cancel_all() -> None:
     if _answer("Cancel these", "Go on working"):
         queue.cancel_all("" if chosen == _ALL else browser.visitor())
         work.pause()
-        st.session_state[_DONE] = f"{_counted(total if chosen == _ALL else mine, 'job')} given up."
+        st.session_state[_DONE] = f"{every if chosen == _ALL else own} given up."
         st.rerun()
 
 
@@ -182,33 +183,29 @@ def _delete(result_keys: tuple[str, ...]) -> None:
         return
     gone = deletion.delete(store, result_keys)
     work.retry()  # Explore measures what it shows
-    st.session_state[_DONE] = f"{_counted(gone.results, 'result')} deleted, {units.size(gone.file_bytes)} freed."
+    st.session_state[_DONE] = f"{units.counted(gone.results, 'result')} deleted, {units.size(gone.file_bytes)} freed."
     st.rerun()
 
 
 def consequences(planned: Deletion) -> list[str]:
     """What deleting removes, frees and leaves, a line each."""
-    lines = [f"**{_counted(planned.results, 'result')}** from the database"]
+    lines = [f"**{units.counted(planned.results, 'result')}** from the database"]
     if planned.answers:
-        lines.append(f"**{_counted(planned.answers, 'answer')}** that pages found out about them")
+        lines.append(f"**{units.counted(planned.answers, 'answer')}** that pages found out about them")
     if planned.notes:
-        lines.append(f"Tags and notes of **{_counted(planned.notes, 'result')}**")
+        lines.append(f"Tags and notes of **{units.counted(planned.notes, 'result')}**")
     lines.append(
-        f"**{_counted(planned.files, 'file')}** from the disk, which frees **{units.size(planned.file_bytes)}**"
+        f"**{units.counted(planned.files, 'file')}** from the disk, which frees **{units.size(planned.file_bytes)}**"
     )
     if planned.shared_files:
         stays = "stays" if planned.shared_files == 1 else "stay"
-        lines.append(f"{_counted(planned.shared_files, 'file')} {stays}: other results have the very same content")
+        lines.append(f"{units.counted(planned.shared_files, 'file')} {stays}: other results have the very same content")
     if planned.baseline_of:
         lines.append(
-            f"An uncompressed model that {_counted(planned.baseline_of, 'other result')} compared with. "
+            f"An uncompressed model that {units.counted(planned.baseline_of, 'other result')} compared with. "
             "Their numbers stay; it is measured again when something needs it"
         )
     return lines
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _answer(yes: str, no: str) -> bool:

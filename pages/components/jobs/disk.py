@@ -30,7 +30,7 @@ def show() -> None:
 
 
 def _place(place: Place) -> None:
-    files = f" · {place.files:,} file{'' if place.files == 1 else 's'}" if place.files else ""
+    files = f" · {units.counted(place.files, 'file')}" if place.files else ""
     with st.container(border=True, height="stretch", key=f"disk_{place.name.lower().replace(' ', '_')}"):
         st.markdown(f"**{place.name}** · {units.size(place.n_bytes)}{files}")
         st.code(place.path, language=None, wrap_lines=True)

@@ -133,7 +133,7 @@ def _provenance(result: Result) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     st.caption(
         f"Measured on {machine.cpu} ({', '.join(machine.instruction_sets) or 'no special instructions'}), "
-        f"{machine.threads} thread{'s' if machine.threads > 1 else ''}, batch {machine.batch_size}; {versions}. "
+        f"{units.counted(machine.threads, 'thread')}, batch {machine.batch_size}; {versions}. "
         "1 KB is 1,000 bytes. Latencies are medians of ONNX Runtime; on the chart they are the ratio to the baseline, "
         "measured in turns with it, times the baseline's median."
     )

@@ -223,18 +223,23 @@ class TestEndingEarly:
             learning_rate=0.01,
             seed=0,
             unfinished=0.75,
-            watch=Watch(is_enough=lambda: True, learned=lambda points, number: seen.append(points[-1])),
+            watch=Watch(
+                is_enough=lambda: True, learned=lambda points, number, may_end: seen.append((points[-1][0], may_end))
+            ),
         )
         assert found.steps == 40
         assert found.kept != "untrained"
         assert found.kept_at >= 30
-        assert all(step >= 30 for step, _ in seen)
+        assert all(step >= 30 and not may_end for step, may_end in seen)
 
 
 def test_the_watch_is_told_each_point():
     seen = []
     model = clone(context().teacher)
-    watch = Watch(learned=lambda points, number: seen.append((list(points), number)))
+    watch = Watch(learned=lambda points, number, may_end: seen.append((list(points), number, may_end)))
     found = train(model, context().dataset, epochs=5, learning_rate=0.01, seed=0, watch=watch)
-    assert [len(points) for points, _ in seen] == list(range(1, len(found.points) + 1))
-    assert seen[-1] == (list(found.points), found.planned)
+    assert [len(points) for points, *_ in seen] == list(range(1, len(found.points) + 1))
+    assert seen[-1] == (list(found.points), found.planned, False)
+    for points, planned, may_end in seen:
+        assert may_end == (FEWEST_STEPS <= points[-1][0] < planned)
+    assert len({may_end for *_, may_end in seen}) == 2

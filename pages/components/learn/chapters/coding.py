@@ -132,7 +132,7 @@ def _question(lesson: Lesson, bits: int, sparsity: float) -> Question:
     coded, plain = (recipe_of(lesson, bits, sparsity, coding) for coding in ("context", "packed"))
     zeros = f" after {units.share(sparsity)} of them were set to zero" if sparsity else ""
     return coding_question(
-        f"The whole network is stored with **{bits} bit{'s' if bits > 1 else ''}** a weight{zeros}: once with plain "
+        f"The whole network is stored with **{units.counted(bits, 'bit')}** a weight{zeros}: once with plain "
         "bits, once with arithmetic coding. How much smaller will the second file be?",
         coded,
         plain,

@@ -121,7 +121,7 @@ def _question(lesson: Lesson, temperature: float, width: int) -> Question:
     pairs = [pair_of(lesson, temperature, width, seed) for seed in SEEDS]
     step = _step(pairs[0][0])
     epochs, share = step.epochs, units.share(step.alpha)
-    shown = f"{epochs:g} time{'' if epochs == 1 else 's'}" if epochs >= 1 else f"{units.share(epochs)} of them once"
+    shown = units.counted(epochs, "time") if epochs >= 1 else f"{units.share(epochs)} of them once"
     return teaching_question(
         f"A student with **{width} % of the width** sees the training pictures ({shown}). Once {share} of what it "
         f"learns from are the teacher's answers at **temperature {temperature:g}** and the rest the right answers, "

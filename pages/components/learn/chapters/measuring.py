@@ -77,7 +77,7 @@ def _noise(found: Timed, runs: int, variant: str) -> None:
     )
     chart_view.show(_verdicts(found, runs), key="chart_timing_wrong", alt="How often few runs mislead")
     share = 100 * float(wrong_verdicts(found.times_ms, [runs])[0])
-    trial = f"the medians of **{runs} run{'s' if runs > 1 else ''}** of each, taken one after the other"
+    trial = f"the medians of **{units.counted(runs, 'run')}** of each, taken one after the other"
     if found.ratio_low <= 1 <= found.ratio_high:
         st.caption(
             f"Even all runs together cannot tell which of the two is faster. {units.capital(trial)}, would "

@@ -142,7 +142,7 @@ def _ranges(found: Rounded) -> Figure:
 def _question(lesson: Lesson, bits: int, scales: str, method: str) -> Question:
     recipe = recipe_of(lesson, bits, scales, method)
     return accuracy_question(
-        f"**What will happen at {bits} bit{'s' if bits > 1 else ''}?** All weights of the network are rounded this way "
+        f"**What will happen at {units.counted(bits, 'bit')}?** All weights of the network are rounded this way "
         f"({recipe_in_words(recipe)}), without training. What happens to its accuracy?",
         recipe,
         _REASONS,

@@ -75,7 +75,7 @@ def _numbers(found: Shared, at: int, lesson: Lesson) -> None:
     book = f"{len(values)} values × 16 bits"
     size = (found.size * bits + 16 * len(values)) / 8
     st.caption(
-        f"**{lesson.layer.name}**: {found.size:,} weights × {bits} bit{'s' if bits > 1 else ''} (which value) + {book} "
+        f"**{lesson.layer.name}**: {found.size:,} weights × {units.counted(bits, 'bit')} (which value) + {book} "
         f"(the codebook) = **{units.size(size)}**, against {units.size(4 * found.size)} with 32 bits."
     )
 
