@@ -176,7 +176,7 @@ def _curve_trace(curve: str, data: Tradeoff, plane: Plane, strong: Collection[st
 def beyond_trace(data: Tradeoff, plane: Plane) -> Trace:
     """A stroke through each setting that is beyond the limits. What it is answers the mouse below."""
     beyond = [point for point in data.points if point.is_beyond]
-    stroke = {"size": 15, "color": INK, "symbol": STRUCK, "line": {"width": 1.5, "color": INK}}
+    stroke = {"size": 13, "color": INK, "symbol": STRUCK, "line": {"width": 1.2, "color": INK}}
     return points_trace("beyond your limits", beyond, plane, stroke, bars=0) | {"hoverinfo": "skip", "hovertext": None}
 
 

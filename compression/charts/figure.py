@@ -99,6 +99,16 @@ def _reach(low: float | None, high: float | None) -> float:
     return reach if math.isfinite(reach) else 0.0
 
 
+def digits(value: str) -> str:
+    """In a hover template: this number of the point ('x', 'y', 'z', 'customdata') as `units.three_digits` writes it."""
+    return f"%{{{value}:,.3~r}}"
+
+
+def percent(value: str) -> str:
+    """In a hover template: this number of the point, in percent, as `units.share` writes it."""
+    return f"%{{{value}:.1f}} %"
+
+
 Hover = str | Sequence[str] | None
 """What a trace says under the mouse: a template for all points, words for each, or nothing."""
 

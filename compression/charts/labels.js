@@ -8,6 +8,8 @@ const AWAY = [4, 18, 36, 60, 90, 130]; // how far words may be from their marker
 const NEAR = 60; // how far those may be that can be done without: traces with `meta` "corners"
 const SIDES = [[1, 0], [-1, 0], [0, -1], [0, 1], [1, -1], [1, 1], [-1, -1], [-1, 1]];
 const LINE = 1.25; // the height of a line of words over that of its letters
+const HALO = 1.5; // how far the paper's colour reaches around words
+const SPREAD = { star: 1.4, diamond: 1.3, cross: 1.2, "triangle-up": 1.16, "triangle-down": 1.16 }; // over half its size
 
 function node(name, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -21,9 +23,15 @@ const wordless = (trace) => (trace.mode === WORDS ? { ...trace, mode: "markers",
 
 const each = (value, n) => (Array.isArray(value) ? value[n] : value);
 
+// How far a marker reaches from its middle.
+function reachOf({ size, symbol = "circle", line } = {}, n) {
+  const stroke = symbol.endsWith("-open") ? (line?.width ?? 0) / 2 : 0;
+  return ((each(size, n) ?? 0) / 2) * (SPREAD[symbol.replace("-open", "")] ?? 1) + stroke;
+}
+
 function pointsOf(trace, { xaxis, yaxis }) {
   const found = (trace.x ?? []).map((x, n) => ({
-    n, x: xaxis.d2p(x), y: yaxis.d2p(trace.y[n]), reach: (each(trace.marker?.size, n) ?? 0) / 2, words: each(trace.text, n),
+    n, x: xaxis.d2p(x), y: yaxis.d2p(trace.y[n]), reach: reachOf(trace.marker, n), words: each(trace.text, n),
   }));
   return found.filter(({ x, y }) => x >= 0 && x <= xaxis._length && y >= 0 && y <= yaxis._length);
 }
@@ -79,7 +87,7 @@ function* candidates({ x, y, reach }, width, height, most) {
 
 function written(lines, { color, size, weight = 400 }, paper) {
   const look = { fill: color, "font-size": size, "font-weight": weight };
-  const halo = { stroke: paper, "stroke-width": 3, "stroke-linejoin": "round", "paint-order": "stroke" };
+  const halo = { stroke: paper, "stroke-width": 2 * HALO, "stroke-linejoin": "round", "paint-order": "stroke" };
   const parts = lines.map((words, n) => node("tspan", { x: 0, y: (0.95 + LINE * n) * size }, words));
   return node("text", { ...look, ...halo }, ...parts);
 }
@@ -98,7 +106,8 @@ function placeWords(above, traces, axes, first) {
     for (const point of pointsOf(trace, axes).filter(({ words }) => words)) {
       const lines = String(point.words).split("<br>");
       const text = all.appendChild(written(lines, trace.textfont, axes.hoverlabel.bgcolor));
-      const [width, height] = [text.getBBox().width, lines.length * LINE * trace.textfont.size];
+      const width = text.getBBox().width + 2 * HALO;
+      const height = lines.length * LINE * trace.textfont.size + 2 * HALO;
       const own = around(point.x, point.y, point.reach + 1);
       const isFree = (box) => isInside(box) && !taken.some((other) => meet(box, other));
       const most = trace.meta === "corners" ? NEAR : Infinity;
@@ -107,7 +116,7 @@ function placeWords(above, traces, axes, first) {
         text.remove();
         continue;
       }
-      text.setAttribute("transform", `translate(${box.left},${box.top})`);
+      text.setAttribute("transform", `translate(${box.left + HALO},${box.top + HALO})`);
       taken.push(box);
       if (box.away > AWAY[0]) {
         const [x2, y2] = [Math.min(Math.max(point.x, box.left), box.right), Math.min(Math.max(point.y, box.top), box.bottom)];

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 from compression import units
-from compression.charts.figure import Figure, figure, scatter
+from compression.charts.figure import Figure, figure, percent, scatter
 from compression.charts.palette import BLUE
 from compression.results.record import Learning
 
 HEIGHT = 150
-ROOM = 0.005
-"""Of accuracy, above and below the curve."""
+ROOM = 0.5
+"""Percentage points above and below the curve, at least: its axis ends at whole percents, so that it seldom changes."""
 
 
 def drawn(learning: Learning) -> Figure:
     """Accuracy in percent over steps of training, up to the last that is planned."""
     steps, accuracies = zip(*learning.points, strict=True)
     percents = [100 * accuracy for accuracy in accuracies]
-    said = "step %{x}: %{y:.1f} %"
+    said = f"step %{{x:,}}: {percent('y')}"
     return figure(
         [scatter("validation images", steps, percents, said, mode="lines+markers", line={"color": BLUE})],
         HEIGHT,
         "steps of training",
         "% right",
         xaxis={"range": [-0.02 * learning.planned, 1.02 * learning.planned]},
-        yaxis={"range": [100 * max(0.0, min(accuracies) - ROOM), 100 * min(1.0, max(accuracies) + ROOM)]},
+        yaxis={"range": [max(0, math.floor(min(percents) - ROOM)), min(100, math.ceil(max(percents) + ROOM))]},
     )
 
 

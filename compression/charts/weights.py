@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression import units
-from compression.charts.figure import Figure, Trace, figure, heat, histogram, scatter
+from compression.charts.figure import Figure, Trace, digits, figure, heat, histogram, percent, scatter
 from compression.charts.palette import BLUE, NEUTRAL, ORANGE, SIGNED
 from compression.inquiries.weights import Histogram, LayerWeights
 
@@ -96,11 +96,11 @@ def draw_histogram(layer: LayerWeights, unit: Unit) -> Figure:
             _with_zeros(counts, zeros, found.edges)
             for counts, zeros in ((after, found.zeros_after), (before, found.zeros_before))
         )
-    traces = [histogram(after, found.edges, BLUE, "after", "after: %{y:,} weights near %{x:.3g}")]
+    traces = [histogram(after, found.edges, BLUE, "after", f"after: %{{y:,}} weights near {digits('x')}")]
     if len(before):
         middles = (found.edges[:-1] + found.edges[1:]) / 2
         look = {"color": ORANGE, "width": 2, "shape": "hvh"}
-        hover = "before: %{y:,} weights near %{x:.3g}"
+        hover = f"before: %{{y:,}} weights near {digits('x')}"
         traces.append(scatter("before", middles.tolist(), before.tolist(), hover, mode="lines", line=look))
     if 0 < len(found.levels) <= MAX_LEVELS:
         top = float(max(after.max(initial=0), before.max(initial=0), 1))
@@ -137,7 +137,7 @@ def zeros_words(layer: LayerWeights) -> str:
 def draw_zeros(layer: LayerWeights) -> Figure:
     """The whole matrix: from grey (all zero) to blue (no zeros)."""
     kept = 100 - 100 * layer.zeros.astype(float) / 255
-    return _matrix(kept, "%{z:.0f} % not zero", cell=layer.cell)
+    return _matrix(kept, f"{percent('z')} not zero", cell=layer.cell)
 
 
 def draw_corner(layer: LayerWeights) -> Figure:
@@ -182,7 +182,7 @@ def draw_filters(filters: NDArray[Any], limit: float) -> Figure:
     picture = mosaic(arranged(filters.astype(float)))
     rows, columns = picture.shape
     bar = {"showscale": True, "colorbar": {"thickness": 10, "len": 0.9}}
-    cells = heat(picture, (-limit, limit), SIGNED, "%{z:.3g}", **bar)
+    cells = heat(picture, (-limit, limit), SIGNED, digits("z"), **bar)
     height = int(max(120, min(560, 420 * rows / columns)))
     bare = {"visible": False, "constrain": "domain"}
     upright = {"autorange": "reversed", "scaleanchor": "x"}

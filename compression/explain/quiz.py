@@ -116,9 +116,8 @@ def accuracy_outcome(result: Result) -> str:
 
 
 def _accuracies(result: Result) -> str:
-    decimals = units.decimals_for(result.n_test)
-    after, before = (units.percent(one, decimals) for one in (result.accuracy, result.baseline.accuracy))
-    return f"{after} % of {result.n_test:,} test images are right, against {before} % before"
+    after, before = map(METRICS["accuracy"].said, (result, result.baseline))
+    return f"{after} of {result.n_test:,} test images are right, against {before} before"
 
 
 def _why(result: Result, reason: str) -> str:
@@ -222,10 +221,10 @@ def teaching_question(text: str, pairs: Sequence[tuple[Recipe, Recipe]], reasons
         if name != "same" and not difference.p_value < SIGNIFICANT:
             name = "same"
         decimals = units.decimals_for(results[0].n_test)
-        taught, plain = (_listed([units.percent(one.accuracy, decimals) for one in some]) for some in _pairs(results))
+        taught, plain = (_listed(list(map(METRICS["accuracy"].said, some))) for some in _pairs(results))
         interval = units.points_interval(difference.low, difference.high, decimals)
         measured = (
-            f"with the teacher {taught} % of {results[0].n_test:,} test images are right, without {plain} %. On these "
+            f"with the teacher {taught} of {results[0].n_test:,} test images are right, without {plain}. On these "
             f"{seeds} seeds that is {units.points(difference.difference, decimals)} points on average, 95 % interval "
             f"{interval}, compared image by image"
         )
@@ -249,7 +248,7 @@ def _teaching_outcome(differences: Sequence[float]) -> str:
 
 
 def _listed(words: Sequence[str]) -> str:
-    """'97.1, 97.3 and 97.0'."""
+    """'97.1 %, 97.3 % and 97.0 %'."""
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 

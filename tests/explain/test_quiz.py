@@ -14,7 +14,10 @@ REASONS = {name: f"because {name}" for name in (*quiz.ACCURACY, *quiz.TEACHING)}
 def result(accuracy=ACCURACY, *, different=True, **changes):
     difference = accuracy - ACCURACY
     p_value = 0.001 if different else 0.6
-    return fabricate(RECIPE, accuracy=accuracy, accuracy_difference=difference, p_value=p_value, **changes)
+    interval = {"accuracy_low": accuracy - 0.012, "accuracy_high": accuracy + 0.008}
+    return fabricate(
+        RECIPE, accuracy=accuracy, accuracy_difference=difference, p_value=p_value, **{**interval, **changes}
+    )
 
 
 class TestAccuracy:
@@ -48,8 +51,8 @@ class TestAccuracy:
         judged = judge(self.QUESTION, "It loses more than 30 points", [result(0.357)])
         assert judged.is_right
         assert judged.said == (
-            "You said: “It loses more than 30 points”. Measured: 35.7 % of 1,000 test images are right, against 99.0 % "
-            "before."
+            "You said: “It loses more than 30 points”. Measured: 35.7 % (34.5–36.5) of 1,000 test images are "
+            "right, against 99.0 % (97.8–99.8) before."
         )
 
     def test_a_wrong_guess_is_told_what_is(self):
@@ -129,8 +132,10 @@ class TestTeaching:
 
     def test_it_says_all_seeds_the_difference_and_its_interval(self):
         found = self.judged((10, 11, 10), (18, 17, 18))
-        assert "with the teacher 99.0, 98.9 and 99.0 %" in found.measured
-        assert "without 98.2, 98.3 and 98.2 %" in found.measured
+        assert (
+            "with the teacher 99.0 % (97.8–99.8), 98.9 % (97.7–99.7) and 99.0 % (97.8–99.8) of 1,000" in found.measured
+        )
+        assert "without 98.2 % (97.0–99.0), 98.3 % (97.1–99.1) and 98.2 % (97.0–99.0). On" in found.measured
         assert "On these 3 seeds that is +0.7 points on average, 95 % interval +0.2 to +1.2" in found.measured
         assert found.explanation.startswith("because better")
         assert "on these seeds" in found.explanation

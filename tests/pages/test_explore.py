@@ -5,17 +5,20 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from compression.charts import learning_curve
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import PRUNING, Settings, neutral_settings, recipe_of
+from compression.results.record import Learning
 from compression.search.curves import sweep_recipes
 from pages.components.asking import work
 from pages.components.explore import charts, controls, foresight, hint, parts
 from pages.components.frame import browser, menu
 from pages.components.shown import table
 from pages.components.view import model_card, state
-from pages.components.view.link import View, parameters_of
+from pages.components.view.link import View, parameters_of, view_of
 from sample_models.catalogue import MODELS
+from tests.support.fake_dispatcher import CLAIM
 from tests.support.made_up_results import fabricate
 from tests.support.page_tools import (
     MODEL,
@@ -53,6 +56,21 @@ def test_it_opens_on_the_default_model_with_its_baseline(explore):
 def test_every_model_opens(explore, model):
     page = explore(model=model)
     assert setting(page, "selectbox", "model").value == model
+
+
+def test_a_training_can_be_ended_only_where_that_has_an_effect(explore, dispatcher):
+    recipe = make_recipe(MODEL, [{"technique": "fine_tuning", "epochs": 20}])
+    dispatcher.measure(recipe.baseline())
+    dispatcher.held = True
+    page = explore(**parameters_of(view_of(recipe)) | {"curves": "none"})
+    (job,) = [job for job in dispatcher.store.jobs() if job.recipe == recipe]
+    dispatcher.begin(job)
+    for may_end in (False, True):
+        learning = Learning(planned=100, points=((0, 0.9), (30, 0.95)), may_end=may_end)
+        dispatcher.store.queue.set_learning(job.job_id, CLAIM, learning)
+        rerun(page)
+        assert learning_curve.in_words(learning) in texts(page.caption)
+        assert ("keep_best" in [button.key for button in page.button]) == may_end
 
 
 def test_what_is_no_longer_wanted_is_given_up(explore, dispatcher):

@@ -86,8 +86,8 @@ def _show_limits(data: Tradeoff) -> None:
     st.markdown(f":material/select_all: **{data.limits.words}** · {best}")
     if data.limits.drop_points is not None:
         st.caption(
-            "The accuracy lost is judged on validation images, and what is reported, here and on the charts, on test "
-            "images, which chose nothing. So a struck-out point may stand above one that is not."
+            "Points lost are judged on validation images; accuracies here and on the charts are those of test images. "
+            "So a struck-out point may stand above one that is not."
         )
 
 

@@ -15,6 +15,7 @@ from compression.store.jobs import Job, JobState
 from pages.components.asking import notices, pace, work
 from pages.components.asking.work import Snapshot
 from pages.components.frame import browser, chart_view, menu, presence
+from pages.components.shown import glossary
 from pages.components.view import state
 from pages.components.view.link import view_of
 
@@ -83,7 +84,9 @@ def _setting(seen: Snapshot) -> None:
 
 def _learning(job: Job, learning: Learning) -> None:
     """How accurate the network is that trains, and a way to end that here."""
-    chart_view.show(learning_curve.drawn(learning), key="learning", alt=learning_curve.in_words(learning))
+    words = learning_curve.in_words(learning)
+    chart_view.show(learning_curve.drawn(learning), key="learning", alt=words)
+    st.caption(words)
     if not learning.may_end:
         return
     st.button(
@@ -118,6 +121,7 @@ def _sweep(seen: Snapshot) -> None:
     else:
         why = "stopped" if seen.paused else "incomplete"
         _bar(done, f"{words} · {why}", "Resume", work.resume)
+    st.caption(f"A curve is {glossary.WORDS['Curve']}")
 
 
 def _bar(fraction: float, words: str, button: str = "", act: Callable[..., None] | None = None, *args: object) -> None:

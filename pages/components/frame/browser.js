@@ -1,6 +1,6 @@
 // Writes cookies; keeps what Explore shows last; and makes fewer steps in the browser's history: where only a control
-// moved, the address is put in the place of the one before.
-function ({ lines, places, view }) {
+// moved, or a page that just opened says what it shows, the address is put in the place of the one before.
+function ({ lines, places, always, view }) {
   for (const line of lines) document.cookie = line;
   const keep = () => {
     const value = encodeURIComponent(location.search.slice(1));
@@ -18,8 +18,9 @@ function ({ lines, places, view }) {
   history.pushState = (state, title, address) => {
     const next = new URL(address, location.href);
     const asked = new URLSearchParams(location.search);
-    const isSamePlace =
-      next.pathname === location.pathname && places.every((name) => next.searchParams.get(name) === asked.get(name));
+    const isSame = (name) =>
+      next.searchParams.get(name) === asked.get(name) || (always.includes(name) && !asked.has(name));
+    const isSamePlace = next.pathname === location.pathname && places.every(isSame);
     (isSamePlace ? replace : push)(state, title, address);
     keep();
   };

@@ -19,6 +19,8 @@ LAST_VIEW = "view"
 PLACES = ("model", "chapter", "job", "class")
 """Parameters whose change is a step back in the browser's history. A slider's stops are not: ten of them on the way to
 a setting would be ten steps on the way out."""
+ALWAYS = ("model", "chapter")
+"""Of these, what a page says as soon as it is drawn: that it says them at all is no step."""
 
 _PREFIX = "compression_"
 _YEAR_S = 31_536_000
@@ -50,6 +52,7 @@ def show() -> None:
     told = {
         "lines": [f"{_PREFIX}{name}={value}{ending}" for name, value in written.items()],
         "places": PLACES,
+        "always": ALWAYS,
         "view": {"page": "/explore", "name": _PREFIX + LAST_VIEW, "ending": ending, "most": MOST},
     }
     st.html(f"<script>({_SCRIPT})({json.dumps(told)})</script>", unsafe_allow_javascript=True)

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, bars, line
+from compression.charts.figure import Figure, bars, digits, line
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.arithmetic import code_words
 from compression.explain.quiz import Question, coding_question
@@ -87,7 +87,7 @@ def _frequencies(found: Coded, at: tuple[int, int]) -> Figure:
         used.tolist(),
         (100 * counts / counts.sum()).tolist(),
         BLUE,
-        "%{y:.2f} % of the weights<br>Huffman word of %{customdata} bits",
+        f"{digits('y')} % of the weights<br>Huffman word of %{{customdata}} bits",
         text=[str(length) for length in lengths] if len(used) <= FEW else None,
         textangle=0,
         constraintext="none",
@@ -113,7 +113,7 @@ def _words(found: Coded, at: tuple[int, int]) -> None:
 
 def _all_bits(found: Coded, at: tuple[int, int]) -> Figure:
     values = {title: (getattr(found, name)[at[0]], colour, symbol) for name, (title, colour, symbol) in _WAYS.items()}
-    traces = lines(BITS, values, "%{x} bits: %{y:.3f}")
+    traces = lines(BITS, values, f"%{{x}} bits: {digits('y')}")
     traces[-1]["line"]["dash"] = "dot"  # what no code reaches
     words = {"text": "your setting", "font": {"color": ACCENT}, "textposition": "start", "textangle": 0}
     side = {"yanchor": "bottom", "xanchor": "left" if at[1] < len(BITS) - 1 else "right"}

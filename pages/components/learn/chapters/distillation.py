@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, bars
+from compression.charts.figure import Figure, bars, digits
 from compression.charts.palette import BLUE, NEUTRAL, PINK
 from compression.explain.quiz import Question, teaching_question
 from compression.inquiries.course import TEACHER_PICTURES, TEMPERATURES, Taught, TeacherInquiry
@@ -87,7 +87,7 @@ def _bars(found: Taught, at: int, image: int) -> Figure:
             shares,
             found.classes,
             colour,
-            "%{y}: %{x:.3f} %",
+            f"%{{y}}: {digits('x')} %",
             orientation="h",
             text=[f"{share:.1f}" for share in shares],
             textposition="outside",
@@ -111,7 +111,7 @@ def _bars(found: Taught, at: int, image: int) -> Figure:
 def _entropy(found: Taught, at: int) -> Figure:
     curve = {"how evenly the answers are spread": (found.entropy_bits, BLUE, "circle")}
     traces = [
-        *lines(TEMPERATURES, curve, "%{x}: %{y:.2f} bits"),
+        *lines(TEMPERATURES, curve, f"%{{x}}: {digits('y')} bits"),
         here(TEMPERATURES[at], float(found.entropy_bits[at])),
     ]
     return figure(traces, 260, "temperature", "bits", yaxis={"rangemode": "tozero"})

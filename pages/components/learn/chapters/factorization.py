@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure
+from compression.charts.figure import Figure, digits
 from compression.charts.palette import BLUE, VIOLET
 from compression.explain.arithmetic import break_even_rank, thin_weights
 from compression.explain.quiz import Question, accuracy_question
@@ -75,7 +75,7 @@ def _errors(found: Factored, rank: int) -> Figure:
     }
     from_zero = {"rangemode": "tozero"}
     return figure(
-        [*lines(shown.tolist(), curves, "rank %{x}: %{y:.3g} %"), here(rank, 100 * float(found.errors[rank]))],
+        [*lines(shown.tolist(), curves, f"rank %{{x}}: {digits('y')} %"), here(rank, 100 * float(found.errors[rank]))],
         320,
         f"rank (full: {full})",
         "error of the layer's outputs, %",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from compression.charts import figure as common
-from compression.charts.figure import Figure, Trace, heat, scatter
+from compression.charts.figure import Figure, Trace, digits, heat, percent, scatter
 from compression.charts.palette import ACCENT, NEUTRAL, SIGNED
 from pages.components.frame import classroom
 
@@ -31,7 +31,7 @@ def weights_map(weights: ArrayLike, layer: np.ndarray) -> Figure:
     """
     table = np.asarray(weights, dtype=np.float64)
     limit = float(np.quantile(np.abs(layer.astype(np.float64)), 0.98)) or 1.0
-    shown = heat(table.round(4), (-limit, limit), SIGNED, "output %{y}, input %{x}: %{z:.4f}", xgap=1, ygap=1)
+    shown = heat(table.round(4), (-limit, limit), SIGNED, f"output %{{y}}, input %{{x}}: {digits('z')}", xgap=1, ygap=1)
     height = int(np.clip(9 * len(table), 110, 300)) + 50
     bare = {"showticklabels": False, "showgrid": False}
     return figure([shown], height, "inputs", "outputs", xaxis=bare, yaxis=bare | {"autorange": "reversed"})
@@ -60,7 +60,7 @@ def here(x: float, y: float, words: str = "your setting") -> Trace:
     return scatter(words, [x], [y], mode="markers", cliponaxis=False, marker=ring)
 
 
-OPERATIONS_AND_TIME = "%{hovertext}<br>%{x:.0f} % of the operations, %{y:.0f} % of the time"
+OPERATIONS_AND_TIME = f"%{{hovertext}}<br>{percent('x')} of the operations, {percent('y')} of the time"
 """What a point says when the mouse is on it, where those are the axes."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, Trace, error_bars, histogram, line, scatter
+from compression.charts.figure import Figure, Trace, digits, error_bars, histogram, line, percent, scatter
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE, VIOLET
 from compression.explain.arithmetic import wrong_verdicts
 from compression.explain.quiz import Question, speed_question
@@ -117,7 +117,7 @@ def _one_trial(found: Timed, runs: int) -> str:
 def _histogram(found: Timed, variant: str) -> Figure:
     edges = np.linspace(float(found.times_ms.min()), _longest_drawn(found), 61)
     both = (("as it is", found.times_ms[1], NEUTRAL), (variant, found.times_ms[0], BLUE))
-    hover = "%{y} runs around %{x:.4f} ms"
+    hover = f"%{{y}} runs around {digits('x')} ms"
     return figure(
         [
             histogram(np.histogram(ms, edges)[0], edges, colour, title, hover, opacity=0.65)
@@ -136,7 +136,7 @@ def _verdicts(found: Timed, runs: int) -> Figure:
     wrong = 100 * wrong_verdicts(found.times_ms, RUNS)
     curve = {"the slower one seems faster": (wrong, ORANGE, "square")}
     return figure(
-        [*lines(RUNS, curve, "%{x} runs: %{y:.1f} % wrong"), here(runs, float(wrong[RUNS.index(runs)]))],
+        [*lines(RUNS, curve, f"%{{x}} runs: {percent('y')} wrong"), here(runs, float(wrong[RUNS.index(runs)]))],
         260,
         "runs of each",
         "% wrong verdicts",

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure
+from compression.charts.figure import Figure, percent
 from compression.charts.palette import GREEN, ORANGE, PINK
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import SPARSITIES, Pruned, PruningInquiry
@@ -90,7 +90,7 @@ def _curves(found: Pruned, pattern: str, at: int) -> Figure:
         for trace in lines(
             (100 * found.zeros[name]).tolist(),
             {title: (100 * found.errors[name], colour, symbol)},
-            "%{x:.0f} % zeros: %{y:.1f} % error",
+            f"{percent('x')} zeros: {percent('y')} error",
         )
     ]
     return figure(

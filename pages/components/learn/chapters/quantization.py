@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, bars, line, scatter
+from compression.charts.figure import Figure, bars, digits, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import BITS, Rounded, RoundingInquiry
@@ -95,7 +95,7 @@ def _number_line(weights: np.ndarray, levels: np.ndarray, values: np.ndarray) ->
         ("rounded", rounded, 0, ORANGE, "square"),
     ):
         marker = {"color": colour, "symbol": symbol, "size": 12}
-        traces.append(scatter(title, places, [y] * len(places), "%{x:.4f}", mode="markers", marker=marker))
+        traces.append(scatter(title, places, [y] * len(places), digits("x"), mode="markers", marker=marker))
     return figure(
         traces,
         230,
@@ -112,7 +112,7 @@ def _number_line(weights: np.ndarray, levels: np.ndarray, values: np.ndarray) ->
 def _errors(found: Rounded, grid: str, at: int) -> Figure:
     curves = {title: (100 * found.errors[name], colour, symbol) for name, (title, colour, symbol) in _CURVES.items()}
     return figure(
-        [*lines(BITS, curves, "%{x} bits: %{y:.3g} %"), here(BITS[at], 100 * float(found.errors[grid][at]))],
+        [*lines(BITS, curves, f"%{{x}} bits: {digits('y')} %"), here(BITS[at], 100 * float(found.errors[grid][at]))],
         380,
         "bits",
         "error of the answers, %",
@@ -126,7 +126,7 @@ def _ranges(found: Rounded) -> Figure:
     low, high = found.ranges[order].T.astype(np.float64)
     widest = float(np.abs(found.ranges).max())
     ends = np.stack([low, high], 1).tolist()
-    hover = "%{customdata[0]:.3f} to %{customdata[1]:.3f}"
+    hover = f"{digits('customdata[0]')} to {digits('customdata[1]')}"
     spans = bars("", range(len(order)), (high - low).tolist(), VIOLET, hover, base=low.tolist(), customdata=ends)
     return figure(
         [spans],

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, histogram, line, scatter
+from compression.charts.figure import Figure, digits, histogram, line, scatter
 from compression.charts.palette import BLUE, GREEN, NEUTRAL, ORANGE
 from compression.explain.quiz import Question, accuracy_question
 from compression.inquiries.course import CLUSTERS, Shared, SharingInquiry
@@ -54,13 +54,13 @@ def _codebook(found: Shared, at: int) -> Figure:
         "shared values",
         values.tolist(),
         [1.08 * float(found.counts.max())] * len(values),
-        "value %{x:.4f}<br>%{customdata:,} weights",
+        f"value {digits('x')}<br>%{{customdata:,}} weights",
         mode="markers",
         marker=marker,
         customdata=members.tolist(),
     )
     return figure(
-        [histogram(found.counts, found.edges, BLUE, "weights as trained", "%{y:,} around %{x:.4g}"), shared],
+        [histogram(found.counts, found.edges, BLUE, "weights as trained", f"%{{y:,}} around {digits('x')}"), shared],
         320,
         "value of a weight",
         "how many weights",
@@ -87,7 +87,10 @@ def _errors(found: Shared, at: int) -> Figure:
         "as many evenly spaced values": (100 * found.even_errors, ORANGE, "square"),
     }
     return figure(
-        [*lines(CLUSTERS, curves, "%{x} values: %{y:.3g} %"), here(CLUSTERS[at], 100 * float(found.errors[at]))],
+        [
+            *lines(CLUSTERS, curves, f"%{{x}} values: {digits('y')} %"),
+            here(CLUSTERS[at], 100 * float(found.errors[at])),
+        ],
         300,
         "different values",
         "change of the weights, %",

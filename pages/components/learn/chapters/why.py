@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from compression import units
-from compression.charts.figure import Figure, bars
+from compression.charts.figure import Figure, bars, percent
 from compression.charts.palette import BLUE, ORANGE, ROW_HEIGHT
 from compression.explain.arithmetic import FLOAT_BITS, theoretical_bytes
 from compression.explain.quiz import Question, size_question
@@ -87,8 +87,10 @@ def _picture(found: Layout) -> Figure:
     ):
         share = 100 * _share(amounts)
         values = [*share[shown].tolist(), *([float(share[rest].sum())] if len(rest) else [])]
-        said = {"text": [f"{value:.1f} %" for value in values], "textposition": "outside"}
-        traces.append(bars(title, values, names, "", "%{y}: %{x:.1f} %", orientation="h", **said | {"marker": look}))
+        said = {"text": [units.share(value / 100, 1) for value in values], "textposition": "outside"}
+        traces.append(
+            bars(title, values, names, "", f"%{{y}}: {percent('x')}", orientation="h", **said | {"marker": look})
+        )
     return figure(
         traces,
         90 + ROW_HEIGHT * len(names),
