@@ -57,7 +57,7 @@ def controls(assumed: Assumptions) -> None:
         "**Assumptions**, not measurements: change them to yours",
         help="What the numbers under *What it means* are computed from, together with the measured sizes and times.",
     )
-    for name in elements.grid(list(ASSUMED), 4, gap="medium"):
+    for name in elements.grid(list(ASSUMED), 4):
         title, explanation = ASSUMED[name]
         key, kept = _PREFIX + name, getattr(assumed, name)
         common: dict[str, Any] = {"key": key, "help": explanation, "on_change": _changed, "args": (name,)}
