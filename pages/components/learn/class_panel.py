@@ -16,9 +16,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 def show() -> None:
     """What a class is, or this one's addresses."""
     room = classroom.here()
-    with st.popover(
-        f"Class {room.name}" if room.name else "Teach a class", icon=":material/groups:", key="class_panel"
-    ):
+    with st.popover(f"In {room.name}" if room.name else "Teach a class", icon=":material/groups:", key="class_panel"):
         if not room.name:
             _offer()
         elif room.is_taught:

@@ -94,10 +94,12 @@ class TestLimits:
         page.number_input(key=f"{state.SETTING}limit_{field}").set_value(value)
         return rerun(page)
 
-    def test_what_is_not_allowed_is_shaded_and_the_best_is_told_and_shown(self, explore):
+    def test_what_is_not_allowed_is_struck_out_and_the_best_is_told_and_shown(self, explore):
         page = self.limit(explore(), "drop_points", 1.0)
         assert page.query_params["max_drop"] in ("1", ["1"])
-        assert json.loads(components(page)["chart_left"]["figure"])["layout"]["shapes"]
+        traces = json.loads(components(page)["chart_left"]["figure"])["data"]
+        assert [trace["customdata"] for trace in traces if trace["name"] == "beyond your limits"] != [[]]
+        assert "Points lost are judged on validation images" in texts(page.caption)
         assert "Best, the smallest file: " in texts(page.markdown)
         pressed(page, "show_best")
         best = fabricate(page.session_state["view"].recipe)
