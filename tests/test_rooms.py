@@ -1,6 +1,7 @@
 """The rules of the house: which room imports which, who may be heavy, no circles, plain names."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -52,10 +53,15 @@ FILES = {
 }
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def imported(path: Path, *, at_once: bool = False) -> set[str]:
     """Every module that a file imports, anywhere in it, or (`at_once`) as soon as it is imported itself."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if at_once else ast.walk(tree)
+    nodes = tree_of(path).body if at_once else ast.walk(tree_of(path))
     names = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -147,9 +153,10 @@ def test_a_worker_that_starts_does_not_wait_for_torchvision():
 
 def strings_of(path: Path) -> set[str]:
     """The strings in a file's code, docstrings left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    words = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    words = {id(node.value) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Expr)}
+    strings = (
+        node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
     return {node.value for node in strings if id(node) not in words}
 
 

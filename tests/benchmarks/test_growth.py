@@ -9,6 +9,12 @@ from compression.results.conditions import conditions
 from compression.store.store import Store
 
 
+@pytest.fixture(autouse=True)
+def _steps_are_not_repeated(monkeypatch):
+    """What they cost is no test's subject."""
+    monkeypatch.setattr(benchmark, "ENOUGH_S", 0)
+
+
 def made_up(law):
     return {size: {"step": Cost(law(size), 1000)} for size in (10, 100, 1000, 10_000)}
 
@@ -37,7 +43,8 @@ class TestExponents:
 
 
 class TestMeter:
-    def test_gives_what_the_step_gave_and_repeats_it(self):
+    def test_gives_what_the_step_gave_and_repeats_it(self, monkeypatch):
+        monkeypatch.setattr(benchmark, "ENOUGH_S", 60)
         calls = []
         meter = benchmark.Meter(repeats=3)
         assert meter("append", lambda: calls.append(1) or len(calls)) == 1
@@ -73,12 +80,8 @@ def test_images():
     assert set(rows[10]) == {"evaluate", "interval", "paired difference"}
 
 
-@pytest.fixture(scope="module")
-def drawn():
-    return benchmark.grow_points((3, 40))
-
-
-def test_points(drawn):
+def test_points():
+    drawn = benchmark.grow_points((3, 40))
     assert list(drawn) == [3, 40]
     assert set(benchmark.REDRAW) <= set(drawn[3])
 
@@ -100,7 +103,7 @@ class TestResults:
         assert redraw == Cost(pytest.approx(1 + 0.1 * len(benchmark.REDRAW)), 500)
 
     def test_rows(self):
-        rows = benchmark.grow_results((1, 5))
+        rows = benchmark.grow_results((5,))
         assert {"revision", "a sweep's results", "all results, again", "redraw"} <= set(rows[5])
 
 

@@ -80,8 +80,8 @@ def test_every_family_can_be_narrowed_from_its_teacher(name, context_of):
 
 def fast(context, images=256):
     """The same with few images, for tests of what training does and not of how well."""
-    dataset = dataclasses.replace(context.dataset, train=context.dataset.train.head(images))
-    return dataclasses.replace(context, dataset=dataset)
+    few = {name: getattr(context.dataset, name).head(images) for name in ("train", "validation")}
+    return dataclasses.replace(context, dataset=dataclasses.replace(context.dataset, **few))
 
 
 @pytest.mark.parametrize(
