@@ -9,6 +9,8 @@ import torch
 from torch import fx, nn
 
 from compression.engine.build import build_student, load_slimmable, load_teacher
+from compression.engine.files.export import to_onnx
+from compression.engine.files.stored_file import decode, encode
 from compression.engine.network.tracing import trace
 from compression.engine.techniques import Context, apply_step, magnitude_pruning
 from compression.engine.training import best
@@ -45,6 +47,17 @@ def _repeated_blocks(seed):
     model = trace(nn.Sequential(*stem, blocks, nn.Flatten(), nn.Linear(512, 10)), dataset.input_shape)
     train(model, dataset, epochs=8, learning_rate=0.05, seed=0)
     return Context(dataset, model, lambda step: model, seed)
+
+
+FEW = {"train": 640, "calibration": 128, "validation": 128}
+
+
+@functools.cache
+def small_context(name):
+    """With as many images as ten steps of training need: for what holds however good the network is."""
+    context = make_context(name)
+    splits = {split: getattr(context.dataset, split).head(n) for split, n in FEW.items()}
+    return replace(context, dataset=replace(context.dataset, **splits))
 
 
 @pytest.fixture
@@ -97,6 +110,16 @@ class Applied:
     random_after: torch.Tensor
     fractions: list[float]
 
+    @functools.cached_property
+    def exported(self):
+        """As it is written for the runtime."""
+        return to_onnx(self.model)
+
+    @functools.cached_property
+    def decoded(self):
+        """What comes back from its stored file."""
+        return decode(encode(self.exported))
+
 
 def fingerprint(model):
     """Everything that a technique could change: code, tensors, formats and whether it trains."""
@@ -106,9 +129,9 @@ def fingerprint(model):
 
 
 @functools.cache
-def apply(name, step):
+def apply(name, step, context_of=make_context):
     fractions = []
-    context = replace(make_context(name), watch=Watch(report=lambda fraction, words: fractions.append(fraction)))
+    context = replace(context_of(name), watch=Watch(report=lambda fraction, words: fractions.append(fraction)))
     before, random_before = fingerprint(context.teacher), torch.random.get_rng_state()
     model = apply_step(context.teacher, step, context)
     after, random_after = fingerprint(context.teacher), torch.random.get_rng_state()

@@ -1,6 +1,7 @@
 """What every technique promises, checked over all of them. A new technique adds its entry to `CONTRACTS`."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +31,7 @@ from compression.recipe.steps import (
     Step,
     WeightSharing,
 )
+from tests.engine.techniques.conftest import apply, small_context
 from tests.support.networks import carried_out, loss, runtime_logits
 from tests.support.watches import GIVEN_UP
 
@@ -213,6 +215,14 @@ def test_every_step_has_a_technique_and_a_contract():
 
 @pytest.mark.parametrize(("model_name", "step"), CASES, ids=_name)
 class TestContract:
+    @pytest.fixture(scope="class")
+    def context_of(self):
+        return small_context
+
+    @pytest.fixture(scope="class")
+    def applied(self):
+        return functools.partial(apply, context_of=small_context)
+
     def test_given_model_is_unchanged(self, model_name, step, applied):
         run = applied(model_name, step)
         (code, tensors, formats), (code_after, tensors_after, formats_after) = run.given_before, run.given_after
@@ -257,16 +267,15 @@ class TestContract:
         assert fractions[-1] == 1
 
     def test_stored_file_decodes_to_what_was_exported(self, model_name, step, applied):
-        exported = to_onnx(applied(model_name, step).model)
-        assert decode(encode(exported)).SerializeToString() == exported.SerializeToString()
+        run = applied(model_name, step)
+        assert run.decoded.SerializeToString() == run.exported.SerializeToString()
 
     def test_runtime_equals_torch(self, model_name, step, applied, images_of):
         """Float networks within 1e-3 of the largest logit; with rounded activations, where a value on the edge
         between two codes may fall to either side, a step of the logits' range on average, same classes."""
-        model, x = applied(model_name, step).model, images_of(model_name)
-        expected = model(x).detach()
-        decoded = decode(encode(to_onnx(model))).SerializeToString()
-        found = torch.from_numpy(runtime_logits(decoded, x))
+        run, x = applied(model_name, step), images_of(model_name)
+        model, expected = run.model, run.model(x).detach()
+        found = torch.from_numpy(runtime_logits(run.decoded.SerializeToString(), x))
         size = expected.abs().max()
         steps = _activation_steps(model)
         if steps:
