@@ -62,11 +62,13 @@ _log = logging.getLogger(__name__)
 class Database:
     """A database by its SQLAlchemy URL. Nothing is opened before the first use, so making one cannot fail.
 
+    Whoever reads waits `patience_s` for a program that holds all of an SQLite database.
+
     Every method raises `StorageFailed`, saying what is wrong with the database and what to do about it.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, patience_s: float = BUSY_TIMEOUT_S) -> None:
+        self.url, self._patience_s = url, patience_s
         self._lock = threading.Lock()
         self._made: sql.Engine | None = None
         self._is_ready = False
@@ -118,10 +120,11 @@ class Database:
     def _transaction(self, patience_s: float | None = None) -> Iterator[sql.Connection]:
         pool = self._pool()
         with pool.connect() as connection, connection.begin():
-            if patience_s is not None:
-                name = "PRAGMA busy_timeout" if _is_sqlite(pool.url) else "SET LOCAL lock_timeout"
-                connection.exec_driver_sql(f"{name} = {int(1000 * patience_s)}")
+            if patience_s is not None and not _is_sqlite(pool.url):
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(1000 * patience_s)}")
             if _is_sqlite(pool.url):
+                patience = BUSY_TIMEOUT_S if patience_s is None else patience_s
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * patience)}")
                 # Take the writer's place at once: a reader that becomes a writer halfway could not wait.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -129,7 +132,7 @@ class Database:
     def _pool(self) -> sql.Engine:
         with self._lock:
             if self._made is None:
-                self._made = _make_pool(self.url)
+                self._made = _make_pool(self.url, self._patience_s)
             return self._made
 
     def _make_ready(self) -> None:
@@ -256,13 +259,13 @@ def hold(connection: sql.Connection) -> None:
     connection.execute(sql.select(COUNTERS.c.value).where(COUNTERS.c.name == _REVISION).with_for_update())
 
 
-def _make_pool(url: str) -> sql.Engine:
+def _make_pool(url: str, patience_s: float) -> sql.Engine:
     try:
         parsed = sql.make_url(url)
         if not _is_sqlite(parsed):
             return sql.create_engine(parsed, pool_pre_ping=True)
         # A connection for each use costs 0.2 ms and is right in threads and after the file was replaced.
-        pool = sql.create_engine(parsed, poolclass=sql.NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+        pool = sql.create_engine(parsed, poolclass=sql.NullPool, connect_args={"timeout": patience_s})
     except (exc.NoSuchModuleError, ImportError) as error:
         raise StorageFailed(
             f"The driver for COMPRESSION_DATABASE is missing: {error}. "

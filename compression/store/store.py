@@ -20,7 +20,7 @@ from compression.results.conditions import Conditions
 from compression.results.record import Result
 from compression.results.timing import Timing
 from compression.store import artifacts, results
-from compression.store.database import Database, count_deletion
+from compression.store.database import BUSY_TIMEOUT_S, Database, count_deletion
 from compression.store.job_queue import JobQueue, Owner
 from compression.store.jobs import Job, JobState
 from compression.store.results import Unreadable
@@ -51,10 +51,13 @@ class Store:
     those who hand out jobs and carry them out.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        """Use the database at `url`, by default COMPRESSION_DATABASE or else SQLite under the home folder."""
+    def __init__(self, url: str | None = None, *, patience_s: float = BUSY_TIMEOUT_S) -> None:
+        """Use the database at `url`, by default COMPRESSION_DATABASE or else SQLite under the home folder.
+
+        Whoever reads waits `patience_s` for a program that holds all of it.
+        """
         default = f"sqlite:///{environment.home() / 'results.sqlite'}"
-        self.database = Database(url or os.environ.get("COMPRESSION_DATABASE") or default)
+        self.database = Database(url or os.environ.get("COMPRESSION_DATABASE") or default, patience_s)
         self.queue = JobQueue(self.database)
         self.remembered = results.Remembered()
         self.machine_ids: tuple[str, ...] = ()
@@ -218,16 +221,17 @@ class Store:
         background: bool = False,
         owner: Owner | None = None,
         replace: bool = False,
+        anew: bool = False,
     ) -> list[Job]:
         """Submit recipes to be measured or inquiries to be made; returns one job for each different one, in order.
 
         What waits or runs in this group already gives that job. What was done before gives a COMPLETE job
-        that is not stored: there is nothing to do. With `replace` the group's other unfinished jobs are
-        cancelled. All in one transaction.
+        that is not stored: there is nothing to do, unless it is wanted `anew`, as where files of a result are lost
+        or damaged. With `replace` the group's other unfinished jobs are cancelled. All in one transaction.
         """
         measured = self.results_of([work for work in works if isinstance(work, Recipe)])
         answered = self._answer_names([work for work in works if isinstance(work, Inquiry)])
-        done = {*measured, *answered}
+        done = set() if anew else {*measured, *answered}
         return self.queue.add(
             works,
             done=done,

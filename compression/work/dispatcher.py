@@ -22,7 +22,7 @@ from compression import RUN
 from compression.errors import CompressionError
 from compression.inquiries import Inquiry
 from compression.recipe.recipe import Recipe
-from compression.store.job_queue import STALE_AFTER_S, Owner, died
+from compression.store.job_queue import ASK_PATIENCE_S, STALE_AFTER_S, Owner, died
 from compression.store.jobs import Job, JobState
 from compression.store.store import Store
 from compression.work.members import Members
@@ -104,7 +104,7 @@ class Dispatcher:
         force_after_s: float = FORCE_AFTER_S,
         background_workers: int | None = None,
     ) -> None:
-        self.store = store or Store()
+        self.store = store or Store(patience_s=ASK_PATIENCE_S)
         self.problem: str | None = None
         self._place = self.store.place
         self._run, self._force_after_s, self._background_workers = run, force_after_s, background_workers
@@ -139,18 +139,21 @@ class Dispatcher:
         group: str,
         background: bool = False,
         replace: bool = False,
+        anew: bool = False,
         workspace: str = "",
     ) -> list[Job]:
         """Have recipes measured and inquiries made; returns one job for each different one, in the given order.
 
         Interactive jobs (`background=False`) run before background ones and always find a worker that no
         background job occupies. What waits or runs in this group already gives that job. What was done before
-        gives a COMPLETE job, which is not stored: what it leads to is there at once. An inquiry's recipe is measured
-        first where that was not done. With `replace` whatever else is unfinished in `group` is given up: the slider
+        gives a COMPLETE job, which is not stored: what it leads to is there at once, unless it is wanted `anew`: then
+        a worker looks whether all its files are still good. An inquiry's recipe is measured first where that was not
+        done. With `replace` whatever else is unfinished in `group` is given up: the slider
         has moved on. What is done in a `workspace` stays there: see `Store`.
         """
         store = self.store.within(workspace)
-        jobs = store.add_jobs(works, group=group, background=background, owner=self._owner, replace=replace)
+        how = {"background": background, "replace": replace, "anew": anew}
+        jobs = store.add_jobs(works, group=group, owner=self._owner, **how)
         self._wake.set()
         return jobs
 

@@ -1,5 +1,7 @@
+import contextlib
 import io
 import json
+import sqlite3
 from dataclasses import replace
 
 import pandas as pd
@@ -11,6 +13,9 @@ from compression.recipe.recipe import make_recipe
 from compression.recipe.settings import PRUNING, Settings, neutral_settings, recipe_of
 from compression.results.record import Learning
 from compression.search.curves import sweep_recipes
+from compression.store import artifacts
+from compression.store.jobs import JobState
+from compression.store.store import Store
 from pages.components.asking import work
 from pages.components.explore import charts, controls, foresight, hint, parts
 from pages.components.frame import browser, menu
@@ -19,12 +24,13 @@ from pages.components.view import model_card, state
 from pages.components.view.link import View, parameters_of, view_of
 from sample_models.catalogue import MODELS
 from tests.support.fake_dispatcher import CLAIM
-from tests.support.made_up_results import fabricate
+from tests.support.made_up_results import fabricate, files_of
 from tests.support.page_tools import (
     MODEL,
     asked,
     checked,
     components,
+    downloads,
     foreseen_rows,
     moved,
     pressed,
@@ -38,6 +44,10 @@ from tests.support.page_tools import (
 )
 
 CHARTS = ("chart_left", "chart_right")
+
+
+def measured_with_files(dispatcher, recipe):
+    dispatcher.store.add_result(fabricate(recipe), files_of(recipe))
 
 
 def mark_on(page, chart):
@@ -223,6 +233,33 @@ def test_a_collapse_is_an_error_box(explore):
 def test_the_dispatchers_trouble_is_shown(explore, dispatcher):
     dispatcher.problem = "No worker process could be started: free some memory."
     assert "No worker process could be started" in texts(explore().error)
+
+
+def test_a_held_database_leaves_what_was_seen_in_sight(explore, dispatcher):
+    dispatcher.store = Store(patience_s=0.05)
+    page = explore()
+    drawn = components(page)["chart_left"]["alt"]
+    with contextlib.closing(sqlite3.connect(dispatcher.store.database.file, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        page = rerun(page)
+        assert components(page)["chart_left"]["alt"] == drawn
+        assert "another program has held it" in texts(page.error)
+        holder.execute("ROLLBACK")
+    assert not rerun(page).error
+
+
+def test_lost_files_are_made_again(explore, dispatcher):
+    dispatcher.held = True
+    recipe = recipe_of(subject_of(MODEL), Settings(weight_bits=6))
+    measured_with_files(dispatcher, recipe)
+    artifacts.path_of(fabricate(recipe).artifacts["onnx"]).unlink()
+    page = explore(**parameters_of(View(MODEL, Settings(weight_bits=6))))
+    assert "Runtime file (.onnx): no longer on this machine" in texts(page.caption)
+    assert "Stored file" in downloads(page)
+    page = pressed(page, "files_table")
+    (job,) = [job for job in dispatcher.store.jobs() if job.group.startswith("files-")]
+    assert (job.recipe, job.state, job.background) == (recipe, JobState.WAITING, False)
+    assert any("Measuring “6-bit weights" in words for words in progress(page))
 
 
 def test_the_sweep_can_be_cancelled_and_resumed(explore, dispatcher):

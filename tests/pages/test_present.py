@@ -194,6 +194,10 @@ def test_a_file_that_was_lost_is_offered_once_it_is_there_again(present, dispatc
     file.unlink()
     page = rerun(present(recipe))
     assert "no longer on this machine" in words(page)
+    page = pressed(page, "files_present")
+    assert [name for group, name in dispatcher.submitted if group.startswith("files-")] == [recipe]
+    file.write_bytes(b"something else")
+    assert "is damaged" in words(rerun(page)) and page.button(key="files_present")
     file.write_bytes(content)
     assert "Stored file" in downloads(rerun(page))
 

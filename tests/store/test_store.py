@@ -19,7 +19,7 @@ from compression import environment
 from compression.errors import CorruptFile, StorageFailed
 from compression.inquiries.outcomes import PictureInquiry
 from compression.results import machine
-from compression.store import artifacts, database, deletion, history, job_queue, logs, results, tables
+from compression.store import artifacts, deletion, history, job_queue, logs, results, tables
 from compression.store.job_queue import OTHER_VERSION, Owner
 from compression.store.jobs import JobState
 from compression.store.store import Store
@@ -140,6 +140,13 @@ class TestResults:
         with store.database.write() as connection:
             connection.execute(tables.RESULTS.insert().values(dict(row)))
         assert [result.recipe["seed"] for result in store.results(MODEL)] == [1, 2]
+
+    def test_what_is_wanted_anew_is_looked_at_again(self, store):
+        keep(store, recipe())
+        (done,) = store.add_jobs([recipe()], group="g")
+        (again,) = store.add_jobs([recipe()], group="g", anew=True)
+        assert (done.state, again.state) == (JobState.COMPLETE, JobState.WAITING)
+        assert store.jobs("g") == [again]
 
     def test_where_nothing_changed_one_query_says_so(self, store):
         keep(store, recipe(seed=1))
@@ -649,14 +656,14 @@ class TestTrouble:
         monkeypatch.undo()
         assert [path for path in environment.artifact_folder().rglob("*") if path.is_file()] == []
 
-    def test_a_locked_database(self, sqlite_store, monkeypatch):
+    def test_a_locked_database(self, sqlite_store):
         keep(sqlite_store, recipe())
-        monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
-        other = Store()
+        other = Store(patience_s=0.1)
         holder = sqlite3.connect(environment.home() / "results.sqlite", isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StorageFailed, match="another program has held it"):
-            other.add_jobs([recipe(seed=1)], group="g")
+        for ask in (lambda: other.add_jobs([recipe(seed=1)], group="g"), lambda: other.results(MODEL), other.revision):
+            with pytest.raises(StorageFailed, match="another program has held it"):
+                ask()
         holder.execute("ROLLBACK")
         holder.close()
         assert len(other.add_jobs([recipe(seed=1)], group="g")) == 1

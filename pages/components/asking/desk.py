@@ -19,9 +19,19 @@ def store() -> Store:
 
 
 def submit(
-    works: Sequence[Recipe | Inquiry], kind: str, *, background: bool = False, replace: bool = False
+    works: Sequence[Recipe | Inquiry],
+    kind: str,
+    *,
+    background: bool = False,
+    replace: bool = False,
+    anew: bool = False,
 ) -> list[Job]:
     """Have this done for this browser session; see `Dispatcher.submit`."""
     return dispatcher.get_dispatcher().submit(
-        works, group=state.group(kind), background=background, replace=replace, workspace=classroom.here().name
+        works,
+        group=state.group(kind),
+        background=background,
+        replace=replace,
+        anew=anew,
+        workspace=classroom.here().name,
     )

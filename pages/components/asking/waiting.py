@@ -24,6 +24,9 @@ from pages.components.view import state
 A = TypeVar("A", bound=Answer)
 Work = Recipe | Inquiry
 
+_FILES = "files"
+"""Kind of work: a measured setting's files are made again."""
+
 WAITS = "waiting for a worker, or for another window that asked the same"
 """What a job does that has not begun: the same work is done once, whoever asks for it."""
 
@@ -60,6 +63,24 @@ def measure(recipes: Sequence[Recipe], group: str, *, key: str, background: bool
         notices.show_error(error)
         return [None] * len(recipes)
     return found
+
+
+@notices.told
+def offer_files(result: Result, *, key: str) -> None:
+    """Where files of a result are lost or damaged: a button that has them made again, and a bar while they are."""
+    recipe = result.parsed_recipe
+    last = _latest(_FILES).get(recipe.recipe_id)
+    if last is not None and not last.state.is_final:
+        st.fragment(run_every=pace.look_seconds(presence.count()))(_bar)([recipe], 0, [True], _FILES, key)
+        return
+    if last is not None and last.state is JobState.FAILED:
+        notices.show_problem(last.error or "")
+    st.button("Measure it again", icon=":material/refresh:", key=f"files_{key}", on_click=_make_files, args=(recipe,))
+
+
+def _make_files(recipe: Recipe) -> None:
+    with contextlib.suppress(CompressionError):  # what is drawn next meets the same, and says it
+        desk.submit([recipe], _FILES, anew=True)
 
 
 def is_under_way(works: Sequence[Work], group: str) -> bool:

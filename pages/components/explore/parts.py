@@ -7,6 +7,8 @@ the model and its picture) belongs to no part and is not sent again.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from pages.components.asking import notices, work
@@ -24,13 +26,13 @@ INSIGHT_TAB, STEP_BY_STEP = "insight", "Step by step"
 """Where that tab is open, the beginnings of the recipe have to be measured too."""
 
 
-@notices.told
-def look(view: View) -> Snapshot:
-    """Look at the store once; None where that fails, which is said."""
+def look(view: View) -> Snapshot | None:
+    """Look at the store once. Where that fails, which is said, it is what was seen of the model before, if anything."""
     last = seen()
-    st.session_state[_SEEN] = None
-    st.session_state[_SEEN] = found = work.snapshot(view, last)
-    return found
+    st.session_state[_SEEN] = replace(last, view=view) if last is not None and last.view.model == view.model else None
+    with notices.telling():
+        st.session_state[_SEEN] = work.snapshot(view, last)
+    return seen()
 
 
 @notices.told

@@ -101,11 +101,14 @@ def words_of(checked: Verification) -> str:
     )
 
 
-@notices.told
 def _show_checked(export: Export, said: str) -> None:
-    files = _files(export.result)
+    files: dict[str, bytes] = {}
+    with notices.telling():  # one is damaged
+        files = _files(export.result)
+        if files.keys() != export.result.artifacts.keys():
+            st.caption(":material/error: Its files are no longer on this machine.")
     if files.keys() != export.result.artifacts.keys():
-        st.caption(":material/error: Its files are no longer on this machine. Measure the setting again.")
+        waiting.offer_files(export.result, key="present")
         return
     elements.download("Stored file", lambda: files["stored"], f"{export.name}{STORED_SUFFIX}")
     elements.download("Runtime file (.onnx)", lambda: files["onnx"], f"{export.name}.onnx")
