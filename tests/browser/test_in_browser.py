@@ -372,15 +372,15 @@ def test_a_running_job_can_be_cancelled(page, server):
 
 
 def test_a_training_can_be_ended_with_the_best_so_far(page, server):
-    steps = [{"technique": "magnitude_pruning", "sparsity": 0.9}, {"technique": "fine_tuning", "epochs": 500}]
+    steps = [{"technique": "magnitude_pruning", "sparsity": 0.9}, {"technique": "fine_tuning", "epochs": 200}]
     recipe = urllib.parse.quote(json.dumps({"steps": steps}))
-    page.goto(f"{server[0]}/explore?model=lenet300-mnist5k&curves=none&recipe={recipe}")
+    page.goto(f"{server[0]}/explore?model=lenet5-mnist5k&curves=none&recipe={recipe}")
     page.get_by_role(
         "figure", name=re.compile(r"After [\d,]+ of [\d,]+ steps [\d.]+ % of the validation images")
     ).wait_for()
     page.get_by_role("button", name="Stop here and keep the best").click()
     page.get_by_text(re.compile(r"Training, ended by hand after [\d,]+ of [\d,]+ steps")).wait_for()
-    assert 0 < steps_in_url(page)[1]["epochs"] < 500  # what it shows is what was trained
+    assert 0 < steps_in_url(page)[1]["epochs"] < 200  # what it shows is what was trained
 
 
 def test_a_bad_address_is_explained(page, server):
