@@ -49,7 +49,7 @@ def figure(
     if legend:
         common = {"legend": LEGEND | (legend if isinstance(legend, dict) else {}), "margin": MARGIN | {"t": LEGEND_TOP}}
     axes = {
-        "xaxis": {"title": {"text": x}, **plain, **(xaxis or {})},
+        "xaxis": {"title": {"text": x, "standoff": 8}, **plain, **(xaxis or {})},
         "yaxis": {"title": {"text": y, "standoff": 12}, **plain, **(yaxis or {})},
     }
     shared = {"height": height, "hovermode": "closest", "dragmode": False, **common}
