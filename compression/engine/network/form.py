@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -390,6 +391,14 @@ def clone(model: fx.GraphModule) -> fx.GraphModule:
     copied = copy.deepcopy(model)
     copied.input_shape = model.input_shape  # GraphModule's own copying keeps only what it knows
     return copied
+
+
+def free_name(model: nn.Module, name: str) -> str:
+    """`name`, with a number behind it if a layer or tensor has it already."""
+    parts = (model.named_modules(), model.named_parameters(), model.named_buffers())
+    taken = {taken for part in parts for taken, _ in part}
+    candidates = itertools.chain([name], (f"{name}{number}" for number in itertools.count(2)))
+    return next(free for free in candidates if free not in taken)
 
 
 def weighted_layers(model: nn.Module) -> dict[str, WeightedLayer]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from compression.engine.network.form import propagate_shapes
+from compression.engine.network.form import free_name, propagate_shapes
 from compression.errors import UnsupportedModel
 
 _OUT_OF_PLACE: dict[object, Any] = {operator.iadd: operator.add, operator.imul: operator.mul}
@@ -77,10 +76,3 @@ def _call_layer(model: fx.GraphModule, node: fx.Node) -> None:
         name = free_name(model, node.name)
         model.add_submodule(name, _AS_LAYER[node.target](*node.args[1:], **node.kwargs))
         node.op, node.target, node.args, node.kwargs = "call_module", name, node.args[:1], {}
-
-
-def free_name(model: nn.Module, name: str) -> str:
-    """`name`, with a number behind it if a layer has it already."""
-    taken = {taken for taken, _ in model.named_modules()}
-    candidates = itertools.chain([name], (f"{name}{number}" for number in itertools.count(2)))
-    return next(free for free in candidates if free not in taken)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, fx, nn
 
-from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, module_of
+from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, free_name, module_of
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.execution import Walk
 from compression.watch import Watch
 
 CALIBRATION_BATCH = 64
 SAMPLES_PER_BATCH = 16384
-"""Values of one activation that are looked at for so many images; the extremes are always among them."""
+"""Values of one activation that are looked at for so many images, at most; the extremes are always among them."""
 
 Samples = dict[fx.Node, Tensor]
 """Values that a node took on some images: the two extremes, and up to `SAMPLES_PER_BATCH` for `CALIBRATION_BATCH`."""
@@ -113,11 +115,17 @@ class Sampler:
             seen = seen.permute(0, 2, 3, 1)  # as it lies in memory: the order does not matter
         flat = seen.flatten()
         wanted = SAMPLES_PER_BATCH * -(-len(seen) // CALIBRATION_BATCH)
-        self._parts[node] += [flat[:: max(1, len(flat) // wanted)].clone(), torch.stack(flat.aminmax())]
+        step = _seeing_all(max(1, len(flat) // wanted), seen[0].numel())
+        self._parts[node] += [flat[::step].clone(), torch.stack(flat.aminmax())]
 
     def samples(self) -> Samples:
         """What was seen, by node."""
         return {node: torch.cat(parts) for node, parts in self._parts.items()}
+
+
+def _seeing_all(step: int, places: int) -> int:
+    """The first step from this one on that comes to every place of an image: others see some columns only."""
+    return next(longer for longer in itertools.count(step) if math.gcd(longer, places) == 1)
 
 
 def _needs_quantizer(model: fx.GraphModule, node: fx.Node) -> bool:
@@ -135,6 +143,7 @@ def _insert_after(
     model: fx.GraphModule, node: fx.Node, name: str, quantizer: nn.Module, readers: Collection[fx.Node]
 ) -> None:
     """From now on `readers` read the node's value through the quantizer."""
+    name = free_name(model, name)
     model.add_submodule(name, quantizer)
     with model.graph.inserting_after(node):
         new = model.graph.call_module(name, (node,))

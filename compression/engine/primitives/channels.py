@@ -7,8 +7,9 @@ equal. Labels that are equal form one *unit*: everything that has to go when one
 
 from __future__ import annotations
 
+import math
 import operator
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
@@ -68,6 +69,15 @@ def channel_groups(model: fx.GraphModule) -> list[list[Unit]]:
     for unit in units:
         groups[frozenset((part.layer, part.dim) for part in unit)].append(unit)
     return list(groups.values())
+
+
+def units_in_multiples(group: Sequence[Unit], channels: int) -> int:
+    """How many units of a group to take at a time, so that all its layers keep multiples of `channels` outputs.
+
+    A unit of grouped convolutions has a channel of each group.
+    """
+    outputs = Counter(part.layer for part in group[0] if part.dim == OUT)
+    return channels // math.gcd(channels, *outputs.values())
 
 
 def remove_units(model: fx.GraphModule, units: Iterable[Unit]) -> tuple[fx.GraphModule, Kept]:

@@ -9,7 +9,15 @@ from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer, clone, module_of
 from compression.engine.primitives.batch_norm import BatchNorm, scale_and_shift
-from compression.engine.primitives.channels import ELEMENTWISE, IN, POINTWISE, Unit, channel_groups, remove_units
+from compression.engine.primitives.channels import (
+    ELEMENTWISE,
+    IN,
+    POINTWISE,
+    Unit,
+    channel_groups,
+    remove_units,
+    units_in_multiples,
+)
 from compression.errors import InvalidRecipe
 
 _KEEPS_CONSTANTS = (nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
@@ -81,7 +89,8 @@ def _dead(group: list[Unit], readers: dict[str, _Reader], round_to: int) -> list
     dead = [unit for unit in group if all(readers[p.layer].is_deaf(p.position) for p in unit if p.dim == IN)]
     alive = max(1, len(group) - len(dead))
     if any(isinstance(readers[part.layer].layer, nn.Conv2d) for part in group[0] if part.layer in readers):
-        alive = min(len(group), -(-alive // round_to) * round_to)
+        multiple = units_in_multiples(group, round_to)
+        alive = min(len(group), -(-alive // multiple) * multiple)
     return dead[len(dead) - (len(group) - alive) :]
 
 

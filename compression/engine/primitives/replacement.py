@@ -16,11 +16,11 @@ from compression.engine.network.form import (
     WeightedLayer,
     WeightFormat,
     clone,
+    free_name,
     module_of,
     propagate_shapes,
     weight_format,
 )
-from compression.engine.network.tracing import free_name
 from compression.engine.primitives.batch_norm import BatchNorm, call_count, measure_statistics
 from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.moments import Moments, is_plain, second_moments

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from compression.engine.network.form import WeightedLayer, places_of, weighted_calls, weighted_layers
-from compression.engine.primitives.channels import IN, Unit
+from compression.engine.primitives.channels import IN, Unit, units_in_multiples
 from compression.engine.primitives.curvature import output_sensitivities
 from compression.engine.primitives.moments import layer_grams
 from compression.kernels import nearest_multiple
@@ -26,7 +26,7 @@ class WidthCosts:
     """Operations of a network for any widths of its groups, without building it."""
 
     def __init__(self, model: fx.GraphModule, groups: Sequence[Sequence[Unit]]) -> None:
-        self.sizes = [len(group) for group in groups]
+        self.groups, self.sizes = groups, [len(group) for group in groups]
         self.dims: dict[str, dict[int, int]] = {}
         self.macs_before: Counter[str] = Counter()
         for node, layer in weighted_calls(model):
@@ -50,8 +50,13 @@ class WidthCosts:
         return total
 
     def uniform(self, pruning_ratio: float, round_to: int) -> Widths:
-        """Each group without the same fraction of its units."""
-        return [nearest_multiple(size, 1 - pruning_ratio, round_to) for size in self.sizes]
+        """Each group without the same fraction of its units, its layers with multiples of `round_to` channels."""
+        pairs = zip(self.sizes, self.multiples(round_to), strict=True)
+        return [nearest_multiple(size, 1 - pruning_ratio, multiple) for size, multiple in pairs]
+
+    def multiples(self, round_to: int) -> Widths:
+        """How many units of each group are taken at a time."""
+        return [units_in_multiples(group, round_to) for group in self.groups]
 
     def uniform_macs(self, fraction: float, round_to: int) -> Widths:
         """The same ratio for each group, such that as nearly as possible `fraction` of the operations go."""
@@ -61,12 +66,12 @@ class WidthCosts:
 
 
 def greedy_widths(
-    curves: Sequence[Tensor], cost: Callable[[Sequence[int]], float], wanted: float, round_to: int
+    curves: Sequence[Tensor], cost: Callable[[Sequence[int]], float], wanted: float, multiples: Widths
 ) -> Widths:
     """Take units away where they cost least distortion per cost saved, until `cost(widths)` is at most `wanted`.
 
     `curves[g][k]` is the distortion without k units of group g (rising with k, 0 for none). Of the last step, the
-    side nearer to `wanted` is taken. Units go `round_to` at a time, and each group keeps as many at least.
+    side nearer to `wanted` is taken. Units of group g go `multiples[g]` at a time, and as many stay at least.
     """
     widths = [len(curve) - 1 for curve in curves]
     steepest = [0.0] * len(curves)
@@ -74,7 +79,7 @@ def greedy_widths(
     while now > wanted:
         choices = []
         for group, curve in enumerate(curves):
-            width = _next_width(widths[group], round_to)
+            width = _next_width(widths[group], multiples[group])
             if width is None:
                 continue
             after = cost([*widths[:group], width, *widths[group + 1 :]])
@@ -92,9 +97,9 @@ def greedy_widths(
     return widths
 
 
-def _next_width(width: int, round_to: int) -> int | None:
-    """The next smaller multiple of `round_to`, if there is one."""
-    smaller = (width - 1) // round_to * round_to
+def _next_width(width: int, multiple: int) -> int | None:
+    """The next smaller multiple, if there is one."""
+    smaller = (width - 1) // multiple * multiple
     return smaller if smaller > 0 else None
 
 

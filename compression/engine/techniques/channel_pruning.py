@@ -104,10 +104,13 @@ def _uniform(costs: WidthCosts, step: ChannelPruning) -> Plan:
 
 def _by_sensitivity(costs: WidthCosts, curves: list[Tensor], step: ChannelPruning) -> Plan:
     """More where it matters less; the plan's fraction counts channels, else operations."""
-    if step.target == "channels":
-        return lambda fraction, round_to: greedy_widths(curves, sum, sum(costs.uniform(fraction, round_to)), round_to)
-    whole = costs.macs(costs.sizes)
-    return lambda fraction, round_to: greedy_widths(curves, costs.macs, (1 - fraction) * whole, round_to)
+    cost, whole = (sum, 0.0) if step.target == "channels" else (costs.macs, costs.macs(costs.sizes))
+
+    def plan(fraction: float, round_to: int) -> Widths:
+        wanted = sum(costs.uniform(fraction, round_to)) if step.target == "channels" else (1 - fraction) * whole
+        return greedy_widths(curves, cost, wanted, costs.multiples(round_to))
+
+    return plan
 
 
 def _time_savings(networks: Sequence[fx.GraphModule], reference: fx.GraphModule, context: Context) -> list[float]:

@@ -125,6 +125,14 @@ class TestLayers:
         module.train()(torch.randn(8, 2, 21, 18))
         assert_equal_to_torch(trace(module, (2, 21, 18)))
 
+    @pytest.mark.parametrize("factor", [1.7, (1.7, 1.3), 0.5, 1 / 3, 2])
+    @pytest.mark.parametrize("recomputed", [True, False])
+    def test_resizing_takes_the_factor_that_was_given(self, factor, recomputed):
+        """4 pixels become 6 by 1.7: torch looks at every 1 / 1.7, and not at every 4 / 6."""
+        resized = nn.Upsample(scale_factor=factor, mode="bilinear", recompute_scale_factor=recomputed)
+        layers = (nn.Conv2d(1, 2, 3, padding=1), resized, nn.ReLU(), nn.AvgPool2d(2, 1))
+        assert_equal_to_torch(trace(nn.Sequential(*layers), (1, 9, 9)))
+
     def test_batch_norm_that_cannot_be_folded_is_written(self):
         model = trace(Everything(), (2, 21, 18))
         assert [n.op_type for n in export.to_onnx(model).graph.node].count("BatchNormalization") == 1

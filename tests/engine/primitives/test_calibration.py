@@ -1,3 +1,5 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -96,6 +98,29 @@ def test_values_that_are_all_the_same_have_a_scale(value):
     quantizer = fit_quantizer(torch.full((100,), value), 8)
     assert 0 < quantizer.scale < 1
     assert 0 <= quantizer.zero_point <= 255
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_every_place_of_an_image_is_looked_at(graph, memory):
+    """Steps of even length through memory would see some columns only, where other values may be."""
+    model = graph(nn.Sequential(nn.Conv2d(1, 32, 3, padding=1)), (1, 8, 8))
+    (node,) = [node for node in model.graph.nodes if node.op == "call_module"]
+    places = torch.arange(32 * 8 * 8.0).reshape(1, 32, 8, 8).expand(64, -1, -1, -1).contiguous(memory_format=memory)
+    sampler = Sampler([node])
+    sampler.see(node, places)
+    (found,) = sampler.samples().values()
+    assert len(found.unique()) == 32 * 8 * 8
+    assert len(found) <= 16384 + 2
+
+
+def test_a_layer_whose_name_a_quantizer_would_have_stays(graph):
+    layers = {"quantizer_0": nn.Conv2d(1, 4, 3), "relu": nn.ReLU(), "quantizer_1": nn.Conv2d(4, 4, 3)}
+    model = graph(nn.Sequential(OrderedDict(layers)), (1, 8, 8))
+    before, x = dict(model.named_modules()), torch.randn(4, 1, 8, 8)
+    insert_quantizers(model, samples_of(model, x), 8, SILENT)
+    after = dict(model.named_modules())
+    assert all(after[name] is layer for name, layer in before.items())
+    assert sum(isinstance(layer, ActivationQuantizer) for layer in after.values()) == 2
 
 
 def test_samples_contain_the_extremes(graph):

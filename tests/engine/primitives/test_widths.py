@@ -31,19 +31,30 @@ def test_uniform_widths_for_a_number_of_operations(fraction, sample):
     assert max(shares) - min(shares) <= 1 / 16
 
 
+def test_channels_are_counted_and_not_what_goes_together(graph):
+    """A unit of a convolution in four groups is a channel of each: two of them are eight channels, a multiple of 4."""
+    layers = (nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3, groups=4), nn.ReLU(), nn.Conv2d(16, 8, 1))
+    model = graph(nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 16, 3)), (1, 8, 8))
+    costs = WidthCosts(model, channel_groups(model))
+    assert (costs.sizes, costs.multiples(4)) == ([4, 4, 8], [1, 1, 4])
+    assert costs.uniform(0.5, 4) == [2, 2, 4]
+    assert costs.multiples(8) == [2, 2, 8]
+    assert costs.multiples(6) == [3, 3, 6]
+
+
 def test_greedy_takes_from_the_group_that_costs_least():
     flat, steep = torch.tensor([0.0, 1, 2, 3, 4]), torch.tensor([0.0, 10, 20, 30, 40])
-    assert greedy_widths([flat, steep], sum, 5, 1) == [1, 4]
-    assert greedy_widths([flat, steep], sum, 4, 1) == [1, 3]
-    assert greedy_widths([flat, steep], sum, 6, 2) == [2, 4]
-    assert greedy_widths([flat, steep], sum, 0, 1) == [1, 1]
-    assert greedy_widths([flat, steep], lambda widths: 100 * widths[0] + widths[1], 300, 1) == [3, 4]
+    assert greedy_widths([flat, steep], sum, 5, [1, 1]) == [1, 4]
+    assert greedy_widths([flat, steep], sum, 4, [1, 1]) == [1, 3]
+    assert greedy_widths([flat, steep], sum, 6, [2, 2]) == [2, 4]
+    assert greedy_widths([flat, steep], sum, 0, [1, 1]) == [1, 1]
+    assert greedy_widths([flat, steep], lambda widths: 100 * widths[0] + widths[1], 300, [1, 1]) == [3, 4]
 
 
 def test_greedy_does_not_fall_for_a_bargain_behind_a_hurdle():
     """Once its dear unit is gone, the first group's others still count as dear as that one."""
     hurdle, even = torch.tensor([0.0, 5, 5.1, 5.2, 5.3]), torch.tensor([0.0, 2, 4, 6, 8])
-    assert greedy_widths([hurdle, even], sum, 5, 1) == [4, 1]
+    assert greedy_widths([hurdle, even], sum, 5, [1, 1]) == [4, 1]
 
 
 def test_distortion_is_what_refitted_readers_cannot_make_up_for(graph):

@@ -83,13 +83,18 @@ def _upsample(writer: Writer, node: fx.Node, layer: nn.Upsample) -> str:
         raise UnsupportedModel(
             f"{node.name} resizes in mode {layer.mode!r}; only 'bilinear' and 'area' can be written."
         )
-    scales = np.array([1, 1, *map(_scale_to, before, after)], np.float32)
+    given = None if layer.recompute_scale_factor else layer.scale_factor
+    factors = given if isinstance(given, tuple) else (given, given)
+    scales = np.array([1, 1, *map(_scale_to, before, after, factors)], np.float32)
     return writer.op("Resize", writer.value(node.args[0]), "", writer.constant(scales), mode="linear")
 
 
-def _scale_to(before: int, after: int) -> np.float32:
-    """The factor whose product with `before`, in float32 and rounded down, is `after`."""
-    scale = np.float32(after / before)
+def _scale_to(before: int, after: int, factor: float | None) -> np.float32:
+    """The factor whose product with `before`, in float32 and rounded down, is `after`: the one given, or their ratio.
+
+    Torch takes places of pixels by the factor that it was given, though the size is rounded down.
+    """
+    scale = np.float32(factor or after / before)
     while int(np.float32(before) * scale) < after:
         scale = np.nextafter(scale, np.float32(np.inf), dtype=np.float32)
     return scale
