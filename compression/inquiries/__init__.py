@@ -1,21 +1,26 @@
 """Inquiries: questions about measured recipes, as data. Torch-free; `compression.engine.laboratory` answers them.
 
-To add one: an `Inquiry` and its `Answer` in a file here, a function in a file of the laboratory, a line in `kinds` and
-in the laboratory's table.
+To add one: an `Inquiry` and its `Answer` in a file here, a function in a file of the laboratory, and a line in
+`answered_by`.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 
 from compression.inquiries.inquiry import Answer, Inquiry
 
-__all__ = ["Answer", "Inquiry", "kinds", "parse_inquiry"]
+__all__ = ["Answer", "Inquiry", "answered_by", "parse_inquiry"]
 
 
-def kinds() -> tuple[type[Inquiry], ...]:
-    """All kinds of inquiries. Imported when they are asked for: pages start sooner without them."""
+@functools.cache
+def answered_by() -> Mapping[type[Inquiry], str]:
+    """All kinds of inquiries, and what answers each: module and function below `compression.engine.laboratory`.
+
+    Imported when they are asked for: pages start sooner without them.
+    """
     from compression.inquiries import (
         activations,
         anatomy,
@@ -27,25 +32,25 @@ def kinds() -> tuple[type[Inquiry], ...]:
         weights,
     )
 
-    return (
-        activations.ActivationInquiry,
-        anatomy.AnatomyInquiry,
-        outcomes.OutcomeInquiry,
-        outcomes.PictureInquiry,
-        retiming.RetimingInquiry,
-        sensitivity.SensitivityInquiry,
-        verification.VerificationInquiry,
-        weights.WeightInquiry,
-        course.CodingInquiry,
-        course.FactorInquiry,
-        course.LayoutInquiry,
-        course.PruningInquiry,
-        course.RoundingInquiry,
-        course.SharingInquiry,
-        course.SplitInquiry,
-        course.TeacherInquiry,
-        course.TimingInquiry,
-    )
+    return {
+        activations.ActivationInquiry: "activations.activations",
+        anatomy.AnatomyInquiry: "anatomy.anatomy",
+        outcomes.OutcomeInquiry: "outcomes.outcomes",
+        outcomes.PictureInquiry: "outcomes.pictures",
+        retiming.RetimingInquiry: "retiming.retime",
+        sensitivity.SensitivityInquiry: "sensitivity.sensitivity",
+        verification.VerificationInquiry: "verification.verify",
+        weights.WeightInquiry: "weights.weights",
+        course.CodingInquiry: "course.coding.coding",
+        course.FactorInquiry: "course.factors.factors",
+        course.LayoutInquiry: "course.layout.layout",
+        course.PruningInquiry: "course.pruning.pruning",
+        course.RoundingInquiry: "course.rounding.rounding",
+        course.SharingInquiry: "course.sharing.sharing",
+        course.SplitInquiry: "course.timing.split",
+        course.TeacherInquiry: "course.teacher.teacher",
+        course.TimingInquiry: "course.timing.timing",
+    }
 
 
 def parse_inquiry(text: str) -> Inquiry:
@@ -59,4 +64,4 @@ def parse_inquiry(text: str) -> Inquiry:
 
 @functools.cache
 def _by_name() -> dict[str, type[Inquiry]]:
-    return {kind.KIND: kind for kind in kinds()}
+    return {kind.KIND: kind for kind in answered_by()}

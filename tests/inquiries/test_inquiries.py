@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compression.inquiries import course, kinds, parse_inquiry
+from compression.inquiries import answered_by, course, parse_inquiry
 from compression.inquiries.activations import ActivationInquiry
 from compression.inquiries.anatomy import AnatomyInquiry
 from compression.inquiries.inquiry import Answer
@@ -58,7 +58,7 @@ class TestEveryInquiry:
 
 
 def test_every_kind_is_tried_here():
-    assert {kind.KIND for kind in kinds()} == {inquiry.kind for inquiry in INQUIRIES}
+    assert {kind.KIND for kind in answered_by()} == {inquiry.kind for inquiry in INQUIRIES}
 
 
 def test_of_pictures_there_are_some_and_not_too_many():

@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-from compression.engine.laboratory import (
-    activations,
-    anatomy,
-    course,
-    outcomes,
-    retiming,
-    sensitivity,
-    verification,
-    weights,
-)
 from compression.engine.laboratory.bench import Bench
-from compression.inquiries import Answer, Inquiry
-from compression.inquiries.activations import ActivationInquiry
-from compression.inquiries.anatomy import AnatomyInquiry
-from compression.inquiries.outcomes import OutcomeInquiry, PictureInquiry
-from compression.inquiries.retiming import RetimingInquiry
-from compression.inquiries.sensitivity import SensitivityInquiry
-from compression.inquiries.verification import VerificationInquiry
-from compression.inquiries.weights import WeightInquiry
+from compression.inquiries import Answer, Inquiry, answered_by
 
-ANSWERS: dict[type[Inquiry], Callable[[Any, Bench], Answer]] = {
-    ActivationInquiry: activations.activations,
-    AnatomyInquiry: anatomy.anatomy,
-    OutcomeInquiry: outcomes.outcomes,
-    PictureInquiry: outcomes.pictures,
-    RetimingInquiry: retiming.retime,
-    SensitivityInquiry: sensitivity.sensitivity,
-    VerificationInquiry: verification.verify,
-    WeightInquiry: weights.weights,
-    **course.ANSWERS,
-}
-
-__all__ = ["ANSWERS", "Bench", "answer"]
+__all__ = ["Bench", "answer", "function_of"]
 
 
 def answer(inquiry: Inquiry, bench: Bench) -> Answer:
     """What `inquiry` finds. Raises `CompressionError` children, and `Cancelled` when the bench's check does."""
-    return ANSWERS[type(inquiry)](inquiry, bench)
+    return function_of(type(inquiry))(inquiry, bench)
+
+
+@functools.cache
+def function_of(kind: type[Inquiry]) -> Callable[[Any, Bench], Answer]:
+    """What answers inquiries of a kind."""
+    module, _, name = answered_by()[kind].rpartition(".")
+    function: Callable[[Any, Bench], Answer] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return function
