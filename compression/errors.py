@@ -37,5 +37,9 @@ class Diverged(CompressionError):
     """Training or calibration produced values that are not finite: the variant has no numbers to show."""
 
 
+class OutOfMemory(CompressionError):
+    """What was asked for does not fit into this machine's memory."""
+
+
 class Cancelled(CompressionError):
     """The person, or the page on the person's behalf, gave the work up."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from compression import RUN, environment
-from compression.errors import CorruptFile, StorageFailed
+from compression.errors import CorruptFile, OutOfMemory, StorageFailed
 from compression.inquiries import Answer, Inquiry
 from compression.inquiries.retiming import Retimed
 from compression.models.subject import Subject, subject_of
@@ -78,7 +78,10 @@ def _measured(
             watch = watch.part(BASELINE_SHARE, 1)
         baseline = _output(found, run)
     timed = functools.partial(store.timings, recipe.model)
-    output = getattr(module, function)(subject, recipe, baseline=baseline, watch=watch, preview=preview, timed=timed)
+    with _told_of_memory():
+        output = getattr(module, function)(
+            subject, recipe, baseline=baseline, watch=watch, preview=preview, timed=timed
+        )
     store.add_result(output.result, output.artifacts())
     return output.result, output.artifacts()
 
@@ -117,7 +120,8 @@ def _found_out(subject: Subject, inquiry: Inquiry, store: Store, watch: Watch, r
         _output(measure(recipe, store, watch=first, run=run), run)
         for recipe in (inquiry.recipe, inquiry.recipe.baseline())
     )
-    found = laboratory.answer(inquiry, laboratory.Bench(subject, variant, baseline, watch.part(MEASURING_SHARE, 1)))
+    with _told_of_memory():
+        found = laboratory.answer(inquiry, laboratory.Bench(subject, variant, baseline, watch.part(MEASURING_SHARE, 1)))
     content = found.model_dump_json().encode()
     inquiry.ANSWER.model_validate_json(content)  # what nobody could read is not kept
     store.add_answer(inquiry, variant.result, content)
@@ -148,6 +152,23 @@ def _stored(store: Store, recipe: Recipe) -> tuple[Result, dict[str, bytes]] | N
         return None
     contents = {role: content for role, content in found.items() if content is not None}
     return (result, contents) if len(contents) == len(found) else None
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "bad allocation", "failed to allocate memory")
+"""How torch, ONNX Runtime and C++ say it, each with an error of its own; Python and numpy raise MemoryError."""
+
+
+@contextlib.contextmanager
+def _told_of_memory() -> Iterator[None]:
+    """Inside, a lack of memory is `OutOfMemory`, however it is raised."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _NO_MEMORY):
+            raise OutOfMemory(
+                "The memory did not suffice. Close other programs, or take a smaller model, student or batch."
+            ) from error
+        raise
 
 
 @contextlib.contextmanager

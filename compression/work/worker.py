@@ -94,9 +94,6 @@ def _outcome(work: Callable[[], object]) -> tuple[JobState, str | None]:
         return JobState.CANCELLED, None
     except CompressionError as error:
         return JobState.FAILED, str(error)
-    except MemoryError:
-        _log.exception("a job ran out of memory")
-        return JobState.FAILED, "The memory did not suffice. Close other programs, or take a smaller model or batch."
     except Exception as error:
         _log.exception("a job failed in a way that nobody foresaw")
         text = f"Unexpected error: {type(error).__name__}: {error}"

@@ -6,10 +6,11 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from compression import environment
 from compression.engine import laboratory
-from compression.errors import Cancelled, StorageFailed
+from compression.errors import Cancelled, OutOfMemory, StorageFailed
 from compression.inquiries.outcomes import OutcomeInquiry, Outcomes
 from compression.models.subject import subject_of
 from compression.recipe.recipe import make_recipe
@@ -144,3 +145,29 @@ class TestInquiries:
         first = once.inquire(self.INQUIRY, store)
         monkeypatch.setattr(laboratory, "answer", lambda inquiry, bench: pytest.fail("asked again"))
         assert once.inquire(self.INQUIRY, store).labels.tolist() == first.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "allocate",
+    [
+        lambda: torch.empty(10**15),
+        lambda: np.empty(10**15),
+        lambda: bytearray(10**15),
+        lambda: _raise(RuntimeError("BFCArena: Failed to allocate memory for requested buffer of size 9")),
+        lambda: _raise(RuntimeError("std::bad_alloc")),
+    ],
+)
+def test_a_lack_of_memory_is_told_however_it_is_raised(store, allocate, monkeypatch):
+    monkeypatch.setattr(fake_run, "run_recipe", lambda *what, **how: allocate())
+    with pytest.raises(OutOfMemory, match="take a smaller model"):
+        measure(recipe().baseline(), store, run=RUN)
+
+
+def test_another_error_stays_what_it_is(store, monkeypatch):
+    monkeypatch.setattr(fake_run, "run_recipe", lambda *what, **how: _raise(RuntimeError("shapes do not fit")))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        measure(recipe().baseline(), store, run=RUN)
+
+
+def _raise(error):
+    raise error

@@ -121,7 +121,6 @@ class Snapshot:
     `timing` are unfinished jobs that time results again.
     """
 
-    group: str
     revision: int
     view: View
     results: dict[str, Result]
@@ -133,6 +132,7 @@ class Snapshot:
     timing: tuple[Job, ...] = ()
     unasked: frozenset[str] = frozenset()
     unreadable: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def result(self) -> Result | None:
