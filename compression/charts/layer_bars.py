@@ -61,7 +61,7 @@ def draw(lines: Sequence[Line], measure: Measure, chosen: str = "") -> Figure:
     )
     return figure(
         [*([outlines] if any(value is not None for value in before) else []), now],
-        (ROW if len(lines) <= MANY else THIN_ROW) * len(lines) + 76,
+        (ROW if len(lines) <= MANY else THIN_ROW) * len(lines) + 90,
         measure.axis,
         legend=True,
         xaxis={"rangemode": "tozero", "zeroline": True},
