@@ -36,6 +36,7 @@ _ASKERS = {
     "explore": "Explore: the setting shown",
     "sweep": "Explore: the curves",
     "ahead": "Explore: measured ahead, before anybody asks",
+    "timing": "Explore: timed again, to be surer of the time",
     "inquiry": "A page that looks into a result",
     "study": "A page that looks into a result",  # as it was called in homes of before
     "picked": "Settings chosen side by side",

@@ -219,6 +219,7 @@ class TestWords:
         [
             ("explore-me", "Explore: the setting shown (this browser window)"),
             ("sweep-you", "Explore: the curves (another browser window)"),
+            ("timing-me", "Explore: timed again, to be surer of the time (this browser window)"),
             ("inquiry-you", "A page that looks into a result (another browser window)"),
             ("study-me", "A page that looks into a result (this browser window)"),
             ("something else", "Somebody else"),
