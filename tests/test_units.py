@@ -136,3 +136,11 @@ def test_an_interval_stands_in_a_sentence():
 )
 def test_speed_comes_with_its_interval(ends, words):
     assert units.speed(*ends) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(0, "0 points"), (1, "1 point"), (1.0, "1 point"), (0.5, "0.5 points"), (2_000, "2,000 points")],
+)
+def test_one_is_counted_in_the_singular(number, words):
+    assert units.counted(number, "point") == words

@@ -88,3 +88,10 @@ def test_what_the_test_images_say_chooses_nothing():
     assert choose([*SETTINGS, lucky], Limits(stored_kb=160)).best == SETTINGS[2]
     unlucky = result(0.0, accuracy=0.5, accuracy_difference=-0.49, stored_bytes=80_000)
     assert choose([*SETTINGS, unlucky], Limits(drop_points=1)).best == unlucky
+
+
+@pytest.mark.parametrize(("points", "said"), [(1.0, "1 point"), (0.5, "0.5 points"), (2.0, "2 points")])
+def test_points_are_said_alike_of_a_limit_and_of_what_is_beyond_it(points, said):
+    allowed = Limits(drop_points=points)
+    assert allowed.words == f"at most {said} lost"
+    assert judge(result(0.3), allowed)[0].words.endswith(f"is beyond {said} lost")
