@@ -18,7 +18,7 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-test $(VENV)/.browser check
 	$(BIN)/python -m pytest -m "not browser" --numprocesses logical --maxprocesses 4 --dist loadfile
-	$(BIN)/python -m pytest -m browser --numprocesses 2 --dist loadfile  # those of a file share a server
+	$(BIN)/python -m pytest -m browser --numprocesses 2 --maxschedchunk 1  # each process has a server
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

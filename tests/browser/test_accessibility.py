@@ -70,9 +70,9 @@ def test_what_is_drawn_anew_does_not_fade_meanwhile(page, server):
     page.evaluate(FADED)
     page.locator(".st-key-setting_pruning_percent input[type=range]").press("ArrowRight")
     for _ in range(30):  # a slow machine
-        os.kill(server[2].pid, signal.SIGSTOP)
+        os.kill(server[1].pid, signal.SIGSTOP)
         page.wait_for_timeout(150)
-        os.kill(server[2].pid, signal.SIGCONT)
+        os.kill(server[1].pid, signal.SIGCONT)
         page.wait_for_timeout(15)
     settle(page)
     assert page.evaluate("window.seenStale") > 0

@@ -135,7 +135,7 @@ def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
     page.locator("[data-test-script-state=notRunning]").wait_for()  # all that is known has been sent
     here, there = recipe_id_at(), recipe_id_at(pruning_percent=10)
     page.wait_for_function(MARKED_IS, arg=[here, here])
-    os.kill(server[2].pid, signal.SIGSTOP)
+    os.kill(server[1].pid, signal.SIGSTOP)
     try:
         assert page.locator(".st-key-verdict[data-behind]").count() == 0
         press(page, "pruning_percent", "ArrowRight", times=2)
@@ -147,7 +147,7 @@ def test_the_mark_follows_a_slider_while_the_server_stands_still(page, server):
         press(page, "weight_bits", "ArrowRight")  # nobody has foreseen both
         page.wait_for_function(MARKED_IS, arg=[here, here])
     finally:
-        os.kill(server[2].pid, signal.SIGCONT)
+        os.kill(server[1].pid, signal.SIGCONT)
     both = recipe_id_at(pruning_percent=10, weight_bits=BIT_WIDTHS[1])
     page.wait_for_function(MARKED_IS, arg=[both, both])
     page.locator(".st-key-verdict:not([data-behind])").wait_for()
@@ -256,7 +256,7 @@ def go_to(page, title):
     """Click on the menu until the page comes: Streamlit may forget a click that meets a run of the page before."""
     from playwright.sync_api import TimeoutError as TookTooLong
 
-    for patience_ms in (20_000, 20_000, PATIENCE_MS):
+    for patience_ms in (5_000, 10_000, PATIENCE_MS):
         page.locator(".st-key-menu").get_by_text(title, exact=True).click()
         try:
             page.wait_for_url(f"**/{title.lower()}**", timeout=patience_ms)
@@ -420,9 +420,3 @@ def test_a_presentation_fills_the_screen_and_is_taken_away(page, server):
     page.get_by_role("button", name="Leave full screen").click()
     page.locator(".st-key-menu").wait_for(state="visible")
     assert not page.evaluate("Boolean(document.fullscreenElement)")
-
-
-def test_the_servers_log_is_clean(server):
-    text = server[1].read_text()
-    assert "Traceback" not in text
-    assert "ERROR" not in text

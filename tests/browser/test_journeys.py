@@ -110,9 +110,3 @@ def test_demo(page, server, chromium, tmp_path):
     offline.close()
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert troubles == []
-
-
-def test_the_servers_log_is_clean(server):
-    text = server[1].read_text()
-    assert "Traceback" not in text
-    assert "ERROR" not in text
