@@ -143,10 +143,10 @@ class TestLayers:
     @pytest.mark.parametrize(
         ("module", "words"),
         [
-            (nn.Sequential(nn.Conv2d(1, 1, 1), nn.Softplus()), "Softplus"),
+            (nn.Sequential(nn.Conv2d(1, 1, 1), nn.Softplus()), r"softplus in '1'"),
             (nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.ReLU()), "reflect"),
             (nn.AdaptiveAvgPool2d(3), "whole parts"),
-            (nn.Flatten(0), "flattens"),
+            (nn.Flatten(0), "reshapes N × 1 × 8 × 8 to N"),
             (nn.AvgPool2d(2, divisor_override=3), "divisor"),
             (nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)), "statistics"),
             (nn.Identity(), "logits"),
@@ -339,8 +339,8 @@ class TestCodebooks:
         assert np.mean(codes == 0) == pytest.approx(0.8, abs=0.02)
 
     def test_256_values_and_a_zero(self):
-        layer = nn.Linear(32, 16)
-        model = trace(nn.Sequential(nn.Flatten(), layer), (2, 4, 4))
+        model = trace(nn.Sequential(nn.Flatten(), nn.Linear(32, 16)), (2, 4, 4))
+        (layer,) = weighted_layers(model).values()
         restrict(layer, mask=torch.rand(16, 32) > 0.5)
         codes = torch.arange(512).reshape(16, 32).remainder(256).to(torch.uint8)
         restrict(layer, grid=Codebook((torch.arange(256) / 64).half().float(), codes))

@@ -1,9 +1,12 @@
 import copy
+import functools
+import operator
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
 
 from compression.engine.network.form import clone, weighted_layers
 from compression.engine.network.tracing import trace
@@ -53,12 +56,12 @@ def test_functions_are_layers_with_their_settings():
     model = trace(module, (1, 8, 8))
     assert torch.equal(model(x), module(x))
     layers = {node.name: model.get_submodule(node.target) for node in model.graph.nodes if node.op == "call_module"}
-    kinds = {nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Upsample, nn.Sigmoid, nn.Flatten}
+    kinds = {nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Upsample, nn.Sigmoid, nn.AdaptiveAvgPool2d, nn.Flatten}
     assert {type(layer) for layer in layers.values()} == kinds  # and no Dropout
     assert (layers["max_pool2d"].kernel_size, layers["max_pool2d"].stride) == (3, 1)
     assert layers["flatten"].start_dim == 1
-    functions = {node.target for node in model.graph.nodes if node.op == "call_function"}
-    assert functional.adaptive_avg_pool2d in functions  # how many come out stands in the graph, not in a setting
+    assert layers["adaptive_avg_pool2d"].output_size == 2  # what was computed from a size
+    assert {node.target for node in model.graph.nodes if node.op == "call_function"} == {operator.add}
 
 
 class Antialiased(nn.Module):
@@ -69,3 +72,137 @@ class Antialiased(nn.Module):
 def test_resizing_with_antialias_is_refused():
     with pytest.raises(UnsupportedModel, match="AvgPool2d"):
         trace(Antialiased(), (1, 8, 8))
+
+
+class Block(nn.Module):
+    """A convolution, what `forward` makes of it, and logits."""
+
+    def __init__(self, forward, **parts):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.pool, self.flat, self.out = (
+            nn.Conv2d(1, 4, 3),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        )
+        for name, part in parts.items():
+            keep = self.register_buffer if type(part) is torch.Tensor else functools.partial(setattr, self)
+            keep(name, part)
+        self.between = forward
+
+    def forward(self, x):
+        return self.out(self.flat(self.pool(self.between(self, self.conv(x)))))
+
+
+def overwritten(net, x):
+    return net.second(net.relu(x)) + x  # which is relu(x) by now
+
+
+def decided_by_size(net, x):
+    return net.relu(x) if x.shape[2] > 4 else x
+
+
+def thrown_away(net, x):
+    net.second(x)
+    return x
+
+
+def dropped(net, x):
+    return functional.dropout(x, 0.5, training=net.training)
+
+
+def counted(net, x):
+    net.calls += 1
+    return x
+
+
+def decided_by_values(net, x):
+    return net.relu(x) if x.sum() > 0 else x
+
+
+def decided_by_count(net, x):
+    return x if len(x) > 2 else net.relu(x)
+
+
+def written_in_part(net, x):
+    x[:, 0] = 0
+    return x
+
+
+def scaled(net, x):
+    return (x - net.mean) / net.std
+
+
+SAME = {
+    "in place": Block(overwritten, relu=nn.ReLU(inplace=True), second=nn.Conv2d(4, 4, 1)),
+    "in-place arithmetic": Block(lambda net, x: x.mul_(2).add_(x)),
+    "decided by a size": Block(decided_by_size, relu=nn.ReLU()),
+    "thrown away": Block(thrown_away, second=nn.Conv2d(4, 4, 1)),
+    "dropout": Block(dropped),
+    "weights computed anew": Block(lambda net, x: net.normed(x), normed=weight_norm(nn.Conv2d(4, 4, 1))),
+    "shapes asked for": Block(lambda net, x: x.view(x.size(0), 4, 6, -1).reshape(-1, *x.shape[1:])),
+    "constants": Block(scaled, mean=nn.Parameter(torch.rand(4, 1, 1)), std=torch.full((1,), 0.5)),
+    "numbers": Block(lambda net, x: 1 - x / 4),
+    "a layer twice": Block(lambda net, x: net.same(net.same(x)), same=nn.Conv2d(4, 4, 1)),
+    "counting calls": Block(counted, calls=torch.zeros(1)),
+    "a mean": Block(lambda net, x: x.mean((-2, -1), keepdim=True)),
+    "channels last": Block(lambda net, x: net.last(x), last=nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)),
+    "names": Block(lambda net, x: net.relu(functional.relu(net.x(x))), relu=nn.Tanh(), x=nn.Conv2d(4, 4, 1)),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_it_is_the_same_function_of_any_number_of_images(name):
+    module, shape = SAME[name], (1, 8, 8)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    module.train()
+    model = trace(module, shape)
+    assert module.training
+    assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+    module.eval()
+    for images in (1, 5):
+        x = torch.randn(images, *shape)
+        torch.testing.assert_close(model(x), module(x), rtol=1e-5, atol=1e-6)
+    held = {tensor.data_ptr() for tensor in module.state_dict().values()}
+    assert not held & {tensor.data_ptr() for tensor in model.state_dict().values()}
+    assert not any(getattr(layer, "inplace", False) for layer in model.modules())
+
+
+def test_what_nobody_reads_is_gone_and_what_is_used_twice_stands_there_once():
+    assert list(weighted_layers(trace(SAME["thrown away"], (1, 8, 8)))) == ["conv", "out"]
+    assert list(weighted_layers(trace(SAME["a layer twice"], (1, 8, 8)))) == ["conv", "same", "out"]
+    tied = Block(lambda net, x: net.b(net.a(x)), a=nn.Conv2d(4, 4, 1), b=nn.Conv2d(4, 4, 1))
+    tied.b.weight, tied.b.bias = tied.a.weight, tied.a.bias
+    assert len(weighted_layers(trace(tied, (1, 8, 8)))) == 3
+
+
+def test_parameters_that_stand_alone_train_and_keep_their_names():
+    gated = Block(lambda net, x: x * net.gate, gate=nn.Parameter(torch.rand(4, 1, 1)))
+    assert torch.equal(dict(trace(gated, (1, 8, 8)).named_parameters())["gate"], gated.gate)
+
+
+def with_nan():
+    module = Block(lambda net, x: x)
+    with torch.no_grad():
+        module.conv.weight[0, 0, 0, 0] = torch.nan
+    return module
+
+
+REFUSED = {
+    "softmax in 'soft'": Block(lambda net, x: net.soft(x), soft=nn.Softmax(1)),
+    "conv.weight .* not finite": with_nan(),
+    "returns 2 values": Block(lambda net, x: x, out=nn.LSTM(4, 3)),
+    "cannot be run on images of 1 × 8 × 8": nn.Linear(7, 3),
+    "linear in 'wide' .* 4 dimensions": Block(lambda net, x: net.wide(x), wide=nn.Linear(6, 6)),
+    "cannot be written down": Block(decided_by_values, relu=nn.ReLU()),
+    "other numbers of images": Block(decided_by_count, relu=nn.ReLU()),
+    "select": Block(written_in_part),
+    "divides by a value": Block(lambda net, x: x / (x * x + 1)),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_the_normal_form_has_no_layer_for_is_named(words):
+    with pytest.raises(UnsupportedModel, match=words):
+        trace(REFUSED[words], (1, 8, 8))

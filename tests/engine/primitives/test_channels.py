@@ -207,7 +207,7 @@ def test_one_channel_spread_over_others_stays(graph):
 
 
 def test_an_unknown_operation_is_named(graph):
-    with pytest.raises(InvalidRecipe, match="'cumsum'.*magnitude_pruning"):
+    with pytest.raises(InvalidRecipe, match="'offset'.*magnitude_pruning"):
         channel_groups(graph(Odd(), (1, 5, 5)))
 
 

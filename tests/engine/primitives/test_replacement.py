@@ -71,7 +71,7 @@ def test_an_exact_chain_changes_nothing_but_the_graph(model):
     plain = replace_layers(model, {}, x)
     split = replace_layers(model, {"stem.0": _split, "classifier": _split}, x)
     torch.testing.assert_close(split(x), plain(x), atol=1e-4, rtol=1e-3)
-    names = ["stem.0_in", "stem.0_out", "stem.1", "stem.2", "shared", "shared", "grouped"]
+    names = ["stem.0_in", "stem.0_out", "stem.1", "stem.2", "shared", "shared", "grouped", "mean", "flatten"]
     assert _targets(split) == [*names, "classifier_in2", "classifier_out", "classifier_in"]
     assert all("shape" in node.meta for node in split.graph.nodes if node.op != "output")
     assert "classifier" not in dict(split.named_modules()) and split.input_shape == (2, 6, 6)

@@ -119,9 +119,9 @@ def test_eight_bits_cost_hardly_any_accuracy(name, context_of):
         ({"weight_bits": 8, "mixed_precision": True}, "gptq"),
     ],
 )
-def test_the_automatic_method_fits_layers_only_where_codes_are_coarse(settings, same_as, mlp):
+def test_the_automatic_method_fits_layers_only_where_codes_are_coarse(settings, same_as, lenet5):
     weights = [
-        [layer.weight for layer in weighted_layers(apply_step(mlp.teacher, step, mlp)).values()]
+        [layer.weight for layer in weighted_layers(apply_step(lenet5.teacher, step, lenet5)).values()]
         for step in (Quantization(method=method, **settings) for method in ("auto", same_as, "mse"))
     ]
     assert all(map(torch.equal, weights[0], weights[1]))
