@@ -27,18 +27,12 @@ def steps_in_url(page):
     return json.loads(query["recipe"][0])["steps"]
 
 
-QUIET_MS = 1500
-"""What was done to a page has reached the server by then, or what arrived is drawn."""
-QUIET = """(enough) => {
-  const busy = document.querySelector('[class*=st-key-waiting], [data-testid=stSkeleton]')
-    || !document.querySelector('[data-test-script-state=notRunning]')
-    || !document.querySelector("[data-testid='stMainBlockContainer'] .st-key-menu");
-  window.quietSince = busy ? undefined : window.quietSince ?? performance.now();
-  return !busy && performance.now() - window.quietSince >= enough;
-}"""
-
-
 def settle(page):
-    """Wait until the page is drawn, has the answers that it waits for, and nothing has moved for a while."""
-    page.evaluate("delete window.quietSince")
-    page.wait_for_function(QUIET, arg=QUIET_MS)
+    """Wait until the page is drawn, and has the answers that it waits for."""
+    page.wait_for_selector("[data-testid='stMainBlockContainer'] .st-key-menu")
+    page.wait_for_timeout(1500)
+    page.wait_for_function(
+        "() => !document.querySelector('[class*=st-key-waiting], [data-testid=stSkeleton]')"
+        " && document.querySelector('[data-test-script-state=notRunning]')"
+    )
+    page.wait_for_timeout(1000)
