@@ -8,9 +8,10 @@ for news as often as a browser does, since the page tells it to, and says the ad
 one server with its usual workers.
 
 A wait begins with the move and ends when the page has answered it: both charts mark the very recipe that the sliders
-now stand for, the line above them says it in words, and then the page's last part has come, which foresees the next
-move. What a run brings that began before the move, or that a timer asked for, is no answer. Whoever waits
-longer than `PATIENCE_S`, or is shown an error, or loses the connection, counts as a failure.
+now stand for, and the line above them says it in words. It is at rest a while later, when its last part has come, which
+foresees the next move; until then the visitor does not move on. What a run brings that began before the move, or that a
+timer asked for, is no answer. Whoever waits longer than `PATIENCE_S`, or is shown an error, or loses the connection,
+counts as a failure.
 
 Only the server's own part is timed; browsers draw for another while, on their own processors. The processor time of
 the server, of its workers and of the visitors themselves is told, for they share one machine. Of 25 visitors 95 % of
@@ -82,14 +83,14 @@ class Control:
 class Visitor:
     """One browser tab without the browser.
 
-    `answers` are the seconds that moves took, `charted` those until the charts alone had answered; `measured` counts
+    `answers` are the seconds until moves were answered, `rested` those until the page was at rest; `measured` counts
     the moves whose numbers were measured before the next one. `controls` are by the field of `Settings`.
     """
 
     address: str
     dice: random.Random
     answers: list[float] = field(default_factory=list)
-    charted: list[float] = field(default_factory=list)
+    rested: list[float] = field(default_factory=list)
     measured: int = 0
     failures: list[str] = field(default_factory=list)
     controls: dict[str, Control] = field(default_factory=dict)
@@ -125,7 +126,7 @@ class Visitor:
             self.measured += self._wanted is not None and "measured" in self._seen
             self.move(self.dice.choice(sorted(self.controls)))
             if await self._is_answered(PATIENCE_S):
-                self.answers.append(time.monotonic() - self._moved_at)
+                self.rested.append(time.monotonic() - self._moved_at)
             else:
                 self.failures.append(f"no answer within {PATIENCE_S:g} s")
 
@@ -213,7 +214,7 @@ class Visitor:
             if {"charts", "words"} <= self._seen:
                 self._ended.set()
         elif kind == "markdown" and self._wanted and recipe_in_words(self._wanted) in element.markdown.body:
-            self._seen.add("words")
+            self._see("words")
         elif kind == "progress" and "charts" in self._seen and "setting: measured" in element.progress.text:
             self._seen.add("measured")
         elif kind == "exception":
@@ -222,9 +223,15 @@ class Visitor:
     def _take_chart(self, component: Any) -> None:  # noqa: ANN401
         self._marked[component.id] = json.loads(component.json)["marked"]
         right = sum(self._wanted is not None and marked == self._wanted.recipe_id for marked in self._marked.values())
-        if right == CHARTS and "charts" not in self._seen:
-            self._seen.add("charts")
-            self.charted.append(time.monotonic() - self._moved_at)
+        if right == CHARTS:
+            self._see("charts")
+
+    def _see(self, part: str) -> None:
+        """Note a part of the answer that came; with the last of them the move is answered."""
+        self._seen.add(part)
+        if {"charts", "words"} <= self._seen and "answer" not in self._seen:
+            self._seen.add("answer")
+            self.answers.append(time.monotonic() - self._moved_at)
 
     def _set_timer(self, fragment: str, seconds: float | None) -> None:
         """Ask for a part of the page again and again, as a browser does that was told to; with None no more."""
@@ -250,14 +257,14 @@ def _value(position: float | str) -> int:
 
 @dataclass(frozen=True)
 class Crowd:
-    """What came of it. `answers` and `charted` in seconds, memory of the server in bytes, processor time in seconds.
+    """What came of it. `answers` and `rested` in seconds, memory of the server in bytes, processor time in seconds.
 
     `measured` is how many moves' numbers were measured before the next move; `waiting` and `left` are unfinished jobs
     just before everybody left, and after their sessions were over.
     """
 
     answers: tuple[float, ...]
-    charted: tuple[float, ...]
+    rested: tuple[float, ...]
     measured: int
     failures: tuple[str, ...]
     memory: Mapping[str, int]
@@ -296,8 +303,8 @@ async def crowd(server: Server, home: Path, visitors: int, seconds: float, think
     await asyncio.sleep(GONE_S)
     watching.cancel()
     return Crowd(
-        tuple(answer for visitor in there for answer in visitor.answers),
-        tuple(answer for visitor in there for answer in visitor.charted[1:]),
+        tuple(answer for visitor in there for answer in visitor.answers[1:]),
+        tuple(rest for visitor in there for rest in visitor.rested),
         sum(visitor.measured for visitor in there),
         failures,
         memory | {"after": process.memory_info().rss},
@@ -338,7 +345,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def in_words(found: Crowd, visitors: int) -> str:
     """A few lines."""
-    answers, charted = found.answers or (math.nan,), found.charted or (math.nan,)
+    answers, rested = found.answers or (math.nan,), found.rested or (math.nan,)
     shares = ", ".join(
         f"{name} {found.processor_s[name] / found.processor_s['all']:.2f}" for name in ("server", "workers", "visitors")
     )
@@ -346,8 +353,8 @@ def in_words(found: Crowd, visitors: int) -> str:
     return (
         f"{visitors} visitors, {len(found.answers)} answers, {len(found.failures)} failures: median "
         f"{statistics.median(answers):.2f} s, 95 % within {found.p95_s:.2f} s (goal {GOAL_S:g} s), longest "
-        f"{max(answers):.2f} s; the charts alone: median {statistics.median(charted):.2f} s, 95 % within "
-        f"{np.quantile(charted, 0.95):.2f} s\n"
+        f"{max(answers):.2f} s; at rest: median {statistics.median(rested):.2f} s, 95 % within "
+        f"{np.quantile(rested, 0.95):.2f} s\n"
         f"{found.measured} of them were measured before the next move; processors taken: {shares}\n"
         f"the server's memory: {memory} they left; jobs: {found.waiting} unfinished when they left, {found.left} after"
     )

@@ -75,11 +75,12 @@ def test_only_the_page_of_the_moved_slider_is_an_answer(visitor):
     assert not take(visitor, charts(now)[:1], line(now), last_part())
     assert not take(visitor, charts(now), last_part()[:0])
     assert take(visitor, last_part())
-    assert len(visitor.charted) == 1
+    assert len(visitor.answers) == 1
 
 
 def test_a_page_without_the_words_is_no_answer(visitor):
     assert not take(visitor, charts(recipe_of(subject_of(MODEL), visitor.settings)), last_part())
+    assert visitor.answers == []
 
 
 def test_the_next_move_is_waited_for_anew(visitor):
