@@ -337,11 +337,11 @@ def _source(node: fx.Node) -> fx.Node:
     return node.all_input_nodes[0]
 
 
-def _one(sizes: Any) -> Any:  # noqa: ANN401 - what torch's layers take
-    """One number where all are the same."""
-    if isinstance(sizes, int):
-        return sizes
-    return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
+def _one(setting: Any) -> Any:  # noqa: ANN401 - what torch's layers take
+    """One number where all of several are the same, None where there is none; other settings as they are."""
+    if not isinstance(setting, Sequence) or isinstance(setting, str):
+        return setting
+    return next(iter(setting), None) if len(set(setting)) < 2 else tuple(setting)
 
 
 # --- layers with weights ------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def _convolution(
         raise builder.refused(node, "has weights that depend on the image")
     settings = {
         "stride": _one(stride),
-        "padding": padding if isinstance(padding, str) else _one(padding),
+        "padding": _one(padding),
         "dilation": _one(dilation),
         "groups": groups,
         "bias": bias is not None,
@@ -434,7 +434,7 @@ def _simple(kind: Callable[..., nn.Module], *names: str) -> Callable[..., fx.Nod
     """A layer with those of the operation's settings that it has too."""
 
     def rule(builder: _Builder, node: fx.Node, x: object, **settings: object) -> fx.Node:
-        return builder.layer(node, lambda: kind(**{name: settings[name] for name in names}), x)
+        return builder.layer(node, lambda: kind(**{name: _one(settings[name]) for name in names}), x)
 
     return rule
 
@@ -443,50 +443,11 @@ def _identity(builder: _Builder, node: fx.Node, x: object, **settings: object) -
     return x
 
 
-def _converted(builder: _Builder, node: fx.Node, x: object, **settings: object) -> object:
-    if node.meta["val"].dtype != _source(node).meta["val"].dtype:
-        raise builder.refused(node, f"changes numbers to {node.meta['val'].dtype}; the network must stay in float32")
-    return x
-
-
 def _clamped(builder: _Builder, node: fx.Node, x: object, **limits: float | None) -> fx.Node:
     low, high = limits.values()
     if low == 0 and high in (6, None):
         return builder.layer(node, nn.ReLU6 if high == 6 else nn.ReLU, x)
     raise builder.refused(node, f"limits numbers to {low} and {high}; only 0 and 6 are known")
-
-
-def _max_pool(
-    builder: _Builder,
-    node: fx.Node,
-    x: object,
-    *,
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    ceil_mode: bool,
-) -> fx.Node:
-    size, step, pads, gaps = map(_one, (kernel_size, stride or kernel_size, padding, dilation))
-    return builder.layer(node, lambda: nn.MaxPool2d(size, step, pads, gaps, ceil_mode=ceil_mode), x)
-
-
-def _average_pool(
-    builder: _Builder,
-    node: fx.Node,
-    x: object,
-    *,
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    **others: Any,  # noqa: ANN401 - ceil_mode, count_include_pad, divisor_override
-) -> fx.Node:
-    size, step, pads = map(_one, (kernel_size, stride or kernel_size, padding))
-    return builder.layer(node, lambda: nn.AvgPool2d(size, step, pads, **others), x)
-
-
-def _adaptive_pool(builder: _Builder, node: fx.Node, x: object, *, output_size: Sequence[int]) -> fx.Node:
-    return builder.layer(node, lambda: nn.AdaptiveAvgPool2d(_one(output_size)), x)
 
 
 def _mean(
@@ -505,17 +466,13 @@ def _reshaped(builder: _Builder, node: fx.Node, x: object, **sizes: object) -> o
         return x
     if before[0] == after[0] and len(after) == 2 and after[1] == math.prod(before[1:]):  # type: ignore[arg-type]
         return builder.layer(node, lambda: nn.Flatten(1), x, called="flatten")
-    raise builder.refused(node, f"reshapes {_in_words(before)} to {_in_words(after)}; only flattening is known")
+    raise builder.refused(node, f"reshapes {_sizes(before)} to {_sizes(after)}; only flattening is known")
 
 
 def _padded(builder: _Builder, node: fx.Node, x: object, *, pad: Sequence[int], mode: str, **others: object) -> object:
     if not any(pad):
         return x
     raise builder.refused(node, f"pads by {list(pad)} in mode {mode!r}; only a layer's own padding with zeros is known")
-
-
-def _in_words(shape: Sequence[object]) -> str:
-    return _sizes(shape)
 
 
 def _resized(mode: str) -> Callable[..., fx.Node]:
@@ -573,13 +530,15 @@ def _joined(builder: _Builder, node: fx.Node, values: Sequence[object], *, dim: 
     return builder.function(node, torch.cat, list(values), dim % len(builder.shape(node)))
 
 
+_WINDOW = "kernel_size", "stride", "padding"
+
 _RULES: dict[object, Callable[..., Any]] = {
     aten._upsample_bilinear2d_aa.default: _antialiased,
     aten._upsample_bilinear2d_aa.vec: _antialiased,
-    aten.adaptive_avg_pool2d.default: _adaptive_pool,
+    aten.adaptive_avg_pool2d.default: _simple(nn.AdaptiveAvgPool2d, "output_size"),
     aten.add.Tensor: _sum,
     aten.alias.default: _identity,
-    aten.avg_pool2d.default: _average_pool,
+    aten.avg_pool2d.default: _simple(nn.AvgPool2d, *_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
     aten.batch_norm.default: _batch_norm,
     aten.cat.default: _joined,
     aten.clamp.default: _clamped,
@@ -599,7 +558,7 @@ _RULES: dict[object, Callable[..., Any]] = {
     aten.hardtanh.default: _clamped,
     aten.leaky_relu.default: _simple(nn.LeakyReLU, "negative_slope"),
     aten.linear.default: _linear,
-    aten.max_pool2d.default: _max_pool,
+    aten.max_pool2d.default: _simple(nn.MaxPool2d, *_WINDOW, "dilation", "ceil_mode"),
     aten.mean.dim: _mean,
     aten.mul.Tensor: _product,
     aten.pad.default: _padded,

@@ -1,4 +1,4 @@
-"""Modules are no garbage: Streamlit looks for some after each run of a page, or of a part of it."""
+"""Modules are no garbage: Python need not look for any among them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FULL = 2
 def leave_modules_out() -> None:
     """Have full collections pass over whatever was alive when new modules had come; call it as often as you like.
 
-    Otherwise each goes through all functions and classes of all modules, after every run: 0.2 s on a slow processor
-    in which no other thread runs, twice a second while points arrive. What becomes garbage among the things that were
+    Otherwise each goes through all functions and classes of all modules: 0.2 s on a slow processor in which no other
+    thread runs. What becomes garbage among the things that were
     set aside is freed only if nothing at all refers to it, so things are set aside for new modules' sake alone;
     `sweep` frees the rest.
     """
