@@ -278,11 +278,27 @@ def test_a_move_and_a_click_on_the_menu_at_once_leave_no_empty_page(page, server
         page.locator(".st-key-setting_pruning_percent input[type=range]:enabled").wait_for()
 
 
+NOTED = """
+window.noted = [];
+for (const name of ['pushState', 'replaceState']) {
+  const step = History.prototype[name];
+  History.prototype[name] = function (state, title, address) {
+    window.noted.push(name + ' ' + decodeURIComponent(address));
+    return step.call(this, state, title, address);
+  };
+}
+addEventListener('popstate', () => window.noted.push('popstate ' + decodeURIComponent(location.href)));
+"""
+"""Has the browser note each step of its history: it cannot be asked for them later."""
+
+
 def test_back_leads_out_of_the_page_and_forward_to_the_last_setting(page, server):
     """The stops of a slider on the way are no steps of the browser's history."""
+    page.add_init_script(NOTED)
     page.goto(server[0])
     settle(page)
     page.locator(".st-key-menu").get_by_text("Explore", exact=True).click()
+    wait_for_step(page, '"steps":[]')
     settle(page)
     field = "input => document.querySelector('.st-key-setting_weight_bits').innerText.includes(input)"
     for bits in ("16", "8", "7"):
@@ -291,7 +307,7 @@ def test_back_leads_out_of_the_page_and_forward_to_the_last_setting(page, server
         settle(page)
     page.go_back()
     settle(page)
-    assert page.get_by_text("How small can a neural network get?").is_visible()
+    assert page.get_by_text("How small can a neural network get?").is_visible(), page.evaluate("window.noted")
     page.get_by_text("Continue where you left off").wait_for()
     page.go_forward()
     settle(page)

@@ -18,8 +18,8 @@ function ({ lines, places, always, view }) {
   history.pushState = (state, title, address) => {
     const next = new URL(address, location.href);
     const asked = new URLSearchParams(location.search);
-    const isSame = (name) =>
-      next.searchParams.get(name) === asked.get(name) || (always.includes(name) && !asked.has(name));
+    const isUnsaid = (name) => always.includes(name) && !(asked.has(name) && next.searchParams.has(name));
+    const isSame = (name) => next.searchParams.get(name) === asked.get(name) || isUnsaid(name);
     const isSamePlace = next.pathname === location.pathname && places.every(isSame);
     (isSamePlace ? replace : push)(state, title, address);
     keep();
