@@ -71,6 +71,9 @@ def test_changes_are_factors_and_points_where_intervals_do_not_meet():
     assert changed("flips", changed_predictions=SMALL.n_test // 2).effect == "worse"
     worst = SMALL.worst_class.model_copy(update={"correct": SMALL.worst_class.correct - 50})
     assert changed("worst_class", worst_class=worst) == ("−51.5 points", "worse")
+    one = SMALL.worst_class.model_copy(update={"correct": SMALL.worst_class.correct - 1})
+    assert changed("worst_class", worst_class=one) == ("no measurable difference", "same")
+    assert changed("worst_class") == ("the same", "same")
     assert changed("ratio", latency_ratio=0.1).words == ""  # which is a change itself
 
 
