@@ -283,7 +283,8 @@ def _annotations(data: Tradeoff, plane: Plane) -> list[dict[str, Any]]:
     if shown < data.n_results:
         heading += f" · {shown:,} of {data.n_results:,} drawn"
     notes = [_note(heading, 0, 1, 12, xanchor="left", yanchor="bottom", yshift=4)]
-    if not shown:
+    is_empty = not shown and None in (known_or_expected(data, metric) for metric in (plane.across, plane.rise.metric))
+    if is_empty:
         notes.append(_note("Measuring the baseline: the first point comes in a few seconds", 0.5, 0.5, 14))
     return notes
 

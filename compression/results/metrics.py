@@ -161,7 +161,7 @@ class Metric:
         return f"{'−' if amount < 0 else '+'}{self.unit.words(abs(amount), n_images)}"
 
     def change(self, new: Preview, old: Preview) -> Change:
-        """By what factor (shares: by how many points) `new` differs from `old`, if that is more than chance or noise."""
+        """By what factor (shares: by how many points) `new` differs from `old`, where it is not chance or noise."""
         now, before = self.of(new), self.of(old)
         if now is None or before is None or self.unit in (RATIO, TIMES, POINTS):  # these tell a change already
             return Change()
@@ -175,7 +175,8 @@ class Metric:
             is_same = is_same or abs(now.at / before.at - 1) < self.same
             words = f"{units.factor(higher.at / lower.at)} {self.unit.less if now.at < before.at else self.unit.more}"
         if is_same:
-            return Change("the same" if now.at == before.at or now.ends == (now.at, now.at) else "no measurable difference")
+            is_known = now.at == before.at or now.ends == (now.at, now.at)
+            return Change("the same" if is_known else "no measurable difference")
         return Change(words, "better" if (now.at > before.at) == self.more_is_better else "worse")
 
     def contradicted(self, new: Preview, old: Preview) -> str:

@@ -219,6 +219,10 @@ def test_without_results_the_chart_says_what_is_coming():
     figure = draw(tradeoff.Tradeoff())
     assert "Measuring the baseline" in figure.layout.annotations[1].text
     assert len(draw(tradeoff.tradeoff(results(), curves(), CURRENT)).layout.annotations) == 1
+    early = tradeoff.tradeoff(
+        [], {}, CURRENT, preview=preview(CURRENT)
+    )  # which is drawn where its latency is not asked
+    assert [len(draw(early, axis).layout.annotations) for axis in ("stored", "latency")] == [1, 2]
 
 
 def test_ranges_hold_every_point_and_only_grow(full):

@@ -176,7 +176,7 @@ def _axes_chosen() -> None:
 
 
 def show_legend(data: Tradeoff, *, with_setting: bool = True) -> None:
-    """Symbols and colours of what is drawn. What may come yet has its place, so that nothing moves when it does."""
+    """Symbols and colours of what is drawn; pale what may come yet, so that nothing moves when it does."""
     is_measured = data.baseline is not None
     curves = ((CURVES[name], bool(points)) for name, points in data.curves.items())
     entries = [
@@ -194,7 +194,8 @@ def show_legend(data: Tradeoff, *, with_setting: bool = True) -> None:
 def _entry(glyph: str, colour: str, title: str, is_drawn: bool) -> str:
     mark = f'<span style="color:{colour};font-size:1.05rem;line-height:1">{glyph}</span>'
     style = "display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap"
-    return f'<span style="{style}{"" if is_drawn else ";visibility:hidden"}">{mark}{title}</span>'
+    yet = "" if is_drawn else ' aria-hidden="true"'
+    return f'<span style="{style};opacity:{1 if is_drawn else 0.4}"{yet}>{mark}{title}</span>'
 
 
 def _reach(seen: Snapshot, data: Tradeoff) -> None:

@@ -25,7 +25,7 @@ def show(model: str, results: Mapping[str, Result]) -> None:
     best = presentation.best_of(results.values())
     if best is not None:
         words = f"{best.words} · {units.size(best.stored_bytes)}"
-        label, icon, key = f"Present the smallest without a measurable loss: {words}", "star", "present_best"
+        label, icon, key = f"Present the smallest without a loss on validation images: {words}", "star", "present_best"
         recipe = best.parsed_recipe
     else:
         label, icon, key = "Measure 8-bit weights and present them", "play_arrow", "present_first"
