@@ -87,8 +87,8 @@ def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
     if not worst:
         return (
             f"Each layer alone stays above the floor at {hardest}: no single layer stands in the way. "
-            f"The most sensitive is **{rows[0].name}**, which costs {_points(rows[0].lost, found.n_images)}, on average "
-            f"of {FORMS[way][0]} to {hardest}."
+            f"The most sensitive is **{rows[0].name}**, which costs {_points(rows[0].lost, found.n_images)}, on "
+            f"average of {FORMS[way][0]} to {hardest}."
         )
     named = ", ".join(f"**{row.name}** ({_reach_in_words(row, way)})" for row in worst[:3])
     more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""
