@@ -80,9 +80,8 @@ class Cell:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What makes two measurements the same one."""
-        recipe_id = self.recipe.recipe_id if self.recipe else ""
-        return (self.variant.technique, self.variant.name, self.model, self.budget, recipe_id, ENGINE_VERSION)
+        """What makes two measurements the same one; how many passes a budget is depends on the machine."""
+        return (self.variant.technique, self.variant.name, self.model, self.budget, ENGINE_VERSION)
 
 
 def cells(models: Sequence[str], techniques: Sequence[str], budgets: Sequence[Budget], word: str = "") -> list[Cell]:

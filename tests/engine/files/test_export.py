@@ -23,6 +23,7 @@ from compression.engine.network.grids import Affine, BrainFloat, Codebook
 from compression.engine.network.tracing import trace
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.errors import UnsupportedModel
+from tests.support import token_networks
 from tests.support.networks import images, network, pruned, quantized, run, runtime_logits, with_quantizers
 
 ALL = ["mlp-digits", "lenet300-mnist5k", "lenet5-mnist5k", "resnet8-mnist5k", "resnet20-fashion", "mobilenet-fashion"]
@@ -137,6 +138,10 @@ class TestLayers:
         model = trace(Everything(), (2, 21, 18))
         assert [n.op_type for n in export.to_onnx(model).graph.node].count("BatchNormalization") == 1
 
+    @pytest.mark.parametrize("name", token_networks.NETWORKS)
+    def test_numbers_that_are_moved_about_and_attention_equal_torch(self, name):
+        assert_equal_to_torch(trace(token_networks.network(name), token_networks.SHAPE))
+
     def test_methods_and_constants(self):
         assert_equal_to_torch(trace(Method(), (1, 3, 3)))
 
@@ -146,7 +151,7 @@ class TestLayers:
             (nn.Sequential(nn.Conv2d(1, 1, 1), nn.Softplus()), r"softplus in '1'"),
             (nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.ReLU()), "reflect"),
             (nn.AdaptiveAvgPool2d(3), "whole parts"),
-            (nn.Flatten(0), "reshapes N × 1 × 8 × 8 to N"),
+            (nn.Flatten(0), "for each image, and not 128"),
             (nn.AvgPool2d(2, divisor_override=3), "divisor"),
             (nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)), "statistics"),
             (nn.Identity(), "logits"),

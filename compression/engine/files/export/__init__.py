@@ -67,12 +67,10 @@ def _written(writer: Writer, node: fx.Node) -> str:
         if rule:
             return rule(writer, node, layer)
     elif node.target in FUNCTIONS:
-        return FUNCTIONS[node.target](writer, node)
+        return FUNCTIONS[node.target](writer, node, *node.args, **node.kwargs)
     what = type(layer).__name__ if layer is not None else getattr(node.target, "__name__", node.target)
-    raise UnsupportedModel(
-        f"{node.name} ({what}) cannot be written as ONNX here. Supported layers: "
-        f"{', '.join(sorted(kind.__name__ for kind in LAYERS))}; and their functional forms, +, * and cat."
-    )
+    known = sorted(rule.__name__ for rule in (*LAYERS, *FUNCTIONS))  # type: ignore[attr-defined]
+    raise UnsupportedModel(f"{node.name} ({what}) cannot be written as ONNX here. Known: {', '.join(known)}.")
 
 
 def _write_output(writer: Writer, node: fx.Node) -> tuple[int, ...]:

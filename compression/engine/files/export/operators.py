@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import fx, nn
 
 from compression.engine.files.export.weights import convolution, dynamic_quantizer, linear, quantizer
 from compression.engine.files.export.writer import Writer, array_of
+from compression.engine.network import functions
 from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, module_of
 from compression.engine.primitives.batch_norm import scale_and_shift
 from compression.errors import UnsupportedModel
@@ -131,6 +134,14 @@ def _hard_sigmoid(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     return writer.op("HardSigmoid", writer.value(node.args[0]), alpha=1 / 6, beta=0.5)
 
 
+def _elu(writer: Writer, node: fx.Node, layer: nn.ELU) -> str:
+    return writer.op("Elu", writer.value(node.args[0]), alpha=float(layer.alpha))
+
+
+def _leaky(writer: Writer, node: fx.Node, layer: nn.LeakyReLU) -> str:
+    return writer.op("LeakyRelu", writer.value(node.args[0]), alpha=float(layer.negative_slope))
+
+
 def _silu(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     x = writer.value(node.args[0])
     return writer.op("Mul", x, writer.op("Sigmoid", x))
@@ -140,20 +151,104 @@ def _skip(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     return writer.value(node.args[0])
 
 
-def _binary(op_type: str) -> Callable[[Writer, fx.Node], str]:
-    def rule(writer: Writer, node: fx.Node) -> str:
-        if node.kwargs.get("alpha", 1) != 1:
-            raise UnsupportedModel(f"{node.name} adds with alpha={node.kwargs['alpha']}; only 1 can be written.")
-        return writer.op(op_type, *(writer.value(argument) for argument in node.args[:2]))
+def _gelu(writer: Writer, node: fx.Node, layer: nn.GELU) -> str:
+    """Written out, since the operator is younger than our opset; the runtime finds it again."""
+    x, half, one = writer.value(node.args[0]), writer.value(0.5), writer.value(1.0)
+    if layer.approximate == "none":
+        grown = writer.op("Erf", writer.op("Mul", x, writer.value(math.sqrt(0.5))))
+    else:
+        cube = writer.op("Mul", writer.op("Mul", x, writer.op("Mul", x, x)), writer.value(0.044715))
+        grown = writer.op("Tanh", writer.op("Mul", writer.op("Add", x, cube), writer.value(math.sqrt(2 / math.pi))))
+    return writer.op("Mul", writer.op("Mul", x, writer.op("Add", grown, one)), half)
+
+
+def _softmax(writer: Writer, node: fx.Node, layer: nn.Softmax) -> str:
+    assert layer.dim is not None  # as the door makes it
+    return writer.op("Softmax", writer.value(node.args[0]), axis=layer.dim)
+
+
+def _layer_norm(writer: Writer, node: fx.Node, layer: nn.LayerNorm) -> str:
+    x, sizes = writer.value(node.args[0]), layer.normalized_shape
+    weight = torch.ones(sizes) if layer.weight is None else layer.weight
+    numbers = [writer.constant(array_of(tensor)) for tensor in (weight, layer.bias) if tensor is not None]
+    return writer.op("LayerNormalization", x, *numbers, axis=-len(sizes), epsilon=layer.eps)
+
+
+# --- functions: rules get the node, and its arguments ------------------------------------------------------------
+
+
+Argument = Any
+"""As `torch.fx` holds it: a node, a number, several of them."""
+
+
+def _binary(op_type: str) -> Callable[..., str]:
+    def rule(writer: Writer, node: fx.Node, x: Argument, y: Argument, *, alpha: float = 1) -> str:
+        if alpha != 1:
+            raise UnsupportedModel(f"{node.name} adds with alpha={alpha}; only 1 can be written.")
+        return writer.op(op_type, writer.value(x), writer.value(y))
 
     return rule
 
 
-def _concatenate(writer: Writer, node: fx.Node) -> str:
-    tensors, *rest = node.args
-    axis = rest[0] if rest else node.kwargs.get("dim", 0)
-    assert isinstance(tensors, Iterable) and isinstance(axis, int)
-    return writer.op("Concat", *(writer.value(tensor) for tensor in tensors), axis=axis)
+def _concatenate(writer: Writer, node: fx.Node, tensors: Iterable[fx.Node], dim: int = 0) -> str:
+    return writer.op("Concat", *map(writer.value, tensors), axis=dim)
+
+
+def _sizes(writer: Writer, sizes: Iterable[int]) -> str:
+    """A constant of whole numbers."""
+    return writer.constant(np.array([*sizes], np.int64))
+
+
+def _reshape(writer: Writer, node: fx.Node, x: fx.Node, sizes: Sequence[int]) -> str:
+    return writer.op("Reshape", writer.value(x), _sizes(writer, sizes))
+
+
+def _permute(writer: Writer, node: fx.Node, x: fx.Node, order: Sequence[int]) -> str:
+    return writer.op("Transpose", writer.value(x), perm=[*order])
+
+
+def _part(writer: Writer, node: fx.Node, x: fx.Node, dim: int, places: slice) -> str:
+    return _slice(writer, writer.value(x), dim, places)
+
+
+def _slice(writer: Writer, x: str, dim: int, places: slice) -> str:
+    numbers = places.start, places.stop, dim, places.step or 1
+    return writer.op("Slice", x, *(_sizes(writer, [number]) for number in numbers))
+
+
+def _spread(writer: Writer, node: fx.Node, x: fx.Node, sizes: Sequence[int]) -> str:
+    return writer.op("Expand", writer.value(x), _sizes(writer, map(abs, sizes)))  # 1 leaves a size as it is
+
+
+def _for_each(writer: Writer, node: fx.Node, images: fx.Node, x: fx.Node) -> str:
+    count = writer.op("Shape", writer.value(images), start=0, end=1)
+    sizes = writer.op("Concat", count, _sizes(writer, node.meta["shape"][1:]), axis=0)
+    return writer.op("Expand", writer.value(x), sizes)
+
+
+def _roll(writer: Writer, node: fx.Node, x: fx.Node, shifts: Sequence[int], dims: Sequence[int]) -> str:
+    value = writer.value(x)
+    for shift, dim in zip(shifts, dims, strict=True):
+        size = node.meta["shape"][dim]
+        cut = -shift % size
+        parts = (_slice(writer, value, dim, slice(*ends)) for ends in ((cut, size), (0, cut)))
+        value = writer.op("Concat", *parts, axis=dim)
+    return value
+
+
+def _pad(writer: Writer, node: fx.Node, x: fx.Node, pads: Sequence[int], *how: str | float) -> str:
+    missing = [0] * (len(node.meta["shape"]) - len(pads) // 2)
+    before, after = ([*missing, *pads[end::2][::-1]] for end in (0, 1))  # torch begins with the last dimension
+    return writer.op("Pad", writer.value(x), _sizes(writer, before + after), writer.value(how[-1]))
+
+
+def _mean(writer: Writer, node: fx.Node, x: fx.Node, dims: Sequence[int], keepdim: bool) -> str:
+    return writer.op("ReduceMean", writer.value(x), axes=[*dims], keepdims=int(keepdim))
+
+
+def _norm(writer: Writer, node: fx.Node, x: fx.Node, order: int, *over: Argument) -> str:
+    dims, keepdim = over
+    return writer.op("ReduceL2", writer.value(x), axes=[*dims], keepdims=int(keepdim))
 
 
 def _pair(size: int | Iterable[int]) -> list[int]:
@@ -168,26 +263,43 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     nn.Conv2d: convolution,
     nn.Dropout: _skip,
     DynamicQuantizer: dynamic_quantizer,
+    nn.ELU: _elu,
     nn.Flatten: _flatten,
+    nn.GELU: _gelu,
     nn.Hardsigmoid: _hard_sigmoid,
     nn.Hardswish: _unary("HardSwish"),
     nn.Identity: _skip,
+    nn.LayerNorm: _layer_norm,
+    nn.LeakyReLU: _leaky,
     nn.Linear: linear,
     nn.MaxPool2d: _max_pool,
     nn.ReLU: _unary("Relu"),
     nn.ReLU6: _clip,
     nn.SiLU: _silu,
     nn.Sigmoid: _unary("Sigmoid"),
+    nn.Softmax: _softmax,
     nn.Tanh: _unary("Tanh"),
     nn.Upsample: _upsample,
 }
 """The rule for each kind of layer."""
 
-FUNCTIONS: dict[object, Callable[[Writer, fx.Node], str]] = {
+FUNCTIONS: dict[object, Callable[..., str]] = {
     operator.add: _binary("Add"),
     operator.mul: _binary("Mul"),
+    operator.truediv: _binary("Div"),
+    functions.for_each: _for_each,
+    functions.part: _part,
+    functions.spread: _spread,
+    nn.functional.pad: _pad,
     torch.add: _binary("Add"),
-    torch.mul: _binary("Mul"),
     torch.cat: _concatenate,
+    torch.clamp_min: _binary("Max"),
+    torch.linalg.vector_norm: _norm,
+    torch.matmul: _binary("MatMul"),
+    torch.mean: _mean,
+    torch.mul: _binary("Mul"),
+    torch.permute: _permute,
+    torch.reshape: _reshape,
+    torch.roll: _roll,
 }
 """The rule for each function that is no layer."""

@@ -1,0 +1,327 @@
+"""Which layer or function of the normal form stands for each of torch's operations."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from compression.engine.network import placing
+from compression.engine.network.builder import Builder
+from compression.engine.network.placing import dims_of
+from compression.engine.network.program import source_of
+from compression.errors import UnsupportedModel
+
+aten = torch.ops.aten
+
+
+def _one(setting: Any) -> Any:  # noqa: ANN401 - what torch's layers take
+    """One number where all of several are the same, None where there is none; other settings as they are."""
+    if not isinstance(setting, Sequence) or isinstance(setting, str):
+        return setting
+    return next(iter(setting), None) if len(set(setting)) < 2 else tuple(setting)
+
+
+# --- layers with weights ------------------------------------------------------------------------------------------
+
+
+def _with(layer: nn.Module, **tensors: Tensor | None) -> nn.Module:
+    """The layer, made without numbers, with these parameters: contiguous copies that belong to nobody else."""
+    for name, tensor in tensors.items():
+        if tensor is not None:
+            setattr(layer, name, nn.Parameter(tensor.detach().clone(memory_format=torch.contiguous_format)))
+    return layer
+
+
+def _convolution(
+    builder: Builder,
+    node: fx.Node,
+    x: object,
+    *,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int] | str,
+    dilation: Sequence[int],
+    groups: int,
+) -> fx.Node:
+    if not isinstance(weight, Tensor):
+        raise builder.refused(node, "has weights that depend on the image")
+    settings = {
+        "stride": _one(stride),
+        "padding": _one(padding),
+        "dilation": _one(dilation),
+        "groups": groups,
+        "bias": bias is not None,
+    }
+
+    def make() -> nn.Module:
+        size = tuple(weight.shape[2:])
+        layer = nn.Conv2d(weight.shape[1] * groups, len(weight), size, **settings, device="meta")  # type: ignore[arg-type]
+        return _with(layer, weight=weight, bias=bias)
+
+    return builder.layer(node, make, x, key=("conv", id(weight), id(bias), *settings.values()))
+
+
+def _linear(builder: Builder, node: fx.Node, x: object, *, weight: Tensor, bias: Tensor | None) -> fx.Node:
+    """A linear layer reads rows of features: where each image has many, as in transformers, all are rows."""
+    if not isinstance(weight, Tensor):
+        raise builder.refused(node, "has weights that depend on the image")
+
+    def make() -> nn.Module:
+        outputs, inputs = weight.shape
+        return _with(nn.Linear(inputs, outputs, bias is not None, device="meta"), weight=weight, bias=bias)
+
+    rows, sizes = x, builder.shape(node)
+    if len(sizes) != 2 and isinstance(x, fx.Node):
+        rows = builder.function(node, torch.reshape, x, (-1, weight.shape[1]))
+    answers = builder.layer(node, make, rows, key=("linear", id(weight), id(bias)))
+    return answers if len(sizes) == 2 else builder.function(node, torch.reshape, answers, builder.target(node))
+
+
+def _batch_norm(
+    builder: Builder,
+    node: fx.Node,
+    x: object,
+    *,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    momentum: float,
+    eps: float,
+    **others: object,
+) -> fx.Node:
+    if running_mean is None or running_var is None:
+        raise builder.refused(node, "keeps no running statistics; train it with track_running_stats=True")
+
+    def make() -> nn.Module:
+        kind = nn.BatchNorm2d if len(builder.shape(source_of(node))) == 4 else nn.BatchNorm1d
+        norm = kind(len(running_mean), eps, momentum, affine=weight is not None, device="meta")
+        norm.running_mean, norm.running_var = running_mean.detach().clone(), running_var.detach().clone()
+        norm.num_batches_tracked = torch.zeros((), dtype=torch.int64)
+        return _with(norm, weight=weight, bias=bias)
+
+    key = ("norm", *map(id, (weight, bias, running_mean, running_var)), eps)
+    return builder.layer(node, make, x, key=key)
+
+
+# --- layers without weights ---------------------------------------------------------------------------------------
+
+
+def _simple(kind: Callable[..., nn.Module], *names: str) -> Callable[..., fx.Node]:
+    """A layer with those of the operation's settings that it has too."""
+
+    def rule(builder: Builder, node: fx.Node, x: object, **settings: object) -> fx.Node:
+        return builder.layer(node, lambda: kind(**{name: _one(settings[name]) for name in names}), x)
+
+    return rule
+
+
+def _identity(builder: Builder, node: fx.Node, x: object, **settings: object) -> object:
+    return x
+
+
+def _clamped(builder: Builder, node: fx.Node, x: object, **limits: float | None) -> fx.Node:
+    low, high = limits.values()
+    if low == 0 and high in (6, None):
+        return builder.layer(node, nn.ReLU6 if high == 6 else nn.ReLU, x)
+    raise builder.refused(node, f"limits numbers to {low} and {high}; only 0 and 6 are known")
+
+
+def _mean(
+    builder: Builder, node: fx.Node, x: object, *, dim: Sequence[int], keepdim: bool, **others: object
+) -> fx.Node:
+    """Over the whole map it is global average pooling."""
+    before = builder.shape(source_of(node))
+    dims = dims_of(builder, node, dim)
+    if len(before) != 4 or dims != (2, 3):
+        return builder.function(node, torch.mean, x, dims, keepdim)
+    pooled = builder.layer(node, lambda: nn.AdaptiveAvgPool2d(1), x)
+    return pooled if keepdim else builder.layer(node, lambda: nn.Flatten(1), pooled, called="flatten")
+
+
+def _padded(
+    builder: Builder, node: fx.Node, x: object, *, pad: Sequence[int], mode: str, value: float | None
+) -> object:
+    if not any(pad):
+        return x
+    if mode != "constant":
+        raise builder.refused(node, f"pads in mode {mode!r}; only a constant is known")
+    return builder.function(node, nn.functional.pad, x, tuple(pad), mode, value or 0.0)
+
+
+def _resized(mode: str) -> Callable[..., fx.Node]:
+    def rule(
+        builder: Builder,
+        node: fx.Node,
+        x: object,
+        *,
+        scale_factors: Sequence[float] | None,
+        align_corners: bool | None = None,
+        **others: object,
+    ) -> fx.Node:
+        how: dict[str, Any] = (
+            {"scale_factor": _one(scale_factors)} if scale_factors else {"size": _one(builder.shape(node)[2:])}
+        )
+        return builder.layer(node, lambda: nn.Upsample(mode=mode, align_corners=align_corners or None, **how), x)
+
+    return rule
+
+
+def _antialiased(builder: Builder, node: fx.Node, x: object, **settings: object) -> fx.Node:
+    raise UnsupportedModel("An image is resized with antialias=True; average with AvgPool2d before it instead.")
+
+
+# --- values with each other ---------------------------------------------------------------------------------------
+
+
+def _sum(builder: Builder, node: fx.Node, x: object, *, other: object, alpha: float = 1) -> fx.Node:
+    if alpha != 1:
+        other = builder.function(node, operator.mul, other, alpha) if isinstance(other, fx.Node) else other * alpha  # type: ignore[operator]
+    return builder.function(node, operator.add, x, other)
+
+
+def _difference(builder: Builder, node: fx.Node, x: object, *, other: object, alpha: float = 1) -> fx.Node:
+    return _sum(builder, node, x, other=other, alpha=-alpha)
+
+
+def _difference_from(builder: Builder, node: fx.Node, x: object, *, other: object, alpha: float = 1) -> fx.Node:
+    return builder.function(node, operator.add, builder.function(node, operator.mul, x, -alpha), other)
+
+
+def _product(builder: Builder, node: fx.Node, x: object, *, other: object) -> fx.Node:
+    return builder.function(node, operator.mul, x, other)
+
+
+def _quotient(builder: Builder, node: fx.Node, x: object, *, other: Any) -> fx.Node:  # noqa: ANN401
+    if isinstance(other, fx.Node):
+        return builder.function(node, operator.truediv, x, other)
+    return builder.function(node, operator.mul, x, 1 / other)
+
+
+def _joined(builder: Builder, node: fx.Node, values: Sequence[object], *, dim: int) -> object:
+    if len(values) == 1:
+        return values[0]
+    return builder.function(node, torch.cat, list(values), dim % len(builder.shape(node)))
+
+
+def _layer_norm(
+    builder: Builder,
+    node: fx.Node,
+    x: object,
+    *,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    **others: object,
+) -> fx.Node:
+    def make() -> nn.Module:
+        norm = nn.LayerNorm(
+            tuple(normalized_shape), eps, elementwise_affine=weight is not None, bias=bias is not None, device="meta"
+        )
+        return _with(norm, weight=weight, bias=bias)
+
+    return builder.layer(node, make, x, key=("layer norm", id(weight), id(bias), eps) if weight is not None else ())
+
+
+def _softmax(builder: Builder, node: fx.Node, x: object, *, dim: int, dtype: object) -> fx.Node:
+    (place,) = dims_of(builder, node, dim)
+    return builder.layer(node, lambda: nn.Softmax(place - len(builder.shape(node))), x)
+
+
+def _vector_norm(
+    builder: Builder, node: fx.Node, x: object, *, ord: float, dim: Sequence[int], keepdim: bool, dtype: object
+) -> fx.Node:
+    if ord != 2 or dim is None:
+        raise builder.refused(node, f"is a norm of order {ord}; only 2 is known")
+    return builder.function(node, torch.linalg.vector_norm, x, 2, dims_of(builder, node, dim), keepdim)
+
+
+def _at_least(builder: Builder, node: fx.Node, x: object, *, min: float) -> fx.Node:
+    if min == 0:
+        return builder.layer(node, nn.ReLU, x)
+    return builder.function(node, torch.clamp_min, x, min)
+
+
+_WINDOW = "kernel_size", "stride", "padding"
+
+RULES: dict[object, Callable[..., Any]] = {
+    aten._upsample_bilinear2d_aa.default: _antialiased,
+    aten._upsample_bilinear2d_aa.vec: _antialiased,
+    aten.bmm.default: placing.matrix_product,
+    aten.adaptive_avg_pool2d.default: _simple(nn.AdaptiveAvgPool2d, "output_size"),
+    aten.add.Tensor: _sum,
+    aten.alias.default: _identity,
+    aten.avg_pool2d.default: _simple(nn.AvgPool2d, *_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
+    aten.batch_norm.default: _batch_norm,
+    aten.cat.default: _joined,
+    aten.chunk.default: placing.split,
+    aten.clamp.default: _clamped,
+    aten.clamp_min.default: _at_least,
+    aten.clone.default: _identity,
+    aten.contiguous.default: _identity,
+    aten.conv2d.default: _convolution,
+    aten.conv2d.padding: _convolution,
+    aten.detach.default: _identity,
+    aten.div.Tensor: _quotient,
+    aten.dropout.default: _identity,
+    aten.einsum.default: placing.einsum,
+    aten.elu.default: _simple(nn.ELU, "alpha"),
+    aten.expand.default: placing.spread,
+    aten.expand_as.default: placing.spread,
+    aten.feature_dropout.default: _identity,
+    aten.flatten.using_ints: placing.reshaped,
+    aten.gelu.default: _simple(nn.GELU, "approximate"),
+    aten.hardsigmoid.default: _simple(nn.Hardsigmoid),
+    aten.hardswish.default: _simple(nn.Hardswish),
+    aten.hardtanh.default: _clamped,
+    aten.layer_norm.default: _layer_norm,
+    aten.leaky_relu.default: _simple(nn.LeakyReLU, "negative_slope"),
+    aten.linalg_vector_norm.default: _vector_norm,
+    aten.linear.default: _linear,
+    aten.matmul.default: placing.matrix_product,
+    aten.max_pool2d.default: _simple(nn.MaxPool2d, *_WINDOW, "dilation", "ceil_mode"),
+    aten.mean.dim: _mean,
+    aten.mul.Tensor: _product,
+    aten.new_full.default: placing.made_of_size,
+    aten.new_ones.default: placing.made_of_size,
+    aten.new_zeros.default: placing.made_of_size,
+    aten.ones_like.default: placing.made_of_size,
+    aten.pad.default: _padded,
+    aten.permute.default: placing.permuted,
+    aten.relu.default: _simple(nn.ReLU),
+    aten.relu6.default: _simple(nn.ReLU6),
+    aten.reshape.default: placing.reshaped,
+    aten.rsub.Scalar: _difference_from,
+    aten.roll.default: placing.rolled,
+    aten.rsub.Tensor: _difference_from,
+    aten.scaled_dot_product_attention.default: placing.attention,
+    aten.select.int: placing.selected,
+    aten.sigmoid.default: _simple(nn.Sigmoid),
+    aten.silu.default: _simple(nn.SiLU),
+    aten.slice.Tensor: placing.sliced,
+    aten.softmax.int: _softmax,
+    aten.split.Tensor: placing.split,
+    aten.split_with_sizes.default: placing.split,
+    aten.squeeze.default: placing.reshaped,
+    aten.squeeze.dim: placing.reshaped,
+    aten.squeeze.dims: placing.reshaped,
+    aten.sub.Tensor: _difference,
+    aten.swapaxes.default: placing.swapped,
+    aten.t.default: placing.swapped,
+    aten.tanh.default: _simple(nn.Tanh),
+    aten.transpose.int: placing.swapped,
+    aten.unbind.int: placing.unbound,
+    aten.unflatten.int: placing.reshaped,
+    aten.unsqueeze.default: placing.reshaped,
+    aten.upsample_bilinear2d.vec: _resized("bilinear"),
+    aten.upsample_nearest2d.vec: _resized("nearest"),
+    aten.view.default: placing.reshaped,
+    aten.zeros_like.default: placing.made_of_size,
+}
+"""The layer or function for each operation that the normal form has."""
