@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from compression.engine.network.form import weighted_layers
-from compression.engine.primitives.channels import IN, Unit
+from compression.engine.primitives.channel_labels import IN, Unit
 from compression.engine.primitives.execution import Walk
 from compression.watch import SILENT, Watch
 

@@ -9,15 +9,8 @@ from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer, clone, module_of
 from compression.engine.primitives.batch_norm import BatchNorm, scale_and_shift
-from compression.engine.primitives.channels import (
-    ELEMENTWISE,
-    IN,
-    POINTWISE,
-    Unit,
-    channel_groups,
-    remove_units,
-    units_in_multiples,
-)
+from compression.engine.primitives.channel_labels import ELEMENTWISE, IN, POINTWISE, Unit
+from compression.engine.primitives.channels import channel_groups, remove_units, units_in_multiples
 from compression.errors import InvalidRecipe
 
 _KEEPS_CONSTANTS = (nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)

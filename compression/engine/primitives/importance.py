@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer
 from compression.engine.primitives.batch_norm import BatchNorm
-from compression.engine.primitives.channels import OUT, Unit
+from compression.engine.primitives.channel_labels import OUT, Unit
 
 Importance = Literal["l1", "l2", "batch_norm", "random"]
 

@@ -12,7 +12,8 @@ from torch import Tensor, fx
 
 from compression.engine.network.form import WeightedLayer, clone, module_of, weight_format
 from compression.engine.primitives.batch_norm import call_count, measure_statistics
-from compression.engine.primitives.channels import OUT, Kept
+from compression.engine.primitives.channel_labels import OUT
+from compression.engine.primitives.channels import Kept
 from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.layer_outputs import Answers, answers_in_turn, channel_means
 from compression.engine.primitives.least_squares import masked_solve

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from compression.engine.network.form import clone
 from compression.engine.primitives.batch_norm import recalibrate
-from compression.engine.primitives.channels import OUT, Kept, channel_groups, remove_units, reorder_units
+from compression.engine.primitives.channel_labels import OUT
+from compression.engine.primitives.channels import Kept, channel_groups, remove_units, reorder_units
 from compression.engine.primitives.distillation_losses import soft_target_divergence
 from compression.engine.primitives.importance import unit_importance
 from compression.kernels import nearest_multiple

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, fx
 
 from compression.engine.network.form import WeightedLayer, places_of, weighted_calls, weighted_layers
-from compression.engine.primitives.channels import IN, Unit, units_in_multiples
+from compression.engine.primitives.channel_labels import IN, Unit
+from compression.engine.primitives.channels import units_in_multiples
 from compression.engine.primitives.curvature import output_sensitivities
 from compression.engine.primitives.moments import layer_grams
 from compression.kernels import nearest_multiple

@@ -10,8 +10,9 @@ from torch import Tensor, fx
 from compression.engine.files.export import to_onnx
 from compression.engine.measure.latency import measure_ratios
 from compression.engine.network.form import clone, input_shape
+from compression.engine.primitives.channel_labels import Unit
 from compression.engine.primitives.channel_use import activation_importance, taylor_importance
-from compression.engine.primitives.channels import Unit, channel_groups, remove_units
+from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.primitives.importance import least_of, unit_importance
 from compression.engine.primitives.reconstruction import reconstruct
 from compression.engine.primitives.width_search import Plan, widths_for_time

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from compression.engine.network.form import clone
-from compression.engine.primitives.channels import OUT, Unit, channel_groups, remove_units
+from compression.engine.primitives.channel_labels import OUT, Unit
+from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.primitives.distillation_losses import (
     attention_loss,
     distillation_loss,

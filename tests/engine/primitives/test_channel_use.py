@@ -3,8 +3,9 @@ from torch import nn
 from torch.nn import functional
 
 from compression.engine.network.form import clone
+from compression.engine.primitives.channel_labels import IN
 from compression.engine.primitives.channel_use import activation_importance, taylor_importance
-from compression.engine.primitives.channels import IN, channel_groups
+from compression.engine.primitives.channels import channel_groups
 
 
 def without(model, unit):

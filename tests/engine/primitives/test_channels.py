@@ -1,15 +1,19 @@
 import dataclasses
+import operator
 
 import pytest
 import torch
 from torch import nn
 
-from compression.engine.network.form import restrict, weight_format, weighted_layers
+from compression.engine.files.export import to_onnx
+from compression.engine.network.form import propagate_shapes, restrict, weight_format, weighted_layers
 from compression.engine.primitives.affine import fit_affine
-from compression.engine.primitives.channels import IN, OUT, Slice, channel_groups, remove_units
+from compression.engine.primitives.channel_labels import IN, OUT, Slice
+from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.errors import InvalidRecipe
 from sample_models.catalogue import MODELS
-from tests.support.networks import Odd, Twice
+from tests.support import token_networks
+from tests.support.networks import Twice, runtime_logits
 
 
 def described(model):
@@ -83,9 +87,12 @@ def test_depthwise_convolutions_tie_both_sides(sample):
 
 def silenced(model, units):
     """The same network with these units' channels at zero everywhere."""
-    for part in (part for unit in units for part in unit if part.dim == OUT):
-        layer = model.get_submodule(part.layer)
+    for part in (part for unit in units for part in unit if part.dim != IN):
+        layer = operator.attrgetter(part.layer)(model)
         with torch.no_grad():
+            if part.dim < 0:
+                layer.select(part.dim, part.position).zero_()
+                continue
             layer.weight[part.position] = 0
             if layer.bias is not None:
                 layer.bias[part.position] = 0
@@ -206,9 +213,67 @@ def test_one_channel_spread_over_others_stays(graph):
     assert described(graph(Attention(), (1, 5, 5))) == {(("conv", "out"), ("head", "in"), ("map", "in")): 4}
 
 
-def test_an_unknown_operation_is_named(graph):
-    with pytest.raises(InvalidRecipe, match="'offset'.*magnitude_pruning"):
-        channel_groups(graph(Odd(), (1, 5, 5)))
+class Strange(nn.Module):
+    """A layer that nobody knows how to follow channels through."""
+
+    def forward(self, x):
+        return x
+
+
+def test_what_cannot_be_followed_stays_and_is_named_where_nothing_else_can_go(graph):
+    model = graph(nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1)), (1, 5, 5))
+    model.set_submodule("1", Strange())
+    with pytest.raises(InvalidRecipe, match="through '_1'.*magnitude_pruning"):
+        channel_groups(model)
+    longer = graph(nn.Sequential(*(nn.Conv2d(i, o, 1) for i, o in ((1, 4), (4, 3), (3, 3), (3, 2)))), (1, 5, 5))
+    longer.set_submodule("strange", Strange())
+    first, second, *_ = (node for node in longer.graph.nodes if node.op == "call_module")
+    with longer.graph.inserting_before(second):
+        second.args = (longer.graph.call_module("strange", (first,)),)
+    assert described(propagate_shapes(longer)) == {
+        (("1", "out"), ("2", "in")): 3,
+        (("2", "out"), ("3", "in")): 3,
+    }
+
+
+@pytest.mark.parametrize("name", token_networks.NETWORKS)
+class TestNumbersThatAreMovedAbout:
+    def test_what_is_zero_can_go(self, name, graph):
+        """But for what a layer norm reads, where fewer channels have another mean."""
+        model = graph(token_networks.network(name), token_networks.SHAPE)
+        norms = {key for key, layer in model.named_modules() if isinstance(layer, nn.LayerNorm)}
+        groups = [group for group in channel_groups(model) if not norms & {part.layer for part in group[0]}]
+        units = [unit for group in groups for unit in group[:: max(2, len(group) // 2)][: len(group) - 1]]
+        x = torch.randn(3, *token_networks.SHAPE)
+        expected = silenced(model, units)(x)
+        torch.testing.assert_close(remove_units(model, units)[0](x), expected, rtol=1e-4, atol=1e-5)
+
+    def test_a_third_of_everything_can_go_and_the_file_says_the_same(self, name, graph):
+        model = graph(token_networks.network(name), token_networks.SHAPE)
+        smaller, _ = remove_units(model, every_third(model))
+        x = torch.randn(3, *token_networks.SHAPE)
+        logits = smaller(x)
+        assert logits.shape == (3, 3)
+        assert sum(p.numel() for p in smaller.parameters()) < 0.8 * sum(p.numel() for p in model.parameters())
+        torch.testing.assert_close(
+            torch.from_numpy(runtime_logits(to_onnx(smaller).SerializeToString(), x)), logits, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_head_of_attention_goes_as_a_whole(graph):
+    model = graph(token_networks.network("attention"), token_networks.SHAPE)
+    heads = next(group for group in channel_groups(model) if {"qkv", "project"} == {part.layer for part in group[0]})
+    assert len(heads) == token_networks.HEADS
+    assert [part.position for part in heads[1] if part.dim == OUT] == [*range(4, 8), *range(16, 20), *range(28, 32)]
+    assert [part.position for part in heads[1] if part.dim == IN] == [*range(4, 8)]
+
+
+def test_shuffled_halves_stay_equal(graph):
+    model = graph(token_networks.network("shuffle"), token_networks.SHAPE)
+    halves = next(group for group in channel_groups(model) if "last" in {part.layer for part in group[0]})
+    smaller, _ = remove_units(model, halves[:1])
+    assert (smaller.first.out_channels, smaller.last.in_channels) == (3, 2)  # one of the half that goes on as it is
+    assert smaller.get_submodule("branch.0").weight.shape[:2] == (1, 2)
 
 
 def test_masks_and_grids_are_cut(sample):

@@ -5,7 +5,8 @@ from torch import nn
 from compression.engine.network.form import restrict, weight_format, weighted_layers
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.calibration import insert_quantizers
-from compression.engine.primitives.channels import OUT, channel_groups
+from compression.engine.primitives.channel_labels import OUT
+from compression.engine.primitives.channels import channel_groups
 from compression.engine.primitives.dead_units import remove_dead_units
 from compression.watch import SILENT
 from sample_models.catalogue import MODELS

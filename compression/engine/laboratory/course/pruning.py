@@ -11,7 +11,8 @@ from torch import Tensor, fx
 from compression.engine.build import load_network
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.course.chosen_layer import answer_error, corner, gram_of, layer_of, mean_of
-from compression.engine.primitives.channels import OUT, channel_groups
+from compression.engine.primitives.channel_labels import OUT
+from compression.engine.primitives.channels import channel_groups
 from compression.engine.primitives.importance import keep_largest, unit_importance
 from compression.engine.primitives.patterns import KEPT_OF_FOUR, pattern_masks
 from compression.inquiries.course import PATTERNS, SPARSITIES, Pruned, PruningInquiry
