@@ -418,8 +418,9 @@ def weighted_calls(model: fx.GraphModule) -> list[tuple[fx.Node, WeightedLayer]]
 
 
 def places_of(node: fx.Node, layer: WeightedLayer) -> int:
-    """At how many places of one image the layer that this node calls uses its weights."""
-    return math.prod(node.meta["shape"][2:]) if isinstance(layer, nn.Conv2d) else 1
+    """At how many places of one image the layer that this node calls uses its weights; rows of a linear layer."""
+    shape = node.meta["shape"]
+    return math.prod(shape[2:]) if isinstance(layer, nn.Conv2d) else int(shape[0])
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,8 @@ class Labels:
         """Channels at the same place of each convolution group go together, so that groups stay equal in size."""
         parts = labels.reshape(groups, -1)
         self._unify(parts[:1], parts)
-        return parts[0]
+        first: Array = parts[0]
+        return first
 
     # --- functions -----------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ From 1e-3 to 1e-1 accuracies measured alike, but for a tenth of the rank, where 
 """
 
 ROWS = 8192
-"""Positions in the images that a convolution's moments are taken over; twice as many measured alike."""
+"""Positions in the images, or rows of features, that moments are taken over; twice as many measured alike."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Moments:
 def second_moments(layer: WeightedLayer, x: Tensor, target: Tensor, *, centred: bool) -> Moments:
     """Moments of the inputs `x` that the layer gets and the outputs `target` that it should give.
 
-    `x` is N x features (linear layer) or N x C x H x W, `target` has the shape of `layer(x)`. The features
+    `x` is rows x features (linear layer) or N x C x H x W, `target` has the shape of `layer(x)`. The features
     of a convolution are its patches, in the order of its flattened weight (channel, row, column). Only for
     layers that `is_plain` says yes to. `centred` is for layers whose output may be shifted: they have a bias,
     or a batch norm behind them.
@@ -132,7 +132,7 @@ def sampled_rows(layer: WeightedLayer, x: Tensor, y: Tensor) -> tuple[Tensor, Te
 def input_rows(layer: WeightedLayer, x: Tensor, y_shape: Sequence[int]) -> Tensor:
     """The first half of `sampled_rows`, for outputs of that shape: groups x rows x features."""
     if isinstance(layer, nn.Linear):
-        return x[None]
+        return x[_drawn(len(x))][None] if len(x) > ROWS else x[None]
     image, *corner = _positions(tuple(y_shape))
     _, channels, height, width = x.shape
     (row, row_there), (column, column_there) = (
@@ -158,7 +158,7 @@ def _taps(layer: nn.Conv2d, dim: int, position: Tensor, size: int) -> tuple[Tens
 def output_rows(layer: WeightedLayer, y: Tensor) -> Tensor:
     """The second half of `sampled_rows`, of all groups together: rows x outputs."""
     if isinstance(layer, nn.Linear):
-        return y
+        return y[_drawn(len(y))] if len(y) > ROWS else y
     image, row, column = _positions(tuple(y.shape))
     return y[image, :, row, column]
 
@@ -168,9 +168,14 @@ def by_group(rows: Tensor, groups: int) -> Tensor:
     return rows.reshape(len(rows), groups, -1).transpose(0, 1)
 
 
+def _drawn(count: int) -> Tensor:
+    """Up to `ROWS` of so many, always the same."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:ROWS]
+
+
 @functools.lru_cache(maxsize=16)  # layers of one network have few shapes, and drawing takes longer than reading
 def _positions(shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Image, row and column of up to `ROWS` positions of a convolution's output, always the same for a shape."""
     n, _, height, width = shape
-    picked = torch.randperm(n * height * width, generator=torch.Generator().manual_seed(0))[:ROWS]
+    picked = _drawn(n * height * width)
     return picked // (height * width), picked // width % height, picked % width
