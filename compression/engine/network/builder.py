@@ -40,6 +40,7 @@ class Builder:
         self, module: nn.Module, programs: tuple[Program, Program], rules: Mapping[object, Callable[..., Any]]
     ) -> None:
         self.source, (program, other), self.rules = module, programs, rules
+        self.other = other
         self.program = program
         if [node.target for node in program.nodes] != [node.target for node in other.nodes]:
             raise UnsupportedModel("The network does other things with other numbers of images.")
@@ -59,7 +60,7 @@ class Builder:
             if node.op == "placeholder":
                 self.values[node] = self.model.graph.placeholder("x")
             elif node.op == "get_attr":
-                self.values[node] = operator.attrgetter(str(node.target))(self.program.graph_module)
+                self.values[node] = self._constant(node)
             elif node.op == "output":
                 self._finish(node)
             elif self._is_read(node):
@@ -68,6 +69,17 @@ class Builder:
         self.model.delete_all_unused_submodules()
         self.model.recompile()
         return propagate_shapes(self.model.eval())  # type: ignore[arg-type]
+
+    def _constant(self, node: fx.Node) -> object:
+        """A tensor that the program reads; the same for any number of images."""
+        value, twin = (
+            operator.attrgetter(str(one.target))(program.graph_module)
+            for one, program in ((node, self.program), (self.twins[node], self.other))
+        )
+        if value is not twin and not (isinstance(twin, Tensor) and value.shape == twin.shape and value.equal(twin)):
+            reader = next(iter(node.users), node)
+            raise self.refused(reader, "reads numbers whose count depends on the number of images")
+        return value
 
     def _finish(self, node: fx.Node) -> None:
         (answer,) = (self.values[value] for value in node.all_input_nodes)
@@ -113,8 +125,10 @@ class Builder:
 
     def _value(self, node: fx.Node) -> Any:  # noqa: ANN401
         value = self.values[node]
-        if id(value) in self.names and value.is_floating_point() and not value.isfinite().all():
-            raise UnsupportedModel(f"{self.names[id(value)]} has numbers that are not finite (NaN or infinity).")
+        if id(value) in self.names and value.is_floating_point():
+            is_mask = value.isneginf()  # which keeps attention from what it must not see
+            if not (value.isfinite() | is_mask).all() or (isinstance(value, nn.Parameter) and is_mask.any()):
+                raise UnsupportedModel(f"{self.names[id(value)]} has numbers that are not finite (NaN or infinity).")
         return value
 
     def _overwrite(self, node: fx.Node, made: object) -> None:

@@ -203,6 +203,15 @@ def _quotient(builder: Builder, node: fx.Node, x: object, *, other: Any) -> fx.N
     return builder.function(node, operator.mul, x, 1 / other)
 
 
+def _pointwise(function: Callable[..., Tensor]) -> Callable[..., fx.Node]:
+    """A function of each number alone."""
+
+    def rule(builder: Builder, node: fx.Node, x: object, **settings: object) -> fx.Node:
+        return builder.function(node, function, x, *settings.values())
+
+    return rule
+
+
 def _joined(builder: Builder, node: fx.Node, values: Sequence[object], *, dim: int) -> object:
     if len(values) == 1:
         return values[0]
@@ -251,6 +260,11 @@ def _at_least(builder: Builder, node: fx.Node, x: object, *, min: float) -> fx.N
 _WINDOW = "kernel_size", "stride", "padding"
 
 RULES: dict[object, Callable[..., Any]] = {
+    **{
+        getattr(aten, function.__name__).default: _pointwise(function)
+        for function in (torch.abs, torch.erf, torch.exp, torch.log, torch.neg, torch.sqrt)
+    },
+    aten.pow.Tensor_Scalar: _pointwise(torch.pow),
     aten._upsample_bilinear2d_aa.default: _antialiased,
     aten._upsample_bilinear2d_aa.vec: _antialiased,
     aten.bmm.default: placing.matrix_product,

@@ -8,10 +8,9 @@ equal labels can only go together. A value's labels are an array of its number o
 
 from __future__ import annotations
 
-import math
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -363,24 +362,12 @@ def _reshaped(labels: Array, before: Sequence[int], after: Sequence[int]) -> Arr
     """The labels of the same numbers with other sizes. Dimensions without labels of their own stay without."""
     old: list[int] = []
     new: list[int] = []
-    for from_, to in _blocks(before, after):
+    for from_, to in functions.blocks(before, after):
         shape = labels.shape[len(old) : len(old) + len(from_)]
         has_labels = max(shape, default=1) > 1
         old += from_ if has_labels else shape
         new += to if has_labels else [1] * len(to)
     return np.broadcast_to(labels, old).reshape(new)
-
-
-def _blocks(before: Sequence[int], after: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
-    """Pairs of neighbouring sizes with the same product, as few at a time as possible."""
-    left, right = list(before), list(after)
-    while left or right:
-        from_, to = left[:1], right[:1]
-        del left[:1], right[:1]
-        while math.prod(from_) != math.prod(to):
-            side, rest = (from_, left) if math.prod(from_) < math.prod(to) else (to, right)
-            side.append(rest.pop(0))
-        yield from_, to
 
 
 def _same(labels: Labels, node: fx.Node, before: Array) -> Array:
@@ -420,7 +407,8 @@ _FUNCTIONS: dict[object, Callable[..., Array]] = {
     functions.spread: _unchanged,
     nn.functional.pad: Labels._padded,
     torch.cat: Labels._concatenated,
-    torch.clamp_min: _unchanged,
+    **dict.fromkeys((torch.abs, torch.clamp_min, torch.erf, torch.exp, torch.log), _unchanged),
+    **dict.fromkeys((torch.neg, torch.pow, torch.sqrt), _unchanged),
     torch.linalg.vector_norm: Labels._reduced,
     torch.matmul: Labels._product,
     torch.mean: Labels._reduced,

@@ -283,6 +283,11 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
 }
 """The rule for each kind of layer."""
 
+
+def _of_one(op_type: str) -> Callable[..., str]:
+    return lambda writer, node, x: writer.op(op_type, writer.value(x))
+
+
 FUNCTIONS: dict[object, Callable[..., str]] = {
     operator.add: _binary("Add"),
     operator.mul: _binary("Mul"),
@@ -291,15 +296,22 @@ FUNCTIONS: dict[object, Callable[..., str]] = {
     functions.part: _part,
     functions.spread: _spread,
     nn.functional.pad: _pad,
+    torch.abs: _of_one("Abs"),
     torch.add: _binary("Add"),
     torch.cat: _concatenate,
     torch.clamp_min: _binary("Max"),
+    torch.erf: _of_one("Erf"),
+    torch.exp: _of_one("Exp"),
     torch.linalg.vector_norm: _norm,
+    torch.log: _of_one("Log"),
     torch.matmul: _binary("MatMul"),
     torch.mean: _mean,
     torch.mul: _binary("Mul"),
+    torch.neg: _of_one("Neg"),
     torch.permute: _permute,
+    torch.pow: _binary("Pow"),
     torch.reshape: _reshape,
     torch.roll: _roll,
+    torch.sqrt: _of_one("Sqrt"),
 }
 """The rule for each function that is no layer."""

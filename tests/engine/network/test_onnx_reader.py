@@ -1,0 +1,240 @@
+"""ONNX files as others write them: what the module answers is what ONNX Runtime makes of the file."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from compression.engine.files.export import to_onnx
+from compression.engine.network.form import weighted_layers
+from compression.engine.network.onnx_reader import read_onnx
+from compression.engine.network.tracing import trace
+from compression.engine.primitives.channels import channel_groups, remove_units
+from compression.errors import UnsupportedModel
+from tests.support import token_networks
+from tests.support.networks import images, network
+
+
+def runtime(model, x):
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: x})
+    return torch.from_numpy(found)
+
+
+def assert_read(model, *, batch=2):
+    """The graph that is read answers like the file, image by image where the file takes one at a time."""
+    module, shape = read_onnx(model)
+    graph = trace(module, shape)
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
+    expected = torch.cat([runtime(model, part.numpy()) for part in x.split(batch)])
+    largest = expected.abs().max().item()
+    torch.testing.assert_close(graph(x), expected, rtol=1e-4, atol=1e-5 * largest)
+    return graph
+
+
+@pytest.mark.parametrize("name", ["mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k"])
+def test_a_sample_comes_back_as_it_was(name):
+    given = network(name)
+    graph = assert_read(to_onnx(given))
+    x = images(given, 2)
+    torch.testing.assert_close(graph(x), given(x), rtol=1e-4, atol=1e-4)
+    assert len(weighted_layers(graph)) == len(weighted_layers(given))
+
+
+@pytest.mark.parametrize("name", token_networks.NETWORKS)
+def test_attention_windows_and_shuffles_are_read_and_their_channels_go(name):
+    graph = assert_read(to_onnx(trace(token_networks.network(name), token_networks.SHAPE)))
+    groups = channel_groups(graph)
+    smaller, _ = remove_units(graph, [group[0] for group in groups if len(group) > 1])
+    assert groups and smaller(torch.zeros(2, *token_networks.SHAPE)).shape == (2, 3)
+
+
+# --- graphs by hand --------------------------------------------------------------------------------------------------
+
+
+RANDOM = np.random.default_rng(0)
+
+
+def graph_of(nodes, weights, *, opset=17, batch="N", shape=(3, 8, 8), classes=5):
+    """`nodes` are (operator, inputs, outputs, attributes); `x` goes in, and `y` comes out."""
+    tensors = [numpy_helper.from_array(np.asarray(values), name) for name, values in weights.items()]
+    graph = helper.make_graph(
+        [helper.make_node(kind, given, made, name=f"{kind}_{made[0]}", **told) for kind, given, made, told in nodes],
+        "by hand",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, classes])],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def floats(*shape):
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+def classified(value, channels, nodes, weights, **settings):
+    """The mean of a map, and logits of it."""
+    tail = [
+        ("GlobalAveragePool", [value], ["pooled"], {}),
+        ("Flatten", ["pooled"], ["flat"], {}),
+        ("Gemm", ["flat", "out.weight", "out.bias"], ["y"], {"transB": 1}),
+    ]
+    more = {"out.weight": floats(5, channels), "out.bias": floats(5)}
+    return graph_of([*nodes, *tail], weights | more, **settings)
+
+
+@pytest.mark.parametrize("side", ["SAME_UPPER", "SAME_LOWER"])
+def test_a_network_as_tensorflow_writes_it(side):
+    """Channels last, turned around for each convolution; padding by name; weights of a matrix product the other way."""
+    nodes = [
+        ("Transpose", ["x"], ["map"], {"perm": [0, 3, 1, 2]}),
+        ("Conv", ["map", "k"], ["c"], {"auto_pad": side, "strides": [2, 2], "kernel_shape": [3, 3]}),
+        ("Transpose", ["c"], ["last"], {"perm": [0, 2, 3, 1]}),
+        ("Add", ["last", "bias"], ["shifted"], {}),
+        ("Clip", ["shifted", "zero", "six"], ["r"], {}),
+        ("Transpose", ["r"], ["again"], {"perm": [0, 3, 1, 2]}),
+        ("MaxPool", ["again"], ["p"], {"auto_pad": side, "strides": [2, 2], "kernel_shape": [2, 2]}),
+        ("ReduceMean", ["p"], ["m"], {"axes": [2, 3], "keepdims": 0}),
+        ("MatMul", ["m", "dense/kernel"], ["d"], {}),
+        ("Add", ["d", "dense/bias"], ["y"], {}),
+    ]
+    weights = {"k": floats(6, 3, 3, 3), "bias": floats(6), "dense/kernel": floats(6, 5), "dense/bias": floats(5)}
+    limits = {"zero": np.float32(0), "six": np.float32(6)}
+    graph = assert_read(graph_of(nodes, weights | limits, shape=(9, 9, 3)))
+    assert [len(group) for group in channel_groups(graph)] == [6]
+
+
+def test_pads_that_differ_and_batch_norm_that_was_not_folded():
+    nodes = [
+        ("Conv", ["x", "a.weight", "a.bias"], ["c"], {"pads": [1, 0, 0, 2], "group": 3}),
+        ("BatchNormalization", ["c", "s", "b", "m", "v"], ["n"], {"epsilon": 1e-3}),
+        ("LeakyRelu", ["n"], ["l"], {"alpha": 0.1}),
+        ("Dropout", ["l"], ["d"], {}),
+        ("AveragePool", ["d"], ["p"], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
+    ]
+    weights = {"a.weight": floats(6, 1, 3, 3), "a.bias": floats(6), "s": floats(6), "b": floats(6), "m": floats(6)}
+    graph = assert_read(classified("p", 6, nodes, weights | {"v": np.abs(floats(6)) + 0.5}))
+    assert list(weighted_layers(graph)) == ["a", "out"]
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11])
+def test_old_opsets_say_things_elsewhere(opset):
+    """Axes and limits as attributes, resizing by an operator that is gone."""
+    clip = ("Clip", ["c"], ["r"], {"min": 0.0, "max": 6.0})
+    grow = ("Upsample", ["r"], ["u"], {"mode": "nearest", "scales": [1.0, 1.0, 2.0, 2.0]})
+    if opset >= 11:
+        clip = ("Clip", ["c", "zero", "six"], ["r"], {})
+        grow = ("Identity", ["r"], ["u"], {})
+    elif opset == 9:
+        grow = ("Upsample", ["r", "scales"], ["u"], {"mode": "nearest"})
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {}),
+        clip,
+        grow,
+        ("Unsqueeze", ["b"], ["b2"], {"axes": [1, 2]}),
+        ("Add", ["u", "b2"], ["s"], {}),
+    ]
+    settings = {"scales": np.array([1, 1, 2, 2], np.float32), "zero": np.float32(0), "six": np.float32(6)}
+    weights = {"k": floats(4, 3, 3, 3), "b": floats(4)} | settings
+    used = {name for _, given, _, _ in nodes for name in given}
+    model = classified("s", 4, nodes, {name: values for name, values in weights.items() if name in used}, opset=opset)
+    assert_read(model)
+
+
+def test_a_file_for_one_image_takes_many():
+    """Sizes that were written for one image: before heads, behind them, where the last one is left to the reader."""
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {"strides": [4, 4]}),
+        ("Reshape", ["c", "to tokens"], ["t"], {}),
+        ("Transpose", ["t"], ["rows"], {"perm": [0, 2, 1]}),
+        ("MatMul", ["rows", "w"], ["h"], {}),
+        ("Reshape", ["h", "to heads"], ["heads"], {}),
+        ("Transpose", ["heads"], ["turned"], {"perm": [2, 0, 1, 3]}),
+        ("Reshape", ["turned", "merged"], ["m"], {}),
+        ("Softmax", ["m"], ["s"], {"axis": 2}),
+        ("Reshape", ["s", "apart"], ["a"], {}),
+        ("Transpose", ["a"], ["b"], {"perm": [1, 2, 0, 3]}),
+        ("Reshape", ["b", "flat"], ["f"], {}),
+        ("Gemm", ["f", "out.weight"], ["y"], {"transB": 1}),
+    ]
+    sizes = {"to tokens": [1, 6, -1], "to heads": [1, 4, 2, 3], "merged": [2, 4, 3], "apart": [2, 1, 4, 3]}
+    shapes = {name: np.array(values, np.int64) for name, values in (sizes | {"flat": [1, 24]}).items()}
+    weights = {"k": floats(6, 3, 4, 4), "w": floats(6, 6), "out.weight": floats(5, 24)}
+    assert_read(graph_of(nodes, weights | shapes, batch=1), batch=1)
+    mixed = {"merged": np.array([6, 4], np.int64), "apart": np.array([2, 1, 4, 3], np.int64)}
+    nodes[7] = ("Softmax", ["m"], ["s"], {"axis": 1})
+    with pytest.raises(UnsupportedModel, match="Reshape_m.* mixes images"):
+        assert_read(graph_of(nodes, weights | shapes | mixed, batch=1), batch=1)
+
+
+def test_numbers_made_for_each_image_must_be_the_same_for_all():
+    nodes = [
+        ("Shape", ["x"], ["s"], {}),
+        ("Slice", ["s", "start", "stop"], ["n"], {}),
+        ("ConstantOfShape", ["n"], ["ones"], {"value": numpy_helper.from_array(np.ones(1, np.float32))}),
+        ("Reshape", ["ones", "column"], ["o"], {}),
+        ("Add", ["x", "o"], ["sum"], {}),
+    ]
+    sizes = {"start": np.array([0]), "stop": np.array([1]), "column": np.array([-1, 1, 1, 1])}
+    with pytest.raises(UnsupportedModel, match="depends on the number of images"):
+        assert_read(classified("sum", 3, nodes, sizes))
+
+
+def conv(**changes):
+    return classified("c", 4, [("Conv", ["x", "k"], ["c"], {})], {"k": floats(4, 3, 3, 3)}, **changes)
+
+
+def of_another_domain():
+    model = conv()
+    model.graph.node[0].domain = "com.microsoft"
+    return model
+
+
+def with_numbers_elsewhere():
+    model = conv()
+    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    return model
+
+
+def with_a_branch():
+    model = conv()
+    branch = helper.make_graph([], "then", [], [])
+    model.graph.node.append(
+        helper.make_node("If", ["flat"], ["z"], name="either", then_branch=branch, else_branch=branch)
+    )
+    return model
+
+
+def with_two_outputs():
+    model = conv()
+    model.graph.output.append(model.graph.output[0])
+    return model
+
+
+REFUSED = {
+    r"GridSample \(GridSample_g\) has no counterpart": lambda: classified(
+        "g", 3, [("GridSample", ["x", "grid"], ["g"], {})], {"grid": floats(1, 4, 4, 2)}
+    ),
+    r"Conv \(Conv_c\) is an operator of com.microsoft": of_another_domain,
+    "'k' lie in another file": with_numbers_elsewhere,
+    r"If \(either\) holds a graph of its own": with_a_branch,
+    "1 inputs and 2 outputs": with_two_outputs,
+    "opset 6; 7 is the oldest": lambda: conv(opset=6),
+    r"is \? × 3 × \? × 8": lambda: conv(shape=(3, "h", 8)),
+    "takes 4 images at a time": lambda: conv(batch=4),
+    "Pad_p.* mode 'reflect'": lambda: classified(
+        "p", 3, [("Pad", ["x", "a"], ["p"], {"mode": "reflect"})], {"a": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
+    ),
+    r"Conv \(Conv_c\) cannot be read": lambda: classified(
+        "c", 4, [("Conv", ["x", "k"], ["c"], {})], {"k": floats(4, 2, 3, 3)}
+    ),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_cannot_be_read_is_named(words):
+    model = onnx.load_from_string(REFUSED[words]().SerializeToString())
+    with pytest.raises(UnsupportedModel, match=words):
+        trace(*read_onnx(model))
