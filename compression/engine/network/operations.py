@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from compression.engine.network import placing
 from compression.engine.network.builder import Builder
 from compression.engine.network.placing import dims_of
-from compression.engine.network.program import source_of
+from compression.engine.network.program import shape_of, source_of
 from compression.errors import UnsupportedModel
 
 aten = torch.ops.aten
@@ -119,6 +119,30 @@ def _simple(kind: Callable[..., nn.Module], *names: str) -> Callable[..., fx.Nod
         return builder.layer(node, lambda: kind(**{name: _one(settings[name]) for name in names}), x)
 
     return rule
+
+
+def _pooled(kind: Callable[..., nn.Module], *names: str) -> Callable[..., fx.Node]:
+    """A pooling layer; rounding its size up is only said where it makes a difference."""
+    rule = _simple(kind, *names)
+
+    def pooled(builder: Builder, node: fx.Node, x: object, *, ceil_mode: bool, **settings: Any) -> fx.Node:  # noqa: ANN401
+        windows = zip(*(_pair(settings.get(name) or 1) for name in ("kernel_size", "dilation")), strict=True)
+        strides = _pair(settings["stride"] or settings["kernel_size"])
+        before, after = (shape_of(one)[2:] for one in (source_of(node), node))
+        rounded = [
+            (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            for size, padding, (kernel, dilation), stride in zip(
+                before, _pair(settings["padding"]), windows, strides, strict=True
+            )
+        ]
+        return rule(builder, node, x, ceil_mode=ceil_mode and list(after) != rounded, **settings)  # type: ignore[no-any-return]
+
+    return pooled
+
+
+def _pair(setting: Sequence[int] | int) -> tuple[int, int]:
+    one = _one(setting)
+    return (one, one) if isinstance(one, int) else one  # type: ignore[return-value]
 
 
 def _identity(builder: Builder, node: fx.Node, x: object, **settings: object) -> object:
@@ -271,7 +295,7 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.adaptive_avg_pool2d.default: _simple(nn.AdaptiveAvgPool2d, "output_size"),
     aten.add.Tensor: _sum,
     aten.alias.default: _identity,
-    aten.avg_pool2d.default: _simple(nn.AvgPool2d, *_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
+    aten.avg_pool2d.default: _pooled(nn.AvgPool2d, *_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
     aten.batch_norm.default: _batch_norm,
     aten.cat.default: _joined,
     aten.chunk.default: placing.split,
@@ -299,7 +323,7 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.linalg_vector_norm.default: _vector_norm,
     aten.linear.default: _linear,
     aten.matmul.default: placing.matrix_product,
-    aten.max_pool2d.default: _simple(nn.MaxPool2d, *_WINDOW, "dilation", "ceil_mode"),
+    aten.max_pool2d.default: _pooled(nn.MaxPool2d, *_WINDOW, "dilation", "ceil_mode"),
     aten.mean.dim: _mean,
     aten.mul.Tensor: _product,
     aten.new_full.default: placing.made_of_size,

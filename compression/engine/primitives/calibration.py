@@ -129,8 +129,11 @@ def _seeing_all(step: int, places: int) -> int:
 
 
 def _needs_quantizer(model: fx.GraphModule, node: fx.Node) -> bool:
-    if node.op in ("output", "get_attr") or isinstance(module_of(model, node), _ON_GRID):
+    layer = module_of(model, node)
+    if node.op in ("output", "get_attr") or isinstance(layer, _ON_GRID):
         return False
+    if isinstance(layer, nn.AvgPool2d) and layer.ceil_mode:
+        return False  # the runtime's integer kernel divides windows at the border by the wrong number
     users = list(node.users)
     return not (len(users) == 1 and _is_relu(model, users[0]) and not _is_relu(model, node))
 

@@ -218,3 +218,13 @@ REFUSED = {
 def test_what_the_normal_form_has_no_layer_for_is_named(words):
     with pytest.raises(UnsupportedModel, match=words):
         trace(REFUSED[words], (1, 8, 8))
+
+
+@pytest.mark.parametrize(("size", "is_told"), [(8, False), (9, True)])
+@pytest.mark.parametrize("pool", [nn.MaxPool2d, nn.AvgPool2d])
+def test_rounding_up_is_said_where_it_makes_a_difference(pool, size, is_told):
+    module = nn.Sequential(nn.Conv2d(1, 2, 1), pool(2, 2, ceil_mode=True), nn.ReLU())
+    model = trace(module, (1, size, size))
+    x = torch.randn(2, 1, size, size)
+    assert model.get_submodule("1").ceil_mode is is_told
+    torch.testing.assert_close(model(x), module(x))

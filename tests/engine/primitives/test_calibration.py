@@ -131,3 +131,11 @@ def test_samples_contain_the_extremes(graph):
     everything = model(x)
     assert len(found) < everything.numel() / 10
     assert (found.min(), found.max()) == (everything.min(), everything.max())
+
+
+@pytest.mark.parametrize("rounds_up", [False, True])
+def test_an_average_over_windows_that_end_outside_stays_float(graph, rounds_up):
+    """The runtime's integer kernel divides by the wrong number there: 22 % of the logits."""
+    pool = nn.AvgPool2d(3, 2, ceil_mode=rounds_up)
+    model = graph(nn.Sequential(nn.Conv2d(1, 4, 1), pool, nn.Conv2d(4, 2, 1)), (1, 6, 6))
+    assert [node.name for node in quantization_points(model)] == ["x", "_0", *([] if rounds_up else ["_1"])]

@@ -15,11 +15,11 @@ from compression.engine.files.export.weights import convolution, dynamic_quantiz
 from compression.engine.files.export.writer import Writer, array_of
 from compression.engine.network import functions
 from compression.engine.network.form import ActivationQuantizer, DynamicQuantizer, module_of
-from compression.engine.primitives.batch_norm import scale_and_shift
+from compression.engine.primitives.batch_norm import BatchNorm, scale_and_shift
 from compression.errors import UnsupportedModel
 
 
-def _batch_norm(writer: Writer, node: fx.Node, layer: nn.BatchNorm2d) -> str:
+def _batch_norm(writer: Writer, node: fx.Node, layer: BatchNorm) -> str:
     mean, variance = layer.running_mean, layer.running_var
     if mean is None or variance is None:
         raise UnsupportedModel(f"{node.name} keeps no running statistics; train it with track_running_stats=True.")
@@ -259,6 +259,7 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     ActivationQuantizer: quantizer,
     nn.AdaptiveAvgPool2d: _adaptive_average_pool,
     nn.AvgPool2d: _average_pool,
+    nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
     nn.Conv2d: convolution,
     nn.Dropout: _skip,
