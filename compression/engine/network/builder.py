@@ -65,9 +65,6 @@ class Builder:
                 self._finish(node)
             elif self._is_read(node):
                 self.values[node] = self._call(node)
-        self.model.graph.eliminate_dead_code()
-        self.model.delete_all_unused_submodules()
-        self.model.recompile()
         return propagate_shapes(self.model.eval())  # type: ignore[arg-type]
 
     def _constant(self, node: fx.Node) -> object:

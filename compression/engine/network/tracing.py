@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn.parameter import is_lazy
 
 from compression.engine.network.builder import Builder
+from compression.engine.network.joining import join_layers
 from compression.engine.network.operations import RULES
 from compression.engine.network.program import BATCHES, Program, in_words
 from compression.errors import UnsupportedModel
@@ -33,7 +34,7 @@ def trace(module: nn.Module, input_shape: tuple[int, int, int]) -> fx.GraphModul
     with _evaluating(module), torch.no_grad():
         _try(module, few)
         programs = Program(module, few), Program(module, more)
-    return Builder(module, programs, RULES).build()
+    return join_layers(Builder(module, programs, RULES).build())
 
 
 @contextlib.contextmanager
