@@ -278,6 +278,32 @@ def test_a_move_and_a_click_on_the_menu_at_once_leave_no_empty_page(page, server
         page.locator(".st-key-setting_pruning_percent input[type=range]:enabled").wait_for()
 
 
+WATCHERS = """
+window.watchers = new Set();
+const { observe, disconnect } = MutationObserver.prototype;
+MutationObserver.prototype.observe = function (target, what) {
+  if (what.attributeFilter?.includes("aria-valuetext")) window.watchers.add(this);
+  return observe.call(this, target, what);
+};
+MutationObserver.prototype.disconnect = function () {
+  window.watchers.delete(this);
+  return disconnect.call(this);
+};
+"""
+"""Has the browser count who watches the sliders."""
+
+
+def test_a_slider_has_one_watcher_however_often_it_moved(page, server):
+    """Each would move the mark and place all words anew: after twenty moves a key took a second."""
+    page.add_init_script(WATCHERS)
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    wait_until_measured(page)
+    for _ in range(5):
+        press(page, "pruning_percent", "ArrowRight")
+        settle(page)
+    assert page.evaluate("window.watchers.size") == 1
+
+
 NOTED = """
 window.noted = [];
 for (const name of ['pushState', 'replaceState']) {

@@ -34,7 +34,11 @@ const leave = ({ type, target }) => {
   if (type === "popstate" || target.closest?.("a")) quietUntil = performance.now() + LEAVING_MS;
 };
 
+// Streamlit calls this for each answer of the server, and what it returns only at the end.
+let stop = () => {};
+
 export default function ({ data, setTriggerValue }) {
+  stop();
   const rows = JSON.parse(data.rows);
   show(rows);
   const ask = () => performance.now() > quietUntil && setTriggerValue("again", true);
@@ -45,10 +49,11 @@ export default function ({ data, setTriggerValue }) {
     if (changes.some(({ target }) => target === document.activeElement)) show(rows);
   });
   observer.observe(document.body, { subtree: true, attributeFilter: ["aria-valuetext"] });
-  return () => {
+  stop = () => {
     observer.disconnect();
     clearInterval(again);
     document.removeEventListener("click", leave, true);
     window.removeEventListener("popstate", leave);
   };
+  return () => stop();
 }

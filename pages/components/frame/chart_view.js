@@ -101,7 +101,7 @@ const strong = ({ error_x, error_y, marker: { color } }) => ({
 
 // Shows the mark of another setting, { trace, setting }, until the server answers for that one; null takes it back.
 function foresee(element, other) {
-  if (!other && !element.foreseen) return;
+  if (other?.setting === element.foreseen?.setting) return;
   element.foreseen = other;
   mark(element);
 }
@@ -175,6 +175,8 @@ function listen(element, Plotly) {
   element.resizing.observe(element);
 }
 
+const SCHEME = matchMedia("(prefers-color-scheme: dark)");
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const element = parentElement.querySelector(".chart-view");
   const before = element.asked?.data;
@@ -189,8 +191,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       element.textContent = `The chart cannot be drawn: ${error.message}. Reload the page.`;
     });
   if (isNews) redraw();
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
-  const repaint = () => setTimeout(redraw, 200); // after the page has taken on its new colours
-  scheme.addEventListener("change", repaint);
-  return () => scheme.removeEventListener("change", repaint);
+  SCHEME.removeEventListener("change", element.repaint); // this is called for each answer of the server
+  element.repaint = () => setTimeout(redraw, 200); // after the page has taken on its new colours
+  SCHEME.addEventListener("change", element.repaint);
+  return () => SCHEME.removeEventListener("change", element.repaint);
 }

@@ -1,5 +1,7 @@
 // A button that fills the whole screen with the page, and back. Leaving with the Escape key counts too.
 
+let over = new AbortController();
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const button = parentElement.querySelector("button");
   button.textContent = data.full ? "Leave full screen" : "Full screen";
@@ -13,7 +15,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const isOtherKey = event.type === "keydown" && event.key !== "Escape";
     if (data.full && !isOtherKey && !document.fullscreenElement) setTriggerValue("wanted", "off");
   };
-  const over = new AbortController();
+  over.abort(); // this is called for each answer of the server
+  over = new AbortController();
   for (const event of ["fullscreenchange", "keydown"]) document.addEventListener(event, left, { signal: over.signal });
   return () => over.abort();
 }
