@@ -195,7 +195,7 @@ def _entry(glyph: str, colour: str, title: str, is_drawn: bool) -> str:
     mark = f'<span style="color:{colour};font-size:1.05rem;line-height:1">{glyph}</span>'
     style = "display:inline-flex;align-items:center;gap:.35rem;white-space:nowrap"
     yet = "" if is_drawn else ' aria-hidden="true"'
-    return f'<span style="{style};opacity:{1 if is_drawn else 0.4}"{yet}>{mark}{title}</span>'
+    return f'<span style="{style};opacity:{1 if is_drawn else 0.7}"{yet}>{mark}{title}</span>'
 
 
 def _reach(seen: Snapshot, data: Tradeoff) -> None:

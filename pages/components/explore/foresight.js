@@ -49,11 +49,12 @@ export default function ({ data, setTriggerValue }) {
     if (changes.some(({ target }) => target === document.activeElement)) show(rows);
   });
   observer.observe(document.body, { subtree: true, attributeFilter: ["aria-valuetext"] });
-  stop = () => {
+  const end = () => {
     observer.disconnect();
     clearInterval(again);
     document.removeEventListener("click", leave, true);
     window.removeEventListener("popstate", leave);
   };
-  return () => stop();
+  stop = end;
+  return end;
 }

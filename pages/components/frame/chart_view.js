@@ -101,7 +101,7 @@ const strong = ({ error_x, error_y, marker: { color } }) => ({
 
 // Shows the mark of another setting, { trace, setting }, until the server answers for that one; null takes it back.
 function foresee(element, other) {
-  if (other?.setting === element.foreseen?.setting) return;
+  if (!other && !element.foreseen) return;
   element.foreseen = other;
   mark(element);
 }
