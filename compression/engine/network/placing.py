@@ -115,6 +115,8 @@ def spread(builder: Builder, node: fx.Node, x: object, **sizes: object) -> objec
 
 def rolled(builder: Builder, node: fx.Node, x: object, *, shifts: Sequence[int], dims: Sequence[int]) -> fx.Node:
     """Places moved along, and what falls off one end comes in at the other."""
+    if not dims:
+        raise builder.refused(node, "mixes images with each other")
     dims_of(builder, node, dims)
     return builder.function(node, torch.roll, x, tuple(shifts), tuple(dims))
 

@@ -210,6 +210,7 @@ REFUSED = {
     "other numbers of images": Block(decided_by_count, relu=nn.ReLU()),
     "fill_": Block(written_in_part),
     "mixes images": Block(lambda net, x: x.roll(1, 0)),
+    "roll .* mixes images": Block(lambda net, x: x.roll(1)),
     "einsum .* only products of two": Block(lambda net, x: torch.einsum("nchw->nchw", x)),
 }
 
