@@ -117,6 +117,11 @@ NETWORKS = {
     "mlp": lambda: Tokens(
         mixed, norm=nn.LayerNorm(FEATURES), first=nn.Linear(FEATURES, 20), second=nn.Linear(20, FEATURES)
     ),
+    "shifted": lambda: Tokens(
+        lambda net, x: x * net.gain + net.shift,
+        gain=nn.Parameter(torch.rand(FEATURES)),
+        shift=nn.Parameter(torch.rand(FEATURES)),
+    ),
     "windows": lambda: Maps(windowed),
     "shuffle": lambda: Maps(shuffled, branch=nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2), nn.ReLU())),
     "norm over channels": lambda: Maps(

@@ -104,7 +104,7 @@ def _readers(model: fx.GraphModule) -> dict[str, _Reader]:
 
 def _constants(model: fx.GraphModule, node: fx.Node, known: dict[fx.Node, Tensor]) -> Tensor:
     """For each channel of the node's value the number that it always is, or NaN."""
-    layer, channels = module_of(model, node), node.meta["shape"][1]
+    layer, channels = module_of(model, node), [*node.meta["shape"], 1][1]  # constants may have one dimension
     sources = [known[source] for source in node.all_input_nodes]
     if isinstance(layer, nn.Flatten):
         return sources[0].repeat_interleave(channels // len(sources[0]))

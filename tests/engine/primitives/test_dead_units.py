@@ -10,6 +10,7 @@ from compression.engine.primitives.channels import channel_groups
 from compression.engine.primitives.dead_units import remove_dead_units
 from compression.watch import SILENT
 from sample_models.catalogue import MODELS
+from tests.support import token_networks
 from tests.support.networks import Odd, Twice, samples_of
 
 
@@ -195,3 +196,12 @@ def test_what_cannot_be_followed_comes_back_as_it_was(graph):
     before = model(x)
     assert remove_dead_units(model) is model
     assert torch.equal(model(x), before)
+
+
+@pytest.mark.parametrize("name", token_networks.NETWORKS)
+def test_where_numbers_are_moved_about_nothing_goes_that_somebody_reads(graph, name):
+    model, x = graph(token_networks.network(name), token_networks.SHAPE), torch.randn(3, *token_networks.SHAPE)
+    for layer in weighted_layers(model).values():
+        with torch.no_grad():
+            layer.weight[::2] = 0
+    torch.testing.assert_close(remove_dead_units(model)(x), model(x), rtol=1e-4, atol=1e-5)
