@@ -1,0 +1,91 @@
+"""One node of an ONNX graph as a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+from torch import Tensor, nn
+
+from compression.engine.onnx_graph import attributes
+from compression.errors import UnsupportedModel
+
+DOMAINS = {"", "ai.onnx"}
+
+Value = Tensor | NDArray[Any] | None
+Operator = Callable[..., Any]
+"""Gets the node, its inputs, and its attributes by name."""
+
+
+class OnnxNode(nn.Module):
+    """`forward` gives a tuple of the node's outputs.
+
+    What `depends` on the image is carried out by the `operator`, everything else by ONNX's own reference.
+    """
+
+    def __init__(self, node: onnx.NodeProto, opset: int, operator: Operator | None, *, depends: bool) -> None:
+        super().__init__()
+        self.inputs, self.outputs, self.op_type, self.opset = tuple(node.input), tuple(node.output), node.op_type, opset
+        self.said = f"{node.op_type} ({node.name or node.output[0]})"
+        self.settings, self.depends, self.operator = attributes(node), depends, operator
+        self.fixed_images = 1
+        """How many images there are where the file says that there is one."""
+        self.one_image: tuple[tuple[int, ...], list[int]] = (), []
+        """Sizes of what comes in for one image, and those that a `Reshape` was told."""
+        if node.domain not in DOMAINS:
+            raise self.refused(f"is an operator of {node.domain}; only those of ONNX itself are read")
+        if any(attribute.type in _SUBGRAPHS for attribute in node.attribute):
+            raise self.refused("holds a graph of its own; branches and loops are not read")
+        if depends and self.operator is None:
+            raise self.refused("has no counterpart among our layers")
+        self.node = node
+
+    def forward(self, *inputs: Value) -> tuple[Any, ...]:
+        """What the node makes of its inputs."""
+        if self.op_type == "Shape":
+            assert isinstance(inputs[0], Tensor | np.ndarray)
+            sizes = np.array(inputs[0].shape, np.int64)
+            return (sizes[self.settings.get("start", 0) : self.settings.get("end", len(sizes))],)
+        try:
+            if not self.depends:
+                return _by_reference(self.node, self.opset, [_array(value) for value in inputs])
+            assert self.operator is not None
+            answer = self.operator(self, *inputs, **self.settings)
+        except UnsupportedModel:
+            raise
+        except Exception as error:  # whatever a graph that is not well-formed leads to
+            raise self.refused(f"cannot be read: {error}") from error
+        return answer if isinstance(answer, tuple) else (answer,)
+
+    def refused(self, why: str) -> UnsupportedModel:
+        """The error that names the node."""
+        return UnsupportedModel(f"{self.said} {why}.")
+
+
+_SUBGRAPHS = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
+_MOVED = {"Squeeze", "Unsqueeze", "ReduceSum"}
+"""Operators whose axes have been an input since opset 13, an attribute before."""
+
+
+def _by_reference(node: onnx.NodeProto, opset: int, inputs: Sequence[NDArray[Any] | None]) -> tuple[Any, ...]:
+    """What a node makes of constants, by ONNX's own implementation."""
+    feeds = {name: value for name, value in zip(node.input, inputs, strict=True) if value is not None}
+    if node.op_type in _MOVED and opset < 13:
+        axes = [attribute for attribute in node.attribute if attribute.name == "axes"]
+        new = onnx.NodeProto()
+        new.CopyFrom(node)
+        for attribute in axes:
+            feeds["axes"] = np.array(attribute.ints, np.int64)
+            new.input.append("axes")
+        del new.attribute[:]
+        new.attribute.extend(attribute for attribute in node.attribute if attribute.name != "axes")
+        node, opset = new, 13
+    return tuple(np.asarray(value) for value in ReferenceEvaluator(node, opsets={"": opset}).run(None, feeds))
+
+
+def _array(value: Value) -> NDArray[Any] | None:
+    return value.detach().numpy() if isinstance(value, Tensor) else value
