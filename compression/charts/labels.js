@@ -4,7 +4,7 @@
 
 const INK = "#1d2129"; // stands for the colour of words, whatever that is on the page
 const WORDS = "markers+text"; // `mode` of traces whose words are placed here
-const AWAY = [4, 18, 36, 60, 90, 130]; // how far words may be from their marker; a thin line leads to the farther ones
+const AWAY = [4, 18, 36, 60, 90, 130, 180, 240, 320]; // how far words may be from their marker; a thin line leads to the farther ones
 const NEAR = 60; // how far those may be that can be done without: traces with `meta` "corners"
 const SIDES = [[1, 0], [-1, 0], [0, -1], [0, 1], [1, -1], [1, 1], [-1, -1], [-1, 1]];
 const LINE = 1.25; // the height of a line of words over that of its letters
