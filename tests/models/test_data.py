@@ -12,7 +12,7 @@ import pytest
 
 from compression.errors import DataUnavailable, StorageFailed
 from compression.models import data
-from compression.watch import Watch
+from compression.watch import SILENT, Watch
 
 SIZES = {"digits": (969, 128, 200, 500), "mnist5k": (3244, 256, 500, 1000)}
 
@@ -24,9 +24,9 @@ def test_splits_have_their_sizes_and_never_overlap(name):
     dataset = data.load_dataset(name)
     splits = [getattr(dataset, split) for split in SPLITS]
     assert tuple(len(split) for split in splits) == SIZES[name]
-    source = data._read_cache(name)
+    (source, _), _ = data.facts_of(name).fetch(SILENT)
     together = np.concatenate([split.images for split in splits])
-    assert sorted(map(bytes, together)) == sorted(map(bytes, source["x"]))
+    assert sorted(map(bytes, together)) == sorted(map(bytes, source))
 
 
 @pytest.mark.parametrize("name", SIZES)

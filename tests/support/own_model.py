@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from compression.models.data import DataFacts
+from compression.models.data import SampleData
 from compression.models.subject import Subject
 from sample_models.catalogue import SampleModel
 
@@ -40,13 +40,13 @@ def own_subject(folder, **changes) -> Subject:
         learning_rate=0.1,
         **changes,
     )
-    data = DataFacts(
-        "own-data",
-        "My images",
-        fetch,
-        tuple(map(str, range(N_CLASSES))),
-        SHAPE,
-        700,
+    data = SampleData(
+        name="own-data",
+        title="My images",
+        fetch=fetch,
+        classes=tuple(map(str, range(N_CLASSES))),
+        shape=SHAPE,
+        images=700,
         mean=(0.5, 0.4, 0.3),
         std=(0.2, 0.3, 0.4),
         test_size=200,
