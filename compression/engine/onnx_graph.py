@@ -18,6 +18,8 @@ OPSET = 17
 """Has every operator needed here, and has been read by every ONNX Runtime since 1.12 (2022)."""
 IR_VERSION = 8
 """The one that goes with opset 17."""
+WEIGHTED = {"Conv", "Gemm", "MatMul"}
+"""Operators that multiply by weights, in graphs before a runtime has rewritten them."""
 
 
 class OnnxGraph:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from compression.engine.network.onnx_node import DOMAINS, OnnxNode, Value
 from compression.engine.network.onnx_operators import OPERATORS
+from compression.engine.onnx_graph import WEIGHTED
 from compression.errors import UnsupportedModel
 
 OLDEST = 7
@@ -76,6 +77,8 @@ class OnnxNetwork(nn.Module):
         self.constants: dict[str, NDArray[Any]] = {}
         self.weights: dict[str, str] = {}
         """Names of parameters by names of initializers."""
+        self.steps: list[OnnxNode] = []
+        """In the order of the graph."""
         for tensor in graph.initializer:
             self._keep(tensor.name, numpy_helper.to_array(tensor))
         seen, counted = {input_name}, set[str]()
@@ -88,33 +91,38 @@ class OnnxNetwork(nn.Module):
                 seen.update(node.output)
             elif not (seen | counted).isdisjoint(node.input):
                 counted.update(node.output)
-            self.add_module(
-                self._free(_layer_name(node)), OnnxNode(node, opset, OPERATORS.get(node.op_type), depends=depends)
-            )
+            module = OnnxNode(node, opset, OPERATORS.get(node.op_type), depends=depends)
+            self._place(module, _layer_name(node))
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         if not np.issubdtype(values.dtype, np.floating) or values.size == 1:  # settings, such as where a Clip ends
             self.constants[name] = values
             return
-        self.weights[name] = self._free(_clean(name))
+        self.weights[name] = _free(self, _clean(name).replace(".", "_"))
         tensor = torch.from_numpy(values.astype(np.float32))
         if tensor.isneginf().any():
             self.register_buffer(self.weights[name], tensor)
         else:
             self.register_parameter(self.weights[name], nn.Parameter(tensor))
 
-    def _free(self, name: str) -> str:
-        taken = {*self._modules, *self._parameters, *self._buffers, *dir(self)}
-        while name in taken:
-            name += "_"
-        return name
+    def _place(self, module: OnnxNode, path: str) -> None:
+        """Put a node's module where its name says; folders are modules too, and a node is no folder."""
+        room: nn.Module = self
+        *folders, name = path.split(".")
+        for folder in folders:
+            found = room._modules.get(folder)
+            if not isinstance(found, nn.Module) or isinstance(found, OnnxNode):
+                folder = _free(room, folder)
+                room.add_module(folder, nn.Module())
+            room = room.get_submodule(folder)
+        room.add_module(_free(room, name), module)
+        self.steps.append(module)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of images (N x C x H x W)."""
         values: dict[str, Value] = {"": None, self.input_name: images, **self.constants}
         values |= {name: getattr(self, kept) for name, kept in self.weights.items()}
-        for module in self.children():
-            assert isinstance(module, OnnxNode)
+        for module in self.steps:
             module.fixed_images = len(images) if self.has_fixed_batch else 1
             answers = module(*(values[name] for name in module.inputs))
             values |= dict(zip(module.outputs, answers, strict=False))
@@ -123,12 +131,21 @@ class OnnxNetwork(nn.Module):
         return answer
 
 
+def _free(room: nn.Module, name: str) -> str:
+    taken = {*room._modules, *room._parameters, *room._buffers, *dir(room)}
+    while name in taken:
+        name += "_"
+    return name
+
+
 def _layer_name(node: onnx.NodeProto) -> str:
     """After the weights' name where they have one of a layer, else after the node."""
-    weights = (name for name in node.input[1:2] if node.op_type in {"Conv", "Gemm", "MatMul"})
+    weights = (name for name in node.input[1:2] if node.op_type in WEIGHTED)
     stem = next((name.removesuffix(".weight") for name in weights if name.endswith(".weight")), "")
     return _clean(stem or node.name or f"{node.op_type}_{node.output[0]}")
 
 
 def _clean(name: str) -> str:
-    return re.sub(r"\W+", "_", name).strip("_") or "unnamed"
+    """Letters, digits and underlines, and dots between them."""
+    parts = (re.sub(r"\W+", "_", part).strip("_") for part in name.split("."))
+    return ".".join(filter(None, parts)) or "unnamed"

@@ -16,6 +16,7 @@ An `ActivationQuantizer` becomes `QuantizeLinear` and `DequantizeLinear`.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 
 import onnx
 from torch import fx
@@ -23,7 +24,7 @@ from torch import fx
 from compression.engine.files.export.operators import FUNCTIONS, LAYERS
 from compression.engine.files.export.writer import Writer, array_of
 from compression.engine.network.form import input_shape, module_of
-from compression.engine.onnx_graph import Shapes, make_model
+from compression.engine.onnx_graph import WEIGHTED, Shapes, make_model
 from compression.engine.primitives.batch_norm import BatchNorm, fold_batch_norm
 from compression.errors import UnsupportedModel
 from compression.watch import SILENT, Watch
@@ -31,20 +32,24 @@ from compression.watch import SILENT, Watch
 INPUT, OUTPUT = "x", "logits"
 
 
-def to_onnx(model: fx.GraphModule, *, watch: Watch = SILENT) -> onnx.ModelProto:
+def to_onnx(model: fx.GraphModule, *, folds: bool = True, watch: Watch = SILENT) -> onnx.ModelProto:
     """The network as an ONNX model: float32 input `x` (N x C x H x W) to float32 `logits` (N x classes).
 
-    Batch norm is folded into the layer before it wherever there is one. N is free. The same network
-    always gives the same bytes. Raises `UnsupportedModel` for a layer that has no ONNX form here, and `Cancelled` when
+    If it `folds`, batch norm is folded into the layer before it wherever there is one; else the file is one to be read
+    and trained again, and its nodes have the names of the layers. N is free. The same network always gives the same
+    bytes. Raises `UnsupportedModel` for a layer that has no ONNX form here, and `Cancelled` when
     `watch` says so, which is asked before each layer.
     """
-    folded = model if _is_ready(model) else fold_batch_norm(model)
-    writer = Writer(folded)
-    for node in watch.each(folded.graph.nodes):
+    ready = model if _is_ready(model) or not folds else fold_batch_norm(model)
+    writer = Writer(ready)
+    for node in watch.each(ready.graph.nodes):
         if node.op == "output":
             classes = _write_output(writer, node)
         else:
+            before = len(writer.nodes)
             writer.names[node] = _written(writer, node)
+            if not folds and node.op == "call_module":
+                _name(writer.nodes[before:], str(node.target))
     shapes: tuple[Shapes, Shapes] = {INPUT: ("N", *input_shape(model))}, {OUTPUT: ("N", *classes)}
     return make_model(writer.nodes, *shapes, writer.initializers)
 
@@ -71,6 +76,12 @@ def _written(writer: Writer, node: fx.Node) -> str:
     what = type(layer).__name__ if layer is not None else getattr(node.target, "__name__", node.target)
     known = sorted(rule.__name__ for rule in (*LAYERS, *FUNCTIONS))  # type: ignore[attr-defined]
     raise UnsupportedModel(f"{node.name} ({what}) cannot be written as ONNX here. Known: {', '.join(known)}.")
+
+
+def _name(nodes: Sequence[onnx.NodeProto], layer: str) -> None:
+    """The node with the weights is called as the layer is, those beside it after what they do."""
+    for node in nodes:
+        node.name = layer if node.op_type in WEIGHTED or len(nodes) == 1 else f"{layer}_{node.op_type}"
 
 
 def _write_output(writer: Writer, node: fx.Node) -> tuple[int, ...]:
