@@ -29,6 +29,10 @@ class CorruptFile(CompressionError):
     """A stored file, weights file or artifact that does not pass its checks."""
 
 
+class RefusedFile(CompressionError):
+    """What a person brought cannot be taken; the text says why."""
+
+
 class StorageFailed(CompressionError):
     """The database or the artifact folder could not be written or read (a full disk, say)."""
 

@@ -68,3 +68,8 @@ def resnet8(width_mult: float = 1.0) -> nn.Module:
 def resnet20(width_mult: float = 1.0) -> nn.Module:
     """Three blocks a stage."""
     return ResNet(3, width_mult=width_mult)
+
+
+def resnet20_colour(width_mult: float = 1.0) -> nn.Module:
+    """Three blocks a stage, for images of three colours."""
+    return ResNet(3, channels_in=3, width_mult=width_mult)

@@ -15,7 +15,7 @@ from sample_models.catalogue import MODELS
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnx", "onnxruntime"}
-GROUND = {"__init__", "errors", "watch", "environment", "atomic", "kernels", "units"}
+GROUND = {"__init__", "errors", "watch", "environment", "atomic", "kernels", "units", "guard", "limits"}
 MAY = {
     "sample_models": {"errors", "kernels"},
     "models": GROUND | {"sample_models"},

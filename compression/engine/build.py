@@ -6,14 +6,21 @@ import functools
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
-from torch import fx
+import onnx
+from google.protobuf.message import DecodeError
+from torch import fx, nn
 
 from compression.engine.byte_cache import ByteCache
+from compression.engine.network.form import clone
+from compression.engine.network.onnx_reader import read_onnx
 from compression.engine.network.tracing import trace
+from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.primitives.dead_units import remove_dead_units
+from compression.engine.primitives.widths import WidthCosts
 from compression.engine.techniques import Context, apply_step
-from compression.errors import NotApplicable
+from compression.errors import CorruptFile, NotApplicable, UnsupportedModel
 from compression.kernels import KERNEL_CHANNELS
+from compression.models.brought.own import OwnModel
 from compression.models.data import Dataset
 from compression.models.subject import Subject, known_models, subject_of
 from compression.recipe.budgets import passes_of
@@ -22,6 +29,10 @@ from compression.recipe.steps import Distillation, Step
 from compression.results.record import Training
 from compression.watch import SILENT, Watch
 from sample_models import slimmable
+from sample_models.catalogue import SampleModel
+
+SPREAD = 0.02
+"""Of new tokens and their positions, as for ViT (Dosovitskiy et al., 2021)."""
 
 KEPT_BYTES = 64 << 20
 """For networks after the first steps of recipes; those of the sample models take a megabyte or two."""
@@ -90,7 +101,7 @@ def _as_done(step: Step, trainings: list[Training], images: int) -> Step:
 def build_student(subject: Subject, dataset: Dataset, step: Distillation) -> fx.GraphModule:
     """The untrained student that `step` asks for: of the model's own family, or of another one."""
     if step.student == "same":
-        return trace(subject.entry.build(step.width_mult), dataset.input_shape)
+        return scaled_copy(subject, step.width_mult)
     from sample_models import students  # with torchvision: a second and 90 MB that few recipes need
 
     network = students.build_student(
@@ -108,7 +119,7 @@ def load_teacher(subject: Subject, name: str) -> fx.GraphModule:
     """Another model on the same data; raises `NotApplicable` with the names there are."""
     if name not in subject.teachers:
         known = name in known_models()
-        reason = f"was trained on other data than {subject.name}" if known else "is no sample model"
+        reason = f"was trained on other data than {subject.name}" if known else "is no model here"
         raise NotApplicable(f"The teacher {name!r} {reason}. Teachers to choose from: {', '.join(subject.teachers)}.")
     return load_network(subject if name == subject.name else subject_of(name))
 
@@ -122,4 +133,45 @@ def load_slimmable(subject: Subject) -> fx.GraphModule:
 @functools.lru_cache(maxsize=4)
 def load_network(subject: Subject) -> fx.GraphModule:
     """The trained model as a graph; shared, so never changed."""
-    return trace(subject.entry.load(), subject.data.shape)
+    entry = subject.entry
+    return trace(entry.load(), subject.data.shape) if isinstance(entry, SampleModel) else read_network(entry)
+
+
+def read_network(entry: OwnModel) -> fx.GraphModule:
+    """A network that a person brought, from its file. Raises `CorruptFile`."""
+    try:
+        module, shape = read_onnx(onnx.load(entry.network_path))
+    except (OSError, DecodeError, UnsupportedModel) as error:
+        raise CorruptFile(f"The network of {entry.name} cannot be read: {error}. {entry.remedy}") from error
+    return trace(module, shape)
+
+
+def scaled_copy(subject: Subject, width_mult: float) -> fx.GraphModule:
+    """An untrained network of the same family with its channels scaled by `width_mult`.
+
+    Where nobody knows the family it is the same graph with as many channels fewer, and new weights. Random numbers come
+    from torch's global generator.
+    """
+    if isinstance(subject.entry, SampleModel):
+        return trace(subject.entry.build(width_mult), subject.data.shape)
+    return thinned(load_network(subject), width_mult)
+
+
+def thinned(model: fx.GraphModule, width_mult: float) -> fx.GraphModule:
+    """The same graph with `width_mult` of the channels, and new weights."""
+    groups = channel_groups(model)
+    widths = WidthCosts(model, groups).uniform(1 - width_mult, 1)
+    doomed = [unit for group, width in zip(groups, widths, strict=True) for unit in group[width:]]
+    thin = remove_units(model, doomed)[0] if doomed else clone(model)
+    return _forgetful(thin)
+
+
+def _forgetful(model: fx.GraphModule) -> fx.GraphModule:
+    """The same network with new random weights, as torch makes them."""
+    for layer in model.modules():
+        reset = getattr(layer, "reset_parameters", None)
+        if callable(reset):
+            reset()
+    for tensor in model.parameters(recurse=False):  # of no layer: positions of tokens, scales of branches
+        nn.init.trunc_normal_(tensor, std=SPREAD)
+    return model

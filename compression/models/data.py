@@ -202,7 +202,8 @@ class SampleData(DataFacts):
     """A data set that comes with a library, or is downloaded.
 
     `fetch` gives `images` images with their labels, and an official test set or None: then `test_size` of the images
-    are set aside.
+    are set aside. With `tests_validate` the validation images are the first ones of the official test set, as all
+    others were trained on.
     """
 
     fetch: Callable[[Watch], tuple[Arrays, Arrays | None]]
@@ -210,16 +211,23 @@ class SampleData(DataFacts):
     validation_size: int
     calibration_size: int
     test_size: int = 0
+    tests_validate: bool = False
+
+    @property
+    def _set_aside(self) -> tuple[int, int, int]:
+        """How many images become test, validation and calibration."""
+        return self.test_size, 0 if self.tests_validate else self.validation_size, self.calibration_size
 
     @property
     def train_images(self) -> int:
         """How many images there are to train on."""
-        return self.images - self.test_size - self.validation_size - self.calibration_size
+        return self.images - sum(self._set_aside)
 
     @property
     def version(self) -> str:
         """How the data set is split and standardized."""
-        sizes = f"test {self.test_size or 'official'}, validation {self.validation_size}"
+        whence = " of them" if self.tests_validate else ""
+        sizes = f"test {self.test_size or 'official'}, validation {self.validation_size}{whence}"
         return (
             f"{self.name}: seed {SPLIT_SEED}, {sizes}, calibration {self.calibration_size}, "
             f"mean {self.mean}, std {self.std}, white {self.white}"
@@ -234,10 +242,17 @@ class SampleData(DataFacts):
         """Fetch the images, and split them by a fixed permutation."""
         (x, y), official = self.fetch(watch)
         order = np.random.default_rng(SPLIT_SEED).permutation(len(y))
-        sizes = (self.test_size, self.validation_size, self.calibration_size)
-        parts = dict(zip(reversed(SPLITS), np.split(order, np.cumsum(sizes)), strict=True))
-        for name, index in parts.items():
-            images, labels = official if official and name == "test" else (x[index], y[index])
+        indices = np.split(order, np.cumsum(self._set_aside))
+        parts = {name: (x[index], y[index]) for name, index in zip(reversed(SPLITS), indices, strict=True)}
+        if official:
+            parts["test"] = official
+        if self.tests_validate:
+            count = self.validation_size
+            shuffled = np.random.default_rng(SPLIT_SEED).permutation(len(parts["test"][1]))
+            first, rest = shuffled[:count], shuffled[count:]
+            test_x, test_y = parts["test"]
+            parts["validation"], parts["test"] = (test_x[first], test_y[first]), (test_x[rest], test_y[rest])
+        for name, (images, labels) in parts.items():
             np.save(folder / f"{name}-x.npy", images.astype(np.uint8))
             np.save(folder / f"{name}-y.npy", labels.astype(np.int64))
 
@@ -401,6 +416,7 @@ DATA_SETS: dict[str, DataFacts] = {
             mean=0.4734,
             std=0.2516,
             validation_size=2000,
+            tests_validate=True,
             calibration_size=512,
             download_mb=170,
             augmentation=Augmentation(shift=0.1, flip=True),

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from compression import ENGINE_VERSION, environment
-from compression.errors import CorruptFile
+from compression.errors import CompressionError, CorruptFile, UnknownModel
+from compression.models.brought.own import OwnModel, own_models
 from compression.models.data import DataFacts, facts_of
 from compression.models.layers import LayerInfo
 from sample_models import slimmable
-from sample_models.catalogue import DEFAULT_MODEL, MODELS, SMALLEST_MODEL, SampleModel, find_model
+from sample_models.catalogue import DEFAULT_MODEL, MODELS, SMALLEST_MODEL, SampleModel
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -27,6 +28,9 @@ __all__ = [
     "subject_of",
 ]
 
+
+Entry = SampleModel | OwnModel
+"""What builds and loads a network, and says what it is."""
 
 CAUTIOUS_SPEED = 500.0
 """Images a second where no training of the model was timed."""
@@ -41,7 +45,7 @@ class Subject:
     the same object, so that it can be the key of what is remembered of it.
     """
 
-    entry: SampleModel
+    entry: Entry
     data: DataFacts
     teachers: tuple[str, ...] = ()
     has_slimmable: bool = False
@@ -104,18 +108,30 @@ def speed_path(name: str) -> Path:
 
 
 def known_models() -> tuple[str, ...]:
-    """Names of the models that there are."""
-    return tuple(MODELS)
+    """Names of the models that there are, the samples first."""
+    return (*MODELS, *own_models())
 
 
 def subject_of(name: str) -> Subject:
     """The model called `name` with its data: the door for whatever comes in as a name.
 
-    Raises `UnknownModel`. Remembered until one of its cards changes: a page asks many times a second.
+    Raises `UnknownModel`, and `CompressionError` where one of a person's own models, or its images, cannot be read.
+    Remembered until one of its cards changes: a page asks many times a second.
     """
-    entry = find_model(name)
+    names = known_models()
+    if name not in names:
+        raise UnknownModel(f"There is no model {name!r}. Choose one of: {', '.join(names)}.")
+    entry = _entry(name)
     paths = entry.card_path, slimmable.card_path(name), speed_path(name), slimmable.weights_path(name)
-    return _made(entry, paths, tuple(map(_changed_at, paths)))
+    return _made(name, names, paths, tuple(map(_changed_at, paths)))
+
+
+def _entry(name: str) -> Entry:
+    return MODELS[name] if name in MODELS else OwnModel(name)
+
+
+def _data_of(entry: Entry) -> DataFacts:
+    return entry.data if isinstance(entry, OwnModel) else facts_of(entry.dataset)
 
 
 def _changed_at(path: Path) -> int | None:
@@ -126,11 +142,26 @@ def _changed_at(path: Path) -> int | None:
 
 
 @functools.lru_cache(maxsize=256)
-def _made(entry: SampleModel, paths: tuple[Path, ...], changed_at: tuple[int | None, ...]) -> Subject:
-    others = (name for name, other in MODELS.items() if other.dataset == entry.dataset and name != entry.name)
-    return Subject(entry, facts_of(entry.dataset), (entry.name, *others), changed_at[-1] is not None)
+def _made(name: str, names: tuple[str, ...], paths: tuple[Path, ...], changed_at: tuple[int | None, ...]) -> Subject:
+    entry = _entry(name)
+    data = _data_of(entry)
+    others = (other for other in names if other != name and _sees(_entry(other), data))
+    return Subject(entry, data, (name, *others), changed_at[-1] is not None)
+
+
+def _sees(entry: Entry, data: DataFacts) -> bool:
+    """Whether a network gets these images in the same form."""
+    if entry.dataset != data.name:
+        return False
+    try:
+        return _data_of(entry).version == data.version
+    except CompressionError:
+        return False
 
 
 def model_title(name: str) -> str:
     """A model's name for people, or the name itself where there is no such model (any more)."""
-    return MODELS[name].title if name in MODELS else name
+    try:
+        return subject_of(name).title
+    except CompressionError:
+        return name

@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import sqlalchemy as sql
 
 from compression import atomic, environment
 from compression.errors import StorageFailed
+from compression.models.brought import own
 from compression.results.conditions import Conditions, conditions_of
 from compression.store import artifacts
 from compression.store.database import Database, count_deletion, hold
@@ -84,6 +85,22 @@ def delete(store: Store, result_keys: Collection[str]) -> Deletion:
         count_deletion(connection)
     _remove(store.database, [artifacts.path_of(name) for name in doomed])
     return planned
+
+
+def remove_own(store: Store, name: str) -> str:
+    """Remove a person's own model with all its results, or own images that no model needs; says what went.
+
+    Raises what `compression.models.brought.own.remove` does, before anything is gone, and `StorageFailed`.
+    """
+    if name in own.own_models():
+        delete(store, results_of(store, name))
+    return own.remove(name)
+
+
+def results_of(store: Store, model: str) -> Sequence[str]:
+    """The keys of all results of a model, whatever the conditions. Raises `StorageFailed`."""
+    with store.database.read() as connection:
+        return connection.scalars(sql.select(RESULTS.c.result_key).where(RESULTS.c.model == model)).all()
 
 
 def orphans(store: Store, fresh_s: float = FRESH_S) -> Orphans:

@@ -110,11 +110,11 @@ class OnnxNetwork(nn.Module):
         room: nn.Module = self
         *folders, name = path.split(".")
         for folder in folders:
-            found = room._modules.get(folder)
-            if not isinstance(found, nn.Module) or isinstance(found, OnnxNode):
-                folder = _free(room, folder)
-                room.add_module(folder, nn.Module())
-            room = room.get_submodule(folder)
+            below = room._modules.get(folder)
+            if below is None or isinstance(below, OnnxNode):
+                below = nn.Module()
+                room.add_module(_free(room, folder), below)
+            room = below
         room.add_module(_free(room, name), module)
         self.steps.append(module)
 

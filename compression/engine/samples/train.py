@@ -29,6 +29,8 @@ from compression.watch import Watch
 from sample_models.catalogue import MODELS, SampleModel, find_model
 
 SEED = 0
+SHOWN, LARGEST = 10, 96
+"""Images in a picture, and pixels of its height."""
 
 
 def correct(network: torch.nn.Module, dataset: Dataset) -> int:
@@ -40,11 +42,13 @@ def correct(network: torch.nn.Module, dataset: Dataset) -> int:
 
 
 def picture(dataset: Dataset) -> Image.Image:
-    """One test image of each class side by side, on white as on paper where the images are grey."""
-    firsts = [int(np.argmax(dataset.test.y == label)) for label in range(len(dataset.classes))]
+    """One test image of each of the first classes side by side."""
+    firsts = [int(np.argmax(dataset.test.y == label)) for label in np.unique(dataset.test.y)[:SHOWN]]
     strip = np.concatenate([np.asarray(dataset.test.images[i]) for i in firsts], axis=2)
     strip = (strip.astype(np.float32) * (255 / dataset.test.white)).astype(np.uint8)
-    return Image.fromarray(strip[0] if len(strip) == 1 else strip.transpose(1, 2, 0))
+    shown = Image.fromarray(strip[0] if len(strip) == 1 else strip.transpose(1, 2, 0))
+    shown.thumbnail((shown.width, LARGEST))
+    return shown
 
 
 def printing(name: str) -> Watch:

@@ -31,16 +31,19 @@ def keep_speed(subject: Subject, model: fx.GraphModule, dataset: Dataset) -> Non
     path = speed_path(subject.name)
     if path.exists():
         return
-    content = json.dumps({"images_per_second": _images_per_second(clone(model), dataset)})
+    content = json.dumps({"images_per_second": images_per_second(model, dataset)})
     with contextlib.suppress(OSError):
         atomic.write_first(path, content.encode())
 
 
-def _images_per_second(model: fx.GraphModule, dataset: Dataset) -> float:
-    """By processor time where one thread computes, so that other programs hardly count; else by wall time."""
+def images_per_second(model: fx.GraphModule, dataset: Dataset) -> float:
+    """How many images a second a copy of the model is trained on.
+
+    By processor time where one thread computes, so that other programs hardly count; else by wall time.
+    """
     alone = training_device() == CPU and torch.get_num_threads() == 1
     clock = time.thread_time if alone else time.perf_counter
-    running = optimized(model, dataset, steps=FEWEST_STEPS, learning_rate=1e-4, seed=0, schedule=steady)
+    running = optimized(clone(model), dataset, steps=FEWEST_STEPS, learning_rate=1e-4, seed=0, schedule=steady)
     with contextlib.closing(running):
         times = [clock() for _ in itertools.islice(running, WARM_UP + TIMED + 1)]
     return TIMED * min(BATCH_SIZE, len(dataset.train)) / max(times[-1] - times[WARM_UP], 1e-9)

@@ -26,6 +26,7 @@ _UNREAD, _LEFT = "page_back_unread", "page_address_left"
 
 PAGES = {
     HOME: ("app.py", ":material/home:"),
+    "Models": ("pages/models.py", ":material/folder_open:"),
     EXPLORE: ("pages/explore.py", ":material/tune:"),
     "Inspect": ("pages/inspect.py", ":material/biotech:"),
     "Compare": ("pages/compare.py", ":material/compare_arrows:"),

@@ -1,9 +1,12 @@
-"""The sample models as cards that lead to the Explore page."""
+"""The models as cards that lead to the Explore page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
+from compression.errors import CompressionError
 from compression.models.subject import Subject, known_models, subject_of
 from compression.results.metrics import METRICS
 from pages.components.frame import menu
@@ -14,11 +17,20 @@ PER_ROW = 3
 
 
 def show() -> None:
-    """All sample models, three a row, one a row on narrow screens."""
+    """All models, three a row, one a row on narrow screens."""
     st.header("Pick a model")
-    for name in elements.grid(known_models(), PER_ROW):
+    show_cards(known_models())
+    menu.link("Models", "Bring your own network and images")
+
+
+def show_cards(names: Sequence[str]) -> None:
+    """A card for each of these models."""
+    for name in elements.grid(names, PER_ROW):
         with st.container(border=True, height="stretch"):
-            _card(subject_of(name))
+            try:
+                _card(subject_of(name))
+            except CompressionError as error:  # one of a person's own, whose files are damaged
+                st.error(str(error), icon=":material/broken_image:")
 
 
 def _card(subject: Subject) -> None:

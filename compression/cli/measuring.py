@@ -1,38 +1,23 @@
-"""The command line: everything without the dashboard, for scripts and CI.
-
-    python -m compression models --json
-    python -m compression run RECIPE.json --json --out DIR
-    python -m compression sweep SWEEP.json --json
-    python -m compression sparse MODEL --json
-    python -m compression decode STORED_FILE --onnx OUT.onnx
-    python -m compression data MODEL --split test --out test.npz
-
-Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted. Numbers go to standard
-output, progress and errors to standard error.
-"""
+"""Commands that carry recipes out, and read what they lead to."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import statistics
-import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from compression import atomic, units
-from compression.errors import CompressionError, InvalidRecipe, StorageFailed, UnknownModel
+from compression import units
+from compression.cli.terminal import complain, console, progress, read, read_bytes, replacing, write
+from compression.errors import CompressionError
 from compression.explain import verdict
 from compression.explain.differences import paired_gap
 from compression.explain.sizes import runtime_parts, stored_parts
-from compression.models.subject import known_models, subject_of
+from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
 from compression.recipe.words import recipe_in_words
 from compression.results import energy
@@ -44,42 +29,12 @@ from compression.watch import Watch
 
 COLUMNS = ("accuracy", "stored", "size_ratio", "runtime", "latency", "ratio")
 """Metrics in the table of results; those of one alone are all of them."""
-WIDE = 200
-"""Characters a line where no terminal says how wide it is."""
 MAX_SECONDS = 3600
 """Of one measurement: the machine's lock is held meanwhile."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; errors become one line on standard error."""
-    options = _parser().parse_args(arguments)
-    try:
-        code: int = options.command(options)
-        return code
-    except (InvalidRecipe, UnknownModel) as error:
-        return _complain(error, 2)
-    except CompressionError as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted; what was measured so far is kept", 130)
-    except BrokenPipeError:  # the reader (head, say) has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-
-
-def _complain(error: object, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m compression", description=(__doc__ or "").split("\n")[0])
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    models = commands.add_parser("models", help="list the sample models")
-    models.add_argument("--json", action="store_true", help="print one JSON array")
-    models.set_defaults(command=_models)
-
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`run`, `sweep`, `sparse`, `decode` and `data`."""
     run = commands.add_parser("run", help="carry out one recipe and measure it")
     run.add_argument("recipe", metavar="RECIPE.json", help="a recipe file, or - for standard input")
     run.add_argument("--json", action="store_true", help="print one JSON object")
@@ -109,29 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--split", choices=("train", "calibration", "validation", "test"), default="test")
     data.add_argument("--out", metavar="FILE.npz", type=Path, required=True)
     data.set_defaults(command=_data)
-    return parser
-
-
-def _models(options: argparse.Namespace) -> int:
-    entries = [
-        {"name": s.name, "title": s.title, "task": s.entry.task, "dataset": s.data.name, **s.card}
-        for s in map(subject_of, known_models())
-    ]
-    if options.json:
-        print(json.dumps(entries, indent=1))
-        return 0
-    table = Table("name", "task", "parameters", "MACs", "test accuracy", box=None)
-    for entry in entries:
-        right = units.share(entry["accuracy"], units.decimals_for(entry["n_test"]))
-        accuracy = f"{right} of {entry['n_test']:,}"
-        table.add_row(entry["name"], entry["task"], f"{entry['params']:,}", f"{entry['macs']:,}", accuracy)
-    _console().print(table)
-    return 0
 
 
 def _run(options: argparse.Namespace) -> int:
-    recipe = parse_recipe(_read(options.recipe))
-    with _progress() as watch:
+    recipe = parse_recipe(read(options.recipe))
+    with progress() as watch:
         result, artifacts = _measure(recipe, options.fresh, watch)
     if options.out:
         _write_folder(options.out, recipe, artifacts)
@@ -140,9 +77,9 @@ def _run(options: argparse.Namespace) -> int:
     else:
         _print_table([result])
         judged = verdict.judge(result) if options.fresh else _judged(result, Store())
-        _console().print(f"\n{judged.title}. {judged.text}", highlight=False)
+        console().print(f"\n{judged.title}. {judged.text}", highlight=False)
         for rival in judged.rivals:
-            _console().print(f"{rival.title}, {rival.about}.", highlight=False)
+            console().print(f"{rival.title}, {rival.about}.", highlight=False)
         _print_numbers(result)
     return 0
 
@@ -153,9 +90,9 @@ def _judged(result: Result, store: Store) -> verdict.Verdict:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    recipes = parse_sweep(_read(options.sweep))
+    recipes = parse_sweep(read(options.sweep))
     results, failed = [], 0
-    with _progress() as watch:
+    with progress() as watch:
         for number, recipe in enumerate(recipes):
             part = watch.part(number / len(recipes), (number + 1) / len(recipes), f"{number + 1} of {len(recipes)}: ")
             try:
@@ -173,7 +110,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _print_failure(recipe: Recipe, error: CompressionError, as_json: bool) -> None:
-    _complain(f"{recipe.recipe_id} ({recipe.model}): {error}", 1)
+    complain(f"{recipe.recipe_id} ({recipe.model}): {error}", 1)
     if as_json:
         failure = {"recipe_id": recipe.recipe_id, "recipe": recipe.model_dump(mode="json"), "error": str(error)}
         print(json.dumps(failure), flush=True)
@@ -183,7 +120,7 @@ def _sparse(options: argparse.Namespace) -> int:
     from compression.engine.build import load_network
     from compression.engine.measure.sparse import sparsity_curve
 
-    with _progress() as watch:
+    with progress() as watch:
         timings = sparsity_curve(load_network(subject_of(options.model)), options.seconds, watch=watch)
     curves: Curves = defaultdict(list)
     for timing in timings:
@@ -218,8 +155,8 @@ def _print_curves(curves: Curves) -> None:
             *(RATIO.number(row.sparse_ms / row.dense_ms, 0) for row in rows),
             "nowhere here" if meeting is None else f"{units.share(meeting, 1)} zeros",
         )
-    _console().print("Time of a sparse product over that of a dense one, below 1 is faster:")
-    _console().print(table)
+    console().print("Time of a sparse product over that of a dense one, below 1 is faster:")
+    console().print(table)
 
 
 def _seconds(text: str) -> float:
@@ -232,8 +169,8 @@ def _seconds(text: str) -> float:
 def _decode(options: argparse.Namespace) -> int:
     from compression.engine.files import stored_file
 
-    stored = _read_bytes(options.stored)
-    _write(options.onnx, stored_file.decode(stored).SerializeToString(deterministic=True))
+    stored = read_bytes(options.stored)
+    write(options.onnx, stored_file.decode(stored).SerializeToString(deterministic=True))
     print(f"{options.stored} ({len(stored):,} bytes) -> {options.onnx} ({options.onnx.stat().st_size:,} bytes)")
     return 0
 
@@ -242,9 +179,9 @@ def _data(options: argparse.Namespace) -> int:
     import numpy as np
 
     data = subject_of(options.model).data
-    with _progress() as watch:
+    with progress() as watch:
         split = getattr(data.load(watch), options.split)
-    with _replacing(options.out) as temporary, open(temporary, "wb") as file:
+    with replacing(options.out) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, x=split.x, y=split.y)
     print(f"{options.out}: x {split.x.shape} float32, y {split.y.shape} int64 ({data.name}, {options.split} split)")
     return 0
@@ -261,21 +198,6 @@ def _measure(recipe: Recipe, fresh: bool, watch: Watch) -> tuple[Result, dict[st
     return measure(recipe, Store(), watch=watch)
 
 
-@contextlib.contextmanager
-def _progress() -> Iterator[Watch]:
-    """A bar on terminals, silence elsewhere."""
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=1.0)
-        yield Watch(lambda fraction, words: bar.update(task, completed=fraction, description=words))
-
-
 def _print_table(results: Sequence[Result]) -> None:
     metrics = [METRICS[key] for key in COLUMNS]
     table = Table("id", "recipe", *(metric.words for metric in metrics), box=None)
@@ -283,8 +205,8 @@ def _print_table(results: Sequence[Result]) -> None:
         recipe = result.parsed_recipe
         numbers = (metric.said(result) for metric in metrics)
         table.add_row(result.recipe_id, f"{recipe.model}: {recipe_in_words(recipe)}", *numbers)
-    _console().print(table)
-    _console().print("In brackets: 95 % intervals.")
+    console().print(table)
+    console().print("In brackets: 95 % intervals.")
 
 
 def _print_numbers(result: Result) -> None:
@@ -294,56 +216,21 @@ def _print_numbers(result: Result) -> None:
         table.add_row(metric.title, metric.said(result.baseline), metric.said(result))
     for metric in (energy_of("dram"), carbon_of("dram")):
         table.add_row(f"{metric.title}, weights in DRAM", metric.said(result.baseline), metric.said(result))
-    _console().print()
-    _console().print(table)
-    _console().print(f"modelled: {energy.LABEL}; carbon at {units.three_digits(energy.WORLD_GRID)} g CO₂ a kWh")
+    console().print()
+    console().print(table)
+    console().print(f"modelled: {energy.LABEL}; carbon at {units.three_digits(energy.WORLD_GRID)} g CO₂ a kWh")
     for metric in (*METRICS.values(), energy_of("dram")):
         if against := metric.contradicted(result, result.baseline):
-            _console().print(f"{metric.title}: {against}")
+            console().print(f"{metric.title}: {against}")
     for title, ledger in (("stored file", stored_parts(result)), ("runtime file", runtime_parts(result))):
         parts = ", ".join(f"{part} {size:,}" for part, size in ledger.items() if size)
         if parts:
-            _console().print(f"bytes of the {title}: {parts}")
-
-
-def _console() -> Console:
-    """As wide as the terminal; lines are not broken in files and pipes."""
-    return Console(width=None if sys.stdout.isatty() else WIDE)
-
-
-def _read(name: str) -> bytes:
-    return sys.stdin.buffer.read() if name == "-" else _read_bytes(Path(name))
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidRecipe(
-            f"Cannot read {path}: {error.strerror or error}. Check the name and your rights."
-        ) from error
+            console().print(f"bytes of the {title}: {parts}")
 
 
 def _write_folder(folder: Path, recipe: Recipe, artifacts: dict[str, bytes]) -> None:
     """The stored file, the runtime file (the only .onnx) and the recipe."""
     name = f"{recipe.model}-{recipe.recipe_id}"
-    _write(folder / f"{name}{STORED_SUFFIX}", artifacts["stored"])
-    _write(folder / f"{name}.onnx", artifacts["onnx"])
-    _write(folder / f"{name}.json", json.dumps(recipe.model_dump(mode="json"), indent=1).encode() + b"\n")
-
-
-def _write(path: Path, content: bytes) -> None:
-    with _replacing(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """`atomic.replacing`, and its errors with what to do."""
-    try:
-        with atomic.replacing(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise StorageFailed(
-            f"Cannot write {path}: {error.strerror or error}. Choose another place, or free some disk space."
-        ) from error
+    write(folder / f"{name}{STORED_SUFFIX}", artifacts["stored"])
+    write(folder / f"{name}.onnx", artifacts["onnx"])
+    write(folder / f"{name}.json", json.dumps(recipe.model_dump(mode="json"), indent=1).encode() + b"\n")

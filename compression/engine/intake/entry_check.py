@@ -1,0 +1,272 @@
+"""The entry check: whether it is the same network and sees the images as it should, and what works on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import fx, nn
+
+from compression.engine.build import thinned
+from compression.engine.files import export, stored_file
+from compression.engine.intake.onnx_check import TOLERANCE, answers_of, difference
+from compression.engine.measure.evaluation import open_session, run_images
+from compression.engine.network.form import WeightedLayer, weighted_layers
+from compression.engine.primitives.batch_norm import fold_batch_norm
+from compression.engine.primitives.channel_labels import Labels
+from compression.engine.techniques import Context, apply_step
+from compression.errors import CompressionError, UnsupportedModel
+from compression.models.brought.findings import TechniqueCheck, Tried
+from compression.models.brought.own import OwnData, Preprocessing
+from compression.models.data import Dataset, Split
+from compression.recipe.steps import STEP_TYPES, ChannelPruning, Step
+from compression.recipe.words import kind_of
+from compression.results import significance
+from compression.watch import SILENT, Watch
+
+COMPARED = 32
+"""Images on which answers are compared: each is thousands of sums already."""
+JUDGED = 500
+"""Validation images on which other preparations are tried: tells 5 points apart."""
+FITTED = 64
+"""Images for trying techniques: enough to see whether they work, and quick."""
+TABLE_SECONDS = 60
+"""After which no further technique is tried."""
+WORTH = 0.02
+"""How much better another preparation must be to be proposed; one of a dozen is a little better by chance."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""What most published networks are trained with, of colours from 0 to 1."""
+
+
+def compare(graph: fx.GraphModule, given: nn.Module | bytes, images: Split) -> float:
+    """How far the graph's answers are from those of the network as given, over the largest; raises `UnsupportedModel`.
+
+    The given one is a module, carried out by torch, or the bytes of an ONNX file, by ONNX Runtime.
+    """
+    x = images.head(COMPARED).x
+    with torch.no_grad():
+        ours = graph(torch.from_numpy(x)).numpy()
+        theirs = answers_of(given, x) if isinstance(given, bytes) else given(torch.from_numpy(x)).numpy()
+    far = difference(ours, theirs)
+    if not far <= TOLERANCE:
+        raise UnsupportedModel(
+            f"Our graph answers otherwise than the network as given: by {far:.1%} of the largest answer on "
+            f"{len(x)} images. It is refused, since nothing that is measured of it would be true."
+        )
+    return far
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Counts what is right for one way to prepare the images."""
+
+    onnx: bytes
+    split: Split
+    labels: NDArray[np.int64]
+    """By the classes of the images."""
+
+    def logits(self, way: Preprocessing) -> NDArray[np.float32]:
+        """N x outputs."""
+        split = replace(self.split, white=way.white, mean=way.mean, std=way.std, bgr=way.bgr)
+        return run_images(open_session(self.onnx), split)
+
+    def tried(self, words: str, way: Preprocessing, outputs: tuple[int, ...], right: NDArray[np.bool_]) -> Tried:
+        return Tried(
+            words=words, correct=int(right.sum()), n=len(right), preprocessing=dataclasses.asdict(way), outputs=outputs
+        )
+
+
+def judge(graph: fx.GraphModule, data: OwnData, dataset: Dataset, watch: Watch = SILENT) -> dict[str, object]:
+    """Accuracy as given, and with other preparations where one is better: fields of `EntryCheck`."""
+    given, split = data.preprocessing, dataset.validation.head(JUDGED)
+    labels = data.stated_labels("validation")[: len(split)]
+    judged = _Judge(export.to_onnx(graph).SerializeToString(), split, labels)
+    usual = data.outputs
+    answers = {"": judged.logits(given).argmax(1)}
+    ways = {"": given} | dict(_other_ways(given, data))
+    for words, way in watch.each(list(ways.items())[1:]):
+        answers[words] = judged.logits(way).argmax(1)
+    right = {words: answer == np.asarray(usual)[labels] for words, answer in answers.items()}
+    tried = [judged.tried(words, ways[words], usual, right[words]) for words in ways]
+    best = max(tried, key=lambda one: one.correct)
+    reordered = _reordered(answers[best.words], labels, data)
+    if reordered and _is_better(reordered[2], right[best.words]):
+        words = " and ".join(filter(None, (best.words, reordered[0])))
+        best = judged.tried(words, ways[best.words], reordered[1], reordered[2])
+        tried.append(best)
+        right[words] = reordered[2]
+    chance = max(np.bincount(labels).max() / len(labels), 1 / len(data.classes))
+    low, _ = significance.wilson_interval(tried[0].correct, len(labels))
+    return {
+        "given": tried[0],
+        "tried": tuple(tried[1:]),
+        "chance": float(chance),
+        "is_near_chance": bool(low <= chance),
+        "better": best if best.words and _is_better(right[best.words], right[""]) else None,
+    }
+
+
+def _is_better(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> bool:
+    paired = significance.paired_difference(right, before)
+    return paired.low > 0 and paired.difference >= WORTH
+
+
+def _other_ways(given: Preprocessing, data: OwnData) -> Iterator[tuple[str, Preprocessing]]:
+    """Every usual way to prepare images that is not the one given, in words."""
+    is_colour = given.sized.channels == 3
+    imagenet = (IMAGENET_MEAN, IMAGENET_STD) if is_colour else (float(np.mean(IMAGENET_MEAN)), 0.225)
+    own = data.facts.mean, data.facts.std
+    if len(own[0]) != given.sized.channels:  # grey images for a network that takes colours
+        own = own[0] * given.sized.channels, own[1] * given.sized.channels
+    scales = {
+        "values from 0 to 1": (255, 0.0, 1.0),
+        "values from 0 to 255": (1, 0.0, 1.0),
+        "values from −1 to 1": (255, 0.5, 0.5),
+        "ImageNet's mean and standard deviation": (255, *imagenet),
+        "the images' own mean and standard deviation": (255, *own),
+        "values from 0 to 255 less ImageNet's mean": (1, tuple(255 * m for m in np.atleast_1d(imagenet[0])), 1.0),
+        "light and dark exchanged, values from 0 to 1": (255, 1.0, -1.0),
+    }
+    for words, (white, mean, std) in scales.items():
+        for bgr in (False, True)[: 1 + is_colour]:
+            way = replace(given, white=white, mean=mean, std=std, bgr=bgr)
+            if way != given:
+                yield f"{words}{' in BGR order' if bgr else ''}", way
+    if is_colour:
+        yield f"{'RGB' if given.bgr else 'BGR'} order", replace(given, bgr=not given.bgr)
+
+
+def _reordered(
+    answers: NDArray[np.int64], labels: NDArray[np.int64], data: OwnData
+) -> tuple[str, tuple[int, ...], NDArray[np.bool_]] | None:
+    """Which output would stand for which class if the network counted them otherwise: words, outputs, what is right.
+
+    It is found on one half of the images and counted on the other half, and there and back.
+    """
+    by_number = sorted(range(len(data.facts.classes)), key=lambda n: _natural(data.facts.classes[n]))
+    numbers = tuple(int(n) for n in np.argsort(by_number))
+    right = answers == np.asarray(numbers)[labels]
+    found, right_found = _matched(answers, labels, len(data.facts.classes), len(data.classes))
+    if numbers != tuple(range(len(numbers))) and right.mean() >= right_found.mean() - WORTH:
+        return "classes in the order of the numbers in their names", numbers, right
+    if found == data.outputs:
+        return None
+    return "classes in the order in which it seems to know them", found, right_found
+
+
+def _natural(name: str) -> tuple[object, ...]:
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name))
+
+
+def _matched(
+    answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int, outputs: int
+) -> tuple[tuple[int, ...], NDArray[np.bool_]]:
+    halves = np.arange(len(labels)) % 2 == 0
+    right = np.zeros(len(labels), bool)
+    for half in (halves, ~halves):
+        match = _match(answers[half], labels[half], classes, outputs)
+        right[~half] = answers[~half] == np.asarray(match)[labels[~half]]
+    return _match(answers, labels, classes, outputs), right
+
+
+def _match(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int, outputs: int) -> tuple[int, ...]:
+    """The outputs for the classes that make most answers right (Kuhn, 1955)."""
+    together = np.zeros((classes, max(outputs, classes)))
+    np.add.at(together, (labels, answers), 1)
+    return tuple(int(output) for output in linear_sum_assignment(together, maximize=True)[1])
+
+
+# --- techniques ------------------------------------------------------------------------------------------------------
+
+
+def try_techniques(graph: fx.GraphModule, dataset: Dataset, watch: Watch = SILENT) -> Iterator[TechniqueCheck]:
+    """Each technique with a usual setting, on few images and without training."""
+    few = replace(
+        dataset,
+        train=dataset.train.head(FITTED),
+        calibration=dataset.calibration.head(FITTED),
+        validation=dataset.validation.head(FITTED),
+    )
+    context = Context(few, graph, lambda step: thinned(graph, step.width_mult), seed=0)
+    before = len(stored_file.encode(export.to_onnx(graph)))
+    until = time.monotonic() + TABLE_SECONDS
+    for number, (name, kind) in enumerate(STEP_TYPES.items()):
+        watch.check()
+        watch.report(number / len(STEP_TYPES), f"trying {kind_of(kind).title.lower()}")
+        if time.monotonic() > until:
+            yield TechniqueCheck(technique=name, seconds=0, problem="not tried: the others took long enough")
+        else:
+            yield _try(graph, _usual(kind), context, before)
+
+
+def _usual(kind: type[Step]) -> Step:
+    untrained = {"epochs": 0} if "epochs" in kind.model_fields else {}
+    return kind(**dict(kind_of(kind).start) | untrained)
+
+
+def _try(graph: fx.GraphModule, step: Step, context: Context, before: int) -> TechniqueCheck:
+    started = time.monotonic()
+    try:
+        model = apply_step(graph, step, context)
+        size = len(stored_file.encode(export.to_onnx(fold_batch_norm(model))))
+    except CompressionError as error:
+        took = time.monotonic() - started
+        return TechniqueCheck(technique=step.technique, seconds=took, problem=str(error))
+    stayed = _stayed(weighted_layers(graph), weighted_layers(model))
+    return TechniqueCheck(
+        technique=step.technique,
+        seconds=time.monotonic() - started,
+        reached=len(weighted_layers(graph)) - len(stayed),
+        stored_ratio=before / size,
+        left=_why_channels_stay(graph, stayed) if isinstance(step, ChannelPruning) else dict.fromkeys(stayed, ""),
+    )
+
+
+def _stayed(before: dict[str, WeightedLayer], after: dict[str, WeightedLayer]) -> list[str]:
+    """Layers whose weights are as they were."""
+    return [
+        name
+        for name, layer in before.items()
+        if name in after and type(after[name]) is type(layer) and _same(layer, after[name])
+    ]
+
+
+def _same(one: WeightedLayer, other: WeightedLayer) -> bool:
+    a, b = one.weight, other.weight
+    return a.shape == b.shape and torch.equal(a, b)
+
+
+def _why_channels_stay(graph: fx.GraphModule, stayed: Sequence[str]) -> dict[str, str]:
+    """For layers that have kept all channels: what comes after them decides that."""
+    if not stayed:
+        return {}
+    stuck = [node.name for node in Labels(graph).stuck]
+    last = list(weighted_layers(graph))[-1]
+    others = f"channels of this layer stay: {stuck[0]} mixes them" if stuck else "its channels are needed elsewhere"
+    return {name: "its outputs are the network's answers" if name == last else others for name in stayed}
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def seconds_a_point(graph: fx.GraphModule, dataset: Dataset) -> float:
+    """About how long a setting takes without training: evaluation is timed, the rest is fixed by our protocol."""
+    few = dataset.validation.head(COMPARED)
+    session = open_session(export.to_onnx(fold_batch_norm(graph)).SerializeToString())
+    run_images(session, few.head(2))
+    started = time.monotonic()
+    run_images(session, few)
+    each = (time.monotonic() - started) / len(few)
+    return each * (len(dataset.test) + len(dataset.validation) + TIMED_RUNS)
+
+
+TIMED_RUNS = 400
+"""About as many single images are run to time a setting beside its baseline."""

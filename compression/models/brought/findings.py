@@ -1,0 +1,95 @@
+"""What is found out about a network that a person brought, before anything is compressed. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Finding(BaseModel):
+    """Plain data that does not change."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Tried(Finding):
+    """How many of `n` validation images are classified right when they are prepared so, in `words`.
+
+    `preprocessing` and `outputs` are what the card would say: see `compression.models.brought.own`.
+    """
+
+    words: str
+    correct: int
+    n: int
+    preprocessing: dict[str, Any]
+    outputs: tuple[int, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """0..1."""
+        return self.correct / self.n
+
+
+class TechniqueCheck(Finding):
+    """Whether a technique works on the network, tried with a usual setting: `problem` says why not, '' if it does.
+
+    `reached` counts those of its layers that changed, and `stored_ratio` is the original's stored file over the new
+    one. `left` says of each layer that stayed as it was why that is, as far as that is known.
+    """
+
+    technique: str
+    seconds: float
+    problem: str = ""
+    reached: int = 0
+    stored_ratio: float | None = None
+    left: dict[str, str] = {}
+
+
+class EntryCheck(Finding):
+    """All that was found.
+
+    `largest_difference` is that of our graph's answers from those of the network as given, on `n_compared` real images,
+    over the largest answer; below `tolerance` it is the same network. `given` is how the images were prepared as the
+    network's publisher or the person says, `tried` what else was. `chance` is how often guessing the most common class
+    is right. Without labels nothing is right or wrong: `given` is None.
+    """
+
+    against: str
+    largest_difference: float
+    tolerance: float
+    n_compared: int
+    layers: int
+    chance: float = 0.0
+    given: Tried | None = None
+    tried: tuple[Tried, ...] = ()
+    is_near_chance: bool = False
+    better: Tried | None = None
+    techniques: tuple[TechniqueCheck, ...] = ()
+    images_per_second: float = 0.0
+    seconds_a_point: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The findings as sentences, the most important first."""
+        return tuple(filter(None, (self._accuracy_words(), *self.notes, self._equal_words(), self._time_words())))
+
+    def _accuracy_words(self) -> str:
+        if self.given is None:
+            return "The images have no labels: what counts is how often a compressed network agrees with this one."
+        said = f"As given, {self.given.accuracy:.1%} of {self.given.n:,} validation images are right"
+        if self.is_near_chance:
+            said += f", about as many as guessing would be ({self.chance:.1%})"
+        if self.better:
+            return f"{said}; with {self.better.words} {self.better.accuracy:.1%}. Use that?"
+        return f"{said}." + (" No other preparation of the images explains that." if self.is_near_chance else "")
+
+    def _equal_words(self) -> str:
+        return (
+            f"Our graph answers as {self.against} does: on {self.n_compared} images the answers differ by at most "
+            f"{self.largest_difference:.1e} of the largest (up to {self.tolerance:.0e} is the same network)."
+        )
+
+    def _time_words(self) -> str:
+        return f"One setting takes about {self.seconds_a_point:.0f} seconds here without training."
