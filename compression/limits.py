@@ -48,5 +48,8 @@ MOST_NETWORK_BYTES = 2_000_000_000
 NETWORK_SECONDS = 600
 """Ten times what the largest classifiers of torchvision take to be read, followed and run once."""
 
-NETWORK_MEMORY_BYTES = 16_000_000_000
-"""Reading a network of the largest size takes six times its size, torch's own libraries a gigabyte."""
+NETWORK_MEMORY_BYTES = 4_000_000_000
+"""Besides what its size accounts for: torch's own libraries take a gigabyte, the maps of a large image as much."""
+
+NETWORK_MEMORY_RATIO = 6
+"""Memory over the size of a network's file: it is held as it came, as tensors, as a graph, and by ONNX Runtime."""

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("explain", "charts", "search", "results", "inquiries", "recipe")
+ROOMS = ("explain", "charts", "search", "results", "inquiries", "recipe", "models", "cli")
 FILES = [
     *(path for room in ROOMS for path in sorted((ROOT / "compression" / room).rglob("*.py"))),
-    ROOT / "compression" / "cli.py",
     *sorted((ROOT / "pages").rglob("*.py")),
 ]
 

@@ -10,6 +10,7 @@ from compression import units
 from compression.charts.figure import MARGIN, Figure, Trace, figure, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
 from compression.inquiries.sensitivity import BITS, SPARSITIES, LayerSensitivity, Sensitivities
+from compression.results.score import said
 
 N = TypeVar("N", int, float, str)
 Way = Literal["bits", "sparsity"]
@@ -125,7 +126,7 @@ def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -
         ],
         HEIGHT,
         "bits of this layer's weights" if way == "bits" else "zeros among this layer's weights",
-        "accuracy %",
+        said("accuracy %"),
         xaxis={"tickvals": list(range(len(ticks))), "ticktext": ticks, "range": (-0.2, len(ticks) - 0.8)},
         yaxis={"range": _range(found, drop_points, way)},
         shapes=[

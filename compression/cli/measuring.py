@@ -20,7 +20,7 @@ from compression.explain.sizes import runtime_parts, stored_parts
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe, parse_recipe, parse_sweep
 from compression.recipe.words import recipe_in_words
-from compression.results import energy
+from compression.results import energy, score
 from compression.results.metrics import INTEGER_MACS, METRICS, RATIO, carbon_of, energy_of
 from compression.results.record import STORED_SUFFIX, Result, SparseTiming
 from compression.results.sparse import crossover
@@ -68,6 +68,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _run(options: argparse.Namespace) -> int:
     recipe = parse_recipe(read(options.recipe))
+    score.judge_by(subject_of(recipe.model).data.has_labels)
     with progress() as watch:
         result, artifacts = _measure(recipe, options.fresh, watch)
     if options.out:

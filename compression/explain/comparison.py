@@ -13,6 +13,7 @@ from compression import units
 from compression.explain.differences import accuracy_words, is_measurable, speed_between
 from compression.results.metrics import METRICS, MISSING, Change, Effect, Metric
 from compression.results.record import Result
+from compression.results.score import says
 from compression.results.significance import PairedDifference
 
 LETTERS = "ABCD"
@@ -137,6 +138,7 @@ _IN_PAIRS: Mapping[str, Callable[[Contender, Sequence[Contender], Pair | None], 
 """Cells of metrics whose difference is that of two results that were compared image by image, or timed in turns."""
 
 
+@says
 def sentence(contender: Contender, reference: Contender, pair: Pair) -> str:
     """What it means to take `contender` instead of `reference`, for everyone."""
     new, old = contender.result, reference.result

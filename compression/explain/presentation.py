@@ -20,6 +20,7 @@ from compression.results.energy import Memory
 from compression.results.metrics import METRICS, Effect, energy_of
 from compression.results.predictions import Answers, Recall
 from compression.results.record import Measures, Result
+from compression.results.score import says
 
 _MEGA = 1e6
 
@@ -108,6 +109,7 @@ class BigNumber:
 _TONES: Mapping[Effect, Tone] = {"better": "good", "same": "neutral", "worse": "bad"}
 
 
+@says
 def big_numbers(result: Result) -> tuple[BigNumber, BigNumber, BigNumber]:
     """Size, time and accuracy; nothing is a gain beside an accuracy that collapsed."""
     old, collapsed = result.baseline, verdict.has_collapsed(result)
@@ -138,6 +140,7 @@ def big_numbers(result: Result) -> tuple[BigNumber, BigNumber, BigNumber]:
     )
 
 
+@says
 def accuracy_words(result: Result) -> str:
     """Whether the accuracy changed measurably, and between which bounds."""
     effect = verdict.accuracy_effect(result)
@@ -170,6 +173,7 @@ def names_on_charts(count: int) -> list[str]:
     return [PRESENTED, *(f"alternative {number + 1}" for number in range(count))]
 
 
+@says
 def options(result: Result, others: Sequence[Result], measured: Collection[Result]) -> tuple[Option, ...]:
     """The presented setting first; each is judged beside all that is `measured`."""
     return tuple(
@@ -196,6 +200,7 @@ class Meaning:
     against: str = ""
 
 
+@says
 def meanings(result: Result, assumed: Assumptions) -> tuple[Meaning, ...]:
     """What the measured numbers mean under these assumptions."""
     before, count = result.baseline, units.images(assumed.inferences)
@@ -294,6 +299,7 @@ class Risk:
     text: str
 
 
+@says
 def risks(
     result: Result, answers: Answers | None = None, before: Answers | None = None, names: Sequence[str] = ()
 ) -> tuple[Risk, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from compression.explain.comparison import Row
 from compression.explain.presentation import BigNumber, Meaning, Option, Risk
 from compression.explain.verdict import Verdict
+from compression.results.score import said
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -39,7 +40,12 @@ class Report:
 def html(report: Report, library: str) -> str:
     """The page; `library` is plotly.js and the charts' script that finds places for words beside points."""
     figures = [figure for _, figure in report.figures]
-    return _template().render(report=report, figures=figures, library=library)
+    page = _template().render(report=report, figures=figures, library=_LIBRARY)
+    return said(page).replace(_LIBRARY, library)
+
+
+_LIBRARY = "@library@"
+"""Stands for the library while words are put right: it is not ours."""
 
 
 @cache

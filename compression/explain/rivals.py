@@ -23,6 +23,7 @@ from compression.explain.differences import (
 )
 from compression.results.metrics import Effect
 from compression.results.record import Result
+from compression.results.score import says
 
 WORTH = 0.10
 """From this share on, less size, time or memory is worth telling somebody to change for it."""
@@ -53,6 +54,7 @@ class Rival:
         return not self.worse
 
     @property
+    @says
     def title(self) -> str:
         """'Smaller and at least as accurate: 3-bit weights (but slower)'."""
         won = units.capital(", ".join(_BETTER[cost] for cost in self.better)) or "More accurate"
@@ -129,6 +131,7 @@ def _about(other: Result, result: Result, gap: Gap) -> str:
     )
 
 
+@says
 def why_this_one(result: Result, measured: Iterable[Result]) -> str:
     """One sentence on why not one of the others: what those give up that are smaller, or else those that are faster."""
     others = list(_others(result, measured))
@@ -171,6 +174,7 @@ class NextPoint:
     words: str
 
 
+@says
 def next_point(result: Result, measured: Iterable[Result], gap: Gap = accuracy_gap) -> NextPoint | None:
     """What the next point of accuracy costs in bytes; None where nothing larger is measurably more accurate.
 

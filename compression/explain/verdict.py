@@ -27,6 +27,7 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning
 from compression.results.metrics import Effect
 from compression.results.record import Measures, Preview, Result
+from compression.results.score import says
 from compression.search.estimate import Estimate, Known
 
 Tone = Literal["good", "mixed", "bad", "neutral"]
@@ -63,6 +64,7 @@ class Verdict:
 _SIGNS: dict[Tone, str] = {"good": "✓", "mixed": "⇄", "bad": "✕", "neutral": "•"}
 
 
+@says
 def judge(result: Result, measured: Iterable[Result] = (), gap: Gap = accuracy_gap) -> Verdict:
     """The verdict on a result, beside all that is `measured` of its model; `gap` compares the accuracies of two."""
     if result.is_baseline:
@@ -156,6 +158,7 @@ def speed_words(result: Result) -> str:
     return units.speed(result.latency_ratio, result.latency_ratio_low, result.latency_ratio_high)
 
 
+@says
 def _original(result: Result) -> tuple[str, str]:
     right, images = percent(result), f"{result.n_test:,}"
     return (
@@ -183,6 +186,7 @@ def _memory_words(result: Result) -> str:
     return f"{units.factor(old / new)} less memory" if effect == "better" and alone else ""
 
 
+@says
 def accuracy_sentence(result: Result) -> str:
     """'accuracy 97.2 → 96.9 %: no measurable difference on 1,000 images (between …)', or how large it is."""
     images, decimals = f"on {result.n_test:,} images", units.decimals_for(result.n_test)
@@ -232,6 +236,7 @@ def _per_thousand(share: float) -> str:
 # Before everything is measured, and beside other ways.
 
 
+@says
 def so_far(preview: Preview, baseline: Measures) -> str:
     """Before the latency is known: '6.1× smaller, accuracy 97.2 → 96.9 % on 1,000 images', and that it comes."""
     size = units.capital(units.size_change(baseline.stored_bytes, preview.stored_bytes))
@@ -240,6 +245,7 @@ def so_far(preview: Preview, baseline: Measures) -> str:
     return f"{size}, {accuracy}. Its latency is being measured."
 
 
+@says
 def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
     """While the measurement runs: guessed numbers, called estimated."""
     parts = []
@@ -254,6 +260,7 @@ def guess(settings_in_words: str, expected: Estimate, known: Known) -> str:
     return f"Estimated: {numbers}. Measuring {settings_in_words} now …"
 
 
+@says
 def control_sentence(result: Result, control: Result) -> str:
     """What a way of training was worth: the result against the same shapes and as much training without it."""
     subject = _beyond_plain_training(result.parsed_recipe)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from compression import units
 from compression.results.energy import LABEL, PLACES, WORLD_GRID, Memory, carbon_grams_per_million, energy
 from compression.results.record import Measures, Preview, Result
+from compression.results.score import said
 from compression.results.significance import wilson_interval
 
 Side = Literal["cost", "gain"]
@@ -84,7 +85,7 @@ Read = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a result: `words` name it in a sentence, and `meaning` says what it tells.
+    """One number of a result: `words` name it in a sentence, and `meaning` says what it tells; see `score.said`.
 
     `number` and `interval` (its 95 % one) read it from what is known of a network, if that is at least what it
     `needs`: bytes, milliseconds, joules, a share of 0..1 or a count. Where it compares with the baseline, that one's
@@ -96,8 +97,8 @@ class Metric:
     """
 
     key: str
-    words: str
-    meaning: str
+    named: str
+    explained: str
     unit: Unit
     number: Read
     interval: Read = lambda known: None
@@ -113,6 +114,16 @@ class Metric:
     drawn_in: Unit | None = None
     n_images: Callable[[Preview], int] = lambda known: known.n_test
     measured_by: str = ""
+
+    @property
+    def words(self) -> str:
+        """Its name in a sentence."""
+        return said(self.named)
+
+    @property
+    def meaning(self) -> str:
+        """What it tells."""
+        return said(self.explained)
 
     @property
     def title(self) -> str:

@@ -11,6 +11,7 @@ from statistics import median
 from compression import units
 from compression.recipe.settings import settings_of
 from compression.results.record import Result
+from compression.results.score import says
 from compression.search.estimate import WIDTH, Estimate, Known, Lesson, Measured, estimate, lesson_of, loss_of
 
 LATEST = 60
@@ -115,6 +116,7 @@ def record(
     return Record(len(misses), inside, *(median(abs(getattr(miss, field)) for miss in misses) for field in fields))
 
 
+@says
 def record_in_words(found: Record) -> str:
     """One sentence about the record."""
     return (
@@ -125,6 +127,7 @@ def record_in_words(found: Record) -> str:
     )
 
 
+@says
 def miss_in_words(found: Miss, n_test: int) -> str:
     """What had been expected of a setting that is measured now."""
     guess, decimals = found.estimate, units.decimals_for(n_test)

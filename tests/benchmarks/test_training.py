@@ -5,7 +5,7 @@ import torch
 from benchmarks import training as benchmark
 from benchmarks.training import Accuracies, Speed
 from compression.engine.network.tracing import trace
-from compression.models.data import DataFacts, load_dataset
+from compression.models.data import SampleData, load_dataset
 from compression.recipe.recipe import Recipe
 from sample_models.catalogue import find_model
 
@@ -89,7 +89,7 @@ def test_tables_show_medians_and_spreads():
 
 
 def test_models_without_data_are_left_out_and_said(monkeypatch, capsys):
-    monkeypatch.setattr(DataFacts, "is_local", property(lambda facts: facts.name != "fashion-mnist"))
+    monkeypatch.setattr(SampleData, "is_local", property(lambda facts: facts.name != "fashion-mnist"))
     monkeypatch.setattr(
         benchmark, "compare_speed", lambda models, rounds, steps: [Speed(name, (2.0,), (1.0,)) for name in models]
     )

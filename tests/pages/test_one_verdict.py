@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from compression import cli
+from compression.cli import main, measuring
 from compression.explain import presentation, report, verdict
 from compression.search.limits import Limits, judge
 from pages.components.explore import outcome
@@ -34,9 +34,9 @@ def test_the_same_tone_everywhere(made, tone, title, monkeypatch, capsys, tmp_pa
     assert f'<h1 class="{tone}"><span aria-hidden="true">{judged.sign}</span> {title}</h1>' in page
     assert f'<td class="{tone}"><b>{judged.sign} {title}</b></td>' in page
 
-    monkeypatch.setattr(cli, "_measure", lambda recipe, fresh, watch: (row, {}))
+    monkeypatch.setattr(measuring, "_measure", lambda recipe, fresh, watch: (row, {}))
     (tmp_path / "recipe.json").write_text('{"model": "mlp-digits"}')
-    assert cli.main(["run", str(tmp_path / "recipe.json")]) == 0
+    assert main(["run", str(tmp_path / "recipe.json")]) == 0
     assert f"\n{title}. " in capsys.readouterr().out
 
 

@@ -42,7 +42,7 @@ def test_a_measured_recipe_is_not_run_again(store):
     [
         ("compression.results.conditions.ENGINE_VERSION", "changed techniques"),
         ("compression.models.subject.Subject.version", property(lambda subject: "trained again")),
-        ("compression.models.data.DataFacts.version", property(lambda facts: "other images")),
+        ("compression.models.data.SampleData.version", property(lambda facts: "other images")),
         ("compression.results.conditions.machine.machine_id", lambda: "another machine"),
     ],
 )

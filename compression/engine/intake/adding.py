@@ -17,7 +17,7 @@ from compression import atomic
 from compression.engine.build import read_network
 from compression.engine.files import export
 from compression.engine.intake import entry_check
-from compression.engine.intake.onnx_check import TOLERANCE
+from compression.engine.intake.onnx_check import TOLERANCE, check_logits
 from compression.engine.intake.sources import Given
 from compression.engine.measure import evaluation
 from compression.engine.network.form import count_costs, module_of, weighted_layers
@@ -26,7 +26,7 @@ from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.samples.train import picture
 from compression.engine.training.allocator import reused_memory
 from compression.engine.training.pace import images_per_second, keep_speed
-from compression.errors import RefusedFile, UnsupportedModel
+from compression.errors import RefusedFile
 from compression.models.brought.findings import EntryCheck
 from compression.models.brought.own import (
     CARD,
@@ -121,11 +121,7 @@ def use_better(name: str, watch: Watch = SILENT) -> EntryCheck:
 def _outputs(graph: fx.GraphModule) -> int:
     answer = next(node for node in graph.graph.nodes if node.op == "output").args[0]
     shape = answer.meta["shape"]
-    if len(shape) != 2 or shape[1] < 2:
-        raise UnsupportedModel(
-            f"The network answers with {' × '.join(map(str, shape[1:])) or 'one'} numbers an image; it must be a "
-            "classifier, with one number for each of at least two classes."
-        )
+    check_logits(shape)
     return int(shape[1])
 
 

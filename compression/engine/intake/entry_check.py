@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,8 @@ from compression.watch import SILENT, Watch
 
 COMPARED = 32
 """Images on which answers are compared: each is thousands of sums already."""
+AT_ONCE = 4
+"""Of them: as many as were tried in a process with limits of memory."""
 JUDGED = 500
 """Validation images on which other preparations are tried: tells 5 points apart."""
 FITTED = 64
@@ -51,17 +54,21 @@ def compare(graph: fx.GraphModule, given: nn.Module | bytes, images: Split) -> f
 
     The given one is a module, carried out by torch, or the bytes of an ONNX file, by ONNX Runtime.
     """
-    x = images.head(COMPARED).x
+    far = max(_apart(graph, given, x) for x, _ in images.head(COMPARED).batches(AT_ONCE))
+    if not far <= TOLERANCE:
+        raise UnsupportedModel(
+            f"Our graph answers otherwise than the network as given, by {far:.1e} of the largest answer. It is "
+            "refused, since nothing that is measured of it would be true."
+        )
+    return far
+
+
+def _apart(graph: fx.GraphModule, given: nn.Module | bytes, x: NDArray[np.float32]) -> float:
     with torch.no_grad():
         ours = graph(torch.from_numpy(x)).numpy()
         theirs = answers_of(given, x) if isinstance(given, bytes) else given(torch.from_numpy(x)).numpy()
     far = difference(ours, theirs)
-    if not far <= TOLERANCE:
-        raise UnsupportedModel(
-            f"Our graph answers otherwise than the network as given: by {far:.1%} of the largest answer on "
-            f"{len(x)} images. It is refused, since nothing that is measured of it would be true."
-        )
-    return far
+    return math.inf if math.isnan(far) else far
 
 
 @dataclass(frozen=True)
@@ -86,32 +93,35 @@ class _Judge:
 
 def judge(graph: fx.GraphModule, data: OwnData, dataset: Dataset, watch: Watch = SILENT) -> dict[str, object]:
     """Accuracy as given, and with other preparations where one is better: fields of `EntryCheck`."""
-    given, split = data.preprocessing, dataset.validation.head(JUDGED)
-    labels = data.stated_labels("validation")[: len(split)]
-    judged = _Judge(export.to_onnx(graph).SerializeToString(), split, labels)
-    usual = data.outputs
-    answers = {"": judged.logits(given).argmax(1)}
-    ways = {"": given} | dict(_other_ways(given, data))
-    for words, way in watch.each(list(ways.items())[1:]):
-        answers[words] = judged.logits(way).argmax(1)
-    right = {words: answer == np.asarray(usual)[labels] for words, answer in answers.items()}
-    tried = [judged.tried(words, ways[words], usual, right[words]) for words in ways]
-    best = max(tried, key=lambda one: one.correct)
-    reordered = _reordered(answers[best.words], labels, data)
-    if reordered and _is_better(reordered[2], right[best.words]):
-        words = " and ".join(filter(None, (best.words, reordered[0])))
-        best = judged.tried(words, ways[best.words], reordered[1], reordered[2])
-        tried.append(best)
-        right[words] = reordered[2]
-    chance = max(np.bincount(labels).max() / len(labels), 1 / len(data.classes))
+    judged, given = _Judge(export.to_onnx(graph).SerializeToString(), *_judged_on(data, dataset)), data.preprocessing
+    labels, classes = judged.labels, len(data.facts.classes)
+    tried: list[Tried] = []
+    right: list[NDArray[np.bool_]] = []
+    for words, way in watch.each([("", given), *_other_ways(given, data)]):
+        answers = judged.logits(way).argmax(1)
+        for named, outputs, found in _orders(answers, labels, data):
+            if named and found.sum() <= right[0].sum():
+                continue  # a table of what does not help either would only be longer
+            tried.append(judged.tried(" and ".join(filter(None, (words, named))), way, outputs, found))
+            right.append(found)
+    best = max(range(len(tried)), key=lambda n: (tried[n].correct, tried[n].outputs == data.outputs))
+    chance = max(np.bincount(labels).max() / len(labels), 1 / classes)
     low, _ = significance.wilson_interval(tried[0].correct, len(labels))
     return {
         "given": tried[0],
         "tried": tuple(tried[1:]),
         "chance": float(chance),
         "is_near_chance": bool(low <= chance),
-        "better": best if best.words and _is_better(right[best.words], right[""]) else None,
+        "better": tried[best] if _is_better(right[best], right[0]) else None,
     }
+
+
+def _judged_on(data: OwnData, dataset: Dataset) -> tuple[Split, NDArray[np.int64]]:
+    """Validation images with their classes; where these are few others too, but never test images."""
+    parts = [(getattr(dataset, name), data.stated_labels(name)) for name in ("validation", "calibration", "train")]
+    images = np.concatenate([part.images[:JUDGED] for part, _ in parts])[:JUDGED]
+    labels = np.concatenate([labels for _, labels in parts])[:JUDGED]
+    return replace(dataset.validation, images=images, y=labels), labels
 
 
 def _is_better(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> bool:
@@ -135,31 +145,28 @@ def _other_ways(given: Preprocessing, data: OwnData) -> Iterator[tuple[str, Prep
         "values from 0 to 255 less ImageNet's mean": (1, tuple(255 * m for m in np.atleast_1d(imagenet[0])), 1.0),
         "light and dark exchanged, values from 0 to 1": (255, 1.0, -1.0),
     }
+    turned = replace(given, bgr=not given.bgr)
+    if is_colour:
+        yield f"{'RGB' if given.bgr else 'BGR'} order", turned
     for words, (white, mean, std) in scales.items():
         for bgr in (False, True)[: 1 + is_colour]:
             way = replace(given, white=white, mean=mean, std=std, bgr=bgr)
-            if way != given:
+            if way not in (given, turned):
                 yield f"{words}{' in BGR order' if bgr else ''}", way
-    if is_colour:
-        yield f"{'RGB' if given.bgr else 'BGR'} order", replace(given, bgr=not given.bgr)
 
 
-def _reordered(
+def _orders(
     answers: NDArray[np.int64], labels: NDArray[np.int64], data: OwnData
-) -> tuple[str, tuple[int, ...], NDArray[np.bool_]] | None:
-    """Which output would stand for which class if the network counted them otherwise: words, outputs, what is right.
-
-    It is found on one half of the images and counted on the other half, and there and back.
-    """
-    by_number = sorted(range(len(data.facts.classes)), key=lambda n: _natural(data.facts.classes[n]))
-    numbers = tuple(int(n) for n in np.argsort(by_number))
-    right = answers == np.asarray(numbers)[labels]
-    found, right_found = _matched(answers, labels, len(data.facts.classes), len(data.classes))
-    if numbers != tuple(range(len(numbers))) and right.mean() >= right_found.mean() - WORTH:
-        return "classes in the order of the numbers in their names", numbers, right
-    if found == data.outputs:
-        return None
-    return "classes in the order in which it seems to know them", found, right_found
+) -> Iterator[tuple[str, tuple[int, ...], NDArray[np.bool_]]]:
+    """Which output stands for which class, as is said and as it may be meant: words, outputs, what is right then."""
+    yield "", data.outputs, answers == np.asarray(data.outputs)[labels]
+    names = data.facts.classes
+    by_number = tuple(int(n) for n in np.argsort(sorted(range(len(names)), key=lambda n: _natural(names[n]))))
+    if by_number != data.outputs:
+        yield "classes in the order of the numbers in their names", by_number, answers == np.asarray(by_number)[labels]
+    found, right = _matched(answers, labels, len(names), len(data.classes))
+    if found not in (data.outputs, by_number):
+        yield "classes in the order in which it seems to know them", found, right
 
 
 def _natural(name: str) -> tuple[object, ...]:
@@ -169,6 +176,7 @@ def _natural(name: str) -> tuple[object, ...]:
 def _matched(
     answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int, outputs: int
 ) -> tuple[tuple[int, ...], NDArray[np.bool_]]:
+    """The outputs that fit best; right is counted on one half of the images with what fits the other half."""
     halves = np.arange(len(labels)) % 2 == 0
     right = np.zeros(len(labels), bool)
     for half in (halves, ~halves):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import os
 import sys
@@ -18,11 +19,13 @@ import onnx
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from compression import limits
+from compression import limits, units
+from compression.engine.network.onnx_node import is_of_memory, shown
 from compression.engine.network.onnx_reader import read_onnx
 from compression.errors import CompressionError, DataUnavailable, RefusedFile, UnknownModel
-from compression.guard import guarded
+from compression.guard import JSON, guarded
 from compression.models.brought.image_files import ImageFacts, Sized
 from compression.models.brought.own import Preprocessing
 from compression.watch import SILENT, Watch
@@ -146,35 +149,31 @@ def from_code(place: str, wish: Wish, images: ImageFacts, watch: Watch = SILENT)
 
 def from_onnx(path: Path, wish: Wish, images: ImageFacts, watch: Watch = SILENT) -> Given:
     """An ONNX file, first read in a child process with limits; raises `UnsupportedModel` or `RefusedFile`."""
-    _check_onnx_size(path)
-    guarded(
-        "compression.engine.intake.sources:try_onnx",
-        {"path": str(path.absolute())},
-        seconds=limits.NETWORK_SECONDS,
-        memory_bytes=limits.NETWORK_MEMORY_BYTES,
-        file_bytes=limits.MOST_NETWORK_BYTES,
-        watch=watch.part(0, 1, "looking into the file: "),
-    )
+    _refuse_other_kinds(path, {**_OF_TORCH, **_OTHER_KINDS}, "no ONNX file. Export the network as ONNX and bring that.")
+    tried = _in_child("try_onnx", path, watch=watch.part(0, 1, "looking into the file: "))
     content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != tried:
+        raise RefusedFile(f"{path.name} was changed while it was looked into. Wait until it is written, and try again.")
     module, (channels, height, width) = read_onnx(onnx.load_from_string(content))
     sized = Sized(channels, height, width, None)
     return Given(module, Preprocessing(sized), f"read from {path.name}", onnx=content)
 
 
-def _check_onnx_size(path: Path) -> None:
-    size = _size_of(path)
-    if size > limits.MOST_NETWORK_BYTES:
-        raise RefusedFile(f"{path.name} is larger than the {limits.MOST_NETWORK_BYTES / 1e9:.0f} GB that are taken.")
+def _refuse_other_kinds(path: Path, kinds: dict[bytes, str], remedy: str) -> None:
+    _size_of(path)
     with open(path, "rb") as file:
         start = file.read(8)
-    for magic, what in _OTHER_KINDS.items():
+    for magic, what in kinds.items():
         if start.startswith(magic):
-            raise RefusedFile(f"{path.name} is {what}, and no ONNX file. Export the network as ONNX and bring that.")
+            raise RefusedFile(f"{path.name} is {what}, and {remedy}")
 
 
-_OTHER_KINDS = {
+_OF_TORCH = {
     b"PK": "a zip file, as torch saves networks",
     b"\x80": "a pickle, which could run code when it is opened",
+}
+_OTHER_KINDS = {
+    b"\x93NUMPY": "an array of NumPy",
     b"\x89HDF": "an HDF5 file, as Keras saves networks",
     b"GIF8": "a picture",
     b"\x89PNG": "a picture",
@@ -187,14 +186,19 @@ _OTHER_KINDS = {
     b"<": "a web page; the download may have failed",
     b"version ": "a Git LFS pointer and not the file itself",
 }
-"""What people bring by mistake, by how it begins."""
+"""What people bring by mistake, by how it begins; in place of weights, these alone."""
 
 
-def try_onnx(path: str, watch: Watch = SILENT) -> None:
-    """In the child process: everything that is ever done to the file, so that what can go wrong does so here."""
+def try_onnx(path: str, watch: Watch = SILENT) -> str:
+    """In the child process: everything that is ever done to the file, so that what can go wrong does so here.
+
+    Returns the SHA-256 of what was tried.
+    """
     from compression.engine.intake.onnx_check import check_onnx
 
-    check_onnx(Path(path).read_bytes(), watch)
+    content = Path(path).read_bytes()
+    check_onnx(content, watch)
+    return hashlib.sha256(content).hexdigest()
 
 
 # --- weights ---------------------------------------------------------------------------------------------------------
@@ -215,7 +219,10 @@ def _filled(
         return Given(network.eval(), preprocessing, f"{title}, untrained: its answers are chance", is_told=True)
     path = Path(wish.weights)
     weights = _weights(path, watch)
-    network = build(wish.outputs or _outputs(build, weights) or len(images.classes))
+    outputs = wish.outputs or _outputs(build, weights) or len(images.classes)
+    with torch.device("meta"):  # where sizes that do not fit cost nothing
+        _refuse_misfit(build(outputs).state_dict(), weights, path.name)
+    network = build(outputs)
     _load(network, weights, path.name)
     return Given(network.eval(), preprocessing, f"{title}, weights from {path.name}")
 
@@ -232,33 +239,48 @@ def _outputs(build: Callable[[int], nn.Module], weights: dict[str, Tensor]) -> i
 
 
 def _load(network: nn.Module, weights: dict[str, Tensor], name: str) -> None:
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        words = " ".join(str(error).split())
-        raise RefusedFile(
-            f"The weights in {Path(name).name} do not fit the network: {words[:400]}. Name the architecture that they "
-            "were trained with."
-        ) from error
-    broken = [name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()]
+    state = network.state_dict()
+    _refuse_misfit(state, weights, Path(name).name)
+    state.update(weights)  # it knows which version of each layer it is of, which files do not
+    network.load_state_dict(state)
+    broken = [key for key, tensor in network.state_dict().items() if not tensor.isfinite().all()]
     if broken:
-        raise RefusedFile(f"{broken[0]} has numbers that are not finite (NaN or infinity). The training went wrong.")
+        raise RefusedFile(
+            f"{broken[0]} has numbers that are not finite (NaN or infinity): the training went wrong. Bring the "
+            "weights as they were before that."
+        )
+
+
+def _refuse_misfit(state: dict[str, Tensor], weights: dict[str, Tensor], name: str) -> None:
+    """Raise `RefusedFile` unless the weights are of the names, sizes and kinds of those in the network's state."""
+    missing = [key for key in state if key not in weights and not key.endswith("num_batches_tracked")]
+    unknown = [key for key in weights if key not in state]
+    both = [key for key in state if key in weights]
+    other = [key for key in both if not is_lazy(state[key]) and state[key].shape != weights[key].shape]
+    codes = [key for key in both if state[key].is_floating_point() and not weights[key].is_floating_point()]
+    if missing or unknown:
+        lacks, has = (f"{len(keys)} ({shown(keys[0])}, …)" if keys else "none" for keys in (missing, unknown))
+        why = f"of the {len(state)} tensors that it has, {lacks} are missing, and {has} are there that it does not have"
+    elif other:
+        wanted, given = (" × ".join(map(str, found[other[0]].shape)) for found in (state, weights))
+        why = f"its {other[0]} is of size {wanted}, theirs of size {given}"
+    elif codes:
+        why = f"{codes[0]} holds whole numbers, as quantized networks do"
+    else:
+        return
+    raise RefusedFile(
+        f"The weights in {name} do not fit the network: {why}. Name the architecture that they were trained with, and "
+        "bring its float32 weights."
+    )
 
 
 def _weights(path: Path, watch: Watch) -> dict[str, Tensor]:
     """The tensors of a `.safetensors` file or a state dict; only a child process opens the file as it came."""
-    if _size_of(path) > limits.MOST_NETWORK_BYTES:
-        raise RefusedFile(f"{path.name} is larger than the {limits.MOST_NETWORK_BYTES / 1e9:.0f} GB that are taken.")
+    if not _is_safetensors(path):  # which may begin with any byte
+        _refuse_other_kinds(path, _OTHER_KINDS, "no weights of torch. Save `network.state_dict()` and bring that.")
     with tempfile.TemporaryDirectory(prefix="compression-weights-") as folder:
         safe = Path(folder) / "weights.safetensors"
-        guarded(
-            "compression.engine.intake.sources:convert_weights",
-            {"path": str(path.absolute()), "out": str(safe)},
-            seconds=limits.NETWORK_SECONDS,
-            memory_bytes=limits.NETWORK_MEMORY_BYTES,
-            file_bytes=limits.MOST_NETWORK_BYTES,
-            watch=watch,
-        )
+        _in_child("convert_weights", path, out=str(safe), watch=watch)
         tensors: dict[str, Tensor] = load_file(safe)
         return tensors
 
@@ -267,24 +289,50 @@ def convert_weights(path: str, out: str, watch: Watch = SILENT) -> None:
     """In the child process: tensors by name, written as `.safetensors`."""
     from safetensors.torch import save_file
 
-    found = _tensors(Path(path))
-    tensors = {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
-    if not tensors:
-        raise RefusedFile(f"{Path(path).name} holds no tensors by name. Save `network.state_dict()`.")
-    prefix = "module." if all(name.startswith("module.") for name in tensors) else ""  # of DataParallel
-    save_file({name.removeprefix(prefix): tensor.contiguous().clone() for name, tensor in tensors.items()}, out)
+    name = Path(path).name
+    tensors = {key: value for key, value in _tensors(Path(path)).items() if isinstance(value, Tensor)}
+    if not tensors or not all(isinstance(key, str) for key in tensors):
+        raise RefusedFile(f"{name} holds no tensors by name. Save `network.state_dict()`.")
+    if not all(
+        value.layout == torch.strided and value.dtype in _NUMBERS and not value.is_meta for value in tensors.values()
+    ):
+        raise RefusedFile(f"{name} holds sparse, quantized or complex numbers. Save the weights in float32.")
+    if sum(value.nbytes for value in tensors.values()) > limits.MOST_NETWORK_BYTES:  # views may be larger than the file
+        raise RefusedFile(f"The weights in {name} take more than {units.size(limits.MOST_NETWORK_BYTES)}. {_SMALLER}")
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in tensors):
+            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
+    save_file({key: value.contiguous().clone() for key, value in tensors.items()}, out)
 
 
-def _tensors(path: Path) -> dict[str, Any]:
-    if path.suffix == ".safetensors":
+_PREFIXES = "_orig_mod.", "module."
+"""What torch.compile and DataParallel put before each name."""
+
+_NUMBERS = {
+    *(torch.float32, torch.float64, torch.float16, torch.bfloat16),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its header, which is a JSON object behind its length, whatever the file is called."""
+    _size_of(path)
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def _tensors(path: Path) -> dict[Any, Any]:
+    if path.suffix == ".safetensors" or _is_safetensors(path):
         try:
-            tensors: dict[str, Any] = load_file(path)
+            tensors: dict[Any, Any] = load_file(path)
             return tensors
         except Exception as error:
             raise RefusedFile(f"{path.name} is no valid safetensors file: {error}. Save it anew.") from error
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        if is_of_memory(error):
+            raise MemoryError from error
         raise RefusedFile(
             f"{path.name} is no state dict that can be read without running code that comes with it. Save "
             "`network.state_dict()` with torch.save, or with safetensors."
@@ -298,13 +346,33 @@ def _tensors(path: Path) -> dict[str, Any]:
 # --- what they have in common ----------------------------------------------------------------------------------------
 
 
+def _in_child(function: str, path: Path, watch: Watch, **arguments: JSON) -> JSON:
+    """What one of these functions returns for a file that is hostile until proven otherwise."""
+    size = _size_of(path)
+    return guarded(
+        f"compression.engine.intake.sources:{function}",
+        {"path": str(path.absolute()), **arguments},
+        seconds=limits.NETWORK_SECONDS,
+        memory_bytes=limits.NETWORK_MEMORY_BYTES + limits.NETWORK_MEMORY_RATIO * size,
+        file_bytes=limits.MOST_NETWORK_BYTES,
+        watch=watch,
+    )
+
+
 def _size_of(path: Path) -> int:
+    """In bytes; raises `RefusedFile` for what is no file, or too large."""
     try:
         if not path.is_file():
             raise RefusedFile(f"{path} is no file. Check the name.")
-        return path.stat().st_size
+        size = path.stat().st_size
     except OSError as error:
         raise RefusedFile(f"Cannot read {path}: {error.strerror or error}. Check the name and your rights.") from error
+    if size > limits.MOST_NETWORK_BYTES:
+        raise RefusedFile(f"{path.name} is larger than {units.size(limits.MOST_NETWORK_BYTES)}. {_SMALLER}")
+    return size
+
+
+_SMALLER = "Bring a smaller network."
 
 
 def _known(name: str, names: list[str], library: str) -> None:

@@ -12,9 +12,11 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from compression.engine.onnx_graph import attributes
-from compression.errors import UnsupportedModel
+from compression.errors import OutOfMemory, UnsupportedModel
 
 DOMAINS = {"", "ai.onnx"}
+LONGEST_SHOWN = 60
+"""Characters of a name out of a file that a sentence shows."""
 
 Value = Tensor | NDArray[Any] | None
 Operator = Callable[..., Any]
@@ -30,18 +32,20 @@ class OnnxNode(nn.Module):
     def __init__(self, node: onnx.NodeProto, opset: int, operator: Operator | None, *, depends: bool) -> None:
         super().__init__()
         self.inputs, self.outputs, self.op_type, self.opset = tuple(node.input), tuple(node.output), node.op_type, opset
-        self.said = f"{node.op_type} ({node.name or node.output[0]})"
+        self.said = f"{shown(node.op_type)} ({shown(node.name or node.output[0])})"
         self.settings, self.depends, self.operator = attributes(node), depends, operator
         self.fixed_images = 1
         """How many images there are where the file says that there is one."""
         self.one_image: tuple[tuple[int, ...], list[int]] = (), []
         """Sizes of what comes in for one image, and those that a `Reshape` was told."""
         if node.domain not in DOMAINS:
-            raise self.refused(f"is an operator of {node.domain}; only those of ONNX itself are read")
+            raise self.refused(f"is an operator of {shown(node.domain)}; only those of ONNX itself are read")
         if any(attribute.type in _SUBGRAPHS for attribute in node.attribute):
             raise self.refused("holds a graph of its own; branches and loops are not read")
+        if self.op_type in _RANDOM:
+            raise self.refused("makes random numbers, so that its answers could not be compared")
         if depends and self.operator is None:
-            raise self.refused("has no counterpart among our layers")
+            raise self.refused(_NO_LOGITS if self.op_type in _CHOOSING else "has no counterpart among our layers")
         self.node = node
 
     def forward(self, *inputs: Value) -> tuple[Any, ...]:
@@ -58,14 +62,38 @@ class OnnxNode(nn.Module):
         except UnsupportedModel:
             raise
         except Exception as error:  # whatever a graph that is not well-formed leads to
-            raise self.refused(f"cannot be read: {error}") from error
+            if is_of_memory(error):
+                raise OutOfMemory(f"{self.said} takes more memory than there is. {_REMEDY}") from error
+            raise self.refused(f"cannot be read: {first_line(error)}") from error
         return answer if isinstance(answer, tuple) else (answer,)
 
-    def refused(self, why: str) -> UnsupportedModel:
+    def refused(self, why: str, remedy: str = "") -> UnsupportedModel:
         """The error that names the node."""
-        return UnsupportedModel(f"{self.said} {why}.")
+        return UnsupportedModel(f"{self.said} {why}. {remedy or _REMEDY}")
 
 
+def shown(name: str, longest: int = LONGEST_SHOWN) -> str:
+    """A name out of a file as a sentence can show it: short, in one line, without signs that hide others."""
+    printable = "".join(sign if sign.isprintable() else "?" for sign in name[:longest])
+    return printable + ("…" if len(name) > longest else "")
+
+
+def first_line(said: object) -> str:
+    """What an error of a library says, as a part of our sentence."""
+    return next(iter(str(said).strip().splitlines()), type(said).__name__)[:300].rstrip(". ")
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether memory has run out; torch and ONNX Runtime have no error of their own for that."""
+    said = str(error)
+    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)
+
+
+_NO_MEMORY = "can't allocate memory", "bad allocation", "bad_alloc", "Failed to allocate memory", "out of memory"
+_REMEDY = "Export the network without it, or bring another one."
+_NO_LOGITS = "gives classes and not how sure the network is of each; what comes before it is needed"
+_CHOOSING = {"ArgMax", "ArgMin", "Hardmax", "TopK"}
+_RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _SUBGRAPHS = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
 _MOVED = {"Squeeze", "Unsqueeze", "ReduceSum"}
 """Operators whose axes have been an input since opset 13, an attribute before."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from onnx import TensorProto
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -151,8 +153,29 @@ def _batch_norm(
     epsilon: float = 1e-5,
     **settings: object,
 ) -> Tensor:
+    if settings.get("training_mode") or len(node.outputs) > 1:
+        raise node.refused(*_IN_TRAINING)
     scale, bias, mean, variance = map(_tensor, numbers)
     return functional.batch_norm(x, mean, variance, scale, bias, eps=epsilon)
+
+
+_IN_TRAINING = "is in training mode", "Call network.eval(), and export the network anew."
+
+
+def _cast(node: OnnxNode, x: Tensor, *, to: int, **settings: object) -> Tensor:
+    if to not in _FLOATS:
+        raise node.refused("makes other numbers than float ones of what depends on the image")
+    return x
+
+
+_FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+"""All of them are float32 here: more digits make no difference that counts, and fewer do it in the comparison."""
+
+
+def _dropout(node: OnnxNode, x: Tensor, ratio: Value = None, is_training: Value = None, **settings: object) -> Tensor:
+    if is_training is not None and bool(_tensor(is_training)):
+        raise node.refused(*_IN_TRAINING)
+    return x
 
 
 def _layer_norm(
@@ -194,11 +217,14 @@ def _reduced(function: Callable[..., Tensor]) -> Operator:
     return rule
 
 
-def _softmax(node: OnnxNode, x: Tensor, *, axis: int | None = None) -> Tensor:
-    if node.opset >= 13 or axis in (-1, x.dim() - 1):
-        return torch.softmax(x, -1 if axis is None else axis)
-    first = 1 if axis is None else axis % x.dim()  # older opsets: over all dimensions from this one on
-    return torch.softmax(x.flatten(first), -1).reshape(x.shape)
+def _softmax(function: Callable[[Tensor, int], Tensor]) -> Operator:
+    def rule(node: OnnxNode, x: Tensor, *, axis: int | None = None) -> Tensor:
+        if node.opset >= 13 or axis in (-1, x.dim() - 1):
+            return function(x, -1 if axis is None else axis)
+        first = 1 if axis is None else axis % x.dim()  # older opsets: over all dimensions from this one on
+        return function(x.flatten(first), -1).reshape(x.shape)
+
+    return rule
 
 
 def _reshape(node: OnnxNode, x: Tensor, shape: Value, *, allowzero: int = 0) -> Tensor:
@@ -365,12 +391,12 @@ OPERATORS: Mapping[str, Operator] = {
     "Add": _of_two(torch.add),
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
-    "Cast": lambda node, x, to: x,
+    "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
     "Div": _of_two(torch.div),
-    "Dropout": lambda node, x, *others, **settings: x,
+    "Dropout": _dropout,
     "Einsum": _einsum,
     "Elu": lambda node, x, alpha=1.0: functional.elu(x, alpha),
     "Erf": _of_one(torch.erf),
@@ -387,6 +413,7 @@ OPERATORS: Mapping[str, Operator] = {
     "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda node, x, alpha=0.01: functional.leaky_relu(x, alpha),
     "Log": _of_one(torch.log),
+    "LogSoftmax": _softmax(torch.log_softmax),
     "MatMul": _matrix_product,
     "Max": lambda node, x, low: torch.clamp_min(x, float(_tensor(low))),
     "MaxPool": _max_pool,
@@ -403,11 +430,12 @@ OPERATORS: Mapping[str, Operator] = {
     "Resize": _resize,
     "Sigmoid": _of_one(torch.sigmoid),
     "Slice": _slice,
-    "Softmax": _softmax,
+    "Softmax": _softmax(torch.softmax),
     "Split": _split,
     "Sqrt": _of_one(torch.sqrt),
     "Squeeze": _squeeze,
     "Sub": _of_two(torch.sub),
+    "Sum": lambda node, *values: functools.reduce(torch.add, map(_tensor, values)),
     "Tanh": _of_one(torch.tanh),
     "Transpose": lambda node, x, perm=None: x.permute(perm or tuple(reversed(range(x.dim())))),
     "Unsqueeze": _unsqueeze,

@@ -6,7 +6,11 @@ out by the operators in `OPERATORS`; what does not (shapes, axes, masks) is NumP
 
 from __future__ import annotations
 
+import keyword
+import math
 import re
+import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from compression.engine.network.onnx_node import DOMAINS, OnnxNode, Value
+from compression import limits
+from compression.engine.network.onnx_node import DOMAINS, OnnxNode, Value, shown
 from compression.engine.network.onnx_operators import OPERATORS
 from compression.engine.onnx_graph import WEIGHTED
 from compression.errors import UnsupportedModel
@@ -24,46 +29,86 @@ from compression.errors import UnsupportedModel
 OLDEST = 7
 """Opset. Before it, arithmetic broadcast in another way."""
 
+COLOURS = (1, 3)
+"""How many channels images have."""
+
+DEEPEST_NAME = 16
+"""Folders of a layer's name: those of real networks have at most ten, and each is a module in a module."""
+
 
 def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
     """A module that computes what the model does, in evaluation mode, and the shape (C x H x W) of its images.
 
-    Where the file takes one image at a time, the module takes any number. Raises `UnsupportedModel`, naming node and
+    Where the file takes one image at a time, the module takes any number; where it takes colours last, the module takes
+    them first. Raises `UnsupportedModel`, naming node and
     operator, for what cannot be read: other operators than those in `OPERATORS`, several inputs or outputs, images of
     unknown size, opsets before 7, branches and loops, and numbers that lie in other files.
     """
-    opset = next((one.version for one in model.opset_import if one.domain in DOMAINS), 0)
-    if opset < OLDEST:
-        raise UnsupportedModel(f"The ONNX file has opset {opset}; {OLDEST} is the oldest that can be read. Convert it.")
-    graph = model.graph
+    opset, graph = opset_of(model), model.graph
     known = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in known]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise UnsupportedModel(
-            f"The ONNX graph has {len(inputs)} inputs and {len(graph.output)} outputs; it must have one of each."
+            f"The ONNX graph has {len(inputs)} inputs and {len(graph.output)} outputs; it must have one of each. "
+            "Export a network that takes images and returns logits alone."
         )
     for tensor in graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise UnsupportedModel(f"The numbers of {tensor.name!r} lie in another file. Save the model as one file.")
+        refuse_elsewhere(tensor)
     shape, first = _image_shape(inputs[0]), inputs[0].type.tensor_type.shape.dim[0].dim_value
     if first > 1:
-        raise UnsupportedModel(f"The ONNX graph takes {first} images at a time; it must take one, or any number.")
+        raise UnsupportedModel(
+            f"The ONNX graph takes {first} images at a time; it must take one, or any number. Export it so."
+        )
     network = OnnxNetwork(graph, inputs[0].name, opset).eval()
-    network.has_fixed_batch = first == 1
+    network.has_fixed_batch, network.has_channels_last = first == 1, has_channels_last(shape)
+    if network.has_channels_last:
+        height, width, channels = shape
+        shape = channels, height, width
     if network.has_fixed_batch:
         with torch.no_grad():
             network(torch.zeros(1, *shape))  # each node sees the sizes for one image
     return network, shape
 
 
+def has_channels_last(sizes: Sequence[int]) -> bool:
+    """Whether images of these sizes have their colours behind height and width, as TensorFlow wants them."""
+    return sizes[0] not in COLOURS and sizes[-1] in COLOURS
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of the operators; raises `UnsupportedModel` for one that cannot be read."""
+    found: set[int] = {one.version for one in model.opset_import if one.domain in DOMAINS}
+    if len(found) != 1:
+        raise UnsupportedModel(f"The ONNX file names {len(found)} opsets of ONNX instead of one. Export it anew.")
+    (opset,), newest = found, onnx.defs.onnx_opset_version()
+    if opset < OLDEST:
+        raise UnsupportedModel(f"The ONNX file has opset {opset}; {OLDEST} is the oldest that can be read. Convert it.")
+    if opset > newest:
+        raise UnsupportedModel(f"The ONNX file has opset {opset}; {newest} is the newest that can be read. Convert it.")
+    return opset
+
+
+def refuse_elsewhere(tensor: onnx.TensorProto) -> None:
+    """Raise `UnsupportedModel` for numbers that lie in another file, which nobody here opens."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise UnsupportedModel(
+            f"The numbers of {shown(tensor.name)!r} lie in another file. Save the model as one file."
+        )
+
+
 def _image_shape(value: onnx.ValueInfoProto) -> tuple[int, int, int]:
-    sizes = [size.dim_value for size in value.type.tensor_type.shape.dim]
+    sizes, name = [size.dim_value for size in value.type.tensor_type.shape.dim], shown(value.name)
     if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        raise UnsupportedModel(f"The input {value.name!r} does not hold float32 numbers.")
+        raise UnsupportedModel(f"The input {name!r} does not hold float32 numbers. Export the network in float32.")
     if len(sizes) != 4 or not all(size > 0 for size in sizes[1:]):
         raise UnsupportedModel(
-            f"The input {value.name!r} is {' × '.join(str(size or '?') for size in sizes)}; it must be images × "
-            "channels × height × width, of which only the first may be free."
+            f"The input {name!r} is {' × '.join(str(size or '?') for size in sizes[:9]) or 'of unknown size'}; it must "
+            "be images × channels × height × width, of which only the first may be free. Export it with fixed sizes."
+        )
+    if math.prod(sizes[1:]) > limits.MOST_PIXELS:
+        raise UnsupportedModel(
+            f"The input {name!r} takes images of {' × '.join(map(str, sizes[1:]))} numbers; at most "
+            f"{limits.MOST_PIXELS:,} are taken. Export the network for smaller images."
         )
     return sizes[1], sizes[2], sizes[3]
 
@@ -73,7 +118,8 @@ class OnnxNetwork(nn.Module):
 
     def __init__(self, graph: onnx.GraphProto, input_name: str, opset: int) -> None:
         super().__init__()
-        self.input_name, self.output_name, self.has_fixed_batch = input_name, graph.output[0].name, False
+        self.input_name, self.output_name = input_name, graph.output[0].name
+        self.has_fixed_batch = self.has_channels_last = False
         self.constants: dict[str, NDArray[Any]] = {}
         self.weights: dict[str, str] = {}
         """Names of parameters by names of initializers."""
@@ -93,6 +139,10 @@ class OnnxNetwork(nn.Module):
                 counted.update(node.output)
             module = OnnxNode(node, opset, OPERATORS.get(node.op_type), depends=depends)
             self._place(module, _layer_name(node))
+        if self.output_name not in seen:
+            raise UnsupportedModel(
+                f"The output {shown(self.output_name)!r} does not depend on the image. Export the network anew."
+            )
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         if not np.issubdtype(values.dtype, np.floating) or values.size == 1:  # settings, such as where a Clip ends
@@ -100,6 +150,11 @@ class OnnxNetwork(nn.Module):
             return
         self.weights[name] = _free(self, _clean(name).replace(".", "_"))
         tensor = torch.from_numpy(values.astype(np.float32))
+        if tensor.isnan().any() or tensor.isposinf().any():  # minus infinity is what masks hold
+            raise UnsupportedModel(
+                f"{shown(name)!r} has numbers that are not finite (NaN or infinity): the training went wrong. Bring "
+                "the network as it was before that."
+            )
         if tensor.isneginf().any():
             self.register_buffer(self.weights[name], tensor)
         else:
@@ -120,10 +175,14 @@ class OnnxNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of images (N x C x H x W)."""
-        values: dict[str, Value] = {"": None, self.input_name: images, **self.constants}
+        given = images.permute(0, 2, 3, 1) if self.has_channels_last else images
+        values: dict[str, Value] = {"": None, self.input_name: given, **self.constants}
         values |= {name: getattr(self, kept) for name, kept in self.weights.items()}
         for module in self.steps:
             module.fixed_images = len(images) if self.has_fixed_batch else 1
+            missing = next((name for name in module.inputs if name not in values), None)
+            if missing is not None:
+                raise module.refused(f"reads {shown(missing)!r}, which no operator that can be read makes")
             answers = module(*(values[name] for name in module.inputs))
             values |= dict(zip(module.outputs, answers, strict=False))
         answer = values[self.output_name]
@@ -146,6 +205,8 @@ def _layer_name(node: onnx.NodeProto) -> str:
 
 
 def _clean(name: str) -> str:
-    """Letters, digits and underlines, and dots between them."""
-    parts = (re.sub(r"\W+", "_", part).strip("_") for part in name.split("."))
-    return ".".join(filter(None, parts)) or "unnamed"
+    """Letters, digits and underlines, and dots between them, as Python writes names."""
+    name = unicodedata.normalize("NFKC", name)
+    parts = [re.sub(r"\W+", "_", part).strip("_") for part in name.split(".")]
+    parts = [f"{part}_" if keyword.iskeyword(part) else part for part in parts if part]
+    return ".".join(parts[-DEEPEST_NAME:]) or "unnamed"

@@ -262,9 +262,12 @@ def _layer_norm(
     return builder.layer(node, make, x, key=("layer norm", id(weight), id(bias), eps) if weight is not None else ())
 
 
-def _softmax(builder: Builder, node: fx.Node, x: object, *, dim: int, dtype: object) -> fx.Node:
-    (place,) = dims_of(builder, node, dim)
-    return builder.layer(node, lambda: nn.Softmax(place - len(builder.shape(node))), x)
+def _softmax(kind: type[nn.Softmax | nn.LogSoftmax]) -> Callable[..., fx.Node]:
+    def rule(builder: Builder, node: fx.Node, x: object, *, dim: int, dtype: object) -> fx.Node:
+        (place,) = dims_of(builder, node, dim)
+        return builder.layer(node, lambda: kind(place - len(builder.shape(node))), x)
+
+    return rule
 
 
 def _vector_norm(
@@ -322,6 +325,7 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.leaky_relu.default: _simple(nn.LeakyReLU, "negative_slope"),
     aten.linalg_vector_norm.default: _vector_norm,
     aten.linear.default: _linear,
+    aten.log_softmax.int: _softmax(nn.LogSoftmax),
     aten.matmul.default: placing.matrix_product,
     aten.max_pool2d.default: _pooled(nn.MaxPool2d, *_WINDOW, "dilation", "ceil_mode"),
     aten.mean.dim: _mean,
@@ -343,7 +347,7 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.sigmoid.default: _simple(nn.Sigmoid),
     aten.silu.default: _simple(nn.SiLU),
     aten.slice.Tensor: placing.sliced,
-    aten.softmax.int: _softmax,
+    aten.softmax.int: _softmax(nn.Softmax),
     aten.split.Tensor: placing.split,
     aten.split_with_sizes.default: placing.split,
     aten.squeeze.default: placing.reshaped,

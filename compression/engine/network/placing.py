@@ -122,7 +122,9 @@ def rolled(builder: Builder, node: fx.Node, x: object, *, shifts: Sequence[int],
 
 
 def made_of_size(builder: Builder, node: fx.Node, x: object, **settings: object) -> Tensor:
-    """Numbers that depend on a value's size only."""
+    """Numbers that depend on a value's size only, and not on how many images there are."""
+    if MANY in builder.shape(node):
+        raise builder.refused(node, "makes numbers for each image; they must be the same for all")
     made: Tensor = node.target(torch.zeros(shape_of(source_of(node))), **settings)  # type: ignore[operator]
     return made
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from compression.units import share
+
 
 class Finding(BaseModel):
     """Plain data that does not change."""
@@ -78,18 +80,18 @@ class EntryCheck(Finding):
     def _accuracy_words(self) -> str:
         if self.given is None:
             return "The images have no labels: what counts is how often a compressed network agrees with this one."
-        said = f"As given, {self.given.accuracy:.1%} of {self.given.n:,} validation images are right"
+        said = f"As given, {share(self.given.accuracy, 1)} of {self.given.n:,} validation images are right"
         if self.is_near_chance:
-            said += f", about as many as guessing would be ({self.chance:.1%})"
+            said += f", about as many as guessing would be ({share(self.chance, 1)})"
         if self.better:
-            return f"{said}; with {self.better.words} {self.better.accuracy:.1%}. Use that?"
+            return f"{said}; with {self.better.words} {share(self.better.accuracy, 1)}. Use that?"
         return f"{said}." + (" No other preparation of the images explains that." if self.is_near_chance else "")
 
     def _equal_words(self) -> str:
         return (
             f"Our graph answers as {self.against} does: on {self.n_compared} images the answers differ by at most "
-            f"{self.largest_difference:.1e} of the largest (up to {self.tolerance:.0e} is the same network)."
+            f"{self.largest_difference:.1e} of the largest (up to {self.tolerance:g} is the same network)."
         )
 
     def _time_words(self) -> str:
-        return f"One setting takes about {self.seconds_a_point:.0f} seconds here without training."
+        return f"Without training, one setting takes about {max(1, round(self.seconds_a_point))} s here."

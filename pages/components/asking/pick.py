@@ -14,6 +14,7 @@ from compression.errors import CompressionError, InvalidRecipe
 from compression.models.subject import model_title, subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
+from compression.results import score
 from compression.results.record import Result
 from compression.search.pareto import pareto_front
 from pages.components.asking import desk, notices, waiting
@@ -108,7 +109,9 @@ def several(also: Mapping[str, str] = MappingProxyType({})) -> tuple[Result, ...
         notices.show_problem(f"This link cannot be opened. {problem}")
     usual = (state.last() or View()).recipe
     chosen: tuple[Recipe, ...] = st.session_state.setdefault(_SEVERAL, tuple(dict.fromkeys((usual.baseline(), usual))))
-    on_same_data = subject_of((*chosen, usual)[0].model).teachers
+    subject = subject_of((*chosen, usual)[0].model)
+    score.judge_by(subject.data.has_labels)
+    on_same_data = subject.teachers
     known = {name: result for model in on_same_data for name, result in measured(model).items()}
     notices.show_unreadable(unreadable(on_same_data))
     by_id = {recipe.recipe_id: recipe for recipe in chosen}

@@ -7,6 +7,7 @@ import streamlit as st
 from compression.charts import compared
 from compression.results.metrics import METRICS
 from compression.results.record import Result
+from compression.results.score import said
 from pages.components.asking import pick
 from pages.components.compare.contest import Contest
 from pages.components.frame import chart_view
@@ -23,7 +24,7 @@ def show(contest: Contest) -> None:
         chart_view.show(
             compared.draw_curves(contest.contenders, results, cost.key, is_even=spacing.is_even()),
             key=f"compare_{cost.key}",
-            alt=f"Accuracy against {cost.words}: {len(contest.contenders)} of {len(results)} points marked",
+            alt=said(f"Accuracy against {cost.words}: {len(contest.contenders)} of {len(results)} points marked"),
             on_click=lambda recipe_id: _add(recipe_id, contest, results),
         )
     full = len(contest.contenders) >= pick.AT_MOST

@@ -12,6 +12,7 @@ import streamlit as st
 from compression.explain import comparison
 from compression.explain.comparison import Cell, Row
 from compression.results.metrics import Effect
+from compression.results.score import said
 from pages.components.compare.contest import Contest, badge
 from pages.components.shown import elements, html_table
 
@@ -43,9 +44,9 @@ def show(contest: Contest) -> None:
     rows = comparison.table(contest.contenders, {other.letter: contest.pair(other) for other in contest.others})
     _table(contest, rows)
     st.caption(
-        f"▲ better and ▼ worse than {contest.reference.letter}. Sizes and counts are exact. Accuracy and time are "
-        "called different only where the measurement shows it (95 %). A difference in time is *indirect* when the two "
-        "were never timed in turns with each other, but each with the baseline: trust it less."
+        f"▲ better and ▼ worse than {contest.reference.letter}. Sizes and counts are exact. {said('Accuracy')} and "
+        "time are called different only where the measurement shows it (95 %). A difference in time is *indirect* when "
+        "the two were never timed in turns with each other, but each with the baseline: trust it less."
     )
     if contest.has_models:
         st.caption("Different models have different baselines, so their times are not compared beyond the clock's.")

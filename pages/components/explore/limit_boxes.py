@@ -7,6 +7,7 @@ import streamlit as st
 from compression import units
 from compression.results.metrics import METRICS
 from compression.results.record import Result
+from compression.results.score import said
 from compression.search.limits import RANGES, Choice, Limits, choose, judge
 from pages.components.asking import work
 from pages.components.asking.work import Snapshot
@@ -36,7 +37,7 @@ def show(seen: Snapshot | None, view: View) -> None:
         for field, (label, step, help_words) in _BOXES.items():
             state.place(_LIMIT + field, getattr(view.limits, field))
             st.number_input(
-                label,
+                said(label),
                 min_value=RANGES[field][0],
                 max_value=RANGES[field][1],
                 value=None,

@@ -8,6 +8,7 @@ from compression.charts import steps
 from compression.charts.steps import Stage, stages
 from compression.recipe import edit
 from compression.results.metrics import METRICS, MISSING
+from compression.results.score import said
 from pages.components.asking import notices, work
 from pages.components.asking.work import Snapshot
 from pages.components.frame import chart_view
@@ -37,7 +38,7 @@ def show(seen: Snapshot) -> None:
     st.caption(
         "Each bar is the difference between two measured networks: with the step, and with only those before it. "
         "A step's share depends on where it stands: whoever comes first takes the credit. Small differences in "
-        "accuracy may be chance: the intervals say how small."
+        f"{said('accuracy')} may be chance: the intervals say how small."
     )
 
 

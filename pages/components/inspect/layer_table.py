@@ -12,6 +12,7 @@ from compression.charts.layer_bars import MEASURES, draw
 from compression.explain.layers import WRITTEN, Line, csv_of, lines_of, rest_of, unmatched
 from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
 from compression.results.metrics import METRICS
+from compression.results.score import said
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect import position
@@ -53,8 +54,10 @@ def _columns() -> dict[str, ColumnConfig]:
         "sensitivity": number(
             "Loss at 4 bits",
             format="%.1f",
-            help="Points of validation accuracy that the uncompressed model loses when this layer alone gets 4 bits. "
-            "Open Sensitivity to have it measured.",
+            help=said(
+                "Points of validation accuracy that the uncompressed model loses when this layer alone gets 4 bits. "
+                "Open Sensitivity to have it measured."
+            ),
         ),
     }
 

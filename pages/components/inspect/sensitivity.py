@@ -7,6 +7,7 @@ import streamlit as st
 from compression import units
 from compression.charts.sensitivity import WAYS, Reach, draw, reaches, words_of
 from compression.inquiries.sensitivity import BITS, SPARSITIES, Sensitivities, SensitivityInquiry
+from compression.results.score import said
 from pages.components.asking import waiting
 from pages.components.frame import chart_view
 from pages.components.inspect.position import Seen
@@ -33,17 +34,20 @@ def show(seen: Seen) -> None:
             0.5,
             key=_DROP,
             width=260,
-            help="The dashed floor lies this many percentage points below the uncompressed model's accuracy.",
+            help=said("The dashed floor lies this many percentage points below the uncompressed model's accuracy."),
         )
     icon = ":material/check_circle:" if words_of(found, drop, way).startswith("Each") else ":material/warning:"
     st.markdown(f"{icon} {words_of(found, drop, way)}")
     original = next(row.original for row in seen.anatomy.subject.layers if row.name == seen.layer)
     chart_view.show(
-        draw(found, drop, way, original), key="chart_sensitivity", alt="Accuracy while one layer alone is compressed"
+        draw(found, drop, way, original),
+        key="chart_sensitivity",
+        alt=said("Accuracy while one layer alone is compressed"),
     )
     st.caption(
-        f"Accuracy of the **uncompressed** model on {found.n_images:,} validation images (never the test images) while "
-        "one layer alone is compressed in the simplest way: nearest codes, or smallest weights to zero, with nothing "
+        f"{said('Accuracy')} of the **uncompressed** model on {found.n_images:,} validation images (never the test "
+        "images) while one layer alone is compressed in the simplest way: nearest codes, or smallest weights to zero, "
+        "with nothing "
         f"fitted afterwards. One image is {100 / found.n_images:g} points. Dotted: the model as it "
         "is. Dashed: the floor, which you set above. "
         f"{_coloured(len(seen.anatomy.subject.layers))}; a star marks the chosen layer."

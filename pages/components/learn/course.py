@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from compression.errors import CompressionError
 from compression.models.layers import usual_layer
 from compression.models.subject import DEFAULT_MODEL, known_models, model_title, subject_of
+from compression.results import score
 from compression.store import guesses
 from compression.store.guesses import Guess
 from pages.components.asking import desk, notices
@@ -148,6 +149,7 @@ def choose_lesson(chapter: Chapter) -> Lesson:
             help="A small trained network. Everything in this chapter is computed and measured on it.",
         )
         subject = subject_of(model)
+        score.judge_by(subject.data.has_labels)
         layers = {layer.name: layer for layer in chapter.layers(subject)}
         usual = usual_layer(tuple(layers.values()))
         if not chapter.uses_layer:

@@ -31,7 +31,7 @@ def show(name: str, begin: Callable[..., None]) -> None:
     with st.expander("What works on it, and what else was tried"):
         st.dataframe(pd.DataFrame([_row(row, check) for row in check.techniques]), hide_index=True)
         if check.tried:
-            tried = [{"Images prepared with": one.words, "Right": f"{one.accuracy:.1%}"} for one in check.tried]
+            tried = [{"Images prepared with": one.words, "Right": units.share(one.accuracy, 1)} for one in check.tried]
             st.dataframe(pd.DataFrame(tried), hide_index=True)
 
 

@@ -18,6 +18,7 @@ from compression.explain.comparison import Pair
 from compression.explain.presentation import Assumptions, Risk
 from compression.inquiries.verification import Verification, VerificationInquiry
 from compression.models.subject import model_title
+from compression.results import score
 from compression.results.metrics import METRICS
 from compression.results.predictions import classes_from
 from compression.results.record import STORED_SUFFIX, Result
@@ -143,7 +144,7 @@ def report_html(export: Export, said: str) -> str:
     found = contenders([*([baseline] if baseline else []), result])
     figures = [
         (
-            f"Accuracy against {METRICS[cost].words}. {direction(METRICS[cost])}",
+            score.said(f"Accuracy against {METRICS[cost].words}. {direction(METRICS[cost])}"),
             stage.figure(result, export.results, cost, export.others),
         )
         for cost in stage.CHARTS
@@ -200,7 +201,7 @@ def everything(
     result = export.result
     contents: tuple[tuple[str, str, bytes | str], ...] = (
         ("report.html", "everything on one page; opens in any browser, without network", report_html(export, said)),
-        ("chart.png", "accuracy against size, for slides", picture(export, "png")),
+        ("chart.png", score.said("accuracy against size, for slides"), picture(export, "png")),
         ("chart.svg", "the same as a drawing that can be scaled", picture(export, "svg")),
         ("numbers.csv", "every number of the result, its alternatives and the original", numbers_csv(export)),
         ("all-settings.csv", "the same of everything measured of this model", table.csv_of([*export.results.values()])),

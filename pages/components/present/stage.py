@@ -19,6 +19,7 @@ from compression.explain.verdict import Tone, Verdict
 from compression.models.subject import model_title
 from compression.results.metrics import METRICS
 from compression.results.record import Result
+from compression.results.score import said
 from pages.components.frame import chart_view
 from pages.components.shown import against, elements, html_table
 from pages.components.shown.html_table import small
@@ -103,12 +104,12 @@ CHARTS = {"stored": "Accuracy against size", "latency": "Accuracy against time"}
 def show_charts(result: Result, results: Mapping[str, Result], others: Sequence[Result] = ()) -> None:
     """Accuracy against size, and against time."""
     for cost in elements.grid(list(CHARTS), 2, gap="large"):
-        st.markdown(f"## {CHARTS[cost]}")
+        st.markdown(f"## {said(CHARTS[cost])}")
         drawn = figure(result, results, cost, others)
         chart_view.show(
             drawn,
             key=f"present_chart_{cost}",
-            alt=f"Accuracy against {METRICS[cost].words}: before and after, among all measured settings",
+            alt=said(f"Accuracy against {METRICS[cost].words}: before and after, among all measured settings"),
         )
     st.caption(
         f"Grey points are the others of {len(results):,} measured settings; nothing measured beats those on the line. "

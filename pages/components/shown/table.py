@@ -15,6 +15,7 @@ from compression.errors import CompressionError
 from compression.explain import bundle
 from compression.results.metrics import METRICS
 from compression.results.record import STORED_SUFFIX, Result
+from compression.results.score import said
 from pages.components.asking import notices, waiting
 from pages.components.asking.work import Snapshot
 from pages.components.shown import elements
@@ -37,7 +38,7 @@ def _columns(n_test: int) -> dict[str, ColumnConfig]:
     decimals = units.decimals_for(n_test)
     return {
         "setting": st.column_config.TextColumn("Setting", width=190),
-        "different": st.column_config.CheckboxColumn("Accuracy differs", help=_SIGN),
+        "different": st.column_config.CheckboxColumn(said("Accuracy differs"), help=said(_SIGN)),
         "recipe_id": st.column_config.TextColumn("Recipe", help="The hash of its content."),
         **{key: column(metric, decimals) for key, metric in METRICS.items()},
         **{

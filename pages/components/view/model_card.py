@@ -13,6 +13,7 @@ from compression.models.subject import Subject, known_models, model_title, subje
 from compression.recipe.settings import fitted_to
 from compression.results.metrics import METRICS, Value
 from compression.results.record import Result
+from compression.results.score import said
 from compression.results.significance import wilson_interval
 from compression.search.estimate import Known
 from pages.components.view import picture, state
@@ -105,7 +106,7 @@ def _facts(card: dict[str, Any], baseline: Result | None) -> str:
     low, high = wilson_interval(round(accuracy * n_test), n_test)
     digits = units.decimals_for(n_test)
     second = (
-        f"accuracy **{units.percent(accuracy, digits)} %** "
+        f"{said('accuracy')} **{units.percent(accuracy, digits)} %** "
         f"({units.percent(low, digits)}–{units.percent(high, digits)}, n = {n_test:,})"
     )
     if baseline is None:

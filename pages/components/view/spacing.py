@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from compression.results.score import said
 from pages.components.frame import menu
 from pages.components.shown import elements
 from pages.components.view import state
@@ -22,7 +23,7 @@ _HELP = (
 def choose() -> None:
     """The choice between the two."""
     state.place(_KEY, is_even())
-    elements.switch("Accuracy spaced", _WORDS, usual=is_even(), key=_KEY, help=_HELP, on_change=_chosen)
+    elements.switch(said("Accuracy spaced"), _WORDS, usual=is_even(), key=_KEY, help=_HELP, on_change=_chosen)
 
 
 def is_even() -> bool:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from compression.charts.axes import Axes
 from compression.errors import CompressionError
+from compression.results import score
 from compression.search.limits import Limits
 from pages.components.frame import browser, classroom, menu, presence
 from pages.components.view.link import PARAMETERS, View, parameters_of, view_from
@@ -47,6 +48,11 @@ def current() -> View:
         _open_link(asked)
     menu.arrive()
     view: View = st.session_state.setdefault(_VIEW, View())
+    try:
+        score.judge_by(view.subject.data.has_labels)
+    except CompressionError as error:  # one of a person's own models, which is gone or damaged
+        st.session_state[_PROBLEM], st.session_state[_VIEW] = str(error), View()
+        return current()
     return view
 
 

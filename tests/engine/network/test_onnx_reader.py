@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compression.engine.files.export import to_onnx
 from compression.engine.network.form import weighted_layers
-from compression.engine.network.onnx_reader import read_onnx
+from compression.engine.network.onnx_reader import has_channels_last, read_onnx
 from compression.engine.network.tracing import trace
 from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.errors import UnsupportedModel
@@ -28,7 +28,9 @@ def assert_read(model, *, batch=2):
     module, shape = read_onnx(model)
     graph = trace(module, shape)
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
-    expected = torch.cat([runtime(model, part.numpy()) for part in x.split(batch)])
+    sizes = [size.dim_value for size in model.graph.input[0].type.tensor_type.shape.dim[1:]]
+    turned = x.permute(0, 2, 3, 1).contiguous() if has_channels_last(sizes) else x
+    expected = torch.cat([runtime(model, part.numpy()) for part in turned.split(batch)])
     largest = expected.abs().max().item()
     torch.testing.assert_close(graph(x), expected, rtol=1e-4, atol=1e-5 * largest)
     return graph

@@ -168,7 +168,7 @@ def test_other_losses_and_teachers_lead_elsewhere(context_of):
 
 
 @pytest.mark.parametrize(
-    ("teacher", "words"), [("resnet20-fashion", "other data"), ("nobody", "no sample model"), ("mlp-digits", "lenet5")]
+    ("teacher", "words"), [("resnet20-fashion", "other data"), ("nobody", "no model here"), ("mlp-digits", "lenet5")]
 )
 def test_teachers_on_other_data_are_refused(teacher, words, context_of):
     context = context_of("lenet300-mnist5k")
