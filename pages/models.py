@@ -11,3 +11,4 @@ from pages.components.models import bring, own, samples
 bring.show()
 own.show()
 samples.show()
+own.show_dialog()

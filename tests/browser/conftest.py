@@ -23,7 +23,7 @@ EXPECTED_PROBES = re.compile(r"/\w+/_stcore/")
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A fresh dashboard on a free port: its address and its process. Whatever it was asked, its log has no errors."""
+    """A fresh dashboard on a free port: its address, process and home folder. Its log has no errors at the end."""
     home = tmp_path_factory.mktemp("dashboard")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -36,7 +36,7 @@ def server(tmp_path_factory):
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield f"http://127.0.0.1:{port}", process
+        yield f"http://127.0.0.1:{port}", process, home
         said = log.read_text()
     finally:
         process.terminate()

@@ -15,21 +15,13 @@ import pytest
 from benchmarks import slider
 from compression.models.subject import subject_of
 from compression.recipe.settings import BIT_WIDTHS, neutral_settings, recipe_of
-from tests.support.browser_tools import PATIENCE_MS, settle, steps_in_url, wait_until_measured
+from tests.support.browser_tools import PATIENCE_MS, press, settle, steps_in_url, wait_until_measured
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def wait_for_step(page, technique):
     page.wait_for_function("technique => decodeURIComponent(location.search).includes(technique)", arg=technique)
-
-
-def press(page, field, key, times=1):
-    """Move a slider with the keyboard."""
-    slider = page.locator(f".st-key-setting_{field} input[type=range]")
-    slider.focus()
-    for _ in range(times):
-        slider.press(key)
 
 
 def test_home_is_alive_without_a_click(page, server):

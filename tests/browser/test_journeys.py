@@ -8,9 +8,11 @@ import sys
 import urllib.parse
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from tests.support.browser_tools import PATIENCE_MS, wait_until_measured
+from tests.support.brought import digits_zip, sample_onnx
+from tests.support.browser_tools import PATIENCE_MS, press, wait_until_measured
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,3 +112,43 @@ def test_demo(page, server, chromium, tmp_path):
     offline.close()
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert troubles == []
+
+
+def test_bring_your_own(page, server, tmp_path):
+    """A zip of pictures and an ONNX file that nobody has told how to see them: found, mended, swept, reproduced."""
+    page.goto(f"{server[0]}/models")
+    files = page.locator("input[type=file]")
+    files.nth(0).set_input_files(digits_zip(tmp_path))
+    page.get_by_text("Still needed: a network.").wait_for()
+    files.nth(1).set_input_files(sample_onnx(tmp_path))
+    page.get_by_role("button", name="Add and check").click()
+    page.get_by_role("alert").get_by_text("with the images' own mean and standard deviation").wait_for()
+    page.get_by_role("button", name="Use that").first.click()
+    page.get_by_text(re.compile(r"As given, 9[5-9]")).first.wait_for()
+    page.locator(".st-key-models_errand_box").get_by_role("link", name="Open it in Explore").click()
+    page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
+    before = wait_until_measured(page)
+    press(page, "weight_bits", "ArrowRight", times=2)
+    wait_until_measured(page, before)
+    recipe = recipe_in_url(page)
+    assert recipe["model"] == "network" and recipe["steps"]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="All settings (.csv)").click()
+    rows = pd.read_csv(download.value.path())
+
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(recipe))
+    command = [sys.executable, "-m", "compression", "run", str(path), "--fresh", "--json"]
+    home = os.environ | {"COMPRESSION_HOME": str(server[2])}
+    done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, timeout=300, check=True)
+    row = json.loads(done.stdout)
+    (seen,) = rows[rows.recipe_id == row["recipe_id"]].to_dict("records")
+    assert (seen["stored_bytes"], seen["accuracy"]) == (row["stored_bytes"], row["accuracy"])
+
+    go(page, "Models")
+    for name, what in (("network", "The network"), ("digits-2", "The images")):
+        page.locator(f"[class*=st-key-models_][class*=_{name}]").get_by_role("button", name="Delete").first.click()
+        page.get_by_role("dialog").get_by_text(what).wait_for()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").wait_for(state="detached")
+    page.get_by_text("Your networks").wait_for(state="detached")

@@ -27,6 +27,17 @@ def digits_npz(folder, *, labels=True):
     return folder / "digits.npz"
 
 
+def digits_zip(folder):
+    """The same as pictures, in a folder for each class."""
+    digits, path = load_digits(), folder / "digits.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for n, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+            file = io.BytesIO()
+            Image.fromarray((pixels * 15).astype(np.uint8)).save(file, "PNG")
+            archive.writestr(f"{label}/{n}.png", file.getvalue())
+    return path
+
+
 def colours_zip(folder, classes=("blue", "green", "red"), count=40):
     """Pictures that are mostly of one colour, in a folder for each; the colour of class n is channel 2 - n."""
     random, path = np.random.default_rng(0), folder / "colours.zip"

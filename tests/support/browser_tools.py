@@ -36,3 +36,11 @@ def settle(page):
         " && document.querySelector('[data-test-script-state=notRunning]')"
     )
     page.wait_for_timeout(1000)
+
+
+def press(page, field, key, times=1):
+    """Move a slider with the keyboard."""
+    slider = page.locator(f".st-key-setting_{field} input[type=range]")
+    slider.focus()
+    for _ in range(times):
+        slider.press(key)

@@ -75,7 +75,7 @@ def add_model(name: str, given: Given, data: str, watch: Watch = SILENT) -> Entr
             dataset = own.load()
         picture(dataset).save(folder / PICTURE, optimize=True)
         found = EntryCheck(
-            against="ONNX Runtime on the given file" if given.onnx else "torch on the given network",
+            against="the given file in ONNX Runtime" if given.onnx else "the given one in torch",
             largest_difference=far,
             tolerance=TOLERANCE,
             n_compared=min(entry_check.COMPARED, len(dataset.validation)),
@@ -196,9 +196,8 @@ def _card(given: Given, graph: fx.GraphModule, own: OwnData) -> dict[str, Any]:
     """What is known without the images."""
     costs = count_costs(fold_batch_norm(graph))
     channels, height, width = own.shape
-    told = f"{len(own.facts.classes)} classes" if own.has_labels else "images without labels"
     return {
-        "task": f"Your own: {own.name}, {height} x {width} pixels, {told}",
+        "task": f"Your own: {own.name}, {height} x {width} pixels{'' if own.has_labels else ', without labels'}",
         "about": f"{given.about[0].upper()}{given.about[1:]}.",
         "origin": given.about,
         "dataset": own.name,

@@ -16,7 +16,7 @@ class Finding(BaseModel):
 
 
 class Tried(Finding):
-    """How many of `n` validation images are classified right when they are prepared so, in `words`.
+    """How many of `n` images are classified right when they are prepared so, in `words`; none is a test image.
 
     `preprocessing` and `outputs` are what the card would say: see `compression.models.brought.own`.
     """
@@ -80,7 +80,7 @@ class EntryCheck(Finding):
     def _accuracy_words(self) -> str:
         if self.given is None:
             return "The images have no labels: what counts is how often a compressed network agrees with this one."
-        said = f"As given, {share(self.given.accuracy, 1)} of {self.given.n:,} validation images are right"
+        said = f"As given, {share(self.given.accuracy, 1)} of {self.given.n:,} images are right"
         if self.is_near_chance:
             said += f", about as many as guessing would be ({share(self.chance, 1)})"
         if self.better:
@@ -88,9 +88,14 @@ class EntryCheck(Finding):
         return f"{said}." + (" No other preparation of the images explains that." if self.is_near_chance else "")
 
     def _equal_words(self) -> str:
+        far = (
+            f"differ by at most {self.largest_difference:.0e} of the largest"
+            if self.largest_difference
+            else "are equal"
+        )
         return (
-            f"Our graph answers as {self.against} does: on {self.n_compared} images the answers differ by at most "
-            f"{self.largest_difference:.1e} of the largest (up to {self.tolerance:g} is the same network)."
+            f"Our graph is the same network as {self.against}: on {self.n_compared} images the answers {far} (up to "
+            f"{self.tolerance:g} would be the same)."
         )
 
     def _time_words(self) -> str:

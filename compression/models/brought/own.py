@@ -274,15 +274,19 @@ CAUTIOUS = Augmentation(shift=0.06, scale=0.05)
 """What leaves any label valid: nobody has said whether these things may be mirrored or turned."""
 
 
+def taken(of: str) -> tuple[str, ...]:
+    """Names that no new "model" or "data set" can have."""
+    return {"model": (*MODELS, *own_models()), "data set": (*DATA_SETS, *own_data_sets())}[of]
+
+
 def free_name(name: str, *, of: str) -> str:
     """The name, if it is one that can be given to a new model or data set (`of`). Raises `RefusedFile`."""
-    taken = {"model": (*MODELS, *own_models()), "data set": (*DATA_SETS, *own_data_sets())}[of]
     if not NAME.fullmatch(name):
         raise RefusedFile(
             f"{name[:40]!r} cannot be the name of a {of}. Use up to 63 small letters, digits, '-', '_' and '.', a "
             "letter or digit first."
         )
-    if name in taken:
+    if name in taken(of):
         raise RefusedFile(f"There is a {of} {name!r} already. Choose another name, or remove that one first.")
     return name
 

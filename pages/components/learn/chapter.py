@@ -8,7 +8,7 @@ from typing import Any
 
 from compression.explain.quiz import Question
 from compression.models.layers import LayerInfo
-from compression.models.subject import Subject, known_models, subject_of
+from compression.models.subject import Subject, all_subjects
 from compression.recipe.recipe import Recipe, make_recipe
 
 
@@ -51,5 +51,4 @@ class Chapter:
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the models that it can be about."""
-        every = ((name, subject_of(name)) for name in known_models())
-        return tuple(name for name, subject in every if self.needs(subject) and self.layers(subject))
+        return tuple(one.name for one in all_subjects() if self.needs(one) and self.layers(one))

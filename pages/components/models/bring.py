@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from compression.models.brought.own import own_data_sets, own_models
+from compression.models.brought.own import own_data_sets, own_models, taken
 from compression.work.errand import Errand
 from pages.components.frame import menu
 from pages.components.models import checked
@@ -54,7 +54,7 @@ def _progress(errand: Errand) -> None:
         st.error(errand.problem, icon=":material/block:")
     elif added in own_models():
         st.markdown(f"**{added}** is there.")
-        checked.show(added, begin)
+        checked.show(added, begin, "added")
         menu.link(menu.EXPLORE, "Open it in Explore", {"model": added})
     st.button("Bring something else" if not errand.problem else "Back to the form", on_click=_clear, key="models_more")
 
@@ -80,7 +80,7 @@ def _form() -> None:
         usual = _slug(file.name if file else said.get("--torchvision", ""))
         name = st.text_input(
             "Name",
-            value=_unused(usual, own_models()) if usual else "",
+            value=_unused(usual, taken("model")) if usual else "",
             key=f"models_name_{number}_{usual}",
             help="It stands in links and recipes: small letters, digits, - and _.",
         )
@@ -147,7 +147,7 @@ def _add(name: str, images: Any, data: str, file: Any, said: dict[str, str]) -> 
     scratch = Path(tempfile.mkdtemp(prefix="compression-brought-"))
     commands = []
     if images:
-        data = _unused(_slug(images.name) or "images", own_data_sets())
+        data = _unused(_slug(images.name) or "images", taken("data set"))
         commands.append(["add-data", data, str(_kept(images, scratch, "images"))])
     network = ["add-model", name, "--data", data]
     if said:

@@ -16,6 +16,8 @@ from pages.components.frame import menu
 from pages.components.models import bring, checked
 from pages.components.view import model_card, picture
 
+_ASKED = "models_asked"
+
 
 @notices.told
 def show() -> None:
@@ -36,23 +38,25 @@ def show() -> None:
 def _model(name: str) -> None:
     try:
         subject = subject_of(name)
-        st.markdown(f"**{subject.title}**  \n{subject.entry.about}")
-        if subject.entry.picture_path.is_file():
-            picture.show(picture.of_file(subject.entry.picture_path), model_card.picture_words(subject))
-        st.caption(f"{subject.entry.task}. {model_card.summary(subject)}")
+        seen, said = st.columns([1, 2], vertical_alignment="center")
+        with seen:
+            if subject.entry.picture_path.is_file():
+                picture.show(picture.of_file(subject.entry.picture_path), model_card.picture_words(subject))
+        with said:
+            st.markdown(f"**{subject.title}**  \n{subject.entry.about}")
+            st.caption(f"{subject.entry.task}. {model_card.summary(subject)}")
         with st.expander("Entry check"):
-            checked.show(name, bring.begin)
+            checked.show(name, bring.begin, "list")
     except CompressionError as error:
         st.error(str(error), icon=":material/broken_image:")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         menu.link(menu.EXPLORE, query={"model": name})
         if st.button("Check again", icon=":material/fact_check:", key=f"models_check_{name}"):
             bring.begin([["check", name]], name)
             st.rerun()
-        if st.button("Rename", icon=":material/edit:", key=f"models_rename_{name}"):
-            _rename(name)
-        if st.button("Delete", icon=":material/delete:", key=f"models_delete_{name}"):
-            _delete(name)
+        for what, icon in (("Rename", "edit"), ("Delete", "delete")):
+            key = f"models_{what.lower()}_{name}"
+            st.button(what, icon=f":material/{icon}:", key=key, on_click=_ask, args=(what, name))
 
 
 def _data_set(name: str) -> None:
@@ -60,8 +64,8 @@ def _data_set(name: str) -> None:
         st.markdown(f"**{name}** · {_in_words(facts_of_own(name))}", width="stretch")
     except CompressionError as error:
         st.error(str(error), icon=":material/broken_image:")
-    if st.button("Delete", icon=":material/delete:", key=f"models_delete_data_{name}"):
-        _delete(name)
+    key = f"models_delete_data_{name}"
+    st.button("Delete", icon=":material/delete:", key=key, on_click=_ask, args=("Delete", name))
 
 
 def _in_words(facts: ImageFacts) -> str:
@@ -70,7 +74,22 @@ def _in_words(facts: ImageFacts) -> str:
     return f"{sum(facts.parts):,} images of {size}, {labels} · {units.size(facts.bytes)}"
 
 
-@st.dialog("Rename")
+def _ask(what: str, name: str) -> None:
+    st.session_state[_ASKED] = what, name
+
+
+def _close() -> None:
+    st.session_state.pop(_ASKED, None)
+
+
+def show_dialog() -> None:
+    """The window that is open, if any."""
+    what, name = st.session_state.get(_ASKED, ("", ""))
+    if what:
+        {"Rename": _rename, "Delete": _delete}[what](name)
+
+
+@st.dialog("Rename", on_dismiss=_close)
 def _rename(name: str) -> None:
     title = st.text_input("Title", OwnModel(name).title, max_chars=LONGEST_TITLE, key="models_title")
     st.caption(f"In links and recipes it stays {name!r}.")
@@ -80,10 +99,11 @@ def _rename(name: str) -> None:
         except CompressionError as error:
             st.error(str(error))
         else:
+            _close()
             st.rerun()
 
 
-@st.dialog("Delete")
+@st.dialog("Delete", on_dismiss=_close)
 def _delete(name: str) -> None:
     store = dispatcher.get_dispatcher().store
     results = len(deletion.results_of(store, name))
@@ -95,4 +115,5 @@ def _delete(name: str) -> None:
         except CompressionError as error:
             st.error(str(error))
         else:
+            _close()
             st.rerun()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from compression.models.subject import known_models, subject_of
+from compression.models.subject import all_subjects
 from compression.results.metrics import METRICS
+from compression.results.score import said
 
 WORDS = {
     "Neural network": "layers of numbers (**weights**) that a picture's pixels are multiplied by; it learned them from "
@@ -29,12 +30,13 @@ WORDS = {
 def show() -> None:
     """A button that opens them."""
     with st.popover("What do the words mean?", icon=":material/menu_book:", key="glossary"):
-        st.markdown("\n".join(f"- **{word}:** {meaning}" for word, meaning in (WORDS | _data_sets()).items()))
+        words = (WORDS | _data_sets()).items()
+        st.markdown(said("\n".join(f"- **{word}:** {meaning}" for word, meaning in words)))
 
 
 def _data_sets() -> dict[str, str]:
     """What the models learned from."""
-    every = {subject.data.name: subject for subject in map(subject_of, known_models())}
+    every = {subject.data.name: subject for subject in all_subjects()}
     return {
         name: f"{subject.data.train_images:,} pictures to learn from, {' × '.join(map(str, subject.data.shape[1:]))} "
         f"pixels, of {len(subject.data.classes)} kinds. {subject.entry.task.partition(',')[0]}."
