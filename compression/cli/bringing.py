@@ -15,9 +15,11 @@ from rich.table import Table
 from compression import units
 from compression.cli.terminal import console, progress
 from compression.errors import CompressionError, RefusedFile, UnknownModel
+from compression.models.brought import noise, own
 from compression.models.brought.findings import EntryCheck
 from compression.models.brought.image_files import take_in
 from compression.models.brought.own import data_folder, facts_of_own, free_name, own_data_sets, own_models
+from compression.models.brought.published import take_in_published
 from compression.models.data import DATA_SETS
 from compression.models.subject import known_models, subject_of
 from compression.recipe.steps import STEP_TYPES
@@ -40,7 +42,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command("data-sets", "list the data sets: of the samples and your own", _data_sets)
     add_data = command("add-data", "take in your own images", _add_data)
     add_data.add_argument("name", metavar="NAME")
-    add_data.add_argument("path", metavar="PATH", type=Path, help="a zip or folder of class folders, or an .npz file")
+    add_data.add_argument("path", metavar="PATH", type=Path, help=_IMAGES)
     add_model = command("add-model", "take in your own network, and check it", _add_model)
     add_model.add_argument("name", metavar="NAME")
     source = add_model.add_mutually_exclusive_group(required=True)
@@ -49,7 +51,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     source.add_argument("--onnx", metavar="FILE", type=Path, help="a network as an ONNX file")
     source.add_argument("--from-module", metavar="MODULE:FUNCTION", help="your code, which returns an nn.Module")
     add_model.add_argument("--weights", metavar="FILE | default | none", default="default", help=_WEIGHTS)
-    add_model.add_argument("--data", metavar="DATA", required=True, help="one of your data sets")
+    add_model.add_argument("--data", metavar="DATA", required=True, help="one of your data sets, or none")
     add_model.add_argument("--size", metavar="PIXELS", type=int, help="height and width of its images")
     add_model.add_argument("--classes", metavar="N", type=int, help="how many classes it tells apart")
     for level in ("mean", "std"):
@@ -63,6 +65,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     remove.add_argument("name", metavar="NAME")
 
 
+_IMAGES = "a zip or folder of class folders, an .npz file, or the name of a data set of torchvision, such as CIFAR100"
 _WEIGHTS = "a .safetensors file or a state dict, the published weights (default), or none (untrained)"
 _LEVELS = "of its standardized colours, one number or one for each channel"
 
@@ -108,7 +111,12 @@ def _data_sets(options: argparse.Namespace) -> int:
 def _add_data(options: argparse.Namespace) -> int:
     name = free_name(options.name, of="data set")
     with progress(as_lines=options.progress) as watch:
-        facts = take_in(options.path, data_folder(name), watch)
+        is_there = options.path.exists() or options.path.suffix or len(options.path.parts) > 1
+        facts = (
+            take_in(options.path, data_folder(name), watch)
+            if is_there
+            else take_in_published(str(options.path), data_folder(name), watch)
+        )
     if options.json:
         print(json.dumps({"name": name, **asdict(facts)}, indent=1))
         return 0
@@ -125,7 +133,8 @@ def _add_model(options: argparse.Namespace) -> int:
     from compression.engine.intake import adding, sources
 
     free_name(options.name, of="model")
-    images = facts_of_own(options.data)
+    has_images = options.data != "none"
+    images = facts_of_own(options.data) if has_images else noise.UNKNOWN
     wish = sources.Wish(options.weights, options.size, options.classes)
     readers: dict[str, Callable[..., sources.Given]] = {
         "torchvision": sources.from_torchvision,
@@ -143,8 +152,21 @@ def _add_model(options: argparse.Namespace) -> int:
             **({"bgr": True} if options.bgr else {}),
         }
         given = replace(given, preprocessing=replace(given.preprocessing, **said))
-        found = adding.add_model(options.name, given, options.data, watch.part(0.3, 1))
+        data = options.data if has_images else _without_images(options.name, given.shape)
+        notes = () if has_images else (noise.WARNING,)
+        try:
+            found = adding.add_model(options.name, given, data, watch.part(0.3, 1), notes)
+        except BaseException:
+            if not has_images:
+                own.remove(data)
+            raise
     return _print_check(options.name, found, options.json)
+
+
+def _without_images(name: str, shape: tuple[int, int, int]) -> str:
+    data = free_name(f"{name[:57]}-noise", of="data set")
+    noise.make_noise(data, shape)
+    return data
 
 
 def _level(values: list[float], channels: int) -> float | tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,10 @@ from compression.models.subject import subject_of
 from compression.watch import SILENT, Watch
 
 
-def add_model(name: str, given: Given, data: str, watch: Watch = SILENT) -> EntryCheck:
+def add_model(name: str, given: Given, data: str, watch: Watch = SILENT, notes: Sequence[str] = ()) -> EntryCheck:
     """Check a network on the images called `data`, and keep it as `name`; nothing is kept where it is refused.
+
+    The `notes` are said first of what is found.
 
     Raises `RefusedFile`, `UnsupportedModel` and `DataUnavailable`.
     """
@@ -61,7 +64,7 @@ def add_model(name: str, given: Given, data: str, watch: Watch = SILENT) -> Entr
     unlabelled = data_of(data, given.preprocessing, classes, meant)
     images = replace(unlabelled, has_labels=True).load(watch.part(0.1, 0.4))
     far = entry_check.compare(graph, given.onnx or given.module, images.validation)
-    notes = list(_without_softmax(graph))
+    notes = [*notes, *_without_softmax(graph)]
     with atomic.replacing(model_folder(name)) as folder:
         folder.mkdir()
         network = export.to_onnx(graph, folds=False).SerializeToString(deterministic=True)

@@ -6,6 +6,7 @@ card and a picture; `data-sets/NAME` with the images as they came. Decoded image
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression import atomic, environment
-from compression.errors import CorruptFile, DataUnavailable, RefusedFile, UnknownModel
+from compression.errors import CompressionError, CorruptFile, DataUnavailable, RefusedFile, UnknownModel
 from compression.models.brought.image_files import ImageFacts, Sized, decode_part, read_facts
 from compression.models.data import DATA_SETS, SPLITS, Augmentation, DataFacts, Level
 from compression.watch import Watch
@@ -29,6 +30,9 @@ from sample_models.catalogue import MODELS
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 """Names stand in links, recipes and on the disk."""
+
+NOISE = "noise.npz"
+"""The source of images that nobody brought: see `noise`."""
 
 CARD, NETWORK, GIVEN, PICTURE = "card.json", "model.onnx", "given.onnx", "picture.png"
 
@@ -302,13 +306,24 @@ LONGEST_TITLE = 60
 """Characters: what lists of models show on one line."""
 
 
+def _remove_model(name: str) -> None:
+    """With the images that were made for it, if it came without any."""
+    data = ""
+    with contextlib.suppress(CompressionError):
+        data = OwnModel(name).dataset
+    shutil.rmtree(model_folder(name))
+    with contextlib.suppress(CompressionError):
+        if data and facts_of_own(data).source == NOISE:
+            remove(data)
+
+
 def remove(name: str) -> str:
     """Remove an own network, or own images that no network needs; says what went.
 
     Results are the store's. Raises `UnknownModel` for a name that is neither, and `RefusedFile` for images in use.
     """
     if name in own_models():
-        shutil.rmtree(model_folder(name))
+        _remove_model(name)
         return f"the model {name}"
     if name not in own_data_sets():
         there = ", ".join((*own_models(), *own_data_sets())) or "nothing yet"

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from compression.models.brought import noise
 from compression.models.brought.own import own_data_sets, own_models, taken
 from compression.work.errand import Errand
 from pages.components.frame import menu
@@ -18,7 +19,7 @@ from pages.components.models import checked
 from pages.components.shown import elements
 
 POLL_S = 0.5
-NEW = "New images …"
+NEW, NO_IMAGES = "New images …", "No images"
 ONNX, TORCHVISION = "ONNX file", "From torchvision"
 PUBLISHED, MINE, NONE = "published", "my file", "untrained"
 
@@ -104,7 +105,10 @@ def _missing(images: Any, data: str, file: Any, said: dict[str, str]) -> str:  #
 def _images(number: int) -> tuple[Any, str]:
     """What was uploaded, or the name of images that are there."""
     there = own_data_sets()
-    chosen = st.selectbox("Images", [*there, NEW], key=f"models_data_{number}") if there else NEW
+    chosen = st.selectbox("Images", [*there, NEW, NO_IMAGES], key=f"models_data_{number}")
+    if chosen == NO_IMAGES:
+        st.caption(noise.WARNING)
+        return None, "none"
     if chosen != NEW:
         return None, str(chosen)
     uploaded = st.file_uploader(

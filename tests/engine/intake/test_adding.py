@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from compression.cli import main
 from compression.engine.build import build_variant, load_network, load_teacher, scaled_copy
 from compression.engine.files import export
 from compression.engine.intake import adding
@@ -15,7 +17,7 @@ from compression.engine.measure import evaluation
 from compression.engine.network.form import weighted_layers
 from compression.engine.run import run_recipe
 from compression.errors import CorruptFile, DataUnavailable, NotApplicable, RefusedFile, UnknownModel, UnsupportedModel
-from compression.models.brought import own
+from compression.models.brought import noise, own, published
 from compression.models.brought.findings import EntryCheck
 from compression.models.brought.image_files import Sized
 from compression.models.brought.own import OwnModel, Preprocessing
@@ -155,6 +157,58 @@ class TestWithoutLabels:
         )
         assert baseline.result.accuracy == 1
         assert pruned.result.accuracy == 1 - pruned.result.changed_predictions / pruned.result.n_test < 1
+
+
+class TestWithoutImages:
+    def test_agreement_is_counted_on_noise_and_that_is_said(self, tmp_path, capsys):
+        path = sample_onnx(tmp_path)
+        assert main(["add-model", "mine", "--onnx", str(path), "--data", "none", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["words"][1] == noise.WARNING
+        assert run_recipe(subject_of("mine"), make_recipe("mine", [])).result.accuracy == 1
+        assert main(["remove", "mine"]) == 0
+        assert own.own_models() == own.own_data_sets() == ()
+
+    def test_a_refused_network_leaves_no_noise_behind(self, tmp_path, capsys):
+        path = onnx_file(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(192, 1)))
+        assert main(["add-model", "mine", "--onnx", str(path), "--data", "none"]) == 1
+        assert "classifier" in capsys.readouterr().err and own.own_data_sets() == ()
+
+
+class TestPublishedImages:
+    def test_they_become_class_folders(self, monkeypatch, tmp_path):
+        class Colours:
+            """As torchvision's data sets are."""
+
+            classes = ("dark/black", "light")
+
+            def __init__(self, root, split="train", download=False):
+                if split not in ("train", "test"):
+                    raise ValueError(split)
+                self.count = 40 if split == "train" else 10
+
+            def __len__(self):
+                return self.count
+
+            def __iter__(self):
+                return ((Image.new("RGB", (6, 6), (250 * (n % 2), n, 0)), n % 2) for n in range(self.count))
+
+        monkeypatch.setattr(published, "_kind", lambda name: Colours)
+        facts = published.take_in_published("Colours", own.data_folder("things"))
+        assert facts.classes == ("dark or black", "light") and (sum(facts.parts), facts.parts[3]) == (50, 10)
+
+    def test_offline_it_says_what_to_do(self, monkeypatch, capsys):
+        class Far:
+            def __init__(self, root, train=True, download=False):
+                raise RuntimeError("no route to host")
+
+        monkeypatch.setattr(published, "_kind", lambda name: Far)
+        assert main(["add-data", "things", "Far"]) == 1
+        assert "Connect to the internet" in capsys.readouterr().err
+
+    def test_unknown_names_are_told_with_similar_ones(self, capsys):
+        assert main(["add-data", "things", "CIFAR101"]) == 1
+        assert "CIFAR100" in capsys.readouterr().err
 
 
 class TestTechniques:
