@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import os
+import io
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -396,7 +396,7 @@ def _size(wish: Wish, images: ImageFacts, published: Sized) -> Sized:
 def _fetched(fetch: Callable[[], Any], place: str, watch: Watch) -> Any:  # noqa: ANN401  (a network, or its weights)
     watch.report(0, f"downloading weights from {place.split('/')[2] if '//' in place else place}")
     try:
-        with _silent():
+        with redirect_stderr(io.StringIO()):  # libraries draw bars there
             return fetch()
     except CompressionError:
         raise
@@ -405,15 +405,3 @@ def _fetched(fetch: Callable[[], Any], place: str, watch: Watch) -> Any:  # noqa
             f"The published weights could not be downloaded from {place}: {error}. Connect to the internet and try "
             "again, or bring your own: --weights FILE."
         ) from error
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Libraries print bars while they download."""
-    before = os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS")
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["HF_HUB_DISABLE_PROGRESS_BARS"]
