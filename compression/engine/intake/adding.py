@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from torch import fx, nn
+from torch import fx
 
 from compression import atomic
 from compression.engine.build import read_network
@@ -21,7 +21,7 @@ from compression.engine.intake import entry_check
 from compression.engine.intake.onnx_check import TOLERANCE, check_logits
 from compression.engine.intake.sources import Given
 from compression.engine.measure import evaluation
-from compression.engine.network.form import count_costs, module_of, weighted_layers
+from compression.engine.network.form import before_softmax, count_costs, weighted_layers
 from compression.engine.network.tracing import trace
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.samples.train import picture
@@ -155,9 +155,10 @@ def _without_softmax(graph: fx.GraphModule) -> list[str]:
     """Take a softmax at the end away, in place: training needs what comes before it, and the order stays."""
     (end,) = (node for node in graph.graph.nodes if node.op == "output")
     last = end.args[0]
-    if not isinstance(module_of(graph, last), nn.Softmax | nn.LogSoftmax):
+    logits = before_softmax(graph, last)
+    if logits is last:
         return []
-    end.args = (last.args[0],)
+    end.args = (logits,)
     graph.graph.erase_node(last)
     graph.delete_submodule(str(last.target))
     graph.recompile()

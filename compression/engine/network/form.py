@@ -411,6 +411,28 @@ def module_of(model: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     return model.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
+def before_softmax(model: fx.GraphModule, answer: fx.Node) -> fx.Node:
+    """The node whose value are logits: the `answer`, or what goes into it where it is a softmax."""
+    is_softmax = isinstance(module_of(model, answer), nn.Softmax | nn.LogSoftmax)
+    return answer.all_input_nodes[0] if is_softmax else answer
+
+
+def ending_in_logits(model: nn.Module) -> nn.Module:
+    """The same layers, shared, without a softmax at the end: losses soften logits themselves."""
+    if not isinstance(model, fx.GraphModule):
+        return model
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    answer = graph.graph_copy(model.graph, copies)
+    (end,) = (node for node in model.graph.nodes if node.op == "output")
+    logits = before_softmax(model, end.args[0])
+    if logits is end.args[0] or not isinstance(answer, fx.Node):
+        return model
+    graph.output(copies[logits])
+    graph.erase_node(answer)
+    return fx.GraphModule(model, graph)
+
+
 def weighted_calls(model: fx.GraphModule) -> list[tuple[fx.Node, WeightedLayer]]:
     """The nodes that call convolutions and linear layers, with these, in the order of the graph."""
     found = ((node, module_of(model, node)) for node in model.graph.nodes)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from compression.engine.network.form import module_of, weighted_calls
+from compression.engine.network.form import before_softmax, module_of, weighted_calls
 
 _POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten)
 _FUNCTIONS = (operator.add, torch.add, torch.cat)
@@ -48,8 +48,12 @@ def with_features(model: fx.GraphModule, nodes: list[fx.Node]) -> fx.GraphModule
     """A graph over the same layers (shared, not copied) that returns (logits, [the value of each of these nodes])."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
-    logits = graph.graph_copy(model.graph, copies)
-    graph.output((logits, [copies[node] for node in nodes]))
+    graph.graph_copy(model.graph, copies)
+    (end,) = (node for node in model.graph.nodes if node.op == "output")
+    logits = before_softmax(model, end.args[0])
+    graph.output((copies[logits], [copies[node] for node in nodes]))
+    if logits is not end.args[0]:
+        graph.erase_node(copies[end.args[0]])
     return fx.GraphModule(model, graph)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, fx
 
-from compression.engine.network.form import clone, weight_format, weighted_layers
+from compression.engine.network.form import clone, ending_in_logits, weight_format, weighted_layers
 from compression.engine.primitives.distillation_losses import distillation_loss
 from compression.engine.primitives.rate import description_length
 from compression.engine.techniques.context import Context
@@ -88,7 +88,7 @@ def taught(context: Context, *, alpha: float, temperature: float) -> Loss:
     """A loss against the original network's predictions, weighted alpha, and the labels."""
     if alpha == 0:
         return cross_entropy
-    teacher = following(context.teacher)
+    teacher = following(ending_in_logits(context.teacher))
 
     def loss(logits: Tensor, x: Tensor, y: Tensor) -> Tensor:
         with torch.no_grad():

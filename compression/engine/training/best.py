@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from compression.engine.network.form import ending_in_logits
 from compression.engine.primitives.batch_norm import recalibrate
 from compression.engine.training.speed import FEWEST_STEPS
 from compression.models.data import Dataset, Split
@@ -64,11 +65,12 @@ class Scores:
 def scores(model: nn.Module, split: Split, device: torch.device, watch: Watch = SILENT) -> Scores:
     """Judge a network in evaluation mode on the images of `split`."""
     right, losses = [], []
+    answering = ending_in_logits(model)
     with torch.no_grad():
         for x, y in split.batches(JUDGED_AT_ONCE):
             watch.check()
             labels = torch.from_numpy(np.array(y)).to(device)
-            logits = model(torch.from_numpy(x).to(device)).float()
+            logits = answering(torch.from_numpy(x).to(device)).float()
             right.append((logits.argmax(1) == labels).cpu().numpy())
             losses.append(functional.cross_entropy(logits, labels, reduction="none").double().cpu().numpy())
     return Scores(np.concatenate(right), np.concatenate(losses))

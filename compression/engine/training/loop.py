@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compression.engine.network.form import restricted
+from compression.engine.network.form import ending_in_logits, restricted
 from compression.engine.training.allocator import reused_memory
 from compression.engine.training.best import Best
 from compression.engine.training.device import CPU, resident, training_device
@@ -162,6 +162,7 @@ def optimized(
     device = device or training_device()
     generator = torch.Generator().manual_seed(seed)
     with resident(model, device), restricted(model, learn_scales), reused_memory(), _training(model):
+        answering = ending_in_logits(model)
         mode = training_mode(model, *_tensors(split.head(batch_size)), steps) if device == CPU else PLAIN
         optimizer = torch.optim.SGD(_decay_groups(model), lr=learning_rate, momentum=0.9, nesterov=True, fused=True)
         factors = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: schedule(done + 1, steps))
@@ -169,7 +170,7 @@ def optimized(
         for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator), 1):
             watch.check()
             optimizer.zero_grad()
-            value = _loss(model, loss, augmented(x, dataset.augmentation, generator).to(device), y.to(device), mode)
+            value = _loss(answering, loss, augmented(x, dataset.augmentation, generator).to(device), y.to(device), mode)
             if not torch.isfinite(value):
                 raise Diverged(
                     f"Training diverged at step {step} of {steps} (loss {value.item()}). "

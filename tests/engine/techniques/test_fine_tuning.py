@@ -1,14 +1,16 @@
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from compression.engine.network.form import ActivationQuantizer, weight_format, weighted_layers
+from compression.engine.network.tracing import trace
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.fine_tuning import fine_tuning
 from compression.errors import Diverged
-from compression.recipe.steps import ChannelPruning, FineTuning, MagnitudePruning, Quantization
+from compression.recipe.steps import ChannelPruning, Distillation, FineTuning, MagnitudePruning, Quantization
 from tests.support.networks import carried_out, loss, pairs_of_layers
 
 MODULE = sys.modules[fine_tuning.__module__]
@@ -152,3 +154,14 @@ def test_scales_are_trained_only_when_asked(mlp):
         pairs = pairs_of_layers(model, tuned)
         scales = [(weight_format(before).grid.scale, weight_format(after).grid.scale) for before, after in pairs]
         assert all(torch.equal(before, after) != learn for before, after in scales)
+
+
+@pytest.mark.parametrize("step", [FineTuning(epochs=2), Distillation(width_mult=1, epochs=2)])
+def test_a_softmax_at_the_end_is_not_softened_again(step, mlp):
+    """Losses compare logits: the weights become those of the network without it."""
+    soft = trace(nn.Sequential(mlp.teacher, nn.Softmax(1)), mlp.dataset.input_shape)
+    context = replace(mlp, teacher=soft)
+    ones = [carried_out(one, MagnitudePruning(sparsity=0.9), step) for one in (mlp, context)]
+    plain, softened = ([*weighted_layers(one).values()] for one in ones)
+    for one, other in zip(plain, softened, strict=True):
+        torch.testing.assert_close(one.weight, other.weight, rtol=1e-4, atol=1e-5)
