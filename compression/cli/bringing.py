@@ -65,7 +65,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     remove.add_argument("name", metavar="NAME")
 
 
-_IMAGES = "a zip or folder of class folders, an .npz file, or the name of a data set of torchvision, such as CIFAR100"
+_IMAGES = "a zip or folder of class folders, an .npz file, or the name of a data set of torchvision, such as SVHN"
 _WEIGHTS = "a .safetensors file or a state dict, the published weights (default), or none (untrained)"
 _LEVELS = "of its standardized colours, one number or one for each channel"
 
