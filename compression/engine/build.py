@@ -17,7 +17,7 @@ from compression.engine.network.tracing import trace
 from compression.engine.primitives.channels import channel_groups, remove_units
 from compression.engine.primitives.dead_units import remove_dead_units
 from compression.engine.primitives.widths import WidthCosts
-from compression.engine.techniques import Context, apply_step
+from compression.engine.techniques import Context, apply_step, within_memory
 from compression.errors import CorruptFile, NotApplicable, UnsupportedModel
 from compression.kernels import KERNEL_CHANNELS
 from compression.models.brought.own import OwnModel
@@ -61,6 +61,7 @@ def build_variant(subject: Subject, recipe: Recipe, dataset: Dataset, watch: Wat
     """
     origin = (subject, recipe.seed)
     built = _begun(origin, recipe) or Variant(load_network(subject))
+    dataset = within_memory(dataset, load_network(subject))
     for number, step in list(enumerate(recipe.steps))[len(built.steps) :]:
         watch.check()
         part = watch.part(number / len(recipe.steps), (number + 1) / len(recipe.steps))

@@ -22,7 +22,7 @@ from compression.engine.measure.evaluation import open_session, run_images
 from compression.engine.network.form import WeightedLayer, weighted_layers
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.channel_labels import Labels
-from compression.engine.techniques import Context, apply_step
+from compression.engine.techniques import Context, apply_step, within_memory
 from compression.errors import CompressionError, UnsupportedModel
 from compression.models.brought.findings import TechniqueCheck, Tried
 from compression.models.brought.own import OwnData, Preprocessing
@@ -203,7 +203,7 @@ def try_techniques(graph: fx.GraphModule, dataset: Dataset, watch: Watch = SILEN
         calibration=dataset.calibration.head(FITTED),
         validation=dataset.validation.head(FITTED),
     )
-    context = Context(few, graph, lambda step: thinned(graph, step.width_mult), seed=0)
+    context = Context(within_memory(few, graph), graph, lambda step: thinned(graph, step.width_mult), seed=0)
     before = len(stored_file.encode(export.to_onnx(graph)))
     until = time.monotonic() + TABLE_SECONDS
     tried = {name: kind for name, kind in STEP_TYPES.items() if kind_of(kind).main != "epochs"}  # that only train

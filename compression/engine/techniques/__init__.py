@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import fx
 
 from compression.engine.techniques.channel_pruning import channel_pruning
-from compression.engine.techniques.context import Context, Technique
+from compression.engine.techniques.context import Context, Technique, within_memory
 from compression.engine.techniques.depthwise_separable import depthwise_separable
 from compression.engine.techniques.distillation import distillation
 from compression.engine.techniques.entropy_coding import entropy_coding
@@ -25,7 +25,7 @@ from compression.engine.techniques.slimmable_student import slimmable_student
 from compression.engine.techniques.weight_sharing import weight_sharing
 from compression.recipe import steps
 
-__all__ = ["TECHNIQUES", "Context", "Technique", "apply_step"]
+__all__ = ["TECHNIQUES", "Context", "Technique", "apply_step", "within_memory"]
 
 TECHNIQUES: dict[type[steps.Step], Technique] = {
     steps.Distillation: distillation,

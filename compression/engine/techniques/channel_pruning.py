@@ -17,7 +17,7 @@ from compression.engine.primitives.importance import least_of, unit_importance
 from compression.engine.primitives.reconstruction import reconstruct
 from compression.engine.primitives.width_search import Plan, widths_for_time
 from compression.engine.primitives.widths import WidthCosts, Widths, distortion_curves, greedy_widths
-from compression.engine.techniques.context import FITTING_IMAGES, Context, fitting_images
+from compression.engine.techniques.context import Context, fitting_images
 from compression.recipe.steps import ChannelPruning
 
 
@@ -57,7 +57,7 @@ def _importances(
 ) -> list[Tensor]:
     """One number for each unit of each group, comparable within the group."""
     if step.importance == "taylor":
-        train = context.dataset.train.head(FITTING_IMAGES)
+        train = context.dataset.train.head(context.dataset.fits_on)
         return taylor_importance(model, groups, torch.from_numpy(train.x), torch.from_numpy(train.y), context.watch)
     if step.importance == "activation":
         return activation_importance(model, groups, fitting_images(context.dataset), context.watch)

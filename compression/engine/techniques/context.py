@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,22 @@ class Context:
 Technique = Callable[[fx.GraphModule, Any, Context], fx.GraphModule]
 """`(model, step, context) -> model`: returns a new model and leaves the given one alone."""
 
-FITTING_IMAGES = 512
-"""Twice as many change accuracy by less than the validation split can show, and take twice the time."""
+VALUE_BYTES = 400_000_000
+"""Of the largest value in a network for all images that are run at once: fits hold about five such values at a time."""
+
+FEWEST_IMAGES = 32
 
 
-def fitting_images(dataset: Dataset, count: int = FITTING_IMAGES) -> Tensor:
+def within_memory(dataset: Dataset, model: fx.GraphModule) -> Dataset:
+    """The data set with fewer images to fit on, where values of 512 images would take too much memory."""
+    largest = max(math.prod(node.meta["shape"]) for node in model.graph.nodes if "shape" in node.meta)
+    most = min(dataset.fits_on, max(FEWEST_IMAGES, VALUE_BYTES // (4 * largest)))
+    return replace(dataset, calibration=dataset.calibration.head(most), fits_on=most)
+
+
+def fitting_images(dataset: Dataset, most: int | None = None) -> Tensor:
     """Preprocessed images to fit layers and statistics on: calibration images, filled up with training images."""
+    count = min(most or dataset.fits_on, dataset.fits_on)
     calibration = dataset.calibration.head(count)
     train = dataset.train.head(count - len(calibration))
     return torch.from_numpy(np.concatenate([calibration.x, train.x]))
