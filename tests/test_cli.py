@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 
 from compression import cli
+from tests.support.brought import digits_zip, sample_onnx
 
 PRUNED = {"model": "mlp-digits", "steps": [{"technique": "channel_pruning", "pruning_ratio": 0.25}]}
 CONTRACT = {
@@ -152,3 +153,28 @@ def test_as_a_command_errors_show_no_traceback(tmp_path):
 def test_usage_errors_have_exit_code_two():
     assert call("fly").returncode == 2
     assert call("--help").returncode == 0
+
+
+def test_people_bring_their_own_network_and_images(fresh_home, tmp_path, capsys):
+    """The contract of the command line: data, network, check, recipe, and all of it gone again."""
+
+    def said(*arguments):
+        assert cli.main(list(arguments)) == 0
+        return json.loads(capsys.readouterr().out)
+
+    facts = said("add-data", "digits-mine", str(digits_zip(tmp_path)), "--json")
+    assert len(facts["classes"]) == 10 and sum(facts["parts"]) == 1797
+    found = said("add-model", "mine", "--onnx", str(sample_onnx(tmp_path)), "--data", "digits-mine", "--json")
+    assert "own mean" in found["better"]["words"]
+    assert said("check", "mine", "--fix", "--json")["better"] is None
+    assert "mine" in [one["name"] for one in said("models", "--json")]
+    assert {"digits", "digits-mine"} <= {one["name"] for one in said("data-sets", "--json")}
+    recipe = write(tmp_path / "r.json", PRUNED | {"model": "mine"})
+    row = said("run", recipe, "--json")
+    assert row["accuracy"] > 0.9 and row["stored_bytes"] < row["baseline"]["stored_bytes"]
+    assert cli.main(["remove", "digits-mine"]) == 1
+    assert "needed by mine" in capsys.readouterr().err
+    said("remove", "mine", "--json")
+    said("remove", "digits-mine", "--json")
+    assert cli.main(["run", recipe]) == 2
+    assert "no model 'mine'" in capsys.readouterr().err

@@ -41,7 +41,7 @@ class Errand:
 
     def cancel(self) -> None:
         """Give it up; what is half done is not kept."""
-        self._is_cancelled, self.problem = True, "Given up. Nothing was kept."
+        self._is_cancelled, self.problem = True, "Given up."
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)

@@ -26,7 +26,6 @@ from compression.engine.network.tracing import trace
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.samples.train import picture
 from compression.engine.training.allocator import reused_memory
-from compression.engine.training.pace import images_per_second, keep_speed
 from compression.errors import RefusedFile
 from compression.models.brought.findings import EntryCheck
 from compression.models.brought.own import (
@@ -43,7 +42,6 @@ from compression.models.brought.own import (
     model_folder,
 )
 from compression.models.data import SPLITS, Dataset
-from compression.models.subject import subject_of
 from compression.watch import SILENT, Watch
 
 
@@ -85,12 +83,11 @@ def add_model(name: str, given: Given, data: str, watch: Watch = SILENT, notes: 
             layers=len(weighted_layers(graph)),
             notes=tuple(notes),
         )
-        found = _checked(graph, own, dataset, found, watch.part(0.5, 1))
+        found = _checked(graph, own, dataset, found, watch.part(0.5, 0.6))
         card = {"title": name, "weights_sha256": hashlib.sha256(network).hexdigest()} | _card(given, graph, own)
         card |= {**_accuracy(graph, dataset), "check": found.model_dump(mode="json")}
         (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    keep_speed(subject_of(name), graph, dataset)
-    return found
+    return _tried(OwnModel(name), graph, dataset, found, watch.part(0.6, 1))  # it can be used meanwhile
 
 
 def check_model(name: str, watch: Watch = SILENT) -> EntryCheck:
@@ -103,9 +100,9 @@ def check_model(name: str, watch: Watch = SILENT) -> EntryCheck:
     if given.is_file():
         far = entry_check.compare(_as_given(graph, given), given.read_bytes(), dataset.validation)
         before = before.model_copy(update={"largest_difference": far})
-    found = _checked(graph, data, dataset, before, watch.part(0.3, 1))
+    found = _checked(graph, data, dataset, before, watch.part(0.3, 0.5))
     entry.rewrite({"check": found.model_dump(mode="json"), **_accuracy(graph, dataset)})
-    return found
+    return _tried(entry, graph, dataset, found, watch.part(0.5, 1))
 
 
 def use_better(name: str, watch: Watch = SILENT) -> EntryCheck:
@@ -174,15 +171,17 @@ def _write_answers(graph: fx.GraphModule, images: Dataset, folder: Path, watch: 
 
 
 def _checked(graph: fx.GraphModule, own: OwnData, dataset: Dataset, found: EntryCheck, watch: Watch) -> EntryCheck:
-    judged = entry_check.judge(graph, own, dataset, watch.part(0, 0.4)) if own.has_labels else {}
+    judged = entry_check.judge(graph, own, dataset, watch) if own.has_labels else {}
+    return found.model_copy(update={**judged, "seconds_a_point": entry_check.seconds_a_point(graph, dataset)})
+
+
+def _tried(entry: OwnModel, graph: fx.GraphModule, dataset: Dataset, found: EntryCheck, watch: Watch) -> EntryCheck:
+    """What was found, and which techniques work, also on the card."""
     with reused_memory():
-        techniques = tuple(entry_check.try_techniques(graph, dataset, watch.part(0.4, 0.9)))
-    watch.report(0.9, "timing a training")
-    speeds = {
-        "images_per_second": images_per_second(graph, dataset),
-        "seconds_a_point": entry_check.seconds_a_point(graph, dataset),
-    }
-    return found.model_copy(update={**judged, "techniques": techniques, **speeds})
+        techniques = tuple(reversed(list(entry_check.try_techniques(graph, dataset, watch))))
+    found = found.model_copy(update={"techniques": techniques})
+    entry.rewrite({"check": found.model_dump(mode="json")})
+    return found
 
 
 def _accuracy(graph: fx.GraphModule, dataset: Dataset) -> dict[str, Any]:

@@ -40,8 +40,13 @@ JUDGED = 500
 """Validation images on which other preparations are tried: tells 5 points apart."""
 FITTED = 64
 """Images for trying techniques: enough to see whether they work, and quick."""
-TABLE_SECONDS = 60
-"""After which no further technique is tried."""
+TABLE_SECONDS, EACH_SECONDS = 90, 20
+"""After which no further technique is tried, and after which one is given up."""
+CODED = 3_000_000
+"""Weights of the largest networks whose file is written for each technique: more take a second each time."""
+SCREENED = 64
+"""Images on which all preparations are tried; those that do well are tried on `JUDGED`."""
+FINALISTS = 3
 WORTH = 0.02
 """How much better another preparation must be to be proposed; one of a dozen is a little better by chance."""
 
@@ -80,10 +85,16 @@ class _Judge:
     labels: NDArray[np.int64]
     """By the classes of the images."""
 
-    def logits(self, way: Preprocessing) -> NDArray[np.float32]:
-        """N x outputs."""
-        split = replace(self.split, white=way.white, mean=way.mean, std=way.std, bgr=way.bgr)
-        return run_images(open_session(self.onnx), split)
+    def answers(self, way: Preprocessing, most: int = JUDGED) -> NDArray[np.int64]:
+        """The outputs of the first images."""
+        split = replace(self.split.head(most), white=way.white, mean=way.mean, std=way.std, bgr=way.bgr)
+        found: NDArray[np.int64] = run_images(open_session(self.onnx), split).argmax(1)
+        return found
+
+    def right_for(self, way: Preprocessing, data: OwnData, most: int) -> int:
+        """How many are right, in whatever order of classes is best."""
+        orders = _orders(self.answers(way, most), self.labels[:most], data)
+        return max(int(right.sum()) for _, _, right in orders)
 
     def tried(self, words: str, way: Preprocessing, outputs: tuple[int, ...], right: NDArray[np.bool_]) -> Tried:
         return Tried(
@@ -95,11 +106,14 @@ def judge(graph: fx.GraphModule, data: OwnData, dataset: Dataset, watch: Watch =
     """Accuracy as given, and with other preparations where one is better: fields of `EntryCheck`."""
     judged, given = _Judge(export.to_onnx(graph).SerializeToString(), *_judged_on(data, dataset)), data.preprocessing
     labels, classes = judged.labels, len(data.facts.classes)
+    others = dict(_other_ways(given, data))
+    screened = {words: judged.right_for(way, data, SCREENED) for words, way in watch.each(others.items())}
+    finalists = sorted(others, key=lambda words: -screened[words])[:FINALISTS]
     tried: list[Tried] = []
     right: list[NDArray[np.bool_]] = []
-    for words, way in watch.each([("", given), *_other_ways(given, data)]):
-        answers = judged.logits(way).argmax(1)
-        for named, outputs, found in _orders(answers, labels, data):
+    for words in watch.each(("", *finalists)):
+        way = others.get(words, given)
+        for named, outputs, found in _orders(judged.answers(way), labels, data):
             if named and found.sum() <= right[0].sum():
                 continue  # a table of what does not help either would only be longer
             tried.append(judged.tried(" and ".join(filter(None, (words, named))), way, outputs, found))
@@ -204,16 +218,16 @@ def try_techniques(graph: fx.GraphModule, dataset: Dataset, watch: Watch = SILEN
         validation=dataset.validation.head(FITTED),
     )
     context = Context(within_memory(few, graph), graph, lambda step: thinned(graph, step.width_mult), seed=0)
-    before = len(stored_file.encode(export.to_onnx(graph)))
+    before = _coded(graph)
     until = time.monotonic() + TABLE_SECONDS
     tried = {name: kind for name, kind in STEP_TYPES.items() if kind_of(kind).main != "epochs"}  # that only train
-    for number, (name, kind) in enumerate(tried.items()):
+    for number, (name, kind) in enumerate(reversed(tried.items())):  # what changes the structure takes longest
         watch.check()
         watch.report(number / len(tried), f"trying {kind_of(kind).title.lower()}")
         if time.monotonic() > until:
-            yield TechniqueCheck(technique=name, seconds=0, problem="not tried: the others took long enough")
+            yield TechniqueCheck(technique=name, seconds=0, problem="not tried: the others took all the time there was")
         else:
-            yield _try(graph, _usual(kind), context, before)
+            yield _try(graph, _usual(kind), replace(context, watch=_patient(watch)), before)
 
 
 def _usual(kind: type[Step]) -> Step:
@@ -221,11 +235,34 @@ def _usual(kind: type[Step]) -> Step:
     return kind(**dict(kind_of(kind).start) | untrained)
 
 
-def _try(graph: fx.GraphModule, step: Step, context: Context, before: int) -> TechniqueCheck:
+class _TooLong(CompressionError):
+    """What takes longer than anybody waits for."""
+
+
+def _patient(watch: Watch) -> Watch:
+    """For one technique: it may take `EACH_SECONDS`."""
+    until = time.monotonic() + EACH_SECONDS
+
+    def check() -> None:
+        watch.check()
+        if time.monotonic() > until:
+            raise _TooLong(f"not through in {EACH_SECONDS} s: it takes longer on this network, and was given up here")
+
+    return Watch(check=check)
+
+
+def _coded(model: fx.GraphModule) -> int | None:
+    """The bytes of its stored file; None where writing it takes long."""
+    if sum(tensor.numel() for tensor in model.parameters()) > CODED:
+        return None
+    return len(stored_file.encode(export.to_onnx(fold_batch_norm(model))))
+
+
+def _try(graph: fx.GraphModule, step: Step, context: Context, before: int | None) -> TechniqueCheck:
     started = time.monotonic()
     try:
         model = apply_step(graph, step, context)
-        size = len(stored_file.encode(export.to_onnx(fold_batch_norm(model))))
+        size = _coded(model)
     except CompressionError as error:
         took = time.monotonic() - started
         return TechniqueCheck(technique=step.technique, seconds=took, problem=str(error))
@@ -234,7 +271,7 @@ def _try(graph: fx.GraphModule, step: Step, context: Context, before: int) -> Te
         technique=step.technique,
         seconds=time.monotonic() - started,
         reached=len(weighted_layers(graph)) - len(stayed),
-        stored_ratio=before / size,
+        stored_ratio=before / size if before and size else None,
         left=_why_channels_stay(graph, stayed) if isinstance(step, ChannelPruning) else dict.fromkeys(stayed, ""),
     )
 

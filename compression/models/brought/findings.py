@@ -68,7 +68,6 @@ class EntryCheck(Finding):
     is_near_chance: bool = False
     better: Tried | None = None
     techniques: tuple[TechniqueCheck, ...] = ()
-    images_per_second: float = 0.0
     seconds_a_point: float = 0.0
     notes: tuple[str, ...] = ()
 

@@ -45,7 +45,10 @@ def begin(commands: Sequence[Sequence[str]], added: str = "", scratch: Path | No
 def _progress(errand: Errand) -> None:
     if not errand.is_done:
         st.progress(errand.fraction, text=errand.words)
-        st.button("Cancel", on_click=errand.cancel, key="models_cancel")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Cancel", on_click=errand.cancel, key="models_cancel")
+            if (added := st.session_state[_ADDED]) in own_models():  # only the table of techniques is not complete
+                menu.link(menu.EXPLORE, "Open it in Explore now", {"model": added})
         return
     if not st.session_state.get("models_seen"):  # the rest of the page shows what is there now
         st.session_state["models_seen"] = True
