@@ -318,7 +318,7 @@ def test_back_leads_out_of_the_page_and_forward_to_the_last_setting(page, server
     page.locator(".st-key-menu").get_by_text("Explore", exact=True).click()
     wait_for_step(page, '"steps":[]')
     settle(page)
-    field = "input => document.querySelector('.st-key-setting_weight_bits').innerText.includes(input)"
+    field = "input => document.querySelector('.st-key-setting_weight_bits')?.innerText.includes(input)"
     for bits in ("16", "8", "7"):
         press(page, "weight_bits", "ArrowRight")
         wait_for_step(page, f'"weight_bits":{bits}')
