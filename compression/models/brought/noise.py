@@ -18,7 +18,7 @@ from compression.models.brought.own import NOISE, data_folder
 from compression.watch import SILENT, Watch
 
 COUNT = 600
-"""A tenth of a percent of them can be told apart by nobody, but a few points can."""
+"""A fifth of them are the test: enough to tell some points of agreement apart, and quick to make."""
 
 UNKNOWN = ImageFacts((), False, 3, 224, 224, False, (0, 0, 0, 0), (0.5,) * 3, (0.25,) * 3, "", "", 0)
 """What is known where there are no images: nothing. Colours and size are those of most classifiers."""

@@ -134,7 +134,7 @@ class OwnModel:
         return model_folder(self.name)
 
     @property
-    def network_path(self) -> Path | None:
+    def network_path(self) -> Path:
         """The network in the engine's form, as ONNX with its batch norms."""
         return self.folder / NETWORK
 
