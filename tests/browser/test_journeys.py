@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.support.brought import digits_zip, sample_onnx
-from tests.support.browser_tools import PATIENCE_MS, press, wait_until_measured
+from tests.support.browser_tools import PATIENCE_MS, press, settle, wait_until_measured
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +52,7 @@ def test_tune(page, server, tmp_path):
     page.get_by_text("Best, the smallest file").wait_for()
     page.get_by_role("button", name="Show it").click()
     said = wait_until_measured(page, before)
+    settle(page)  # what can be taken away is drawn after the verdict
     assert "smaller" in said
     with page.expect_download() as download:
         page.get_by_role("button", name="This recipe (.json)").click()
@@ -128,8 +129,10 @@ def test_bring_your_own(page, server, tmp_path):
     page.locator(".st-key-models_errand_box").get_by_role("link", name="Open it in Explore", exact=True).click()
     page.get_by_text(re.compile(r"Curves: ([5-9]|\d\d) of \d+ settings")).wait_for()  # the sweep goes on
     before = wait_until_measured(page)
-    press(page, "weight_bits", "ArrowRight", times=2)
-    wait_until_measured(page, before)
+    for _ in range(2):
+        press(page, "weight_bits", "ArrowRight")
+        before = wait_until_measured(page, before)
+    settle(page)  # as above
     recipe = recipe_in_url(page)
     assert recipe["model"] == "network" and recipe["steps"]
     with page.expect_download() as download:
