@@ -241,7 +241,9 @@ def _current_trace(data: Tradeoff, plane: Plane) -> Trace:
     if point := data.current or (preview if is_known else None):
         solid = {"size": 15, "color": ACCENT, "symbol": "circle"}
         trace = points_trace("this setting", (point,), plane, solid)
-        return trace if None in (trace["x"][0], trace["y"][0]) else labelled(trace, "measured", ACCENT, 13)
+        is_through = data.current or data.preview is None or data.preview.n_test == data.preview.n_planned
+        label = "measured" if is_through else "so far"
+        return trace if None in (trace["x"][0], trace["y"][0]) else labelled(trace, label, ACCENT, 13)
     return _expected_trace(data, plane)
 
 

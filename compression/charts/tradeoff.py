@@ -18,7 +18,7 @@ from compression.charts.axes import DEFAULT_AXES, Axes, Point
 from compression.charts.rise import Range
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Metric, Value
-from compression.results.record import Preview, Result
+from compression.results.record import Preview, Result, Underway
 from compression.search.estimate import Estimate
 from compression.search.limits import NO_LIMITS, Limits, are_kept, choose, judge
 from compression.search.pareto import pareto_front
@@ -38,7 +38,7 @@ class Tradeoff:
     others: tuple[Point, ...] = ()
     current: Point | None = None
     guess: Estimate | None = None
-    preview: Preview | None = None
+    preview: Underway | None = None
     n_test: int | None = None
     n_results: int = 0
     limits: Limits = NO_LIMITS
@@ -57,7 +57,7 @@ def tradeoff(
     current: Recipe,
     guess: Estimate | None = None,
     *,
-    preview: Preview | None = None,
+    preview: Underway | None = None,
     limits: Limits = NO_LIMITS,
     axes: Axes = DEFAULT_AXES,
 ) -> Tradeoff:
@@ -264,6 +264,6 @@ def known_or_expected(data: Tradeoff, metric: Metric) -> float | None:
     return None if expected is None else expected / metric.drawn.one
 
 
-def half_measured(preview: Preview) -> Point:
-    """A setting whose latency is still being measured: nothing that is drawn of it is a guess."""
-    return Point("", preview, "this setting: its latency is being measured")
+def half_measured(preview: Underway) -> Point:
+    """A setting that is still being measured: nothing that is drawn of it is a guess."""
+    return Point("", preview, "this setting: it is being measured")

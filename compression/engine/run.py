@@ -33,9 +33,12 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Coding, EntropyCoding
 from compression.results import machine, significance
 from compression.results.predictions import Classes
-from compression.results.record import Choosing, Measures, Preview, Result, WorstClass, latencies
+from compression.results.record import Choosing, Measures, Result, Underway, WorstClass, latencies
 from compression.results.timing import Timing
 from compression.watch import SILENT, Watch
+
+TELL_S = 1.0
+"""How often it is told how accurate a network is as far as it is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,14 @@ def run_recipe(
     *,
     baseline: RunOutput | None = None,
     watch: Watch = SILENT,
-    preview: Callable[[Preview], None] = lambda found: None,
+    preview: Callable[[Underway], None] = lambda found: None,
     timed: Callable[[str], tuple[Timing, ...]] = lambda graph: (),
 ) -> RunOutput:
     """Carry out a recipe of this model and measure the file it leads to.
 
     `baseline` is the output of `recipe.baseline()`; without it the baseline is run first. `preview` is told
-    accuracy and sizes as soon as they are known, before the latency is measured. `timed` tells the measurements there
+    sizes and accuracy as images are evaluated, every `TELL_S` seconds, and once they all are, before the latency is
+    measured. `timed` tells the measurements there
     are of networks with the same graph (see `Measures.graph`): then this one is not timed anew. Where `watch` ends a
     training early, the result is that of the recipe with as many passes as there were. Raises `CompressionError`
     children for whatever a person can do something about, `Cancelled` when `watch` says so.
@@ -90,10 +94,17 @@ def run_recipe(
     stored = stored_file.encode(export.to_onnx(folded, watch=watch), _coding(recipe), watch=watch)
     decoded, ledger = stored_file.decode_with_ledger(stored, watch=watch)
     onnx = decoded.SerializeToString(deterministic=True)
-    predictions = evaluation.predict(onnx, dataset.test, watch=watch.part(0.75, 0.82))
+    sizes = _sizes(count_costs(folded), ledger, onnx)
+    told = time.monotonic()
+
+    def tell(classes: Classes) -> None:
+        nonlocal told
+        if len(classes) == len(dataset.test) or time.monotonic() - told >= TELL_S:
+            told = time.monotonic()
+            preview(_underway(classes, baseline.predictions if baseline else classes, dataset.test.y, sizes))
+
+    predictions = evaluation.predict(onnx, dataset.test, watch=watch.part(0.75, 0.82), so_far=tell)
     validation = evaluation.predict(onnx, dataset.validation, watch=watch.part(0.82, 0.85))
-    known = _preview(predictions == dataset.test.y, dataset.test.y, count_costs(folded), ledger, onnx)
-    preview(known)
     reference, graph = baseline.onnx if baseline else onnx, graph_key(onnx)
     timings = timed(graph)
     if baseline and baseline.result.graph == graph:
@@ -105,7 +116,16 @@ def run_recipe(
         keep_speed(subject, model, dataset)
     sparse = measure_sparse(model, watch=watch.part(0.97, 1))
 
-    measures = _measures(known, ledger, onnx, graph, latencies(timings, baseline.result if baseline else None, graph))
+    measures = Measures(
+        **_accuracy(predictions, dataset.test.y),
+        **sizes,
+        **latencies(timings, baseline.result if baseline else None, graph),
+        graph=graph,
+        process_peak_bytes=process_peak(onnx),
+        ledger=ledger,
+        runtime_ledger=runtime_ledger(onnx),
+        **dataclasses.asdict(memory.runtime_costs(onnx)),
+    )
     artifacts = _artifacts(stored, onnx, predictions, validation)
     result = Result(
         **measures.model_dump(),
@@ -127,35 +147,42 @@ def _coding(recipe: Recipe) -> Coding:
     return last.coding if isinstance(last, EntropyCoding) else "context"
 
 
-def _preview(
-    right: NDArray[np.bool_], labels: NDArray[np.int64], costs: Costs, ledger: dict[str, int], onnx: bytes
-) -> Preview:
+def _sizes(costs: Costs, ledger: dict[str, int], onnx: bytes) -> dict[str, Any]:
+    return {
+        "stored_bytes": sum(ledger.values()),
+        "onnx_bytes": len(onnx),
+        "zipped_bytes": stored_file.zipped_size(onnx),
+        **dataclasses.asdict(costs),
+    }
+
+
+def _accuracy(classes: Classes, labels: NDArray[np.int64]) -> dict[str, Any]:
+    right = classes == labels
     correct, n_test = int(right.sum()), len(right)
     low, high = significance.wilson_interval(correct, n_test)
     index, correct_there, n_there = significance.worst_class(right, labels)
-    return Preview(
-        accuracy=correct / n_test,
-        accuracy_low=low,
-        accuracy_high=high,
-        n_test=n_test,
-        stored_bytes=sum(ledger.values()),
-        onnx_bytes=len(onnx),
-        zipped_bytes=stored_file.zipped_size(onnx),
-        worst_class=WorstClass(index=index, correct=correct_there, n=n_there),
-        **dataclasses.asdict(costs),
-    )
+    return {
+        "accuracy": correct / n_test,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "n_test": n_test,
+        "worst_class": WorstClass(index=index, correct=correct_there, n=n_there),
+    }
 
 
-def _measures(known: Preview, ledger: dict[str, int], onnx: bytes, graph: str, latency: dict[str, Any]) -> Measures:
-    return Measures(
-        **known.model_dump(),
-        **latency,
-        graph=graph,
-        process_peak_bytes=process_peak(onnx),
-        ledger=ledger,
-        runtime_ledger=runtime_ledger(onnx),
-        **dataclasses.asdict(memory.runtime_costs(onnx)),
-    )
+def _underway(classes: Classes, before: Classes, labels: NDArray[np.int64], sizes: dict[str, Any]) -> Underway:
+    """What is known once the first images have these classes, of which the original said `before`."""
+    done = len(classes)
+    paired = significance.paired_difference(classes == labels[:done], before[:done] == labels[:done])
+    return Underway(**_accuracy(classes, labels[:done]), **sizes, **_difference(paired), n_planned=len(labels))
+
+
+def _difference(paired: significance.PairedDifference) -> dict[str, Any]:
+    return {
+        "accuracy_difference": paired.difference,
+        "accuracy_difference_low": paired.low,
+        "accuracy_difference_high": paired.high,
+    }
 
 
 def _comparison(
@@ -172,9 +199,7 @@ def _comparison(
     paired = significance.paired_difference(predictions == labels, predictions_before == labels)
     return {
         "baseline": before,
-        "accuracy_difference": paired.difference,
-        "accuracy_difference_low": paired.low,
-        "accuracy_difference_high": paired.high,
+        **_difference(paired),
         "p_value": paired.p_value,
         "changed_predictions": int((predictions != predictions_before).sum()),
     }

@@ -26,7 +26,7 @@ from compression.explain.rivals import POINT, WORTH, Rival, rivals
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Distillation, FineTuning, MagnitudePruning
 from compression.results.metrics import Effect
-from compression.results.record import Measures, Preview, Result
+from compression.results.record import Measures, Result, Underway
 from compression.results.score import says
 from compression.search.estimate import Estimate, Known
 
@@ -237,12 +237,18 @@ def _per_thousand(share: float) -> str:
 
 
 @says
-def so_far(preview: Preview, baseline: Measures) -> str:
-    """Before the latency is known: '6.1× smaller, accuracy 97.2 → 96.9 % on 1,000 images', and that it comes."""
+def so_far(preview: Underway, baseline: Measures) -> str:
+    """Before all is known: '6.1× smaller, accuracy 97.2 → 96.9 % on 1,000 images', how sure that is, and what comes."""
     size = units.capital(units.size_change(baseline.stored_bytes, preview.stored_bytes))
-    before, after = percent(baseline).removesuffix(" %"), percent(preview)
-    accuracy = f"accuracy {before} → {after} on {preview.n_test:,} images ({gap_words(preview, baseline)})"
-    return f"{size}, {accuracy}. Its latency is being measured."
+    decimals = units.decimals_for(preview.n_test)
+    before = units.share(preview.accuracy - preview.accuracy_difference, decimals).removesuffix(" %")
+    between = units.points_between(preview.accuracy_difference_low, preview.accuracy_difference_high, decimals)
+    is_through = preview.n_test == preview.n_planned
+    images = f"{preview.n_test:,} {'' if is_through else f'of {preview.n_planned:,} '}images"
+    accuracy = f"accuracy {before} → {percent(preview)} on {images} ({between})"
+    return (
+        f"{size}, {accuracy}. {'Its latency is being measured.' if is_through else 'More images are being evaluated.'}"
+    )
 
 
 @says

@@ -146,6 +146,18 @@ class Preview(Part):
     worst_class: WorstClass | None = None
 
 
+class Underway(Preview):
+    """The same while it is being measured: `n_test` of the `n_planned` test images are evaluated.
+
+    The difference to the original's accuracy is that on these images, with its 95 % interval.
+    """
+
+    n_planned: int
+    accuracy_difference: float
+    accuracy_difference_low: float
+    accuracy_difference_high: float
+
+
 class Measures(Preview):
     """The numbers of one network; for a result and, under the same conditions, for its baseline.
 

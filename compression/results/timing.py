@@ -25,7 +25,8 @@ class Timing(BaseModel):
     """One measurement of a network in turns with its baseline, of one image on one thread.
 
     Milliseconds by the clock: medians and 95th percentiles of both, and `call_ms`, the median of a network that does
-    nothing. `ratios` has each round's median over the baseline's. `load` is the share of the machine's processors
+    nothing. `ratios` has each round's median over the baseline's, and `runs` is how often each ran in all rounds (0 in
+    results of earlier versions). `load` is the share of the machine's processors
     (0 to 1) that all else kept busy meanwhile.
     """
 
@@ -38,6 +39,7 @@ class Timing(BaseModel):
     baseline_p95_ms: float
     call_ms: float
     ratios: tuple[float, ...]
+    runs: int = 0
     load: float
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sql
 
 from compression.inquiries import Inquiry
 from compression.recipe.recipe import Recipe
-from compression.results.record import Learning, Preview
+from compression.results.record import Learning, Underway
 from compression.store import logs
 from compression.store.database import Database
 from compression.store.jobs import UNFINISHED, Job, JobState, new_job, readable, row_of, work_id_of
@@ -187,7 +187,7 @@ class JobQueue:
             if log is not None and changed.rowcount:
                 logs.keep(connection, job_id, log)
 
-    def set_preview(self, job_id: str, claim: str, preview: Preview) -> None:
+    def set_preview(self, job_id: str, claim: str, preview: Underway) -> None:
         """Show what a running job knows already."""
         with self._database.write() as connection:
             now = JOBS.update().where(_claimed(job_id, claim))

@@ -15,7 +15,7 @@ import sqlalchemy as sql
 from compression.errors import CompressionError
 from compression.inquiries import Inquiry, parse_inquiry
 from compression.recipe.recipe import Recipe, parse_recipe
-from compression.results.record import Learning, Preview
+from compression.results.record import Learning, Underway
 from compression.store.tables import JOBS
 
 Row = sql.RowMapping
@@ -69,7 +69,7 @@ class Job:
     error: str | None = None
     attempts: int = 0
     is_cancel_requested: bool = False
-    preview: Preview | None = None
+    preview: Underway | None = None
     learning: Learning | None = None
     is_enough_requested: bool = False
     inquiry: Inquiry | None = None
@@ -158,7 +158,15 @@ def readable(rows: Iterable[Row]) -> tuple[list[Job], list[str]]:
     return found, others
 
 
-_parse_preview = functools.lru_cache(maxsize=64)(Preview.model_validate_json)
+@functools.lru_cache(maxsize=64)
+def _parse_preview(text: str) -> Underway | None:
+    """None where an earlier version wrote it, which told less: it is told anew in a moment."""
+    try:
+        return Underway.model_validate_json(text)
+    except ValueError:
+        return None
+
+
 _parse_learning = functools.lru_cache(maxsize=64)(Learning.model_validate_json)
 _parse_inquiry = functools.lru_cache(maxsize=256)(parse_inquiry)
 _parse_recipe = functools.lru_cache(maxsize=4096)(parse_recipe)

@@ -64,7 +64,7 @@ JOBS = sql.Table(
     sql.Column("state", sql.String(16), nullable=False),
     sql.Column("progress", sql.Double, nullable=False),
     sql.Column("message", sql.Text, nullable=False),
-    sql.Column("preview", sql.Text),  # of a running job: the `Preview` as JSON, once it is known
+    sql.Column("preview", sql.Text),  # of a running job: the `Underway` as JSON, once it is known
     sql.Column("learning", sql.Text),  # of a running job that trains: the `Learning` as JSON
     sql.Column("error", sql.Text),
     sql.Column("attempts", sql.Integer, nullable=False),

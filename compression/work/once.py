@@ -19,14 +19,14 @@ from compression.models.subject import Subject, subject_of
 from compression.recipe.recipe import Recipe
 from compression.results import conditions
 from compression.results.predictions import classes_from
-from compression.results.record import Preview, Result
+from compression.results.record import Result, Underway
 from compression.store.store import Store
 from compression.watch import SILENT, Watch
 
 if TYPE_CHECKING:
     from compression.engine.run import RunOutput
 
-Tell = Callable[[Preview], None]
+Tell = Callable[[Underway], None]
 
 TURN_S = 0.01
 """How often a job looks whether another one that measures the same recipe is through."""

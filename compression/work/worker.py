@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from compression import RUN
 from compression.errors import Cancelled, CompressionError
-from compression.results.record import Learning, Preview
+from compression.results.record import Learning, Underway
 from compression.store import logs
 from compression.store.jobs import Job, JobState
 from compression.store.logs import Journal
@@ -129,7 +129,7 @@ class JobWatch(Watch):
         self._logged_at = time.monotonic()
         return self._journal.to_json()
 
-    def tell(self, preview: Preview) -> None:
+    def tell(self, preview: Underway) -> None:
         """Show what is known before the job is through."""
         self._store.queue.set_preview(self._job_id, self._claim, preview)
 

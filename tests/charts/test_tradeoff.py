@@ -168,6 +168,15 @@ def test_accuracy_and_size_are_drawn_as_measured_while_latency_is_still_estimate
     assert tradeoff.tradeoff(results(CURRENT), curves(), CURRENT, preview=known).preview is None
 
 
+def test_accuracy_on_the_first_images_is_called_so_far_and_has_its_interval():
+    early = preview(CURRENT).model_copy(update={"n_test": 100, "accuracy_low": 0.5})
+    data = tradeoff.tradeoff(results(), curves(), CURRENT, Estimate(0.9, 100_000, 0.1), preview=early)
+    solid = trace(draw(data, "stored"), "this setting")
+    assert (solid.marker.symbol, list(solid.text)) == ("circle", ["so far"])
+    ends = solid.y[0] + solid.error_y.array[0], solid.y[0] - solid.error_y.arrayminus[0]
+    assert any(end == pytest.approx(RISE.place(50)) for end in ends)
+
+
 def test_axes_hold_a_point_that_is_half_measured():
     small = preview(CURRENT).model_copy(update={"stored_bytes": 10, "accuracy": 0.1})
     ranges = tradeoff.ranges_for(tradeoff.tradeoff(results(), curves(), CURRENT, preview=small), BYTES, None)

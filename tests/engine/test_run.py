@@ -5,8 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+from compression.engine import run
 from compression.engine.build import load_network
 from compression.engine.files import stored_file
+from compression.engine.measure import evaluation
 from compression.engine.measure.memory import runtime_costs
 from compression.engine.network.form import count_costs
 from compression.engine.run import run_recipe
@@ -46,6 +48,23 @@ def test_sizes_are_those_of_the_bytes_and_the_runtime_file_is_the_decoded_stored
     assert result.zipped_bytes < result.onnx_bytes
     assert result.stored_bytes < result.baseline.stored_bytes
     assert result.theoretical_bytes < result.onnx_bytes
+
+
+def test_accuracy_is_told_as_images_are_evaluated(variant, baseline, monkeypatch):
+    monkeypatch.setattr(run, "TELL_S", 0)
+    told = []
+    again = measured(PRUNE_AND_QUANTIZE, baseline=baseline, preview=told.append)
+    y = load_dataset("digits").test.y
+    assert [known.n_test for known in told] == [*range(evaluation.BATCH, len(y), evaluation.BATCH), len(y)]
+    for known in told:
+        seen = slice(known.n_test)
+        right, before = again.predictions[seen] == y[seen], baseline.predictions[seen] == y[seen]
+        assert known.accuracy == right.mean() and known.n_planned == len(y)
+        assert known.accuracy_difference == pytest.approx(right.mean() - before.mean())
+        assert known.accuracy_difference_low <= known.accuracy_difference <= known.accuracy_difference_high
+        assert known.stored_bytes == variant.result.stored_bytes
+    widths = [known.accuracy_high - known.accuracy_low for known in (told[0], told[-1])]
+    assert widths[1] < widths[0]
 
 
 def test_accuracy_is_that_of_the_predictions_with_interval_and_paired_difference(variant, baseline):

@@ -170,6 +170,21 @@ def test_what_is_known_before_the_latency_is_said_without_judging():
     assert words.startswith(f"{baseline.stored_bytes / known.stored_bytes:.1f}× smaller")
 
 
+def test_while_images_are_evaluated_it_is_said_how_many_and_how_sure_it_is():
+    known = preview(recipe(CHANNELS)).model_copy(
+        update={
+            "accuracy": 0.92,
+            "n_test": 300,
+            "accuracy_difference": -0.03,
+            "accuracy_difference_low": -0.055,
+            "accuracy_difference_high": -0.01,
+        }
+    )
+    words = verdict.so_far(known, fabricate(recipe(CHANNELS)).baseline)
+    assert "accuracy 95.0 → 92.0 % on 300 of 1,000 images (between −5.5 and −1.0 points)" in words
+    assert words.endswith("More images are being evaluated.")
+
+
 def test_an_estimate_without_numbers_says_so():
     assert "no numbers yet" in verdict.guess("4-bit weights", Estimate(None, None, None), Known(MLP))
 

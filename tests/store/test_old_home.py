@@ -140,7 +140,8 @@ def test_every_job_and_log_reads_as_it_did(store):
             "log": [[line.at, line.kind, line.text] for line in logs.log_of(store.database, job.job_id)],
         }
 
-    assert as_then([told(job) for job in store.jobs()], READ["jobs"]) == READ["jobs"]
+    then = [job | {"preview": None} for job in READ["jobs"]]  # those of earlier versions said less, and are told anew
+    assert as_then([told(job) for job in store.jobs()], then) == then
     assert {job["state"] for job in READ["jobs"]} == {state.value for state in JobState}
 
 

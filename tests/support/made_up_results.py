@@ -6,7 +6,7 @@ from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
 from compression.recipe.steps import Step
 from compression.results.conditions import conditions, conditions_of, key
-from compression.results.record import Machine, Measures, Preview, Result, SparseTiming
+from compression.results.record import Machine, Measures, Result, SparseTiming, Underway
 from compression.results.timing import Timing
 from compression.store.artifacts import sha256
 from compression.store.store import Store
@@ -190,9 +190,11 @@ def without_what_came_later(result: Result) -> Result:
     )
 
 
-def preview(recipe: Recipe) -> Preview:
+def preview(recipe: Recipe) -> Underway:
     """What is known of `fabricate(recipe)` before its latency is."""
-    return Preview(**fabricate(recipe).model_dump(include=set(Preview.model_fields)))
+    made_up = fabricate(recipe)
+    known = made_up.model_dump(include=set(Underway.model_fields))
+    return Underway(**known, n_planned=made_up.n_test)
 
 
 def keep(store: Store, recipe: Recipe, **changes: object) -> Result:

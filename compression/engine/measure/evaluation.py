@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -146,31 +146,45 @@ def called(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> Run
     return lambda: session.run(None, feed)
 
 
-def predict(onnx_bytes: bytes, split: Split, watch: Watch = SILENT) -> Classes:
-    """Predicted class of each image of `split`.
+def predict(
+    onnx_bytes: bytes, split: Split, watch: Watch = SILENT, so_far: Callable[[Classes], None] = lambda classes: None
+) -> Classes:
+    """Predicted class of each image of `split`; after each batch `so_far` is told those of all images by then.
 
     Raises `CorruptFile` when the file cannot be run and `Diverged` when a logit is not finite.
     """
-    found = logits_of(onnx_bytes, split, watch)
-    return as_classes(found.argmax(axis=1), found.shape[1])
+    classes: Classes | None = None
+    for logits in _answers(_session(onnx_bytes), split, watch):
+        found = as_classes(logits.argmax(axis=1), logits.shape[1])
+        classes = found if classes is None else np.concatenate([classes, found])
+        so_far(classes)
+    assert classes is not None, "no part of a data set is empty"
+    return classes
 
 
 def logits_of(onnx_bytes: bytes, split: Split, watch: Watch = SILENT) -> NDArray[np.float32]:
     """Logits (N x classes) of the images of `split`. Raises what `predict` does."""
-    return run_images(open_session(optimized(onnx_bytes), optimize=False), split, watch)
+    return run_images(_session(onnx_bytes), split, watch)
+
+
+def _session(onnx_bytes: bytes) -> onnxruntime.InferenceSession:
+    return open_session(optimized(onnx_bytes), optimize=False)
 
 
 def run_images(session: onnxruntime.InferenceSession, split: Split, watch: Watch = SILENT) -> NDArray[np.float32]:
     """What a session answers on the images of `split`, N x classes; raises `Diverged` where that is not finite."""
+    return np.concatenate(list(_answers(session, split, watch)))
+
+
+def _answers(session: onnxruntime.InferenceSession, split: Split, watch: Watch) -> Iterator[NDArray[np.float32]]:
+    """The same, batch by batch."""
     (source,) = session.get_inputs()
-    found: list[NDArray[np.float32]] = []
     done = 0
     for x, _ in split.batches(BATCH):
         watch.check()
         (logits,) = session.run(None, {source.name: np.ascontiguousarray(x, dtype=np.float32)})
         if not np.isfinite(logits).all():
             raise Diverged("The compressed network's outputs are not finite numbers. Choose milder settings.")
-        found.append(logits)
         done += len(x)
         watch.report(done / len(split), f"evaluating: {done:,} of {len(split):,} images")
-    return np.concatenate(found)
+        yield logits

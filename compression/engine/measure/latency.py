@@ -13,6 +13,7 @@ import gc
 import hashlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,7 +27,8 @@ from compression.engine.measure.evaluation import Run, called, open_session, opt
 from compression.engine.measure.machine_lock import machine_lock
 from compression.engine.onnx_graph import make_model
 from compression.results.machine import BATCH_SIZE, THREADS
-from compression.results.timing import Timing
+from compression.results.significance import trimmed_mean
+from compression.results.timing import Timing, pooled
 from compression.watch import SILENT, Watch
 
 WARM_UP_RUNS = 4
@@ -37,7 +39,14 @@ WARM_UP_NS = 20_000_000
 ROUNDS = 10
 """Enough for an interval that knows how much loading a network anew changes; each costs some 50 ms."""
 RUNS = 150
-"""Of each file: `benchmarks/truth.py` finds its intervals right, and hardly narrower ones with more."""
+"""Of each file in these: `benchmarks/truth.py` finds their intervals right, and hardly narrower ones with more."""
+NARROW = 0.02
+"""As wide as the interval of a ratio may be, as a share of it, that these rounds show by themselves; until then more
+follow. What differs between moments (`DRIFT` in `compression.results.timing`) no number of them narrows."""
+MOST_ROUNDS, FEWEST_ROUNDS = 40, 4
+SECONDS, ROUND_SECONDS = 10.0, 1.0
+"""After the first no further round begins, if there are the fewest, and after the second no further turn in a round:
+some networks take half a second for one image."""
 IN_A_ROW = 5
 """Neighbouring runs of one file: a millisecond or two, so that all files see the same slow moments."""
 SEARCH_ROUNDS, SEARCH_RUNS = 4, 10
@@ -50,13 +59,31 @@ def measure_latency(
     input_shape: tuple[int, int, int],
     *,
     runs: int = RUNS,
+    narrow: float = NARROW,
+    seconds: float = SECONDS,
     watch: Watch = SILENT,
 ) -> Timing:
-    """Time two runtime files in turn, `runs` (at least 1) times each; see `times_in_turn`."""
-    with _other_load() as load:
-        times = times_in_turn(onnx_bytes, baseline_onnx_bytes, input_shape, runs=runs, watch=watch)
-    (p50, baseline_p50, call), (p95, baseline_p95, _) = np.quantile(times / 1e6, [0.5, 0.95], axis=(1, 2)).tolist()
-    medians = np.median(times, axis=2)
+    """Time two runtime files in turn until what these rounds say of their ratio is `narrow`, or `seconds` are over.
+
+    `runs` (at least 1) times each in the first rounds, see `times_in_turn`, and as often in each of those that follow.
+    Only one measurement runs on this machine at a time; another one waits.
+    """
+    image, files, rounds, turns = _plan(onnx_bytes, baseline_onnx_bytes, input_shape, runs)
+    found: list[NDArray[np.float64]] = []
+    with _other_load() as load, machine_lock(watch):
+        started = time.perf_counter_ns()
+        for times in _rounds(files, image, turns, ROUND_SECONDS, watch):
+            found.append(times)
+            ratios = [float(np.median(each[0]) / np.median(each[1])) for each in found]
+            low, high = (f"{100 * end:.0f}" for end in pooled([ratios])[1:])
+            so_far = f"{low} to {high} % of the original's so far"
+            watch.report(len(found) / (MOST_ROUNDS + 1), f"measuring latency: {so_far}")
+            is_over = (time.perf_counter_ns() - started) / 1e9 >= seconds and len(found) >= FEWEST_ROUNDS
+            is_narrow = len(found) >= rounds and 2 * trimmed_mean(np.log(ratios))[1] <= narrow
+            if is_over or is_narrow or len(found) == max(rounds, MOST_ROUNDS):
+                break
+    every = np.concatenate(found, axis=1) / 1e6
+    (p50, baseline_p50, call), (p95, baseline_p95, _) = np.quantile(every, [0.5, 0.95], axis=1).tolist()
     return Timing(
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         p50_ms=p50,
@@ -64,7 +91,8 @@ def measure_latency(
         baseline_p50_ms=baseline_p50,
         baseline_p95_ms=baseline_p95,
         call_ms=call,
-        ratios=tuple((medians[0] / medians[1]).tolist()),
+        ratios=tuple(ratios),
+        runs=every.shape[1],
         load=load(),
     )
 
@@ -79,34 +107,42 @@ def times_in_turn(
 ) -> NDArray[np.float64]:
     """Nanoseconds of single runs on an image of `input_shape` (C x H x W): file, baseline, network that does nothing.
 
-    3 x rounds x runs in a round, at least `runs` (1 or more) of each. Only one measurement runs on this machine at
-    a time; another one waits.
+    3 x rounds x runs in a round, at least `runs` (1 or more) of each.
 
     The runs are spread over `ROUNDS` rounds, each with newly loaded networks, in alternating order: where in
     memory a network happens to lie changes its speed by some percent (up to 8 % seen between two sessions of
     the same file). Within a round the files take turns, in an order that is random but seeded: each runs
     `IN_A_ROW` times, after an untimed run, as the other one has just filled the processor's caches.
     """
+    image, files, rounds, turns = _plan(onnx_bytes, baseline_onnx_bytes, input_shape, runs)
+    found = []
+    with machine_lock(watch):
+        for times in itertools.islice(_rounds(files, image, turns, math.inf, watch), rounds):
+            found.append(times)
+            watch.report(len(found) / rounds, f"measuring latency: run {len(found) * turns} of {rounds * turns}")
+    return np.stack(found, axis=1)
+
+
+def _plan(
+    onnx_bytes: bytes, baseline_onnx_bytes: bytes, input_shape: tuple[int, int, int], runs: int
+) -> tuple[NDArray[np.float32], tuple[bytes, bytes, bytes], int, int]:
+    """A random image, the files that take turns, how many rounds there are to be, and how often each runs in one."""
     if runs < 1:
         raise ValueError(f"runs must be positive, but got runs={runs}.")
-    random = np.random.default_rng(0)
-    image = random.standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
-    files = (optimized(onnx_bytes), optimized(baseline_onnx_bytes), _nothing(input_shape))
+    image = np.random.default_rng(0).standard_normal((BATCH_SIZE, *input_shape), dtype=np.float32)
+    files = optimized(onnx_bytes), optimized(baseline_onnx_bytes), _nothing(input_shape)
     rounds = min(ROUNDS, runs)
-    turns = -(-runs // rounds)
+    return image, files, rounds, -(-runs // rounds)
 
-    def look_up(done: int) -> None:
-        watch.check()
-        watch.report(done / (rounds * turns), f"measuring latency: run {done} of {rounds * turns}")
 
-    times = np.empty((len(files), rounds, turns))
-    with machine_lock(watch):
-        for number in range(rounds):
-            look_up(number * turns)
-            loaded = _load(files, image, reverse=number % 2 == 1, warm_up_ns=0 if number else WARM_UP_NS)
-            look_up(number * turns)
-            times[:, number] = _interleave(loaded, turns, random)
-    return times
+def _rounds(
+    files: Sequence[bytes], image: NDArray[np.float32], turns: int, seconds: float, watch: Watch
+) -> Iterator[NDArray[np.float64]]:
+    """Rounds without end: nanoseconds of each run, files x `turns`, or fewer where these take more than `seconds`."""
+    random = np.random.default_rng(0)
+    for number in itertools.count():
+        loaded = _load(files, image, reverse=number % 2 == 1, warm_up_ns=0 if number else WARM_UP_NS, watch=watch)
+        yield _interleave(loaded, turns, seconds, random, watch)
 
 
 def graph_key(onnx_bytes: bytes) -> str:
@@ -187,11 +223,13 @@ def measure_ratios(
     return [float(median / medians[0]) for median in medians[1:]]
 
 
-def _load(files: Sequence[bytes], image: NDArray[np.float32], *, reverse: bool, warm_up_ns: int) -> list[Run]:
+def _load(
+    files: Sequence[bytes], image: NDArray[np.float32], *, reverse: bool, warm_up_ns: int, watch: Watch
+) -> list[Run]:
     """All files loaded and warmed up, in this order or the other way round."""
     order = range(len(files))[:: -1 if reverse else 1]
-    loaded = {which: prepare(files[which], image) for which in order}
-    for which in order:
+    loaded = {which: prepare(files[which], image) for which in watch.each(order)}
+    for which in watch.each(order):
         warm_up(loaded[which], warm_up_ns if which == order[0] else 0)
     return [loaded[which] for which in range(len(files))]
 
@@ -209,15 +247,19 @@ def warm_up(run: Run, at_least_ns: int = WARM_UP_NS) -> None:
         done += 1
 
 
-def _interleave(loaded: list[Run], turns: int, random: np.random.Generator) -> NDArray[np.float64]:
+def _interleave(
+    loaded: list[Run], turns: int, seconds: float, random: np.random.Generator, watch: Watch
+) -> NDArray[np.float64]:
     """Nanoseconds of each run, files x turns. Garbage collection waits, for it would hit one file by chance."""
-    times = np.empty((len(loaded), turns))
+    times: list[list[list[int]]] = [[] for _ in loaded]
+    started = time.perf_counter_ns()
     with _no_garbage_collection():
         for first in range(0, turns, IN_A_ROW):
-            turn = slice(first, first + IN_A_ROW)
-            for which in random.permutation(len(loaded)):
-                times[which, turn] = _time(loaded[which], min(IN_A_ROW, turns - first))
-    return times
+            if first and (time.perf_counter_ns() - started) / 1e9 >= seconds:
+                break
+            for which in watch.each(random.permutation(len(loaded))):
+                times[which].append(_time(loaded[which], min(IN_A_ROW, turns - first)))
+    return np.array([list(itertools.chain.from_iterable(each)) for each in times], np.float64)
 
 
 def _time(run: Run, count: int) -> list[int]:

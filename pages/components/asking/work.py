@@ -19,7 +19,7 @@ from compression.models.subject import Subject
 from compression.recipe.budgets import Budget, training_seconds, trains
 from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe, make_recipe
-from compression.results.record import Preview, Result
+from compression.results.record import Result, Underway
 from compression.search import track_record
 from compression.search.curves import control_of, curve_recipes, curves_for, sweep_recipes
 from compression.search.estimate import Known, Lesson
@@ -180,7 +180,7 @@ class Snapshot:
         return max(mine, key=_how_far, default=None)
 
     @property
-    def preview(self) -> Preview | None:
+    def preview(self) -> Underway | None:
         """Accuracy and sizes of the current setting while its latency is still being measured."""
         return self.job.preview if self.job is not None and self.result is None else None
 
