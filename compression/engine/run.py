@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from compression.engine.build import build_variant
 from compression.engine.files import export, stored_file
 from compression.engine.files.ledger import runtime_ledger
 from compression.engine.measure import evaluation, memory
-from compression.engine.measure.latency import graph_key, measure_latency
+from compression.engine.measure.latency import NARROW, graph_key, measure_latency
 from compression.engine.measure.process_peak import process_peak, start_helper
 from compression.engine.measure.sparse import measure_sparse
 from compression.engine.network.form import Costs, count_costs
@@ -110,7 +111,9 @@ def run_recipe(
     if baseline and baseline.result.graph == graph:
         timings = baseline.result.timings
     if not timings:
-        timings = (measure_latency(onnx, reference, dataset.input_shape, watch=watch.part(0.85, 0.97)),)
+        narrow = NARROW if baseline else math.inf  # there is nothing to tell the baseline from
+        watched = watch.part(0.85, 0.97)
+        timings = (measure_latency(onnx, reference, dataset.input_shape, narrow=narrow, watch=watched),)
     watch.report(0.97, "measuring memory and sparse products")
     if recipe.is_baseline:  # the first thing that is measured of a model; budgets need it from then on
         keep_speed(subject, model, dataset)

@@ -76,8 +76,8 @@ def measure_latency(
             found.append(times)
             ratios = [float(np.median(each[0]) / np.median(each[1])) for each in found]
             low, high = (f"{100 * end:.0f}" for end in pooled([ratios])[1:])
-            so_far = f"{low} to {high} % of the original's so far"
-            watch.report(len(found) / (MOST_ROUNDS + 1), f"measuring latency: {so_far}")
+            so_far = f": {low} to {high} % of the original's so far" if narrow < math.inf else ""
+            watch.report(len(found) / (MOST_ROUNDS + 1), f"measuring latency{so_far}")
             is_over = (time.perf_counter_ns() - started) / 1e9 >= seconds and len(found) >= FEWEST_ROUNDS
             is_narrow = len(found) >= rounds and 2 * trimmed_mean(np.log(ratios))[1] <= narrow
             if is_over or is_narrow or len(found) == max(rounds, MOST_ROUNDS):
