@@ -273,11 +273,11 @@ class Counts:
         single = (self.true[:, used] + _SIMILAR_WEIGHT * similar) / (self.seen[:, used] + _SIMILAR_WEIGHT)
         return np.clip(single, _RAREST, 1 - _RAREST)
 
-    def learn(self, used: Ints, contexts: Ints, tokens: Tokens) -> None:
-        """Count tokens; `contexts` has an index of `used` for each."""
+    def learn(self, used: Ints, contexts: Ints, tokens: Tokens) -> Floats:
+        """Count tokens; `contexts` has an index of `used` for each. Returns how often each occurs, tokens x used."""
         lows, tree = len(self.alphabet.lows), self._tree
         size = 1 + 2 * lows
-        found = np.bincount(contexts * size + tokens, minlength=len(used) * size).reshape(len(used), size).T
+        found = np.bincount(contexts * size + tokens, minlength=len(used) * size).reshape(len(used), size).T.astype(float)
         from_low = np.zeros((lows + 1, 2, len(used)))
         from_low[:-1] = np.cumsum(found[1:].reshape(lows, 2, -1)[::-1], 0)[::-1]
         nonzero, end = from_low[0].sum(0, keepdims=True), from_low[tree.end]
@@ -288,6 +288,7 @@ class Counts:
         self.seen[:, used] += seen
         self.true[:, used] += true
         self._alike += self._sums(used, seen, true)
+        return found
 
     def _sums(self, used: Ints | slice, seen: Floats, true: Floats) -> Floats:
         numbers = self._tree.alike[:, used].ravel()

@@ -36,7 +36,7 @@ from compression.engine.files.codec.range_coder import Decoder, Recorder, Settin
 from compression.engine.files.codec.scan_order import MAX_WAVES, blocks_of, layout_of
 from compression.errors import CorruptFile
 
-Matrix = NDArray[np.int64]
+Matrix = NDArray[np.int32]
 
 MAX_COLUMNS = 1 << 17
 """Longer rows are not coded this way: the order in which they are visited would take more memory than they do."""
@@ -111,7 +111,7 @@ class ContextEncoder:
         return stream_of(self._recorders)
 
     def _codes(self, values: Integers, shape: tuple[int, ...]) -> Attempt:
-        table = values.reshape(shape[0], -1).astype(np.int64)
+        table = values.reshape(shape[0], -1).astype(np.int32)
         offsets = _offsets(table, is_signed=values.dtype.kind == "i")
         head = varint(len(offsets)) + packed_vector(offsets.astype(values.dtype))
         return self._matrix(Kind.CODES, head, table - offsets[:, None], shape)
@@ -119,7 +119,7 @@ class ContextEncoder:
     def _shared(self, distinct: Integers, index: NDArray[np.intp], shape: tuple[int, ...]) -> Attempt:
         offset = int(np.bincount(index).argmax())
         head = varint(len(distinct)) + packed_vector(distinct) + varint(offset)
-        return self._matrix(Kind.SHARED, head, index.reshape(shape[0], -1) - offset, shape)
+        return self._matrix(Kind.SHARED, head, (index - offset).astype(np.int32).reshape(shape[0], -1), shape)
 
     def _floats(self, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> Attempt | None:
         bits = 8 * values.itemsize
@@ -127,11 +127,11 @@ class ContextEncoder:
         mantissa_bits = bits - 1 - exponent_bits
         kept = patterns[patterns != 0]
         low_zeros = min(_trailing_zeros(int(np.bitwise_or.reduce(kept))), mantissa_bits)
-        exponents = (patterns >> np.uint64(mantissa_bits)).astype(np.int64) & ((1 << exponent_bits) - 1)
+        exponents = (patterns >> np.uint64(mantissa_bits)).astype(np.int32) & ((1 << exponent_bits) - 1)
         largest = int(exponents.max())
         if largest - int(exponents[patterns != 0].min(initial=largest)) >= MAX_MAGNITUDE:
             return None
-        signs = 1 - 2 * (patterns >> np.uint64(bits - 1)).astype(np.int64)
+        signs = 1 - 2 * (patterns >> np.uint64(bits - 1)).astype(np.int32)
         signed = np.where(patterns != 0, signs * (largest - exponents + 1), 0)
         mantissas = (kept & np.uint64((1 << mantissa_bits) - 1)) >> np.uint64(low_zeros)
         head = bytes([low_zeros]) + varint(largest)
@@ -253,7 +253,7 @@ class ContextDecoder:
     def _matrix(self, shape: tuple[int, ...], kind: Kind) -> Matrix:
         width, settings = self._settings()
         if not settings.largest:
-            return np.zeros((shape[0], math.prod(shape[1:])), np.int64)
+            return np.zeros((shape[0], math.prod(shape[1:])), np.int32)
         if width > math.prod(shape[1:]) or len(layout_of(shape, width).waves) > MAX_WAVES:
             raise CorruptFile(f"The stored file takes rows of a tensor of shape {list(shape)} for images.")
         layout = layout_of(shape, width)

@@ -33,6 +33,7 @@ from compression.engine.files.codec.adaptive_model import (
     MEAN_STEP,
     MEANS,
     Alphabet,
+    Floats,
     Ints,
     Model,
     Table,
@@ -78,8 +79,11 @@ class Recorder:
         tokens = alphabet.tokens(codes)
         rest = np.abs(codes - alphabet.starts[tokens])[alphabet.widths[tokens] > 1].astype(np.uint8)
         self.blocks.append(_Block(alphabet, table, contexts.astype(np.uint16), tokens, rest))
-        self.bits += _cost(alphabet, table, contexts, tokens)
         return codes, tokens
+
+    def count(self, alphabet: Alphabet, table: Table, counted: Floats) -> None:
+        """Add up what the last block costs, in which tokens occurred so often in each context."""
+        self.bits += sum(_costs(alphabet, table, counted))
 
 
 class Decoder:
@@ -97,11 +101,14 @@ class Decoder:
             found, tokens = self._read(alphabet, table, contexts)
         except AssertionError as error:
             raise CorruptFile(f"The codes in the stored file are damaged: {error}") from error
-        if self._counts:
-            zero = _zero_cost(table, contexts, tokens)
-            self.zero_bits += zero
-            self.other_bits += _cost(alphabet, table, contexts, tokens) - zero
         return found, tokens
+
+    def count(self, alphabet: Alphabet, table: Table, counted: Floats) -> None:
+        """As the recorder does, where that is wanted."""
+        if self._counts:
+            zero, other = _costs(alphabet, table, counted)
+            self.zero_bits += zero
+            self.other_bits += other
 
     def _read(self, alphabet: Alphabet, table: Table, contexts: Ints) -> tuple[Ints, Tokens]:
         parts = [self._coder.decode(_TOKENS, table[contexts[chunk]]) for chunk in _chunks(len(contexts))]
@@ -116,7 +123,8 @@ class Decoder:
 
 Coder = Recorder | Decoder
 """With `code` they write or read the codes of a block, and give back codes and tokens. `table` (contexts x tokens) says
-how likely tokens are, and `contexts` has one for each; the recorder is given the codes, the decoder None."""
+how likely tokens are, and `contexts` has one for each; the recorder is given the codes, the decoder None. `count` is
+told how often each token occurred in each context (tokens x contexts)."""
 
 
 def stream_of(recorders: Iterable[Recorder]) -> bytes:
@@ -136,18 +144,14 @@ def _chunks(count: int) -> Iterator[slice]:
     return (slice(start, start + _CHUNK) for start in range(0, count, _CHUNK))
 
 
-def _cost(alphabet: Alphabet, table: Table, contexts: Ints, tokens: Tokens) -> float:
-    """Bits that codes take."""
-    lower = float(np.log2(alphabet.widths)[tokens].sum()) if alphabet.largest > 7 else 0.0
-    share = table[contexts, tokens] / table.sum(1)[contexts]
-    return lower - float(np.log2(share).sum(dtype=np.float64))
-
-
-def _zero_cost(table: Table, contexts: Ints, tokens: Tokens) -> float:
-    """Bits of these that zero flags take."""
-    zero = table[:, 0] / table.sum(1)
-    flags = -np.log2(np.stack([1 - zero, zero], 1))
-    return float(flags[contexts, (tokens == 0).view(np.int8)].sum(dtype=np.float64))
+def _costs(alphabet: Alphabet, table: Table, counted: Floats) -> tuple[float, float]:
+    """Bits that zero flags take, and all else."""
+    total = table.sum(1, dtype=np.float64)
+    zeros, each = counted[0], counted.sum(0)
+    nonzero = total - table[:, 0]
+    flags = zeros @ np.log2(total / table[:, 0]) + (each - zeros) @ np.log2(total / nonzero)
+    tokens = (counted[1:] * np.log2(nonzero / table[:, 1:].T)).sum()
+    return float(flags), float(tokens + counted.sum(1) @ np.log2(alphabet.widths))
 
 
 # --- coding a matrix ---------------------------------------------------------------------------------------------
@@ -181,13 +185,16 @@ def code_matrix(coder: Coder, model: Model, layout: Layout, settings: Settings, 
         levels = sizes.scale_levels(row, column)
         used, contexts = _used(_contexts(levels, mean).ravel())
         block = None if given is None else given[column, row].ravel()
-        found, tokens = coder.code(counts.alphabet, counts.table(used), contexts, block)
+        table = counts.table(used)
+        found, tokens = coder.code(counts.alphabet, table, contexts, block)
         known[column, row] = found.reshape(levels.shape)
         scaled = _UNITS * known[column, row]
         sizes.learn(row, column, np.abs(scaled if mean is None else scaled - mean))
-        counts.learn(used, contexts, tokens)
+        coder.count(counts.alphabet, table, counts.learn(used, contexts, tokens))
     model.keep(counts)
-    result = np.empty((layout.rows, len(layout.columns)), np.int64)
+    if codes is not None:
+        return codes
+    result = np.empty((layout.rows, len(layout.columns)), np.int32)
     result[:, layout.columns] = known[:-1].T
     return result
 
