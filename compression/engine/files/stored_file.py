@@ -39,9 +39,11 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -56,15 +58,17 @@ from compression.engine.files.codec.coders import (
     encode_vector,
     little_endian,
     packed_vector,
-    single_code_bytes,
 )
-from compression.engine.files.codec.context_coder import ContextDecoder, ContextEncoder
+from compression.engine.files.codec.context_coder import ContextDecoder, ContextEncoder, Plan, plan_of
 from compression.engine.files.codec.graph_coder import compress_graph, decompress_graph
 from compression.engine.files.ledger import proportional, roles
 from compression.errors import CorruptFile
 from compression.recipe.steps import Coding
 from compression.results.record import STORED_PARTS
 from compression.watch import SILENT, Watch
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 MAGIC = b"CNN\x1a"
 VERSION = 3
@@ -74,6 +78,9 @@ EXPANSION = 64
 """More bytes of memory for each of the file: a network of millions of weights shrinks less than so many fold."""
 _TENSOR_BYTES = 1 << 12
 """Taken off the budget for each record: it takes a tenth of a millisecond however small it is."""
+
+_AHEAD = 2
+"""Tensors that are looked through while one is written: each takes some ten bytes for each of its elements."""
 
 _HEADER = len(MAGIC) + 1 + 4
 
@@ -115,15 +122,22 @@ def encode(model: onnx.ModelProto, coding: Coding = "context", *, watch: Watch =
     skeleton.CopyFrom(model)
     for tensor in skeleton.graph.initializer:
         tensor.ClearField("raw_data")
-    contexts = ContextEncoder()
-    smallest = functools.partial(_smallest, contexts)
-    writers: dict[Coding, _Write] = {"context": smallest, "huffman": _huffman, "packed": _packed}
     products = _find_products(model.graph.initializer)
-    records = [
-        _product(*products[index]) if index in products else _record(tensor, writers[coding])
-        for index, tensor in enumerate(watch.each(model.graph.initializer))
-    ]
-    stream = contexts.stream()
+    with ThreadPoolExecutor(1) as before, ThreadPoolExecutor(1) as after:
+        contexts = ContextEncoder(after)
+        writers: dict[Coding, Callable[[_Part], bytes]] = {
+            "context": functools.partial(_smallest, contexts),
+            "huffman": _huffman,
+            "packed": _packed,
+        }
+        parts = _ahead(before, functools.partial(_part, is_planned=coding == "context"), model.graph.initializer)
+        records = []
+        for index, part in enumerate(watch.each(parts)):
+            if index in products:
+                records.append(_product(*products[index]))
+            else:
+                records.append(part if isinstance(part, bytes) else writers[coding](part))
+        stream = contexts.stream()
     data = b"".join([compress_graph(skeleton), varint(len(stream)), stream, *records])
     return MAGIC + bytes([VERSION]) + zlib.crc32(data).to_bytes(4, "little") + data
 
@@ -235,35 +249,57 @@ def _checked(data: bytes) -> memoryview:
     return memoryview(data)[_HEADER:]
 
 
-_Write = Callable[[Integers, tuple[int, ...], int], bytes]
-"""Elements, shape and, for floats, the bits of an exponent (else 0) to a record."""
+@dataclass(frozen=True)
+class _Part:
+    """A tensor's elements, and how they can be written into the common stream, if they are to be and can."""
+
+    values: Integers
+    shape: tuple[int, ...]
+    is_float: bool
+    plan: Plan | None
 
 
-def _record(tensor: onnx.TensorProto, write: _Write) -> bytes:
+def _part(tensor: onnx.TensorProto, *, is_planned: bool) -> bytes | _Part:
+    """What can be known of a tensor before others are written: its record where nothing is left to say, or its part."""
     if not tensor.HasField("raw_data"):
         return bytes([Record.ABSENT])
     element = _ELEMENTS.get(tensor.data_type)
     count = math.prod(tensor.dims)
     if element is None or min(tensor.dims, default=0) < 0 or len(tensor.raw_data) != count * element.itemsize:
         return bytes([Record.OPAQUE]) + varint(len(tensor.raw_data)) + bytes(tensor.raw_data)
-    return write(_elements(tensor), tuple(tensor.dims), _EXPONENT_BITS.get(tensor.data_type, 0))
+    values, shape = _elements(tensor), tuple(tensor.dims)
+    exponent_bits = _EXPONENT_BITS.get(tensor.data_type, 0)
+    return _Part(values, shape, exponent_bits > 0, plan_of(values, shape, exponent_bits) if is_planned else None)
 
 
-def _packed(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
-    return bytes([Record.VECTOR]) + packed_vector(values)
+def _ahead(thread: Executor, work: Callable[[S], T], things: Iterable[S]) -> Iterator[T]:
+    """The work done for each thing, in order; a thread is up to `_AHEAD` things ahead."""
+    waiting = deque[Future[T]]()
+    for thing in things:
+        waiting.append(thread.submit(work, thing))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
-def _huffman(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
-    rows = shape[0] if len(shape) > 1 and len(values) else 1
-    return bytes([Record.VECTOR]) + encode_vector(values, is_float=exponent_bits > 0, rows=rows)
+def _packed(part: _Part) -> bytes:
+    return bytes([Record.VECTOR]) + packed_vector(part.values)
 
 
-def _smallest(contexts: ContextEncoder, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> bytes:
+def _huffman(part: _Part) -> bytes:
+    rows = part.shape[0] if len(part.shape) > 1 and len(part.values) else 1
+    return bytes([Record.VECTOR]) + encode_vector(part.values, is_float=part.is_float, rows=rows)
+
+
+def _smallest(contexts: ContextEncoder, part: _Part) -> bytes:
     """Arithmetic codes, or Huffman codes where these are smaller: not below the entropy of single codes."""
-    attempt = contexts.attempt(values, shape, exponent_bits)
-    if attempt is None or (values.itemsize > 1 or attempt.size > single_code_bytes(values)):
-        plain = _huffman(values, shape, exponent_bits)
-        if attempt is None or attempt.size >= len(plain) - 1:
+    if part.plan is None:
+        return _huffman(part)
+    attempt = contexts.attempt(part.plan)
+    if attempt.size > part.plan.single_code_bytes:
+        plain = _huffman(part)
+        if attempt.size >= len(plain) - 1:
             return plain
     return bytes([Record.CONTEXT]) + contexts.keep(attempt)
 

@@ -15,10 +15,10 @@ def pack_bits(values: NDArray[np.unsignedinteger[Any]], width: int) -> bytes:
     """The lowest `width` bits of each value, one after the other, highest bit first."""
     if width == 0:
         return b""
-    shifts = np.arange(width - 1, -1, -1).astype(values.dtype)
-    one = values.dtype.type(1)
+    size = values.itemsize
     chunks = (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
-    return b"".join(np.packbits(((chunk[:, None] >> shifts) & one).astype(np.uint8)).tobytes() for chunk in chunks)
+    parts = (np.unpackbits(chunk.astype(f">u{size}").view(np.uint8).reshape(-1, size), axis=1) for chunk in chunks)
+    return b"".join(np.packbits(bits[:, 8 * size - width :]).tobytes() for bits in parts)
 
 
 def unpack_bits(data: bytes | memoryview, n: int, width: int, dtype: np.dtype[Any]) -> NDArray[np.unsignedinteger[Any]]:

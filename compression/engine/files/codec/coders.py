@@ -124,16 +124,21 @@ def _packed(values: Integers) -> bytes:
 
 def _palette(values: Integers) -> list[bytes]:
     """One coding, if few enough values are shared by many."""
-    distinct, index = _shared_values(values)
+    distinct, index = shared_values(values)
     if 4 * len(distinct) > len(values):
         return []
     indices = _dense_without_palette(index.astype(_index_type(len(distinct))))
     return [bytes([Method.PALETTE]) + varint(len(distinct)) + _dense_without_palette(distinct) + indices]
 
 
-def _shared_values(values: Integers) -> tuple[Integers, Integers]:
-    """Distinct values in order, and the index of each element's among them; bytes need no sorting."""
+def shared_values(values: Integers) -> tuple[Integers, Integers]:
+    """Distinct values in order, and the index of each element's among them; bytes, and few values, need no sorting."""
     if values.itemsize > 1:
+        few = np.unique(_sample(values))
+        if len(few) <= 1 << 8:
+            place = np.searchsorted(few, values).clip(max=len(few) - 1)
+            if np.array_equal(few[place], values):
+                return few, place
         distinct, index = np.unique(values, return_inverse=True)
         return distinct, index
     patterns = _unsigned(values)
@@ -238,9 +243,14 @@ def _rows(values: Integers, rows: int) -> list[bytes]:
 
 def may_share(values: Integers, percent: int) -> bool:
     """Whether values repeat so often, in an evenly spaced sample, that sorting all of them is worth it."""
-    sample = values[:: max(1, len(values) // _SAMPLE)]
+    sample = _sample(values)
     sample = sample[sample != 0]  # positions take care of zeros
     return 100 * len(np.unique(sample)) < percent * len(sample)
+
+
+def _sample(values: Integers) -> Integers:
+    """Evenly spaced ones."""
+    return values[:: max(1, len(values) // _SAMPLE)]
 
 
 # --- decoding ----------------------------------------------------------------------------------------------------

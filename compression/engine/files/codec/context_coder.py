@@ -22,6 +22,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,19 @@ from numpy.typing import NDArray
 from compression.engine.files.codec.adaptive_model import MAX_MAGNITUDE, Model
 from compression.engine.files.codec.bit_packing import pack_bits, packed_bytes, unpack_bits
 from compression.engine.files.codec.byte_reader import Reader, varint
-from compression.engine.files.codec.coders import Integers, decode_vector, may_share, packed_vector
-from compression.engine.files.codec.range_coder import Decoder, Recorder, Settings, code_matrix, fit_settings, stream_of
-from compression.engine.files.codec.scan_order import MAX_WAVES, blocks_of, layout_of
+from compression.engine.files.codec.coders import (
+    Integers,
+    decode_vector,
+    may_share,
+    packed_vector,
+    shared_values,
+    single_code_bytes,
+)
+from compression.engine.files.codec.range_coder import Decoder, Encoder, Recorder, Settings, code_matrix, fit_settings
+from compression.engine.files.codec.scan_order import MAX_WAVES, Layout, blocks_of, layout_of
 from compression.errors import CorruptFile
 
-Matrix = NDArray[np.int32]
+Matrix = NDArray[np.integer[Any]]
 
 MAX_COLUMNS = 1 << 17
 """Longer rows are not coded this way: the order in which they are visited would take more memory than they do."""
@@ -63,87 +71,121 @@ class Kind(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A tensor as it would be written: `data` beside the stream, what would go into it, and the model after it."""
+class Plan:
+    """How a tensor can be written whatever was written before it: `data` beside the stream, and a matrix in it."""
 
     kind: Kind
     data: bytes
+    matrix: Matrix
+    layout: Layout
+    settings: Settings
+    single_code_bytes: float
+    """Any code of single elements needs as many at least, as far as is known (Shannon, 1948)."""
+
+
+def plan_of(values: Integers, shape: Sequence[int], exponent_bits: int = 0) -> Plan | None:
+    """The plan for a tensor's elements, or None where they cannot be written this way.
+
+    For bit patterns of floats `exponent_bits` is how many of each are its exponent, else 0.
+    """
+    rows = _rows(shape)
+    if not len(values) or len(values) // rows > MAX_COLUMNS:
+        return None
+    if values.itemsize == 1:
+        return _codes(values, _planar(shape))
+    if may_share(values, 50):
+        distinct, index = shared_values(values)
+        if len(distinct) <= min(MAX_MAGNITUDE, int(np.count_nonzero(values)) // _SHARERS):
+            return _shared(distinct, index, _planar(shape))
+    return _floats(values, _planar(shape), exponent_bits) if exponent_bits else None
+
+
+def _codes(values: Integers, shape: tuple[int, ...]) -> Plan:
+    table = values.reshape(shape[0], -1).astype(np.int32)
+    offsets = _offsets(table, is_signed=values.dtype.kind == "i")
+    head = varint(len(offsets)) + packed_vector(offsets.astype(values.dtype))
+    return _planned(Kind.CODES, (head, b""), table - offsets[:, None], shape, single_code_bytes(values))
+
+
+def _shared(distinct: Integers, index: Integers, shape: tuple[int, ...]) -> Plan:
+    offset = int(np.bincount(index).argmax())
+    head = varint(len(distinct)) + packed_vector(distinct) + varint(offset)
+    single = single_code_bytes(index.astype(np.uint16))
+    matrix = (index - offset).astype(np.int32).reshape(shape[0], -1)
+    return _planned(Kind.SHARED, (head, b""), matrix, shape, single)
+
+
+def _floats(values: Integers, shape: tuple[int, ...], exponent_bits: int) -> Plan | None:
+    bits = 8 * values.itemsize
+    patterns = values.view(f"u{values.itemsize}")
+    unsigned = patterns.dtype.type
+    mantissa_bits = bits - 1 - exponent_bits
+    is_kept = patterns != 0
+    kept = patterns[is_kept]
+    low_zeros = min(_trailing_zeros(int(np.bitwise_or.reduce(kept))), mantissa_bits)
+    exponents = (patterns >> unsigned(mantissa_bits)).astype(np.int32) & ((1 << exponent_bits) - 1)
+    largest = int(exponents.max())
+    if largest - int(exponents[is_kept].min(initial=largest)) >= MAX_MAGNITUDE:
+        return None
+    sizes = largest + 1 - exponents
+    signed = np.where(is_kept, np.where(patterns >> unsigned(bits - 1), -sizes, sizes), 0)
+    mantissas = (kept & unsigned((1 << mantissa_bits) - 1)) >> unsigned(low_zeros)
+    head = bytes([low_zeros]) + varint(largest)
+    tail = pack_bits(mantissas, mantissa_bits - low_zeros)
+    return _planned(Kind.FLOATS, (head, tail), signed.reshape(shape[0], -1), shape, 0.0)
+
+
+def _planned(kind: Kind, around: tuple[bytes, bytes], matrix: Matrix, shape: tuple[int, ...], single: float) -> Plan:
+    """`around` are the bytes before and behind the matrix's settings."""
+    width, settings = fit_settings(matrix, shape)
+    head, tail = around
+    data = bytes([kind]) + head + _written(width, settings) + tail
+    return Plan(kind, data, matrix, layout_of(shape, width), settings, single)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A tensor as it would be written next: its plan, what would go into the stream, and the model after it."""
+
+    plan: Plan
     recorder: Recorder
     model: Model
 
     @property
     def size(self) -> float:
         """Bytes, those in the stream included."""
-        return len(self.data) + self.recorder.bits / 8
+        return len(self.plan.data) + self.recorder.bits / 8
 
 
 class ContextEncoder:
-    """Writes tensors one after the other into one stream."""
+    """Writes tensors one after the other into one stream, in `thread` where there is an executor with one."""
 
-    def __init__(self) -> None:
-        self._recorders: list[Recorder] = []
+    def __init__(self, thread: Executor | None = None) -> None:
+        self._thread, self._writing = thread, list[Future[None]]()
+        self._encoder = Encoder()
         self._models = {False: Model(), True: Model()}
 
-    def attempt(self, values: Integers, shape: Sequence[int], exponent_bits: int = 0) -> Attempt | None:
-        """How a tensor's elements would be written next, or None where they cannot be written this way.
-
-        For bit patterns of floats `exponent_bits` is how many of each are its exponent, else 0.
-        """
-        rows = _rows(shape)
-        if not len(values) or len(values) // rows > MAX_COLUMNS:
-            return None
-        if values.itemsize == 1:
-            return self._codes(values, _planar(shape))
-        if may_share(values, 50):
-            distinct, index = np.unique(values, return_inverse=True)
-            if len(distinct) <= min(MAX_MAGNITUDE, int(np.count_nonzero(values)) // _SHARERS):
-                return self._shared(distinct, index, _planar(shape))
-        return self._floats(values, _planar(shape), exponent_bits) if exponent_bits else None
+    def attempt(self, plan: Plan) -> Attempt:
+        """How a tensor would be written next."""
+        recorder, model = Recorder(), self._models[plan.kind is Kind.FLOATS].copy()
+        if plan.settings.largest:
+            code_matrix(recorder, model, plan.layout, plan.settings, plan.matrix)
+        return Attempt(plan, recorder, model)
 
     def keep(self, attempt: Attempt) -> bytes:
         """Write what was attempted last; returns what belongs beside the stream."""
-        self._recorders.append(attempt.recorder)
-        self._models[attempt.kind is Kind.FLOATS] = attempt.model
-        return attempt.data
+        self._models[attempt.plan.kind is Kind.FLOATS] = attempt.model
+        if self._thread is None:
+            self._encoder.write(attempt.recorder)
+        else:
+            self._writing.append(self._thread.submit(self._encoder.write, attempt.recorder))
+        return attempt.plan.data
 
     def stream(self) -> bytes:
         """The codes of all tensors so far."""
-        return stream_of(self._recorders)
-
-    def _codes(self, values: Integers, shape: tuple[int, ...]) -> Attempt:
-        table = values.reshape(shape[0], -1).astype(np.int32)
-        offsets = _offsets(table, is_signed=values.dtype.kind == "i")
-        head = varint(len(offsets)) + packed_vector(offsets.astype(values.dtype))
-        return self._matrix(Kind.CODES, head, table - offsets[:, None], shape)
-
-    def _shared(self, distinct: Integers, index: NDArray[np.intp], shape: tuple[int, ...]) -> Attempt:
-        offset = int(np.bincount(index).argmax())
-        head = varint(len(distinct)) + packed_vector(distinct) + varint(offset)
-        return self._matrix(Kind.SHARED, head, (index - offset).astype(np.int32).reshape(shape[0], -1), shape)
-
-    def _floats(self, values: Integers, shape: tuple[int, ...], exponent_bits: int) -> Attempt | None:
-        bits = 8 * values.itemsize
-        patterns = values.view(f"u{values.itemsize}").astype(np.uint64)
-        mantissa_bits = bits - 1 - exponent_bits
-        kept = patterns[patterns != 0]
-        low_zeros = min(_trailing_zeros(int(np.bitwise_or.reduce(kept))), mantissa_bits)
-        exponents = (patterns >> np.uint64(mantissa_bits)).astype(np.int32) & ((1 << exponent_bits) - 1)
-        largest = int(exponents.max())
-        if largest - int(exponents[patterns != 0].min(initial=largest)) >= MAX_MAGNITUDE:
-            return None
-        signs = 1 - 2 * (patterns >> np.uint64(bits - 1)).astype(np.int32)
-        signed = np.where(patterns != 0, signs * (largest - exponents + 1), 0)
-        mantissas = (kept & np.uint64((1 << mantissa_bits) - 1)) >> np.uint64(low_zeros)
-        head = bytes([low_zeros]) + varint(largest)
-        tail = pack_bits(mantissas.astype(f"u{values.itemsize}"), mantissa_bits - low_zeros)
-        return self._matrix(Kind.FLOATS, head, signed.reshape(shape[0], -1), shape, tail)
-
-    def _matrix(self, kind: Kind, head: bytes, matrix: Matrix, shape: tuple[int, ...], tail: bytes = b"") -> Attempt:
-        width, settings = fit_settings(matrix, shape)
-        recorder, model = Recorder(), self._models[kind is Kind.FLOATS].copy()
-        if settings.largest:
-            code_matrix(recorder, model, layout_of(shape, width), settings, matrix)
-        return Attempt(kind, bytes([kind]) + head + _written(width, settings) + tail, recorder, model)
+        for writing in self._writing:
+            writing.result()
+        return self._encoder.stream()
 
 
 def _rows(shape: Sequence[int]) -> int:

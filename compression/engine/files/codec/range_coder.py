@@ -20,7 +20,7 @@ exact, one division and one multiplication; `adaptive_model` says why ours are t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ from compression.engine.files.codec.adaptive_model import (
 )
 from compression.engine.files.codec.scan_order import MAX_WAVES, Layout, blocks_of, layout_of
 from compression.errors import CorruptFile
+
+Matrix = NDArray[np.integer[Any]]
 
 _UNITS = 64
 """Coefficients and mean magnitude are stored in parts of this."""
@@ -73,7 +75,7 @@ class Recorder:
         self.blocks: list[_Block] = []
         self.bits = 0.0
 
-    def code(self, alphabet: Alphabet, table: Table, contexts: Ints, codes: Ints | None) -> tuple[Ints, Tokens]:
+    def code(self, alphabet: Alphabet, table: Table, contexts: Ints, codes: Matrix | None) -> tuple[Matrix, Tokens]:
         """Keep them."""
         assert codes is not None
         tokens = alphabet.tokens(codes)
@@ -95,7 +97,9 @@ class Decoder:
         self._counts = counts
         self.zero_bits, self.other_bits = 0.0, 0.0
 
-    def code(self, alphabet: Alphabet, table: Table, contexts: Ints, codes: Ints | None = None) -> tuple[Ints, Tokens]:
+    def code(
+        self, alphabet: Alphabet, table: Table, contexts: Ints, codes: Matrix | None = None
+    ) -> tuple[Matrix, Tokens]:
         """Read one code for each context; raises `CorruptFile`."""
         try:
             found, tokens = self._read(alphabet, table, contexts)
@@ -110,7 +114,7 @@ class Decoder:
             self.zero_bits += zero
             self.other_bits += other
 
-    def _read(self, alphabet: Alphabet, table: Table, contexts: Ints) -> tuple[Ints, Tokens]:
+    def _read(self, alphabet: Alphabet, table: Table, contexts: Ints) -> tuple[Matrix, Tokens]:
         parts = [self._coder.decode(_TOKENS, table[contexts[chunk]]) for chunk in _chunks(len(contexts))]
         tokens = np.concatenate(parts)
         found, widths = alphabet.starts[tokens], alphabet.widths[tokens]
@@ -127,17 +131,25 @@ how likely tokens are, and `contexts` has one for each; the recorder is given th
 told how often each token occurred in each context (tokens x contexts)."""
 
 
-def stream_of(recorders: Iterable[Recorder]) -> bytes:
-    """All codes kept, one after the other, as one range-coded stream."""
-    coder = constriction.stream.queue.RangeEncoder()
-    for block in (block for recorder in recorders for block in recorder.blocks):
-        for chunk in _chunks(len(block.tokens)):
-            coder.encode(block.tokens[chunk].astype(np.int32), _TOKENS, block.table[block.contexts[chunk]])
-        if len(block.rest):
-            widths = block.alphabet.widths[block.tokens]
-            coder.encode(block.rest.astype(np.int32), _EVEN, widths[widths > 1])
-    stream: bytes = coder.get_compressed().astype(">u4").tobytes()
-    return stream.rstrip(b"\0")
+class Encoder:
+    """Writes codes that were recorded into one range-coded stream."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def write(self, recorder: Recorder) -> None:
+        """Write all that is recorded, after what was written before."""
+        for block in recorder.blocks:
+            for chunk in _chunks(len(block.tokens)):
+                self._coder.encode(block.tokens[chunk].astype(np.int32), _TOKENS, block.table[block.contexts[chunk]])
+            if len(block.rest):
+                widths = block.alphabet.widths[block.tokens]
+                self._coder.encode(block.rest.astype(np.int32), _EVEN, widths[widths > 1])
+
+    def stream(self) -> bytes:
+        """All that was written."""
+        stream: bytes = self._coder.get_compressed().astype(">u4").tobytes()
+        return stream.rstrip(b"\0")
 
 
 def _chunks(count: int) -> Iterator[slice]:
@@ -170,7 +182,7 @@ class Settings:
     weights: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
-def code_matrix(coder: Coder, model: Model, layout: Layout, settings: Settings, codes: Ints | None) -> Ints:
+def code_matrix(coder: Coder, model: Model, layout: Layout, settings: Settings, codes: Matrix | None) -> Matrix:
     """Write or read integers (rows x places) and teach the model; an encoder is given them, a decoder None.
 
     Returns them. Every magnitude is at most `settings.largest`. Inside, columns are visited in the layout's order,
@@ -260,12 +272,17 @@ _LEAST_GAIN = 0.05
 """Part of the variance that prediction must explain: below, its coefficients cost more than they save."""
 
 
+_FIT = 1 << 19
+"""Numbers from which settings are found, at least: of a larger matrix only every so many rows."""
+
+
 def fit_settings(codes: NDArray[Any], shape: tuple[int, ...]) -> tuple[int, Settings]:
     """The width of the image that rows look at (0: none, 1 for filters), and settings.
 
     Codes are rows x places; `shape` is theirs, or that of filters (rows x channels x height x width).
     """
     largest = int(max(codes.max(initial=0), -codes.min(initial=0)))
+    codes = codes[:: max(1, min(codes.size // _FIT, len(codes)))]
     plain = Settings(largest, _mean_size(codes))
     width = _image_width(codes) if len(shape) == 2 else int(shape[2] * shape[3] > 1)
     layout = layout_of(shape, width)

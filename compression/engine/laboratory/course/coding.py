@@ -14,7 +14,7 @@ from torch import Tensor
 
 from compression.engine.build import load_network
 from compression.engine.files.codec.coders import encode_vector, packed_vector, single_code_bytes
-from compression.engine.files.codec.context_coder import ContextEncoder
+from compression.engine.files.codec.context_coder import ContextEncoder, plan_of
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.course.chosen_layer import layer_of, network_of
 from compression.engine.primitives.affine import fit_affine
@@ -56,13 +56,13 @@ def codes_of(trained: Tensor, folded: Tensor, sparsity: float, bits: int) -> NDA
 def _measured(codes: NDArray[np.int8], shape: tuple[int, ...]) -> dict[str, Any]:
     """Counts, lengths of Huffman codes, then bits a weight: entropy, Huffman, arithmetic, plain."""
     counts = np.bincount(codes.astype(np.int64) - int(codes.min()), minlength=256)
-    attempt = ContextEncoder().attempt(codes, shape)
+    plan = plan_of(codes, shape)
     return {
         "counts": counts,
         "lengths": huffman_lengths(counts.tolist()),
         "entropy": 8 * single_code_bytes(codes) / codes.size,
         "huffman": 8 * len(encode_vector(codes, rows=shape[0])) / codes.size,
-        "arithmetic": 8 * (attempt.size if attempt else np.nan) / codes.size,
+        "arithmetic": 8 * (ContextEncoder().attempt(plan).size if plan else np.nan) / codes.size,
         "plain": 8 * len(packed_vector(codes)) / codes.size,
     }
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compression.engine.files.codec.adaptive_model import MAX_MAGNITUDE, Model
-from compression.engine.files.codec.range_coder import Decoder, Recorder, Settings, code_matrix, fit_settings, stream_of
+from compression.engine.files.codec.range_coder import Decoder, Encoder, Recorder, Settings, code_matrix, fit_settings
 from compression.engine.files.codec.scan_order import layout_of
 from compression.errors import CorruptFile
 
@@ -19,6 +19,13 @@ def write(matrix, shape, known=None):
     recorder, layout = Recorder(), layout_of(shape, width)
     code_matrix(recorder, known or Model(), layout, found, matrix)
     return recorder, layout, found
+
+
+def stream_of(recorders):
+    encoder = Encoder()
+    for recorder in recorders:
+        encoder.write(recorder)
+    return encoder.stream()
 
 
 def size(matrix, shape=None):
