@@ -32,7 +32,7 @@ def of_the_call(result: Result) -> str:
     if result.is_baseline or _computing_ms(result) <= 0 or _computing_ms(old) <= 0:
         return words
     alone = units.percent(_computing_ms(result) / _computing_ms(old), 0)
-    return f"{words} Computing alone takes about {alone} % of the time it took: nearer to what a device gains in C."
+    return f"{words} Computing alone takes about {alone} % of the time it took: nearer to what a program in C sees."
 
 
 def _computing_ms(measures: Measures) -> float:

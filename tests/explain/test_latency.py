@@ -37,7 +37,7 @@ class TestTheCall:
     def test_is_told_where_it_costs_as_much_as_computing(self):
         assert latency.of_the_call(self.of(0.0165)) == (
             "0.0165 ms of the 0.0265 ms are what it costs to call the runtime from Python, whatever it computes. "
-            "Computing alone takes about 16 % of the time it took: nearer to what a device gains in C."
+            "Computing alone takes about 16 % of the time it took: nearer to what a program in C sees."
         )
 
     def test_is_not_told_where_it_costs_little(self):
