@@ -19,7 +19,8 @@ from compression.engine.build import thinned
 from compression.engine.files import export, stored_file
 from compression.engine.intake.onnx_check import TOLERANCE, answers_of, difference
 from compression.engine.measure.evaluation import open_session, run_images
-from compression.engine.network.form import WeightedLayer, weighted_layers
+from compression.engine.measure.memory import runtime_costs
+from compression.engine.network.form import WeightedLayer, count_costs, weighted_layers
 from compression.engine.primitives.batch_norm import fold_batch_norm
 from compression.engine.primitives.channel_labels import Labels
 from compression.engine.techniques import Context, apply_step, within_memory
@@ -27,7 +28,7 @@ from compression.errors import CompressionError, UnsupportedModel
 from compression.models.brought.findings import TechniqueCheck, Tried
 from compression.models.brought.own import OwnData, Preprocessing
 from compression.models.data import Dataset, Split
-from compression.recipe.steps import STEP_TYPES, ChannelPruning, Step
+from compression.recipe.steps import STEP_TYPES, ChannelPruning, Quantization, Step
 from compression.recipe.words import kind_of
 from compression.results import significance
 from compression.watch import SILENT, Watch
@@ -263,6 +264,7 @@ def _try(graph: fx.GraphModule, step: Step, context: Context, before: int | None
     try:
         model = apply_step(graph, step, context)
         size = _coded(model)
+        on_integers = _on_integers(model) if isinstance(step, Quantization) else None
     except CompressionError as error:
         took = time.monotonic() - started
         return TechniqueCheck(technique=step.technique, seconds=took, problem=str(error))
@@ -272,8 +274,16 @@ def _try(graph: fx.GraphModule, step: Step, context: Context, before: int | None
         seconds=time.monotonic() - started,
         reached=len(weighted_layers(graph)) - len(stayed),
         stored_ratio=before / size if before and size else None,
+        on_integers=on_integers,
         left=_why_channels_stay(graph, stayed) if isinstance(step, ChannelPruning) else dict.fromkeys(stayed, ""),
     )
+
+
+def _on_integers(model: fx.GraphModule) -> float:
+    """The share of multiplications for which the runtime has integer kernels on this machine."""
+    folded = fold_batch_norm(model)
+    found = runtime_costs(export.to_onnx(folded).SerializeToString()).integer_macs
+    return found / max(1, count_costs(folded).macs)
 
 
 def _stayed(before: dict[str, WeightedLayer], after: dict[str, WeightedLayer]) -> list[str]:

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from compression.units import share
 
+_ALL = 0.995
+"""From here on a share is said to be 100 %."""
+
 
 class Finding(BaseModel):
     """Plain data that does not change."""
@@ -37,7 +40,8 @@ class TechniqueCheck(Finding):
     """Whether a technique works on the network, tried with a usual setting: `problem` says why not, '' if it does.
 
     `reached` counts those of its layers that changed, and `stored_ratio` is the original's stored file over the new
-    one. `left` says of each layer that stayed as it was why that is, as far as that is known.
+    one. `on_integers` is the share of its multiplications for which the runtime has integer kernels here. `left` says
+    of each layer that stayed as it was why that is, as far as that is known.
     """
 
     technique: str
@@ -45,6 +49,7 @@ class TechniqueCheck(Finding):
     problem: str = ""
     reached: int = 0
     stored_ratio: float | None = None
+    on_integers: float | None = None
     left: dict[str, str] = {}
 
 
@@ -74,7 +79,12 @@ class EntryCheck(Finding):
     @property
     def words(self) -> tuple[str, ...]:
         """The findings as sentences, the most important first."""
-        return tuple(filter(None, (self._accuracy_words(), *self.notes, self._equal_words(), self._time_words())))
+        return tuple(
+            filter(
+                None,
+                (self._accuracy_words(), *self.notes, self._equal_words(), self._kernel_words(), self._time_words()),
+            )
+        )
 
     def _accuracy_words(self) -> str:
         if self.given is None:
@@ -96,6 +106,13 @@ class EntryCheck(Finding):
             f"Our graph is the same network as {self.against}: on {self.n_compared} images the answers {far} (up to "
             f"{self.tolerance:g} would be the same)."
         )
+
+    def _kernel_words(self) -> str:
+        most = max((row.on_integers for row in self.techniques if row.on_integers is not None), default=None)
+        if most is None:
+            return ""
+        rest = "" if most > _ALL else ": the rest stays in float, and becomes smaller but not faster"
+        return f"In 8 bits, {share(most, 0)} of its multiplications run on integer kernels of the runtime{rest}."
 
     def _time_words(self) -> str:
         return f"Without training, one setting takes about {max(1, round(self.seconds_a_point))} s here."

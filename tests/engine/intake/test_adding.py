@@ -218,6 +218,18 @@ class TestTechniques:
         assert rows["quantization"].stored_ratio > 3
         assert "nothing to tie" in rows["layer_tying"].problem
 
+    def test_what_the_runtime_multiplies_in_integers_is_said(self, digits):
+        rows = {row.technique: row for row in digits.techniques}
+        assert rows["quantization"].on_integers == 1
+        assert rows["channel_pruning"].on_integers is None
+        assert "In 8 bits, 100 % of its multiplications run on integer kernels of the runtime." in digits.words
+        partly = digits.model_copy(
+            update={"techniques": (rows["quantization"].model_copy(update={"on_integers": 0.4}),)}
+        )
+        assert any(
+            words.endswith("the rest stays in float, and becomes smaller but not faster.") for words in partly.words
+        )
+
     def test_students_are_thinner_copies_with_new_weights(self, digits):
         subject = subject_of("mine")
         full, half = load_network(subject), scaled_copy(subject, 0.5)
