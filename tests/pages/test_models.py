@@ -41,6 +41,33 @@ def test_what_the_entry_check_found_is_told_with_a_way_to_mend_it(mine, monkeypa
     assert begun == [[["check", "mine", "--fix"]]]
 
 
+def test_a_network_by_name_with_what_a_person_knows_of_its_images(mine, monkeypatch):
+    begun = []
+    monkeypatch.setattr(bring, "Errand", lambda commands, scratch: begun.append(commands) or Done(commands, scratch))
+    page = page_tools.opened("models")
+    page.segmented_control(key="models_source_0").set_value(bring.TORCHVISION)
+    checked(page.run())
+    page.text_input(key="models_architecture_0").set_value("resnet18")
+    page.segmented_control(key="models_weights_0").set_value(bring.NONE)
+    page.text_input(key="models_mean_0").set_value("0.5, half")
+    checked(page.run())
+    assert "'0.5, half': give numbers" in words(page) and page.button(key="models_add_0").disabled
+    page.text_input(key="models_mean_0").set_value("0.5, .4 -0.25")
+    page.number_input(key="models_size_0").set_value(64)
+    page.toggle(key="models_bgr_0").set_value(True)
+    page.selectbox(key="models_data_0").set_value(bring.PUBLIC)
+    checked(page.run())
+    page.text_input(key="models_public_0").set_value("../SVHN")
+    checked(page.run())
+    assert "only letters and digits" in words(page) and page.button(key="models_add_0").disabled
+    page.text_input(key="models_public_0").set_value("SVHN")
+    checked(page.run())
+    checked(page.button(key="models_add_0").click().run())
+    told = ["--mean", "0.5", ".4", "-0.25", "--size", "64", "--bgr"]
+    network = ["add-model", "resnet18", "--data=svhn", "--torchvision=resnet18", "--weights=none", *told]
+    assert begun == [[["add-data", "svhn", "SVHN"], network]]
+
+
 class Done(Errand):
     """An errand that needs no process."""
 

@@ -79,12 +79,8 @@ class EntryCheck(Finding):
     @property
     def words(self) -> tuple[str, ...]:
         """The findings as sentences, the most important first."""
-        return tuple(
-            filter(
-                None,
-                (self._accuracy_words(), *self.notes, self._equal_words(), self._kernel_words(), self._time_words()),
-            )
-        )
+        last = self._equal_words(), self._kernel_words(), self._time_words()
+        return tuple(filter(None, (self._accuracy_words(), *self.notes, *last)))
 
     def _accuracy_words(self) -> str:
         if self.given is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from pages.components.models import checked
 from pages.components.shown import elements
 
 POLL_S = 0.5
-NEW, NO_IMAGES = "New images …", "No images"
-ONNX, TORCHVISION = "ONNX file", "From torchvision"
+NEW, PUBLIC, NO_IMAGES = "New images …", "A public data set …", "No images"
+ONNX, TORCHVISION, TIMM = "ONNX file", "From torchvision", "From timm"
 PUBLISHED, MINE, NONE = "published", "my file", "untrained"
 
 _ERRAND, _ADDED, _FORM = "models_errand", "models_added", "models_form"
@@ -72,48 +74,80 @@ def _clear() -> None:
 # --- the form --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Images:
+    """What was uploaded, the name of a public data set, or of images that are there; one of them, or none yet."""
+
+    uploaded: Any = None
+    public: str = ""
+    known: str = ""
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The option of `add-model` that says where it comes from, and what goes with it; '' is not said yet."""
+
+    option: str
+    file: Any = None
+    architecture: str = ""
+    weights: str = ""
+
+
 def _form() -> None:
     number = st.session_state.get(_FORM, 0)
     with st.container(border=True, key="models_form_box"):
         images_side, network_side = st.columns(2, gap="large")
         with images_side:
-            images, data = _images(number)
+            images = _images(number)
         with network_side:
-            source = elements.switch("Network", [ONNX, TORCHVISION], key=f"models_source_{number}")
-            file, said = _onnx(number) if source == ONNX else _torchvision(number)
-        usual = _slug(file.name if file else said.get("--torchvision", ""))
+            libraries = [TORCHVISION, *([TIMM] if importlib.util.find_spec("timm") else [])]
+            source = elements.switch("Network", [ONNX, *libraries], key=f"models_source_{number}")
+            network = _onnx(number) if source == ONNX else _by_name(source, number)
+            takes = _takes(number)
+        usual = _slug(network.architecture or (network.file.name if network.file else ""))
         name = st.text_input(
             "Name",
             value=_unused(usual, taken("model")) if usual else "",
             key=f"models_name_{number}_{usual}",
             help="It stands in links and recipes: small letters, digits, - and _.",
         )
-        missing = _missing(images, data, file, said)
-        if st.button("Add and check", type="primary", disabled=bool(missing or not name), key=f"models_add_{number}"):
-            _add(name, images, data, file, said)
+        missing = _missing(images, network)
+        is_ready = name and not missing and takes is not None
+        if st.button("Add and check", type="primary", disabled=not is_ready, key=f"models_add_{number}"):
+            _add(name, images, network, takes or [])
             st.rerun()
         if missing:
             st.caption(f"Still needed: {missing}.")
 
 
-def _missing(images: Any, data: str, file: Any, said: dict[str, str]) -> str:  # noqa: ANN401  (Streamlit's files)
+def _missing(images: _Images, network: _Network) -> str:
     wanted = {
-        "images": not images and not data,
-        "a network": not file and not said.get("--torchvision"),
-        "the file with the weights": said.get("--weights") == MINE and not file,
+        "images": images == _Images(),
+        "a network": not network.file and not network.architecture,
+        "the file with the weights": network.weights == MINE and not network.file,
     }
     return " and ".join(what for what, is_missing in wanted.items() if is_missing)
 
 
-def _images(number: int) -> tuple[Any, str]:
-    """What was uploaded, or the name of images that are there."""
-    there = own_data_sets()
-    chosen = st.selectbox("Images", [*there, NEW, NO_IMAGES], key=f"models_data_{number}")
+def _images(number: int) -> _Images:
+    chosen = st.selectbox("Images", [*own_data_sets(), NEW, PUBLIC, NO_IMAGES], key=f"models_data_{number}")
     if chosen == NO_IMAGES:
         st.caption(noise.WARNING)
-        return None, "none"
+        return _Images(known="none")
+    if chosen == PUBLIC:
+        said = st.text_input(
+            "Its name in torchvision",
+            placeholder="e.g. SVHN",
+            key=f"models_public_{number}",
+            help="One of torchvision.datasets with a class for each image: CIFAR10, STL10, Flowers102, Imagenette … "
+            "It is downloaded once.",
+        ).strip()
+        if said and not re.fullmatch("[A-Z][A-Za-z0-9]*", said):  # nothing that could be a path
+            st.error("Names of torchvision's data sets have only letters and digits, such as SVHN.")
+            said = ""
+        return _Images(public=said)
     if chosen != NEW:
-        return None, str(chosen)
+        return _Images(known=str(chosen))
     uploaded = st.file_uploader(
         "A zip file with one folder of images for each class, or an .npz file",
         type=["zip", "npz"],
@@ -121,20 +155,20 @@ def _images(number: int) -> tuple[Any, str]:
         help="JPEG, PNG, WebP or BMP; folders train, val and test are used where they exist. An .npz file holds "
         "`images` (uint8) and `labels`. Without labels, agreement with the network as it is takes accuracy's place.",
     )
-    return uploaded, ""
+    return _Images(uploaded=uploaded)
 
 
-def _onnx(number: int) -> tuple[Any, dict[str, str]]:
+def _onnx(number: int) -> _Network:
     file = st.file_uploader(
         "A classifier as one .onnx file",
         type=["onnx"],
         key=f"models_onnx_{number}",
         help="As PyTorch, TensorFlow or Keras export it. It is read, never executed as a program.",
     )
-    return file, {}
+    return _Network("--onnx", file)
 
 
-def _torchvision(number: int) -> tuple[Any, dict[str, str]]:
+def _by_name(source: str, number: int) -> _Network:
     architecture = st.text_input("Architecture", placeholder="e.g. convnext_tiny", key=f"models_architecture_{number}")
     weights = elements.switch("Weights", [PUBLISHED, MINE, NONE], key=f"models_weights_{number}")
     file = None
@@ -146,23 +180,48 @@ def _torchvision(number: int) -> tuple[Any, dict[str, str]]:
             help="Of a state dict only tensors are read; a pickle with anything else in it is refused.",
         )
     words = {PUBLISHED: "default", NONE: "none", MINE: MINE}[weights]
-    return file, {"--torchvision": architecture.strip(), "--weights": words}
+    return _Network({TORCHVISION: "--torchvision", TIMM: "--timm"}[source], file, architecture.strip(), words)
 
 
-def _add(name: str, images: Any, data: str, file: Any, said: dict[str, str]) -> None:  # noqa: ANN401
+def _takes(number: int) -> list[str] | None:
+    """What the person says of the images that the network takes, as options; None where that is no number."""
+    options: list[str] = []
+    with st.expander("What images it takes"):
+        st.caption("What stays empty is taken from the network or its publisher, or found out by trying.")
+        size = st.number_input("Height and width, pixels", 1, None, None, 1, key=f"models_size_{number}")
+        levels = {
+            option: st.text_input(words, placeholder=like, key=f"models_{option}_{number}", help=_LEVELS)
+            for option, words, like in (
+                ("mean", "Mean taken off", "0.485, 0.456, 0.406"),
+                ("std", "Standard deviation it is divided by", "0.229, 0.224, 0.225"),
+            )
+        }
+        is_wide = st.toggle("Values from 0 to 255, not from 0 to 1", key=f"models_white_{number}")
+        is_turned = st.toggle("Colours in the order blue, green, red", key=f"models_bgr_{number}")
+        for option, text in levels.items():
+            numbers = re.split(r"[,;\s]+", text.strip()) if text.strip() else []
+            if not all(re.fullmatch(r"-?\d*\.?\d+", one) for one in numbers):
+                st.error(f"{text!r}: give numbers such as 0.5 or 0.485, 0.456, 0.406.")
+                return None
+            options += [f"--{option}", *numbers] if numbers else []
+    options += ["--size", str(size)] if size else []
+    return [*options, *(["--white", "1"] if is_wide else []), *(["--bgr"] if is_turned else [])]
+
+
+_LEVELS = "One number for all colours, or one for each, of values from 0 to 1 (or to 255 if that is switched on)."
+
+
+def _add(name: str, images: _Images, network: _Network, takes: Sequence[str]) -> None:
     """Files go into a folder of their own, under names of ours."""
     scratch = Path(tempfile.mkdtemp(prefix="compression-brought-"))
-    commands = []
-    if images:
-        data = _unused(_slug(images.name) or "images", taken("data set"))
-        commands.append(["add-data", data, str(_kept(images, scratch, "images"))])
-    network = ["add-model", name, "--data", data]
-    if said:
-        weights = str(_kept(file, scratch, "weights")) if file else said["--weights"]
-        network += ["--torchvision", said["--torchvision"], "--weights", weights]
-    else:
-        network += ["--onnx", str(_kept(file, scratch, "network"))]
-    begin([*commands, network], name, scratch)
+    commands, data = [], images.known
+    if not data:
+        data = _unused(_slug(images.public or images.uploaded.name) or "images", taken("data set"))
+        commands.append(["add-data", data, images.public or str(_kept(images.uploaded, scratch, "images"))])
+    kept = str(_kept(network.file, scratch, "network")) if network.file else ""
+    source = [f"{network.option}={network.architecture or kept}"]
+    weights = [f"--weights={kept or network.weights}"] if network.architecture else []
+    begin([*commands, ["add-model", name, f"--data={data}", *source, *weights, *takes]], name, scratch)
 
 
 def _kept(uploaded: Any, scratch: Path, name: str) -> Path:  # noqa: ANN401
