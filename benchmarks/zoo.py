@@ -41,6 +41,9 @@ TASKS: dict[str, dict[str, Any]] = {
     "low rank": {"technique": "low_rank", "rank_ratio": 0.5},
 }
 """The steps that are tried."""
+PEER = "Torch-Pruning"
+"""What another tool leaves at the ratio of `channels`, in its simplest use (Fang et al., 2023; `pip install
+torch-pruning==1.6.1`): all layers but the last, those of least magnitude first."""
 FITTING_IMAGES, TEST_IMAGES = 32, 4
 """Random ones: what matters here is whether it works."""
 SAME = {"8/8": 0.5}
@@ -95,7 +98,7 @@ def _alone(model: str, task: str, limit_s: float) -> Row:
 
 def _child(model: str, task: str, answer: Any) -> None:  # noqa: ANN401 - a connection
     try:
-        found = carry_out(model, task)
+        found = carry_out_elsewhere(model) if task == PEER else carry_out(model, task)
     except CompressionError as error:
         found = {"problem": str(error)}
     except Exception as error:  # whatever it is, the table says so
@@ -151,6 +154,29 @@ def carry_out(name: str, task: str) -> Row:
         "stored_bytes": len(stored),
         "seconds": seconds,
     }
+
+
+def carry_out_elsewhere(name: str) -> Row:
+    """What `PEER` leaves of the parameters."""
+    import torch
+    import torch_pruning
+    from torch import nn
+
+    module, size = _network(name)
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    last = next((layer for layer in reversed(layers) if isinstance(layer, nn.Linear)), layers[-1])
+    x = torch.zeros(1, 3, size, size)
+    before = sum(parameter.numel() for parameter in module.parameters())
+    began = time.perf_counter()
+    importance = torch_pruning.importance.MagnitudeImportance(p=2)
+    ratio = TASKS["channels"]["pruning_ratio"]
+    torch_pruning.pruner.MagnitudePruner(
+        module, x, importance=importance, pruning_ratio=ratio, ignored_layers=[last]
+    ).step()
+    module(x)
+    params = sum(parameter.numel() for parameter in module.parameters())
+    seconds = {"task": time.perf_counter() - began, "encode": 0.0}
+    return {"params": params, "params_before": before, "apart": 0.0, "file_apart": 0.0, "seconds": seconds}
 
 
 def _apart(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
@@ -246,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the table, print it, and return 1 where something does not work."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="only these")
-    parser.add_argument("--tasks", nargs="+", choices=tuple(TASKS), default=tuple(TASKS), metavar="TASK")
+    parser.add_argument("--tasks", nargs="+", choices=(*TASKS, PEER), default=tuple(TASKS), metavar="TASK")
     parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for each cell (default: 900)")
     parser.add_argument(
         "--json", type=Path, metavar="ROWS.jsonl", default=environment.home() / "benchmarks" / "zoo.jsonl"
