@@ -21,8 +21,6 @@ from sample_models.catalogue import find_model
 
 torch.set_num_threads(1)  # many small tensors: threads would only wait for each other
 
-SHAPES = {"mlp-digits": (1, 8, 8)}
-
 
 class Twice(nn.Module):
     """Three layers, of which the second is used twice."""
@@ -55,8 +53,8 @@ def network(name: str) -> fx.GraphModule:
 @functools.cache
 def _network(name: str) -> fx.GraphModule:
     torch.manual_seed(0)
-    shape = SHAPES.get(name, (1, 28, 28))
-    module = find_model(name).build()
+    entry = find_model(name)
+    shape, module = tuple(entry.card["input_shape"]), entry.build()
     with torch.no_grad():
         module.train()(torch.randn(16, *shape))
         for parameter in module.parameters():

@@ -81,7 +81,8 @@ def show(subject: Subject, baseline: Result | None) -> None:
     if entry.picture_path.is_file():
         picture.show(picture.of_file(entry.picture_path), picture_words(subject))
     st.caption(f"{entry.task}: {len(subject.data.classes)} classes. {entry.about}")
-    st.markdown(_facts(card, baseline), help=_FACTS_HELP)
+    origin = f" {units.capital(card['origin'])}." if "origin" in card else ""
+    st.markdown(_facts(card, baseline), help=f"{_FACTS_HELP}{origin}")
     if not subject.data.is_local:
         words = f"The data set {subject.data.name} is downloaded when the first point is measured."
         st.info(words, icon=":material/download:")

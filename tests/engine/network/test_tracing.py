@@ -28,7 +28,7 @@ def test_trace_drops_what_does_nothing_and_knows_shapes():
 def test_tracing_changes_no_output_and_clones_are_independent(name):
     entry = find_model(name)
     module = entry.build().eval()
-    shape = (1, 8, 8) if entry.dataset == "digits" else SHAPE
+    shape = tuple(entry.card["input_shape"])
     x = torch.randn(2, *shape)
     model = trace(copy.deepcopy(module), shape)
     assert torch.equal(model(x), module(x))
