@@ -139,7 +139,7 @@ def _images(number: int) -> _Images:
             "Its name in torchvision",
             placeholder="e.g. SVHN",
             key=f"models_public_{number}",
-            help="One of torchvision.datasets that has one class for each image, written as there. It is downloaded once.",
+            help="One of torchvision.datasets with a single class for each image, written as there; downloaded once.",
         ).strip()
         if said and not re.fullmatch("[A-Z][A-Za-z0-9]*", said):  # nothing that could be a path
             st.error("Names of torchvision's data sets have only letters and digits, such as SVHN.")
