@@ -40,6 +40,10 @@ from compression.environment import ROOT
 TIMEOUT_S = 30.0
 """The first answer takes half a second, later ones 50 ms; a machine that pages may take long."""
 
+COPIES, SMALL = 3, 1 << 20
+"""How often files below so many bytes are measured. The least counts: where blocks happen to lie only adds, up to 30 KB
+seen, which matters for these."""
+
 _LENGTH = 8
 _RESET_PEAK = "5"
 """What Linux takes to mean: start VmHWM anew (man 5 proc, clear_refs)."""
@@ -133,7 +137,9 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer frames until there are no more."""
     while len(header := requests.read(_LENGTH)) == _LENGTH:
         onnx_bytes = requests.read(int.from_bytes(header, "little"))
-        answers.write(json.dumps(_in_a_copy(onnx_bytes)).encode() + b"\n")
+        copies = [_in_a_copy(onnx_bytes) for _ in range(COPIES if len(onnx_bytes) < SMALL else 1)]
+        known = [peak for peak in copies if peak is not None]
+        answers.write(json.dumps(min(known, default=None)).encode() + b"\n")
         answers.flush()
 
 
