@@ -25,7 +25,7 @@ from tests.cases.files import run_onnx
 from tests.cases.findings import need
 from tests.cases.looking import count_by_hand, distance, forward, most_values, outputs_first, sites, weighted
 from tests.cases.networks import SHAPE, parameters_of, rounded
-from tests.cases.trial import EQUAL, test_images
+from tests.cases.trial import EQUAL, seen_images
 
 TRACED = 1e-6
 """Of the largest logit, computed in double precision. In float32 networks of these sizes are 3e-7 to 1e-5 off their own
@@ -83,13 +83,13 @@ def once_inside(trial):
 
 def _exported(trial):
     data = trial.subject.file()
-    worst = max(distance(forward(trial.right, x), run_onnx(data, x)) for x in test_images())
+    worst = max(distance(forward(trial.right, x), run_onnx(data, x)) for x in seen_images())
     need(worst <= EQUAL, f"the float ONNX is {worst:.1%} off")
 
 
 def _traced(trial):
     right, found = (copy.deepcopy(module).double() for module in (trial.right, trial.subject.model))
-    for x in test_images():
+    for x in seen_images():
         for count in (1, 7, 256):
             few = x[:count].double()
             off = distance(forward(right, few), forward(found, few))
@@ -191,7 +191,7 @@ def _harm(trial, name, steps):
     """Logits move at most twice as far as rounding to the nearest code moves them."""
     if name not in ("8", "float16", "equalize 16") or trial.id == "C59":
         return
-    _, x = test_images()
+    _, x = seen_images()
     limit = 0.05 if "equalize" in name and any(isinstance(part, nn.ReLU6) for part in trial.module.modules()) else 0.01
     right, (_, found) = forward(trial.right, x), trial.subject.answers(*steps)
     if name == "8":

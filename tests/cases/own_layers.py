@@ -26,7 +26,7 @@ from tests.cases.findings import need
 from tests.cases.looking import count_by_hand, distance, every_value, forward, sites, weighted
 from tests.cases.networks import SHAPE, parameters_of
 from tests.cases.own_numbers import moved, rounding
-from tests.cases.trial import BARS, Subject, split_of, test_images, written
+from tests.cases.trial import BARS, Subject, seen_images, split_of, written
 
 HALF, INTEGERS, EIGHT = (TECHNIQUES[name] for name in ("channels 0.5", "8/8", "8"))
 
@@ -189,7 +189,7 @@ def directions(trial):
         need(kernels["QLinearConv"] == 4, f"not all of 4 convolutions run as QLinearConv: {dict(kernels)}")
 
     def full_rank(form):
-        model, (_, x) = trial.subject.model, test_images()
+        model, (_, x) = trial.subject.model, seen_images()
         values = every_value(model, x)
         for node in model.graph.nodes:
             if str(node.target) in ("row", "column", "odd"):
@@ -245,7 +245,7 @@ def as_modules(trial):
         need(kernels[0] == kernels[1], f"kernels {dict(kernels[0])}, the twin {dict(kernels[1])}")
 
     def unoptimized():
-        data, (_, x) = trial.subject.file(*INTEGERS), test_images()
+        data, (_, x) = trial.subject.file(*INTEGERS), seen_images()
         answers = [run_onnx(data, x, optimize=optimize).argmax(1) for optimize in (True, False)]
         others = float((answers[0] != answers[1]).float().mean())
         need(others <= 0.02, f"without optimizations {others:.1%} of the classes are others")

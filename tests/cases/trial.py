@@ -44,7 +44,7 @@ BARS = images(256, 11)
 
 
 @functools.cache
-def test_images():
+def seen_images():
     """Those of `BARS`, and real digits."""
     return BARS, torch.from_numpy(load_dataset("digits").test.x)
 
@@ -135,9 +135,9 @@ class Subject:
         return self._written[steps]
 
     def answers(self, *steps):
-        """The logits for `test_images` after these steps, computed once."""
+        """The logits for `seen_images` after these steps, computed once."""
         if steps not in self._answers:
-            self._answers[steps] = tuple(forward(self.after(*steps), x) for x in test_images())
+            self._answers[steps] = tuple(forward(self.after(*steps), x) for x in seen_images())
         return self._answers[steps]
 
     def file(self, *steps):
@@ -171,7 +171,7 @@ class Subject:
         One code in a hundred may be a step or two further: integer biases are rounded, and torch's are not.
         """
         result, data = self.after(*steps), self.file(*steps)
-        for x, logits in zip(test_images(), self.answers(*steps), strict=True):
+        for x, logits in zip(seen_images(), self.answers(*steps), strict=True):
             off = distance(logits, run_onnx(data, x))
             if not quantizers_of(result):
                 dynamic = any(kind_of(result, node) == "DynamicQuantizer" for node in result.graph.nodes)

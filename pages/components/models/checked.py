@@ -47,6 +47,5 @@ def _row(row: TechniqueCheck, check: EntryCheck) -> dict[str, str]:
         "Works": "no" if row.problem else "yes",
         "Layers changed": "" if row.problem else f"{row.reached} of {check.layers}",
         "Stored file": f"{units.factor(row.stored_ratio)} smaller" if row.stored_ratio else "",
-        "On integers": units.share(row.on_integers, 0) if row.on_integers is not None else "",
         "Seconds": f"{row.seconds:.1f}",
     }

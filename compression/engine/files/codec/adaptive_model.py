@@ -277,9 +277,8 @@ class Counts:
         """Count tokens; `contexts` has an index of `used` for each. Returns how often each occurs, tokens x used."""
         lows, tree = len(self.alphabet.lows), self._tree
         size = 1 + 2 * lows
-        found = (
-            np.bincount(contexts * size + tokens, minlength=len(used) * size).reshape(len(used), size).T.astype(float)
-        )
+        counted = np.bincount(contexts * size + tokens, minlength=len(used) * size)
+        found = counted.reshape(len(used), size).T.astype(np.float64)
         from_low = np.zeros((lows + 1, 2, len(used)))
         from_low[:-1] = np.cumsum(found[1:].reshape(lows, 2, -1)[::-1], 0)[::-1]
         nonzero, end = from_low[0].sum(0, keepdims=True), from_low[tree.end]
