@@ -152,6 +152,28 @@ _ENTRIES = (
         learning_rate=0.1,
         images_per_second=400,
     ),
+    SampleModel(
+        name="resnet20-cifar10",
+        title="ResNet-20 on CIFAR-10",
+        task="Name what a small photo shows, 32 x 32 pixels",
+        dataset="cifar10",
+        builder="sample_models.resnet:resnet20_colour",
+        about="The network of a thousand papers, on photos in colour.",
+        epochs=50,
+        learning_rate=0.1,
+        images_per_second=300,
+    ),
+    SampleModel(
+        name="mobilenetv2-cifar10",
+        title="MobileNetV2 on CIFAR-10",
+        task="Name what a small photo shows, 32 x 32 pixels",
+        dataset="cifar10",
+        builder="sample_models.mobilenet:mobilenet_colour",
+        about="Depthwise-separable convolutions on photos in colour.",
+        epochs=24,
+        learning_rate=0.1,
+        images_per_second=300,
+    ),
 )
 
 MODELS = {entry.name: entry for entry in _ENTRIES}

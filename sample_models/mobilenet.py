@@ -1,11 +1,14 @@
 """A MobileNetV2-style network for small images (Sandler et al., "Inverted residuals", 2018)."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from compression.kernels import nearest_multiple
 
 # expansion, channels, blocks, stride of the first block; strides are smaller than for 224 x 224 images
-_STAGES = ((1, 16, 1, 1), (4, 24, 2, 2), (4, 32, 2, 2), (4, 64, 2, 1))
+_SMALL = ((1, 16, 1, 1), (4, 24, 2, 2), (4, 32, 2, 2), (4, 64, 2, 1))
+_LARGER = (*_SMALL, (4, 96, 2, 2))
 _STEM, _HEAD = 16, 192
 
 
@@ -36,7 +39,13 @@ class InvertedResidual(nn.Module):
 class MobileNet(nn.Module):
     """Stem, inverted residuals, 1 x 1 head, global average pooling, linear classifier."""
 
-    def __init__(self, classes: int = 10, channels_in: int = 1, width_mult: float = 1.0) -> None:
+    def __init__(
+        self,
+        stages: Sequence[tuple[int, int, int, int]] = _SMALL,
+        classes: int = 10,
+        channels_in: int = 1,
+        width_mult: float = 1.0,
+    ) -> None:
         super().__init__()
 
         def scaled(channels: int) -> int:
@@ -44,7 +53,7 @@ class MobileNet(nn.Module):
 
         before = _STEM
         layers = _conv_bn_relu(channels_in, scaled(before), 3)
-        for expansion, channels, blocks, stride in _STAGES:
+        for expansion, channels, blocks, stride in stages:
             for block in range(blocks):
                 widths = scaled(before), scaled(before * expansion), scaled(channels)
                 layers.append(InvertedResidual(*widths, stride if block == 0 else 1))
@@ -65,3 +74,8 @@ class MobileNet(nn.Module):
 def mobilenet(width_mult: float = 1.0) -> nn.Module:
     """For 28 x 28 grey images."""
     return MobileNet(width_mult=width_mult)
+
+
+def mobilenet_colour(width_mult: float = 1.0) -> nn.Module:
+    """For 32 x 32 images in colour."""
+    return MobileNet(_LARGER, channels_in=3, width_mult=width_mult)

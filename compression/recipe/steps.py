@@ -177,7 +177,7 @@ class Quantization(Data):
     """How weights are rounded: over their full range, clipped where that lowers the squared error, or so that each
     layer's answers change least (GPTQ, AdaRound). auto: the nearest for fine grids, else GPTQ."""
     float_format: FloatFormat = Field("float16", title="Kind of 16-bit number")
-    """The kind of 16-bit number: finer (float16) or with a wider range (bfloat16)."""
+    """The kind of 16-bit number: finer (float16; layers beyond its range get bfloat16), or bfloat16 everywhere."""
     equalize: bool = Field(False, title="Balance neighbouring layers first")
     """First balance the ranges of neighbouring layers; the function stays the same."""
     mixed_precision: bool = Field(False, title="Bits by sensitivity of layers")

@@ -148,8 +148,9 @@ def _zeros(subject, steps):
 def _few_codes(subject, steps):
     layers, step = weighted(subject.after(*steps)), steps[-1]
     if step.weight_bits == 16:
-        halves = all(torch.equal(one.weight.detach().half().float(), one.weight.detach()) for one in layers)
-        need(halves, "weights are no half-precision numbers")
+        kinds = (torch.float16, torch.bfloat16)
+        short = all(any(torch.equal(one.weight.to(kind).float(), one.weight) for kind in kinds) for one in layers)
+        need(short, "weights are no 16-bit numbers")
     elif not step.mixed_precision:
         levels = max(most_values(outputs_first(layer)) for layer in layers)
         need(levels <= 2**step.weight_bits, f"{levels} different weights in one channel at {step.weight_bits} bits")

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from compression.engine.network.grids import SMALLEST_SCALE, Affine, Codebook, Grid, Half, storable_scale
+from compression.engine.network.grids import SMALLEST_SCALE, Affine, Codebook, Grid, storable_scale, storable_values
 
 WeightedLayer = nn.Conv2d | nn.Linear
 
@@ -242,7 +242,7 @@ class _LearnedScale(_Restriction):
         return projected if mask is None else projected * mask
 
     def trained(self) -> WeightFormat:
-        """The grid with the trained scales, each exact in half precision."""
+        """The grid with the trained scales, each in its short form."""
         return replace(self.restriction, grid=replace(self.grid, scale=storable_scale(self.scale.detach())))
 
 
@@ -259,13 +259,13 @@ class _TrainedValues(nn.Module):
         self.factor = 1 / members.clamp(min=1)
 
     def forward(self) -> Tensor:
-        exact = _straight_through(self.values, Half().project(self.values.detach()))
+        exact = _straight_through(self.values, storable_values(self.values.detach()))
         return _with_gradient(exact, self.factor)
 
     @functools.cached_property
     def kept(self) -> Tensor:
-        """The values after training, exact in half precision; the same tensor for every layer that asks."""
-        return Half().project(self.values.detach())
+        """The values after training, in their short form; the same tensor for every layer that asks."""
+        return storable_values(self.values.detach())
 
 
 class _SharedValues(_Restriction):
@@ -460,7 +460,7 @@ def count_costs(model: fx.GraphModule) -> Costs:
 
     A layer that the graph calls several times (tied layers) has its parameters once, and its operations each
     time. `theoretical_bytes` is what papers quote: bits a weight x weights that are not zero, the values of
-    codebooks at 16 bits (they are exact in half precision), plus all other parameters at 32 bits; no positions,
+    codebooks at 16 bits (half precision holds nearly all), plus all other parameters at 32 bits; no positions,
     no scales, no header. Ternary weights count as 2 bits, though three levels hold log2(3) = 1.58.
     """
     weighted = weighted_layers(model)

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SMALLEST_SCALE = 2.0**-24
-"""The smallest positive half-precision number."""
+SMALLEST_SCALE, LARGEST_SCALE = 2.0**-60, 2.0**60
+"""Products of two scales are then still ordinary float32 numbers."""
 
-LARGEST_SCALE = 65504.0
-"""The largest half-precision number."""
+SIGNIFICANT_BITS = 11
+"""Of a scale or a shared value: as many as half precision has, which is what nearly all are stored as."""
+
+_LEAST_HALF, _LARGEST_HALF = 2.0**-24, 65504.0
+_COARSE_HALF = 2.0**-20
+"""Below this half precision has fewer than five significant bits, and below `_LEAST_HALF` nothing."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class BrainFloat(Half):
 class Codebook:
     """Weights share `values`: each weight is the value that its code points at (Han et al., 2016).
 
-    `values` (k, float32, each exact in half precision; 1 <= k <= 256) may be the very same tensor in several
+    `values` (k, float32, each as `storable_values` gives them; 1 <= k <= 256) may be the very same tensor in several
     layers: they then share one codebook. `codes` (shape of the weight, uint8) stay fixed; training moves the
     values. Where the layer's mask is False the weight is zero, whatever its code.
     """
@@ -110,5 +114,26 @@ Grid = Affine | Half | Codebook
 
 
 def storable_scale(scale: Tensor) -> Tensor:
-    """The nearest positive half-precision number, as float32: the stored file then needs two bytes for it."""
-    return scale.clamp(SMALLEST_SCALE, LARGEST_SCALE).to(torch.float16).to(torch.float32)
+    """The nearest positive numbers that the stored file has a short form for, as float32.
+
+    These are of half precision, two bytes each, wherever that is fine enough, and else of as many significant bits.
+    A scale that is nothing beside the largest (a channel without weights) becomes the least half-precision number.
+    """
+    counts = scale > _LEAST_HALF * scale.amax().clamp(max=1)
+    scale = torch.where(counts, scale, _LEAST_HALF).clamp(SMALLEST_SCALE, LARGEST_SCALE)
+    is_half = (scale >= _COARSE_HALF) & (scale <= _LARGEST_HALF)
+    return torch.where(is_half, scale.to(torch.float16).to(torch.float32), _significant(scale))
+
+
+def storable_values(values: Tensor) -> Tensor:
+    """The nearest values of a codebook with a short form, as float32: of half precision where its range suits them."""
+    largest = float(values.abs().max())
+    if largest < _COARSE_HALF * 2**SIGNIFICANT_BITS or largest > _LARGEST_HALF:
+        return _significant(values)
+    return Half().project(values)
+
+
+def _significant(values: Tensor) -> Tensor:
+    """The nearest numbers of `SIGNIFICANT_BITS`, whatever their size."""
+    mantissas, exponents = torch.frexp(values)
+    return torch.ldexp(torch.round(mantissas * 2**SIGNIFICANT_BITS), exponents - SIGNIFICANT_BITS)

@@ -34,7 +34,7 @@ def fit_affine(
     -(2**(bits-1) - 1) .. 2**(bits-1) - 1 and zero point 0; the others have codes 0 .. 2**bits - 1 and a zero
     point among them, so that zero is always on the grid. `nearest` covers the full range of the weights;
     `mse` clips it where that lowers the squared error (Banner et al., 2019). One bit means sign times mean
-    magnitude over the positions in `mask` (Rastegari et al., 2016). Scales are exact in half precision.
+    magnitude over the positions in `mask` (Rastegari et al., 2016). Scales are as `storable_scale` gives them.
     `counts`, for `mse` on one row, says how often each value is there.
     """
     rows = weight.detach().flatten(1) if per_channel else weight.detach().reshape(1, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, fx, nn
@@ -23,6 +23,9 @@ Samples = dict[fx.Node, Tensor]
 
 BINS = 4096
 """Bins in which those values are counted before scales are tried on them: sixteen for each step of eight bits."""
+
+LEVELS_LOST = 8
+"""A part of a concatenation may keep an eighth of its levels on the grid of the whole: five of eight bits."""
 
 _ON_GRID = (nn.MaxPool2d, nn.Flatten, ActivationQuantizer)
 """Layers that only choose among or rearrange their inputs, so quantized inputs give quantized outputs."""
@@ -44,11 +47,35 @@ def linear_inputs(model: fx.GraphModule) -> list[fx.Node]:
 
 
 def insert_quantizers(model: fx.GraphModule, samples: Samples, bits: int, watch: Watch) -> None:
-    """Put an `ActivationQuantizer`, fitted on samples of its values, behind each of these nodes, in place."""
-    for number, (node, values) in enumerate(samples.items()):
+    """Put an `ActivationQuantizer`, fitted on samples of its values, behind each of these nodes, in place.
+
+    Not behind a concatenation of parts that are too unlike in size for one scale: each keeps its own, and what reads
+    them computes with floats.
+    """
+    fitted = {}
+    for node, values in samples.items():
         watch.check()
-        _insert_after(model, node, f"quantizer_{number}", fit_quantizer(values, bits), list(node.users))
+        fitted[node] = fit_quantizer(values, bits)
+    for number, (node, quantizer) in enumerate(fitted.items()):
+        if node.target is not torch.cat or not _is_lopsided(model, node, fitted, samples):
+            _insert_after(model, node, f"quantizer_{number}", quantizer, list(node.users))
     model.recompile()
+
+
+def _is_lopsided(
+    model: fx.GraphModule, node: fx.Node, fitted: Mapping[fx.Node, ActivationQuantizer], samples: Samples
+) -> bool:
+    """Whether a part of a concatenation has a grid much finer than that of the whole; one of zeros needs none."""
+    parts = {_source(model, part) for part in node.all_input_nodes} & samples.keys()
+    finest = min((fitted[part].scale for part in parts if samples[part].any()), default=math.inf)
+    return LEVELS_LOST * finest < fitted[node].scale
+
+
+def _source(model: fx.GraphModule, node: fx.Node) -> fx.Node:
+    """Where the values come from that are only chosen among or rearranged on the way to this node."""
+    while isinstance(module_of(model, node), _ON_GRID):
+        node = node.all_input_nodes[0]
+    return node
 
 
 def insert_dynamic_quantizers(model: fx.GraphModule, samples: Samples, bits: int) -> None:

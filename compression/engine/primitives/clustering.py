@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from compression.engine.network.grids import Half
+from compression.engine.network.grids import storable_values
 
 CANDIDATES = 512
 """Borders between intervals that the search tries if there are more, or `CANDIDATES_PER_VALUE` for each value.
@@ -30,7 +30,7 @@ MOST_ROUNDS = 100
 
 
 def shared_values(weights: Tensor, importance: Tensor, clusters: int) -> Tensor:
-    """At most `clusters` values (float32, ascending, exact in half precision) that stand for `weights`.
+    """At most `clusters` values (float32, ascending, each in its short form) that stand for `weights`.
 
     They have the least sum of importance x squared distance of each weight to its nearest value: weighted
     one-dimensional k-means (Choi et al., 2017). `weights` and `importance` (positive) are flat and of equal
@@ -46,7 +46,7 @@ def shared_values(weights: Tensor, importance: Tensor, clusters: int) -> Tensor:
         if torch.equal(moved, cuts):
             break
         cuts = moved
-    return _distinct(Half().project(points.means(cuts).float()))
+    return _distinct(storable_values(points.means(cuts).float()))
 
 
 def nearest_codes(weights: Tensor, values: Tensor) -> Tensor:

@@ -198,7 +198,7 @@ def _descend_block(problem: Problem, levels: Levels, codes: Tensor, slope: Tenso
 
 
 def best_scale(problem: Problem, codes: Tensor, levels: Levels, *, per_channel: bool) -> Levels:
-    """The levels with the scale of least error for these codes: (c'H t) / (c'H c), exact in half precision."""
+    """The levels with the scale of least error for these codes: (c'H t) / (c'H c), in its short form."""
     product = codes @ problem.hessian
     above, below = (product * problem.target).sum(2, keepdim=True), (product * codes).sum(2, keepdim=True)
     if not per_channel:

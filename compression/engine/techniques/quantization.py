@@ -126,10 +126,13 @@ def _bits_of_layers(model: fx.GraphModule, step: Quantization, x: Tensor, contex
 
 
 def _to_sixteen_bits(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> Rounded:
+    """Each layer to the kind asked for; to bfloat16 too where float16's range would lose more than its fineness wins."""
+    kinds = (Half(), BrainFloat()) if step.float_format == "float16" else (BrainFloat(),)
     quantized = clone(reference)
     for layer in weighted_layers(quantized).values():
         context.watch.check()
-        restrict(layer, grid=Half() if step.float_format == "float16" else BrainFloat())
+        weight = layer.weight.detach()
+        restrict(layer, grid=min(kinds, key=lambda kind: float((kind.project(weight) - weight).norm())))
     return quantized, None
 
 

@@ -40,7 +40,10 @@ the two, distilled students preferred 10. This lies between."""
 
 
 def augmented(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Randomly changed images, N x C x H x W to the same shape."""
+    """Randomly changed images, N x C x H x W to the same shape; shifted by whole pixels where that is all.
+
+    Others lie between pixels, which blurs: learned from such images, photos of 32 pixels came out a point worse.
+    """
     if how == Augmentation():
         return x
     n = len(x)
@@ -53,6 +56,8 @@ def augmented(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tenso
     if how.flip:
         zoom_x = zoom_x * (torch.randint(0, 2, (n,), generator=generator) * 2 - 1)
     shear, shift_x, shift_y = uniform(how.shear), uniform(2 * how.shift), uniform(2 * how.shift)
+    if not (how.rotate or how.scale or how.shear):
+        shift_x, shift_y = (_whole(shift, size) for shift, size in ((shift_x, x.shape[3]), (shift_y, x.shape[2])))
     cos, sin = torch.cos(angle), torch.sin(angle)
     rows = (
         torch.stack([cos * zoom_x, -sin * zoom_y + shear, shift_x], 1),
@@ -60,6 +65,11 @@ def augmented(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tenso
     )
     grid = functional.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
     return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def _whole(shift: Tensor, size: int) -> Tensor:
+    """Shifts in halves of an image of `size` pixels, rounded to whole pixels."""
+    return torch.round(shift * size / 2) * 2 / size
 
 
 def cross_entropy(logits: Tensor, x: Tensor, y: Tensor) -> Tensor:

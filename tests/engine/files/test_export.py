@@ -270,6 +270,22 @@ class TestIntegerKernels:
         x = images(model, 3)
         assert np.abs(runtime(model, x) - run(model, x).numpy()).max() < 0.01
 
+    @pytest.mark.parametrize(("output_step", "kernel"), [(0.01, "QLinearConv"), (0.0005, "Conv")])
+    def test_a_bias_between_two_steps_of_the_integers_stays_float_where_that_shows(self, output_step, kernel, tmp_path):
+        conv = nn.Conv2d(1, 1, 1)
+        with torch.no_grad():
+            conv.weight.fill_(0.01)
+            conv.bias.fill_(0.004)
+        model = trace(nn.Sequential(conv, nn.ReLU()), (1, 4, 4))
+        grid = Affine(8, torch.tensor([0.01]), torch.zeros(1, dtype=torch.int32), -127, 127)
+        restrict(next(iter(weighted_layers(model).values())), grid=grid)
+        model = with_quantizers(model)
+        before, after = (layer for layer in model.modules() if isinstance(layer, ActivationQuantizer))
+        before.scale, after.scale = 1.0, output_step
+        assert kernel in optimized_ops(model, tmp_path)
+        x = images(model, 3)
+        assert np.abs(runtime(model, x) - run(model, x).numpy()).max() <= 1.01 * output_step
+
 
 def with_codebooks(model, shared=False):
     """Each weight takes the nearest of 16 values, the same ones for all layers or others in each."""

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from compression.engine.network.form import ActivationQuantizer
+from compression.engine.network.tracing import trace
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.calibration import (
     Sampler,
@@ -131,6 +132,28 @@ def test_samples_contain_the_extremes(graph):
     everything = model(x)
     assert len(found) < everything.numel() / 10
     assert (found.min(), found.max()) == (everything.min(), everything.max())
+
+
+class Joined(nn.Module):
+    """Two maps side by side, one of them some times as large, read by a convolution."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.one, self.other, self.reader = nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3), nn.Conv2d(8, 4, 1)
+        with torch.no_grad():
+            self.other.weight.copy_(self.one.weight * times)
+            self.other.bias.copy_(self.one.bias * times)
+
+    def forward(self, x):
+        return self.reader(torch.cat([self.one(x), self.other(x)], 1))
+
+
+@pytest.mark.parametrize(("times", "quantizers"), [(0, 4), (1, 4), (6, 4), (100, 3)])
+def test_parts_of_a_concatenation_have_one_scale_unless_it_suits_only_one(times, quantizers):
+    torch.manual_seed(0)
+    model = trace(Joined(times), (1, 8, 8))
+    insert_quantizers(model, samples_of(model, torch.randn(8, 1, 8, 8)), 8, SILENT)
+    assert sum(isinstance(layer, ActivationQuantizer) for layer in model.modules()) == quantizers
 
 
 @pytest.mark.parametrize("rounds_up", [False, True])

@@ -89,6 +89,13 @@ def test_values_ascend_and_are_exact_in_half_precision():
     assert 250 <= len(values) <= 256
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e9])
+def test_values_far_from_one_are_shared_as_well(size):
+    weights = torch.randn(500, generator=torch.Generator().manual_seed(1))
+    ordinary, far = (shared_values(weights * factor, torch.ones(500), 16) / factor for factor in (1, size))
+    torch.testing.assert_close(far, ordinary, rtol=2**-10, atol=1e-4)
+
+
 @pytest.mark.parametrize("clusters", [2, 16, 256])
 def test_no_more_values_than_there_are_different_weights(clusters):
     weights = torch.tensor([0.5, -0.25, 0.5, -0.25, 0.5])

@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,9 +66,13 @@ def test_student_comes_closer_to_its_teacher(mlp):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_family_can_be_narrowed_from_its_teacher(name, context_of):
     entry = find_model(name)
-    context = context_of("mlp-digits" if name == "mlp-digits" else "lenet5-mnist5k")
-    dataset, shape = context.dataset, context.dataset.input_shape
-    few = dataclasses.replace(dataset, calibration=dataset.calibration.head(16), train=dataset.train.head(0))
+    shape = tuple(entry.card["input_shape"])
+    context = context_of("mlp-digits" if shape == (1, 8, 8) else "lenet5-mnist5k")
+    dataset = context.dataset
+    pictures = np.repeat(dataset.calibration.images[:16], shape[0], axis=1)  # grey ones in colour
+    padded = np.pad(pictures, [(0, size - there) for size, there in zip((16, *shape), pictures.shape, strict=True)])
+    calibration = dataclasses.replace(dataset.calibration.head(16), images=padded)
+    few = dataclasses.replace(dataset, calibration=calibration, train=calibration.head(0))
     model = trace(entry.build(), shape)
     other = dataclasses.replace(
         context, dataset=few, build_student=lambda step: trace(entry.build(step.width_mult), shape)

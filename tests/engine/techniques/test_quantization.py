@@ -9,6 +9,7 @@ from compression.engine.network.form import (
     ActivationQuantizer,
     DynamicQuantizer,
     WeightFormat,
+    clone,
     weight_format,
     weighted_layers,
 )
@@ -85,6 +86,16 @@ def test_sixteen_bits_are_one_of_two_kinds_of_floats(float_format, grid, dtype, 
     for before, after in pairs_of_layers(mlp.teacher, apply_step(mlp.teacher, step, mlp)):
         assert weight_format(after).grid == grid
         assert torch.equal(after.weight, before.weight.to(dtype).float())
+
+
+def test_layers_beyond_the_range_of_float16_become_bfloat16(mlp):
+    model = clone(mlp.teacher)
+    small, *others = weighted_layers(model).values()
+    with torch.no_grad():
+        small.weight.mul_(1e-9)
+    after, *ordinary = weighted_layers(apply_step(model, Quantization(weight_bits=16), mlp)).values()
+    assert torch.equal(after.weight, small.weight.bfloat16().float())
+    assert all(torch.equal(a.weight, b.weight.half().float()) for a, b in zip(ordinary, others, strict=True))
 
 
 def test_batch_norm_is_folded_first(resnet8):

@@ -231,6 +231,15 @@ def test_augmentation_neutral_is_neutral_and_flip_mirrors():
     assert all(m != u for m, u in zip(mirrored, unchanged, strict=True))
 
 
+def test_images_that_are_only_shifted_keep_their_pixels():
+    x = torch.randint(0, 1000, (64, 3, 10, 14)).float()
+    shifted = augmented(x, Augmentation(shift=0.2), torch.Generator().manual_seed(0))
+    for image, moved in zip(x, shifted, strict=True):
+        torch.testing.assert_close(moved, moved.round(), atol=0.02, rtol=0)
+        assert set(moved.round().flatten().tolist()) <= set(image.flatten().tolist())
+    assert sum(torch.equal(image, moved) for image, moved in zip(x, shifted.round(), strict=True)) < 20
+
+
 def test_a_fraction_of_an_epoch_is_that_many_steps():
     steps = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,13 @@ def _operands(writer: Writer, node: fx.Node, layer: WeightedLayer) -> list[str]:
     x = writer.value(node.args[0])
     bias = None if layer.bias is None else array_of(layer.bias)
     before = _quantizer_before(writer.model, node)
-    is_quantized_after = _is_quantized_after(writer.model, node)
-    if before is not None and (is_quantized_after or isinstance(layer, nn.Linear)):
-        integers = _integer_operands(writer, layer, bias, np.float32(before.scale))
+    after = _quantizers_after(writer.model, node)
+    if before is not None and (after or isinstance(layer, nn.Linear)):
+        finest = min((quantizer.scale for quantizer in after), default=math.inf)
+        integers = _integer_operands(writer, layer, bias, np.float32(before.scale), finest)
         if integers is not None:
             return [x, *integers]
-        if is_quantized_after:
+        if after:
             x = _keep_float(writer, x, before)
     biases = [] if bias is None else [writer.constant(bias)]
     return [x, _float_weight(writer, layer), *biases]
@@ -93,17 +95,21 @@ def _keep_float(writer: Writer, x: str, before: ActivationQuantizer) -> str:
 
 
 def _integer_operands(
-    writer: Writer, layer: WeightedLayer, bias: NDArray[np.float32] | None, input_scale: np.float32
+    writer: Writer, layer: WeightedLayer, bias: NDArray[np.float32] | None, input_scale: np.float32, finest: float
 ) -> list[str] | None:
-    """Weight and bias for an integer kernel; None if weights are floats or a bias has no place in int32."""
+    """Weight and bias for an integer kernel; None if weights are floats, or int32 has no place for a bias.
+
+    Nor if rounding a bias to its steps would move it by half of the `finest` step in which outputs are told apart.
+    """
     if not isinstance(weight_format(layer).grid, Affine):
         return None
     codes, scale, zero_point = _codes(layer, weight_format(layer))
     if bias is None:
         return [_dequantize(writer, codes, scale, zero_point)]
     scale = _room_for_bias(scale, codes, zero_point, bias, input_scale)
-    steps = np.rint(bias.astype(np.float64) / (input_scale * scale))
-    if not np.abs(steps).max() <= _BIAS_LIMIT:
+    step = (input_scale * scale).astype(np.float64)
+    steps = np.rint(bias / step)
+    if not np.abs(steps).max() <= _BIAS_LIMIT or np.abs(steps * step - bias).max() > finest / 2:
         return None
     weight = _dequantize(writer, codes, scale, zero_point)
     no_offset = np.zeros(scale.shape, np.int32)
@@ -218,12 +224,14 @@ def _quantizer_before(model: fx.GraphModule, node: fx.Node) -> ActivationQuantiz
     return None
 
 
-def _is_quantized_after(model: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether the layer's output is used in no other way than rounded, perhaps behind an activation."""
+def _quantizers_after(model: fx.GraphModule, node: fx.Node) -> list[ActivationQuantizer]:
+    """Those that round the layer's output, perhaps behind an activation; none if it is used in any other way too."""
     users = list(node.users)
     if len(users) == 1 and isinstance(module_of(model, users[0]), nn.ReLU | nn.ReLU6):
         users = list(users[0].users)
-    return len(users) > 0 and all(isinstance(module_of(model, user), ActivationQuantizer) for user in users)
+    layers = [module_of(model, user) for user in users]
+    quantizers = [layer for layer in layers if isinstance(layer, ActivationQuantizer)]
+    return quantizers if len(quantizers) == len(layers) else []
 
 
 def quantizer(writer: Writer, node: fx.Node, layer: ActivationQuantizer) -> str:
