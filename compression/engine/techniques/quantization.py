@@ -126,7 +126,7 @@ def _bits_of_layers(model: fx.GraphModule, step: Quantization, x: Tensor, contex
 
 
 def _to_sixteen_bits(reference: fx.GraphModule, bits: Bits, step: Quantization, context: Context) -> Rounded:
-    """Each layer to the kind asked for; to bfloat16 too where float16's range would lose more than its fineness wins."""
+    """Each layer to the kind asked for, or from float16 to bfloat16 where range loses more than fineness wins."""
     kinds = (Half(), BrainFloat()) if step.float_format == "float16" else (BrainFloat(),)
     quantized = clone(reference)
     for layer in weighted_layers(quantized).values():
