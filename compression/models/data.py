@@ -88,7 +88,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Four disjoint splits of one data set; what is fitted without training runs at most `fits_on` images at once."""
+    """Four disjoint splits of one data set. Fits without training see `fits_on` images and run `at_once` at most."""
 
     name: str
     classes: tuple[str, ...]
@@ -99,6 +99,7 @@ class Dataset:
     test: Split
     fits_on: int = 512
     """Twice as many change accuracy by less than the validation split can show, and take twice the time."""
+    at_once: int = 512
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from compression.engine.network.form import WeightedLayer, clone, module_of, propagate_shapes, weight_format
-from compression.engine.primitives.execution import Walk
+from compression.engine.primitives.execution import Walk, images_at_once
 from compression.watch import SILENT, Watch
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -49,9 +49,10 @@ def recalibrate(model: nn.Module, x: Tensor, watch: Watch = SILENT) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # torch: a cumulative average
         norm.train()
+    room = images_at_once(model) if isinstance(model, fx.GraphModule) else RECALIBRATION_BATCH
     try:
         with torch.no_grad():
-            for batch in torch.split(x, RECALIBRATION_BATCH):  # type: ignore[no-untyped-call]
+            for batch in torch.split(x, min(RECALIBRATION_BATCH, room)):  # type: ignore[no-untyped-call]
                 watch.check()
                 model(batch)
     finally:

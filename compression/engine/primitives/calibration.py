@@ -120,7 +120,7 @@ def sample_activations(model: fx.GraphModule, nodes: Sequence[fx.Node], x: Tenso
     sampler = Sampler(nodes)
     with torch.no_grad():
         for batch in torch.split(x, CALIBRATION_BATCH):
-            walk = Walk(model, batch, watch, plain=True)
+            walk = Walk(model, batch, watch, plain=True, images=len(batch))
             for node in walk.nodes():
                 sampler.see(node, walk.compute(node))
     return sampler.samples()

@@ -58,7 +58,7 @@ def _derivatives(model: fx.GraphModule, x: Tensor, seed: int, watch: Watch) -> I
     """Each layer's calls on some images at a time, with the derivative of the randomly signed logits by its output."""
     generator = torch.Generator().manual_seed(seed)
     for batch in torch.split(x, CURVATURE_BATCH):
-        walk = Walk(model, batch.detach().requires_grad_(), watch, plain=True)
+        walk = Walk(model, batch.detach().requires_grad_(), watch, plain=True, images=len(batch))
         with torch.enable_grad():
             calls = list(walk.calls())
             signs = torch.randint(0, 2, walk.logits.shape, generator=generator) * 2 - 1

@@ -23,14 +23,15 @@ ROOM = 96 << 20
 
 @dataclass(frozen=True)
 class Answers:
-    """What a layer gave: at drawn positions (rows x outputs), and on average over all (outputs)."""
+    """What a layer gave for the first `images`: at drawn positions (rows x outputs), and on average (outputs)."""
 
     rows: Tensor
     mean: Tensor
+    images: int
 
     def of_channels(self, kept: Tensor) -> Answers:
         """Those of some outputs (indices)."""
-        return Answers(self.rows[:, kept], self.mean[kept])
+        return Answers(self.rows[:, kept], self.mean[kept], self.images)
 
 
 Named = tuple[str, Answers]
@@ -41,7 +42,7 @@ _remembered: ByteCache[list[Named]] = ByteCache(ROOM)
 
 def answers_of(call: Call) -> Answers:
     """What a fit needs of a layer's output."""
-    return Answers(output_rows(call.layer, call.y), channel_means(call.y))
+    return Answers(output_rows(call.layer, call.y), channel_means(call.y), len(call.y))
 
 
 def channel_means(y: Tensor) -> Tensor:

@@ -41,16 +41,18 @@ def fit_layers(
     """Fit the model, in place, to what its layers should answer on images `x` (N x C x H x W).
 
     Each layer is fitted on the inputs that it gets from the layers fitted before it, so that it makes up for their
-    errors too. Masked weights stay zero and the others are fitted; layers on a grid keep their weights, and only
-    their biases move. Layers that are used several times stay as they are. Batch-norm statistics become those
-    of `x`.
+    errors too, and on as many images as those answers are of. Masked weights stay zero and the others are fitted;
+    layers on a grid keep their weights, and only their biases move. Layers that are used several times stay as they
+    are. Batch-norm statistics become those of `x`.
 
     Returns, for each layer whose weights were fitted, the products of its inputs, as `layer_grams` would now.
     """
     grams: dict[str, Tensor] = {}
     means = {name: found.mean for name, found in answers.items()}
-    walk = Walk(model, x, watch)
+    walk = Walk(model, x, watch, images=min((found.images for found in answers.values()), default=len(x)))
     for number, node in enumerate(walk.nodes(), 1):
+        if str(node.target) in answers:
+            walk.extend(answers[str(node.target)].images)
         with torch.no_grad():
             grams |= _fit_before(model, node, walk, answers)
             _fit_bias(model, node, walk.compute(node), means)
@@ -74,7 +76,8 @@ def correct_biases(
         for node in walk.nodes():
             measure_statistics(walk, node)
             _fit_bias(corrected, node, walk.compute(node), means)
-        expected, found, before = (logits.argmax(1) for logits in (asked.logits, walk.logits, changed(x)))
+        logits = asked.logits, walk.logits, Walk(changed, x, watch, plain=True).run_through()
+        expected, found, before = (answer.argmax(1) for answer in logits)
     return corrected if (found == expected).sum() >= (before == expected).sum() else changed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from compression.engine.primitives.execution import images_at_once
 from compression.errors import NotApplicable
 from compression.models.data import Dataset
 from compression.recipe.steps import Distillation
@@ -46,17 +46,11 @@ class Context:
 Technique = Callable[[fx.GraphModule, Any, Context], fx.GraphModule]
 """`(model, step, context) -> model`: returns a new model and leaves the given one alone."""
 
-VALUE_BYTES = 400_000_000
-"""Of the largest value in a network for all images that are run at once: fits hold about five such values at a time."""
-
-FEWEST_IMAGES = 32
-
 
 def within_memory(dataset: Dataset, model: fx.GraphModule) -> Dataset:
-    """The data set with fewer images to fit on, where values of 512 images would take too much memory."""
-    largest = max(math.prod(node.meta["shape"]) for node in model.graph.nodes if "shape" in node.meta)
-    most = min(dataset.fits_on, max(FEWEST_IMAGES, VALUE_BYTES // (4 * largest)))
-    return replace(dataset, calibration=dataset.calibration.head(most), fits_on=most)
+    """The data set with fewer images to run at once, where values of all of them would take too much memory."""
+    most = min(dataset.at_once, images_at_once(model))
+    return replace(dataset, calibration=dataset.calibration.head(most), at_once=most)
 
 
 def fitting_images(dataset: Dataset, most: int | None = None) -> Tensor:

@@ -58,7 +58,7 @@ def distillation(model: fx.GraphModule, step: Distillation, context: Context) ->
     student = _start(model, step, context)
     lesson = _Lesson(student, teachers, step)
     if step.match == "hint" and step.epochs > 0:
-        lesson.fit_regressors(fitting_images(context.dataset))
+        lesson.fit_regressors(fitting_images(context.dataset, context.dataset.at_once))
     training = train(
         lesson,
         context.dataset,

@@ -3,10 +3,25 @@ import torch
 from torch import nn
 
 from compression.engine.network.form import weighted_layers
-from compression.engine.primitives.execution import Rehearsal, Walk
+from compression.engine.network.tracing import trace
+from compression.engine.primitives import execution
+from compression.engine.primitives.execution import Rehearsal, Walk, images_at_once
 from compression.errors import Cancelled
 from tests.support.networks import Twice
 from tests.support.watches import GIVEN_UP
+
+
+class Shifted(nn.Module):
+    """Adds numbers of its own, as many as there may be images."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(1, 16, 3, padding=1), nn.Linear(16 * 7 * 7, 4)
+        self.shift = nn.Parameter(torch.randn(4))
+
+    def forward(self, x):
+        shift = self.shift.exp()
+        return self.last(nn.functional.max_pool2d(self.conv(x), 4).flatten(1)) + shift
 
 
 @pytest.mark.parametrize("name", ["resnet8-mnist5k", "mobilenet-fashion"])
@@ -42,6 +57,55 @@ def test_a_plain_walk_computes_like_the_network_with_gradients(sample):
     assert torch.equal(walk.logits, model(x))
     assert all(gradient.any() for gradient in torch.autograd.grad(walk.logits.sum(), [call.y for call in calls]))
     assert not any(call.y.requires_grad for call in Walk(model, x).calls())
+
+
+@pytest.fixture
+def room_for_few(monkeypatch):
+    """Room for values of four images of the sample's widest maps, and for more of them further on."""
+    monkeypatch.setattr(execution, "FEWEST_IMAGES", 4)
+    monkeypatch.setattr(execution, "VALUE_BYTES", 4 * 4 * 28 * 28 * 16)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_images_join_as_the_network_gets_narrower(plain, room_for_few, sample):
+    model, _ = sample("resnet8-mnist5k")
+    x = torch.randn(24, 1, 28, 28)
+    walk, counts = Walk(model, x, plain=plain), []
+    for call in walk.calls():
+        torch.testing.assert_close(call.layer(call.x), call.y)
+        counts.append(len(call.x))
+    assert images_at_once(model) == counts[0] == 4
+    assert counts == sorted(counts)
+    assert {4, 8, 16, 24} >= set(counts) >= {4, 24}
+    torch.testing.assert_close(walk.logits, model(x))
+
+
+def test_images_that_join_run_through_layers_as_they_are_now(room_for_few, sample):
+    model, _ = sample("resnet8-mnist5k")
+    x = torch.randn(24, 1, 28, 28)
+    walk = Walk(model, x)
+    with torch.no_grad():
+        for node in walk.nodes():
+            if node.target == "stem":
+                model.get_submodule("stem").weight.mul_(0.5)
+            walk.compute(node)
+    torch.testing.assert_close(walk.logits, model(x))
+
+
+def test_values_that_are_no_images_do_not_grow(room_for_few):
+    model, x = trace(Shifted(), (1, 28, 28)), torch.randn(24, 1, 28, 28)
+    torch.testing.assert_close(Walk(model, x).run_through(), model(x))
+
+
+def test_a_walk_that_is_extended_by_hand_has_so_many(sample):
+    model, _ = sample("resnet8-mnist5k")
+    x, counts = torch.randn(10, 1, 28, 28), []
+    walk = Walk(model, x, images=3)
+    for number, node in enumerate(walk.nodes()):
+        walk.extend(10 if number == 7 else 5 if number == 2 else 1)
+        counts.append(len(walk.compute(node)))
+    assert counts[:8] == [3, 3, 5, 5, 5, 5, 5, 10]
+    torch.testing.assert_close(walk.logits, model(x))
 
 
 def test_a_rehearsal_finds_the_logits_of_the_changed_network(sample):
