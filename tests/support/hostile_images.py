@@ -675,6 +675,13 @@ ARRAYS = {
         in_npz,
     ),
     "no array called images": npz(x=images(), y=LABELS),
+    "a test and nothing to train on": npz(x_test=images(), y_test=LABELS),
+    "labels of the training only": npz(x_train=images(), y_train=LABELS, x_test=images()),
+    "labels of another part": npz(x_train=images(), y_test=LABELS),
+    "parts of two sizes": npz(x_train=images(), y_train=LABELS, x_test=images(24, 5, 6), y_test=LABELS),
+    "a part by two names": npz(x_train=images(), train_x=images(), y_train=LABELS),
+    "a part of floats": npz(x_train=images(), y_train=LABELS, x_test=images() / 255, y_test=LABELS),
+    "parts that are too many together": npz(x_train=images(150_000, 1, 1), x_test=images(60_000, 1, 1)),
     "three arrays too few images": npz(images=images(2, 6, 5)),
 }
 
@@ -843,5 +850,12 @@ ODD = {
     "npz, no labels": npz(images=images()),
     "npz, names": labelled(classes=np.array(["cat", "dög", "🐱"])),
     "npz, other arrays too": labelled(notes=np.array([Evil()], dtype=object)),
+    "npz, training and test": npz(x_train=images(48, 6, 5), y_train=[*LABELS] * 2, x_test=images(), y_test=LABELS),
+    "npz, three parts": npz(
+        **{f"{part}_images": images(24, 6, 5, 3) for part in ("train", "val", "test")},
+        **{f"{part}_labels": LABELS[:, None] for part in ("train", "val", "test")},
+    ),
+    "npz, parts without labels": npz(train_x=images(), test_x=images()),
+    "npz, images and a part": labelled(x_test=images()),
     "npz, stored": lambda folder: zipped(folder, {"images.npy": npy(images())}),
 }

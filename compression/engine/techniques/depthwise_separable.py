@@ -33,7 +33,7 @@ def depthwise_separable(model: fx.GraphModule, step: DepthwiseSeparable, context
     if not candidates:
         raise NotApplicable(
             "This network has no ordinary convolution with several input channels and a kernel larger than 1 x 1, "
-            "so there is nothing to split. Use low_rank or channel_pruning instead."
+            "so there is nothing to split. Use a low rank or channel pruning instead."
         )
     count = round(step.share * len(candidates))
     if count == 0:

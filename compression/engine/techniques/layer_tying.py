@@ -38,7 +38,7 @@ def layer_tying(model: fx.GraphModule, step: LayerTying, context: Context) -> fx
     if not runs:
         raise NotApplicable(
             "This network has no neighbouring blocks of the same shape, so there is nothing to tie. "
-            "Use weight_sharing, or a network that repeats its blocks."
+            "Use weight sharing, or a network that repeats its blocks."
         )
     tied = clone(model)
     if step.blocks > 1:

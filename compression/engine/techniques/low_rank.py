@@ -36,7 +36,7 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
     if not any(form.shrinks(form.smallest) for form in forms.values()):
         raise NotApplicable(
             "No layer of this network gets smaller as a product of thinner ones: its layers are too thin, depthwise, "
-            "shared, or already sparse or quantized. Use channel_pruning or quantization instead."
+            "shared, or already sparse or quantized. Use channel pruning or quantization instead."
         )
     if step.rank_ratio == 1:
         context.watch.report(1, "full rank: nothing to do")

@@ -50,8 +50,9 @@ def take_in(source: Path, folder: Path, watch: Watch = SILENT) -> ImageFacts:
 
     `source` is a zip file or a folder, with one folder of JPEG, PNG, WebP or BMP files for each class, or none for
     images without labels; folders above are passed over, but for those called train, validation and test; or an .npz
-    file with `images`, `labels` and `classes`. Raises `RefusedFile` for anything else, `StorageFailed` where `folder`
-    cannot be written, and what `watch` raises; then there is no `folder`, and nothing half done beside it.
+    file with `images`, `labels` and `classes`, or with such arrays for each part (`x_train`, `test_labels`). Raises
+    `RefusedFile` for anything else, `StorageFailed` where `folder` cannot be written, and what `watch` raises; then
+    there is no `folder`, and nothing half done beside it.
     """
     try:
         with atomic.replacing(folder.absolute()) as new:
@@ -92,7 +93,7 @@ def decode_part(  # noqa: PLR0917  (where from, which, how, where to)
 
 def _kept(folder: Path) -> Callable[[int], Image.Image]:
     if (folder / "images.npy").exists():
-        return Arrays(np.load(folder / "images.npy", mmap_mode="r"), (), None).image
+        return Arrays((np.load(folder / "images.npy", mmap_mode="r"),)).image
     offsets = np.load(folder / "offsets.npy")
     content = np.memmap(folder / "images.bin", np.uint8, "r")
     return lambda place: pixels_of(content[offsets[place] : offsets[place + 1]].tobytes())
@@ -184,9 +185,9 @@ def _found_arrays(tree: Tree, folder: Path) -> _Found:
         image = plain(arrays.image(place))
         return image.tobytes(), image
 
-    count, height, width, channels = arrays.images.shape
+    count, height, width, channels = arrays.shape
     shape = (count, height, width, min(channels, 3))
-    return _Found(count, arrays.classes, arrays.labels, None, str, get, _npy_header(shape))
+    return _Found(count, arrays.classes, arrays.labels, arrays.official, str, get, _npy_header(shape))
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:

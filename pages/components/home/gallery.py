@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -17,20 +17,36 @@ PER_ROW = 3
 
 
 def show() -> None:
-    """All models, three a row, one a row on narrow screens."""
+    """All models and how to bring another, three a row, one a row on narrow screens."""
     st.header("Pick a model")
-    show_cards(known_models())
-    menu.link("Models", "Bring your own network and images")
+    _show([*map(_card_named, known_models()), _invitation])
 
 
 def show_cards(names: Sequence[str]) -> None:
     """A card for each of these models."""
-    for name in elements.grid(names, PER_ROW):
+    _show([_card_named(name) for name in names])
+
+
+def _show(cards: Sequence[Callable[[], None]]) -> None:
+    for card in elements.grid(cards, PER_ROW):
         with st.container(border=True, height="stretch"):
-            try:
-                _card(subject_of(name))
-            except CompressionError as error:  # one of a person's own, whose files are damaged
-                st.error(str(error), icon=":material/broken_image:")
+            card()
+
+
+def _card_named(name: str) -> Callable[[], None]:
+    def card() -> None:
+        try:
+            _card(subject_of(name))
+        except CompressionError as error:  # one of a person's own, whose files are damaged
+            st.error(str(error), icon=":material/broken_image:")
+
+    return card
+
+
+def _invitation() -> None:
+    st.markdown("**Your own network**  \nAn ONNX file, or one of torchvision's and timm's, with your own images.")
+    st.caption("It is checked first: is it the same network here, and is it as accurate as you know it?")
+    menu.link("Models", "Bring your own")
 
 
 def _card(subject: Subject) -> None:

@@ -152,7 +152,8 @@ def _images(number: int) -> _Images:
         type=["zip", "npz"],
         key=f"models_images_{number}",
         help="JPEG, PNG, WebP or BMP; folders train, val and test are used where they exist. An .npz file holds "
-        "`images` (uint8) and `labels`. Without labels, agreement with the network as it is takes accuracy's place.",
+        "`images` (uint8) and `labels`, or `x_train`, `y_train`, `x_test` and the like. Without labels, agreement with "
+        "the network as it is takes accuracy's place.",
     )
     return _Images(uploaded=uploaded)
 

@@ -16,7 +16,7 @@ from compression.models.brought.picture import fitted, pixels_of
 from compression.models.brought.splitting import split
 from compression.watch import SILENT, Watch
 from tests.support import hostile_images as made
-from tests.support.hostile_images import HOSTILE, IN_A_CHILD, ODD, classes, encoded, laid_out, picture, zipped
+from tests.support.hostile_images import HOSTILE, IN_A_CHILD, ODD, classes, encoded, laid_out, npz, picture, zipped
 from tests.support.watches import GIVEN_UP
 
 REMEDY = re.compile(
@@ -284,8 +284,33 @@ def test_arrays_are_kept_in_one_form(room, words):
     place = {image.tobytes(): i for i, image in enumerate(given)}
     order = [place[image.tobytes()] for image in kept]
     assert kept.shape == given.shape and sorted(order) == list(range(24)) and (labels == made.LABELS[order]).all()
-    assert facts.bytes == kept.nbytes and not (folder / "spool").exists()
+    assert facts.bytes == kept.nbytes and not list(folder.glob("spool*"))
     assert (decoded(folder, Sized(facts.channels, 6, 5)) == kept.transpose(0, 3, 1, 2)).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("npz, training and test", (38, 5, 5, 24)),
+        ("npz, three parts", (21, 3, 24, 24)),
+        ("npz, parts without labels", (18, 3, 3, 24)),
+        ("npz, images and a part", (15, 2, 2, 5)),
+    ],
+)
+def test_arrays_say_what_is_for_the_test(room, words, parts, in_this_process):
+    assert take_in(ODD[words](room / "brought"), room / "kept" / "images").parts == parts
+
+
+def test_images_and_labels_of_all_parts_keep_together(room, in_this_process):
+    folder = room / "kept" / "images"
+    labels = {part: np.arange(count) % 3 for part, count in (("train", 30), ("val", 9), ("test", 12))}
+    light = {"train": 0, "val": 100, "test": 200}
+    images = {part: np.tile((light[part] + labels[part]).astype(np.uint8)[:, None, None], (1, 4, 4)) for part in light}
+    named = {f"{part}_images": images[part] for part in light} | {f"{part}_labels": labels[part] for part in light}
+    facts = take_in(npz(**named)(room / "brought"), folder)
+    kept, found = np.load(folder / "images.npy")[:, 0, 0, 0], np.load(folder / "labels.npy")
+    assert facts.parts == (27, 3, 9, 12)
+    assert (kept // 100 == np.repeat([0, 1, 2], [30, 9, 12])).all() and (kept % 100 == found).all()
 
 
 def test_mean_and_deviation_are_those_of_training_images(room, in_this_process):
