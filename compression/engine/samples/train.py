@@ -101,14 +101,17 @@ def make(entry: SampleModel) -> str:
     dataset = load_dataset(entry.dataset)
     torch.manual_seed(SEED)
     network = entry.build()
-    seconds = fit(network, dataset, entry.name, epochs=entry.epochs, learning_rate=entry.learning_rate)
+    seconds = sum(
+        fit(network, dataset, entry.name, epochs=entry.epochs, learning_rate=entry.learning_rate)
+        for _ in range(entry.cycles)
+    )
     picture(dataset).save(entry.picture_path, optimize=True)
     costs = count_costs(fold_batch_norm(trace(network, dataset.input_shape)))  # as every result counts them
     right = correct(network, dataset)
     facts: dict[str, object] = {
         "origin": f"trained from scratch on the train split of {dataset.name} ({len(dataset.train)} images)",
         "command": f"python -m compression.engine.samples.train {entry.name}",
-        "epochs": entry.epochs,
+        "epochs": entry.cycles * entry.epochs,
         "learning_rate": entry.learning_rate,
         "correct": right,
         "n_test": len(dataset.test),
