@@ -1,4 +1,7 @@
-"""Small networks that move numbers about: channel shuffles, tokens, windows and attention, on images of 1 x 8 x 8."""
+"""Small networks that move numbers about: channel shuffles, tokens, windows and attention, on images of 1 x 8 x 8.
+
+And such as have layers that not every tool knows.
+"""
 
 import torch
 from torch import nn
@@ -96,6 +99,12 @@ def scaled(net, x):
     return x + net.scale * y.permute(0, 3, 1, 2)
 
 
+def given(layer, weight):
+    """The layer with this weight, as if it had been trained."""
+    layer.weight = nn.Parameter(weight)
+    return layer
+
+
 NETWORKS = {
     "attention": lambda: Tokens(
         attended,
@@ -132,6 +141,9 @@ NETWORKS = {
         scale=nn.Parameter(torch.rand(4, 1, 1)),
     ),
     "divided": lambda: Maps(lambda net, x: x / (x * x + 1)),
+    "slopes": lambda: Maps(
+        lambda net, x: net.all(net.each(x)), each=given(nn.PReLU(4), torch.rand(4)), all=nn.PReLU(init=-0.3)
+    ),
     "other activations": lambda: Maps(lambda net, x: functional.elu(functional.leaky_relu(x, 0.2), 0.5)),
 }
 

@@ -30,6 +30,7 @@ _OPERANDS = {
     "Max": "rounding",
     "Min": "rounding",
     "Mul": "scales",
+    "PRelu": "biases",
     "QuantizeLinear": "scales",
     "Sub": "scales",
 }

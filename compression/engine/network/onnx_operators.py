@@ -372,6 +372,15 @@ def _gelu(node: OnnxNode, x: Tensor, *, approximate: bytes = b"none") -> Tensor:
     return functional.gelu(x, approximate=approximate.decode())
 
 
+def _sloped(node: OnnxNode, x: Tensor, slope: Value) -> Tensor:
+    """PReLU with one slope or one a channel; other slopes are multiplied with what is below zero."""
+    slopes = _tensor(slope)
+    sizes = (1,) * (x.dim() - slopes.dim()) + tuple(slopes.shape)
+    if slopes.numel() in (1, sizes[1]):
+        return functional.prelu(x, slopes.reshape(-1))
+    return torch.relu(x) - slopes * torch.relu(-x)
+
+
 def _power(node: OnnxNode, x: Tensor, exponent: Value) -> Tensor:
     return x ** float(_tensor(exponent))
 
@@ -421,6 +430,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Neg": _of_one(torch.neg),
     "Pad": _pad,
     "Pow": _power,
+    "PRelu": _sloped,
     "Reciprocal": lambda node, x: 1 / x,
     "ReduceL2": _reduced(lambda x, dims, keeps: torch.linalg.vector_norm(x, 2, dims, keeps)),
     "ReduceMean": _reduced(torch.mean),

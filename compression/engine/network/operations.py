@@ -36,6 +36,12 @@ def _with(layer: nn.Module, **tensors: Tensor | None) -> nn.Module:
     return layer
 
 
+def _fixed(builder: Builder, node: fx.Node, *weights: object) -> None:
+    """Refuse weights that are computed from the image."""
+    if any(isinstance(weight, fx.Node) for weight in weights):
+        raise builder.refused(node, "has weights that depend on the image")
+
+
 def _convolution(
     builder: Builder,
     node: fx.Node,
@@ -48,8 +54,7 @@ def _convolution(
     dilation: Sequence[int],
     groups: int,
 ) -> fx.Node:
-    if not isinstance(weight, Tensor):
-        raise builder.refused(node, "has weights that depend on the image")
+    _fixed(builder, node, weight, bias)
     settings = {
         "stride": _one(stride),
         "padding": _one(padding),
@@ -68,8 +73,7 @@ def _convolution(
 
 def _linear(builder: Builder, node: fx.Node, x: object, *, weight: Tensor, bias: Tensor | None) -> fx.Node:
     """A linear layer reads rows of features: where each image has many, as in transformers, all are rows."""
-    if not isinstance(weight, Tensor):
-        raise builder.refused(node, "has weights that depend on the image")
+    _fixed(builder, node, weight, bias)
 
     def make() -> nn.Module:
         outputs, inputs = weight.shape
@@ -107,6 +111,14 @@ def _batch_norm(
 
     key = ("norm", *map(id, (weight, bias, running_mean, running_var)), eps)
     return builder.layer(node, make, x, key=key)
+
+
+def _sloped(builder: Builder, node: fx.Node, x: object, *, weight: Tensor) -> fx.Node:
+    _fixed(builder, node, weight)
+    slopes = weight.reshape(-1)
+    return builder.layer(
+        node, lambda: _with(nn.PReLU(len(slopes), device="meta"), weight=slopes), x, key=("slopes", id(weight))
+    )
 
 
 # --- layers without weights ---------------------------------------------------------------------------------------
@@ -336,6 +348,7 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.ones_like.default: placing.made_of_size,
     aten.pad.default: _padded,
     aten.permute.default: placing.permuted,
+    aten.prelu.default: _sloped,
     aten.relu.default: _simple(nn.ReLU),
     aten.relu6.default: _simple(nn.ReLU6),
     aten.reshape.default: placing.reshaped,

@@ -40,7 +40,7 @@ STAYS = 0
 
 
 class Slice(NamedTuple):
-    """One position in one dimension of a layer's parameters; norms only have `OUT`.
+    """One position in one dimension of a layer's parameters; norms and slopes only have `OUT`.
 
     `layer` may be a constant of the graph too: its dimensions are counted from behind, -1 is the last.
     """
@@ -135,6 +135,12 @@ class Labels:
             return self._keep(labels)
         dim = labels.ndim - 1 if isinstance(layer, nn.LayerNorm) else 1
         self._record(str(node.target), OUT, self._along(labels, dim, node.meta["shape"][dim]))
+        return labels
+
+    def _sloped(self, node: fx.Node, labels: Array) -> Array:
+        layer = cast("nn.PReLU", module_of(self.model, node))
+        if layer.num_parameters > 1:
+            self._record(str(node.target), OUT, self._along(labels, 1, layer.num_parameters))
         return labels
 
     def _weighted(self, node: fx.Node, labels: Array) -> Array:
@@ -393,6 +399,7 @@ def _resized(labels: Labels, node: fx.Node, x: fx.Node, sizes: object) -> Array:
 _LAYERS: tuple[tuple[Any, Callable[..., Array]], ...] = (
     (POINTWISE, _same),
     (_POOLING, Labels._pooled),
+    (nn.PReLU, Labels._sloped),
     (nn.Flatten, _flattened),
     (nn.Softmax, Labels._softmax),
     ((BatchNorm, nn.LayerNorm), Labels._normed),

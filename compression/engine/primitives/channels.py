@@ -124,7 +124,7 @@ def _size(model: fx.GraphModule, name: str, dim: int) -> int:
     found = operator.attrgetter(name)(model)
     if isinstance(found, BatchNorm):
         return found.num_features
-    return int((found.weight if isinstance(found, nn.LayerNorm | WeightedLayer) else found).shape[dim])
+    return int((found.weight if isinstance(found, nn.LayerNorm | nn.PReLU | WeightedLayer) else found).shape[dim])
 
 
 def _others(size: int, gone: set[int]) -> Tensor:
@@ -147,6 +147,10 @@ def _cut(model: fx.GraphModule, name: str, stay: dict[int, Tensor]) -> None:
     if isinstance(layer, BatchNorm):
         _cut_tensors(layer, ("weight", "bias", "running_mean", "running_var"), stay[OUT])
         layer.num_features = len(stay[OUT])
+        return
+    if isinstance(layer, nn.PReLU):
+        _cut_tensors(layer, ("weight",), stay[OUT])
+        layer.num_parameters = len(stay[OUT])
         return
     assert isinstance(layer, WeightedLayer)
     for dim, kept in stay.items():

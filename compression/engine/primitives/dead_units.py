@@ -117,8 +117,8 @@ def _after_layer(layer: nn.Module, inputs: Tensor) -> Tensor | None:
         return _after_weights(layer, inputs)
     if isinstance(layer, BatchNorm):
         return _after_batch_norm(layer, inputs)
-    if isinstance(layer, POINTWISE):
-        return torch.where(inputs.isnan(), inputs, layer(inputs))  # quantizers make numbers of NaN
+    if isinstance(layer, (*POINTWISE, nn.PReLU)):
+        return torch.where(inputs.isnan(), inputs, layer(inputs[None])[0])  # quantizers make numbers of NaN
     unpadded = isinstance(layer, nn.AvgPool2d) and layer.padding == 0
     return inputs if unpadded or isinstance(layer, _KEEPS_CONSTANTS) else None
 

@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from compression.engine.files.export import to_onnx
 from compression.engine.network.form import weighted_layers
@@ -119,6 +120,18 @@ def test_pads_that_differ_and_batch_norm_that_was_not_folded():
     weights = {"a.weight": floats(6, 1, 3, 3), "a.bias": floats(6), "s": floats(6), "b": floats(6), "m": floats(6)}
     graph = assert_read(classified("p", 6, nodes, weights | {"v": np.abs(floats(6)) + 0.5}))
     assert list(weighted_layers(graph)) == ["a", "out"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_layer"),
+    [((1,), True), ((6, 1, 1), True), ((1, 6, 1, 1), True), ((8, 8), False), ((6, 8, 1), False)],
+)
+def test_slopes_below_zero(sizes, is_layer):
+    """One, one a channel, which goes with it, or in any other shape."""
+    nodes = [("Conv", ["x", "k"], ["c"], {"pads": [1, 1, 1, 1]}), ("PRelu", ["c", "slopes"], ["r"], {})]
+    graph = assert_read(classified("r", 6, nodes, {"k": floats(6, 3, 3, 3), "slopes": floats(*sizes)}))
+    assert any(isinstance(layer, nn.PReLU) for layer in graph.modules()) == is_layer
+    assert sum(map(len, channel_groups(graph))) == 6
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11])

@@ -93,9 +93,9 @@ def silenced(model, units):
             if part.dim < 0:
                 layer.select(part.dim, part.position).zero_()
                 continue
-            layer.weight[part.position] = 0
-            if layer.bias is not None:
-                layer.bias[part.position] = 0
+            for tensor in (layer.weight, getattr(layer, "bias", None)):
+                if tensor is not None:
+                    tensor[part.position] = 0
             if isinstance(layer, nn.BatchNorm2d):
                 layer.running_mean[part.position] = 0
     return model

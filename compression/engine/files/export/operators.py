@@ -142,6 +142,11 @@ def _leaky(writer: Writer, node: fx.Node, layer: nn.LeakyReLU) -> str:
     return writer.op("LeakyRelu", writer.value(node.args[0]), alpha=float(layer.negative_slope))
 
 
+def _sloped(writer: Writer, node: fx.Node, layer: nn.PReLU) -> str:
+    slopes = array_of(layer.weight).reshape(-1, *[1] * (len(node.meta["shape"]) - 2))
+    return writer.op("PRelu", writer.value(node.args[0]), writer.constant(slopes))
+
+
 def _silu(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     x = writer.value(node.args[0])
     return writer.op("Mul", x, writer.op("Sigmoid", x))
@@ -274,6 +279,7 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     nn.LeakyReLU: _leaky,
     nn.Linear: linear,
     nn.MaxPool2d: _max_pool,
+    nn.PReLU: _sloped,
     nn.ReLU: _unary("Relu"),
     nn.ReLU6: _clip,
     nn.SiLU: _silu,
