@@ -99,9 +99,10 @@ def scaled(net, x):
     return x + net.scale * y.permute(0, 3, 1, 2)
 
 
-def given(layer, weight):
-    """The layer with this weight, as if it had been trained."""
-    layer.weight = nn.Parameter(weight)
+def given(layer, *numbers):
+    """The layer with this weight and bias, as if it had been trained."""
+    for name, one in zip(("weight", "bias"), numbers, strict=False):
+        setattr(layer, name, nn.Parameter(one))
     return layer
 
 
@@ -141,6 +142,16 @@ NETWORKS = {
         scale=nn.Parameter(torch.rand(4, 1, 1)),
     ),
     "divided": lambda: Maps(lambda net, x: x / (x * x + 1)),
+    "groups": lambda: Maps(
+        lambda net, x: net.whole(net.wide(net.evenly(x))),
+        evenly=given(nn.GroupNorm(2, 4), torch.rand(4) + 0.5, torch.randn(4)),
+        wide=nn.Conv2d(4, 12, 1),
+        whole=nn.GroupNorm(6, 12, affine=False),
+    ),
+    "instances": lambda: Maps(
+        lambda net, x: functional.instance_norm(net.norm(x)),
+        norm=given(nn.InstanceNorm2d(4, affine=True), torch.rand(4) + 0.5, torch.randn(4)),
+    ),
     "slopes": lambda: Maps(
         lambda net, x: net.all(net.each(x)), each=given(nn.PReLU(4), torch.rand(4)), all=nn.PReLU(init=-0.3)
     ),

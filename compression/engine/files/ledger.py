@@ -27,6 +27,7 @@ _OPERANDS = {
     "Clip": "rounding",
     "DequantizeLinear": "scales",
     "Div": "scales",
+    "InstanceNormalization": "biases",
     "Max": "rounding",
     "Min": "rounding",
     "Mul": "scales",

@@ -1,6 +1,6 @@
 """Layers that a file spells out in arithmetic are found again, so that they are treated as what they are.
 
-Exporters for older opsets write GELU, SiLU, hard swish and layer norms as products, means and roots. Each part would be
+Exporters for older opsets write GELU, SiLU, hard swish and norms as products, means and roots. Each part would be
 rounded by itself, and nobody would see that a layer norm's channels can go.
 """
 
@@ -29,9 +29,15 @@ def join_layers(model: fx.GraphModule) -> fx.GraphModule:
             name = free_name(model, type(layer).__name__.lower())
             model.add_submodule(name, layer.eval())
             with model.graph.inserting_before(node):
-                node.replace_all_uses_with(model.graph.call_module(name, (source,)))
+                joined = model.graph.call_module(name, (source,))
+            joined.meta["shape"] = node.meta["shape"]
+            node.replace_all_uses_with(joined)
     model.graph.eliminate_dead_code()
     model.delete_all_unused_submodules()
+    read = {str(node.target) for node in model.graph.nodes if node.op == "get_attr"}
+    own = [*model.named_parameters(recurse=False), *model.named_buffers(recurse=False)]
+    for name in {name for name, _ in own} - read:
+        delattr(model, name)
     model.recompile()
     return propagate_shapes(model)
 
@@ -144,4 +150,58 @@ def _variance_of(root: object, centred: object) -> float | None:
     return _number(epsilon) if is_square and _is_last_mean(mean, square) else None
 
 
-_PATTERNS = (_gated(nn.SiLU, nn.Sigmoid), _gated(nn.Hardswish, nn.Hardsigmoid), _gelu, _layer_norm)
+def _group_norm(model: fx.GraphModule, node: fx.Node) -> Found:
+    """What lies in a group as one channel, normalized, and put back."""
+    normal: Any = node.args[0] if _calls(node, torch.reshape) else None
+    norm = module_of(model, normal) if isinstance(normal, fx.Node) else None
+    if not isinstance(norm, nn.GroupNorm) or norm.num_groups != norm.num_channels:
+        return None
+    apart = normal.args[0]
+    x, shape = apart.args[0], node.meta["shape"]
+    is_group = _calls(apart, torch.reshape) and x.meta["shape"] == shape and apart.meta["shape"][0] == shape[0]
+    if not is_group or shape[1] % norm.num_groups:
+        return None
+    weight, bias = (numbers.repeat_interleave(shape[1] // norm.num_groups) for numbers in _affine(norm))
+    if bool((weight != 1).any() or bias.any()):
+        return x, _grouped(norm, weight, bias)
+    return x, nn.GroupNorm(norm.num_groups, shape[1], norm.eps, affine=False)
+
+
+def _affine_group_norm(model: fx.GraphModule, node: fx.Node) -> Found:
+    """A group norm, and behind it the numbers that its channels are multiplied with or that are added to them."""
+    for target in (operator.mul, operator.add):
+        value, constant = _with_constant(model, node, target)
+        norm = module_of(model, value) if isinstance(value, fx.Node) and len(value.users) == 1 else None
+        if not isinstance(norm, nn.GroupNorm) or constant is None:
+            continue
+        weight, bias = _affine(norm)
+        sizes = len(weight), *[1] * (len(node.meta["shape"]) - 2)
+        if not bias.any() and constant.numel() == len(weight) and tuple(constant.shape)[-len(sizes) :] == sizes:
+            numbers = constant.detach().reshape(-1)
+            pair = (weight * numbers, bias) if target is operator.mul else (weight, numbers)
+            return value.args[0], _grouped(norm, *pair)  # type: ignore[union-attr]
+    return None
+
+
+def _affine(norm: nn.GroupNorm) -> tuple[Tensor, Tensor]:
+    """What each channel is multiplied with, and what is added."""
+    if not norm.affine:
+        return torch.ones(norm.num_channels), torch.zeros(norm.num_channels)
+    return norm.weight.detach(), norm.bias.detach()
+
+
+def _grouped(norm: nn.GroupNorm, weight: Tensor, bias: Tensor) -> nn.GroupNorm:
+    """The norm with these numbers of each channel."""
+    made = nn.GroupNorm(norm.num_groups, len(weight), norm.eps)
+    made.weight, made.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+    return made
+
+
+_PATTERNS = (
+    _gated(nn.SiLU, nn.Sigmoid),
+    _gated(nn.Hardswish, nn.Hardsigmoid),
+    _gelu,
+    _layer_norm,
+    _group_norm,
+    _affine_group_norm,
+)

@@ -185,6 +185,17 @@ def _layer_norm(
     return functional.layer_norm(x, x.shape[axis % x.dim() :], scale, bias, epsilon)
 
 
+def _group_norm(
+    node: OnnxNode, x: Tensor, *numbers: Value, num_groups: int = 0, epsilon: float = 1e-5, **settings: object
+) -> Tensor:
+    """Before opset 21 each group has a scale and a bias, since then each channel; without groups each is its own."""
+    channels = x.shape[1]
+    scale, bias = (
+        one.repeat_interleave(channels // len(one)) if len(one) < channels else one for one in map(_tensor, numbers)
+    )
+    return functional.group_norm(x, num_groups or channels, scale, bias, epsilon)
+
+
 def _clip(
     node: OnnxNode,
     x: Tensor,
@@ -416,9 +427,11 @@ OPERATORS: Mapping[str, Operator] = {
     "Gelu": _gelu,
     "Gemm": _gemm,
     "GlobalAveragePool": lambda node, x: functional.adaptive_avg_pool2d(x, 1),
+    "GroupNormalization": _group_norm,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _of_one(functional.hardswish),
     "Identity": lambda node, x: x,
+    "InstanceNormalization": _group_norm,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda node, x, alpha=0.01: functional.leaky_relu(x, alpha),
     "Log": _of_one(torch.log),

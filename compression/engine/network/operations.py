@@ -274,6 +274,36 @@ def _layer_norm(
     return builder.layer(node, make, x, key=("layer norm", id(weight), id(bias), eps) if weight is not None else ())
 
 
+def _group_norm(
+    builder: Builder,
+    node: fx.Node,
+    x: object,
+    *,
+    num_groups: int,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    **others: object,
+) -> fx.Node:
+    _fixed(builder, node, weight, bias)
+    channels = shape_of(source_of(node))[1]
+    has_numbers = weight is not None or bias is not None
+
+    def make() -> nn.Module:
+        norm = nn.GroupNorm(num_groups, channels, eps, affine=has_numbers)
+        return _with(norm, weight=weight, bias=bias)
+
+    key = ("group norm", num_groups, id(weight), id(bias), eps)
+    return builder.layer(node, make, x, key=key if has_numbers else ())
+
+
+def _instance_norm(builder: Builder, node: fx.Node, x: object, *, use_input_stats: bool, **settings: Any) -> fx.Node:  # noqa: ANN401
+    """A group norm of one channel in each group; with statistics that were kept, a batch norm."""
+    if not use_input_stats:
+        return _batch_norm(builder, node, x, **settings)
+    return _group_norm(builder, node, x, num_groups=shape_of(source_of(node))[1], **settings)
+
+
 def _softmax(kind: type[nn.Softmax | nn.LogSoftmax]) -> Callable[..., fx.Node]:
     def rule(builder: Builder, node: fx.Node, x: object, *, dim: int, dtype: object) -> fx.Node:
         (place,) = dims_of(builder, node, dim)
@@ -330,9 +360,11 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.feature_dropout.default: _identity,
     aten.flatten.using_ints: placing.reshaped,
     aten.gelu.default: _simple(nn.GELU, "approximate"),
+    aten.group_norm.default: _group_norm,
     aten.hardsigmoid.default: _simple(nn.Hardsigmoid),
     aten.hardswish.default: _simple(nn.Hardswish),
     aten.hardtanh.default: _clamped,
+    aten.instance_norm.default: _instance_norm,
     aten.layer_norm.default: _layer_norm,
     aten.leaky_relu.default: _simple(nn.LeakyReLU, "negative_slope"),
     aten.linalg_vector_norm.default: _vector_norm,

@@ -137,6 +137,18 @@ class Labels:
         self._record(str(node.target), OUT, self._along(labels, dim, node.meta["shape"][dim]))
         return labels
 
+    def _group_normed(self, node: fx.Node, labels: Array) -> Array:
+        """Groups go as a whole, or as many channels from each: whatever leaves more of a choice."""
+        layer = cast("nn.GroupNorm", module_of(self.model, node))
+        channels = self._along(labels, 1, layer.num_channels)
+        if layer.num_groups > layer.num_channels // layer.num_groups:
+            parts = channels.reshape(layer.num_groups, -1)
+            self._unify(parts[:, :1], parts)
+        else:
+            self._tie_groups(channels, layer.num_groups)
+        self._record(str(node.target), OUT, channels)
+        return labels
+
     def _sloped(self, node: fx.Node, labels: Array) -> Array:
         layer = cast("nn.PReLU", module_of(self.model, node))
         if layer.num_parameters > 1:
@@ -165,7 +177,7 @@ class Labels:
         return outputs
 
     def _tie_groups(self, labels: Array, groups: int) -> Array:
-        """Channels at the same place of each convolution group go together, so that groups stay equal in size."""
+        """Channels at the same place of each group go together, so that groups stay equal in size."""
         parts = labels.reshape(groups, -1)
         self._unify(parts[:1], parts)
         first: Array = parts[0]
@@ -399,6 +411,7 @@ def _resized(labels: Labels, node: fx.Node, x: fx.Node, sizes: object) -> Array:
 _LAYERS: tuple[tuple[Any, Callable[..., Array]], ...] = (
     (POINTWISE, _same),
     (_POOLING, Labels._pooled),
+    (nn.GroupNorm, Labels._group_normed),
     (nn.PReLU, Labels._sloped),
     (nn.Flatten, _flattened),
     (nn.Softmax, Labels._softmax),

@@ -122,8 +122,8 @@ def _left_of_pads(pads: Sequence[int], left: Sequence[NDArray[np.bool_]]) -> tup
 
 def _size(model: fx.GraphModule, name: str, dim: int) -> int:
     found = operator.attrgetter(name)(model)
-    if isinstance(found, BatchNorm):
-        return found.num_features
+    if isinstance(found, BatchNorm | nn.GroupNorm):
+        return found.num_features if isinstance(found, BatchNorm) else found.num_channels
     return int((found.weight if isinstance(found, nn.LayerNorm | nn.PReLU | WeightedLayer) else found).shape[dim])
 
 
@@ -147,6 +147,11 @@ def _cut(model: fx.GraphModule, name: str, stay: dict[int, Tensor]) -> None:
     if isinstance(layer, BatchNorm):
         _cut_tensors(layer, ("weight", "bias", "running_mean", "running_var"), stay[OUT])
         layer.num_features = len(stay[OUT])
+        return
+    if isinstance(layer, nn.GroupNorm):
+        _cut_tensors(layer, ("weight", "bias"), stay[OUT])
+        left = stay[OUT] // (layer.num_channels // layer.num_groups)
+        layer.num_groups, layer.num_channels = len(left.unique()), len(left)
         return
     if isinstance(layer, nn.PReLU):
         _cut_tensors(layer, ("weight",), stay[OUT])

@@ -40,13 +40,22 @@ def remove_dead_units(model: fx.GraphModule, round_to: int = 1) -> fx.GraphModul
 
 
 def _dead_units(model: fx.GraphModule, round_to: int) -> list[Unit]:
-    """All units that can go now; none where channels cannot be followed."""
+    """All units that can go now; none where channels cannot be followed, and none that others are normalized with."""
     try:
         groups = channel_groups(model)
     except InvalidRecipe:
         return []
     readers = _readers(model)
-    return [unit for group in groups for unit in _dead(group, readers, round_to)]
+    norms = {name for name, layer in model.named_modules() if _mixes_channels(layer)}
+    free = (group for group in groups if norms.isdisjoint(part.layer for part in group[0]))
+    return [unit for group in free for unit in _dead(group, readers, round_to)]
+
+
+def _mixes_channels(layer: nn.Module) -> bool:
+    """Whether other channels would be normalized in another way without some; groups of few go as a whole."""
+    if isinstance(layer, nn.GroupNorm):
+        return layer.num_groups <= layer.num_channels // layer.num_groups
+    return isinstance(layer, nn.LayerNorm)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,40 @@ def test_slopes_below_zero(sizes, is_layer):
     assert sum(map(len, channel_groups(graph))) == 6
 
 
+@pytest.mark.parametrize(("opset", "counted"), [(18, 2), (21, 6)])
+def test_group_norm_has_numbers_of_groups_and_later_of_channels(opset, counted):
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {}),
+        ("GroupNormalization", ["c", "scale", "bias"], ["n"], {"num_groups": 2, "epsilon": 0.01}),
+        ("InstanceNormalization", ["n", "s", "b"], ["i"], {}),
+    ]
+    numbers = {"scale": floats(counted), "bias": floats(counted), "s": floats(6), "b": floats(6)}
+    graph = assert_read(classified("i", 6, nodes, {"k": floats(6, 3, 3, 3)} | numbers, opset=opset))
+    norms = [layer for layer in graph.modules() if isinstance(layer, nn.GroupNorm)]
+    assert [(norm.num_groups, norm.num_channels) for norm in norms] == [(2, 6), (6, 6)]
+    assert [len(group) for group in channel_groups(graph)] == [3]
+
+
+def test_group_norm_as_torch_writes_it():
+    """As many channels as there are groups, normalized each alone; then what each channel is multiplied with."""
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {}),
+        ("Reshape", ["c", "groups"], ["g"], {}),
+        ("InstanceNormalization", ["g", "one", "none"], ["n"], {}),
+        ("Reshape", ["n", "map"], ["back"], {}),
+        ("Mul", ["back", "scale"], ["m"], {}),
+        ("Add", ["m", "bias"], ["y0"], {}),
+    ]
+    sizes = {"groups": np.array([0, 2, -1]), "map": np.array([-1, 6, 6, 6])}
+    numbers = {"one": np.ones(2, np.float32), "none": np.zeros(2, np.float32), **sizes}
+    affine = {"scale": floats(6, 1, 1), "bias": floats(6, 1, 1)}
+    graph = assert_read(classified("y0", 6, nodes, {"k": floats(6, 3, 3, 3)} | numbers | affine))
+    (norm,) = (layer for layer in graph.modules() if isinstance(layer, nn.GroupNorm))
+    assert (norm.num_groups, norm.num_channels) == (2, 6)
+    assert sum(one.numel() for one in graph.parameters()) == 6 * 27 + 2 * 6 + 6 * 5 + 5
+    assert not any(node.op in ("call_function", "get_attr") for node in graph.graph.nodes)
+
+
 @pytest.mark.parametrize("opset", [7, 9, 11])
 def test_old_opsets_say_things_elsewhere(opset):
     """Axes and limits as attributes, resizing by an operator that is gone."""

@@ -239,9 +239,9 @@ def test_what_cannot_be_followed_stays_and_is_named_where_nothing_else_can_go(gr
 @pytest.mark.parametrize("name", token_networks.NETWORKS)
 class TestNumbersThatAreMovedAbout:
     def test_what_is_zero_can_go(self, name, graph):
-        """But for what a layer norm reads, where fewer channels have another mean."""
+        """But for what a norm over channels reads, where fewer channels have another mean."""
         model = graph(token_networks.network(name), token_networks.SHAPE)
-        norms = {key for key, layer in model.named_modules() if isinstance(layer, nn.LayerNorm)}
+        norms = {key for key, layer in model.named_modules() if isinstance(layer, nn.LayerNorm | nn.GroupNorm)}
         groups = [group for group in channel_groups(model) if not norms & {part.layer for part in group[0]}]
         units = [unit for group in groups for unit in group[:: max(2, len(group) // 2)][: len(group) - 1]]
         x = torch.randn(3, *token_networks.SHAPE)

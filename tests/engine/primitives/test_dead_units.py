@@ -198,6 +198,20 @@ def test_what_cannot_be_followed_comes_back_as_it_was(graph):
     assert torch.equal(model(x), before)
 
 
+@pytest.mark.parametrize(
+    ("norm", "left"),
+    [(nn.LayerNorm(8), 8), (nn.GroupNorm(2, 8), 8), (nn.GroupNorm(4, 8), 6), (nn.PReLU(8), 5)],
+)
+def test_what_others_are_normalized_with_stays(norm, left, graph):
+    """Groups of two channels go where nobody reads either."""
+    model = graph(nn.Sequential(nn.Flatten(), nn.Linear(8, 8), norm, nn.Linear(8, 3)), (1, 8, 1))
+    with torch.no_grad():
+        model.get_submodule("3").weight[:, [1, 2, 3]] = 0
+    smaller = remove_dead_units(model)
+    assert sizes(smaller)["3"] == (3, left)
+    same_answers(model, smaller, torch.randn(5, 1, 8, 1))
+
+
 @pytest.mark.parametrize("name", token_networks.NETWORKS)
 def test_where_numbers_are_moved_about_nothing_goes_that_somebody_reads(graph, name):
     model, x = graph(token_networks.network(name), token_networks.SHAPE), torch.randn(3, *token_networks.SHAPE)

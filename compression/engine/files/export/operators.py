@@ -179,6 +179,20 @@ def _layer_norm(writer: Writer, node: fx.Node, layer: nn.LayerNorm) -> str:
     return writer.op("LayerNormalization", x, *numbers, axis=-len(sizes), epsilon=layer.eps)
 
 
+def _group_norm(writer: Writer, node: fx.Node, layer: nn.GroupNorm) -> str:
+    """Each group as one channel of an instance norm, then the numbers of each channel, if there are any."""
+    x, (_, channels, *sizes) = writer.value(node.args[0]), node.meta["shape"]
+    one = torch.ones(layer.num_groups)
+    apart = writer.op("Reshape", x, _sizes(writer, [0, layer.num_groups, -1]))
+    numbers = (writer.constant(array_of(tensor)) for tensor in (one, torch.zeros_like(one)))
+    normal = writer.op("InstanceNormalization", apart, *numbers, epsilon=layer.eps)
+    y = writer.op("Reshape", normal, _sizes(writer, [0, channels, *sizes]))
+    for op_type, tensor in (("Mul", layer.weight), ("Add", layer.bias)):
+        if tensor is not None:
+            y = writer.op(op_type, y, writer.constant(array_of(tensor).reshape(-1, *[1] * len(sizes))))
+    return y
+
+
 # --- functions: rules get the node, and its arguments ------------------------------------------------------------
 
 
@@ -272,6 +286,7 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     nn.ELU: _elu,
     nn.Flatten: _flatten,
     nn.GELU: _gelu,
+    nn.GroupNorm: _group_norm,
     nn.Hardsigmoid: _hard_sigmoid,
     nn.Hardswish: _unary("HardSwish"),
     nn.Identity: _skip,
