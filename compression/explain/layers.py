@@ -16,7 +16,7 @@ WRITTEN = {"float32": "float", "float16": "float16", "bfloat16": "bfloat16", "co
 OPERATORS = {
     "rounding": {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"},
     "ranges": {"ReduceMax", "ReduceMin", "Max", "Div"},  # anew for each image; nothing else here uses these
-    "layout": {"Transpose", "ReorderInput", "ReorderOutput", "Reshape", "Flatten"},
+    "layout": {"Transpose", "ReorderInput", "ReorderOutput", "Reshape", "Flatten", "DepthToSpace", "SpaceToDepth"},
 }
 """What nodes outside of layers do, by their operators."""
 

@@ -957,17 +957,29 @@ class BuiltInNormalisation(nn.Module):
         return self.head(self.body(self.stem((x - self.mean) / self.std)))
 
 
-@case("C49", refusable="anywhere", named=r"\bup\b|transpose", half={"c": 4})
+def _spelled_out(module):
+    """The same network with an ordinary convolution, one output for each of four places, and pixel shuffle."""
+    other = _make(Transposed, spelled_out=True)
+    parts = module.state_dict()
+    weight, bias = parts.pop("up.weight"), parts.pop("up.bias")
+    parts |= {"up.0.weight": weight.flatten(1).t()[..., None, None], "up.0.bias": bias.repeat_interleave(4)}
+    other.load_state_dict(parts)
+    return other
+
+
+@case("C49", refusable="anywhere", named=r"\bup\b|transpose", half={"c": 4, "spelled_out": True}, twin=_spelled_out)
 class Transposed(nn.Module):
     """Transposed convolution: output channels are the second axis.
 
-    Scales a channel lie along axis 1 (6 of them, not 8), pruning cuts axis 1 for outputs; equal; or refused by name.
-    From microsoft/onnxruntime#19694; VainF/Torch-Pruning#125.
+    As what it is, a convolution to four channels for each of its 6 and pixel shuffle: 24 scales, of which pruning takes
+    four at a time; equal; or refused by name. From microsoft/onnxruntime#19694; VainF/Torch-Pruning#125.
     """
 
-    def __init__(self, c=8):
+    def __init__(self, c=8, spelled_out=False):
         super().__init__()
         self.stem, self.up, self.act = _block(1, c, stride=2), nn.ConvTranspose2d(c, c * 3 // 4, 2, 2), nn.ReLU()
+        if spelled_out:
+            self.up = nn.Sequential(nn.Conv2d(c, c * 3, 1), nn.PixelShuffle(2))
         self.body, self.head = _block(c * 3 // 4, c), _Head(c)
 
     def forward(self, x: Tensor) -> Tensor:

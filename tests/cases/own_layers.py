@@ -218,10 +218,10 @@ def on_a_map(trial):
 def transposed(trial):
     def check():
         shapes = [values.shape for values in tensors(trial.subject.file(*EIGHT)).values()]
-        scales = [shape for shape in shapes if [size for size in shape if size > 1] == [6]]
-        need((8, 6, 2, 2) in shapes and scales, f"no 6 scales for the transposed convolution: {shapes}")
+        scales = [shape for shape in shapes if [size for size in shape if size > 1] == [24]]
+        need((24, 8, 1, 1) in shapes and scales, f"no 24 scales for the transposed convolution: {shapes}")
 
-    yield "6 scales", check
+    yield "24 scales", check
 
 
 def many_classes(trial):

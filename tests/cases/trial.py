@@ -195,7 +195,7 @@ class Trial:
         self.id, self.case = id, CASES[id]
         self.module, self.twin = self.case.build(), self.case.twin()
         self.right = self.twin if id == "C19" else self.module  # its own answers differ from call to call
-        self.plain = self.twin if id in ("C17", "C19", "C21") else self.module  # every weight once, and used
+        self.plain = self.twin if id in ("C17", "C19", "C21", "C49") else self.module  # every weight once, and used
 
     @functools.cached_property
     def data(self):

@@ -152,6 +152,18 @@ NETWORKS = {
         lambda net, x: functional.instance_norm(net.norm(x)),
         norm=given(nn.InstanceNorm2d(4, affine=True), torch.rand(4) + 0.5, torch.randn(4)),
     ),
+    "shuffled pixels": lambda: Maps(
+        lambda net, x: net.shuffle(net.wide(net.unshuffle(x))),
+        unshuffle=nn.PixelUnshuffle(2),
+        wide=nn.Conv2d(16, 12, 1),
+        shuffle=nn.PixelShuffle(2),
+    ),
+    "transposed": lambda: Maps(
+        lambda net, x: net.last_up(net.norm(net.up(x))),
+        up=nn.ConvTranspose2d(4, 6, 3, 2, 1, output_padding=1, groups=2),
+        norm=nn.BatchNorm2d(6),
+        last_up=nn.ConvTranspose2d(6, 5, 3, padding=1),
+    ),
     "slopes": lambda: Maps(
         lambda net, x: net.all(net.each(x)), each=given(nn.PReLU(4), torch.rand(4)), all=nn.PReLU(init=-0.3)
     ),

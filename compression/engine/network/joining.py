@@ -179,7 +179,7 @@ def _affine_group_norm(model: fx.GraphModule, node: fx.Node) -> Found:
         if not bias.any() and constant.numel() == len(weight) and tuple(constant.shape)[-len(sizes) :] == sizes:
             numbers = constant.detach().reshape(-1)
             pair = (weight * numbers, bias) if target is operator.mul else (weight, numbers)
-            return value.args[0], _grouped(norm, *pair)  # type: ignore[union-attr]
+            return value.args[0], _grouped(norm, *pair)  # type: ignore[attr-defined]
     return None
 
 

@@ -56,6 +56,37 @@ def _conv(
     return functional.conv2d(x, kernel, None if bias is None else _tensor(bias), stride, padding, dilation, group)
 
 
+def _conv_transpose(
+    node: OnnxNode,
+    x: Tensor,
+    weight: Value,
+    bias: Value = None,
+    *,
+    strides: Sequence[int] = (1, 1),
+    dilations: Sequence[int] = (1, 1),
+    pads: Sequence[int] = (0, 0, 0, 0),
+    output_padding: Sequence[int] = (0, 0),
+    output_shape: Sequence[int] = (),
+    auto_pad: bytes = b"NOTSET",
+    group: int = 1,
+    kernel_shape: object = None,
+) -> Tensor:
+    """What is more than the size that is asked for is cut off at both ends, as are pads."""
+    kernel, numbers = _tensor(weight), None if bias is None else _tensor(bias)
+    if auto_pad in {b"SAME_UPPER", b"SAME_LOWER"} and not output_shape:
+        output_shape = [size * stride for size, stride in zip(x.shape[2:], strides, strict=True)]
+    if output_shape:
+        whole = zip(x.shape[2:], strides, dilations, kernel.shape[2:], output_padding, strict=True)
+        sizes = [(size - 1) * stride + spacing * (far - 1) + 1 + more for size, stride, spacing, far, more in whole]
+        over = [size - wanted for size, wanted in zip(sizes, output_shape[-2:], strict=True)]
+        less, rest = [one // 2 for one in over], [one - one // 2 for one in over]
+        pads = [*less, *rest] if auto_pad == b"SAME_UPPER" else [*rest, *less]
+    top, left, bottom, right = pads
+    padding = (top, left) if (top, left) == (bottom, right) else (0, 0)
+    y = functional.conv_transpose2d(x, kernel, numbers, strides, padding, output_padding, group, dilations)  # type: ignore[arg-type]
+    return y if any(padding) else y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
+
+
 def _window(
     x: Tensor,
     size: Sequence[int],
@@ -379,6 +410,19 @@ def _resize(
     )
 
 
+def _depth_to_space(node: OnnxNode, x: Tensor, *, blocksize: int, mode: bytes = b"DCR") -> Tensor:
+    if mode == b"DCR":  # the channels of each place together, and not the places of each channel
+        x = x.unflatten(1, (blocksize**2, -1)).transpose(1, 2).flatten(1, 2)  # type: ignore[no-untyped-call]
+    return functional.pixel_shuffle(x, blocksize)
+
+
+def _space_to_depth(node: OnnxNode, x: Tensor, *, blocksize: int) -> Tensor:
+    """The channels of each place in a block one after the other; torch has the places of each channel together."""
+    places = functional.pixel_unshuffle(x, blocksize)
+    apart: Tensor = places.unflatten(1, (x.shape[1], blocksize**2))  # type: ignore[no-untyped-call]
+    return apart.transpose(1, 2).flatten(1, 2)
+
+
 def _gelu(node: OnnxNode, x: Tensor, *, approximate: bytes = b"none") -> Tensor:
     return functional.gelu(x, approximate=approximate.decode())
 
@@ -415,6 +459,8 @@ OPERATORS: Mapping[str, Operator] = {
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "DepthToSpace": _depth_to_space,
     "Div": _of_two(torch.div),
     "Dropout": _dropout,
     "Einsum": _einsum,
@@ -454,6 +500,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Sigmoid": _of_one(torch.sigmoid),
     "Slice": _slice,
     "Softmax": _softmax(torch.softmax),
+    "SpaceToDepth": _space_to_depth,
     "Split": _split,
     "Sqrt": _of_one(torch.sqrt),
     "Squeeze": _squeeze,

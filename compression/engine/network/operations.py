@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compression.engine.network import placing
+from compression.engine.network import functions, placing
 from compression.engine.network.builder import Builder
 from compression.engine.network.placing import dims_of
 from compression.engine.network.program import shape_of, source_of
@@ -69,6 +69,60 @@ def _convolution(
         return _with(layer, weight=weight, bias=bias)
 
     return builder.layer(node, make, x, key=("conv", id(weight), id(bias), *settings.values()))
+
+
+def _transposed_convolution(
+    builder: Builder,
+    node: fx.Node,
+    x: object,
+    *,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    groups: int,
+    dilation: Sequence[int],
+    **others: object,
+) -> fx.Node:
+    """An ordinary convolution, one channel for each place of a step, and pixel shuffle behind it (Shi et al., 2016)."""
+    _fixed(builder, node, weight, bias)
+    step = _one(stride)
+    if not isinstance(step, int):
+        raise builder.refused(node, f"has strides {stride}; only equal ones are known")
+    if step > 1 and _one(dilation) != 1:
+        raise builder.refused(node, f"has strides {stride} and dilations {dilation}; only one of both is known")
+    reach = [spacing * (-(-size // step) - 1) for size, spacing in zip(weight.shape[2:], _pair(dilation), strict=True)]
+    sizes = zip(shape_of(source_of(node))[2:], shape_of(node)[2:], _pair(padding), reach, strict=True)
+    ends = [(far - cut // step, -(-(cut + after) // step) - before) for before, after, cut, far in sizes]
+    around = [max(0, *two) for two in ends]
+    settings = {"padding": _one(around), "dilation": _one(dilation), "groups": groups, "bias": bias is not None}
+
+    def make() -> nn.Module:
+        kernel = _apart(weight, step, groups)
+        size = tuple(kernel.shape[2:])
+        layer = nn.Conv2d(len(weight), len(kernel), size, **settings, device="meta")  # type: ignore[arg-type]
+        return _with(layer, weight=kernel, bias=None if bias is None else bias.repeat_interleave(step**2))
+
+    y = builder.layer(node, make, x, key=("transposed", id(weight), id(bias), step, *settings.values()))
+    if step > 1:
+        y = builder.layer(node, lambda: nn.PixelShuffle(step), y, called="pixel_shuffle")
+    for dim, (cut, far, more) in enumerate(zip(_pair(padding), reach, around, strict=True), 2):
+        start, size = cut - step * (far - more), shape_of(node)[dim]
+        if (start, size) != (0, step * (shape_of(source_of(node))[dim] + 2 * more - far)):
+            y = builder.function(node, functions.part, y, dim, slice(start, start + size))
+    return y
+
+
+def _apart(weight: Tensor, step: int, groups: int) -> Tensor:
+    """The kernel of a transposed convolution as one for each place of a step, in the order of pixel shuffle.
+
+    Where its size is no multiple of the step, some of them end in zeros.
+    """
+    inputs, outputs, *size = weight.shape
+    height, width = (-(-one // step) for one in size)
+    whole = nn.functional.pad(weight.detach(), (0, width * step - size[1], 0, height * step - size[0]))
+    places = whole.reshape(groups, inputs // groups, outputs, height, step, width, step).flip(3, 5)
+    return places.permute(0, 2, 4, 6, 1, 3, 5).reshape(-1, inputs // groups, height, width)
 
 
 def _linear(builder: Builder, node: fx.Node, x: object, *, weight: Tensor, bias: Tensor | None) -> fx.Node:
@@ -350,6 +404,7 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.contiguous.default: _identity,
     aten.conv2d.default: _convolution,
     aten.conv2d.padding: _convolution,
+    aten.conv_transpose2d.input: _transposed_convolution,
     aten.detach.default: _identity,
     aten.div.Tensor: _quotient,
     aten.dropout.default: _identity,
@@ -380,6 +435,8 @@ RULES: dict[object, Callable[..., Any]] = {
     aten.ones_like.default: placing.made_of_size,
     aten.pad.default: _padded,
     aten.permute.default: placing.permuted,
+    aten.pixel_shuffle.default: _simple(nn.PixelShuffle, "upscale_factor"),
+    aten.pixel_unshuffle.default: _simple(nn.PixelUnshuffle, "downscale_factor"),
     aten.prelu.default: _sloped,
     aten.relu.default: _simple(nn.ReLU),
     aten.relu6.default: _simple(nn.ReLU6),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx, nn
 
+from compression.engine.network import functions
 from compression.engine.network.form import WeightedLayer, clone, module_of, propagate_shapes, weight_format
 from compression.engine.primitives.execution import Walk, images_at_once
 from compression.watch import SILENT, Watch
@@ -19,16 +20,16 @@ def fold_batch_norm(model: fx.GraphModule) -> fx.GraphModule:
     """Merge every batch norm into the convolution or linear layer right before it (Jacob et al., 2018).
 
     Returns a new model, in evaluation mode the same function up to float rounding; the layers get a bias.
-    Zero weights stay zero and masks stay. A batch norm stays where it cannot be folded: behind another
-    kind of layer, behind a layer whose output or weights are also used elsewhere, without running
-    statistics, or behind weights that lie on a grid already (scaling would move them off it).
+    Zero weights stay zero and masks stay; pixel shuffle may lie between. A batch norm stays where it cannot be
+    folded: behind another kind of layer, behind a layer whose output or weights are also used elsewhere, without
+    running statistics, or behind weights that lie on a grid already (scaling would move them off it).
     """
     folded = clone(model)
     for node in list(folded.graph.nodes):
         layer_node = _foldable(folded, node)
         if layer_node is not None:
             _fold(folded.get_submodule(str(layer_node.target)), folded.get_submodule(str(node.target)))
-            node.replace_all_uses_with(layer_node)
+            node.replace_all_uses_with(node.all_input_nodes[0])
             folded.graph.erase_node(node)
     folded.delete_all_unused_submodules()
     folded.recompile()
@@ -91,10 +92,18 @@ def _foldable(model: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     if not isinstance(norm, BatchNorm) or norm.running_mean is None or call_count(model, node) > 1:
         return None
     before = node.all_input_nodes[0]
+    while len(before.users) == 1 and _is_rearranged(model, before):
+        before = before.all_input_nodes[0]
     layer = module_of(model, before)
     if not isinstance(layer, WeightedLayer) or len(before.users) > 1 or call_count(model, before) > 1:
         return None
     return before if weight_format(layer).grid is None else None
+
+
+def _is_rearranged(model: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a value only puts channels together or is cut at the borders, as behind a transposed convolution."""
+    is_cut = node.target is functions.part and len(node.meta["shape"]) == 4 and node.args[1] in (2, 3)
+    return is_cut or isinstance(module_of(model, node), nn.PixelShuffle)
 
 
 def _fold(layer: nn.Module, norm: nn.Module) -> None:
@@ -103,7 +112,8 @@ def _fold(layer: nn.Module, norm: nn.Module) -> None:
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     with torch.no_grad():
-        gamma, beta = scale_and_shift(norm)
+        numbers = (*scale_and_shift(norm), mean, variance)
+        gamma, beta, mean, variance = (one.repeat_interleave(len(layer.weight) // len(one)) for one in numbers)
         bias = torch.zeros_like(mean) if layer.bias is None else layer.bias
         factor = gamma * torch.rsqrt(variance + norm.eps)
         layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.dim() - 1)))

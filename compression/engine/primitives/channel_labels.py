@@ -298,7 +298,10 @@ class Labels:
 
     def _mixed(self, labels: Array, dims: Iterable[int]) -> Array:
         """The labels behind something that mixes the places of these dimensions: channels there stay."""
-        return self._keep(labels) if any(labels.shape[dim] > 1 for dim in dims) else labels
+        if all(labels.shape[dim] == 1 for dim in dims):
+            return labels
+        self._keep(labels)
+        return np.full((1,) * labels.ndim, STAYS)
 
     def _summed(self, labels: Array, dim: int) -> Array:
         """The labels behind a sum over a dimension. With channels in another one too, they go with those."""
@@ -396,6 +399,20 @@ def _flattened(labels: Labels, node: fx.Node, before: Array) -> Array:
     return _reshaped(before, node.all_input_nodes[0].meta["shape"], node.meta["shape"])
 
 
+def _shuffled(labels: Labels, node: fx.Node, before: Array) -> Array:
+    """Neighbouring channels become one."""
+    wide, channels = (one.meta["shape"][1] for one in (node.all_input_nodes[0], node))
+    parts = np.broadcast_to(labels._along(before, 1, wide).reshape(channels, -1), (channels, wide // channels))
+    labels._unify(parts[:, :1], parts)
+    return parts[:, 0].reshape(1, -1, 1, 1)
+
+
+def _unshuffled(labels: Labels, node: fx.Node, before: Array) -> Array:
+    """Each channel becomes several neighbours."""
+    channels, wide = (one.meta["shape"][1] for one in (node.all_input_nodes[0], node))
+    return labels._along(before, 1, channels).repeat(wide // channels).reshape(1, -1, 1, 1)
+
+
 def _unchanged(labels: Labels, node: fx.Node, x: fx.Node, *others: object) -> Array:
     return _lifted(labels.of[x], len(node.meta["shape"]))
 
@@ -413,6 +430,8 @@ _LAYERS: tuple[tuple[Any, Callable[..., Array]], ...] = (
     (_POOLING, Labels._pooled),
     (nn.GroupNorm, Labels._group_normed),
     (nn.PReLU, Labels._sloped),
+    (nn.PixelShuffle, _shuffled),
+    (nn.PixelUnshuffle, _unshuffled),
     (nn.Flatten, _flattened),
     (nn.Softmax, Labels._softmax),
     ((BatchNorm, nn.LayerNorm), Labels._normed),

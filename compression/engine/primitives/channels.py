@@ -151,7 +151,7 @@ def _cut(model: fx.GraphModule, name: str, stay: dict[int, Tensor]) -> None:
     if isinstance(layer, nn.GroupNorm):
         _cut_tensors(layer, ("weight", "bias"), stay[OUT])
         left = stay[OUT] // (layer.num_channels // layer.num_groups)
-        layer.num_groups, layer.num_channels = len(left.unique()), len(left)
+        layer.num_groups, layer.num_channels = len(set(left.tolist())), len(left)
         return
     if isinstance(layer, nn.PReLU):
         _cut_tensors(layer, ("weight",), stay[OUT])

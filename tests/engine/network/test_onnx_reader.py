@@ -168,6 +168,33 @@ def test_group_norm_as_torch_writes_it():
     assert not any(node.op in ("call_function", "get_attr") for node in graph.graph.nodes)
 
 
+@pytest.mark.parametrize("settings", [{}, {"mode": "DCR"}, {"mode": "CRD"}])
+def test_depth_becomes_space_in_both_ways_and_space_depth(settings):
+    nodes = [
+        ("SpaceToDepth", ["x"], ["deep"], {"blocksize": 2}),
+        ("Conv", ["deep", "k"], ["c"], {}),
+        ("DepthToSpace", ["c"], ["wide"], {"blocksize": 2, **settings}),
+    ]
+    graph = assert_read(classified("wide", 3, nodes, {"k": floats(12, 12, 1, 1)}))
+    assert [(len(group), len(group[0])) for group in channel_groups(graph)] == [(3, 5)]  # four outputs, one input
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pads": [1, 0, 0, 1]},
+        {"auto_pad": "SAME_UPPER"},
+        {"auto_pad": "SAME_LOWER"},
+        {"output_shape": [15, 16]},
+        {"pads": [1, 1, 1, 1], "output_padding": [1, 1]},
+    ],
+)
+def test_a_transposed_convolution_says_how_much_is_cut_off(settings):
+    nodes = [("ConvTranspose", ["x", "k", "b"], ["c"], {"strides": [2, 2], "kernel_shape": [3, 3], **settings})]
+    graph = assert_read(classified("c", 4, nodes, {"k": floats(3, 4, 3, 3), "b": floats(4)}))
+    assert [(len(group), len(group[0])) for group in channel_groups(graph)] == [(4, 5)]
+
+
 @pytest.mark.parametrize("opset", [7, 9, 11])
 def test_old_opsets_say_things_elsewhere(opset):
     """Axes and limits as attributes, resizing by an operator that is gone."""

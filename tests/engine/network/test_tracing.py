@@ -131,6 +131,10 @@ def written_in_part(net, x):
     return x
 
 
+def upwards(net, x):
+    return net.up(x)
+
+
 def scaled(net, x):
     return (x - net.mean) / net.std
 
@@ -144,6 +148,9 @@ SAME = {
     "weights computed anew": Block(lambda net, x: net.normed(x), normed=weight_norm(nn.Conv2d(4, 4, 1))),
     "shapes asked for": Block(lambda net, x: x.view(x.size(0), 4, 6, -1).reshape(-1, *x.shape[1:])),
     "constants": Block(scaled, mean=nn.Parameter(torch.rand(4, 1, 1)), std=torch.full((1,), 0.5)),
+    "statistics of each image": Block(lambda net, x: functional.instance_norm(functional.group_norm(x, 2))),
+    "statistics that were kept": Block(lambda net, x: net.norm(x), norm=nn.InstanceNorm2d(4, track_running_stats=True)),
+    "a bias alone": Block(lambda net, x: functional.group_norm(x, 2, bias=net.bias), bias=nn.Parameter(torch.rand(4))),
     "numbers": Block(lambda net, x: 1 - x / 4),
     "a layer twice": Block(lambda net, x: net.same(net.same(x)), same=nn.Conv2d(4, 4, 1)),
     "counting calls": Block(counted, calls=torch.zeros(1)),
@@ -151,6 +158,26 @@ SAME = {
     "channels last": Block(lambda net, x: net.last(x), last=nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)),
     "names": Block(lambda net, x: net.relu(functional.relu(net.x(x))), relu=nn.Tanh(), x=nn.Conv2d(4, 4, 1)),
 }
+
+
+UPWARDS = [
+    {"kernel_size": 2, "stride": 2},
+    {"kernel_size": 4, "stride": 2, "padding": 1},
+    {"kernel_size": (3, 5), "stride": 2, "padding": (1, 0), "output_padding": (1, 0)},
+    {"kernel_size": 2, "stride": 3, "bias": False},
+    {"kernel_size": 3, "stride": 1, "padding": 2, "dilation": 2},
+    {"kernel_size": 1, "stride": 2, "output_padding": 1},
+    {"kernel_size": 5, "stride": 2, "padding": 4, "groups": 2},
+]
+
+
+@pytest.mark.parametrize("settings", UPWARDS)
+def test_a_transposed_convolution_is_an_ordinary_one_and_pixel_shuffle(settings):
+    module, x = Block(upwards, up=nn.ConvTranspose2d(4, 4, **settings)).eval(), torch.randn(3, 1, 8, 9)
+    model = trace(module, (1, 8, 9))
+    torch.testing.assert_close(model(x), module(x), rtol=1e-5, atol=1e-6)
+    shuffles = [layer for layer in model.modules() if isinstance(layer, nn.PixelShuffle)]
+    assert [layer.upscale_factor for layer in shuffles] == [settings["stride"]] * (settings["stride"] > 1)
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -209,6 +236,8 @@ REFUSED = {
     "cannot be written down": Block(decided_by_values, relu=nn.ReLU()),
     "other numbers of images": Block(decided_by_count, relu=nn.ReLU()),
     "fill_": Block(written_in_part),
+    "conv_transpose2d in 'up' .* only equal ones": Block(upwards, up=nn.ConvTranspose2d(4, 4, 3, (1, 2))),
+    "conv_transpose2d in 'up' .* only one of both": Block(upwards, up=nn.ConvTranspose2d(4, 4, 3, 2, dilation=2)),
     "mixes images": Block(lambda net, x: x.roll(1, 0)),
     "roll .* mixes images": Block(lambda net, x: x.roll(1)),
     "einsum .* only products of two": Block(lambda net, x: torch.einsum("nchw->nchw", x)),

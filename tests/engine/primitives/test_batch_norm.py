@@ -37,6 +37,16 @@ def test_linear_layers_fold_too(graph):
     torch.testing.assert_close(folded(x), model(x))
 
 
+def test_it_folds_through_a_transposed_convolution(graph):
+    norm = nn.BatchNorm2d(6)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.running_mean)
+    model = graph(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ConvTranspose2d(4, 6, 4, 2, 1), norm), (1, 8, 8))
+    folded, x = fold_batch_norm(model), torch.randn(3, 1, 8, 8)
+    assert not norms(folded)
+    torch.testing.assert_close(folded(x), model(x), rtol=1e-4, atol=1e-5)
+
+
 def test_without_learned_scale(graph):
     model = graph(nn.Sequential(nn.Conv2d(1, 3, 2), nn.BatchNorm2d(3, affine=False)), (1, 4, 4))
     x = torch.randn(2, 1, 4, 4)

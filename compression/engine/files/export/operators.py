@@ -147,6 +147,19 @@ def _sloped(writer: Writer, node: fx.Node, layer: nn.PReLU) -> str:
     return writer.op("PRelu", writer.value(node.args[0]), writer.constant(slopes))
 
 
+def _pixel_shuffle(writer: Writer, node: fx.Node, layer: nn.PixelShuffle) -> str:
+    return writer.op("DepthToSpace", writer.value(node.args[0]), blocksize=layer.upscale_factor, mode="CRD")
+
+
+def _pixel_unshuffle(writer: Writer, node: fx.Node, layer: nn.PixelUnshuffle) -> str:
+    """ONNX has the channels of each place together, torch the places of each channel: they change places."""
+    (_, channels, *_), (_, wide, *map_size) = node.all_input_nodes[0].meta["shape"], node.meta["shape"]
+    blocks = writer.op("SpaceToDepth", writer.value(node.args[0]), blocksize=layer.downscale_factor)
+    apart = writer.op("Reshape", blocks, _sizes(writer, [0, wide // channels, channels, *map_size]))
+    turned = writer.op("Transpose", apart, perm=[0, 2, 1, 3, 4])
+    return writer.op("Reshape", turned, _sizes(writer, [0, wide, *map_size]))
+
+
 def _silu(writer: Writer, node: fx.Node, layer: nn.Module) -> str:
     x = writer.value(node.args[0])
     return writer.op("Mul", x, writer.op("Sigmoid", x))
@@ -295,6 +308,8 @@ LAYERS: dict[type[nn.Module], Callable[..., str]] = {
     nn.Linear: linear,
     nn.MaxPool2d: _max_pool,
     nn.PReLU: _sloped,
+    nn.PixelShuffle: _pixel_shuffle,
+    nn.PixelUnshuffle: _pixel_unshuffle,
     nn.ReLU: _unary("Relu"),
     nn.ReLU6: _clip,
     nn.SiLU: _silu,
