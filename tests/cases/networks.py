@@ -883,12 +883,12 @@ class GatedChunk(nn.Module):
         return self.head(self.read(value * torch.sigmoid(gate)))
 
 
-@case("C44", refusable="anywhere", named="slopes|prelu|other", half={"c": 4})
+@case("C44", half={"c": 4})
 class ChannelPReLU(nn.Module):
     """PReLU with a slope for each channel.
 
-    Slopes are cut with their channels, count as parameters and stay float: <= half(), ONNX equal; or refused by name.
-    From IntelLabs/distiller#409; VainF/Torch-Pruning#37; pytorch/pytorch#41640.
+    Slopes are cut with their channels, count as parameters and stay float: <= half(), ONNX equal. From
+    IntelLabs/distiller#409; VainF/Torch-Pruning#37; pytorch/pytorch#41640.
     """
 
     def __init__(self, c=8):
@@ -903,11 +903,11 @@ class ChannelPReLU(nn.Module):
         return self.head(self.other(self.b(self.slopes(self.a(x)))))
 
 
-@case("C45", refusable="anywhere", named="norm", half={"c": 8})
+@case("C45", half={"c": 8})
 class GroupNormed(nn.Module):
     """GroupNorm: as many channels must go from each group.
 
-    16 channels in 4 groups become 8 in 4 groups, two from each; equal in ONNX; or refused by name. From
+    16 channels in 4 groups become 8 in 4 groups, two from each; equal in ONNX. From
     VainF/Torch-Pruning#93, #268; microsoft/nni#5069; onnxsim/onnxsim#982; qualcomm/aimet#415.
     """
 
@@ -967,12 +967,12 @@ def _spelled_out(module):
     return other
 
 
-@case("C49", refusable="anywhere", named=r"\bup\b|transpose", half={"c": 4, "spelled_out": True}, twin=_spelled_out)
+@case("C49", half={"c": 4, "spelled_out": True}, twin=_spelled_out)
 class Transposed(nn.Module):
     """Transposed convolution: output channels are the second axis.
 
     As what it is, a convolution to four channels for each of its 6 and pixel shuffle: 24 scales, of which pruning takes
-    four at a time; equal; or refused by name. From microsoft/onnxruntime#19694; VainF/Torch-Pruning#125.
+    four at a time; equal. From microsoft/onnxruntime#19694; VainF/Torch-Pruning#125.
     """
 
     def __init__(self, c=8, spelled_out=False):
@@ -986,11 +986,11 @@ class Transposed(nn.Module):
         return self.head(self.body(self.act(self.up(self.stem(x)))))
 
 
-@case("C50", refusable="anywhere", named=r"\bup\b|pixelshuffle", half={"c": 4})
+@case("C50", half={"c": 4})
 class PixelShuffled(nn.Module):
     """Pixel shuffle: four channels become one.
 
-    Channels 4i..4i+3 in front go with channel i behind: <= half(); or refused by name. From VainF/Torch-Pruning#98,
+    Channels 4i..4i+3 in front go with channel i behind: <= half(). From VainF/Torch-Pruning#98,
     #420.
     """
 

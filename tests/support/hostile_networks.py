@@ -619,7 +619,16 @@ OPERATORS = {
     "a convolution in one dimension": lambda: content_of(
         [("Conv", ["x", "k"], ["r"], {}), *TAIL], {**WEIGHTS, "k": floats(4, 3, 3)}
     ),
-    "a transposed convolution": between(("ConvTranspose", ["c", "t"], ["r"], {}), weights={"t": floats(4, 4, 2, 2)}),
+    "a transposed convolution of different strides": between(
+        ("ConvTranspose", ["c", "t"], ["r"], {"strides": [1, 2]}), weights={"t": floats(4, 4, 2, 2)}
+    ),
+    "a transposed convolution of giant strides": between(
+        ("ConvTranspose", ["c", "t"], ["r"], {"strides": [1 << 24, 1 << 24]}), weights={"t": floats(4, 4, 2, 2)}
+    ),
+    "a giant block": between(("DepthToSpace", ["c"], ["r"], {"blocksize": 1 << 40})),
+    "a group norm of no groups": between(
+        ("GroupNormalization", ["c", "b4", "b4"], ["r"], {"num_groups": -3}), weights={"b4": floats(4)}
+    ),
     "a convolution whose weights depend on the image": lambda: content_of(
         [("Conv", ["x", "x"], ["c"], {}), ("Relu", ["c"], ["r"], {}), *TAIL], WEIGHTS
     ),
@@ -774,6 +783,9 @@ ODD = {
         ("Cast", ["d"], ["f"], {"to": 1}), ("Mul", ["c", "f"], ["r"], {}), weights={"d": np.ones((4, 1, 1)) / 3}
     ),
     "a transposed matrix": gemm(4, 5),
+    "a transposed convolution": between(
+        ("ConvTranspose", ["c", "t"], ["r"], {"strides": [2, 2]}), weights={"t": floats(4, 4, 3, 3)}
+    ),
     "a matrix times a number": gemm(5, 4, transB=1, alpha=0.5, beta=2.0),
     "one shift for all": gemm(5, 4, shift=(1,), transB=1),
     "weights and layers that nobody reads": changed(with_dead_ends),
