@@ -21,7 +21,8 @@ class SampleModel:
     """One entry. `builder` names the function that builds the network for a width multiplier.
 
     It was trained for `epochs` in each of some `cycles`, over which the learning rate rises and falls (warm restarts;
-    Loshchilov and Hutter, 2017). `images_per_second` is how fast one core of a 2-core cloud machine was seen to train it, forward and backward.
+    Loshchilov and Hutter, 2017). `images_per_second` is how fast one core of a 2-core cloud machine was seen to train
+    it, forward and backward.
     """
 
     name: str
