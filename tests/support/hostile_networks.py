@@ -279,6 +279,11 @@ def second(model, what, kind=TensorProto.FLOAT):
     getattr(model.graph, what).append(helper.make_tensor_value_info("x2" if what == "input" else "c", kind, [1]))
 
 
+def with_a_bias_given_too(model):
+    second(model, "input")
+    model.graph.node[0].input.append("x2")
+
+
 def rewired(number, place, name):
     return changed(lambda model: model.graph.node[number].input.__setitem__(place, name))
 
@@ -438,7 +443,7 @@ NUMBERS = {
 
 SEQUENCE = helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, [1, 3, 8, 8]))
 ENDS = {
-    "two inputs": changed(lambda model: second(model, "input")),
+    "two inputs": changed(with_a_bias_given_too),
     "two outputs": changed(lambda model: second(model, "output")),
     "no input": changed(lambda model: clear(model, "input")),
     "no output": changed(lambda model: clear(model, "output")),
@@ -774,6 +779,7 @@ def chain(length, kind="Identity"):
 ODD = {
     **EXPORTED,
     "weights as inputs too": changed(with_weights_as_inputs),
+    "an input that nothing reads": changed(lambda model: second(model, "input")),
     "a chain of nothing": chain(30),
     "a hundred layers": chain(100, "Relu"),
     "constants as weights": constants_as_weights,

@@ -15,7 +15,13 @@ from torch import fx, nn
 
 from compression.engine.measure.evaluation import open_session
 from compression.engine.network.onnx_node import DOMAINS, first_line, is_of_memory, shown
-from compression.engine.network.onnx_reader import has_channels_last, opset_of, read_onnx, refuse_elsewhere
+from compression.engine.network.onnx_reader import (
+    has_channels_last,
+    opset_of,
+    read_onnx,
+    refuse_elsewhere,
+    unread_inputs,
+)
 from compression.engine.network.tracing import trace
 from compression.errors import RefusedFile, UnsupportedModel
 from compression.watch import SILENT, Watch
@@ -175,7 +181,10 @@ def _check_numbers(tensor: onnx.TensorProto) -> None:
 def answers_of(content: bytes, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """What ONNX Runtime answers for preprocessed images (N x C x H x W), one by one where the file wants that."""
     try:
-        session = open_session(content)
+        model = onnx.load_from_string(content)
+        for value in unread_inputs(model.graph):  # the runtime would want them
+            model.graph.input.remove(value)
+        session = open_session(model.SerializeToString())
         (source,) = session.get_inputs()
         if has_channels_last(source.shape[1:]):
             images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))

@@ -54,6 +54,8 @@ class OnnxNode(nn.Module):
             assert isinstance(inputs[0], Tensor | np.ndarray)
             sizes = np.array(inputs[0].shape, np.int64)
             return (sizes[self.settings.get("start", 0) : self.settings.get("end", len(sizes))],)
+        if self.op_type == "CastLike" and isinstance(inputs[1], Tensor):
+            inputs = inputs[0], np.zeros(1, np.float32)  # as all of torch's values here
         try:
             if not self.depends:
                 return _by_reference(self.node, self.opset, [_array(value) for value in inputs])

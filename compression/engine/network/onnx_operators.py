@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from onnx import TensorProto
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -201,6 +202,10 @@ def _cast(node: OnnxNode, x: Tensor, *, to: int, **settings: object) -> Tensor:
 
 _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 """All of them are float32 here: more digits make no difference that counts, and fewer do it in the comparison."""
+
+
+def _cast_like(node: OnnxNode, x: Tensor, example: NDArray[Any]) -> Tensor:
+    return _cast(node, x, to=helper.np_dtype_to_tensor_dtype(example.dtype))
 
 
 def _dropout(node: OnnxNode, x: Tensor, ratio: Value = None, is_training: Value = None, **settings: object) -> Tensor:
@@ -456,6 +461,7 @@ OPERATORS: Mapping[str, Operator] = {
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,

@@ -45,8 +45,8 @@ def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
     unknown size, opsets before 7, branches and loops, and numbers that lie in other files.
     """
     opset, graph = opset_of(model), model.graph
-    known = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in known]
+    known, unread = {tensor.name for tensor in graph.initializer}, unread_inputs(graph)
+    inputs = [value for value in graph.input if value.name not in known and value not in unread]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise UnsupportedModel(
             f"The ONNX graph has {len(inputs)} inputs and {len(graph.output)} outputs; it must have one of each. "
@@ -68,6 +68,12 @@ def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
         with torch.no_grad():
             network(torch.zeros(1, *shape))  # each node sees the sizes for one image
     return network, shape
+
+
+def unread_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """Inputs that no node reads: TensorFlow's converter leaves those behind whose reader it has folded."""
+    read = {name for node in graph.node for name in node.input} | {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in read]
 
 
 def has_channels_last(sizes: Sequence[int]) -> bool:
@@ -132,7 +138,8 @@ class OnnxNetwork(nn.Module):
         for node in graph.node:
             is_size = node.op_type in {"Shape", "Size"}
             spreads = node.op_type == "Expand" and not counted.isdisjoint(node.input)
-            depends = not is_size and (spreads or not seen.isdisjoint(node.input))
+            values = node.input[:1] if node.op_type == "CastLike" else node.input  # its second one is but an example
+            depends = not is_size and (spreads or not seen.isdisjoint(values))
             if depends:
                 seen.update(node.output)
             elif not (seen | counted).isdisjoint(node.input):

@@ -219,6 +219,18 @@ def test_old_opsets_say_things_elsewhere(opset):
     assert_read(model)
 
 
+def test_numbers_of_the_kind_of_an_image_do_not_depend_on_it():
+    nodes = [
+        ("CastLike", ["one", "x"], ["like"], {}),
+        ("Expand", ["like", "four"], ["shift"], {}),
+        ("Conv", ["x", "k", "shift"], ["conv"], {}),
+        ("CastLike", ["conv", "like"], ["same"], {}),
+        ("Clip", ["same", "like"], ["c"], {}),
+    ]
+    weights = {"k": floats(4, 3, 3, 3), "one": np.array(1), "four": np.array([4])}
+    assert_read(classified("c", 4, nodes, weights))
+
+
 def test_a_file_for_one_image_takes_many():
     """Sizes that were written for one image: before heads, behind them, where the last one is left to the reader."""
     nodes = [
