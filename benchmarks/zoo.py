@@ -2,12 +2,15 @@
 
     python -m benchmarks.zoo                                        # everything: hours
     python -m benchmarks.zoo --models resnet18 vit_b_16 --tasks channels "8/8"
+    python -m benchmarks.zoo --models resnet18 --exporters torchscript-11 dynamo-18
+    python -m benchmarks.zoo --files ~/exported/*.onnx
     python -m benchmarks.zoo --markdown benchmarks/zoo.md
 
 Each network has random weights and runs in a process of its own. It goes through the one door and must answer as
 before; then each task is carried out on it, written, encoded, decoded, and run in ONNX Runtime, which must answer like
-torch. A cell says what is left of the parameters and how long it took, or why it does not work. Rows are appended to a
-file as they come, and what stands there already is not done again.
+torch. What an exporter has written goes the way of a file that somebody brings instead, and must answer as ONNX Runtime
+does with that file. A cell says what is left of the parameters and how long it took, or why it does not work. Rows are
+appended to a file as they come, and what stands there already is not done again.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ import json
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +49,14 @@ TASKS: dict[str, dict[str, Any]] = {
 PEER = "Torch-Pruning"
 """What another tool leaves at the ratio of `channels`, in its simplest use (Fang et al., 2023; `pip install
 torch-pruning==1.6.1`): all layers but the last, those of least magnitude first."""
+EXPORTERS: dict[str, dict[str, Any]] = {
+    "torchscript-11": {"dynamo": False, "opset_version": 11},
+    "torchscript-17": {"dynamo": False, "opset_version": 17, "has_free_batch": True, "is_unfolded": True},
+    "dynamo-18": {"dynamo": True, "opset_version": 18, "has_free_batch": True},
+    "dynamo-23": {"dynamo": True, "opset_version": 23, "is_unfolded": True},
+}
+"""Those of torch, and how they are asked: with batch norms folded into the layers before them or not, for one image or
+any number of them."""
 FITTING_IMAGES, TEST_IMAGES = 32, 4
 """Random ones: what matters here is whether it works."""
 SAME = {"8/8": 0.5}
@@ -121,14 +134,13 @@ def carry_out(name: str, task: str) -> Row:
     from compression.recipe.steps import Step
 
     torch.set_num_threads(1)
-    module, size = _network(name)
-    shape = (3, size, size)
+    module, shape, answers = _given(name)
     began = time.perf_counter()
     graph = trace(module, shape)
     seconds = {"trace": time.perf_counter() - began}
     x = torch.randn(TEST_IMAGES, *shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        apart = _apart(graph(x).numpy(), module(x).numpy())
+        apart = _apart(graph(x).numpy(), answers(x))
     found = graph
     began = time.perf_counter()
     if TASKS[task]:
@@ -183,6 +195,44 @@ def _apart(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     return float(np.abs(one - other).max() / max(float(np.abs(other).max()), 1e-9))
 
 
+def _given(name: str) -> tuple[Any, tuple[int, int, int], Callable[[Any], np.ndarray[Any, Any]]]:
+    """A module, the shape of its images, and what must be answered for some: by it, or by the file that it is from."""
+    from compression.engine.intake.onnx_check import answers_of
+    from compression.engine.intake.sources import Wish, from_onnx
+
+    model, _, exporter = name.partition("@")
+    if not exporter and not name.endswith(".onnx"):
+        module, size = _network(name)
+        return module, (3, size, size), lambda x: module(x).numpy()
+    unasked: Any = None  # the file says how large images are
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "exported.onnx" if exporter else Path(name)
+        if exporter:
+            _export(model, path, **EXPORTERS[exporter])
+        given, content = from_onnx(path, Wish(), unasked), path.read_bytes()
+    return given.module, given.shape, lambda x: answers_of(content, x.numpy())
+
+
+def _export(
+    name: str, path: Path, *, dynamo: bool, opset_version: int, has_free_batch: bool = False, is_unfolded: bool = False
+) -> None:
+    """What an exporter of torch makes of a network."""
+    import torch
+
+    module, size = _network(name)
+    images = torch.zeros(2 if has_free_batch else 1, 3, size, size)
+    settings: dict[str, Any]
+    if dynamo:
+        settings = {"optimize": not is_unfolded, "external_data": False, "verbose": False}
+        settings["dynamic_shapes"] = ({0: torch.export.Dim("images")},) if has_free_batch else None
+    else:
+        mode = torch.onnx.TrainingMode
+        settings = {"training": mode.PRESERVE if is_unfolded else mode.EVAL, "input_names": ["images"]}
+        settings["dynamic_axes"] = {"images": [0]} if has_free_batch else None
+    with warnings.catch_warnings(action="ignore"):  # that the older one is older
+        torch.onnx.export(module, (images,), path, dynamo=dynamo, opset_version=opset_version, **settings)
+
+
 def _network(name: str) -> tuple[Any, int]:
     """With random weights, and logits that differ; and the size of its images."""
     import torch
@@ -231,7 +281,8 @@ def table_of(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         done = next((row for row in by_task.values() if "problem" not in row), None)
         peak = max(row.get("peak_bytes", 0) for row in by_task.values())
         cells = (_cell(by_task[task]) if task in by_task else "" for task in tasks)
-        lines.append((model, units.count(done["params_before"]) if done else "?", *cells, units.size(peak)))
+        shown = Path(model).name if model.endswith(".onnx") else model
+        lines.append((shown, units.count(done["params_before"]) if done else "?", *cells, units.size(peak)))
     return lines
 
 
@@ -272,6 +323,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the table, print it, and return 1 where something does not work."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="only these")
+    parser.add_argument("--exporters", nargs="+", choices=EXPORTERS, metavar="EXPORTER", help="as these write them")
+    parser.add_argument("--files", nargs="+", metavar="FILE.onnx", help="networks as files, instead of torchvision's")
     parser.add_argument("--tasks", nargs="+", choices=(*TASKS, PEER), default=tuple(TASKS), metavar="TASK")
     parser.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for each cell (default: 900)")
     parser.add_argument(
@@ -279,7 +332,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--markdown", type=Path, metavar="OUT.md", help="write the table here too")
     options = parser.parse_args(arguments)
-    wanted = [(model, task) for model in options.models or names() for task in options.tasks]
+    models = options.files or options.models or names()
+    if options.exporters:
+        models = [f"{model}@{exporter}" for model in models for exporter in options.exporters]
+    wanted = [(model, task) for model in models for task in options.tasks]
     rows = fill(wanted, options.json, options.limit, lambda words: print(words, file=sys.stderr))
     table = Table(*table_of(rows)[0], box=None)
     for line in table_of(rows)[1:]:

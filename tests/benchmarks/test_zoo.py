@@ -41,6 +41,21 @@ def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
     assert [row["task"] for row in rows] == ["4", "8/8"]
 
 
+def test_exporters_write_each_network_and_files_stand_alone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(zoo, "_alone", lambda model, task, limit_s: asked.append(model) or FAILED)
+    rows = ["--json", str(tmp_path / "rows.jsonl"), "--tasks", "4"]
+    zoo.main([*rows, "--models", "a", "b", "--exporters", "torchscript-11", "dynamo-18"])
+    zoo.main([*rows, "--files", "folder/c.onnx"])
+    assert asked == ["a@torchscript-11", "a@dynamo-18", "b@torchscript-11", "b@dynamo-18", "folder/c.onnx"]
+    assert zoo.table_of([FAILED | {"model": "folder/c.onnx"}])[1][0] == "c.onnx"
+
+
+def test_a_network_as_an_exporter_writes_it():
+    found = zoo.carry_out("squeezenet1_1@torchscript-17", "as it is")
+    assert zoo.works(found | {"task": "as it is"})
+
+
 def test_a_small_network_from_the_list():
     found = zoo.carry_out("squeezenet1_1", "channels")
     assert zoo.works(found | {"task": "channels"})
