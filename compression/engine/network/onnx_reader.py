@@ -40,9 +40,9 @@ def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
     """A module that computes what the model does, in evaluation mode, and the shape (C x H x W) of its images.
 
     Where the file takes one image at a time, the module takes any number; where it takes colours last, the module takes
-    them first. Raises `UnsupportedModel`, naming node and
-    operator, for what cannot be read: other operators than those in `OPERATORS`, several inputs or outputs, images of
-    unknown size, opsets before 7, branches and loops, and numbers that lie in other files.
+    them first. Raises `UnsupportedModel`, naming node and operator, for what cannot be read: other operators than those
+    in `OPERATORS`, several inputs or outputs, images of unknown size, opsets before 7, branches and loops, and numbers
+    that lie in other files.
     """
     opset, graph = opset_of(model), model.graph
     known, unread = {tensor.name for tensor in graph.initializer}, unread_inputs(graph)
@@ -71,9 +71,11 @@ def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
 
 
 def unread_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """Inputs that no node reads: TensorFlow's converter leaves those behind whose reader it has folded."""
-    read = {name for node in graph.node for name in node.input} | {tensor.name for tensor in graph.initializer}
-    return [value for value in graph.input if value.name not in read]
+    """Inputs that no node reads beside one that is: TensorFlow's converter leaves some behind whose reader it folded."""
+    weights = {tensor.name for tensor in graph.initializer}
+    read = {name for node in graph.node for name in node.input} - weights
+    unread = [value for value in graph.input if value.name not in read | weights]
+    return unread if any(value.name in read for value in graph.input) else []
 
 
 def has_channels_last(sizes: Sequence[int]) -> bool:

@@ -74,5 +74,5 @@ def test_what_comes_before_and_after_works(context_of):
 @pytest.mark.parametrize("name", ["mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k"])
 def test_a_network_without_repeated_blocks_is_refused(name, context_of):
     context = context_of(name)
-    with pytest.raises(NotApplicable, match="weight_sharing"):
+    with pytest.raises(NotApplicable, match="weight sharing"):
         apply_step(context.teacher, LayerTying(blocks=2), context)
