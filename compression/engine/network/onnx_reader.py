@@ -71,7 +71,7 @@ def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
 
 
 def unread_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """Inputs that no node reads beside one that is: TensorFlow's converter leaves some behind whose reader it folded."""
+    """Inputs that no node reads, beside one that is: TensorFlow's converter leaves some whose reader it folded."""
     weights = {tensor.name for tensor in graph.initializer}
     read = {name for node in graph.node for name in node.input} - weights
     unread = [value for value in graph.input if value.name not in read | weights]
