@@ -61,7 +61,9 @@ class Split:
         mean, std = (np.asarray(level)[..., None, None] for level in (self.mean, self.std))
         scale, shift = (1 / (self.white * std)).astype(np.float32), (mean / std).astype(np.float32)
         ordered = images[..., ::-1, :, :] if self.bgr else images
-        standard: NDArray[np.float32] = np.asarray(ordered, dtype=np.float32) * scale - shift
+        standard: NDArray[np.float32] = np.array(ordered, dtype=np.float32)
+        standard *= scale  # in place: 512 photos take 300 MB
+        standard -= shift
         return standard
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from compression.engine.network.form import WeightedLayer, module_of
 from compression.watch import SILENT, Watch
 
-VALUE_BYTES = 400_000_000
+VALUE_BYTES = 240_000_000
 """Of a node's value for all images that are run at once: fits hold about five such values at a time."""
 
 FEWEST_IMAGES = 32

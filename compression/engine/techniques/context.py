@@ -58,4 +58,4 @@ def fitting_images(dataset: Dataset, most: int | None = None) -> Tensor:
     count = min(most or dataset.fits_on, dataset.fits_on)
     calibration = dataset.calibration.head(count)
     train = dataset.train.head(count - len(calibration))
-    return torch.from_numpy(np.concatenate([calibration.x, train.x]))
+    return torch.from_numpy(calibration.preprocess(np.concatenate([calibration.images, train.images])))
