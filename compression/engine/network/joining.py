@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ Found = tuple[fx.Node, nn.Module] | None
 
 def join_layers(model: fx.GraphModule) -> fx.GraphModule:
     """Put layers in the place of arithmetic that is the same, in place; returns the same model."""
+    _take_biases(model)
+    _take_scales(model)
     for node in list(model.graph.nodes):
         found = next(filter(None, (pattern(model, node) for pattern in _PATTERNS)), None)
         if found:
@@ -44,6 +47,39 @@ def join_layers(model: fx.GraphModule) -> fx.GraphModule:
 
 def _calls(node: object, target: Callable[..., Any]) -> bool:
     return isinstance(node, fx.Node) and node.target is target
+
+
+def _take_biases(model: fx.GraphModule) -> None:
+    """Give linear layers that have no bias what is added to each row of their answers, in place."""
+    calls = Counter(node.target for node in model.graph.nodes)
+    for node in list(model.graph.nodes):
+        value, bias = _with_constant(model, node, operator.add)
+        rows: Any = value
+        while _calls(rows, torch.reshape) and len(rows.users) == 1 and _last(rows) == _last(rows.args[0]):
+            rows = rows.args[0]
+        layer = module_of(model, rows) if bias is not None and isinstance(rows, fx.Node) else None
+        if not isinstance(layer, nn.Linear) or layer.bias is not None or bias is None:
+            continue
+        if calls[rows.target] == len(rows.users) == 1 and bias.shape == (layer.out_features,):
+            layer.bias = nn.Parameter(bias.detach().clone())
+            node.replace_all_uses_with(value)  # type: ignore[arg-type]
+
+
+def _take_scales(model: fx.GraphModule) -> None:
+    """Multiply one factor of a matrix product with the numbers of both, in place: half of each is in attention's."""
+    for node in model.graph.nodes:
+        factors: Any = node.args if _calls(node, torch.matmul) else ()
+        if factors and all(_calls(one, operator.mul) and _number(one.args[1]) for one in factors):
+            (left, one), (right, other) = (factor.args for factor in factors)
+            with model.graph.inserting_before(node):
+                scaled = model.graph.call_function(operator.mul, (left, one * other))
+            scaled.meta["shape"] = left.meta["shape"]
+            node.args = scaled, right
+
+
+def _last(node: fx.Node) -> int:
+    size: int = node.meta["shape"][-1]
+    return size
 
 
 def _number(node: object) -> float | None:

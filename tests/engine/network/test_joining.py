@@ -1,4 +1,5 @@
 import math
+import operator
 
 import pytest
 import torch
@@ -65,3 +66,25 @@ def test_what_only_looks_like_a_layer_stays(body):
     model, x = trace(module, (1, 2, 2)), torch.randn(5, 1, 2, 2)
     torch.testing.assert_close(model(x), module(x), rtol=1e-5, atol=1e-6)
     assert not any(isinstance(layer, nn.SiLU | nn.GELU | nn.LayerNorm) for layer in model.modules())
+
+
+def test_a_linear_layer_takes_the_bias_that_is_added_to_its_rows():
+    """Where nobody else reads them, or is answered by the same layer."""
+    net = Written(
+        lambda net, x: torch.relu(nn.functional.linear(x.view(-1, 2, 3), net.weight.view(2, 3)) + net.bias[:2])
+    )
+    net.out = nn.Linear(4, 3)
+    net.forward = lambda x: net.out(net.body(net, net.rows(x.flatten(1))).flatten(1))
+    model, x = trace(net, (1, 2, 2)), torch.randn(5, 1, 2, 2)
+    torch.testing.assert_close(model(x), net(x))
+    assert not list(model.graph.find_nodes(op="get_attr"))
+    twice = Written(lambda net, x: (y := x @ net.weight.view(6, 1)) + y.relu() + net.bias)
+    torch.testing.assert_close(trace(twice, (1, 2, 2))(x), twice(x))
+
+
+def test_scales_of_both_factors_are_one():
+    net = Written(lambda net, x: ((x.view(-1, 2, 3) * 0.5) @ (x.view(-1, 3, 2) * 0.5)).flatten(1))
+    net.out = nn.Linear(4, 3)
+    model, x = trace(net, (1, 2, 2)), torch.randn(5, 1, 2, 2)
+    torch.testing.assert_close(model(x), net(x))
+    assert [node.args[1] for node in model.graph.find_nodes(op="call_function", target=operator.mul)] == [0.25]
