@@ -59,14 +59,14 @@ def masked(net, x):
 
 
 def cosine(net, x):
-    query, key, value = net.qkv(x).reshape(len(x), -1, 3, HEADS, FEATURES // HEADS).permute(2, 0, 3, 1, 4).unbind(0)
+    query, key, value = net.qkv(x).reshape(x.shape[0], -1, 3, HEADS, FEATURES // HEADS).permute(2, 0, 3, 1, 4).unbind(0)
     scores = functional.normalize(query, dim=-1) @ functional.normalize(key, dim=-1).transpose(-2, -1)
     weights = (scores * net.scale.clamp(max=4.6).exp()).softmax(-1)
     return torch.einsum("nhij, nhjd -> nihd", weights, value).flatten(2)
 
 
 def with_class(net, x):
-    x = torch.cat([net.token.expand(len(x), -1, -1), x], dim=1) + net.places
+    x = torch.cat([net.token.expand(x.shape[0], -1, -1), x], dim=1) + net.places
     return net.norm(net.attention(x, x, x, need_weights=False)[0])
 
 

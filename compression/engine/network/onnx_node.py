@@ -29,23 +29,25 @@ class OnnxNode(nn.Module):
     What `depends` on the image is carried out by the `operator`, everything else by ONNX's own reference.
     """
 
-    def __init__(self, node: onnx.NodeProto, opset: int, operator: Operator | None, *, depends: bool) -> None:
+    def __init__(self, node: onnx.NodeProto, opset: int, operator: Operator | None) -> None:
         super().__init__()
         self.inputs, self.outputs, self.op_type, self.opset = tuple(node.input), tuple(node.output), node.op_type, opset
         self.said = f"{shown(node.op_type)} ({shown(node.name or node.output[0])})"
-        self.settings, self.depends, self.operator = attributes(node), depends, operator
+        self.settings, self.operator, self.depends = attributes(node), operator, False
+        self.values = _VALUES.get(node.op_type, len(self.inputs))
+        """How many of the inputs, from the first one on, are read for their numbers and not for their sizes or kind."""
+        self.told: NDArray[Any] | None = None
+        """The sizes that an `Expand` of what does not depend on the image was told first."""
         self.fixed_images = 1
         """How many images there are where the file says that there is one."""
         self.one_image: tuple[tuple[int, ...], list[int]] = (), []
-        """Sizes of what comes in for one image, and those that a `Reshape` was told."""
+        """Sizes of what comes in for one image, and those that a `Reshape` or `Expand` was told."""
         if node.domain not in DOMAINS:
             raise self.refused(f"is an operator of {shown(node.domain)}; only those of ONNX itself are read")
         if any(attribute.type in _SUBGRAPHS for attribute in node.attribute):
             raise self.refused("holds a graph of its own; branches and loops are not read")
         if self.op_type in _RANDOM:
             raise self.refused("makes random numbers, so that its answers could not be compared")
-        if depends and self.operator is None:
-            raise self.refused(_NO_LOGITS if self.op_type in _CHOOSING else "has no counterpart among our layers")
         self.node = node
 
     def forward(self, *inputs: Value) -> tuple[Any, ...]:
@@ -56,6 +58,11 @@ class OnnxNode(nn.Module):
             return (sizes[self.settings.get("start", 0) : self.settings.get("end", len(sizes))],)
         if self.op_type == "CastLike" and isinstance(inputs[1], Tensor):
             inputs = inputs[0], np.zeros(1, np.float32)  # as all of torch's values here
+        if self.op_type == "Expand" and isinstance(inputs[1], np.ndarray):
+            self.told = inputs[1] if self.told is None else self.told
+            self.depends |= not np.array_equal(self.told, inputs[1])  # one for each image
+        if self.depends and self.operator is None:
+            raise self.refused(_NO_LOGITS if self.op_type in _CHOOSING else "has no counterpart among our layers")
         try:
             if not self.depends:
                 return _by_reference(self.node, self.opset, [_array(value) for value in inputs])
@@ -96,6 +103,7 @@ _REMEDY = "Export the network without it, or bring another one."
 _NO_LOGITS = "gives classes and not how sure the network is of each; what comes before it is needed"
 _CHOOSING = {"ArgMax", "ArgMin", "Hardmax", "TopK"}
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+_VALUES = {"Shape": 0, "Size": 0, "CastLike": 1}
 _SUBGRAPHS = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
 _MOVED = {"Squeeze", "Unsqueeze", "ReduceSum"}
 """Operators whose axes have been an input since opset 13, an attribute before."""

@@ -14,7 +14,6 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compression.engine.network import functions
 from compression.engine.network.onnx_node import OnnxNode, Operator, Value
 
 
@@ -38,7 +37,14 @@ def _of_one(function: Callable[[Tensor], Tensor]) -> Operator:
 
 
 def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
-    return lambda node, x, y: function(_tensor(x), _tensor(y))
+    return lambda node, x, y: function(_beside(x, y), _beside(y, x))
+
+
+def _beside(value: Value, other: Value) -> Tensor:
+    """The value; one number in any sizes that the other one has too is but a number."""
+    found = _tensor(value)
+    is_number = isinstance(value, np.ndarray) and value.size == 1 and value.ndim <= _tensor(other).dim()
+    return found.reshape(()) if is_number else found
 
 
 def _conv(
@@ -284,20 +290,26 @@ def _reshape(node: OnnxNode, x: Tensor, shape: Value, *, allowzero: int = 0) -> 
 
 
 def _for_images(node: OnnxNode, sizes: list[int], x: Tensor) -> list[int]:
-    """Sizes that were written for one image, for several."""
+    """Sizes that were written for one image, for several.
+
+    Images lie where the file says 1, else they are the outer of what a size counts; the last size, which counts
+    features, has none behind the first: there they are the inner of the size before it.
+    """
     one, _ = node.one_image
     place = next((at for at, (few, many) in enumerate(zip(one, x.shape, strict=True)) if few != many), None)
     if place is None:
         return sizes
-    found: list[int] = []
-    at = 0
-    for old, new in functions.blocks(one, np.empty(one, np.bool_).reshape(sizes).shape):
-        if at <= place < at + len(old):
-            if math.prod(one[at:place]) > 1:
-                raise node.refused("mixes images with each other")
-            new[new.index(1) if 1 in new else 0] *= node.fixed_images
-        found += new
-        at += len(old)
+    told = [size or one[at] for at, size in enumerate(sizes)]
+    found = list(np.empty(one, np.bool_).reshape(told).shape)
+    ahead = [math.prod(found[:at]) for at in range(len(found))]
+    before, after = math.prod(one[:place]), math.prod(one[: place + 1])
+    free = (ahead.index(count) for count in (before, after) if (count, 1) in zip(ahead, found, strict=True))
+    outer = (at for at, count in enumerate(ahead) if count == before and (at < len(found) - 1 or not at))
+    inner = (at for at, count in enumerate(ahead) if count * found[at] == before)
+    at = next((at for ways in (free, outer, inner) for at in ways), None)
+    if at is None:
+        raise node.refused("mixes images with each other")
+    found[at] *= node.fixed_images
     return found
 
 
@@ -353,8 +365,13 @@ def _gather(node: OnnxNode, x: Tensor, indices: Value, *, axis: int = 0) -> Tens
         raise node.refused("looks up places that depend on the image")
     if indices.ndim == 0:
         return x.select(axis, int(indices))
-    chosen = x.index_select(axis, torch.from_numpy(indices.reshape(-1).astype(np.int64)) % x.shape[axis])
-    return chosen.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis % x.dim() + 1 :])
+    axis %= x.dim()
+    sizes = [*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]]
+    lengths = x.shape[axis : axis + 1] + (node.one_image[0][axis : axis + 1] if node.fixed_images > 1 else ())
+    if any(np.array_equal(indices.reshape(-1), np.arange(length)) for length in lengths):  # all in their order
+        return _reshape(node, x, np.array(sizes))
+    places = indices.reshape(-1).astype(np.int64) % x.shape[axis]
+    return x.index_select(axis, torch.from_numpy(places)).reshape(sizes)
 
 
 def _pad(
@@ -371,6 +388,11 @@ def _pad(
 
 def _expand(node: OnnxNode, x: Value, shape: Value) -> Tensor:
     value, sizes = _tensor(x), _numbers(shape)
+    if node.fixed_images == 1:
+        node.one_image = tuple(value.shape), sizes
+    elif node.one_image[1] == sizes:
+        pairs = zip(reversed(sizes), reversed(node.one_image[0]), reversed(value.shape), strict=False)
+        sizes = [many if size == one else size for size, one, many in pairs][::-1]
     return value.expand(np.broadcast_shapes(tuple(value.shape), tuple(sizes)))
 
 
@@ -455,9 +477,39 @@ def _einsum(node: OnnxNode, *values: Tensor, equation: bytes) -> Tensor:
     return torch.einsum(equation.decode(), *values)
 
 
+def _attention(
+    node: OnnxNode,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Value = None,
+    *caches: Value,
+    is_causal: int = 0,
+    scale: float | None = None,
+    softcap: float = 0.0,
+    q_num_heads: int = 1,
+    kv_num_heads: int = 1,
+    **settings: object,
+) -> Tensor:
+    """Values of three sizes, and not four, have the features of all heads one after the other."""
+    if any(one is not None for one in caches) or any(node.outputs[1:]) or softcap:
+        raise node.refused("keeps what it has seen, caps scores or gives them out; none of this is known")
+    is_flat = query.dim() == 3
+    if is_flat:
+        pairs = ((query, q_num_heads), (key, kv_num_heads), (value, kv_num_heads))
+        query, key, value = (one.unflatten(2, (heads, -1)).transpose(1, 2) for one, heads in pairs)  # type: ignore[no-untyped-call]
+    if query.shape[1] != key.shape[1]:
+        raise node.refused("has more heads of queries than of keys")
+    is_chosen = isinstance(mask, np.ndarray) and mask.dtype == np.bool_
+    added = None if mask is None else torch.from_numpy(mask) if is_chosen else _tensor(mask)
+    y = functional.scaled_dot_product_attention(query, key, value, added, is_causal=bool(is_causal), scale=scale)
+    return y.transpose(1, 2).flatten(2) if is_flat else y
+
+
 OPERATORS: Mapping[str, Operator] = {
     "Abs": _of_one(torch.abs),
     "Add": _of_two(torch.add),
+    "Attention": _attention,
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
     "Cast": _cast,

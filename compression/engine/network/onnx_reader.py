@@ -24,7 +24,7 @@ from compression import limits
 from compression.engine.network.onnx_node import DOMAINS, OnnxNode, Value, shown
 from compression.engine.network.onnx_operators import OPERATORS
 from compression.engine.onnx_graph import WEIGHTED
-from compression.errors import UnsupportedModel
+from compression.errors import OutOfMemory, UnsupportedModel
 
 OLDEST = 7
 """Opset. Before it, arithmetic broadcast in another way."""
@@ -46,7 +46,8 @@ def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
     """
     opset, graph = opset_of(model), model.graph
     known, unread = {tensor.name for tensor in graph.initializer}, unread_inputs(graph)
-    inputs = [value for value in graph.input if value.name not in known and value not in unread]
+    given = [value for value in graph.input if value.name not in known]
+    inputs = [value for value in given if value not in unread] or given
     if len(inputs) != 1 or len(graph.output) != 1:
         raise UnsupportedModel(
             f"The ONNX graph has {len(inputs)} inputs and {len(graph.output)} outputs; it must have one of each. "
@@ -64,9 +65,14 @@ def read_onnx(model: onnx.ModelProto) -> tuple[nn.Module, tuple[int, int, int]]:
     if network.has_channels_last:
         height, width, channels = shape
         shape = channels, height, width
-    if network.has_fixed_batch:
+    spreads = any(module.op_type == "Expand" for module in network.steps)
+    try:
         with torch.no_grad():
             network(torch.zeros(1, *shape))  # each node sees the sizes for one image
+            if spreads and not network.has_fixed_batch:
+                network(torch.zeros(2, *shape))  # and which of them are others for two
+    except OutOfMemory as error:
+        raise UnsupportedModel(str(error)) from error
     return network, shape
 
 
@@ -135,23 +141,8 @@ class OnnxNetwork(nn.Module):
         """In the order of the graph."""
         for tensor in graph.initializer:
             self._keep(tensor.name, numpy_helper.to_array(tensor))
-        seen, counted = {input_name}, set[str]()
-        """Values that depend on the images, and those that depend on how many there are."""
         for node in graph.node:
-            is_size = node.op_type in {"Shape", "Size"}
-            spreads = node.op_type == "Expand" and not counted.isdisjoint(node.input)
-            values = node.input[:1] if node.op_type == "CastLike" else node.input  # its second one is but an example
-            depends = not is_size and (spreads or not seen.isdisjoint(values))
-            if depends:
-                seen.update(node.output)
-            elif not (seen | counted).isdisjoint(node.input):
-                counted.update(node.output)
-            module = OnnxNode(node, opset, OPERATORS.get(node.op_type), depends=depends)
-            self._place(module, _layer_name(node))
-        if self.output_name not in seen:
-            raise UnsupportedModel(
-                f"The output {shown(self.output_name)!r} does not depend on the image. Export the network anew."
-            )
+            self._place(OnnxNode(node, opset, OPERATORS.get(node.op_type)), _layer_name(node))
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         if not np.issubdtype(values.dtype, np.floating) or values.size == 1:  # settings, such as where a Clip ends
@@ -187,13 +178,21 @@ class OnnxNetwork(nn.Module):
         given = images.permute(0, 2, 3, 1) if self.has_channels_last else images
         values: dict[str, Value] = {"": None, self.input_name: given, **self.constants}
         values |= {name: getattr(self, kept) for name, kept in self.weights.items()}
+        seen = {self.input_name}
         for module in self.steps:
+            module.depends = not seen.isdisjoint(module.inputs[: module.values])
             module.fixed_images = len(images) if self.has_fixed_batch else 1
             missing = next((name for name in module.inputs if name not in values), None)
             if missing is not None:
                 raise module.refused(f"reads {shown(missing)!r}, which no operator that can be read makes")
             answers = module(*(values[name] for name in module.inputs))
             values |= dict(zip(module.outputs, answers, strict=False))
+            if module.depends:
+                seen.update(module.outputs)
+        if self.output_name not in seen:
+            raise UnsupportedModel(
+                f"The output {shown(self.output_name)!r} does not depend on the image. Export the network anew."
+            )
         answer = values[self.output_name]
         assert isinstance(answer, Tensor)
         return answer

@@ -1,5 +1,7 @@
 """ONNX files as others write them: what the module answers is what ONNX Runtime makes of the file."""
 
+import io
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -52,6 +54,19 @@ def test_attention_windows_and_shuffles_are_read_and_their_channels_go(name):
     groups = channel_groups(graph)
     smaller, _ = remove_units(graph, [group[0] for group in groups if len(group) > 1])
     assert groups and smaller(torch.zeros(2, *token_networks.SHAPE)).shape == (2, 3)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("free", [{}, {"dynamic_axes": {"x": [0]}}])
+@pytest.mark.parametrize("name", token_networks.NETWORKS)
+def test_a_file_that_torch_writes_becomes_the_graph_of_the_module(name, free):
+    """Attention's heads and the widths of what is behind it go as they do there."""
+    module, file = token_networks.network(name), io.BytesIO()
+    images = torch.zeros(1, *token_networks.SHAPE)
+    torch.onnx.export(module, (images,), file, dynamo=False, opset_version=17, input_names=["x"], **free)
+    graph = assert_read(onnx.load_from_string(file.getvalue()), batch=2 if free else 1)
+    groups, expected = (sorted(map(len, channel_groups(one))) for one in (graph, trace(module, images.shape[1:])))
+    assert groups == expected
 
 
 # --- graphs by hand --------------------------------------------------------------------------------------------------
@@ -255,6 +270,76 @@ def test_a_file_for_one_image_takes_many():
     nodes[7] = ("Softmax", ["m"], ["s"], {"axis": 1})
     with pytest.raises(UnsupportedModel, match="Reshape_m.* mixes images"):
         assert_read(graph_of(nodes, weights | shapes | mixed, batch=1), batch=1)
+
+
+def test_tokens_may_come_first_in_a_file_for_one_image():
+    """As multi-head attention has it: tokens × images × heads × features, and rows of the tokens of all images."""
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {"strides": [4, 4]}),
+        ("Reshape", ["c", "to tokens"], ["t"], {}),
+        ("Transpose", ["t"], ["first"], {"perm": [2, 0, 1]}),
+        ("Reshape", ["first", "to heads"], ["heads"], {}),
+        ("Transpose", ["heads"], ["turned"], {"perm": [1, 0, 2]}),
+        ("Softmax", ["turned"], ["s"], {"axis": 1}),
+        ("Reshape", ["s", "to images"], ["apart"], {}),
+        ("Transpose", ["apart"], ["back"], {"perm": [2, 0, 1, 3]}),
+        ("Reshape", ["back", "to rows"], ["rows"], {}),
+        ("Gemm", ["rows", "w"], ["g"], {}),
+        ("Reshape", ["g", "apart again"], ["again"], {}),
+        ("Transpose", ["again"], ["images"], {"perm": [1, 0, 2]}),
+        ("Expand", ["images", "as they are"], ["e"], {}),
+        ("ReduceMean", ["e"], ["m"], {"axes": [1], "keepdims": 0}),
+        ("Gemm", ["m", "out.weight"], ["y"], {"transB": 1}),
+    ]
+    sizes = {"to tokens": [1, 6, 4], "to heads": [4, 2, 3], "to images": [1, 2, 4, 3], "to rows": [4, 6]}
+    sizes |= {"apart again": [4, 1, 6], "as they are": [1, 4, 6]}
+    weights = {"k": floats(6, 3, 4, 4), "w": floats(6, 6), "out.weight": floats(5, 6)}
+    assert_read(graph_of(nodes, weights | {name: np.array(one) for name, one in sizes.items()}, batch=1), batch=1)
+
+
+@pytest.mark.parametrize("batch", ["N", 1])
+def test_what_is_made_of_an_image_s_size_is_a_constant(batch):
+    """A mask, written place by place into zeros of the map's size; and all of a value's numbers in their order."""
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {}),
+        ("Shape", ["c"], ["s"], {}),
+        ("Slice", ["s", "two", "four"], ["map"], {}),
+        ("ConstantOfShape", ["map"], ["zeros"], {}),
+        ("Gather", ["s", "three"], ["width"], {}),
+        ("Unsqueeze", ["width", "zero"], ["w1"], {}),
+        ("Expand", ["minus", "w1"], ["row"], {}),
+        ("ScatterND", ["zeros", "at", "row"], ["mask"], {}),
+        ("Add", ["c", "mask"], ["a"], {}),
+        ("ReduceMean", ["a"], ["m"], {"axes": [2, 3], "keepdims": 0}),
+        ("Reshape", ["m", "all"], ["f"], {}),
+        ("Shape", ["f"], ["count"], {}),
+        ("Squeeze", ["count", "zero"], ["end"], {}),
+        ("Range", ["none", "end", "one"], ["places"], {}),
+        ("Reshape", ["places", "to map"], ["p"], {}),
+        ("Gather", ["f", "p"], ["g"], {}),
+    ]
+    numbers = {"two": [2], "four": [4], "three": 3, "zero": [0], "at": [[1]], "all": [-1], "none": 0, "one": 1}
+    numbers |= {"to map": [-1, 4, 1, 1]}
+    weights = {name: np.array(one) for name, one in numbers.items()} | {"minus": np.array([[-9]], np.float32)}
+    model = classified("g", 4, nodes, {"k": floats(4, 3, 3, 3)} | weights, batch=batch)
+    graph = assert_read(model, batch=2 if batch == "N" else 1)
+    assert [len(group) for group in channel_groups(graph)] == [4]
+
+
+@pytest.mark.parametrize("is_flat", [True, False])
+def test_attention_is_one_operator_in_new_opsets(is_flat):
+    sizes = {"flat": [0, 12, -1], "heads": [0, 4, 12, -1], "mask": np.tri(12) > 0}
+    rows = {"rows": [0, 12, -1]} if not is_flat else {}
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {"strides": [4, 2]}),
+        ("Reshape", ["c", "flat" if is_flat else "heads"], ["t"], {}),
+        ("Attention", ["t", "t", "t", "mask"], ["a"], {"q_num_heads": 2, "kv_num_heads": 2} if is_flat else {}),
+        *([] if is_flat else [("Reshape", ["a", "rows"], ["a3"], {})]),
+        ("ReduceMean", ["a" if is_flat else "a3", "one"], ["m"], {"keepdims": 0}),
+        ("Gemm", ["m", "out.weight"], ["y"], {"transB": 1}),
+    ]
+    weights = {"k": floats(8, 3, 3, 3), "one": np.array([1]), "out.weight": floats(5, 4)}
+    assert_read(graph_of(nodes, weights | {n: np.array(v) for n, v in (sizes | rows).items()}, opset=23))
 
 
 def test_numbers_made_for_each_image_must_be_the_same_for_all():
