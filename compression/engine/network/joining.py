@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from compression.engine.network import functions
 from compression.engine.network.form import free_name, module_of, propagate_shapes
 
 Found = tuple[fx.Node, nn.Module] | None
@@ -25,6 +26,7 @@ def join_layers(model: fx.GraphModule) -> fx.GraphModule:
     """Put layers in the place of arithmetic that is the same, in place; returns the same model."""
     _take_biases(model)
     _take_scales(model)
+    _roll(model)
     for node in list(model.graph.nodes):
         found = next(filter(None, (pattern(model, node) for pattern in _PATTERNS)), None)
         if found:
@@ -75,6 +77,23 @@ def _take_scales(model: fx.GraphModule) -> None:
                 scaled = model.graph.call_function(operator.mul, (left, one * other))
             scaled.meta["shape"] = left.meta["shape"]
             node.args = scaled, right
+
+
+def _roll(model: fx.GraphModule) -> None:
+    """Places moved along, and what falls off one end comes in at the other, in place of the two parts put together."""
+    for node in list(model.graph.nodes):
+        parts, dim = node.args if _calls(node, torch.cat) else ((), 0)
+        if len(parts) != 2 or not all(_calls(one, functions.part) for one in parts):
+            continue
+        (x, where, back), (other, also, front) = (one.args for one in parts)
+        size = x.meta["shape"][dim]
+        ends = [places.indices(size) for places in (back, front)]
+        if x is other and where == also == dim and ends == [(front.stop, size, 1), (0, back.start, 1)]:
+            source, shifts, dims = x.args if _calls(x, torch.roll) and dim not in x.args[2] else (x, (), ())
+            with model.graph.inserting_before(node):
+                rolled = model.graph.call_function(torch.roll, (source, (*shifts, -back.start), (*dims, dim)))
+            rolled.meta["shape"] = node.meta["shape"]
+            node.replace_all_uses_with(rolled)
 
 
 def _last(node: fx.Node) -> int:

@@ -500,8 +500,9 @@ def _attention(
         query, key, value = (one.unflatten(2, (heads, -1)).transpose(1, 2) for one, heads in pairs)  # type: ignore[no-untyped-call]
     if query.shape[1] != key.shape[1]:
         raise node.refused("has more heads of queries than of keys")
-    is_chosen = isinstance(mask, np.ndarray) and mask.dtype == np.bool_
-    added = None if mask is None else torch.from_numpy(mask) if is_chosen else _tensor(mask)
+    added = None if mask is None else _tensor(mask)
+    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:  # who is seen, and not what is added
+        added = torch.from_numpy(mask.copy())
     y = functional.scaled_dot_product_attention(query, key, value, added, is_causal=bool(is_causal), scale=scale)
     return y.transpose(1, 2).flatten(2) if is_flat else y
 

@@ -82,6 +82,15 @@ def test_a_linear_layer_takes_the_bias_that_is_added_to_its_rows():
     torch.testing.assert_close(trace(twice, (1, 2, 2))(x), twice(x))
 
 
+@pytest.mark.parametrize(("begin", "is_roll"), [(2, True), (3, False)])
+def test_two_parts_in_each_other_s_place_are_rolled(begin, is_roll):
+    net = Written(lambda net, x: torch.cat([x[:, begin:], x[:, :2]], 1)[:, :5])
+    net.out = nn.Linear(5, 3)
+    model, x = trace(net, (1, 2, 2)), torch.randn(5, 1, 2, 2)
+    torch.testing.assert_close(model(x), net(x))
+    assert any(model.graph.find_nodes(op="call_function", target=torch.roll)) == is_roll
+
+
 def test_scales_of_both_factors_are_one():
     net = Written(lambda net, x: ((x.view(-1, 2, 3) * 0.5) @ (x.view(-1, 3, 2) * 0.5)).flatten(1))
     net.out = nn.Linear(4, 3)
