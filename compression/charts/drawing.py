@@ -32,6 +32,7 @@ from compression.charts.rise import Range, Rise
 from compression.charts.tradeoff import LEAST, Ranges, Tradeoff, corners, front_of, half_measured, known_or_expected
 from compression.results.metrics import METRICS, Metric, Value
 from compression.search.curves import CURVES
+from compression.search.limits import LIMITS
 
 HEIGHT = 400
 HEADING = 26
@@ -264,10 +265,10 @@ FAR = 1e9
 
 def _shades(data: Tradeoff, plane: Plane) -> list[dict[str, Any]]:
     """What the limits forbid of what is paid, on the axis that shows it."""
-    limits, shades = data.limits, list[Trace]()
-    look = {"fillcolor": SHADE, "line": {"width": 0}}
-    most = {"stored": limits.stored_kb, "latency": limits.latency_ms}.get(plane.cost)
-    if most is not None:
+    shades, look = list[Trace](), {"fillcolor": SHADE, "line": {"width": 0}}
+    for field, most in data.limits.asked.items():
+        if LIMITS[field].metric != plane.cost:
+            continue
         at = max(most, LEAST)
         shades += [area((at, FAR), (0, 1), yref="paper", **look), line(NEUTRAL, x=at)]
     return [shade | {"layer": "below"} for shade in shades]

@@ -20,7 +20,7 @@ from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Metric, Value
 from compression.results.record import Preview, Result, Underway
 from compression.search.estimate import Estimate
-from compression.search.limits import NO_LIMITS, Limits, are_kept, choose, judge
+from compression.search.limits import NO_LIMITS, Limits, Target, are_kept, choose, judge
 from compression.search.pareto import pareto_front
 
 
@@ -59,18 +59,20 @@ def tradeoff(
     *,
     preview: Underway | None = None,
     limits: Limits = NO_LIMITS,
+    target: Target | None = None,
     axes: Axes = DEFAULT_AXES,
 ) -> Tradeoff:
     """Sort a model's results into baseline, curves, the current setting and other points.
 
-    Of very many others a fair sample is kept, and with it all that are on a Pareto front, and the best within `limits`.
+    Of very many others a fair sample is kept, and with it all that are on a Pareto front, and the best within `limits`
+    by `target`.
     """
     measured = {result.recipe_id: result for result in results}
     on_curves = {
         curve: [recipe.recipe_id for recipe in recipes if recipe.recipe_id in measured]
         for curve, recipes in curves.items()
     }
-    best = choose(results, limits).best if limits.are_set else None
+    best = choose(results, limits, target).best if limits.are_set else None
     placed = {current.recipe_id, current.baseline().recipe_id}.union(*on_curves.values())
     others = _sample(measured, placed, axes) | ({best.recipe_id} - placed if best else set())
     drawn = [recipe_id for recipe_id in measured if recipe_id in placed or recipe_id in others]

@@ -163,14 +163,18 @@ def _accuracy(classes: Classes, labels: NDArray[np.int64]) -> dict[str, Any]:
     right = classes == labels
     correct, n_test = int(right.sum()), len(right)
     low, high = significance.wilson_interval(correct, n_test)
-    index, correct_there, n_there = significance.worst_class(right, labels)
     return {
         "accuracy": correct / n_test,
         "accuracy_low": low,
         "accuracy_high": high,
         "n_test": n_test,
-        "worst_class": WorstClass(index=index, correct=correct_there, n=n_there),
+        "worst_class": _worst_class(right, labels),
     }
+
+
+def _worst_class(right: NDArray[np.bool_], labels: NDArray[np.int64]) -> WorstClass:
+    index, correct, n = significance.worst_class(right, labels)
+    return WorstClass(index=index, correct=correct, n=n)
 
 
 def _underway(classes: Classes, before: Classes, labels: NDArray[np.int64], sizes: dict[str, Any]) -> Underway:
@@ -210,14 +214,16 @@ def _comparison(
 
 def _choosing(predictions: Classes, before: Classes, labels: NDArray[np.int64]) -> Choosing:
     """Against the baseline's predictions on the same images."""
-    right = predictions == labels
-    paired = significance.paired_difference(right, before == labels)
+    right, right_before = predictions == labels, before == labels
+    paired = significance.paired_difference(right, right_before)
     return Choosing(
         accuracy=float(right.mean()),
         n=len(labels),
         difference=paired.difference,
         difference_low=paired.low,
         difference_high=paired.high,
+        worst_class=_worst_class(right, labels),
+        worst_class_before=_worst_class(right_before, labels),
     )
 
 

@@ -116,7 +116,9 @@ class WorstClass(Part):
 class Choosing(Part):
     """What a setting is chosen by: its accuracy on `n` images that no result is reported on, 0..1.
 
-    `difference` is to the baseline's on the same images, -1..1, with its paired 95 % interval.
+    `difference` is to the baseline's on the same images, -1..1, with its paired 95 % interval. `worst_class` is the one
+    with the smallest share of these images right, `worst_class_before` that of the baseline; earlier versions of this
+    program wrote neither.
     """
 
     accuracy: float
@@ -124,6 +126,8 @@ class Choosing(Part):
     difference: float
     difference_low: float
     difference_high: float
+    worst_class: WorstClass | None = None
+    worst_class_before: WorstClass | None = None
 
 
 class Preview(Part):

@@ -15,17 +15,65 @@ from typing import Literal
 from compression import units
 from compression.results.metrics import METRICS, POINTS, Unit, Value
 from compression.results.record import Result
+from compression.results.significance import unpaired_interval
 
 State = Literal["kept", "perhaps", "not kept"]
+
+Target = Literal["accuracy", "smallest", "fastest", "memory"]
+TARGETS: dict[Target, str] = {
+    "accuracy": "the most accurate",
+    "smallest": "the smallest file",
+    "fastest": "the fastest",
+    "memory": "the least memory",
+}
+"""What is to be as good as the limits allow, and what the best is by it."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One thing that may be limited.
+
+    A cost's `metric`, limited in units of `one` of its own; '' for points of the accuracy. Numbers from `least` to
+    `most` can be said. `link` and `option` are its names in links and on the command line, which says bytes where
+    others say `thousands` of them.
+    """
+
+    metric: str
+    one: float
+    link: str
+    option: str
+    least: float
+    most: float
+    thousands: bool = False
+
+
+LIMITS = {
+    "stored_kb": Limit("stored", 1000, "max_kb", "--max-bytes", 0.001, 1e9, thousands=True),
+    "runtime_kb": Limit("runtime", 1000, "max_runtime_kb", "--max-runtime-bytes", 0.001, 1e9, thousands=True),
+    "latency_ms": Limit("latency", 1, "max_ms", "--max-latency-ms", 1e-6, 1e6),
+    "latency_ratio": Limit("ratio", 1, "max_ratio", "--max-latency-ratio", 0.001, 1000.0),
+    "memory_kb": Limit("memory", 1000, "max_memory_kb", "--max-memory-bytes", 0.001, 1e9, thousands=True),
+    "drop_points": Limit("", 0.01, "max_drop", "--max-points-lost", 0.0, 100.0),
+    "worst_points": Limit("", 0.01, "max_worst", "--max-worst-class-points-lost", 0.0, 100.0),
+}
+"""By field of `Limits`: a byte to a terabyte, a nanosecond to a quarter of an hour."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most a setting may cost: stored kilobytes, milliseconds, accuracy points lost; None is no limit."""
+    """The most a setting may cost; None is no limit.
+
+    Kilobytes of the stored and of the runtime file, milliseconds and time against the baseline, kilobytes of memory,
+    and percentage points of accuracy lost: on average, and by the class that is worst.
+    """
 
     stored_kb: float | None = None
+    runtime_kb: float | None = None
     latency_ms: float | None = None
+    latency_ratio: float | None = None
+    memory_kb: float | None = None
     drop_points: float | None = None
+    worst_points: float | None = None
 
     @property
     def are_set(self) -> bool:
@@ -33,20 +81,33 @@ class Limits:
         return self != NO_LIMITS
 
     @property
+    def asked(self) -> dict[str, float]:
+        """Those that are set, by field."""
+        every = {field: getattr(self, field) for field in LIMITS}
+        return {field: most for field, most in every.items() if most is not None}
+
+    @property
     def words(self) -> str:
         """'100 KB · at most 0.5 points lost'."""
-        said = [
-            None if self.stored_kb is None else units.size(1000 * self.stored_kb),
-            None if self.latency_ms is None else units.milliseconds(self.latency_ms),
-            None if self.drop_points is None else f"at most {units.counted(self.drop_points, 'point')} lost",
-        ]
-        return " · ".join(filter(None, said))
+        return " · ".join(limit_in_words(field, most) for field, most in self.asked.items())
+
+
+def limit_in_words(field: str, most: float) -> str:
+    """One limit: '100 KB', 'at most 0.5 points lost'."""
+    points = units.counted(most, "point")
+    said = {
+        "stored_kb": lambda: units.size(1000 * most),
+        "runtime_kb": lambda: f"runtime file {units.size(1000 * most)}",
+        "latency_ms": lambda: units.milliseconds(most),
+        "latency_ratio": lambda: f"{most:.3g} of the baseline's time",
+        "memory_kb": lambda: f"{units.size(1000 * most)} of memory",
+        "drop_points": lambda: f"at most {points} lost",
+        "worst_points": lambda: f"worst class at most {points} lost",
+    }
+    return said[field]()
 
 
 NO_LIMITS = Limits()
-
-RANGES = {"stored_kb": (0.001, 1e9), "latency_ms": (1e-6, 1e6), "drop_points": (0.0, 100.0)}
-"""The least and the most that a limit can say: a byte to a terabyte, a nanosecond to a quarter of an hour."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +119,50 @@ class Kept:
     words: str
 
 
-def judge(result: Result, limits: Limits) -> tuple[Kept, ...]:
-    """How a result stands to each limit that is set."""
-    size, time = METRICS["stored"], METRICS["latency"]
-    found = []
-    if limits.stored_kb is not None:
-        found.append(_kept(size.of(result), 1000 * limits.stored_kb, size.unit, result.n_test))
-    if limits.latency_ms is not None:
-        found.append(_kept(time.of(result), limits.latency_ms, time.unit, result.n_test))
-    if limits.drop_points is not None:
-        seen = result.choosing
-        gained = Value(0.0) if result.is_baseline else Value(seen.difference, seen.difference_low, seen.difference_high)
-        found.append(_lost(gained, limits.drop_points / 100, seen.n))
-    return tuple(found)
+def judge(result: Result, limits: Limits, *, on_test: bool = False) -> tuple[Kept, ...]:
+    """How a result stands to each limit that is set, in the order of `Limits.asked`.
+
+    Its accuracy is that on validation images, by which it is chosen; `on_test` that on the test images, by which
+    nothing was.
+    """
+    return tuple(_judged(result, field, most, on_test) for field, most in limits.asked.items())
+
+
+def _judged(result: Result, field: str, most: float, on_test: bool) -> Kept:
+    limit = LIMITS[field]
+    if limit.metric:
+        metric = METRICS[limit.metric]
+        return _kept(metric.of(result), limit.one * most, metric.unit, result.n_test)
+    gained = gained_of(result, field, on_test=on_test)
+    kind = "test" if on_test else "validation"
+    return _lost(gained, limit.one * most, result.n_test if on_test else result.choosing.n, kind)
+
+
+def gained_of(result: Result, field: str, *, on_test: bool = False) -> Value | None:
+    """The accuracy that a limit speaks of, against the baseline's (-1..1); None where it is not known."""
+    if result.is_baseline:
+        return Value(0.0)
+    if field == "worst_points":
+        return _worst_gained(result, on_test)
+    if on_test:
+        low, high = result.accuracy_difference_low, result.accuracy_difference_high
+        return Value(result.accuracy_difference, low, high)
+    seen = result.choosing
+    return Value(seen.difference, seen.difference_low, seen.difference_high)
+
+
+def _worst_gained(result: Result, on_test: bool) -> Value | None:
+    """Of the class with the smallest share right, which need not be the same one as before."""
+    known = result.validation
+    now, before = (
+        (result.worst_class, result.baseline.worst_class)
+        if on_test or known is None
+        else (known.worst_class, known.worst_class_before)
+    )
+    if now is None or before is None:
+        return None
+    ends = unpaired_interval(now.correct, now.n, before.correct, before.n)
+    return Value(now.accuracy - before.accuracy, *ends)
 
 
 def are_kept(judged: Iterable[Kept]) -> bool:
@@ -91,8 +183,10 @@ def _kept(value: Value | None, most: float, unit: Unit, n_images: int) -> Kept:
     return Kept(state, _fits(value.at, most), f"{said} is {beside} {unit.words(most, n_images)}")
 
 
-def _lost(gained: Value, most: float, n_images: int) -> Kept:
-    """Of the accuracy, where a loss is a negative difference."""
+def _lost(gained: Value | None, most: float, n_images: int, kind: str) -> Kept:
+    """Of the accuracy on images of a kind, where a loss is a negative difference."""
+    if gained is None:
+        return Kept("not kept", False, "it is not known")
     low, high = gained.ends
     state = _state(-high, -low, most)
     decimals = units.decimals_for(n_images)
@@ -101,7 +195,7 @@ def _lost(gained: Value, most: float, n_images: int) -> Kept:
         said += f" ({units.points_interval(low, high, decimals)})"
     beside = {"kept": "within", "perhaps": "perhaps within", "not kept": "beyond"}[state]
     allowed = units.counted(round(100 * most, 9), "point")
-    words = f"{said} on {n_images:,} validation images is {beside} {allowed} lost"
+    words = f"{said} on {n_images:,} {kind} images is {beside} {allowed} lost"
     return Kept(state, _fits(-gained.at, most), words)
 
 
@@ -137,22 +231,31 @@ FINALISTS = 3
 """How many settings are looked at more closely before one is recommended."""
 
 
-def choose(results: Iterable[Result], limits: Limits) -> Choice:
+def usual_target(limits: Limits) -> Target:
+    """What is best where nobody said: the smallest file with a limit on accuracy lost, else the most accurate."""
+    return "accuracy" if limits.drop_points is None and limits.worst_points is None else "smallest"
+
+
+def rank_of(result: Result, target: Target) -> tuple[float, ...]:
+    """The smaller, the better: by the target, and among equals by the others. Accuracy is on validation images."""
+    costs = {
+        "accuracy": -result.choosing.accuracy,
+        "smallest": float(result.stored_bytes),
+        "fastest": 1.0 if result.is_baseline else result.latency_ratio,
+        "memory": float(result.peak_memory_bytes),
+    }
+    return (costs.pop(target), *costs.values())
+
+
+def choose(results: Iterable[Result], limits: Limits, target: Target | None = None) -> Choice:
     """The best setting within the limits, by what validation images say of the accuracy.
 
-    With a limit on the accuracy lost that is the smallest stored file; without one, the most accurate setting. Among
-    equals the other of the two decides, then the latency. One that keeps to a limit perhaps must do so by its number.
+    `target` says what is best; see `usual_target`. One that keeps to a limit perhaps must do so by its number.
     """
-    every = list(results)
+    every, wanted = list(results), target or usual_target(limits)
     judged = [(result, judge(result, limits)) for result in every]
     allowed = [(result, kept) for result, kept in judged if are_kept(kept)]
-    smallest_first = limits.drop_points is not None
-
-    def rank(result: Result) -> tuple[float, float, float]:
-        size, error = float(result.stored_bytes), -result.choosing.accuracy
-        return (size, error, result.latency_ratio) if smallest_first else (error, size, result.latency_ratio)
-
-    ordered = sorted((result for result, _ in allowed), key=rank)
+    ordered = sorted((result for result, _ in allowed), key=lambda result: rank_of(result, wanted))
     sure = {result for result, kept in allowed if all(one.state == "kept" for one in kept)}
     return Choice(
         kept=len(sure),
@@ -160,6 +263,6 @@ def choose(results: Iterable[Result], limits: Limits) -> Choice:
         total=len(every),
         best=ordered[0] if ordered else None,
         sure=next((result for result in ordered if result in sure), None),
-        best_by="the smallest file" if smallest_first else "the most accurate",
+        best_by=TARGETS[wanted],
         finalists=tuple(ordered[:FINALISTS]),
     )

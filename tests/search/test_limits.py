@@ -1,7 +1,7 @@
 import pytest
 
 from compression.recipe.recipe import Recipe, make_recipe
-from compression.results.record import Choosing
+from compression.results.record import Choosing, WorstClass
 from compression.search.limits import NO_LIMITS, Limits, choose, judge
 from tests.support.made_up_results import MS, fabricate
 
@@ -34,7 +34,7 @@ def result(lost=0.01, around=0.004, **changes):
         (Limits(drop_points=1), ("perhaps",)),
         (Limits(drop_points=0.7), ("perhaps",)),
         (Limits(drop_points=0.5), ("not kept",)),
-        (Limits(50, 0.01, 0), ("not kept", "not kept", "not kept")),
+        (Limits(stored_kb=50, latency_ms=0.01, drop_points=0), ("not kept", "not kept", "not kept")),
     ],
 )
 def test_a_limit_is_kept_by_the_whole_interval_or_perhaps(limits, states):
@@ -43,7 +43,7 @@ def test_a_limit_is_kept_by_the_whole_interval_or_perhaps(limits, states):
 
 
 def test_the_words_have_the_interval():
-    size, time, lost = judge(result(), Limits(99, 0.46 * MS, 0.7))
+    size, time, lost = judge(result(), Limits(stored_kb=99, latency_ms=0.46 * MS, drop_points=0.7))
     assert size.words == "100 KB is over 99.0 KB"
     assert time.words == "0.100 ms (0.0900–0.110) is perhaps within 0.0920 ms"
     assert lost.words == "−1.0 points (−1.4 to −0.6) on 500 validation images is perhaps within 0.7 points lost"
@@ -95,3 +95,50 @@ def test_points_are_said_alike_of_a_limit_and_of_what_is_beyond_it(points, said)
     allowed = Limits(drop_points=points)
     assert allowed.words == f"at most {said} lost"
     assert judge(result(0.3), allowed)[0].words.endswith(f"is beyond {said} lost")
+
+
+@pytest.mark.parametrize(
+    ("limits", "state"),
+    [
+        (Limits(runtime_kb=149), "not kept"),
+        (Limits(runtime_kb=150), "kept"),
+        (Limits(latency_ratio=0.56), "kept"),
+        (Limits(latency_ratio=0.5), "perhaps"),
+        (Limits(latency_ratio=0.4), "not kept"),
+        (Limits(memory_kb=40), "kept"),
+        (Limits(memory_kb=39), "not kept"),
+    ],
+)
+def test_every_cost_can_be_limited(limits, state):
+    measured = result(onnx_bytes=150_000, weight_bytes=30_000, activation_bytes=10_000)
+    (kept,) = judge(measured, limits)
+    assert kept.state == state
+
+
+def test_a_chosen_setting_is_reported_on_the_test_images():
+    measured = result(0.0, 0.001, accuracy_difference=-0.05, accuracy_difference_low=-0.06)
+    measured = measured.model_copy(update={"accuracy_difference_high": -0.04})
+    assert [one.state for one in judge(measured, Limits(drop_points=1))] == ["kept"]
+    (kept,) = judge(measured, Limits(drop_points=1), on_test=True)
+    assert kept.state == "not kept"
+    assert "test images" in kept.words
+
+
+def test_the_worst_class_is_compared_with_the_worst_one_before():
+    worst, before = WorstClass(index=3, correct=60, n=100), WorstClass(index=1, correct=90, n=100)
+    seen = {"accuracy": 0.9, "n": 1000, "difference": 0.0, "difference_low": 0.0, "difference_high": 0.0}
+    measured = result(validation=Choosing(**seen, worst_class=worst, worst_class_before=before))
+    limits = {most: Limits(worst_points=most) for most in (50, 30, 5)}
+    assert [judge(measured, one)[0].state for one in limits.values()] == ["kept", "perhaps", "not kept"]
+    unknown = result(validation=Choosing(**seen))
+    assert judge(unknown, limits[50])[0].state == "not kept"
+
+
+def test_the_best_is_what_the_target_says():
+    small = result(0.001, 0.0005, stored_bytes=10_000, latency_ratio=0.9)
+    fast = result(0.002, 0.0005, stored_bytes=20_000, latency_ratio=0.2)
+    good = result(0.0, 0.0005, stored_bytes=30_000, latency_ratio=0.8)
+    lean = result(0.003, 0.0005, stored_bytes=30_000, latency_ratio=0.8, weight_bytes=1)
+    every = [small, fast, good, lean]
+    wanted = {"smallest": small, "fastest": fast, "accuracy": good, "memory": lean}
+    assert {target: choose(every, NO_LIMITS, target).best for target in wanted} == wanted

@@ -62,6 +62,7 @@ def numbers(seen: Snapshot) -> Tradeoff:
         guess_of(seen),
         preview=seen.preview,
         limits=view.limits,
+        target=view.target,
         axes=view.axes,
     )
 

@@ -8,7 +8,7 @@ from compression import units
 from compression.results.metrics import METRICS
 from compression.results.record import Result
 from compression.results.score import said
-from compression.search.limits import RANGES, Choice, Limits, choose, judge
+from compression.search.limits import LIMITS, Choice, Limits, choose, judge
 from pages.components.asking import work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
@@ -38,8 +38,8 @@ def show(seen: Snapshot | None, view: View) -> None:
             state.place(_LIMIT + field, getattr(view.limits, field))
             st.number_input(
                 said(label),
-                min_value=RANGES[field][0],
-                max_value=RANGES[field][1],
+                min_value=LIMITS[field].least,
+                max_value=LIMITS[field].most,
                 value=None,
                 step=step,
                 placeholder="no limit",
@@ -49,7 +49,7 @@ def show(seen: Snapshot | None, view: View) -> None:
                 on_change=_changed,
             )
         if seen is not None and seen.baseline is not None and view.limits.are_set:
-            _best(choose(seen.results.values(), view.limits), view)
+            _best(choose(seen.results.values(), view.limits, view.target), view)
 
 
 def _changed() -> None:

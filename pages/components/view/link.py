@@ -2,7 +2,8 @@
 
 A link carries `model`, `recipe` (JSON without the model), `budget` where it is not `none`, and where others than the
 default ones are shown `curves` (names with commas between), `axes` (`left,right,up` by name), `scale` (`even`, where
-the axis up is not spaced by the logarithm of the error) and limits (`max_kb`, `max_ms`, `max_drop`).
+the axis up is not spaced by the logarithm of the error), limits (`max_kb` and others: `search.limits.LIMITS`) and
+what is to be `best` within them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from compression.recipe.budgets import parse_budget
 from compression.recipe.recipe import Recipe, parse_recipe
 from compression.recipe.settings import Settings, nearest_settings, neutral_settings, recipe_of, settings_of
 from compression.search.curves import CURVES, DEFAULT_CURVES
-from compression.search.limits import NO_LIMITS, RANGES, Limits
+from compression.search.limits import LIMITS, NO_LIMITS, TARGETS, Limits, Target
 
 _NO_CURVES = "none"
 SCALE, EVEN, _BY_ERROR = "scale", "even", "log"
@@ -32,7 +33,8 @@ SCALE, EVEN, _BY_ERROR = "scale", "even", "log"
 class View:
     """A model, the controls' position, and what the charts show beside it: curves, axes and limits.
 
-    `custom` is a recipe that the controls cannot express.
+    `target` says what is best within the limits, if the person did. `custom` is a recipe that the controls cannot
+    express.
     """
 
     model: str = DEFAULT_MODEL
@@ -41,6 +43,7 @@ class View:
     curves: tuple[str, ...] = DEFAULT_CURVES
     axes: Axes = DEFAULT_AXES
     limits: Limits = NO_LIMITS
+    target: Target | None = None
 
     @property
     def subject(self) -> Subject:
@@ -73,8 +76,9 @@ def parameters_of(view: View) -> dict[str, str]:
         parameters["axes"] = ",".join(shown)
     if view.axes.is_even:
         parameters[SCALE] = EVEN
-    limits = {name: getattr(view.limits, field) for name, field in _LIMITS.items()}
-    return parameters | {name: f"{limit:.12g}" for name, limit in limits.items() if limit is not None}
+    if view.target is not None:
+        parameters[BEST] = view.target
+    return parameters | {LIMITS[field].link: f"{limit:.12g}" for field, limit in view.limits.asked.items()}
 
 
 def text_of(recipes: Sequence[Recipe], *, with_model: bool = True) -> str:
@@ -93,10 +97,13 @@ def _text_of(content: object) -> str:
     return json.dumps(content, separators=(",", ":"))
 
 
-_LIMITS = {"max_kb": "stored_kb", "max_ms": "latency_ms", "max_drop": "drop_points"}
+BEST = "best"
+"""What is to be as good as the limits allow."""
+
+_LIMITS = {limit.link: field for field, limit in LIMITS.items()}
 """Limits by their names in links."""
 
-PARAMETERS = ("model", "recipe", "budget", "curves", "axes", SCALE, *_LIMITS)
+PARAMETERS = ("model", "recipe", "budget", "curves", "axes", SCALE, *_LIMITS, BEST)
 """All that a link may carry."""
 
 
@@ -113,7 +120,9 @@ def view_from(parameters: Mapping[str, str]) -> View:
     settings = replace(
         neutral_settings(subject_of(recipe.model)), budget=parse_budget(parameters.get("budget", "none"))
     )
-    return view_of(recipe, View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits)))
+    target = _target(parameters[BEST]) if BEST in parameters else None
+    shown = View(recipe.model, settings, curves=curves, axes=axes, limits=Limits(**limits), target=target)
+    return view_of(recipe, shown)
 
 
 def recipe_from(text: str, model: str | None = None) -> Recipe:
@@ -182,9 +191,18 @@ def _is_even(text: str) -> bool:
     return text == EVEN
 
 
+def _target(text: str) -> Target:
+    """What is to be best."""
+    for target in TARGETS:
+        if text == target:
+            return target
+    raise InvalidRecipe(f"The link's {BEST} must be one of {', '.join(TARGETS)}, but is {text[:80]!r}.")
+
+
 def _limit(name: str, text: str) -> float:
     """A number that a limit can be."""
-    least, most = RANGES[_LIMITS[name]]
+    limit_of = LIMITS[_LIMITS[name]]
+    least, most = limit_of.least, limit_of.most
     try:
         limit = float(text)
     except ValueError:

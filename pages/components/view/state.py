@@ -13,7 +13,7 @@ import streamlit as st
 from compression.charts.axes import Axes
 from compression.errors import CompressionError
 from compression.results import score
-from compression.search.limits import Limits
+from compression.search.limits import Limits, Target
 from pages.components.frame import browser, classroom, menu, presence
 from pages.components.view.link import PARAMETERS, View, parameters_of, view_from
 
@@ -115,8 +115,8 @@ def keep(key: str, usual: str) -> None:
     kept[key] = st.session_state[key]
 
 
-def choose(**beside: tuple[str, ...] | Axes | Limits) -> None:
-    """Show other `curves`, `axes` or `limits` beside the setting; the controls stay where they are."""
+def choose(**beside: tuple[str, ...] | Axes | Limits | Target | None) -> None:
+    """Show other `curves`, `axes`, `limits` or another `target` beside the setting; controls stay where they are."""
     st.session_state[_VIEW] = replace(current(), **beside)  # type: ignore[arg-type]
 
 
