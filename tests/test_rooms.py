@@ -24,8 +24,8 @@ MAY = {
     "inquiries": GROUND | {"recipe", "results"},
     "engine": GROUND | {"sample_models", "models", "recipe", "results", "inquiries"},
     "store": GROUND | {"models", "recipe", "results", "inquiries"},
-    "work": GROUND | {"models", "recipe", "results", "inquiries", "store"},
     "search": GROUND | {"models", "recipe", "results"},
+    "work": GROUND | {"models", "recipe", "results", "inquiries", "store", "search"},
     "explain": GROUND | {"models", "recipe", "results", "inquiries", "search"},
     "charts": GROUND | {"models", "recipe", "results", "inquiries", "search", "explain"},
 }

@@ -3,6 +3,7 @@
     python -m compression models --json
     python -m compression run RECIPE.json --json --out DIR
     python -m compression sweep SWEEP.json --json
+    python -m compression search --model MODEL --max-bytes 200000 --minutes 10 --json
     python -m compression sparse MODEL --json
     python -m compression decode STORED_FILE --onnx OUT.onnx
     python -m compression data MODEL --split test --out test.npz
@@ -21,7 +22,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from compression.cli import bringing, measuring
+from compression.cli import bringing, measuring, searching
 from compression.cli.terminal import complain
 from compression.errors import CompressionError, InvalidRecipe, UnknownModel
 
@@ -48,4 +49,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     bringing.add_commands(commands)
     measuring.add_commands(commands)
+    searching.add_commands(commands)
     return parser

@@ -24,6 +24,7 @@ from compression.store.database import BUSY_TIMEOUT_S, Database, count_deletion
 from compression.store.job_queue import JobQueue, Owner
 from compression.store.jobs import Job, JobState
 from compression.store.results import Unreadable
+from compression.store.searches import Searches
 from compression.store.tables import ANSWERS, RESULTS
 
 
@@ -58,7 +59,7 @@ class Store:
         """
         default = f"sqlite:///{environment.home() / 'results.sqlite'}"
         self.database = Database(url or os.environ.get("COMPRESSION_DATABASE") or default, patience_s)
-        self.queue = JobQueue(self.database)
+        self.queue, self.searches = JobQueue(self.database), Searches(self.database)
         self.remembered = results.Remembered()
         self.machine_ids: tuple[str, ...] = ()
         self.workspace = ""

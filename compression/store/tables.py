@@ -108,3 +108,20 @@ NOTES = sql.Table(
     sql.Column("note", sql.Text, nullable=False),
     sql.Column("changed_at", sql.Double, nullable=False),
 )
+SEARCHES = sql.Table(
+    "searches",
+    METADATA,
+    sql.Column("sequence", sql.Integer, primary_key=True),
+    sql.Column("search_id", sql.String(32), nullable=False, unique=True),
+    sql.Column("model", sql.String(100), nullable=False),
+    sql.Column("workspace", sql.String(40), nullable=False),  # "": everybody's
+    sql.Column("wish", sql.Text, nullable=False),  # as JSON, which `compression.search` reads
+    sql.Column("state", sql.String(16), nullable=False),
+    sql.Column("minutes", sql.Double, nullable=False),  # to spend
+    sql.Column("spent_s", sql.Double, nullable=False),
+    sql.Column("progress", sql.Text, nullable=False),  # a list as JSON: seconds, settings, hypervolume
+    sql.Column("message", sql.Text, nullable=False),
+    sql.Column("owner", sql.ForeignKey("engines.dispatcher_id", ondelete="SET NULL")),
+    sql.Column("created_at", sql.Double, nullable=False),
+    sql.Column("finished_at", sql.Double),
+)

@@ -127,6 +127,22 @@ class Dispatcher:
     # For pages ----------------------------------------------------------------------------------------
 
     @property
+    def name(self) -> str:
+        """Of this dispatcher in the store, as the owner of what it carries on."""
+        return self._owner.dispatcher_id
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._stopping.is_set()
+
+    @property
+    def background_slots(self) -> int:
+        """How many background jobs can be done at a time."""
+        every = self.members().all
+        return max(1, sum(one.takes_background for one in every))
+
+    @property
     def is_ready(self) -> bool:
         """Whether worker processes are there."""
         cluster = self._cluster

@@ -1,0 +1,245 @@
+"""The recipes among which a search looks: each a position of a few knobs. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compression.errors import InvalidRecipe
+from compression.models.subject import Subject
+from compression.recipe import steps
+from compression.recipe.budgets import Budget, training_seconds, tuning_passes
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.recipe.settings import FLOAT_BITS, INTEGER_BITS, QUANTIZATION_AWARE_BITS
+from compression.recipe.steps import Step
+from compression.search import priors
+from compression.search.priors import Effect
+
+Position = tuple[int, ...]
+"""Where each knob of a space stands: an index into its values."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One thing that recipes differ in: its values from mild to strong, the first of which does nothing.
+
+    `needs` says whether it makes sense for a model.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    needs: Callable[[Subject], bool] = lambda subject: True
+
+
+KNOBS = (
+    Knob("student", (100, 90, 80, 70, 60, 50, 40, 30, 25), lambda subject: subject.has_slimmable),
+    Knob("low_rank", (100, 75, 50, 35, 25, 15, 10)),
+    Knob("separable", (0, 25, 50, 75, 100), lambda subject: subject.has_ordinary_convolutions),
+    Knob("channels", (0, 10, 20, 30, 40, 50, 60, 70, 80, 90)),
+    Knob("spread", ("uniform", "sensitivity")),
+    Knob("zeros", (0, 30, 50, 60, 70, 80, 85, 90, 93, 95, 97)),
+    Knob("criterion", ("magnitude", "second_order")),
+    Knob("bits", (FLOAT_BITS, 16, 8, 7, 6, 5, 4, 3, 2, 1)),
+    Knob("codes", ("grid", "codebook")),
+    Knob("activations", (FLOAT_BITS, INTEGER_BITS)),
+    Knob("mixed", (False, True)),
+    Knob("rate", (0.0, 0.25, 0.5, 1.0)),
+    Knob("budget", ("none", "quick")),
+)
+"""Students come first, then shapes, zeros, codes and the file, as recipes have them."""
+
+
+class Space:
+    """The knobs that make sense for a model, and what their positions are as recipes.
+
+    A position is `canonical` when knobs without effect on the recipe stand at their first value: then different
+    positions are different recipes.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.knobs = tuple(knob for knob in KNOBS if knob.needs(subject))
+        self.names = tuple(knob.name for knob in self.knobs)
+        self.sizes = tuple(len(knob.values) for knob in self.knobs)
+
+    def values(self, position: Position) -> dict[str, Any]:
+        """What each knob says; those that a model does not have say nothing."""
+        here = {knob.name: knob.values[at] for knob, at in zip(self.knobs, position, strict=True)}
+        return {knob.name: knob.values[0] for knob in KNOBS} | here
+
+    def position(self, values: Mapping[str, Any]) -> Position | None:
+        """Where these values stand; None where a knob does not have one of them."""
+        try:
+            return tuple(knob.values.index(values.get(knob.name, knob.values[0])) for knob in self.knobs)
+        except ValueError:
+            return None
+
+    def canonical(self, position: Position) -> Position:
+        """The same recipe, with knobs without effect at their first value."""
+        values = self.values(position)
+        idle = {name for name, rule in _IDLE.items() if rule(values)}
+        return tuple(0 if name in idle else at for name, at in zip(self.names, position, strict=True))
+
+    def recipe(self, position: Position) -> Recipe:
+        """What a canonical position stands for. Raises `InvalidRecipe` where steps do not go together."""
+        return make_recipe(self.subject.name, _steps(self.subject, self.values(position)))
+
+    def position_of(self, recipe: Recipe) -> Position | None:
+        """Where a recipe stands; None where no position is exactly this recipe."""
+        values: dict[str, Any] = {}
+        for step in recipe.steps:
+            values |= _said_by(step)
+        position = self.position(values)
+        if position is None:
+            return None
+        position = self.canonical(position)
+        try:
+            return position if self.recipe(position) == recipe else None
+        except InvalidRecipe:
+            return None
+
+    def prior(self, position: Position) -> Effect:
+        """What a position brings, as far as that can be guessed before anything is measured."""
+        values = self.values(position)
+        trained = values["budget"] != "none"
+        effects = [effect for name, rule in _PRIORS.items() if (effect := rule(values, trained)) is not None]
+        return Effect(
+            sum(effect.accuracy_change for effect in effects),
+            _product(effect.size_factor for effect in effects),
+            _product(effect.latency_factor for effect in effects),
+        )
+
+    def training_seconds(self, position: Position) -> float:
+        """How long its recipe trains, roughly."""
+        if self.values(position)["budget"] == "none":
+            return 0.0
+        return training_seconds(self.subject, self.recipe(position))
+
+
+def _product(factors: Any) -> float:  # noqa: ANN401 - any iterable of numbers
+    result = 1.0
+    for factor in factors:
+        result *= factor
+    return result
+
+
+def _is_coarse(values: Mapping[str, Any]) -> bool:
+    return bool(values["bits"] <= INTEGER_BITS)
+
+
+def _changes(values: Mapping[str, Any]) -> bool:
+    """Whether there is something that training could make up for before weights get codes."""
+    return bool(
+        values["student"] < 100
+        or values["low_rank"] < 100
+        or values["separable"]
+        or values["channels"]
+        or values["zeros"]
+    )
+
+
+def _adapts(values: Mapping[str, Any]) -> bool:
+    """Whether codes are so coarse that training with them pays."""
+    return bool(values["bits"] <= QUANTIZATION_AWARE_BITS)
+
+
+_IDLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "spread": lambda values: not values["channels"],
+    "criterion": lambda values: not values["zeros"],
+    "codes": lambda values: not _is_coarse(values),
+    "activations": lambda values: not _is_coarse(values) or values["codes"] == "codebook",
+    "mixed": lambda values: values["bits"] not in (2, 3, 4, 5, 6) or values["codes"] == "codebook",
+    "rate": lambda values: not _is_coarse(values) or values["bits"] == 1,
+    "budget": lambda values: not (_changes(values) or _adapts(values)),
+}
+"""When a knob has no effect on the recipe, or none on the network."""
+
+
+def _steps(subject: Subject, values: Mapping[str, Any]) -> list[Step]:
+    shapes = [*_shapes(values), *_pruning(values)]
+    codes = _codes(values)
+    parts = int(_changes(values)) + int(_adapts(values))
+    budget: Budget = values["budget"]
+    tuned = {"epochs": tuning_passes(subject, budget, alpha=steps.TAUGHT_ALPHA, parts=max(1, parts))}
+    train = budget != "none"
+    recovery = [steps.FineTuning.model_validate(tuned)] if train and _changes(values) else []
+    adaption = [steps.FineTuning.model_validate(tuned)] if train and _adapts(values) else []
+    file = [steps.EntropyCoding.model_validate({"rate_weight": values["rate"]})] if values["rate"] else []
+    return [*shapes, *recovery, *codes, *adaption, *file]
+
+
+def _shapes(values: Mapping[str, Any]) -> list[Step]:
+    found: list[Step] = []
+    if values["student"] < 100:
+        found.append(steps.SlimmableStudent(width_mult=values["student"] / 100))
+    if values["separable"]:
+        found.append(steps.DepthwiseSeparable(share=values["separable"] / 100))
+    if values["low_rank"] < 100:
+        found.append(steps.LowRank.model_validate({"rank_ratio": values["low_rank"] / 100}))
+    return found
+
+
+def _pruning(values: Mapping[str, Any]) -> list[Step]:
+    found: list[Step] = []
+    if values["channels"]:
+        content = {"pruning_ratio": values["channels"] / 100, "ratios": values["spread"]}
+        found.append(steps.ChannelPruning.model_validate(content))
+    if values["zeros"]:
+        kind = steps.STEP_TYPES[f"{values['criterion']}_pruning"]
+        found.append(kind.model_validate({"sparsity": values["zeros"] / 100}))
+    return found
+
+
+def _codes(values: Mapping[str, Any]) -> list[Step]:
+    bits = values["bits"]
+    if bits == FLOAT_BITS:
+        return []
+    if values["codes"] == "codebook":
+        return [steps.WeightSharing.model_validate({"clusters": 2**bits})]
+    activations = None if values["activations"] == FLOAT_BITS else values["activations"]
+    content = {"weight_bits": bits, "activation_bits": activations, "mixed_precision": values["mixed"]}
+    return [steps.Quantization.model_validate(content)]
+
+
+def _said_by(step: Step) -> dict[str, Any]:
+    """The knobs that a step moves; a value that no knob has where it is of none."""
+    read = _SAID.get(type(step))
+    return {"student": None} if read is None else read(step)
+
+
+_SAID: dict[type[Step], Callable[[Any], dict[str, Any]]] = {
+    steps.SlimmableStudent: lambda step: {"student": round(100 * step.width_mult)},
+    steps.LowRank: lambda step: {"low_rank": round(100 * step.rank_ratio)},
+    steps.DepthwiseSeparable: lambda step: {"separable": round(100 * step.share)},
+    steps.ChannelPruning: lambda step: {"channels": round(100 * step.pruning_ratio), "spread": step.ratios},
+    steps.MagnitudePruning: lambda step: {"zeros": round(100 * step.sparsity), "criterion": "magnitude"},
+    steps.SecondOrderPruning: lambda step: {"zeros": round(100 * step.sparsity), "criterion": "second_order"},
+    steps.WeightSharing: lambda step: {"bits": (step.clusters - 1).bit_length(), "codes": "codebook"},
+    steps.Quantization: lambda step: {
+        "bits": step.weight_bits,
+        "activations": step.activation_bits or FLOAT_BITS,
+        "mixed": step.mixed_precision,
+    },
+    steps.EntropyCoding: lambda step: {"rate": step.rate_weight},
+    steps.FineTuning: lambda step: {"budget": "quick"},
+}
+
+
+def _codes_prior(values: Mapping[str, Any], trained: bool) -> Effect:
+    """Of codes, and of writing them cheaply."""
+    is_codebook = values["codes"] == "codebook"
+    found = (priors.codebook if is_codebook else priors.bits)(values["bits"], trained)
+    cheaper = 1 - 0.3 * values["rate"]
+    latency = found.latency_factor if values["activations"] != FLOAT_BITS else 1.0
+    return Effect(found.accuracy_change - 0.01 * values["rate"], found.size_factor * cheaper, latency)
+
+
+_PRIORS: dict[str, Callable[[Mapping[str, Any], bool], Effect | None]] = {
+    "student": lambda values, trained: priors.student(values["student"], trained) if values["student"] < 100 else None,
+    "low_rank": lambda values, trained: priors.rank(values["low_rank"], trained) if values["low_rank"] < 100 else None,
+    "separable": lambda values, trained: priors.separable(values["separable"], trained),
+    "channels": lambda values, trained: priors.channels(values["channels"], trained),
+    "zeros": lambda values, trained: priors.weights(0.4)(values["zeros"], trained),
+    "bits": _codes_prior,
+}
