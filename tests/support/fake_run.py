@@ -42,7 +42,7 @@ def recipe(order: int = QUICK, seed: int = 0) -> Recipe:
 
 
 def run_recipe(subject, recipe, *, baseline=None, watch=SILENT, preview=lambda found: None, timed=lambda graph: ()):
-    order = int(recipe.steps[0].epochs) if recipe.steps else QUICK
+    order = int(getattr(recipe.steps[0], "epochs", QUICK)) if recipe.steps else QUICK
     _count(recipe)
     watch.report(0.5, "half way")
     BEHAVIOUR[order](watch)

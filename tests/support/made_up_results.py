@@ -93,6 +93,7 @@ def _zeros(recipe: Recipe) -> list[SparseTiming]:
 
 
 def _measures(accuracy: float, size: float, ratio: float) -> dict[str, object]:
+    size = max(size, 100.0)  # no file is smaller
     return {
         "accuracy": accuracy,
         "accuracy_low": max(0.0, accuracy - 0.012),

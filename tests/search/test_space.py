@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compression.models.subject import subject_of
+from compression.recipe.budgets import trains
+from compression.recipe.recipe import Recipe, make_recipe
+from compression.search.space import KNOBS, Space
+
+WITH_STUDENTS, PLAIN = Space(subject_of("lenet5-mnist5k")), Space(subject_of("mlp-digits"))
+positions = st.tuples(*(st.integers(0, size - 1) for size in WITH_STUDENTS.sizes))
+
+
+@settings(max_examples=300, deadline=None)
+@given(positions)
+def test_every_position_is_a_recipe_and_back(position):
+    here = WITH_STUDENTS.canonical(position)
+    assert WITH_STUDENTS.canonical(here) == here
+    recipe = WITH_STUDENTS.recipe(here)
+    assert WITH_STUDENTS.position_of(recipe) == here
+
+
+@settings(max_examples=200, deadline=None)
+@given(positions, positions)
+def test_different_positions_are_different_recipes(one, other):
+    one, other = WITH_STUDENTS.canonical(one), WITH_STUDENTS.canonical(other)
+    assert (WITH_STUDENTS.recipe(one) == WITH_STUDENTS.recipe(other)) == (one == other)
+
+
+@settings(max_examples=100, deadline=None)
+@given(positions)
+def test_it_trains_where_the_budget_says_so(position):
+    here = WITH_STUDENTS.canonical(position)
+    assert trains(WITH_STUDENTS.recipe(here)) == (WITH_STUDENTS.values(here)["budget"] != "none")
+    assert (WITH_STUDENTS.training_seconds(here) > 0) == trains(WITH_STUDENTS.recipe(here))
+
+
+def test_where_all_knobs_do_nothing_is_the_uncompressed_model():
+    origin = tuple([0] * len(PLAIN.knobs))
+    assert PLAIN.recipe(origin) == Recipe(model="mlp-digits")
+    effect = PLAIN.prior(origin)
+    assert (effect.accuracy_change, effect.size_factor, effect.latency_factor) == (0, 1, 1)
+
+
+def test_a_model_has_the_knobs_that_make_sense_for_it():
+    assert {knob.name for knob in KNOBS} - set(PLAIN.names) == {"student", "separable"} - set(PLAIN.names)
+    assert "separable" not in PLAIN.names  # it has no convolutions
+    assert "student" in WITH_STUDENTS.names
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"technique": "channel_pruning", "pruning_ratio": 0.55}],
+        [{"technique": "channel_pruning", "pruning_ratio": 0.5, "importance": "taylor"}],
+        [{"technique": "distillation", "width_mult": 0.5}],
+        [{"technique": "fine_tuning", "epochs": 1}],
+        [{"technique": "weight_sharing", "clusters": 15}],
+    ],
+)
+def test_recipes_between_the_positions_have_none(steps):
+    assert WITH_STUDENTS.position_of(make_recipe("lenet5-mnist5k", steps)) is None
+
+
+def test_more_compression_is_expected_to_be_smaller_and_to_lose_more():
+    mild, strong = (PLAIN.position({"zeros": zeros, "bits": bits}) for zeros, bits in ((50, 8), (95, 2)))
+    assert PLAIN.prior(strong).size_factor < PLAIN.prior(mild).size_factor < 1
+    assert PLAIN.prior(strong).accuracy_change < PLAIN.prior(mild).accuracy_change <= 0
