@@ -84,9 +84,9 @@ class SearchRun:
                 self._campaign.failed(job.recipe)
 
     def _count_time(self) -> None:
-        """Time counts while there are workers."""
+        """Time counts while there are workers, once the uncompressed model is measured: before, nothing can be."""
         now = time.monotonic()
-        if self._dispatcher.is_ready:
+        if self._dispatcher.is_ready and self._campaign.results:
             self._spent_s += now - self._looked_at
         self._looked_at = now
 
