@@ -104,8 +104,9 @@ class Campaign:
             self._study.tell(trial, values)
 
     def failed(self, recipe: Recipe) -> None:
-        """What was asked for makes no sense for the model, or could not be measured."""
-        position, trial = self._pending.pop(recipe.recipe_id, (None, None))
+        """What was asked for, now or by an earlier campaign, makes no sense for the model or could not be measured."""
+        before, trial = self._pending.pop(recipe.recipe_id, (None, None))
+        position = before or self.space.position_of(recipe)
         if position is not None:
             self._failed.add(position)
         if trial is not None:

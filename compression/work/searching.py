@@ -48,7 +48,8 @@ class SearchRun:
         self._dispatcher = dispatcher
         self._store = dispatcher.store.within(search.workspace)
         self._campaign = Campaign(subject_of(search.model), self.wish.limits, self.wish.target, seed=self.wish.seed)
-        self._told: set[str] = set()  # recipe_ids and, of failed ones, job_ids
+        over = dispatcher.store.jobs(search.group, [JobState.CANCELLED])  # with an earlier pause or server
+        self._told = {job.job_id for job in over}  # recipe_ids and, of failed ones, job_ids
         self._spent_s, self._progress = search.spent_s, list(search.progress)
         self._looked_at, self._told_at, self._over_at = time.monotonic(), 0.0, 0.0
         self._retimed: set[tuple[str, int]] = set()
