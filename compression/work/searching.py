@@ -92,8 +92,8 @@ class SearchRun:
         self._looked_at = now
 
     def _ask(self, open_jobs: list[Job]) -> None:
-        """Keep every worker busy."""
-        for _ in range(self._dispatcher.background_slots - len(open_jobs)):
+        """Keep every worker busy, with one job that waits: choosing the next takes a third of a second."""
+        for _ in range(self._dispatcher.background_slots + 1 - len(open_jobs)):
             recipe = self._campaign.ask()
             if recipe is None:
                 self._spent_s = 60 * self.search.minutes
