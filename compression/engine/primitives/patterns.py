@@ -44,10 +44,8 @@ def masks_by_layer(
     """`pattern_masks` by layer: those in `own` have that sparsity each, and the others `sparsity` as `scope` says."""
     others = [name for name in scores if name not in own]
     shared = pattern_masks([scores[name] for name in others], sparsity, scope, pattern) if others else []
-    masks = dict(zip(others, shared, strict=True))
-    for name in scores.keys() - masks.keys():
-        (masks[name],) = pattern_masks([scores[name]], own[name], "layer", pattern)
-    return masks
+    alone = {name: pattern_masks([scores[name]], own[name], "layer", pattern) for name in scores if name in own}
+    return dict(zip(others, shared, strict=True)) | {name: mask for name, (mask,) in alone.items()}
 
 
 def grouped(values: Tensor, fill: float) -> Tensor:
