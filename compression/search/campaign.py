@@ -32,7 +32,7 @@ MOVED, CROSSED, STRANGE, FROM_OPTUNA = 60, 20, 12, 2
 """Candidates of each kind for one choice; asking Optuna takes longest."""
 DRAWS = 12
 """Of what a candidate may bring, from the process: enough to rank a hundred."""
-ROUNDS, CLIMBERS, STEPS_AROUND = 4, 8, 8
+ROUNDS, CLIMBERS, STEPS_AROUND = 6, 8, 8
 """How often it is looked around at so many of the best candidates, and at how many neighbours of each."""
 UNKNOWN = 1e-9
 """What not knowing is worth where nothing is expected to be better: less than any gain."""
