@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from compression.engine.files.export import to_onnx
 from compression.engine.measure.latency import measure_ratios
-from compression.engine.network.form import clone, input_shape
+from compression.engine.network.form import clone, input_shape, weighted_layers
 from compression.engine.primitives.channel_labels import Unit
 from compression.engine.primitives.channel_use import activation_importance, taylor_importance
 from compression.engine.primitives.channels import channel_groups, group_layers, remove_units
@@ -87,7 +87,7 @@ def _widths(
     """How many units of each group stay."""
     costs = WidthCosts(model, groups)
     if step.levels:
-        return costs.at(_ratios(group_layers(model, groups), step), step.round_to)
+        return costs.at(_ratios(model, groups, step), step.round_to)
     plan = _uniform(costs, step)
     if step.ratios == "sensitivity":
         x = fitting_images(context.dataset)
@@ -105,10 +105,10 @@ def _widths(
     )
 
 
-def _ratios(members: list[list[str]], step: ChannelPruning) -> list[float]:
-    """How much of each group goes; `members` are the layers of each."""
-    own = dict(step.levels)
-    levels_of(step, dict.fromkeys(itertools.chain(*members)))
+def _ratios(model: fx.GraphModule, groups: list[list[Unit]], step: ChannelPruning) -> list[float]:
+    """How much of each group goes."""
+    own, members = dict(step.levels), group_layers(model, groups)
+    levels_of(step, dict.fromkeys(itertools.chain(*members)), others=weighted_layers(model))
     ratios = []
     for layers in members:
         named = [name for name in layers if name in own]

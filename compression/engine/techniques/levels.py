@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from compression.errors import NotApplicable
 from compression.recipe.steps import ByLayer
@@ -11,13 +11,15 @@ NAMED = 6
 """Names of layers in a refusal; networks may have hundreds."""
 
 
-def levels_of(step: ByLayer, layers: Iterable[str]) -> dict[str, float]:
+def levels_of(step: ByLayer, layers: Iterable[str], others: Collection[str] = (), idle: float = 0) -> dict[str, float]:
     """The level of each of these `layers`, in their order: its own one, or that of the step.
 
-    `layers` are those that the step works on. Raises `NotApplicable` where the step names another one.
+    `layers` are those that the step works on. Raises `NotApplicable` where the step names another one, unless that is
+    one of `others`, which it leaves alone, at the level `idle`, which does nothing.
     """
     own, here = dict(step.levels), list(layers)
-    for name in sorted(own.keys() - set(here)):
+    allowed = {*here, *(name for name in others if own.get(name) == idle)}
+    for name in sorted(own.keys() - allowed):
         more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
         raise NotApplicable(
             f"There is a level for the layer {name!r}, but in this network {step.technique} works on no layer of that "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import fx
 
-from compression.engine.network.form import WeightedLayer, clone, module_of
+from compression.engine.network.form import WeightedLayer, clone, module_of, weighted_layers
 from compression.engine.primitives.moments import Moments
 from compression.engine.primitives.rank_allocation import Choice, cheapest_errors
 from compression.engine.primitives.replacement import moments_of, replace_layers, replaceable
@@ -40,7 +40,7 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
             "No layer of this network gets smaller as a product of thinner ones: its layers are too thin, depthwise, "
             "shared, or already sparse or quantized. Use channel pruning or quantization instead."
         )
-    levels = levels_of(step, forms)
+    levels = levels_of(step, forms, others=weighted_layers(model), idle=1)
     if min(levels.values()) == 1:
         context.watch.report(1, "full rank: nothing to do")
         return clone(model)

@@ -48,8 +48,9 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
 
 def _at_once(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> fx.GraphModule:
     pruned = clone(model)
-    if step.sparsity > 0 or step.levels:
-        _prune(weighted_layers(pruned), step)
+    layers = weighted_layers(pruned)
+    if any(levels_of(step, layers).values()):
+        _prune(layers, step)
         if step.recalibrate:
             reconstruct(model, pruned, {}, fitting_images(context.dataset), watch=Watch(check=context.watch.check))
     return pruned

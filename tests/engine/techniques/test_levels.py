@@ -161,6 +161,31 @@ def test_full_rank_everywhere_does_nothing(mlp):
     assert all(torch.equal(after[name].weight, before[name].weight) for name in before)
 
 
+@pytest.mark.parametrize(
+    ("kind", "main", "idle"),
+    [
+        (MagnitudePruning, "sparsity", 0),
+        (SecondOrderPruning, "sparsity", 0),
+        (ChannelPruning, "pruning_ratio", 0),
+        (LowRank, "rank_ratio", 1),
+    ],
+)
+def test_levels_that_do_nothing_may_be_said_of_all_layers_and_leave_them_as_they_are(kind, main, idle, resnet8):
+    """Also of the logits' layer, which channel pruning and low rank leave alone, and of statistics of batch norm."""
+    after = apply_step(resnet8.teacher, kind(**{main: 0.5}, levels=[(name, idle) for name in names(resnet8)]), resnet8)
+    before = resnet8.teacher.state_dict()
+    assert after is not resnet8.teacher
+    assert after.state_dict().keys() == before.keys()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in after.state_dict().items())
+    assert all(weight_format(layer).mask is None for layer in weighted_layers(after).values())
+
+
+@pytest.mark.parametrize(("kind", "main", "idle"), [(ChannelPruning, "pruning_ratio", 0), (LowRank, "rank_ratio", 1)])
+def test_a_level_that_does_nothing_needs_a_layer_all_the_same(kind, main, idle, mlp):
+    with pytest.raises(NotApplicable, match="'no.such'"):
+        apply_step(mlp.teacher, kind(**{main: 0.5}, levels=[("no.such", idle)]), mlp)
+
+
 class TestChannelPruning:
     def test_each_group_keeps_its_own_width_in_multiples(self, lenet5):
         step = ChannelPruning(pruning_ratio=0.5, levels=(("conv2", 0.3), ("hidden", 0)))
