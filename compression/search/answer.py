@@ -176,11 +176,11 @@ def _holds(result: Result, limits: Limits) -> bool:
 
 def _missed(result: Result, limits: Limits) -> float:
     """By how much in all: logarithms of costs over their limits, and points over theirs."""
-    return sum(_over(result, field, most) for field, most in limits.asked.items())
+    return sum(over(field, reached(result, field), most) for field, most in limits.asked.items())
 
 
-def _over(result: Result, field: str, most: float) -> float:
-    at = reached(result, field)
+def over(field: str, at: float | None, most: float) -> float:
+    """By how much one limit is missed, so that all can be added up; infinite where it is not known."""
     if at is None:
         return math.inf
     if LIMITS[field].metric:
