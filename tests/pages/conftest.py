@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 
-from pages.components.explore import advanced, limit_boxes
+from pages.components.explore import advanced, wish_box
 from pages.components.frame import browser, chart_view
 from tests.support.fake_dispatcher import FakeDispatcher
 from tests.support.page_tools import ROOT, opened
@@ -77,7 +77,7 @@ def explore(dispatcher):
     """Opens the Explore page as a link with these query parameters does, with all groups of controls open or closed."""
 
     def open_explore(*, groups_open=True, **parameters):
-        groups = (limit_boxes.KEY, advanced.KEY, *map(advanced.key_of, advanced.GROUPS))
+        groups = (wish_box.KEY, wish_box.MORE, advanced.KEY, *map(advanced.key_of, advanced.GROUPS))
         return opened("explore", dict.fromkeys(groups, groups_open), **parameters)
 
     return open_explore
