@@ -66,27 +66,39 @@ _SIGNS = {
 
 
 def show(seen: Snapshot | None, view: View) -> None:
-    """The boxes; what they forbid is shaded and struck out on the charts."""
-    with st.expander(_title(view), icon=":material/wand_stars:", key=KEY, on_change="rerun") as opened:
-        if not opened.open:
-            return
-        _boxes(_BOXES, view)
-        with st.expander("More limits", key=MORE, on_change="rerun", type="compact") as more:
-            if more.open or any(getattr(view.limits, field) is not None for field in _RARER):
-                _boxes(_RARER, view)
-        with st.container(horizontal=True, vertical_alignment="bottom", key="wish_aim"):
-            _aim(view)
-            _find(seen)
-        if seen is not None and seen.baseline is not None and (view.limits.are_set or view.target):
-            _outlook(seen, view)
+    """One line, and the boxes while they are wanted; what they forbid is shaded and struck out on the charts."""
+    is_open = bool(st.session_state.get(KEY))
+    with st.container(border=True, key="wish_box"):
+        with st.container(horizontal=True, vertical_alignment="center", key="wish_head"):
+            icon = f":material/{'expand_less' if is_open else 'expand_more'}:"
+            st.button("**What is the best for me?**", icon=icon, type="tertiary", key="wish_open", on_click=_toggle)
+            st.markdown(said(_words(view)), width="stretch")
+        if is_open:
+            _inside(seen, view)
 
 
-def _title(view: View) -> str:
-    """On one line: what is wished for, or that one may."""
+def _toggle() -> None:
+    st.session_state[KEY] = not st.session_state.get(KEY)
+
+
+def _words(view: View) -> str:
+    """What is wished for, or that one may."""
     if not view.limits.are_set and view.target is None:
-        return "**What is the best for me?** Say what it may cost"
+        return "Say what it may cost, and have it found."
     within = f" · {view.limits.words}" if view.limits.are_set else ""
-    return said(f"**Your wish:** {TARGETS[view.target or usual_target(view.limits)]}{within}")
+    return f"{units.capital(TARGETS[view.target or usual_target(view.limits)])}{within}"
+
+
+def _inside(seen: Snapshot | None, view: View) -> None:
+    _boxes(_BOXES, view)
+    with st.expander("More limits", key=MORE, on_change="rerun", type="compact") as more:
+        if more.open:
+            _boxes(_RARER, view)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="wish_aim"):
+        _aim(view)
+        _find(seen)
+    if seen is not None and seen.baseline is not None and (view.limits.are_set or view.target):
+        _outlook(seen, view)
 
 
 def _boxes(boxes: Mapping[str, tuple[str, float, str]], view: View) -> None:
