@@ -29,6 +29,7 @@ import random
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -132,6 +133,10 @@ def _measured(text: str) -> str | None:
             subject_of(recipe.model), recipe, baseline=_baseline, timed=lambda graph: _timings.get(graph, ())
         )
     except CompressionError:
+        return None
+    except Exception:  # a fault of the engine: it is told, and the search goes on, as it does in the product
+        traceback.print_exc()
+        print(f"in {recipe.to_short_json()}", file=sys.stderr, flush=True)
         return None
     _timings[found.result.graph] = found.result.timings
     return found.result.model_dump_json()

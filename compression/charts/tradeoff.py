@@ -20,8 +20,8 @@ from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS, Metric, Value
 from compression.results.record import Preview, Result, Underway
 from compression.search.estimate import Estimate
+from compression.search.front import pareto_front
 from compression.search.limits import NO_LIMITS, Limits, Target, are_kept, choose, judge
-from compression.search.pareto import pareto_front
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
 from compression.results.record import Result
+from compression.results.significance import Z_95
 from compression.search import front
 from compression.search.front import LEAST
 from compression.search.limits import LIMITS, NO_LIMITS, Limits, Target, gained_of
@@ -37,6 +38,12 @@ PATIENCE = 0.6
 """How much a longer measurement counts against a candidate: the power of its seconds."""
 WISHED = 0.75
 """Share of the choices that go by the limits, where there are some; the others make the whole front better."""
+SURE, PERHAPS = 20.0, 10.0
+"""What it is worth to keep to the limits surely, or perhaps: more than all that is wished for."""
+AROUND = 0.04
+"""Half of a usual interval of the time ratio."""
+FLIPPED = 0.003
+"""Share of the images whose prediction turns wrong, and of others right, beside what is lost."""
 _COSTS = {"stored": "smallest", "ratio": "fastest", "memory": "memory"}
 
 
@@ -97,8 +104,9 @@ class Campaign:
             self._study.tell(trial, values)
 
     def failed(self, recipe: Recipe) -> None:
-        """What was asked for makes no sense for the model, or could not be measured."""
-        position, trial = self._pending.pop(recipe.recipe_id, (None, None))
+        """What was asked for, now or by an earlier campaign, makes no sense for the model or could not be measured."""
+        before, trial = self._pending.pop(recipe.recipe_id, (None, None))
+        position = before or self.space.position_of(recipe)
         if position is not None:
             self._failed.add(position)
         if trial is not None:
@@ -275,25 +283,38 @@ class Campaign:
         """The more, the better: beyond limits by how much (below 0), within them what is wished for."""
         if self._baseline is None or not len(numbers):
             return np.zeros(len(numbers))
-        over = np.zeros(len(numbers))
+        over, unsure = np.zeros(len(numbers)), np.zeros(len(numbers))
         for field, most in self._limits.asked.items():
-            name, allowed = self._allowed(field, most)
-            over += np.maximum(0.0, numbers[:, self._surrogate.names.index(name)] - allowed)
+            name, allowed, safe = self._allowed(field, most)
+            at = numbers[:, self._surrogate.names.index(name)]
+            over += np.maximum(0.0, at - allowed)
+            unsure += np.maximum(0.0, at - safe)
         aim = {"accuracy": "lost", "smallest": "stored", "fastest": "ratio", "memory": "memory"}[self._target]
         aimed = numbers[:, self._surrogate.names.index(aim)]
-        return np.where(over > 0, -over, 10.0 - aimed)
+        return np.where(over > 0, -over, np.where(unsure > 0, PERHAPS, SURE) - aimed)
 
-    def _allowed(self, field: str, most: float) -> tuple[str, float]:
-        """The number that a limit is on, and the most it may be, as a logarithm."""
+    def _allowed(self, field: str, most: float) -> tuple[str, float, float]:
+        """The number that a limit is on, the most it may be, and up to where its interval keeps to it; logarithms."""
         limit, baseline = LIMITS[field], self._baseline
         assert baseline is not None
         if not limit.metric:
-            return ("worst" if field == "worst_points" else "lost"), math.log(limit.one * most + LEAST)
+            name = "worst" if field == "worst_points" else "lost"
+            allowed, safe = (math.log(lost + LEAST) for lost in (limit.one * most, self._safe_loss(limit.one * most)))
+            return name, allowed, safe
         if limit.metric in ("ratio", "latency"):
             whole = baseline.latency_p50_ms if limit.metric == "latency" else 1.0
-            return "ratio", math.log(most / whole)
+            return "ratio", math.log(most / whole), math.log(most / whole / (1 + AROUND))
         whole = METRICS[limit.metric].read(baseline) or 1.0
-        return limit.metric, math.log(limit.one * most / whole)
+        at = math.log(limit.one * most / whole)
+        return limit.metric, at, at
+
+    def _safe_loss(self, most: float) -> float:
+        """The loss on validation images whose paired interval just ends at `most`; that itself if there is none."""
+        assert self._baseline is not None
+        n = self._baseline.choosing.n
+        losses = np.linspace(0.0, most, 200)
+        ends = losses + Z_95 * np.sqrt((losses + FLIPPED) / n)
+        return float(losses[ends <= most].max(initial=0.0)) if ends[0] <= most else most
 
 
 def _number(result: Result, name: str) -> float:

@@ -53,6 +53,19 @@ def nondominated(points: Goals) -> NDArray[np.bool_]:
     return found
 
 
+def pareto_front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
+    """Indices of the points that no other beats: lower cost is better, higher gain is better.
+
+    Returned by rising cost. Of points equal in both the first is kept. Raises `ValueError` when the two
+    sequences differ in length.
+    """
+    if len(costs) != len(gains):
+        raise ValueError(f"costs and gains must be equally long, but got {len(costs)} and {len(gains)}")
+    points = np.column_stack([np.asarray(costs, np.float64), -np.asarray(gains, np.float64)])
+    front = np.flatnonzero(nondominated(points))
+    return [int(index) for index in front[np.argsort(points[front, 0], kind="stable")]]
+
+
 def hypervolume(points: Goals) -> float:
     """The share (0 to 1) of all that lies between ideal and original which some row is at least as good as."""
     import moocore
@@ -72,14 +85,4 @@ def gains(points: Goals, front: Goals) -> NDArray[np.float64]:
     for number, point in enumerate(points):
         if (point < 1).all() and not (inside <= point).all(axis=1).any():
             found[number] = volume(np.vstack([inside, np.clip(point, 0, 1)])) - before
-    return found
-
-
-def spread(indices: Sequence[int], points: Goals) -> NDArray[np.float64]:
-    """How likely each of a front's rows is to be looked around at: by what it alone adds to the hypervolume."""
-    import moocore
-
-    inside = np.clip(points[list(indices)], 0, 1)
-    shares = np.maximum(moocore.hv_contributions(inside, ref=[1.0 + 1e-3] * 3), 0) + 1e-6
-    found: NDArray[np.float64] = shares / shares.sum()
     return found

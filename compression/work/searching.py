@@ -82,7 +82,8 @@ class SearchRun:
         self._dispatcher = dispatcher
         self._store = dispatcher.store.within(search.workspace)
         self._campaign = Campaign(subject_of(search.model), self.wish.limits, self.wish.target, seed=self.wish.seed)
-        self._told: set[str] = set()  # recipe_ids and, of failed ones, job_ids
+        over = dispatcher.store.jobs(search.group, [JobState.CANCELLED])  # with an earlier pause or server
+        self._told = {job.job_id for job in over}  # recipe_ids and, of failed ones, job_ids
         self._spent_s, self._progress = search.spent_s, list(search.progress)
         self._looked_at, self._told_at, self._over_at = time.monotonic(), 0.0, 0.0
         self._retimed: set[tuple[str, int]] = set()
@@ -123,15 +124,15 @@ class SearchRun:
                 self._campaign.failed(job.recipe)
 
     def _count_time(self) -> None:
-        """Time counts while there are workers."""
+        """Time counts while there are workers, once the uncompressed model is measured: before, nothing can be."""
         now = time.monotonic()
-        if self._dispatcher.is_ready:
+        if self._dispatcher.is_ready and self._campaign.results:
             self._spent_s += now - self._looked_at
         self._looked_at = now
 
     def _ask(self, open_jobs: list[Job]) -> None:
-        """Keep every worker busy."""
-        for _ in range(self._dispatcher.background_slots - len(open_jobs)):
+        """Keep every worker busy, with one job that waits: choosing the next takes a third of a second."""
+        for _ in range(self._dispatcher.background_slots + 1 - len(open_jobs)):
             recipe = self._campaign.ask()
             if recipe is None:
                 self._spent_s = 60 * self.search.minutes

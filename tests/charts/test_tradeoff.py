@@ -14,8 +14,8 @@ from compression.recipe.settings import Settings, recipe_of
 from compression.results.metrics import METRICS, Value
 from compression.search.curves import CURVES, DEFAULT_CURVES, curve_recipes
 from compression.search.estimate import Estimate
+from compression.search.front import pareto_front
 from compression.search.limits import Limits
-from compression.search.pareto import pareto_front
 from tests.support.made_up_results import BYTES, MS, fabricate, preview
 
 MODEL = "lenet5-mnist5k"

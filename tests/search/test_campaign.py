@@ -70,6 +70,14 @@ def test_what_failed_is_not_asked_again():
     assert not {recipe.recipe_id for recipe in failed} & {recipe.recipe_id for recipe in later}
 
 
+def test_what_failed_in_an_earlier_campaign_is_not_asked_either():
+    earlier, campaign = Campaign(SUBJECT), Campaign(SUBJECT)
+    asked = [earlier.ask() for _ in range(3)]
+    campaign.tell(fabricate(asked[0]))
+    campaign.failed(asked[1])
+    assert campaign.ask() == asked[2]
+
+
 def test_it_goes_on_from_what_was_measured_before():
     before = searched(40).results
     taken = Campaign(SUBJECT)

@@ -16,7 +16,7 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.words import recipe_in_words
 from compression.results import score
 from compression.results.record import Result
-from compression.search.pareto import pareto_front
+from compression.search.front import pareto_front
 from pages.components.asking import desk, notices, waiting
 from pages.components.frame import menu
 from pages.components.view import model_card, state

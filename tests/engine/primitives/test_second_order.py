@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from compression.engine.primitives import second_order
+from compression.engine.primitives.moments import gram_of
 from compression.engine.primitives.second_order import removal_costs
 
 FEATURES, ROWS = 24, 4
@@ -89,3 +90,14 @@ def test_large_layers_first_lose_what_costs_least(settings, layer, monkeypatch):
     assert (rough.reshape(ROWS, -1, 4) == torch.inf).sum(2).unique().tolist() == (
         [2] if "per_four" in settings else [0]
     )
+
+
+@pytest.mark.parametrize("in_use", [2, 9, 25])
+def test_inputs_that_are_all_zero_are_no_obstacle(in_use):
+    """As behind channels that strong pruning has killed: nothing depends on such weights."""
+    weight, mask = torch.randn(3, 25), torch.zeros(3, 25, dtype=torch.bool)
+    mask[:, :in_use] = True
+    (gram,) = gram_of(torch.zeros(1, 100, 25))
+    costs = removal_costs(weight, gram, mask)
+    assert (costs[~mask] == -1).all()
+    assert torch.isfinite(costs).all() and costs[mask].max() < 1e-12
