@@ -24,7 +24,18 @@ from compression.results.record import Result
 from compression.results.score import says
 from compression.search.answer import over, said_of
 from compression.search.estimate import HAVE_PRIORS, WIDTH, Estimate, Known, Lesson, Measured, estimate
-from compression.search.limits import LIMITS, Limits, Target, are_kept, choose, fits, judge, limit_in_words, rank_of
+from compression.search.limits import (
+    LIMITS,
+    Choice,
+    Limits,
+    Target,
+    are_kept,
+    choose,
+    fits,
+    judge,
+    limit_in_words,
+    rank_of,
+)
 
 Chance = Literal["measured", "probably", "perhaps", "hardly", "unknown"]
 """Whether a wish can be met: it is by a measured setting; by an estimate with all of its range; by one without that; by
@@ -174,7 +185,7 @@ def look_out(limits: Limits, target: Target, results: Collection[Result], expect
     reach = _reach(kept, [one for one in results if are_kept(judge(one, limits))])
     if choice.best is not None:
         better = sure if sure and _wins(sure, choice.best, target) else None
-        said = _measured(choice.best, limits, choice.kept, choice.perhaps, choice.total)
+        said = _measured(choice, choice.best, limits)
         more = [f"More may be possible: {better.words}."] if better else []
         return Outlook("measured", (said, *more), choice.best, better, reach, is_within=True)
     if named is not None:
@@ -185,14 +196,16 @@ def look_out(limits: Limits, target: Target, results: Collection[Result], expect
     return _none_keeps(limits, worst, expected, results)
 
 
-def _measured(best: Result, limits: Limits, kept: int, perhaps: int, total: int) -> str:
+def _measured(choice: Choice, best: Result, limits: Limits) -> str:
     numbers = ", ".join(said_of(best, target) for target in ("smallest", "accuracy", "fastest"))
+    total = units.counted(choice.total, "measured setting")
     if not limits.are_set:
-        return f"Best of {units.counted(total, 'measured setting')}: {best.words} ({numbers})."
-    how = "Measured already" if kept else "Measured already, perhaps"
+        return f"Best of {total}: {best.words} ({numbers})."
+    how = "Measured already" if best == choice.sure else "Measured already, perhaps"
+    keep = "keeps" if choice.kept == 1 else "keep"
     return (
-        f"{how}: {best.words} ({numbers}). {kept:,} of {units.counted(total, 'measured setting')} surely "
-        f"{'keeps' if kept == 1 else 'keep'} to the limits, {perhaps:,} perhaps."
+        f"{how}: {best.words} ({numbers}). {choice.kept:,} of {total} surely {keep} to the limits, "
+        f"{choice.perhaps:,} perhaps."
     )
 
 
@@ -265,6 +278,8 @@ def _reach(expected: Iterable[Expected], results: Iterable[Result]) -> dict[str,
     return {key: Reach(min(found), median(found), max(found)) for key, found in values.items() if found}
 
 
+SEEN = 0.005
+"""The least hypervolume that says anything: below, next to nothing is smaller and faster at once."""
 HARDLY_MORE = 0.01
 """What the last third of a search's time must have brought, as a share of what was found before."""
 LATELY = 1 / 3
@@ -277,7 +292,7 @@ def hardly_helps(progress: Sequence[tuple[float, int, float]], spent_s: float) -
     said before there are a few measurements.
     """
     before = [volume for seconds, _, volume in progress if seconds <= (1 - LATELY) * spent_s]
-    if len(before) < FEW or not before[-1]:
+    if len(before) < FEW or before[-1] < SEEN:
         return False
     return progress[-1][2] < (1 + HARDLY_MORE) * before[-1]
 

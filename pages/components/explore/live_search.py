@@ -10,8 +10,8 @@ from compression import units
 from compression.charts import search_curve
 from compression.results.record import Result
 from compression.results.score import said
-from compression.search.answer import Answer, answer, sentences
-from compression.search.outlook import hardly_helps
+from compression.search.answer import BOLDER, Answer, answer, said_of, sentences
+from compression.search.outlook import SEEN, hardly_helps
 from compression.search.wish import Wish, wish_from
 from compression.store.searches import Search, SearchState
 from compression.work import dispatcher
@@ -38,15 +38,17 @@ def show(seen: Snapshot) -> None:
         with st.container(border=True, key="search"):
             st.markdown(said(f":material/travel_explore: **Looking for {wish.words}**"))
             every = pace.look_seconds(presence.count()) if search.state is SearchState.RUNNING else None
-            st.fragment(run_every=every)(_live)(search, sentences(found)[0])
+            st.fragment(run_every=every)(_live)(search, _best(found))
         return
     with st.expander(search_answer.title(found), expanded=True, key="search_answer", on_change="rerun") as opened:
         if opened.open:
             search_answer.show(seen, found)
-            with st.container(horizontal=True, vertical_alignment="center"):
-                more_button(search)
+            told, picture = st.columns(2, gap="medium", vertical_alignment="center")
+            with told:
                 st.caption(_took(search))
-            show_curve(search)
+                more_button(search)
+            with picture:
+                show_curve(search)
 
 
 @functools.lru_cache(maxsize=8)
@@ -64,8 +66,8 @@ def _live(drawn: Search, best: str) -> None:
     told, picture = st.columns([3, 2], gap="medium")
     with told:
         st.progress(min(1.0, search.spent_s / 60 / search.minutes), how_far(search))
-        st.markdown(f"Best so far: {_lowered(best)}")
-        if hardly_helps(search.progress, search.spent_s):
+        st.markdown(said(best))
+        if search.spent_s < 60 * search.minutes and hardly_helps(search.progress, search.spent_s):
             st.caption(":material/trending_flat: More time will hardly help: its last third brought nothing. Stop?")
         _steer(search)
     with picture:
@@ -80,7 +82,15 @@ def how_far(search: Search) -> str:
         return f"Paused{f' after {spent}' if spent else ''}: {search.message}"
     if not spent:
         return "Starting: the first settings come in some seconds"
-    return f"{spent}: {search.message}" + (f", about {units.duration(left)} left" if left > 0 else "")
+    return f"{spent}: {search.message}, about {units.duration(left)} left" if left > 0 else f"Over: {search.message}"
+
+
+def _best(found: Answer) -> str:
+    """What there is so far, in a sentence or two."""
+    bolder = next((one.result for one in found.others if one.why == BOLDER), None)
+    first = sentences(found)[0]
+    more = f" {units.capital(BOLDER)}: {bolder.words} ({said_of(bolder, found.wish.target)})." if bolder else ""
+    return f"**Best so far.** {first}{more}"
 
 
 def _took(search: Search) -> str:
@@ -88,11 +98,6 @@ def _took(search: Search) -> str:
     why = f": {notices.plain(search.message)}" if search.state is SearchState.CANCELLED else ""
     settings = units.counted(search.progress[-1][1] if search.progress else 0, "setting")
     return f"Searched for {units.duration(search.spent_s)}, {settings} known{why}."
-
-
-def _lowered(sentence: str) -> str:
-    """As it goes on after a colon."""
-    return sentence[:1].lower() + sentence[1:]
 
 
 def _steer(search: Search) -> None:
@@ -132,8 +137,8 @@ def _extend(search_id: str, minutes: float) -> None:
 
 
 def show_curve(search: Search) -> None:
-    """How much of the possible is found, over time; nothing before there are two points."""
-    if len(search.progress) < LEAST_POINTS:
+    """How much of the possible is found, over time; nothing before there are two points that say something."""
+    if len(search.progress) < LEAST_POINTS or search.progress[-1][2] < SEEN:
         return
     words = search_curve.in_words(search.progress)
     figure = search_curve.drawn(search.progress, search.spent_s, search.minutes)

@@ -21,7 +21,7 @@ from pages.components.present import beside
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of, text_of, view_of
 
-_NUMBERS = ("stored", "accuracy", "difference", "ratio", "latency", "memory")
+_NUMBERS = ("stored", "runtime", "accuracy", "difference", "ratio", "memory")
 _SIGNS: dict[State, str] = {
     "kept": ":green[:material/check_circle:] kept",
     "perhaps": ":orange[:material/help:] perhaps",
@@ -31,15 +31,7 @@ _SIGNS: dict[State, str] = {
 
 def title(found: Answer) -> str:
     """On one line, for what is closed."""
-    return said(f"**{_how(found)}:** {found.wish.words}")
-
-
-def _how(found: Answer) -> str:
-    if found.best is None:
-        return "Wish not met"
-    if not found.wish.limits.are_set:
-        return "Found"
-    return "Wish met" if found.is_met else "Wish perhaps met"
+    return said(f"**The answer:** {found.wish.words}")
 
 
 def show(seen: Snapshot, found: Answer) -> None:
@@ -81,7 +73,7 @@ def _ways(seen: Snapshot, found: Answer, shown: Result) -> None:
     alternatives = [one for one in others if one != view.recipe and not one.is_baseline][:AT_MOST]
     also = {beside.PARAMETER: text_of(alternatives, with_model=False)} if alternatives else {}
     with st.container(horizontal=True, vertical_alignment="center", key="search_ways"):
-        is_shown = seen.view == view
+        is_shown = (seen.view.recipe, seen.view.limits) == (view.recipe, view.limits)
         st.button(
             "Shown on this page" if is_shown else "Show it",
             icon=":material/my_location:",

@@ -199,7 +199,8 @@ def _outlook(seen: Snapshot, view: View) -> None:
     icon, colour = _SIGNS[found.chance]
     first, *more = found.sentences
     how, _, rest = first.partition(":")
-    with st.container(key="wish_outlook"):
+    told, reach = st.columns([3, 2], gap="medium")
+    with told, st.container(key="wish_outlook"):
         st.markdown(f":{colour}[:material/{icon}:] **{how}:**{rest}")
         for sentence in more:
             st.caption(f":material/query_stats: {sentence}")
@@ -210,6 +211,7 @@ def _outlook(seen: Snapshot, view: View) -> None:
                 show_button(found.best.parsed_recipe, "show_best")
             if found.expected is not None:
                 show_button(found.expected.recipe, "show_expected", "Measure this estimate", "science")
+    with reach:
         _reach(found)
 
 
@@ -247,7 +249,7 @@ def _certainty(view: View, choice: Choice) -> None:
 
 _ROWS = {
     "stored": ("Stored file", units.size),
-    "ratio": ("Time", lambda ratio: f"{METRICS['ratio'].unit.words(ratio, 0)} of the original's"),
+    "ratio": ("Time (original 1)", lambda ratio: METRICS["ratio"].unit.words(ratio, 0)),
     "accuracy": ("Accuracy", lambda accuracy: f"{units.percent(accuracy)} %"),
 }
 
@@ -260,6 +262,6 @@ def _reach(found: Outlook) -> None:
         if key in found.reach
     ]
     if rows:
-        where = "within your limits" if found.is_within else "at all"
-        st.caption(f"What can be had {where}, measured or estimated:")
+        where = "within your limits" if found.is_within else "without your limits"
+        st.caption(f"What can be had {where}, measured or estimated")
         html_table.show(rows, ("", "least", "middle", "most"), label="What can be had", kind="even")
