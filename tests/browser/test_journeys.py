@@ -45,11 +45,11 @@ def test_tune(page, server, tmp_path):
     page.goto(f"{server[0]}/explore?model=mlp-digits&curves=quantization")
     page.get_by_text(re.compile(r"Curves: (\d+) of \1 settings measured")).wait_for()
     before = wait_until_measured(page)
-    page.locator(".st-key-limits").get_by_text("Limits").click()
+    page.get_by_role("button", name="What is the best for me?").click()
     limit = page.get_by_role("spinbutton", name="Accuracy lost, at most (percentage points)")
     limit.fill("1")
     limit.press("Enter")
-    page.get_by_text("Best, the smallest file").wait_for()
+    page.get_by_text("Measured already").wait_for()
     page.get_by_role("button", name="Show it").click()
     said = wait_until_measured(page, before)
     settle(page)  # what can be taken away is drawn after the verdict

@@ -135,7 +135,7 @@ def _aim(view: View) -> None:
     if view.target is None:
         st.session_state[_TARGET] = target
     state.place(_TARGET, target)
-    elements.switch("Make it the", said_of_targets(), usual=target, key=_TARGET, on_change=_aimed)
+    elements.switch("Make it the", said_of_targets(), usual=target, key=_TARGET, wrap=True, on_change=_aimed)
 
 
 def said_of_targets() -> dict[Target, str]:
