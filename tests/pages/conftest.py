@@ -7,6 +7,7 @@ import sys
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.pages_manager import PagesManager
 
 from pages.components.explore import advanced, wish_box
 from pages.components.frame import browser, chart_view
@@ -42,6 +43,19 @@ def _figures_are_known_to_plotly(monkeypatch):
         show(figure, **settings)
 
     monkeypatch.setattr(chart_view, "show", checked)
+
+
+@pytest.fixture(autouse=True)
+def _parts_know_all_pages(monkeypatch):
+    """As on a server. Where AppTest draws a part alone, it forgets the pages, and links to them fail."""
+    known, get_pages = {}, PagesManager.get_pages
+
+    def all_pages(self):
+        found = get_pages(self)
+        known.update(found if len(found) > 1 else {})
+        return known or found
+
+    monkeypatch.setattr(PagesManager, "get_pages", all_pages)
 
 
 @pytest.fixture

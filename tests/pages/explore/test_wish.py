@@ -207,8 +207,9 @@ class TestAnswer:
         assert ":material/cancel:] not kept" in texts(page.markdown)
 
     def test_what_would_be_better_and_is_not_sure_is_named(self, explore, searched):
-        page = self.answered(explore, searched, Limits(drop_points=1.7))
-        assert "Better, if it keeps to the limits" in texts(page.markdown) or "Perhaps met" in texts(page.warning)
+        page = self.answered(explore, searched, Limits(drop_points=3.2))
+        assert "is 4-bit weights" in texts(page.success)
+        assert "**Better, if it keeps to the limits:** 3-bit weights" in texts(page.markdown)
 
     def test_it_can_be_taken_everywhere_from_here(self, explore, searched):
         page = self.answered(explore, searched, Limits(drop_points=2))
