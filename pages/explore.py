@@ -9,7 +9,19 @@ from pages.components.frame import menu
 menu.frame(menu.EXPLORE, reads_link=True)
 
 from pages.components.asking import notices
-from pages.components.explore import charts, controls, foresight, hint, insight, outcome, parts, pinned, progress
+from pages.components.explore import (
+    charts,
+    controls,
+    foresight,
+    hint,
+    insight,
+    live_search,
+    outcome,
+    parts,
+    pinned,
+    progress,
+    wish_box,
+)
 from pages.components.view import model_card, state
 
 left, right = st.columns([1, 3], gap="medium")
@@ -38,6 +50,15 @@ def draw_verdict() -> None:
     if seen is not None:
         notices.show_dispatcher(seen)
         outcome.show_verdict(seen)
+
+
+@st.fragment(key=parts.WISH)
+def draw_wish() -> None:
+    """What the best may cost, and the search for it."""
+    seen = parts.seen()
+    wish_box.show(seen, state.current())
+    if seen is not None:
+        live_search.show(seen)
 
 
 @st.fragment(key=parts.CONTROLS)
@@ -80,6 +101,7 @@ def draw_foresight() -> None:
 view = state.current()
 with head:
     hint.show()
+    wish = st.container(key="wish")
 with pair:
     draw_charts()
 with side:
@@ -88,6 +110,8 @@ with side:
     draw_controls()
 with head:
     draw_verdict()
+with wish:
+    draw_wish()
 with legend:
     charts.show_head(view)
 with below:

@@ -35,6 +35,8 @@ WORTH_IT = 0.01
 """Share of a cost, or half of it in accuracy, that loosening a limit must gain to be told."""
 ENOUGH_TIMINGS = 3
 """Measurements of the latency that a setting has before it is recommended, if time allows."""
+BOLDER = "better, if it keeps to the limits"
+"""Why a setting is named that beats the best but keeps to the limits only perhaps."""
 ON_TEST = 5
 """Settings that are looked at on test images at most: more would choose by them."""
 
@@ -176,11 +178,11 @@ def _holds(result: Result, limits: Limits) -> bool:
 
 def _missed(result: Result, limits: Limits) -> float:
     """By how much in all: logarithms of costs over their limits, and points over theirs."""
-    return sum(_over(result, field, most) for field, most in limits.asked.items())
+    return sum(over(field, reached(result, field), most) for field, most in limits.asked.items())
 
 
-def _over(result: Result, field: str, most: float) -> float:
-    at = reached(result, field)
+def over(field: str, at: float | None, most: float) -> float:
+    """By how much one limit is missed, so that all can be added up; infinite where it is not known."""
     if at is None:
         return math.inf
     if LIMITS[field].metric:
@@ -209,7 +211,10 @@ def _amount(field: str, value: float) -> str:
 
 
 def _others(results: Sequence[Result], best: Result, wish: Wish) -> tuple[Beside, ...]:
-    """A runner-up on each side: within the limits, and better than the best in something else."""
+    """A runner-up on each side: within the limits, and better than the best in something else.
+
+    First, where the best surely keeps to the limits, one that would be better and keeps to them only perhaps.
+    """
     within = [one for one in _candidates(results, wish) if one is not best and _holds(one, wish.limits)]
     sides: list[tuple[str, Target]] = [
         ("more accurate", "accuracy"),
@@ -218,6 +223,10 @@ def _others(results: Sequence[Result], best: Result, wish: Wish) -> tuple[Beside
         ("less memory", "memory"),
     ]
     found: dict[str, Beside] = {}
+    ranks = ((rank_of(one, wish.target)[0], one) for one in within)
+    bolder = next((one for rank, one in ranks if rank < rank_of(best, wish.target)[0]), None)
+    if bolder is not None:
+        found[bolder.recipe_id] = Beside(BOLDER, bolder)
     for why, target in sides:
         if target == wish.target or not within:
             continue

@@ -204,12 +204,13 @@ def _learned(subject: Subject, settings: Settings, lessons: Iterable[Lesson]) ->
 _SLIDERS = {curve.slider for curve in CURVES.values()}
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=16_384)
 def _spot(subject: Subject, settings: Settings) -> Spot:
     """Where settings stand.
 
     Those without effect on the recipe, chance, and the sliders' positions may differ. Positions are in lengths of a
-    slider, bits by their logarithm. Found once: most settings are asked about again with the next move.
+    slider, bits by their logarithm. Found once: most settings are asked about again with the next move, or the next
+    result (`outlook` asks about a thousand).
     """
     moved = _moved(settings)
     positions = tuple(

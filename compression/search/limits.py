@@ -180,7 +180,7 @@ def _kept(value: Value | None, most: float, unit: Unit, n_images: int) -> Kept:
     if low < high:
         said += f" ({unit.between.join(unit.number(end, 0) for end in (low, high))})"
     beside = {"kept": "within", "perhaps": "perhaps within", "not kept": "over"}[state]
-    return Kept(state, _fits(value.at, most), f"{said} is {beside} {unit.words(most, n_images)}")
+    return Kept(state, fits(value.at, most), f"{said} is {beside} {unit.words(most, n_images)}")
 
 
 def _lost(gained: Value | None, most: float, n_images: int, kind: str) -> Kept:
@@ -196,17 +196,20 @@ def _lost(gained: Value | None, most: float, n_images: int, kind: str) -> Kept:
     beside = {"kept": "within", "perhaps": "perhaps within", "not kept": "beyond"}[state]
     allowed = units.counted(round(100 * most, 9), "point")
     words = f"{said} on {n_images:,} {kind} images is {beside} {allowed} lost"
-    return Kept(state, _fits(-gained.at, most), words)
+    return Kept(state, fits(-gained.at, most), words)
 
 
 def _state(low: float, high: float, most: float) -> State:
-    if _fits(high, most):
+    if fits(high, most):
         return "kept"
-    return "perhaps" if _fits(low, most) else "not kept"
+    return "perhaps" if fits(low, most) else "not kept"
 
 
-def _fits(cost: float, most: float) -> bool:
-    """Up to rounding: as a difference of fractions 0.5 points are 0.5000000000000004."""
+def fits(cost: float, most: float) -> bool:
+    """Whether a cost is within a limit, up to rounding.
+
+    As a difference of fractions 0.5 points are 0.5000000000000004.
+    """
     return cost <= most or math.isclose(cost, most, abs_tol=1e-12)
 
 

@@ -33,8 +33,8 @@ class Wish:
 
     @property
     def words(self) -> str:
-        """'the smallest file with at most 0.5 points lost, in 5 minutes'."""
-        within = f" within {self.limits.words}" if self.limits.are_set else ""
+        """'the smallest file (at most 0.5 points lost), in 5 minutes'."""
+        within = f" ({self.limits.words})" if self.limits.are_set else ""
         return f"{TARGETS[self.target]}{within}, in {units.counted(self.minutes, 'minute')}"
 
     def to_json(self) -> str:

@@ -88,11 +88,12 @@ def delete(store: Store, result_keys: Collection[str]) -> Deletion:
 
 
 def remove_own(store: Store, name: str) -> str:
-    """Remove a person's own model with all its results, or own images that no model needs; says what went.
+    """Remove a person's own model with its results and searches, or own images that no model needs; says what went.
 
     Raises what `compression.models.brought.own.remove` does, before anything is gone, and `StorageFailed`.
     """
     if name in own.own_models():
+        store.searches.forget(name)  # first: one that runs would measure more
         delete(store, results_of(store, name))
     return own.remove(name)
 

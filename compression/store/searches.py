@@ -108,6 +108,14 @@ class Searches:
         with self._database.write() as connection:
             connection.execute(SEARCHES.update().where(which).values(change))
 
+    def pause(self, group: str = "") -> None:
+        """Pause the one that runs and whose jobs are called so; without a name all that run."""
+        which = SEARCHES.c.state == SearchState.RUNNING.value
+        if group:
+            which &= SEARCHES.c.search_id == group.removeprefix(GROUP)
+        with self._database.write() as connection:
+            connection.execute(SEARCHES.update().where(which).values(state=SearchState.PAUSED.value))
+
     def extend(self, search_id: str, minutes: float) -> None:
         """Give it so many minutes more; it goes on where it was over."""
         which = (SEARCHES.c.search_id == search_id) & (SEARCHES.c.state != SearchState.CANCELLED.value)

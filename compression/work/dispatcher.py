@@ -24,7 +24,9 @@ from compression.inquiries import Inquiry
 from compression.recipe.recipe import Recipe
 from compression.store.job_queue import ASK_PATIENCE_S, STALE_AFTER_S, Owner, died
 from compression.store.jobs import Job, JobState
+from compression.store.searches import GROUP
 from compression.store.store import Store
+from compression.work import searching
 from compression.work.members import Members
 from compression.work.placement import next_job
 from compression.work.worker import Order
@@ -174,7 +176,9 @@ class Dispatcher:
         return jobs
 
     def cancel(self, group: str) -> None:
-        """Give up all unfinished jobs of `group`."""
+        """Give up all unfinished jobs of `group`; a search that runs is paused, or it would ask for others."""
+        if group.startswith(GROUP):
+            self.store.searches.pause(group)
         self.store.queue.request_cancel(group=group)
         self._wake.set()
 
@@ -192,7 +196,12 @@ class Dispatcher:
         self._wake.set()
 
     def cancel_all(self, asked_by: str = "") -> None:
-        """Give up whatever is unfinished in groups with `asked_by` in their names; without, whoever asked for it."""
+        """Give up whatever is unfinished in groups with `asked_by` in their names; without, whoever asked for it.
+
+        Then searches are paused too.
+        """
+        if not asked_by:
+            self.store.searches.pause()
         self.store.queue.request_cancel(asked_by=asked_by)
         self._wake.set()
 
@@ -409,12 +418,16 @@ _dispatcher: Dispatcher | None = None
 
 
 def get_dispatcher() -> Dispatcher:
-    """The dispatcher of this process, made on the first call and closed when the process ends."""
+    """The dispatcher of this process, made on the first call and closed when the process ends.
+
+    It carries on the searches that nobody does, also those of a server that was stopped.
+    """
     global _dispatcher  # noqa: PLW0603 - one for a process is the point
     with _lock:
         if _dispatcher is None:
             _dispatcher = Dispatcher()
             atexit.register(close_dispatcher)
+            searching.carry_on(_dispatcher)
         return _dispatcher
 
 

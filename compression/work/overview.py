@@ -6,6 +6,8 @@ out.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ import sqlalchemy as sql
 
 from compression import units
 from compression.recipe.words import recipe_in_words
+from compression.search.wish import wish_from
 from compression.store.job_queue import STALE_AFTER_S, in_states
 from compression.store.jobs import UNFINISHED, Job, JobState, readable
+from compression.store.searches import GROUP, Searches
 from compression.store.store import Store
 from compression.store.tables import JOBS
 
@@ -214,12 +218,24 @@ def servers(store: Store, fresh_s: float = STALE_AFTER_S) -> list[str]:
 # In words ---------------------------------------------------------------------------------------------
 
 
-def asker(group: str, session: str) -> str:
-    """Who asked for a group's jobs, for somebody in the browser session `session`."""
+def asker(group: str, session: str, searches: Searches | None = None) -> str:
+    """Who asked for a group's jobs, for somebody in the browser session `session`; a search is called by its wish."""
+    if searches is not None and group.startswith(GROUP):
+        return _search(group.removeprefix(GROUP), searches)
     kind, _, window = group.partition("-")
     if kind not in _ASKERS:
         return "Somebody else"
     return f"{_ASKERS[kind]} ({'this' if window.startswith(session) else 'another'} browser window)"
+
+
+@functools.lru_cache(maxsize=256)
+def _search(search_id: str, searches: Searches) -> str:
+    """Its wish, which stays what it was; found once, as tables name it a hundred times."""
+    found = searches.search(search_id)
+    with contextlib.suppress(ValueError):  # another version of this program asked for it
+        if found is not None:
+            return f"Search: {wish_from(found.wish).words}"
+    return "A search that is gone"
 
 
 def purpose(job: Job) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from compression.errors import CompressionError
+from compression.inquiries import Inquiry
 from compression.inquiries.retiming import RetimingInquiry
 from compression.models.subject import subject_of
+from compression.recipe.recipe import Recipe
 from compression.results.record import Result
 from compression.search.answer import Answer, answer, finalists
 from compression.search.campaign import Campaign
@@ -21,10 +23,9 @@ from compression.search.wish import Wish, wish_from
 from compression.store.jobs import Job, JobState
 from compression.store.searches import Search, Searches, SearchState
 from compression.store.store import Store
-from compression.work.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
 TICK_S = 0.1
 """How often a search looks for what came out."""
@@ -37,13 +38,46 @@ POINTS = 400
 LAST_S = 60.0
 """How long timing the finalists again may take after the time is over."""
 
+Work = Recipe | Inquiry
+
 _log = logging.getLogger(__name__)
+
+
+class Carrier(Protocol):
+    """What a search needs of a `Dispatcher`: that begins the searches of its server, so its module imports this one."""
+
+    store: Store
+
+    @property
+    def name(self) -> str:
+        """Of it in the store."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it does nothing any more."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether worker processes are there."""
+
+    @property
+    def background_slots(self) -> int:
+        """How many background jobs can be done at a time."""
+
+    def submit(self, works: Sequence[Work], *, group: str, background: bool, workspace: str) -> list[Job]:
+        """Have these done."""
+
+    def cancel_jobs(self, job_ids: Collection[str]) -> None:
+        """Give up these jobs."""
+
+    def jobs(self, group: str) -> list[Job]:
+        """All jobs of a group."""
 
 
 class SearchRun:
     """One search under way in this process."""
 
-    def __init__(self, dispatcher: Dispatcher, search: Search) -> None:
+    def __init__(self, dispatcher: Carrier, search: Search) -> None:
         self.search, self.wish = search, wish_from(search.wish)
         self._dispatcher = dispatcher
         self._store = dispatcher.store.within(search.workspace)
@@ -73,6 +107,11 @@ class SearchRun:
         self._tell(f"{len(self._campaign.results):,} settings measured")
         return True
 
+    def let_go(self) -> None:
+        """Give up what is under way."""
+        jobs = self._dispatcher.jobs(self.search.group)
+        self._dispatcher.cancel_jobs([job.job_id for job in jobs if not job.state.is_final])
+
     def _collect(self, jobs: list[Job]) -> None:
         """Tell the campaign what is new: results, whoever asked for them, and what of its own failed."""
         for result in self._store.results(self.search.model):
@@ -100,9 +139,9 @@ class SearchRun:
                 return
             self._submit([recipe])
 
-    def _submit(self, works: list[object]) -> None:
+    def _submit(self, works: Sequence[Work]) -> None:
         self._dispatcher.submit(
-            works,  # type: ignore[arg-type]
+            works,
             group=self.search.group,
             background=True,
             workspace=self.search.workspace,
@@ -145,12 +184,12 @@ class SearchRun:
 class Searcher:
     """Carries on all searches of a dispatcher's store that nobody else does, in a thread of its own."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Carrier) -> None:
         self._dispatcher, self._runs = dispatcher, dict[str, SearchRun]()
         self._thread = threading.Thread(target=self._work, daemon=True, name="compression-searcher")
         self._thread.start()
 
-    def works_for(self, dispatcher: Dispatcher) -> bool:
+    def works_for(self, dispatcher: Carrier) -> bool:
         """Whether it carries on the searches of this one."""
         return self._dispatcher is dispatcher and self._thread.is_alive()
 
@@ -173,7 +212,7 @@ class Searcher:
             return
         running = {one.search_id: one for one in self._dispatcher.store.searches.running_of(self._dispatcher.name)}
         for search_id in self._runs.keys() - running.keys():
-            self._dispatcher.cancel(self._runs.pop(search_id).search.group)
+            self._runs.pop(search_id).let_go()
         for search_id, search in running.items():
             self._carry_on(search_id, search)
 
@@ -195,7 +234,7 @@ def answer_of(store: Store, search: Search) -> Answer:
 
 
 def search_until_over(
-    dispatcher: Dispatcher, search: Search, watch: Callable[[Search], None] = lambda search: None
+    dispatcher: Carrier, search: Search, watch: Callable[[Search], None] = lambda search: None
 ) -> Search:
     """Wait until a search is over, paused or cancelled; `watch` sees it every now and then."""
     searches: Searches = dispatcher.store.searches
@@ -217,7 +256,7 @@ _lock = threading.Lock()
 _searcher: Searcher | None = None
 
 
-def carry_on(dispatcher: Dispatcher) -> None:
+def carry_on(dispatcher: Carrier) -> None:
     """Have this process's searches carried on by its dispatcher, until that is closed; once is enough."""
     global _searcher  # noqa: PLW0603 - one for a process, like the dispatcher
     with _lock:

@@ -93,7 +93,7 @@ def test_a_keyboard_reaches_every_control_of_explore(page, server):
         "Bit width",
         "Student size",
         "none",
-        "Limits",
+        "What is the best for me?",
         "Advanced",
         "Axes",
     ):

@@ -7,8 +7,9 @@ import sys
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.pages_manager import PagesManager
 
-from pages.components.explore import advanced, limit_boxes
+from pages.components.explore import advanced, wish_box
 from pages.components.frame import browser, chart_view
 from tests.support.fake_dispatcher import FakeDispatcher
 from tests.support.page_tools import ROOT, opened
@@ -44,6 +45,19 @@ def _figures_are_known_to_plotly(monkeypatch):
     monkeypatch.setattr(chart_view, "show", checked)
 
 
+@pytest.fixture(autouse=True)
+def _parts_know_all_pages(monkeypatch):
+    """As on a server. Where AppTest draws a part alone, it forgets the pages, and links to them fail."""
+    known, get_pages = {}, PagesManager.get_pages
+
+    def all_pages(self):
+        found = get_pages(self)
+        known.update(found if len(found) > 1 else {})
+        return known or found
+
+    monkeypatch.setattr(PagesManager, "get_pages", all_pages)
+
+
 @pytest.fixture
 def dispatcher(monkeypatch, fresh_home):
     """The dispatcher that pages get; a test may set `held`, `failing` or `problem` before it opens a page."""
@@ -77,7 +91,7 @@ def explore(dispatcher):
     """Opens the Explore page as a link with these query parameters does, with all groups of controls open or closed."""
 
     def open_explore(*, groups_open=True, **parameters):
-        groups = (limit_boxes.KEY, advanced.KEY, *map(advanced.key_of, advanced.GROUPS))
+        groups = (wish_box.KEY, wish_box.MORE, advanced.KEY, *map(advanced.key_of, advanced.GROUPS))
         return opened("explore", dict.fromkeys(groups, groups_open), **parameters)
 
     return open_explore

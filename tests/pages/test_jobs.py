@@ -10,9 +10,11 @@ from compression import environment
 from compression.errors import StorageFailed
 from compression.inquiries.outcomes import OutcomeInquiry
 from compression.recipe.recipe import make_recipe
+from compression.search.wish import Wish
 from compression.store import deletion, history
 from compression.store.job_queue import Owner
 from compression.store.jobs import JobState
+from compression.store.searches import SearchState
 from compression.work.members import Member, Members
 from pages.components.jobs import board, dialogs, history_chosen
 from pages.components.jobs import history as history_tab
@@ -101,6 +103,23 @@ class TestWork:
         checked(page.button(key="jobs_cancel_group_sweep-other").click().run())
         assert {job.state for job in dispatcher.jobs("sweep-other")} == {JobState.CANCELLED}
         assert dispatcher.jobs("inquiry-other")[0].state is JobState.WAITING
+
+    def test_a_search_is_called_by_its_wish_and_paused_with_its_jobs(self, opened, dispatcher):
+        dispatcher.held = True
+        searches = dispatcher.store.searches
+        first, second = (searches.begin(MODEL, Wish(target="fastest").to_json(), 5) for _ in range(2))
+        for search in (first, second):
+            dispatcher.submit([quantized(4)], group=search.group, background=True)
+        page = opened()
+        assert "**Search: the fastest, in 5 minutes**  \nMLP on digits: 1 waiting" in words(page)
+        checked(page.button(key=f"jobs_cancel_group_{first.group}").click().run())
+        assert {job.state for job in dispatcher.jobs(first.group)} == {JobState.CANCELLED}
+        assert searches.search(first.search_id).state is SearchState.PAUSED
+        assert searches.search(second.search_id).state is SearchState.RUNNING
+        checked(page.button(key="jobs_cancel_all").click().run())
+        page.radio(key="jobs_whose").set_value("all")
+        checked(page.button(key="jobs_yes").click().run())
+        assert searches.search(second.search_id).state is SearchState.PAUSED
 
     def test_all_are_cancelled_only_after_a_question(self, opened, dispatcher):
         dispatcher.submit([quantized(4)], group="explore-other")

@@ -45,6 +45,19 @@ def test_paused_and_resumed(any_store, owner):
     assert len(any_store.searches.running_of(owner.dispatcher_id)) == 1
 
 
+def test_those_that_run_are_paused_by_their_jobs_name_or_all(any_store):
+    first, second, over = begun(any_store), begun(any_store), begun(any_store)
+    any_store.searches.move(over.search_id, SearchState.OVER)
+
+    def states():
+        return [any_store.searches.search(one.search_id).state.value for one in (first, second, over)]
+
+    any_store.searches.pause(first.group)
+    assert states() == ["paused", "running", "over"]
+    any_store.searches.pause()
+    assert states() == ["paused", "paused", "over"]
+
+
 def test_what_was_cancelled_stays_so(any_store):
     search = begun(any_store)
     any_store.searches.move(search.search_id, SearchState.CANCELLED)

@@ -10,9 +10,12 @@ import sqlalchemy as sql
 
 from compression.inquiries.outcomes import OutcomeInquiry
 from compression.recipe.recipe import make_recipe
+from compression.search.limits import Limits
+from compression.search.wish import Wish
 from compression.store import tables
 from compression.store.job_queue import Owner
 from compression.store.jobs import Job, JobState
+from compression.store.store import Store
 from compression.work import overview
 from tests.support.fake_dispatcher import ME
 from tests.support.fake_run import MODEL, recipe
@@ -228,6 +231,16 @@ class TestWords:
     )
     def test_who_asked(self, group, words):
         assert overview.asker(group, "me") == words
+
+    def test_a_search_is_called_by_its_wish(self, fresh_home):
+        searches = Store().searches
+        wish = Wish(Limits(drop_points=0.5), "smallest", 5)
+        group = searches.begin(MODEL, wish.to_json(), wish.minutes).group
+        assert (
+            overview.asker(group, "me", searches) == "Search: the smallest file (at most 0.5 points lost), in 5 minutes"
+        )
+        assert overview.asker("search-none", "me", searches) == "A search that is gone"
+        assert overview.asker("explore-me", "me", searches) == "Explore: the setting shown (this browser window)"
 
     def test_what_for(self):
         wanted = make_recipe(MODEL, [{"technique": "quantization", "weight_bits": 4}])

@@ -9,8 +9,9 @@ from compression.search.limits import Limits
 from compression.search.wish import Wish
 from compression.store.jobs import JobState
 from compression.store.searches import SearchState
-from compression.work import searching
+from compression.work import dispatcher, searching
 from compression.work.dispatcher import Dispatcher
+from tests.support.fake_dispatcher import FakeDispatcher
 from tests.support.fake_run import MODEL, RUN
 
 PATIENCE_S = 90
@@ -29,6 +30,17 @@ def wait_for(condition, what):
     while not condition():
         assert time.monotonic() < until, f"waited {PATIENCE_S} s for {what}"
         time.sleep(0.05)
+
+
+def test_the_dispatcher_of_a_server_carries_on_its_searches(fresh_home, monkeypatch):
+    carried = []
+    monkeypatch.setattr(dispatcher, "Dispatcher", FakeDispatcher)
+    monkeypatch.setattr(dispatcher, "_dispatcher", None)
+    monkeypatch.setattr(searching, "carry_on", carried.append)
+    assert carried == [dispatcher.get_dispatcher()]
+    dispatcher.get_dispatcher()
+    assert len(carried) == 1
+    monkeypatch.setattr(dispatcher, "_dispatcher", None)
 
 
 def test_it_searches_pauses_and_goes_on_with_the_next_dispatcher_until_its_time_is_over(home):

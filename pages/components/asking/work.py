@@ -19,12 +19,15 @@ from compression.models.subject import Subject
 from compression.recipe.budgets import Budget, training_seconds, trains
 from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe, make_recipe
+from compression.results.metrics import Metric
 from compression.results.record import Result, Underway
-from compression.search import track_record
+from compression.search import outlook, track_record
 from compression.search.curves import control_of, curve_recipes, curves_for, sweep_recipes
 from compression.search.estimate import Known, Lesson
 from compression.search.neighbours import Move, move_between, neighbours
+from compression.search.outlook import Expected
 from compression.store.jobs import UNFINISHED, Job, JobState
+from compression.store.searches import Search, SearchState
 from compression.work import dispatcher
 from pages.components.asking import desk
 from pages.components.frame import browser, classroom
@@ -65,6 +68,7 @@ class Evidence:
 
     def __init__(self, subject: Subject, budget: Budget, results: dict[str, Result]) -> None:
         self._subject, self._budget, self._results = subject, budget, results
+        self._expected: dict[tuple[Metric, ...], tuple[Expected, ...]] = {}
 
     @functools.cached_property
     def known(self) -> Known:
@@ -90,6 +94,14 @@ class Evidence:
         """How wide the ranges of estimates are."""
         misses = track_record.misses_of(list(self._results.values()), self.known, self.curves, self.lessons)
         return track_record.width(miss.doubts for miss in misses)
+
+    def expected(self, asked: tuple[Metric, ...]) -> tuple[Expected, ...]:
+        """A grid of settings, estimated, with what else is `asked` for."""
+        if asked not in self._expected:
+            self._expected[asked] = outlook.expect(
+                self.known, self._budget, self.curves, lessons=self.lessons, width=self.width, asked=asked
+            )
+        return self._expected[asked]
 
     def is_of(self, subject: Subject, budget: Budget, results: dict[str, Result]) -> bool:
         """Whether this is about the very same results: the objects, as comparing what they say would take long."""
@@ -118,7 +130,7 @@ class Snapshot:
     `ahead` are the unfinished jobs that measure settings before anybody asks for them. They are none of `jobs`, for
     nobody waits for them; but one that came to measure the current setting is its `job` too. `unasked` has the
     recipe_ids of all that this browser session had measured that way. `unreadable` are recipe_ids of damaged results.
-    `timing` are unfinished jobs that time results again.
+    `timing` are unfinished jobs that time results again. `search` is the latest one of the model, whoever began it.
     """
 
     revision: int
@@ -133,6 +145,7 @@ class Snapshot:
     unasked: frozenset[str] = frozenset()
     unreadable: tuple[str, ...] = ()
     group: str = ""
+    search: Search | None = None
 
     @property
     def result(self) -> Result | None:
@@ -202,7 +215,12 @@ class Snapshot:
     @property
     def unfinished(self) -> bool:
         """Whether something may still change by itself."""
-        return bool(self.timing) or any(not job.state.is_final for job in self.jobs)
+        return self.is_searching or bool(self.timing) or any(not job.state.is_final for job in self.jobs)
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether a search of the model runs."""
+        return self.search is not None and self.search.state is SearchState.RUNNING
 
     @property
     def sweep_runs(self) -> bool:
@@ -216,7 +234,8 @@ class Snapshot:
         asked = {recipe.recipe_id for recipe in (*self.sweep, self.view.recipe)}
         shown = self.results.keys() - (self.unasked - asked)
         timed = frozenset((recipe_id, len(self.results[recipe_id].timings)) for recipe_id in shown)
-        return timed, over, self.problem, self.preview
+        search = self.search and (self.search.search_id, self.search.state)
+        return timed, over, self.problem, self.preview, search
 
     @property
     def own_signature(self) -> object:
@@ -290,7 +309,7 @@ def _turn_to(view: View) -> None:
 
 
 def snapshot(view: View, last: Snapshot | None = None) -> Snapshot:
-    """Look at the store once, in three small queries, or in one: where nothing changed since it is the `last` one."""
+    """Look at the store once, in four small queries, or in one: where nothing changed since it is the `last` one."""
     queue, now, here = dispatcher.get_dispatcher(), revision(), state.group(_SETTING)
     known = (here, now, view, queue.problem, is_paused())
     if last is not None and (last.group, last.revision, last.view, last.problem, last.paused) == known:
@@ -311,6 +330,7 @@ def snapshot(view: View, last: Snapshot | None = None) -> Snapshot:
         timing=tuple(job for job in jobs if job.group == timing),
         unasked=frozenset(st.session_state.get(_UNASKED, ())),
         unreadable=tuple(row.recipe_id for row in rows if not isinstance(row, Result)),
+        search=next(iter(queue.store.searches.of_model(view.model, classroom.here().name)), None),
     )
 
 

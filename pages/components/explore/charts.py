@@ -7,6 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
+from compression import units
 from compression.charts import drawing, tradeoff
 from compression.charts.axes import COSTS, GAINS, Point
 from compression.charts.drawing import Plane
@@ -77,14 +78,14 @@ def show_pair(seen: Snapshot) -> None:
 
 
 def _show_limits(data: Tradeoff) -> None:
-    """What is allowed, and the best setting within it, also while nobody looks at the boxes."""
+    """The best measured setting within the limits, which the wish above says, also while nobody looks at its boxes."""
     if not data.limits.are_set or data.baseline is None:
         return
-    best = "nothing measured keeps to it yet"
+    best = "nothing measured keeps to your limits yet"
     if data.best is not None:
         said = (_number(METRICS[key], data.best) for key in ("stored", "latency", "accuracy"))
-        best = f"best: **{data.best.words}** ({', '.join(filter(None, said))})"
-    st.markdown(f":material/select_all: **{data.limits.words}** · {best}")
+        best = f"best measured within your limits: **{data.best.words}** ({', '.join(filter(None, said))})"
+    st.markdown(f":material/select_all: {units.capital(best)}")
     if data.limits.drop_points is not None:
         st.caption(
             "Points lost are judged on validation images; accuracies here and on the charts are those of test images. "

@@ -9,7 +9,7 @@ from compression.recipe.budgets import BUDGETS, MINUTES, in_minutes, seconds_of,
 from compression.recipe.settings import BIT_WIDTHS, PRUNING, SLIMMABLE_WIDTHS, WIDTHS
 from compression.recipe.steps import ChannelPruning, Distillation, MagnitudePruning, help_text
 from pages.components.asking import work
-from pages.components.explore import advanced, builder, limit_boxes, parts, widgets
+from pages.components.explore import advanced, builder, parts, widgets
 from pages.components.explore.widgets import bits, control, either, value_of
 from pages.components.shown import elements
 from pages.components.view import state
@@ -20,7 +20,6 @@ def show(view: View) -> None:
     """Draw the controls where the view says: sliders, or the recipe's steps."""
     if _way(view) == STEPS:
         builder.show(view)
-        limit_boxes.show(parts.seen(), view)
         return
     widgets.place(view.settings)
     _pruning()
@@ -28,7 +27,6 @@ def show(view: View) -> None:
     _student_size()
     _budget()
     _training_note(view)
-    limit_boxes.show(parts.seen(), view)
     advanced.show(view)
 
 

@@ -11,7 +11,7 @@ _KEPT = "hint"
 STEPS = (
     "**Move** a slider: pruning, bits, or the size of a student.",
     "**Read** the sentence above the charts: what it wins, what it costs, and how sure that is.",
-    "**Limit** what it may cost, and see which measured setting keeps to it.",
+    "**Wish** for the smallest or fastest one that is still good enough, and have it found.",
 )
 
 

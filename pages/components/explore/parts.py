@@ -17,9 +17,9 @@ from pages.components.frame import menu
 from pages.components.view import state
 from pages.components.view.link import View
 
-PARTS = ("charts", "verdict", "controls", "outcome", "insight", "foresight")
+PARTS = ("charts", "verdict", "controls", "wish", "outcome", "insight", "foresight")
 """In the order in which they are sent to the browser after a move."""
-CHARTS, VERDICT, CONTROLS, OUTCOME, INSIGHT, FORESIGHT = PARTS
+CHARTS, VERDICT, CONTROLS, WISH, OUTCOME, INSIGHT, FORESIGHT = PARTS
 
 _SEEN = "parts_seen"
 INSIGHT_TAB, STEP_BY_STEP = "insight", "Step by step"

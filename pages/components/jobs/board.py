@@ -15,7 +15,6 @@ from compression.work.members import Member, Members
 from compression.work.overview import Activity, Group, Running
 from pages.components.asking import notices, waiting
 from pages.components.jobs import dialogs, job_link
-from pages.components.view import state
 
 BUSY_S, QUIET_S = 1.0, 3.0
 """How often the page asks whether anything changed, while jobs run and while none do: one small query each time."""
@@ -192,7 +191,7 @@ def _group(group: Group) -> None:
     left = "" if group.seconds_left is None else f" · about {units.duration(group.seconds_left)} for all"
     runs = f", {group.running} running" if group.running else ""
     with st.container(border=True, key=f"waits_{group.name}"):
-        who = overview.asker(group.name, state.session_id())
+        who = job_link.asker(group.name)
         models = " and ".join(dict.fromkeys(model_title(job.recipe.model) for job in group.first))
         told, way = st.columns([3, 1], vertical_alignment="center")  # in the same place whatever is told
         told.markdown(f"**{who}**  \n{models}: {group.waiting:,} waiting{runs}{left}")

@@ -17,7 +17,6 @@ from pages.components.asking import notices, waiting, work
 from pages.components.frame import browser
 from pages.components.jobs import job_link
 from pages.components.shown import elements
-from pages.components.view import state
 
 POLL_S = 1.0
 """How often the log of a running job is read again; its worker writes it every two seconds."""
@@ -110,7 +109,7 @@ def _facts(job: Job) -> str:
     waited = ((job.started_at or job.finished_at or job.created_at) - job.created_at).total_seconds()
     taken = overview.seconds_taken(job)
     parts = (
-        overview.asker(job.group, state.session_id()),
+        job_link.asker(job.group),
         "in the background" if job.background else None,
         f"asked for {job_link.local(job.created_at):%Y-%m-%d %H:%M:%S}",
         f"waited {units.duration(waited)}" if job.started_at and waited >= 1 else None,
@@ -160,7 +159,8 @@ def _cancel_all() -> None:
     chosen = st.radio("Whose", list(whose), format_func=whose.__getitem__, key="jobs_whose")
     st.markdown(
         "What was measured so far stays. What runs now stops within seconds and leaves no result. Explore does not "
-        "begin with its curves again in this browser until you say *Resume* there."
+        "begin with its curves again in this browser until you say *Resume* there. Everybody's jobs include searches, "
+        "which are paused."
     )
     if _answer("Cancel these", "Go on working"):
         queue.cancel_all("" if chosen == _ALL else browser.visitor())

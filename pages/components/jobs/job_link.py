@@ -10,9 +10,11 @@ import streamlit as st
 
 from compression.models.subject import known_models
 from compression.store.history import ORDERS, Search
+from compression.work import dispatcher, overview
 from pages.components.asking import notices
 from pages.components.frame import menu
 from pages.components.shown import elements
+from pages.components.view import state
 
 WORK, HISTORY, DISK = SHOWS = ("Work", "History", "Disk")
 _ICONS = {WORK: ":material/play_circle:", HISTORY: ":material/history:", DISK: ":material/hard_drive:"}
@@ -34,6 +36,11 @@ def arrive() -> None:
     menu.arrive()
     if problem := st.session_state.get(_PROBLEM):
         notices.show_problem(f"This link cannot be opened as it is. {problem}")
+
+
+def asker(group: str) -> str:
+    """Who asked for a group's jobs."""
+    return overview.asker(group, state.session_id(), dispatcher.get_dispatcher().store.searches)
 
 
 def _open_part(name: str) -> None:

@@ -16,7 +16,6 @@ from compression.work.overview import Activity
 from pages.components.asking import notices, waiting
 from pages.components.jobs import board, job_link
 from pages.components.shown import elements
-from pages.components.view import state
 
 FIRST_FAILED = 5
 """Shown at once; the others open with a click."""
@@ -66,7 +65,7 @@ def _failed(seen: Activity) -> None:
 
 
 def _failure(job: Job) -> None:
-    who = overview.asker(job.group, state.session_id())
+    who = job_link.asker(job.group)
     with st.container(border=True, key=f"jobs_failed_{job.job_id}"):
         st.markdown(f"**{model_title(job.recipe.model)}** · {overview.purpose(job)}")
         st.error(notices.plain(job.error or "No reason was written down."), icon=":material/error:")
@@ -114,6 +113,6 @@ def _row(job: Job) -> dict[str, object]:
         "model": model_title(job.recipe.model),
         "purpose": overview.purpose(job),
         "took": overview.seconds_taken(job),
-        "asker": overview.asker(job.group, state.session_id()),
+        "asker": job_link.asker(job.group),
         "attempts": job.attempts,
     }

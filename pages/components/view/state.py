@@ -108,7 +108,7 @@ def follow(key: str, act: Callable[[Any], None]) -> None:
         act(st.session_state[key])
 
 
-def keep(key: str, usual: str) -> None:
+def keep(key: str, usual: object) -> None:
     """Where a control stood that is no part of the view, or its `usual` position: other pages would forget it."""
     kept = st.session_state.setdefault(_KEPT, {})
     st.session_state.setdefault(key, kept.get(key, usual))

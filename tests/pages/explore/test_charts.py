@@ -102,7 +102,7 @@ class TestLimits:
         traces = json.loads(components(page)["chart_left"]["figure"])["data"]
         assert [trace["customdata"] for trace in traces if trace["name"] == "beyond your limits"] != [[]]
         assert "Points lost are judged on validation images" in texts(page.caption)
-        assert "Best, the smallest file: " in texts(page.markdown)
+        assert "**Measured already:** " in texts(page.markdown)
         pressed(page, "show_best")
         best = fabricate(page.session_state["view"].recipe)
         assert best.accuracy_difference >= -0.01
@@ -127,8 +127,8 @@ class TestLimits:
         assert "timed again" not in texts(rerun(page).caption)
 
     def test_nothing_allowed_is_said(self, explore):
-        page = self.limit(explore(), "stored_kb", 0.5)
-        assert "None of" in texts(page.warning)
+        page = self.limit(explore(), "stored_kb", 0.05)
+        assert "**Hardly:** none of" in texts(page.markdown)
 
     def test_a_link_opens_its_limits_and_another_model_keeps_them(self, explore):
         page = explore(max_kb="100", max_drop="2")
@@ -139,12 +139,14 @@ class TestLimits:
 
     def test_limits_and_the_best_are_said_above_the_charts_while_the_boxes_are_closed(self, explore):
         page = explore(groups_open=False, max_kb="300", max_drop="2")
-        (line,) = [text.value for text in page.markdown if "300 KB · at most 2 points lost" in text.value]
-        assert re.search(r"best: \*\*.+\*\* \(.+ KB, .+ ms, .+ %\)", line)
+        said = texts(page.markdown)
+        assert "The smallest file · 300 KB · at most 2 points lost" in said
+        assert re.search(r"Best measured within your limits: \*\*[^|]+\*\* \([^|]+ KB, [^|]+ ms, [^|]+ %\)", said)
 
     def test_what_no_setting_keeps_to_is_said_above_the_charts(self, explore):
         page = explore(groups_open=False, max_kb="0.5")
-        assert "**500 bytes** · nothing measured keeps to it yet" in texts(page.markdown)
+        said = texts(page.markdown)
+        assert "The most accurate · 500 bytes" in said and "Nothing measured keeps to your limits yet" in said
 
     def test_before_there_is_a_baseline_there_is_nothing_to_choose_from(self, explore, dispatcher):
         dispatcher.held = True
