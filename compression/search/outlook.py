@@ -178,9 +178,9 @@ def expect(
 @says
 def look_out(limits: Limits, target: Target, results: Collection[Result], expected: Sequence[Expected]) -> Outlook:
     """What can be expected of a wish, from what is measured of a model and from its estimates."""
-    choice, worst = choose(results, limits, target), _worst_before(results)
-    kept = sorted((one for one in expected if _keeps(one, limits, worst)), key=lambda one: one.rank(target))
-    sure = _unmeasured((one for one in kept if _keeps(one, limits, worst, at_worst=True)), results)
+    choice, worst = choose(results, limits, target), worst_before(results)
+    kept = sorted((one for one in expected if keeps(one, limits, worst)), key=lambda one: one.rank(target))
+    sure = _unmeasured((one for one in kept if keeps(one, limits, worst, at_worst=True)), results)
     named = sure or _unmeasured(kept, results)
     reach = _reach(kept, [one for one in results if are_kept(judge(one, limits))])
     if choice.best is not None:
@@ -243,14 +243,16 @@ def _unmeasured(ordered: Iterable[Expected], results: Iterable[Result]) -> Expec
     return next((one for one in ordered if one.recipe.recipe_id not in done), None)
 
 
-def _keeps(one: Expected, limits: Limits, worst: float | None, *, at_worst: bool = False) -> bool:
+def keeps(one: Expected, limits: Limits, worst: float | None, *, at_worst: bool = False) -> bool:
+    """Whether an estimate keeps to every limit; `at_worst` with all of its range. See `Expected.reached`."""
     return all(
         (at := one.reached(field, worst, at_worst=at_worst)) is not None and fits(at, most)
         for field, most in limits.asked.items()
     )
 
 
-def _worst_before(results: Iterable[Result]) -> float | None:
+def worst_before(results: Iterable[Result]) -> float | None:
+    """The original's accuracy in its worst class, if it is known."""
     first = next((result.baseline.worst_class for result in results if result.baseline.worst_class), None)
     return first.accuracy if first else None
 

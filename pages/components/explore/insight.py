@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pages.components.asking.work import Snapshot
-from pages.components.explore import costs, parts, steps, zeros
+from pages.components.explore import costs, parts, steps, surface, zeros
 from pages.components.shown import elements, ledger, table
 from pages.components.view import state
 
 PARTS = {
     "All settings": table.show,
+    "Two sliders": surface.show,
     parts.STEP_BY_STEP: steps.show,
     "Where bytes go": ledger.show,
     "Running costs": costs.show,

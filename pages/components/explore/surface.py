@@ -1,0 +1,132 @@
+"""The picture over two sliders: what is measured, what is expected, and where the limits run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import median
+
+import streamlit as st
+
+from compression import units
+from compression.charts.surface import METRICS_SHOWN, TITLES, caption, draw
+from compression.models.subject import Subject
+from compression.recipe.budgets import training_seconds
+from compression.recipe.recipe import Recipe
+from compression.results.metrics import METRICS
+from compression.search.neighbours import Slider
+from compression.search.surface import PAIRS, Surface, surface
+from compression.store.jobs import UNFINISHED, Job
+from compression.work import dispatcher
+from pages.components.asking import desk, notices, pace, work
+from pages.components.asking.work import Snapshot
+from pages.components.explore import parts
+from pages.components.frame import chart_view, menu, presence
+from pages.components.view import state
+from pages.components.view.link import view_of
+
+_PAIR, _METRIC, _GROUP = "surface_pair", "surface_metric", "surface"
+
+
+def show(seen: Snapshot) -> None:
+    """The choice of sliders and metric, the heat map, and the button that has all of it measured."""
+    pairs = {_named(pair): pair for pair in pairs_of(seen.view.subject)}
+    with st.container(horizontal=True, vertical_alignment="bottom", key="surface_choices"):
+        state.keep(_PAIR, next(iter(pairs)))
+        pair = pairs.get(st.selectbox("Sliders", list(pairs), key=_PAIR, width=300), PAIRS[0])
+        state.keep(_METRIC, METRICS_SHOWN[0])
+        metric = METRICS[
+            st.selectbox("Colour", METRICS_SHOWN, format_func=lambda key: METRICS[key].title, key=_METRIC, width=260)
+        ]
+    found = of(seen, pair)
+    under_way = _jobs()
+    chart_view.show(
+        draw(found, metric, [job.recipe.recipe_id for job in under_way]),
+        key="chart_surface",
+        alt=f"{metric.title} over {_named(pair)}: {caption(found, metric)}",
+        on_click=lambda recipe_id: _go_to(recipe_id, found, seen),
+    )
+    st.caption(caption(found, metric))
+    if under_way:
+        every = pace.look_seconds(presence.count())
+        st.fragment(run_every=every)(_progress)(seen, len(found.missing), [time.monotonic()])
+    elif found.missing:
+        left = _seconds(found.missing, seen)
+        st.button(
+            f"Measure the other {len(found.missing):,}",
+            icon=":material/grid_on:",
+            key="measure_surface",
+            help=f"About {units.duration(left)} here, coarse to fine. You may go on with something else meanwhile.",
+            on_click=_measure,
+            args=(found.missing,),
+        )
+
+
+def pairs_of(subject: Subject) -> Sequence[tuple[Slider, Slider]]:
+    """Sliders that need no training come first: students of a model without slimmable ones have to be trained."""
+    if subject.has_slimmable:
+        return PAIRS
+    return sorted(PAIRS, key=lambda pair: "student_percent" in pair)
+
+
+def of(seen: Snapshot, pair: tuple[Slider, Slider]) -> Surface:
+    """The cells as far as they are known now."""
+    return surface(
+        seen.view.settings,
+        pair,
+        seen.results,
+        seen.known,
+        seen.measured_curves,
+        limits=seen.view.limits,
+        lessons=seen.lessons,
+        width=seen.width,
+    )
+
+
+def _named(pair: tuple[Slider, Slider]) -> str:
+    names = (TITLES[slider].partition(" (")[0].lower() for slider in pair)
+    return units.capital(" and ".join(names))
+
+
+def _jobs() -> list[Job]:
+    """What is being measured for the picture."""
+    return dispatcher.get_dispatcher().store.jobs(state.group(_GROUP), UNFINISHED)
+
+
+def _measure(recipes: Sequence[Recipe]) -> None:
+    with notices.telling():
+        desk.submit(recipes, _GROUP, background=True, replace=True)
+
+
+def _cancel() -> None:
+    dispatcher.get_dispatcher().cancel(state.group(_GROUP))
+
+
+def _go_to(recipe_id: str, found: Surface, seen: Snapshot) -> None:
+    """Move the sliders to a cell that was clicked."""
+    recipe = next((cell.recipe for cell in found.cells if cell.recipe.recipe_id == recipe_id), None)
+    if recipe is not None:
+        parts.show(view_of(recipe, seen.view))
+
+
+@notices.told
+def _progress(drawn: Snapshot, missing: int, began: list[float]) -> None:
+    """How far it is; the page is drawn anew with what has come, now and then, and at the end."""
+    under_way = _jobs()
+    is_news = work.revision() != drawn.revision and time.monotonic() - began[0] > pace.look_seconds(presence.count())
+    if not under_way or is_news:
+        menu.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", key="surface_progress"):
+        left = _seconds([job.recipe for job in under_way], drawn)
+        st.progress(
+            min(1.0, 1 - len(under_way) / max(1, missing)),
+            f"{units.counted(len(under_way), 'setting')} to go · {units.duration(left)} left",
+        )
+        st.button("Cancel", key="cancel_surface", on_click=_cancel)
+
+
+def _seconds(recipes: Sequence[Recipe], seen: Snapshot) -> float:
+    """How long measuring these takes, roughly."""
+    plain = [found.seconds for found in seen.results.values() if not found.trainings]
+    each = median(plain) if plain else work.MEASURING_SECONDS
+    return sum(each + training_seconds(seen.view.subject, recipe) for recipe in recipes)
