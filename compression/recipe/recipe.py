@@ -56,7 +56,7 @@ class Recipe(Data):
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """Canonical JSON: every setting written out, keys sorted, no spaces."""
+        """Canonical JSON: every setting written out but levels that no layer has, keys sorted, no spaces."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
     def to_short_json(self) -> str:

@@ -364,9 +364,14 @@ def nearest_settings(subject: Subject, recipe: Recipe) -> Settings:
         if type(step) in _CONTROLS:
             settings = replace(settings, **_said_by(step, settings))
         elif slider := kind_of(type(step)).slider:
-            settings = with_step(settings, step)
+            settings = with_step(settings, _alike_in_all_layers(step))
             settings = placed(settings, step.technique, _nearest(slider, position_of(step)))
     return settings
+
+
+def _alike_in_all_layers(step: Step) -> Step:
+    """The step without levels of single layers, which no control says."""
+    return step.model_copy(update={"levels": ()}) if isinstance(step, steps.ByLayer) else step
 
 
 def _said_by(step: Step, settings: Settings) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import functools
 import inspect
 import itertools
 import sys
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from compression.kernels import KERNEL_CHANNELS
 
@@ -43,6 +45,55 @@ class Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+Levels = tuple[tuple[Annotated[str, Field(min_length=1, max_length=200)], float], ...]
+"""Pairs of a layer's name and its level."""
+
+
+class ByLayer(Data):
+    """A step whose main setting may have another level in single layers, so that recipes can say an allocation."""
+
+    WITH_LEVELS: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    """What other settings must be with levels: one of these values. Others decide themselves what each layer gets."""
+
+    technique: str
+    levels: Levels = Field((), max_length=500, exclude_if=lambda levels: not levels)
+    """The main setting for single layers by name; the others have its own value."""
+
+    @field_validator("levels")
+    @classmethod
+    def _legal_levels(cls, levels: Levels) -> Levels:
+        """In the order of names: equal allocations are equal recipes."""
+        for name, count in Counter(name for name, _ in levels).items():
+            if count > 1:
+                raise ValueError(f"{name!r} has {count} levels; give each layer one")
+        for name, level in levels:
+            if not is_level(cls, level):
+                raise ValueError(f"the level of {name!r} is {level:g}, but {_range_of_levels(cls)}")
+        return tuple(sorted(levels))
+
+    @model_validator(mode="after")
+    def _goes_with_levels(self) -> Self:
+        for setting, legal in self.WITH_LEVELS.items() if self.levels else ():
+            if (value := getattr(self, setting)) not in legal:
+                choice = f"{legal[0]} to {legal[-1]}" if len(legal) > 2 else " or ".join(map(str, legal))
+                raise ValueError(
+                    f"levels for single layers do not go with {setting} {value}; set that to {choice}, or leave levels "
+                    "out"
+                )
+        return self
+
+    @property
+    def level(self) -> float:
+        """That of all layers without one of their own: the main setting."""
+        value: float = getattr(self, main_setting(type(self)))
+        return value
+
+    @property
+    def lowest_level(self) -> float:
+        """Of the main setting and all levels."""
+        return min([self.level, *(level for _, level in self.levels)])
+
+
 TAUGHT_ALPHA = 0.9
 """Usual weight of a teacher's predictions against the true labels (Hinton et al., 2015)."""
 
@@ -53,10 +104,11 @@ PATTERN_SPARSITY = {"2:4": 0.5, "1:4": 0.75}
 """N:M patterns fix the fraction of zeros."""
 
 
-class WeightPruning(Data):
+class WeightPruning(ByLayer):
     """Set single weights to zero."""
 
-    technique: str
+    WITH_LEVELS: ClassVar[Mapping[str, tuple[Any, ...]]] = {"pattern": ("weights", "blocks")}
+
     sparsity: Share = Field(ge=0, le=0.999, title="Zeros")
     """Fraction of weights that become zero."""
     scope: Across = Field("global", title="Compare weights across")
@@ -76,6 +128,8 @@ class WeightPruning(Data):
 
 class MagnitudePruning(WeightPruning):
     """Set the smallest weights to zero (Han et al., 2015), at once or little by little while training."""
+
+    WITH_LEVELS: ClassVar[Mapping[str, tuple[Any, ...]]] = {**WeightPruning.WITH_LEVELS, "epochs": (0,)}
 
     technique: Literal["magnitude_pruning"] = "magnitude_pruning"
     epochs: float = Field(0, ge=0, le=200)
@@ -97,8 +151,13 @@ class SecondOrderPruning(WeightPruning):
     """Prune where the whole network loses least, or give every layer the same sparsity."""
 
 
-class ChannelPruning(Data):
-    """Remove whole channels and neurons, wherever they are coupled (Li et al., 2017; Fang et al., 2023)."""
+class ChannelPruning(ByLayer):
+    """Remove whole channels and neurons, wherever they are coupled (Li et al., 2017; Fang et al., 2023).
+
+    A layer's level is that of all layers which lose the same channels.
+    """
+
+    WITH_LEVELS: ClassVar[Mapping[str, tuple[Any, ...]]] = {"target": ("channels",), "ratios": ("uniform",)}
 
     technique: Literal["channel_pruning"] = "channel_pruning"
     pruning_ratio: Share = Field(ge=0, le=0.95)
@@ -116,7 +175,7 @@ class ChannelPruning(Data):
     """Afterwards fit what is left to what each layer answered before; no training."""
 
 
-class LowRank(Data):
+class LowRank(ByLayer):
     """Write each layer as a product of thinner ones (Denton et al., 2014; Kim et al., 2016)."""
 
     technique: Literal["low_rank"] = "low_rank"
@@ -147,8 +206,10 @@ class LayerTying(Data):
     """How many blocks of the same shape share one set of weights."""
 
 
-class WeightSharing(Data):
+class WeightSharing(ByLayer):
     """Let all weights of a layer take few different values, kept in a codebook (Han et al., 2016)."""
+
+    WITH_LEVELS: ClassVar[Mapping[str, tuple[Any, ...]]] = {"scope": ("layer",)}
 
     technique: Literal["weight_sharing"] = "weight_sharing"
     clusters: int = Field(ge=2, le=256, title="Shared values")
@@ -159,8 +220,17 @@ class WeightSharing(Data):
     """A codebook for each layer, or one for the whole network."""
 
 
-class Quantization(Data):
+GRID_BITS = (1, 2, 3, 4, 5, 6, 7, 8)
+"""Bits of a code on a grid; layers of one network may have different ones."""
+
+
+class Quantization(ByLayer):
     """Store weights, and optionally activations, with few bits (Jacob et al., 2018)."""
+
+    WITH_LEVELS: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "weight_bits": GRID_BITS,
+        "mixed_precision": (False,),
+    }
 
     technique: Literal["quantization"] = "quantization"
     weight_bits: Literal[1, 2, 3, 4, 5, 6, 7, 8, 16] = Field(title="Bit width")
@@ -278,11 +348,34 @@ def technique_of(step_type: type[Step]) -> str:
 
 
 def fields_of(step_type: type[Step]) -> tuple[str, ...]:
-    """The settings of a step, in order."""
-    return tuple(name for name in step_type.model_fields if name != "technique")
+    """The settings of a step that controls can say, in order: all but the levels of single layers."""
+    return tuple(name for name in step_type.model_fields if name not in ("technique", "levels"))
 
 
-def is_share(step_type: type[Step], setting: str) -> bool:
+def main_setting(step_type: type[Data]) -> str:
+    """The setting that a step must be given: how much of it is to be done."""
+    return next(name for name, field in step_type.model_fields.items() if field.is_required())
+
+
+def is_level(step_type: type[ByLayer], level: float) -> bool:
+    """Whether single layers may have this level of a step's main setting."""
+    low, high = _limits_of_levels(step_type)
+    return low <= level <= high and (level.is_integer() or is_share(step_type, main_setting(step_type)))
+
+
+def _limits_of_levels(step_type: type[ByLayer]) -> tuple[float, float]:
+    main = main_setting(step_type)
+    legal = step_type.WITH_LEVELS.get(main) or limits(step_type, main)
+    return min(legal), max(legal)
+
+
+def _range_of_levels(step_type: type[ByLayer]) -> str:
+    main, (low, high) = main_setting(step_type), _limits_of_levels(step_type)
+    whole = "" if is_share(step_type, main) else ", in whole numbers"
+    return f"{main} of single layers goes from {low:g} to {high:g}{whole}"
+
+
+def is_share(step_type: type[Data], setting: str) -> bool:
     """Whether people read a setting in percent."""
     return "percent" in step_type.model_fields[setting].metadata
 
@@ -295,7 +388,7 @@ def options(step_type: type[Step], setting: str) -> tuple[Any, ...]:
     return (*values, None) if literals and literals[0] is not annotation else values
 
 
-def limits(step_type: type[Step], setting: str) -> tuple[float, float]:
+def limits(step_type: type[Data], setting: str) -> tuple[float, float]:
     """Smallest and largest legal value of a numeric setting."""
     low, high = None, None
     for rule in step_type.model_fields[setting].metadata:

@@ -95,7 +95,26 @@ def step_in_words(step: Step) -> str:
     """One step as a phrase: its main setting, and those others that do not have their default."""
     kind, fields = kind_of(type(step)), type(step).model_fields
     others = [name for name in kind.said if name not in kind.within and getattr(step, name) != fields[name].default]
-    return ", ".join(filter(None, [kind.phrase(step), *(_phrase(step, name) for name in others)]))
+    levels = step.levels if isinstance(step, steps.ByLayer) else ()
+    otherwise = f"{counted(len(levels), 'layer')} otherwise" if levels else ""
+    return ", ".join(filter(None, [kind.phrase(step), *(_phrase(step, name) for name in others), otherwise]))
+
+
+SHOWN_LEVELS = 6
+"""Layers that are named; networks may have hundreds."""
+
+
+def levels_in_words(step: Step) -> str:
+    """What single layers have in place of the main setting's value; empty where none has a level of its own."""
+    if not isinstance(step, steps.ByLayer) or not step.levels:
+        return ""
+    main = kind_of(type(step)).main
+    said = [
+        f"{name} {counted(level, _UNITS[main]) if main in _UNITS else _exact_share(level)}"
+        for name, level in step.levels
+    ]
+    more = f" and {len(said) - SHOWN_LEVELS} more" if len(said) > SHOWN_LEVELS else ""
+    return f"Levels of {counted(len(said), 'layer')}: {', '.join(said[:SHOWN_LEVELS])}{more}"
 
 
 def _phrase(step: Step, setting: str) -> str:
@@ -129,8 +148,12 @@ def _channels(step: steps.ChannelPruning) -> str:
 def _zeros(step: steps.MagnitudePruning | steps.SecondOrderPruning) -> str:
     if step.pattern in steps.PATTERN_SPARSITY and step.sparsity:
         return f"zero {_phrase(step, 'pattern')}"
-    decimals = 0 if round(100 * step.sparsity, 1).is_integer() else 1
-    return f"zero {percent(step.sparsity, decimals)} % of weights{' in blocks' if step.pattern == 'blocks' else ''}"
+    return f"zero {_exact_share(step.sparsity)} of weights{' in blocks' if step.pattern == 'blocks' else ''}"
+
+
+def _exact_share(fraction: float) -> str:
+    """With a decimal where it has one."""
+    return f"{percent(fraction, 0 if round(100 * fraction, 1).is_integer() else 1)} %"
 
 
 def _quantization(step: steps.Quantization) -> str:
@@ -153,6 +176,9 @@ def _separable(step: steps.DepthwiseSeparable) -> str:
         return "depthwise-separable convolutions"
     return f"{percent(step.share, 0)} % of convolutions depthwise-separable"
 
+
+_UNITS = {"weight_bits": "bit", "clusters": "shared value"}
+"""What levels count that are no shares."""
 
 NONE = {"activation_bits": "32 (off)", "resolution": "that of the images", "learning_rate": "the usual one"}
 """What it means to leave a setting out."""

@@ -32,6 +32,10 @@ MOVED, CROSSED, STRANGE, FROM_OPTUNA = 60, 20, 12, 2
 """Candidates of each kind for one choice; asking Optuna takes longest."""
 DRAWS = 12
 """Of what a candidate may bring, from the process: enough to rank a hundred."""
+ROUNDS, CLIMBERS, STEPS_AROUND = 6, 8, 8
+"""How often it is looked around at so many of the best candidates, and at how many neighbours of each."""
+UNKNOWN = 1e-9
+"""What not knowing is worth where nothing is expected to be better: less than any gain."""
 OVERHEAD_S = 1.0
 """Of every measurement, whatever it is."""
 PATIENCE = 0.6
@@ -98,10 +102,22 @@ class Campaign:
         values = list(map(float, front.goals([result])[0]))
         if trial is None:
             params = dict(zip(self.space.names, position, strict=True))
-            made = self._optuna.trial.create_trial(params=params, distributions=self._distributions, values=values)
-            self._study.add_trial(made)
+            self._study.add_trial(
+                self._optuna.trial.create_trial(
+                    params=params, distributions=self._distributions, values=values, constraints=self._over(result)
+                )
+            )
         else:
+            for field, over in self._over(result).items():
+                trial.set_constraint(field, over)
             self._study.tell(trial, values)
+
+    def _over(self, result: Result) -> dict[str, float]:
+        """By how much each limit is exceeded, as Optuna wants to know it: above 0 it is, else it is kept."""
+        if self._baseline is None:
+            return {}
+        asked = ((field, *self._allowed(field, most)) for field, most in self._limits.asked.items())
+        return {field: _number(result, name) - allowed for field, name, allowed, _ in asked}
 
     def failed(self, recipe: Recipe) -> None:
         """What was asked for, now or by an earlier campaign, makes no sense for the model or could not be measured."""
@@ -179,12 +195,25 @@ class Campaign:
         candidates, trials = self._candidates()
         if not candidates:
             return None
-        worth = self._worth(candidates)
-        best = candidates[int(worth.argmax())]
+        best = self._climbed(candidates)
         for position, trial in trials.items():
             if position != best:
                 self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
         return self._handed_out(best, trials.get(best))
+
+    def _climbed(self, candidates: list[Position]) -> Position:
+        """The best of these and of what lies around the best of them, a few times over."""
+        by_limits = self._limits.are_set and bool(self._random.random() < WISHED)
+        dice = self._random.standard_normal((DRAWS, 1, len(self._surrogate.names)))  # the same for all: they compare
+        found: dict[Position, float] = {}
+        for _ in range(ROUNDS):
+            found |= dict(zip(candidates, self._worth(candidates, dice, by_limits=by_limits), strict=True))
+            best = sorted(found, key=lambda position: -found[position])[:CLIMBERS]
+            around = (self.space.canonical(self._moved(one)) for one in best for _ in range(STEPS_AROUND))
+            candidates = [one for one in dict.fromkeys(around) if one not in found and one not in self._taken]
+            if not candidates:
+                break
+        return max(found, key=lambda position: found[position])
 
     def _candidates(self) -> tuple[list[Position], dict[Position, Any]]:
         """Positions that are new, and Optuna's trials of those that it proposed."""
@@ -244,14 +273,13 @@ class Campaign:
         """Of all that is known: a row a result, the surrogate's names in columns, as logarithms."""
         return np.array([[_number(result, name) for name in self._surrogate.names] for result in self.results])
 
-    def _worth(self, candidates: list[Position]) -> NDArray[np.float64]:
-        """Expected gain for the time that measuring takes."""
+    def _worth(self, candidates: list[Position], dice: NDArray[np.float64], *, by_limits: bool) -> NDArray[np.float64]:
+        """Expected gain for the time that measuring takes; `dice` are what is drawn of each number."""
         means, deviations = self._surrogate.predict(candidates)
-        by_limits = self._limits.are_set and self._random.random() < WISHED
-        draws = means + deviations * self._random.standard_normal((DRAWS, *means.shape))
+        draws = means + deviations * dice
         gained = self._gains_by_limits(draws) if by_limits else self._gains_of_front(draws)
         if gained.max() <= 0:  # nothing better is expected: look where least is known
-            gained = deviations[:, 0]
+            gained = UNKNOWN * deviations[:, 0]
         seconds = np.array([self.space.training_seconds(one) for one in candidates]) + self._usual_seconds()
         found: NDArray[np.float64] = gained / (seconds + OVERHEAD_S) ** PATIENCE
         return found

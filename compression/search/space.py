@@ -38,6 +38,7 @@ KNOBS = (
     Knob("separable", (0, 25, 50, 75, 100), lambda subject: subject.has_ordinary_convolutions),
     Knob("channels", (0, 10, 20, 30, 40, 50, 60, 70, 80, 90)),
     Knob("spread", ("uniform", "sensitivity")),
+    Knob("order", ("factors first", "channels first")),
     Knob("zeros", (0, 30, 50, 60, 70, 80, 85, 90, 93, 95, 97)),
     Knob("criterion", ("magnitude", "second_order")),
     Knob("bits", (FLOAT_BITS, 16, 8, 7, 6, 5, 4, 3, 2, 1)),
@@ -90,6 +91,9 @@ class Space:
         values: dict[str, Any] = {}
         for step in recipe.steps:
             values |= _said_by(step)
+        shaping = [type(step) for step in recipe.steps if isinstance(step, _SHAPING)]
+        if shaping[:1] == [steps.ChannelPruning]:
+            values["order"] = "channels first"
         position = self.position(values)
         if position is None:
             return None
@@ -146,6 +150,7 @@ def _adapts(values: Mapping[str, Any]) -> bool:
 
 _IDLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "spread": lambda values: not values["channels"],
+    "order": lambda values: not values["channels"] or (values["low_rank"] == 100 and not values["separable"]),
     "criterion": lambda values: not values["zeros"],
     "codes": lambda values: not _is_coarse(values),
     "activations": lambda values: not _is_coarse(values) or values["codes"] == "codebook",
@@ -157,7 +162,9 @@ _IDLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 
 
 def _steps(subject: Subject, values: Mapping[str, Any]) -> list[Step]:
-    shapes = [*_shapes(values), *_pruning(values)]
+    channels, factors = _channels(values), _factors(values)
+    in_order = [*factors, *channels] if values["order"] == "factors first" else [*channels, *factors]
+    shapes = [*_student(values), *in_order, *_zeros(values)]
     codes = _codes(values)
     parts = int(_changes(values)) + int(_adapts(values))
     budget: Budget = values["budget"]
@@ -169,10 +176,12 @@ def _steps(subject: Subject, values: Mapping[str, Any]) -> list[Step]:
     return [*shapes, *recovery, *codes, *adaption, *file]
 
 
-def _shapes(values: Mapping[str, Any]) -> list[Step]:
+def _student(values: Mapping[str, Any]) -> list[Step]:
+    return [steps.SlimmableStudent(width_mult=values["student"] / 100)] if values["student"] < 100 else []
+
+
+def _factors(values: Mapping[str, Any]) -> list[Step]:
     found: list[Step] = []
-    if values["student"] < 100:
-        found.append(steps.SlimmableStudent(width_mult=values["student"] / 100))
     if values["separable"]:
         found.append(steps.DepthwiseSeparable(share=values["separable"] / 100))
     if values["low_rank"] < 100:
@@ -180,15 +189,14 @@ def _shapes(values: Mapping[str, Any]) -> list[Step]:
     return found
 
 
-def _pruning(values: Mapping[str, Any]) -> list[Step]:
-    found: list[Step] = []
-    if values["channels"]:
-        content = {"pruning_ratio": values["channels"] / 100, "ratios": values["spread"]}
-        found.append(steps.ChannelPruning.model_validate(content))
-    if values["zeros"]:
-        kind = steps.STEP_TYPES[f"{values['criterion']}_pruning"]
-        found.append(kind.model_validate({"sparsity": values["zeros"] / 100}))
-    return found
+def _channels(values: Mapping[str, Any]) -> list[Step]:
+    content = {"pruning_ratio": values["channels"] / 100, "ratios": values["spread"]}
+    return [steps.ChannelPruning.model_validate(content)] if values["channels"] else []
+
+
+def _zeros(values: Mapping[str, Any]) -> list[Step]:
+    kind = steps.STEP_TYPES[f"{values['criterion']}_pruning"]
+    return [kind.model_validate({"sparsity": values["zeros"] / 100})] if values["zeros"] else []
 
 
 def _codes(values: Mapping[str, Any]) -> list[Step]:
@@ -207,6 +215,8 @@ def _said_by(step: Step) -> dict[str, Any]:
     read = _SAID.get(type(step))
     return {"student": None} if read is None else read(step)
 
+
+_SHAPING = (steps.ChannelPruning, steps.LowRank, steps.DepthwiseSeparable)
 
 _SAID: dict[type[Step], Callable[[Any], dict[str, Any]]] = {
     steps.SlimmableStudent: lambda step: {"student": round(100 * step.width_mult)},

@@ -14,8 +14,8 @@ from sample_models.catalogue import MODELS
 from tests.support.made_up_results import fabricate
 
 ALL = tuple(dict.fromkeys(variant.technique for variant in benchmark.VARIANTS))
-NOT_TABLED = {"learning_rate", "match_weight", "temperature"}
-"""How training goes; the table compares what is trained."""
+NOT_TABLED = {"learning_rate", "match_weight", "temperature", "levels"}
+"""How training goes: the table compares what is trained. And levels, which name the layers of one network."""
 MANY = {"weight_bits", "activation_bits", "round_to"}
 """Numbers of which the table shows some."""
 

@@ -207,6 +207,10 @@ class TestSpeed:
         assert one.fired
         assert fits(one, "4.2× fewer parameters, but 1.04× fewer operations")
         assert one.recipe.steps[0].target == "macs"
+        by_layer = [{**steps[0], "levels": [["conv1", 0.5]]}, *steps[1:]]  # levels count channels, not operations
+        unmoved = found("Weights went", by_layer, result={"params": 100_000, "macs": 2_200_000})
+        assert unmoved.recipe is None
+        assert "measured time" not in unmoved.remedy
         fewer_still = {"params": 100_000, "macs": 1_000_000}  # than 30 % of the operations would leave
         assert found("Weights went", steps, result=fewer_still).recipe is None
         assert not found("Weights went", steps, result={"params": 400_000, "macs": 2_200_000}).fired

@@ -37,8 +37,10 @@ NEEDS = {
     ("second_order_pruning", "pattern"): {"pattern": "2:4", "sparsity": 0.5},
     ("quantization", "activations"): {"activations": "dynamic", "activation_bits": 8},
     ("weight_sharing", "scope"): {"scope": "global"},
+    ("weight_sharing", "levels"): {"levels": [["conv1", 5]]},
+    ("quantization", "levels"): {"levels": [["conv1", 5]]},
 }
-GIVEN = {"resolution": 16, "teachers": ["resnet8-mnist5k"]}
+GIVEN = {"resolution": 16, "teachers": ["resnet8-mnist5k"], "levels": [["conv1", 0.25]]}
 UNSAID = {("quantization", "float_format")}
 """Says nothing unless weights have 16 bits; tested by itself."""
 

@@ -181,10 +181,7 @@ def _check_numbers(tensor: onnx.TensorProto) -> None:
 def answers_of(content: bytes, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """What ONNX Runtime answers for preprocessed images (N x C x H x W), one by one where the file wants that."""
     try:
-        model = onnx.load_from_string(content)
-        for value in unread_inputs(model.graph):  # the runtime would want them
-            model.graph.input.remove(value)
-        session = open_session(model.SerializeToString())
+        session = open_session(_without_unread_inputs(content))
         (source,) = session.get_inputs()
         if has_channels_last(source.shape[1:]):
             images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
@@ -195,6 +192,15 @@ def answers_of(content: bytes, images: NDArray[np.float32]) -> NDArray[np.float3
         return np.concatenate(found).reshape(len(images), -1)
     except Exception as error:  # each of its errors is a class of its own
         raise RefusedFile(f"ONNX Runtime cannot run the network: {_of_runtime(error)}.") from error
+
+
+def _without_unread_inputs(content: bytes) -> bytes:
+    """The file without inputs that nothing reads, which the runtime would want; mostly as it is."""
+    model = onnx.load_from_string(content)
+    unread = unread_inputs(model.graph)
+    for value in unread:
+        model.graph.input.remove(value)
+    return model.SerializeToString() if unread else content
 
 
 def _of_runtime(error: Exception) -> str:

@@ -227,6 +227,17 @@ def _layer_norm(
     return functional.layer_norm(x, x.shape[axis % x.dim() :], scale, bias, epsilon)
 
 
+def _root_norm(
+    node: OnnxNode, x: Tensor, scale: Value, *, axis: int = -1, epsilon: float = 1e-5, **settings: object
+) -> Tensor:
+    dims = list(range(axis % x.dim(), x.dim()))
+    return x / torch.sqrt(x.pow(2).mean(dims, keepdim=True) + epsilon) * _tensor(scale)
+
+
+def _swish(node: OnnxNode, x: Tensor, alpha: float = 1.0) -> Tensor:
+    return functional.silu(x) if alpha == 1 else x * torch.sigmoid(alpha * x)
+
+
 def _group_norm(
     node: OnnxNode, x: Tensor, *numbers: Value, num_groups: int = 0, epsilon: float = 1e-5, **settings: object
 ) -> Tensor:
@@ -550,6 +561,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Pow": _power,
     "PRelu": _sloped,
     "Reciprocal": lambda node, x: 1 / x,
+    "RMSNormalization": _root_norm,
     "ReduceL2": _reduced(lambda x, dims, keeps: torch.linalg.vector_norm(x, 2, dims, keeps)),
     "ReduceMean": _reduced(torch.mean),
     "ReduceSum": _reduced(torch.sum),
@@ -565,6 +577,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Squeeze": _squeeze,
     "Sub": _of_two(torch.sub),
     "Sum": lambda node, *values: functools.reduce(torch.add, map(_tensor, values)),
+    "Swish": _swish,
     "Tanh": _of_one(torch.tanh),
     "Transpose": lambda node, x, perm=None: x.permute(perm or tuple(reversed(range(x.dim())))),
     "Unsqueeze": _unsqueeze,

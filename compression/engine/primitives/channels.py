@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from compression.engine.network import functions
-from compression.engine.network.form import WeightedLayer, WeightFormat, clone, propagate_shapes, weight_format
+from compression.engine.network.form import (
+    WeightedLayer,
+    WeightFormat,
+    clone,
+    propagate_shapes,
+    weight_format,
+    weighted_calls,
+)
 from compression.engine.network.grids import Affine, Codebook
 from compression.engine.primitives.batch_norm import BatchNorm
 from compression.engine.primitives.channel_labels import OUT, Labels, Unit
@@ -47,6 +54,21 @@ def channel_groups(model: fx.GraphModule) -> list[list[Unit]]:
             "magnitude_pruning or quantization, or leave that operation out of the model."
         )
     return list(groups.values())
+
+
+def group_layers(model: fx.GraphModule, groups: Sequence[Sequence[Unit]]) -> list[list[str]]:
+    """For each group the layers whose outputs are in it, in the order of the network; each group has some."""
+    order = dict.fromkeys(str(node.target) for node, _ in weighted_calls(model))
+    outputs = [{part.layer for part in group[0] if part.dim == OUT} for group in groups]
+    return [[name for name in order if name in found] for found in outputs]
+
+
+def group_names(model: fx.GraphModule, groups: Sequence[Sequence[Unit]]) -> list[str]:
+    """What to call each group: the first layer whose outputs are in it.
+
+    Only where one layer's outputs go different ways do several groups have the same name.
+    """
+    return [layers[0] for layers in group_layers(model, groups)]
 
 
 def units_in_multiples(group: Sequence[Unit], channels: int) -> int:

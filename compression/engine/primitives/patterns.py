@@ -6,7 +6,7 @@ flattened to out x features. Where the number of features is no multiple of four
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -36,6 +36,16 @@ def pattern_masks(scores: Sequence[Tensor], sparsity: float, scope: Across, patt
         return [spread_blocks(blocks, score) & (score >= 0) for blocks, score in zip(kept, scores, strict=True)]
     masks = _together(scores, sparsity) if scope == "global" else [_alone(score, sparsity) for score in scores]
     return [mask & (score >= 0) for mask, score in zip(masks, scores, strict=True)]
+
+
+def masks_by_layer(
+    scores: Mapping[str, Tensor], sparsity: float, own: Mapping[str, float], scope: Across, pattern: Pattern
+) -> dict[str, Tensor]:
+    """`pattern_masks` by layer: those in `own` have that sparsity each, and the others `sparsity` as `scope` says."""
+    others = [name for name in scores if name not in own]
+    shared = pattern_masks([scores[name] for name in others], sparsity, scope, pattern) if others else []
+    alone = {name: pattern_masks([scores[name]], own[name], "layer", pattern) for name in scores if name in own}
+    return dict(zip(others, shared, strict=True)) | {name: mask for name, (mask,) in alone.items()}
 
 
 def grouped(values: Tensor, fill: float) -> Tensor:

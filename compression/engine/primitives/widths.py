@@ -52,8 +52,12 @@ class WidthCosts:
 
     def uniform(self, pruning_ratio: float, round_to: int) -> Widths:
         """Each group without the same fraction of its units, its layers with multiples of `round_to` channels."""
-        pairs = zip(self.sizes, self.multiples(round_to), strict=True)
-        return [nearest_multiple(size, 1 - pruning_ratio, multiple) for size, multiple in pairs]
+        return self.at([pruning_ratio] * len(self.sizes), round_to)
+
+    def at(self, ratios: Sequence[float], round_to: int) -> Widths:
+        """Each group without its own fraction of its units, its layers with multiples of `round_to` channels."""
+        each = zip(self.sizes, ratios, self.multiples(round_to), strict=True)
+        return [nearest_multiple(size, 1 - ratio, multiple) for size, ratio, multiple in each]
 
     def multiples(self, round_to: int) -> Widths:
         """How many units of each group are taken at a time."""

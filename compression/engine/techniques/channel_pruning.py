@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -9,15 +10,17 @@ from torch import Tensor, fx
 
 from compression.engine.files.export import to_onnx
 from compression.engine.measure.latency import measure_ratios
-from compression.engine.network.form import clone, input_shape
+from compression.engine.network.form import clone, input_shape, weighted_layers
 from compression.engine.primitives.channel_labels import Unit
 from compression.engine.primitives.channel_use import activation_importance, taylor_importance
-from compression.engine.primitives.channels import channel_groups, remove_units
+from compression.engine.primitives.channels import channel_groups, group_layers, remove_units
 from compression.engine.primitives.importance import least_of, unit_importance
 from compression.engine.primitives.reconstruction import reconstruct
 from compression.engine.primitives.width_search import Plan, widths_for_time
 from compression.engine.primitives.widths import WidthCosts, Widths, distortion_curves, greedy_widths
 from compression.engine.techniques.context import Context, fitting_images
+from compression.engine.techniques.levels import levels_of
+from compression.errors import NotApplicable
 from compression.recipe.steps import ChannelPruning
 
 
@@ -36,9 +39,11 @@ def channel_pruning(model: fx.GraphModule, step: ChannelPruning, context: Contex
     see `distortion_curves`. Layers that are used several times lose the same channels each time. Every group keeps
     at least one channel, and with `round_to` a multiple of it where it has that many. With `recalibrate` the
     remaining weights are then fitted, layer by layer and without training, to what the layers answered before.
-    Raises `InvalidRecipe` where channels cannot be followed through the model.
+
+    A layer's level is the ratio of all groups that its outputs are in. Raises `NotApplicable` where two layers of one
+    group have different ones, and `InvalidRecipe` where channels cannot be followed through the model.
     """
-    if step.pruning_ratio == 0:
+    if step.pruning_ratio == 0 and not step.levels:
         return clone(model)
     groups = channel_groups(model)
     importances = _importances(model, groups, step, context)
@@ -81,6 +86,8 @@ def _widths(
 ) -> Widths:
     """How many units of each group stay."""
     costs = WidthCosts(model, groups)
+    if step.levels:
+        return costs.at(_ratios(model, groups, step), step.round_to)
     plan = _uniform(costs, step)
     if step.ratios == "sensitivity":
         x = fitting_images(context.dataset)
@@ -96,6 +103,23 @@ def _widths(
     return widths_for_time(
         plan, step.round_to, step.pruning_ratio, sizes=costs.sizes, operations=costs.macs, savings=savings
     )
+
+
+def _ratios(model: fx.GraphModule, groups: list[list[Unit]], step: ChannelPruning) -> list[float]:
+    """How much of each group goes."""
+    own, members = dict(step.levels), group_layers(model, groups)
+    levels_of(step, dict.fromkeys(itertools.chain(*members)), others=weighted_layers(model))
+    ratios = []
+    for layers in members:
+        named = [name for name in layers if name in own]
+        for one, other in itertools.pairwise(named):
+            if own[one] != own[other]:
+                raise NotApplicable(
+                    f"The layers {one!r} and {other!r} lose the same channels, so they cannot have the levels "
+                    f"{own[one]:g} and {own[other]:g}. Give both the same, or only one of them a level."
+                )
+        ratios.append(own[named[0]] if named else step.pruning_ratio)
+    return ratios
 
 
 def _uniform(costs: WidthCosts, step: ChannelPruning) -> Plan:

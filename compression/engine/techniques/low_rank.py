@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from torch import fx
 
-from compression.engine.network.form import WeightedLayer, clone, module_of
+from compression.engine.network.form import WeightedLayer, clone, module_of, weighted_layers
 from compression.engine.primitives.moments import Moments
 from compression.engine.primitives.rank_allocation import Choice, cheapest_errors
 from compression.engine.primitives.replacement import moments_of, replace_layers, replaceable
 from compression.engine.primitives.thin_layers import ThinForm, make_chain, thin_form
 from compression.engine.techniques.context import Context, fitting_images
+from compression.engine.techniques.levels import levels_of
 from compression.errors import NotApplicable
 from compression.recipe.steps import LowRank
 
@@ -29,7 +30,8 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
     number of classes, its rank is what tells them apart.
 
     `ranks="uniform"` keeps the same share everywhere. `"error"` gives the network as many parameters as that,
-    and spends them where they lower the layers' relative errors most. Raises `NotApplicable` where no layer
+    and spends them where they lower the layers' relative errors most. Layers with a level of their own keep that share,
+    and only the others give and take. Raises `NotApplicable` where no layer
     would shrink at any rank.
     """
     forms = _forms(model, step)
@@ -38,13 +40,16 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
             "No layer of this network gets smaller as a product of thinner ones: its layers are too thin, depthwise, "
             "shared, or already sparse or quantized. Use channel pruning or quantization instead."
         )
-    if step.rank_ratio == 1:
+    levels = levels_of(step, forms, others=weighted_layers(model), idle=1)
+    if min(levels.values()) == 1:
         context.watch.report(1, "full rank: nothing to do")
         return clone(model)
     x = fitting_images(context.dataset)
-    ranks = _uniform_ranks(forms, step)
-    if step.ranks == "error":
-        ranks = _ranks_by_error(forms, moments_of(model, x, context.watch), ranks, step.round_to)
+    ranks = _ranks_at(forms, levels, step.round_to)
+    free = {name: form for name, form in forms.items() if name not in dict(step.levels)}
+    if step.ranks == "error" and free and step.rank_ratio < 1:
+        fixed = {name: chosen for name, chosen in ranks.items() if name not in free}
+        ranks = fixed | _ranks_by_error(free, moments_of(model, x, context.watch), ranks, step.round_to)
     chains = {name: functools.partial(make_chain, forms[name], chosen) for name, chosen in ranks.items()}
     thinner = replace_layers(model, chains, x, watch=context.watch)
     context.watch.report(1, f"{len(chains)} of {len(forms)} layers replaced; the others would not get smaller")
@@ -70,9 +75,9 @@ def _last_weighted(model: fx.GraphModule, nodes: list[fx.Node]) -> set[fx.Node]:
     return found
 
 
-def _uniform_ranks(forms: Mapping[str, ThinForm], step: LowRank) -> Ranks:
-    """The same share of every layer's rank; without the layers that would not shrink."""
-    ranks = {name: form.ranks_at(step.rank_ratio, step.round_to) for name, form in forms.items()}
+def _ranks_at(forms: Mapping[str, ThinForm], levels: Mapping[str, float], round_to: int) -> Ranks:
+    """These shares of the layers' ranks; without the layers that would not shrink."""
+    ranks = {name: form.ranks_at(levels[name], round_to) for name, form in forms.items()}
     return {name: chosen for name, chosen in ranks.items() if forms[name].shrinks(chosen)}
 
 

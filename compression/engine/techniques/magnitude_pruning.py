@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, fx
 
 from compression.engine.network.form import WeightedLayer, clone, restrict, weight_format, weighted_layers
-from compression.engine.primitives.patterns import pattern_masks
+from compression.engine.primitives.patterns import masks_by_layer
 from compression.engine.primitives.reconstruction import reconstruct
 from compression.engine.primitives.sparse_schedule import RAMP, SparseSchedule
 from compression.engine.techniques.context import Context, fitting_images
 from compression.engine.techniques.fine_tuning import taught
+from compression.engine.techniques.levels import levels_of
 from compression.engine.training.best import is_better, scores
 from compression.engine.training.device import CPU
 from compression.engine.training.loop import train
@@ -27,7 +28,8 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
     four, ranked by their mean square. Weights that an earlier step masked count as the smallest and stay zero. Every
     layer keeps at least one weight, since a layer of zeros passes nothing on: only then, where sparsity
     times the number of weights is not whole, and in patterns where four does not divide the inputs, does the fraction
-    of zeros differ from the sparsity asked for.
+    of zeros differ from the sparsity asked for. Layers with a level of their own get that sparsity each, and only the
+    others are ranked together; with 0 a layer gets no mask, and is only recalibrated.
 
     Without `epochs` weights go at once. With `recalibrate` the weights that are left, biases and batch-norm
     statistics are then fitted, layer by layer and without training, to what the layers answered before.
@@ -46,8 +48,9 @@ def magnitude_pruning(model: fx.GraphModule, step: MagnitudePruning, context: Co
 
 def _at_once(model: fx.GraphModule, step: MagnitudePruning, context: Context) -> fx.GraphModule:
     pruned = clone(model)
-    if step.sparsity > 0:
-        _prune(list(weighted_layers(pruned).values()), step)
+    layers = weighted_layers(pruned)
+    if any(levels_of(step, layers).values()):
+        _prune(layers, step)
         if step.recalibrate:
             reconstruct(model, pruned, {}, fitting_images(context.dataset), watch=Watch(check=context.watch.check))
     return pruned
@@ -58,8 +61,8 @@ def _gradually(
 ) -> tuple[fx.GraphModule, Training | None]:
     """A copy that was trained while the sparsity rose; the schedule holds on to tensors on the CPU."""
     pruned = clone(model)
-    layers = list(weighted_layers(pruned).values())
-    schedule = SparseSchedule(layers, step.sparsity, step.scope, step.pattern, step.regrowth)
+    layers = weighted_layers(pruned)
+    schedule = SparseSchedule(list(layers.values()), step.sparsity, step.scope, step.pattern, step.regrowth)
     training = train(
         pruned,
         context.dataset,
@@ -89,11 +92,12 @@ def _better(
     return gradual if helped else at_once
 
 
-def _prune(layers: list[WeightedLayer], step: MagnitudePruning) -> None:
+def _prune(layers: dict[str, WeightedLayer], step: MagnitudePruning) -> None:
     """Mask the smallest weights, in place; after gradual pruning these are zero already."""
-    masks = pattern_masks([_score(layer) for layer in layers], step.sparsity, step.scope, step.pattern)
-    for layer, mask in zip(layers, masks, strict=True):
-        restrict(layer, mask=mask)
+    scores = {name: _score(layers[name]) for name, level in levels_of(step, layers).items() if level > 0}
+    masks = masks_by_layer(scores, step.sparsity, dict(step.levels), step.scope, step.pattern)
+    for name, mask in masks.items():
+        restrict(layers[name], mask=mask)
 
 
 def _score(layer: WeightedLayer) -> Tensor:

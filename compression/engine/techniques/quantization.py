@@ -26,14 +26,12 @@ from compression.engine.primitives.layerwise import Visit, can_visit, layers_in_
 from compression.engine.primitives.reconstruction import correct_biases
 from compression.engine.primitives.rounding import layer_problem, round_layer
 from compression.engine.techniques.context import Context, fitting_images
+from compression.engine.techniques.levels import levels_of
 from compression.errors import NotApplicable
-from compression.recipe.steps import Quantization
+from compression.recipe.steps import GRID_BITS, Quantization
 
 BIAS_CORRECTION_BITS = 4
 """Finer grids shift averages too little for it to show in accuracy (measured on the sample models)."""
-
-INTEGER_BITS = (1, 2, 3, 4, 5, 6, 7, 8)
-"""What a layer may get with mixed precision."""
 
 FINE_BITS = 7
 """Bits from which, with a scale for each channel, the nearest code is as good as one fitted to the layer's answers:
@@ -62,7 +60,8 @@ def quantization(model: fx.GraphModule, step: Quantization, context: Context) ->
     on 512 images without their labels. Two bits are ternary (Li et al., 2016), one is binary.
 
     `equalize` first balances ranges between layers (Nagel et al., 2019); `mixed_precision` gives each layer 1 to
-    8 bits by how far predictions move when it alone is rounded, `weight_bits` on average. With `activation_bits`
+    8 bits by how far predictions move when it alone is rounded, `weight_bits` on average; `levels` say the bits of
+    single layers. With `activation_bits`
     the input and the activations between layers are rounded too, over ranges fitted on calibration images; or,
     `dynamic`, the inputs of linear layers over a range found for each image.
 
@@ -89,7 +88,7 @@ def _method(step: Quantization) -> str:
         return "16-bit"
     if step.method != "auto":
         return step.method
-    is_fine = step.weight_bits >= FINE_BITS and step.granularity == "channel" and not step.mixed_precision
+    is_fine = step.lowest_level >= FINE_BITS and step.granularity == "channel" and not step.mixed_precision
     return "nearest" if is_fine else "gptq"
 
 
@@ -109,11 +108,11 @@ def _check_applicable(model: fx.GraphModule, step: Quantization) -> None:
 def _bits_of_layers(model: fx.GraphModule, step: Quantization, x: Tensor, context: Context) -> Bits:
     layers = weighted_layers(model)
     if not step.mixed_precision:
-        return dict.fromkeys(layers, step.weight_bits)
+        return {name: int(level) for name, level in levels_of(step, layers).items()}
     losses = bit_losses(
         model,
         x[:SENSITIVITY_IMAGES],
-        INTEGER_BITS,
+        GRID_BITS,
         lambda layer, bits: _grid(layer, bits, step).project(layer.weight),
         context.watch,
     )

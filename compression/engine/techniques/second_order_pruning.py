@@ -15,10 +15,11 @@ from compression.engine.primitives.execution import Walk
 from compression.engine.primitives.layer_outputs import Answers, answers_of
 from compression.engine.primitives.least_squares import masked_solve
 from compression.engine.primitives.moments import gram_matrix, layer_grams
-from compression.engine.primitives.patterns import GROUP, KEPT_OF_FOUR, pattern_masks
+from compression.engine.primitives.patterns import GROUP, KEPT_OF_FOUR, masks_by_layer
 from compression.engine.primitives.reconstruction import fit_layers
 from compression.engine.primitives.second_order import removal_costs
 from compression.engine.techniques.context import Context, fitting_images
+from compression.engine.techniques.levels import levels_of
 from compression.recipe.steps import SecondOrderPruning
 from compression.watch import Watch
 
@@ -43,16 +44,16 @@ def second_order_pruning(model: fx.GraphModule, step: SecondOrderPruning, contex
     statistics are fitted, layer after layer, to what the original layers answered, on the inputs that the pruned
     layers before them really give. High sparsities take several rounds of both.
 
-    Weights that an earlier step masked stay zero, and every layer keeps at least one weight.
+    Weights that an earlier step masked stay zero, and every layer keeps at least one weight. Layers with a level of
+    their own get that sparsity each, and only the others are compared; with 0 a layer is only fitted.
     """
     pruned = clone(model)
-    rounds = _rounds(step)
+    rounds = _rounds(step, max(levels_of(step, weighted_layers(pruned)).values(), default=0))
     if rounds > 0:
         grams, answers = _observe(model, fitting_images(context.dataset), context.watch)
     for number in range(1, rounds + 1):
-        sparsity = 1 - (1 - step.sparsity) ** (number / rounds)
         part = replace(context, watch=context.watch.part((number - 1) / rounds, number / rounds))
-        _prune(pruned, grams, step, sparsity, part)
+        _prune(pruned, grams, step, number / rounds, part)
         grams = _fit(pruned, answers, part)
     context.watch.report(1, "pruned")
     return pruned
@@ -68,31 +69,40 @@ def _observe(model: fx.GraphModule, x: Tensor, watch: Watch) -> tuple[Grams, dic
     return grams, answers
 
 
-def _rounds(step: SecondOrderPruning) -> int:
-    if step.sparsity == 0:
+def _rounds(step: SecondOrderPruning, sparsity: float) -> int:
+    if sparsity == 0:
         return 0
     if step.pattern in KEPT_OF_FOUR:
         return 1
-    left = 1 - step.sparsity
+    left = 1 - sparsity
     rounds = math.log(max(left, FEW)) / math.log(LEFT_BY_A_ROUND)
     halvings = math.log2(max(FEW / left, 1))
     return max(1, math.ceil(rounds - 1e-9) + math.ceil(halvings - 1e-9))
 
 
-def _prune(pruned: fx.GraphModule, grams: Grams, step: SecondOrderPruning, sparsity: float, context: Context) -> None:
-    """The first half of a round, in place: costs of all weights, masks, and what the layers alone can make up for."""
-    layers = weighted_layers(pruned)
+def _prune(pruned: fx.GraphModule, grams: Grams, step: SecondOrderPruning, done: float, context: Context) -> None:
+    """The first half of a round, in place: costs of all weights, masks, and what the layers alone can make up for.
+
+    `done` is the share of all rounds that will have been taken after this one.
+    """
+    levels = levels_of(step, weighted_layers(pruned))
+    layers = {name: layer for name, layer in weighted_layers(pruned).items() if levels[name] > 0}
     factors = {name: torch.ones(len(layer.weight)) for name, layer in layers.items()}
     if step.scope == "global":
         factors = output_sensitivities(pruned, fitting_images(context.dataset), context.seed, context.watch)
-    costs = []
+    costs = {}
     for number, (name, layer) in enumerate(layers.items()):
         context.watch.report(0.6 * number / len(layers), f"weighing {name}")
-        costs.append(_costs(layer, grams[name], factors[name], step, context.watch))
-    masks = pattern_masks(costs, sparsity, step.scope, step.pattern)
-    for (name, layer), mask in zip(layers.items(), masks, strict=True):
-        _compensate(layer, grams[name], mask)
-        restrict(layer, mask=mask)
+        costs[name] = _costs(layer, grams[name], factors[name], step, context.watch)
+    own = {name: _by_now(level, done) for name, level in step.levels}
+    for name, mask in masks_by_layer(costs, _by_now(step.sparsity, done), own, step.scope, step.pattern).items():
+        _compensate(layers[name], grams[name], mask)
+        restrict(layers[name], mask=mask)
+
+
+def _by_now(sparsity: float, done: float) -> float:
+    """Of a final sparsity: every round leaves the same share of the weights."""
+    return float(1 - (1 - sparsity) ** done)
 
 
 def _fit(pruned: fx.GraphModule, answers: dict[str, Answers], context: Context) -> Grams:

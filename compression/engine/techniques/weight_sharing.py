@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from compression.engine.primitives.clustering import nearest_codes, shared_value
 from compression.engine.primitives.curvature import squared_derivatives
 from compression.engine.primitives.reconstruction import correct_biases
 from compression.engine.techniques.context import Context, fitting_images
+from compression.engine.techniques.levels import levels_of
 from compression.recipe.steps import WeightSharing
 
 CURVATURE_IMAGES = 128
@@ -26,7 +28,8 @@ BIAS_CORRECTION_CLUSTERS = 16
 def weight_sharing(model: fx.GraphModule, step: WeightSharing, context: Context) -> fx.GraphModule:
     """Replace the weights by `step.clusters` shared values, after folding batch norm (Han et al., 2016).
 
-    The values are found by k-means, for each layer or with `scope="global"` for all together. With
+    The values are found by k-means, for each layer (`levels` say how many of single ones) or with `scope="global"`
+    for all together. With
     `weighting="hessian"` each weight counts by how strongly the logits depend on it (Choi et al., 2017). Zeros of
     masked weights stay exactly zero: where there is a mask, zero is one of the values, and it is nobody else's.
     Up to 16 values, biases then make up for what that does to a layer's average answer, where it helps.
@@ -35,15 +38,17 @@ def weight_sharing(model: fx.GraphModule, step: WeightSharing, context: Context)
     folded = fold_batch_norm(model)
     shared = clone(folded)
     x = fitting_images(context.dataset)
-    importances = _importances(folded, step, x, context)
     layers = weighted_layers(shared)
-    parts = [_Part(layer, importances[name].flatten()) for name, layer in layers.items()]
-    groups = [parts] if step.scope == "global" else [[part] for part in parts]
-    for number, group in enumerate(groups):
+    clusters = {name: int(level) for name, level in levels_of(step, layers).items()}
+    importances = _importances(folded, step, clusters, x, context)
+    parts = {name: _Part(layer, importances[name].flatten()) for name, layer in layers.items()}
+    each = [([part], clusters[name]) for name, part in parts.items()]
+    groups = [(list(parts.values()), step.clusters)] if step.scope == "global" else each
+    for number, (group, count) in enumerate(groups):
         context.watch.check()
-        _share(group, step.clusters)
+        _share(group, count)
         context.watch.report((number + 1) / (len(groups) + 1), "clustering weights")
-    if step.clusters <= BIAS_CORRECTION_CLUSTERS:
+    if step.lowest_level <= BIAS_CORRECTION_CLUSTERS:
         shared = correct_biases(folded, shared, x, context.watch)
     context.watch.report(1, "weights share values")
     return shared
@@ -63,7 +68,9 @@ class _Part:
         return torch.ones_like(self.importance, dtype=torch.bool) if mask is None else mask.flatten()
 
 
-def _importances(folded: fx.GraphModule, step: WeightSharing, x: Tensor, context: Context) -> dict[str, Tensor]:
+def _importances(
+    folded: fx.GraphModule, step: WeightSharing, clusters: Mapping[str, int], x: Tensor, context: Context
+) -> dict[str, Tensor]:
     """Positive importances of each layer's weights: of mean 1, of each layer or with one codebook of the network."""
     layers = weighted_layers(folded)
     if step.weighting == "none":
@@ -71,7 +78,7 @@ def _importances(folded: fx.GraphModule, step: WeightSharing, x: Tensor, context
     found = squared_derivatives(folded, x[:CURVATURE_IMAGES], context.seed, context.watch)
     everything = torch.cat([value.flatten() for value in found.values()])
     means = {name: (everything if step.scope == "global" else value).mean() for name, value in found.items()}
-    return {name: relative_importance(value, means[name], step.clusters) for name, value in found.items()}
+    return {name: relative_importance(value, means[name], clusters[name]) for name, value in found.items()}
 
 
 def relative_importance(curvature: Tensor, mean: Tensor, clusters: int) -> Tensor:

@@ -276,7 +276,7 @@ def _same_work(seen: Evidence) -> Finding:
     less = result.baseline.macs / max(1, result.macs)
     fired = fewer > 1.3 and less < 1 + (fewer - 1) / 3
     step = seen.step(steps.ChannelPruning)
-    is_more = step is not None and less < 1 / (1 - step.pruning_ratio)  # operations than are removed now
+    is_more = step is not None and not step.levels and less < 1 / (1 - step.pruning_ratio)  # than are removed now
     return Finding(
         "Weights went where there is little work",
         fired,

@@ -102,7 +102,7 @@ def _less_overhead(seen: Evidence, part: str) -> tuple[str, Recipe | None]:
     """What takes fewer bytes and, measured on all sample models (`benchmarks/techniques.md`), is not worse for it."""
     if part == "scales":
         step = seen.step(Quantization)
-        is_fine = step is not None and step.weight_bits >= ONE_SCALE_FROM
+        is_fine = step is not None and step.lowest_level >= ONE_SCALE_FROM
         words = f"One scale a layer instead of one a channel takes fewer bytes, and from {ONE_SCALE_FROM} bits on "
         return f"{words}it is as accurate.", seen.changed(Quantization, granularity="tensor") if is_fine else None
     if part == "codebooks":

@@ -12,7 +12,8 @@ from compression.recipe import edit
 from compression.recipe.budgets import training_seconds
 from compression.recipe.recipe import MAX_STEPS, Recipe
 from compression.recipe.steps import Step, fields_of, technique_of
-from compression.recipe.words import Kind, kind_of
+from compression.recipe.words import Kind, kind_of, levels_in_words
+from pages.components.asking import notices
 from pages.components.explore import parts, step_settings
 from pages.components.view import state
 from pages.components.view.link import View, view_of
@@ -46,6 +47,8 @@ def _card(recipe: Recipe, at: int, step: Step) -> None:
             st.caption(f":material/lock: {reason}")
         fields = fields_of(type(step))
         _setting(at, step, kind.main)
+        if levels := levels_in_words(step):
+            st.caption(f"{notices.plain(levels)}.")
         others = [field for field in fields if field != kind.main]
         if others:
             with st.expander("More", key=f"step_more_{at}_{step.technique}", on_change="rerun") as more:

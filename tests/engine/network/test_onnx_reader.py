@@ -342,6 +342,22 @@ def test_attention_is_one_operator_in_new_opsets(is_flat):
     assert_read(graph_of(nodes, weights | {n: np.array(v) for n, v in (sizes | rows).items()}, opset=23))
 
 
+@pytest.mark.parametrize("axis", [1, -1])
+def test_norms_by_the_root_mean_square_are_read(axis):
+    nodes = [
+        ("Conv", ["x", "k"], ["c"], {"strides": [4, 2]}),
+        ("RMSNormalization", ["c", "scale"], ["n"], {"axis": axis, "epsilon": 0.1}),
+    ]
+    weights = {"k": floats(4, 3, 3, 3), "scale": floats(4, 2, 3) if axis == 1 else floats(3)}
+    assert_read(classified("n", 4, nodes, weights, opset=23))
+
+
+@pytest.mark.parametrize("told", [{}, {"alpha": 1.7}])
+def test_swish_is_read(told):
+    nodes = [("Conv", ["x", "k"], ["c"], {}), ("Swish", ["c"], ["s"], told)]
+    assert_read(classified("s", 4, nodes, {"k": floats(4, 3, 3, 3)}, opset=24))
+
+
 def test_numbers_made_for_each_image_must_be_the_same_for_all():
     nodes = [
         ("Shape", ["x"], ["s"], {}),

@@ -83,6 +83,21 @@ class TestSteps:
                 fields = fields_of(STEP_TYPES[name])
                 assert {f"setting_step_{at}_{name}_{field}" for field in fields} <= drawn, name
 
+    def test_levels_of_single_layers_are_shown_and_kept_when_another_setting_changes(self, built):
+        levels = [["conv1", 8], ["hidden", 3]]
+        page = built([{"technique": "quantization", "weight_bits": 4, "levels": levels}])
+        assert "Levels of 2 layers: conv1 8 bits, hidden 3 bits" in texts(page.caption)
+        page.select_slider(key="setting_step_0_quantization_weight_bits").set_value(5)
+        page = rerun(page)
+        assert url_recipe(page)["steps"] == [{"technique": "quantization", "weight_bits": 5, "levels": levels}]
+        assert "Levels of" not in texts(built().caption)
+
+    def test_names_of_layers_in_a_link_are_words_and_no_markdown(self, built):
+        levels = [["![x](http://far.away/picture)", 3]]
+        page = built([{"technique": "quantization", "weight_bits": 4, "levels": levels}])
+        assert "![x](" not in texts(page.caption)
+        assert "far.away/picture" in texts(page.caption)
+
     def test_what_each_step_brings_is_measured_when_it_is_looked_at(self, built, dispatcher):
         page = built()
         before = len(dispatcher.submitted)
