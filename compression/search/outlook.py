@@ -291,13 +291,14 @@ def hardly_helps(progress: Sequence[tuple[float, int, float]], spent_s: float) -
     """Whether more time will hardly bring more: what was found grew by less than `HARDLY_MORE` lately.
 
     `progress` has seconds, settings measured and hypervolume then (0 to 1), oldest first; `spent_s` is now. Nothing is
-    said before there are a few measurements.
+    said before there are a few measurements, or where hardly any was made lately: the machine is busy then.
     """
-    before = [volume for seconds, _, volume in progress if seconds <= (1 - LATELY) * spent_s]
-    if len(before) < FEW or before[-1] < SEEN:
+    earlier = [one for one in progress if one[0] <= (1 - LATELY) * spent_s]
+    if len(earlier) < FEW:
         return False
-    return progress[-1][2] < (1 + HARDLY_MORE) * before[-1]
+    (_, measured, before), (_, by_now, volume) = earlier[-1], progress[-1]
+    return by_now - measured >= FEW and before >= SEEN and volume < (1 + HARDLY_MORE) * before
 
 
 FEW = 6
-"""Points of a search's progress that must lie before the last third."""
+"""Points of a search's progress that must lie before the last third, and measurements in it."""

@@ -140,7 +140,8 @@ RISING = [(10.0 * n, n, 0.1 * n) for n in range(1, 10)]
     ("progress", "spent_s", "hardly"),
     [
         (RISING, 90, False),
-        ([*RISING, (100.0, 10, 0.9001)], 300, True),
+        ([*RISING, (280.0, 15, 0.9001)], 300, True),
+        ([*RISING, (280.0, 14, 0.9001)], 300, False),  # hardly anything was measured lately
         (RISING[:2], 300, False),  # too early to say
         ([(seconds, n, 0.0) for seconds, n, _ in RISING], 300, False),  # nothing found at all
         ([], 0, False),

@@ -144,12 +144,12 @@ class TestSearching:
         assert "30 % of the possible is found" in texts(page.caption)
 
     def test_where_time_no_longer_helps_that_is_said(self, explore, searched):
-        flat = [(5.0 * n, n, 0.3) for n in range(1, 10)]
+        flat = [(6.0 * n, n, 0.3) for n in range(1, 20)]
         searched(progress=flat)
         assert "More time will hardly help" in texts(explore(groups_open=False).caption)
 
     def test_where_it_still_does_nothing_is_said(self, explore, searched):
-        searched(progress=[(12.0 * n, n, 0.03 * n) for n in range(1, 10)], spent_s=110)
+        searched(progress=[(6.0 * n, n, 0.03 * n) for n in range(1, 20)])
         assert "More time" not in texts(explore(groups_open=False).caption)
 
     def test_it_is_paused_resumed_given_more_minutes_and_stopped(self, explore, dispatcher, searched):
@@ -184,7 +184,7 @@ class TestSearching:
 class TestAnswer:
     def answered(self, explore, searched, limits, target="smallest"):
         searched(Wish(limits, target, 5), SearchState.OVER)
-        return explore(groups_open=False)
+        return explore(groups_open=False, curves="none")
 
     def test_a_wish_that_is_met(self, explore, searched):
         page = self.answered(explore, searched, Limits(stored_kb=500, drop_points=2))
