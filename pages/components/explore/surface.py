@@ -30,6 +30,9 @@ _PAIR, _METRIC, _GROUP = "surface_pair", "surface_metric", "surface"
 
 def show(seen: Snapshot) -> None:
     """The choice of sliders and metric, the heat map, and the button that has all of it measured."""
+    if seen.baseline is None:
+        st.caption("Nothing is measured yet: the picture comes with the first point.")
+        return
     pairs = {_named(pair): pair for pair in pairs_of(seen.view.subject)}
     with st.container(horizontal=True, vertical_alignment="bottom", key="surface_choices"):
         state.keep(_PAIR, next(iter(pairs)))

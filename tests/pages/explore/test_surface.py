@@ -1,0 +1,66 @@
+"""The picture over two sliders on Explore, with made-up measurements."""
+
+import json
+
+import pytest
+
+from compression.recipe.settings import Settings
+from pages.components.view.link import View, parameters_of
+from tests.support.page_tools import MODEL, asked, components, looked_into, pressed, rerun, texts
+
+BOTH = View(MODEL, Settings(pruning_percent=50, weight_bits=4))
+
+
+@pytest.fixture
+def surface(explore):
+    def look(view=BOTH, **others):
+        return looked_into(explore(**parameters_of(view), **others), "Two sliders")
+
+    return look
+
+
+def drawn(page):
+    figure = json.loads(components(page)["chart_surface"]["figure"])
+    return {trace["name"]: trace for trace in figure["data"]}
+
+
+def test_it_shows_all_positions_and_marks_this_setting(surface):
+    page = surface()
+    cells = drawn(page)["settings"]
+    assert (len(cells["z"]), len(cells["z"][0])) == (10, 20)
+    mark = drawn(page)["this setting"]
+    row, column = mark["y"][0], mark["x"][0]
+    assert cells["customdata"][row][column] == BOTH.recipe.recipe_id
+    assert "measured" in cells["hovertext"][row][column]
+    assert "settings are measured" in texts(page.caption)
+
+
+def test_other_sliders_and_colours_can_be_chosen(surface):
+    page = surface()
+    page.selectbox(key="surface_pair").set_value("Bit width and student size")
+    page.selectbox(key="surface_metric").set_value("stored")
+    page = rerun(page)
+    assert "Colour: stored file" in texts(page.caption)
+    assert len(drawn(page)["settings"]["z"][0]) == 10
+
+
+def test_limits_are_drawn(surface):
+    page = surface(max_kb="200")
+    assert {"your limits", "beyond your limits"} <= drawn(page).keys()
+
+
+def test_all_of_it_is_measured_when_asked_and_can_be_given_up(surface, dispatcher):
+    page = surface()
+    assert asked(dispatcher, "surface-") == []
+    dispatcher.held = True
+    page = pressed(page, "measure_surface")
+    wanted = asked(dispatcher, "surface-")
+    assert len(wanted) == len(set(wanted)) > 100
+    assert all(recipe.model == MODEL for recipe in wanted)
+    page = pressed(page, "cancel_surface")
+    assert "measure_surface" in {button.key for button in page.button}
+
+
+def test_students_that_must_be_trained_do_not_come_first(explore):
+    page = looked_into(explore(model="mlp-digits"), "Two sliders")
+    assert page.selectbox(key="surface_pair").value == "Pruning ratio and bit width"
