@@ -351,6 +351,27 @@ def test_opening_tabs_while_points_arrive_moves_no_control(page, server):
     assert page.locator(".st-key-chart_bytes .js-plotly-plot").count() == 1
 
 
+def test_a_click_on_a_cell_of_the_picture_over_two_sliders_goes_there(page, server):
+    page.goto(f"{server[0]}/explore?model=mlp-digits")
+    seen = wait_until_measured(page)
+    page.get_by_role("tab", name="Two sliders").click()
+    find = (
+        "() => { const plot = document.querySelector('.st-key-chart_surface .js-plotly-plot');"
+        " if (!plot || !plot._fullLayout) return null;"
+        " const axes = plot._fullLayout, box = plot.getBoundingClientRect();"
+        " return [box.x + axes.xaxis._offset + axes.xaxis.d2p(6), box.y + axes.yaxis._offset + axes.yaxis.d2p(2)] }"
+    )
+    page.wait_for_function(find)
+    page.locator(".st-key-chart_surface").scroll_into_view_if_needed()
+    x, y = page.evaluate(find)
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    wait_for_step(page, "quantization")
+    wait_until_measured(page, seen)
+    pruned, rounded = steps_in_url(page)
+    assert (pruned["pruning_ratio"], rounded["weight_bits"]) == (0.3, 8)
+
+
 def test_a_click_on_a_point_loads_it_and_its_address_opens_the_same_view(page, chromium, server):
     page.goto(f"{server[0]}/explore?model=mlp-digits")
     seen = wait_until_measured(page)
