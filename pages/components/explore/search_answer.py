@@ -61,7 +61,9 @@ def _why_not(found: Answer) -> None:
     for one in found.needed:
         st.markdown(f":material/lock_open: If only this limit gave way: {one.words}.")
     if found.wish.limits.are_set and found.best is not None and not found.prices:
-        st.caption(":material/lock: No limit is in the way: loosening one a little would not bring more.")
+        st.caption(
+            ":material/lock: No limit is in the way: of what is measured, loosening one a little brings no more."
+        )
 
 
 def _ways(seen: Snapshot, found: Answer, shown: Result) -> None:
