@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from compression.engine.build import load_network
+from compression.engine.files.stored_file import decode_by_tensor
 from compression.engine.laboratory.bench import Bench
 from compression.engine.laboratory.layer_tables.forms import (
     Form,
@@ -30,10 +31,11 @@ from compression.engine.primitives.execution import Changed, Rehearsal
 from compression.engine.primitives.thin_layers import ThinForm
 from compression.engine.techniques.context import fitting_images
 from compression.engine.techniques.low_rank import thin_forms
-from compression.engine.techniques.weight_sharing import CURVATURE_IMAGES
 from compression.inquiries.layer_tables import Cell, LayerTable, Left, TableInquiry, Tables
 from compression.watch import Watch
 
+CURVATURE_IMAGES = 64
+"""Half of what weight sharing takes: the order of weights is much the same."""
 FITTING_IMAGES = 256
 """Inputs of layers are taken from these, not from validation images."""
 MOST_IMAGES, FEWEST_IMAGES = 500, 64
@@ -168,7 +170,7 @@ class _Clock:
             for form in one.forms:
                 if form.ranks is not None and one.thin is not None:
                     self._keys[name, form.ranks] = [
-                        self._watch.of_ranks(call, one.thin, form.ranks) for call in one.calls
+                        self._watch.of_factors(call, one.thin, form.thinner) for call in one.calls
                     ]
         for group in groups:
             for name, sizes in group.sizes.items():
@@ -192,7 +194,9 @@ def _tables(
     layers: Mapping[str, _Layer], groups: Sequence[Narrower], judged: _Judged, clock: _Clock, bench: Bench
 ) -> Tables:
     numbers = iter(range(len(judged.loss)))
-    cells = {name: [_cell(one, form, judged.of(next(numbers)), clock) for form in one.forms] for name, one in layers.items()}
+    cells = {
+        name: [_cell(one, form, judged.of(next(numbers)), clock) for form in one.forms] for name, one in layers.items()
+    }
     for group in groups:
         cells[group.layer].append(_group_cell(group, layers, judged.of(next(numbers)), clock))
     rows = tuple(
@@ -204,17 +208,16 @@ def _tables(
             ms=clock.ms(name),
             integer_ms=clock.ms((name, "integers")),
             cells=tuple(cells[name]),
-            both=tuple(both_of(one.layer)),
+            both=tuple(both_of(one.layer, one.forms)),
         )
         for name, one in layers.items()
     )
-    result = bench.baseline.result
     return Tables(
         n_images=judged.images,
         accuracy=judged.whole / judged.images,
         layers=rows,
-        other_bytes=result.stored_bytes - sum(row.bytes for row in rows),
-        other_ms=max(0.0, result.latency_p50_ms - sum(row.ms for row in rows)),
+        other_bytes=sum(decode_by_tensor(bench.baseline.stored)[2].values()),
+        other_ms=max(0.0, bench.baseline.result.latency_p50_ms - sum(row.ms for row in rows)),
     )
 
 
@@ -228,9 +231,7 @@ def _cell(one: _Layer, form: Form, found: tuple[float, float], clock: _Clock) ->
     )
 
 
-def _group_cell(
-    group: Narrower, layers: Mapping[str, _Layer], found: tuple[float, float], clock: _Clock
-) -> Cell:
+def _group_cell(group: Narrower, layers: Mapping[str, _Layer], found: tuple[float, float], clock: _Clock) -> Cell:
     left = tuple(
         Left(layer=name, share=outputs * inputs / np.prod(_sizes(layers[name].layer)), ms=clock.ms((name, sizes)))
         for name, sizes in group.sizes.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,12 @@ from compression.inquiries.layer_tables import LEVELS, Both
 from compression.kernels import KERNEL_CHANNELS
 from compression.watch import Watch
 
+SAMPLE = 1 << 13
+"""Weights, whole outputs, on which the size of two techniques together is estimated."""
+MOST_FITTED_BITS = 4
+"""With more hardly anything is lost, however codes are chosen."""
+FIT_ITERATIONS = 25
+"""Of conjugate gradients: within some percent of the best fit."""
 MOST_FEATURES = 2048
 """Inputs of one output up to which a layer's codes are fitted to its answers; beyond, that would take seconds."""
 
@@ -41,13 +47,18 @@ class Seen:
 
 @dataclass(frozen=True)
 class Form:
-    """A layer at one level of a technique, with what it takes then; `ranks` where it is a product of thinner ones."""
+    """A layer at one level of a technique, with what it takes then.
+
+    `thinner` are the kernels of the layers whose product it is, and `ranks` theirs; `values` are those that it shares.
+    """
 
     technique: str
     level: float
     changed: Changed
     bytes: float
     ranks: Ranks | None = None
+    thinner: Sequence[Tensor] = ()
+    values: Tensor | None = None
 
 
 def seen_by_layers(model: fx.GraphModule, x: Tensor, watch: Watch) -> dict[str, Seen]:
@@ -96,7 +107,7 @@ def _rounded(layer: WeightedLayer, seen: Seen, watch: Watch) -> Iterator[Form]:
     weight = layer.weight.detach()
     problem = Problem(seen.gram.float(), weight.reshape(len(seen.gram), -1, seen.means.shape[1]))
     for bits in map(int, LEVELS["quantization"]):
-        if bits >= FINE_BITS or not _is_fitted(seen):
+        if bits > MOST_FITTED_BITS or not _is_fitted(seen):
             grid = fit_affine(weight, bits, method="nearest" if bits >= FINE_BITS else "mse")
             rounded = grid.project(weight)
         else:
@@ -132,7 +143,23 @@ def fitted(layer: WeightedLayer, seen: Seen, mask: Tensor) -> Tensor:
     if not _is_fitted(seen):
         return weight * mask
     rows = weight.reshape(len(seen.gram), -1, seen.means.shape[1])
-    return masked_solve(seen.gram, rows.double() @ seen.gram, mask.reshape(rows.shape)).reshape(weight.shape)
+    cross = rows.double() @ seen.gram
+    return masked_solve(seen.gram, cross, mask.reshape(rows.shape), FIT_ITERATIONS).reshape(weight.shape)
+
+
+def without_inputs(layer: WeightedLayer, seen: Seen, places: Sequence[int]) -> Tensor:
+    """The layer's weight with zeros for some of its inputs (of each group), and the others making up for them."""
+    weight = layer.weight.detach().clone()
+    stays = torch.ones(weight.shape[1:], dtype=torch.bool)
+    stays[places] = False
+    rows, kept = weight.reshape(len(seen.gram), -1, seen.means.shape[1]), stays.flatten()
+    fitted = torch.zeros_like(rows)
+    if _is_fitted(seen):
+        cross = (rows.double() @ seen.gram)[:, :, kept]
+        fitted[:, :, kept] = torch.linalg.solve(seen.gram[:, kept][:, :, kept], cross.mT).mT.float()
+    else:
+        fitted[:, :, kept] = rows[:, :, kept]
+    return fitted
 
 
 def _shared(layer: WeightedLayer, seen: Seen, curvature: Tensor) -> Iterator[Form]:
@@ -143,7 +170,7 @@ def _shared(layer: WeightedLayer, seen: Seen, curvature: Tensor) -> Iterator[For
             values = shared_values(weight, importance, clusters)
             codes = nearest_codes(weight, values)
             size = codes_bytes(codes, values=len(values)) + bias_bytes(layer)
-            yield Form("weight_sharing", clusters, changed(layer, seen, values[codes.long()]), size)
+            yield Form("weight_sharing", clusters, changed(layer, seen, values[codes.long()]), size, values=values)
 
 
 def _thinner(layer: WeightedLayer, seen: Seen, thin: ThinForm) -> Iterator[Form]:
@@ -155,29 +182,35 @@ def _thinner(layer: WeightedLayer, seen: Seen, thin: ThinForm) -> Iterator[Form]
         if thin.shrinks(ranks) and ranks != before:
             factors = thin.factors(kernel, seen.gram[0], ranks)
             size = sum(map(floats_bytes, (factor.float() for factor in factors))) + bias_bytes(layer)
-            yield Form("low_rank", ratio, changed(layer, seen, composed(factors)), size, ranks)
+            yield Form("low_rank", ratio, changed(layer, seen, composed(factors)), size, ranks, factors)
             before = ranks
 
 
-def both_of(layer: WeightedLayer) -> Iterator[Both]:
-    """What zeros and few codes take together: codes are chosen for the weights that are left."""
-    weight = layer.weight.detach()
+def both_of(layer: WeightedLayer, forms: Sequence[Form]) -> Iterator[Both]:
+    """What zeros and few codes take together: codes are chosen for the weights that are left.
+
+    Estimated on some of the layer's outputs, and with the values that it shares without zeros.
+    """
+    whole = layer.weight.detach()
+    weight = whole[:: max(1, whole.numel() // SAMPLE)]
+    times = whole.numel() / weight.numel()
+    sizes = whole.abs().flatten().sort().values
+    books = {form.level: form.values for form in forms if form.values is not None}
     for sparsity in LEVELS["magnitude_pruning"]:
-        mask = _mask(layer, sparsity)
-        for bits in map(int, LEVELS["quantization"]):
-            grid = fit_affine(weight * mask, bits, mask=mask)
-            codes = torch.round(weight * mask / grid.broadcast(weight)[0])
-            codes = torch.where(mask, codes.sign() if bits == 1 else codes.clamp(grid.low, grid.high), 0)
-            yield _both(layer, sparsity, "quantization", bits, codes_bytes(codes, scales=grid.scale.numel()))
-        for clusters in map(int, LEVELS["weight_sharing"]):
-            if clusters <= int(mask.sum()):
-                left = weight[mask]
-                values = shared_values(left, torch.ones_like(left), clusters - 1)
-                codes = torch.zeros_like(weight, dtype=torch.int64)
-                codes[mask] = nearest_codes(left, values).long() + 1
-                yield _both(layer, sparsity, "weight_sharing", clusters, codes_bytes(codes, values=len(values) + 1))
+        mask = weight.abs() > sizes[min(round(sparsity * len(sizes)), len(sizes) - 1) - 1]
+        for technique, level, size in (*_codes_left(weight, mask), *_values_left(weight, mask, books)):
+            yield Both(zeros=sparsity, technique=technique, level=level, bytes=times * size + bias_bytes(layer))
 
 
-def _both(layer: WeightedLayer, zeros: float, technique: str, level: float, size: float) -> Both:
-    return Both(zeros=zeros, technique=technique, level=level, bytes=size + bias_bytes(layer))
+def _codes_left(weight: Tensor, mask: Tensor) -> Iterator[tuple[str, float, float]]:
+    left = weight * mask
+    for bits in map(int, LEVELS["quantization"]):
+        grid = fit_affine(left, bits, mask=mask, method="nearest" if bits >= FINE_BITS else "mse")
+        codes = left.sign() if bits == 1 else torch.round(left / grid.broadcast(left)[0]).clamp(grid.low, grid.high)
+        yield "quantization", bits, codes_bytes(codes, scales=grid.scale.numel())
 
+
+def _values_left(weight: Tensor, mask: Tensor, books: Mapping[float, Tensor]) -> Iterator[tuple[str, float, float]]:
+    for clusters, values in books.items():
+        codes = torch.where(mask, nearest_codes(weight, values).long() + 1, 0)
+        yield "weight_sharing", clusters, codes_bytes(codes, values=len(values))

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import fx
 
-from compression.engine.laboratory.layer_tables.forms import Seen, changed, fitted
+from compression.engine.laboratory.layer_tables.forms import Seen, changed, without_inputs
 from compression.engine.network.form import WeightedLayer, weighted_calls
 from compression.engine.primitives.channel_labels import IN, OUT, Unit
 from compression.engine.primitives.channels import channel_groups, units_in_multiples
@@ -76,21 +75,20 @@ def _without(
     layers: Mapping[str, WeightedLayer],
     seen: Mapping[str, Seen],
 ) -> Narrower:
-    gone = {(part.layer, part.dim, part.position) for unit in units for part in unit if part.layer in layers}
+    gone = sorted({(part.layer, part.dim, part.position) for unit in units for part in unit if part.layer in layers})
     counts = Counter((layer, dim) for layer, dim, _ in gone)
-    readers = {layer: [at for other, dim, at in gone if (other, dim) == (layer, IN)] for layer, dim in counts if dim == IN}
+    readers = {
+        layer: [at for other, dim, at in gone if (other, dim) == (layer, IN)] for layer, dim in counts if dim == IN
+    }
     return Narrower(
         layer=name,
         level=level,
-        changed={reader: _without_inputs(layers[reader], seen[reader], places) for reader, places in readers.items()},
+        changed={
+            reader: changed(layers[reader], seen[reader], without_inputs(layers[reader], seen[reader], places))
+            for reader, places in readers.items()
+        },
         sizes={
             layer: tuple(size - counts[layer, dim] for dim, size in enumerate(layers[layer].weight.shape[:2]))
             for layer, _ in counts
         },
     )
-
-
-def _without_inputs(layer: WeightedLayer, seen: Seen, places: Sequence[int]) -> Changed:
-    mask = torch.ones_like(layer.weight, dtype=torch.bool)
-    mask[:, places] = False
-    return changed(layer, seen, fitted(layer, seen, mask))

@@ -10,7 +10,7 @@ import onnx
 import onnx.compose
 import torch
 from onnx import helper
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from compression.engine.files.export import to_onnx
 from compression.engine.laboratory.layer_tables.groups import Sizes
@@ -27,7 +27,7 @@ from compression.engine.onnx_graph import OnnxGraph
 from compression.engine.onnx_layers import calls_of
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.channel_labels import POINTWISE
-from compression.engine.primitives.thin_layers import Ranks, ThinForm, chain_of
+from compression.engine.primitives.thin_layers import ThinForm, chain_of
 from compression.watch import Watch
 
 WORK = 2e10
@@ -70,9 +70,9 @@ class Stopwatch:
         """With so many outputs and inputs."""
         return self._add(one, sizes, lambda: nn.Sequential(_of_sizes(one.layer, sizes)))
 
-    def of_ranks(self, one: Lone, thin: ThinForm, ranks: Ranks) -> Key:
-        """As a product of thinner ones."""
-        return self._add(one, ("ranks", *ranks), lambda: _chain(thin, ranks))
+    def of_factors(self, one: Lone, thin: ThinForm, factors: Sequence[Tensor]) -> Key:
+        """As a product of thinner ones with these kernels."""
+        return self._add(one, ("factors", *(factor.shape for factor in factors)), lambda: _chain(thin, factors))
 
     def on_integers(self, one: Lone) -> Key:
         """With weights and activations of 8 bits."""
@@ -126,12 +126,10 @@ def _of_sizes(layer: WeightedLayer, sizes: Sizes) -> WeightedLayer:
     return other
 
 
-def _chain(thin: ThinForm, ranks: Ranks) -> nn.Sequential:
-    kernel = thin.layer.weight.detach().double()
-    kernel = kernel if kernel.dim() == 4 else kernel[:, :, None, None]
-    factors = thin.factors(kernel, torch.eye(kernel[0].numel(), dtype=torch.float64), ranks)
+def _chain(thin: ThinForm, factors: Sequence[Tensor]) -> nn.Sequential:
     bias = thin.layer.bias
-    return nn.Sequential(*chain_of(thin.layers(factors), factors, None if bias is None else bias.detach()))
+    chain = chain_of(thin.layers(list(factors)), list(factors), None if bias is None else bias.detach())
+    return nn.Sequential(*chain)
 
 
 def _of_codes(layer: WeightedLayer) -> WeightedLayer:

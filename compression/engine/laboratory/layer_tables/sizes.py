@@ -32,7 +32,7 @@ def codes_bytes(codes: Tensor, *, scales: int = 0, values: int = 0) -> float:
 
 
 def _entropy_bits(codes: Tensor) -> float:
-    _, counts = torch.unique(codes, return_counts=True)  # type: ignore[no-untyped-call]
-    shares = counts.double() / counts.sum()
+    counts = torch.bincount(codes - codes.min())
+    counts = counts[counts > 0].double()
     learning = (len(counts) - 1) / 2 * math.log2(max(2, len(codes)))
-    return float(-(counts * shares.log2()).sum()) + learning
+    return float((counts * (counts.sum() / counts).log2()).sum()) + learning
