@@ -15,7 +15,7 @@ from sample_models.catalogue import MODELS
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchvision", "onnx", "onnxruntime"}
-GROUND = {"__init__", "errors", "watch", "environment", "atomic", "kernels", "units", "guard", "limits"}
+GROUND = {"__init__", "errors", "watch", "environment", "atomic", "kernels", "units", "guard", "limits", "knapsack"}
 MAY = {
     "sample_models": {"errors", "kernels"},
     "models": GROUND | {"sample_models"},
@@ -24,7 +24,7 @@ MAY = {
     "inquiries": GROUND | {"recipe", "results"},
     "engine": GROUND | {"sample_models", "models", "recipe", "results", "inquiries"},
     "store": GROUND | {"models", "recipe", "results", "inquiries"},
-    "search": GROUND | {"models", "recipe", "results"},
+    "search": GROUND | {"models", "recipe", "results", "inquiries"},
     "work": GROUND | {"models", "recipe", "results", "inquiries", "store", "search"},
     "explain": GROUND | {"models", "recipe", "results", "inquiries", "search"},
     "charts": GROUND | {"models", "recipe", "results", "inquiries", "search", "explain"},

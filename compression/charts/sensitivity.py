@@ -4,22 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from compression import units
 from compression.charts.figure import MARGIN, Figure, Trace, figure, line, scatter
 from compression.charts.palette import ACCENT, BLUE, GREEN, NEUTRAL, ORANGE, PINK, VIOLET
-from compression.inquiries.sensitivity import BITS, SPARSITIES, LayerSensitivity, Sensitivities
+from compression.inquiries.layer_tables import LEVELS, Cell, LayerTable, Tables
 from compression.results.score import said
 
-N = TypeVar("N", int, float, str)
-Way = Literal["bits", "sparsity"]
-WAYS: dict[Way, str] = {"bits": "Fewer bits", "sparsity": "More zeros"}
-FORMS: dict[Way, list[str]] = {
-    "bits": [f"{bits} bits" for bits in BITS],
-    "sparsity": [f"{units.share(share)} zeros" for share in SPARSITIES],
+Way = Literal["quantization", "magnitude_pruning", "weight_sharing", "low_rank", "channel_pruning"]
+WAYS: dict[Way, str] = {
+    "quantization": "Fewer bits",
+    "magnitude_pruning": "More zeros",
+    "weight_sharing": "Shared values",
+    "low_rank": "Lower rank",
+    "channel_pruning": "Fewer channels",
 }
-"""What is tried, from the mildest form to the hardest."""
+_AXES: dict[Way, str] = {
+    "quantization": "bits of this layer's weights",
+    "magnitude_pruning": "zeros among this layer's weights, %",
+    "weight_sharing": "different values of this layer's weights",
+    "low_rank": "of this layer's rank, %",
+    "channel_pruning": "channels gone of this layer and those coupled with it, %",
+}
+_FORMS: dict[Way, str] = {
+    "quantization": "{} bits",
+    "magnitude_pruning": "{} zeros",
+    "weight_sharing": "{} values",
+    "low_rank": "{} of the rank",
+    "channel_pruning": "{} fewer channels",
+}
+
+
+def number_in_words(way: Way, level: float) -> str:
+    """'4', or '50 %'."""
+    return f"{level:g}" if level > 1 or way in ("quantization", "weight_sharing") else units.share(level)
+
+
+def form_in_words(way: Way, level: float) -> str:
+    """'4 bits', '50 % zeros'."""
+    return "1 bit" if way == "quantization" and level == 1 else _FORMS[way].format(number_in_words(way, level))
+
+
 _LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PINK, "triangle-up"), (VIOLET, "cross"))
 """Curves with a colour of their own: the most sensitive layers. The others are grey."""
 HEIGHT = 380
@@ -29,57 +55,70 @@ HEIGHT = 380
 class Reach:
     """How far one layer can go with the accuracy at or above the floor; None where not even the mildest form does.
 
-    `form` is the hardest one of the way that was asked for, in words. `lost` is what the network loses on average over
-    all forms that were tried (0 to 1): the layer's rank.
+    `form` is the hardest one of the way that was asked for, in words, and `saved` the bytes of the stored file that it
+    saves, in all layers that it changes. `lost` is what the network loses on average over all forms that were tried (0
+    to 1): the layer's rank. `is_whole` where even the hardest form stays above the floor.
     """
 
     name: str
     form: str | None
-    fewest_bits: int | None
+    saved: float
+    fewest_bits: float | None
     most_zeros: float | None
     lost: float
+    is_whole: bool
 
 
-def accuracies(layer: LayerSensitivity, way: Way) -> tuple[float, ...]:
-    """From the mildest form to the hardest."""
-    return layer.by_bits if way == "bits" else layer.by_sparsity
-
-
-def floor_of(found: Sensitivities, drop_points: float) -> float:
+def floor_of(found: Tables, drop_points: float) -> float:
     """The accuracy (0 to 1) that is `drop_points` percentage points below the network's."""
     return found.accuracy - drop_points / 100
 
 
-def reaches(found: Sensitivities, drop_points: float, way: Way) -> list[Reach]:
-    """Every layer, the most sensitive one first."""
-    floor = floor_of(found, drop_points)
-    rows = [
-        Reach(
-            name=layer.name,
-            form=_last(FORMS[way], accuracies(layer, way), floor),
-            fewest_bits=_last(BITS, layer.by_bits, floor),
-            most_zeros=_last(SPARSITIES, layer.by_sparsity, floor),
-            lost=sum(found.accuracy - value for value in accuracies(layer, way)) / len(accuracies(layer, way)),
-        )
-        for layer in found.layers
-    ]
+def reaches(found: Tables, drop_points: float, way: Way) -> list[Reach]:
+    """Every layer that the way suits, the most sensitive one first."""
+    floor, rows = floor_of(found, drop_points), []
+    for layer in found.layers:
+        cells = layer.of(way)
+        if cells:
+            last = _last(cells, floor)
+            bits, zeros = (_last(layer.of(one), floor) for one in ("quantization", "magnitude_pruning"))
+            rows.append(
+                Reach(
+                    name=layer.name,
+                    form=form_in_words(way, last.level) if last else None,
+                    saved=_before(found, layer, last) - last.bytes if last else 0.0,
+                    fewest_bits=bits.level if bits else None,
+                    most_zeros=zeros.level if zeros else None,
+                    lost=sum(found.accuracy - cell.accuracy for cell in cells) / len(cells),
+                    is_whole=last is cells[-1],
+                )
+            )
     return sorted(rows, key=lambda row: -row.lost)
 
 
-def _last(forms: Sequence[N], values: Sequence[float], floor: float) -> N | None:
+def _before(found: Tables, layer: LayerTable, cell: Cell) -> float:
+    """The bytes of all layers that a cell changes, as they are."""
+    names = {left.layer for left in cell.left} or {layer.name}
+    return sum(one.bytes for one in found.layers if one.name in names)
+
+
+def _last(cells: Sequence[Cell], floor: float) -> Cell | None:
     """The hardest form before the accuracy first falls below the floor."""
     reached = None
-    for form, value in zip(forms, values, strict=True):
-        if value < floor - 1e-9:
+    for cell in cells:
+        if cell.accuracy < floor - 1e-9:
             break
-        reached = form
+        reached = cell
     return reached
 
 
-def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
+def words_of(found: Tables, drop_points: float, way: Way) -> str:
     """Which layers fall below the floor first, in a sentence."""
-    rows, hardest = reaches(found, drop_points, way), FORMS[way][-1]
-    worst = [row for row in rows if row.form != hardest]
+    rows = reaches(found, drop_points, way)
+    if not rows:
+        return "No layer of this network can be compressed in this way."
+    mildest, hardest = (form_in_words(way, LEVELS[way][end]) for end in (0, -1))
+    worst = [row for row in rows if not row.is_whole]
     if not worst and rows[0].lost <= 1 / found.n_images:
         return (
             f"Each layer alone stays above the floor at {hardest}, and none costs more than one of "
@@ -89,9 +128,9 @@ def words_of(found: Sensitivities, drop_points: float, way: Way) -> str:
         return (
             f"Each layer alone stays above the floor at {hardest}: no single layer stands in the way. "
             f"The most sensitive is **{rows[0].name}**, which costs {_points(rows[0].lost, found.n_images)}, on "
-            f"average of {FORMS[way][0]} to {hardest}."
+            f"average of {mildest} to {hardest}."
         )
-    named = ", ".join(f"**{row.name}** ({_reach_in_words(row, way)})" for row in worst[:3])
+    named = ", ".join(f"**{row.name}** ({_reach_in_words(row, mildest, way)})" for row in worst[:3])
     more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""
     return f"Most sensitive: {named}{more}. {len(rows) - len(worst)} of {len(rows)} layers stay above it at {hardest}."
 
@@ -107,25 +146,27 @@ def _points(lost: float, images: int) -> str:
     return f"{units.percent(lost)} points ({count:.3g} of {images:,} images{chance})"
 
 
-def _reach_in_words(row: Reach, way: Way) -> str:
-    return f"{'down' if way == 'bits' else 'up'} to {row.form}" if row.form else f"not even {FORMS[way][0]}"
+def _reach_in_words(row: Reach, mildest: str, way: Way) -> str:
+    if row.form is None:
+        return f"not even {mildest}"
+    return f"{'up' if way in ('magnitude_pruning', 'channel_pruning') else 'down'} to {row.form}"
 
 
-def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -> Figure:
+def draw(found: Tables, drop_points: float, way: Way, chosen: str = "") -> Figure:
     """A curve for each layer; the most sensitive and the chosen one in colour, with symbols. The floor is dashed."""
     order = [row.name for row in reaches(found, drop_points, way)]
     named = dict(zip(order, _LOOKS, strict=False))
     if chosen in order:
         named = {name: look for name, look in named.items() if name != chosen} | {chosen: (ACCENT, "star")}
-    layers = {layer.name: layer for layer in found.layers}
-    ticks = [form.rsplit(maxsplit=1)[0] for form in FORMS[way]]  # the axis says of what
+    layers = {layer.name: layer for layer in found.layers if layer.name in order}
+    ticks = [number_in_words(way, level).split()[0] for level in LEVELS[way]]  # the axis says of what
     return figure(
         [
-            _curve(layers[name], way, named.get(name))
+            _curve(found, layers[name], way, named.get(name))
             for name in sorted(layers, key=lambda name: (name in named, -order.index(name)))
         ],
         HEIGHT,
-        "bits of this layer's weights" if way == "bits" else "zeros among this layer's weights",
+        _AXES[way],
         said("accuracy %"),
         xaxis={"tickvals": list(range(len(ticks))), "ticktext": ticks, "range": (-0.2, len(ticks) - 0.8)},
         yaxis={"range": _range(found, drop_points, way)},
@@ -138,24 +179,25 @@ def draw(found: Sensitivities, drop_points: float, way: Way, chosen: str = "") -
     )
 
 
-def _range(found: Sensitivities, drop_points: float, way: Way) -> tuple[float, float]:
+def _range(found: Tables, drop_points: float, way: Way) -> tuple[float, float]:
     """All curves and the floor, with some room."""
-    values = [value for layer in found.layers for value in accuracies(layer, way)]
-    low, high = min(*values, floor_of(found, drop_points)), max(*values, found.accuracy)
+    values = [found.accuracy, *(cell.accuracy for layer in found.layers for cell in layer.of(way))]
+    low, high = min(*values, floor_of(found, drop_points)), max(values)
     room = 0.06 * (high - low) + 0.001
     return 100 * (low - room), min(100.0, 100 * (high + room))
 
 
-def _curve(layer: LayerSensitivity, way: Way, look: tuple[str, str] | None) -> Trace:
+def _curve(found: Tables, layer: LayerTable, way: Way, look: tuple[str, str] | None) -> Trace:
     colour, symbol = look or (NEUTRAL, "circle")
-    values = accuracies(layer, way)
+    cells = layer.of(way)
     return scatter(
         layer.name,
-        range(len(values)),
-        [100 * value for value in values],
+        [LEVELS[way].index(cell.level) for cell in cells],
+        [100 * cell.accuracy for cell in cells],
         [
-            f"<b>{layer.name}</b>, {form}<br>{units.percent(value)} % ({units.count(layer.weights)} weights)"
-            for form, value in zip(FORMS[way], values, strict=True)
+            f"<b>{layer.name}</b>, {form_in_words(way, cell.level)}<br>{units.percent(cell.accuracy)} %, "
+            f"{units.size(cell.bytes)} instead of {units.size(_before(found, layer, cell))}"
+            for cell in cells
         ],
         mode="lines+markers",
         showlegend=look is not None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from compression.explain import bundle
 from compression.inquiries.anatomy import Anatomy, FileAnatomy, LayerRow
-from compression.inquiries.sensitivity import BITS, LayerSensitivity, Sensitivities
+from compression.inquiries.layer_tables import LayerTable, Tables
 
 WRITTEN = {"float32": "float", "float16": "float16", "bfloat16": "bfloat16", "codes": "codes", "codebook": "shared"}
 """How weights are written, in a word."""
@@ -70,11 +70,11 @@ SENSITIVE_BITS = 4
 """Bits at which the table says how sensitive a layer is."""
 
 
-def lines_of(anatomy: Anatomy, sensitivities: Sensitivities | None = None) -> list[Line]:
+def lines_of(anatomy: Anatomy, tables: Tables | None = None) -> list[Line]:
     """The table, in the order in which the network calls its layers."""
     before = {row.name: row for row in anatomy.baseline.layers}
-    known = {layer.name: layer for layer in sensitivities.layers} if sensitivities else {}
-    whole = sensitivities.accuracy if sensitivities else 0.0
+    known = {layer.name: layer for layer in tables.layers} if tables else {}
+    whole = tables.accuracy if tables else 0.0
     return [
         Line(
             row,
@@ -86,8 +86,9 @@ def lines_of(anatomy: Anatomy, sensitivities: Sensitivities | None = None) -> li
     ]
 
 
-def _lost(layer: LayerSensitivity | None, whole: float) -> float | None:
-    return None if layer is None else 100 * (whole - layer.by_bits[BITS.index(SENSITIVE_BITS)])
+def _lost(layer: LayerTable | None, whole: float) -> float | None:
+    cells = () if layer is None else layer.of("quantization")
+    return next((100 * (whole - cell.accuracy) for cell in cells if cell.level == SENSITIVE_BITS), None)
 
 
 def csv_of(lines: Sequence[Line]) -> str:

@@ -25,9 +25,9 @@ def answered_by() -> Mapping[type[Inquiry], str]:
         activations,
         anatomy,
         course,
+        layer_tables,
         outcomes,
         retiming,
-        sensitivity,
         verification,
         weights,
     )
@@ -35,10 +35,10 @@ def answered_by() -> Mapping[type[Inquiry], str]:
     return {
         activations.ActivationInquiry: "activations.activations",
         anatomy.AnatomyInquiry: "anatomy.anatomy",
+        layer_tables.TableInquiry: "layer_tables.answering.tables",
         outcomes.OutcomeInquiry: "outcomes.outcomes",
         outcomes.PictureInquiry: "outcomes.pictures",
         retiming.RetimingInquiry: "retiming.retime",
-        sensitivity.SensitivityInquiry: "sensitivity.sensitivity",
         verification.VerificationInquiry: "verification.verify",
         weights.WeightInquiry: "weights.weights",
         course.CodingInquiry: "course.coding.coding",

@@ -4,7 +4,7 @@ import io
 import pytest
 
 from compression.explain.layers import csv_of, lines_of, rest_of, time_by_kind, unmatched
-from tests.support.made_up_answers import BASELINE, anatomy, file, row, sensitivities
+from tests.support.made_up_answers import BASELINE, anatomy, file, row, tables
 
 PRUNED = row("conv1", shape=(4, 5, 5, 5), weights=500, parameters=504, nonzero=250, stored_bytes=800, ms=0.01)
 
@@ -23,7 +23,7 @@ class TestLines:
         assert line.before is line.numbers()["kept"] is line.numbers()["before_ms"] is None
 
     def test_sensitivity_is_that_of_the_layer_it_was_made_from(self):
-        lines = lines_of(anatomy((row("conv1_in", original="conv1"), BASELINE[1])), sensitivities())
+        lines = lines_of(anatomy((row("conv1_in", original="conv1"), BASELINE[1])), tables())
         assert lines[0].sensitivity == pytest.approx(0.8)
         assert lines[1].sensitivity == pytest.approx(0)
 

@@ -6,9 +6,9 @@ from compression.inquiries import answered_by, course, parse_inquiry
 from compression.inquiries.activations import ActivationInquiry
 from compression.inquiries.anatomy import AnatomyInquiry
 from compression.inquiries.inquiry import Answer
+from compression.inquiries.layer_tables import TableInquiry
 from compression.inquiries.outcomes import OutcomeInquiry, Outcomes, PictureInquiry
 from compression.inquiries.retiming import RetimingInquiry
-from compression.inquiries.sensitivity import SensitivityInquiry
 from compression.inquiries.verification import VerificationInquiry
 from compression.inquiries.weights import WeightInquiry
 from compression.recipe.recipe import make_recipe
@@ -36,7 +36,7 @@ INQUIRIES = [
     AnatomyInquiry(recipe=RECIPE),
     WeightInquiry(recipe=RECIPE),
     ActivationInquiry(recipe=RECIPE),
-    SensitivityInquiry(recipe=RECIPE),
+    TableInquiry(recipe=RECIPE),
 ]
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from compression.explain.layers import lines_of
 from compression.inquiries.anatomy import AnatomyInquiry
-from compression.inquiries.sensitivity import SensitivityInquiry
+from compression.inquiries.layer_tables import TableInquiry
 from compression.inquiries.weights import WeightInquiry
 from compression.recipe.recipe import make_recipe
-from tests.support.made_up_answers import BASELINE, anatomy, answer_to, row, sensitivities
+from tests.support.made_up_answers import BASELINE, anatomy, answer_to, row, tables
 from tests.support.page_tools import components, downloads, opened, progress, rerun, words
 
 MODEL = "lenet5-mnist5k"
@@ -69,9 +69,9 @@ class TestLayers:
         assert "All layers (.csv)" in downloads(page)
 
     def test_sensitivity_is_shown_where_it_is_known(self, inspect, dispatcher):
-        inquiry = SensitivityInquiry(recipe=RECIPE.baseline())
+        inquiry = TableInquiry(recipe=RECIPE.baseline())
         baseline = dispatcher.store.result(RECIPE.baseline())
-        dispatcher.store.add_answer(inquiry, baseline, sensitivities().model_dump_json().encode())
+        dispatcher.store.add_answer(inquiry, baseline, tables().model_dump_json().encode())
         frame = inspect().dataframe[0].value
         assert list(frame["sensitivity"]) == pytest.approx([0.8, 0.0])
 
@@ -121,15 +121,32 @@ class TestCauses:
 class TestSensitivity:
     def test_it_is_asked_of_the_baseline_and_its_floor_can_be_moved(self, inspect, dispatcher):
         page = inspect(tab="Sensitivity")
-        asked = [inquiry for inquiry in dispatcher.inquired if isinstance(inquiry, SensitivityInquiry)]
+        asked = [inquiry for inquiry in dispatcher.inquired if isinstance(inquiry, TableInquiry)]
         assert [inquiry.recipe for inquiry in asked] == [RECIPE.baseline()]
         assert "**conv1** (down to 4 bits)" in words(page)
         assert "500 validation images" in words(page)
-        page.session_state["sensitivity_way"] = "sparsity"
+        page.session_state["sensitivity_way"] = "magnitude_pruning"
         assert "not even 50 % zeros" in words(rerun(page))
-        page.session_state["sensitivity_way"] = "bits"
+        page.session_state["sensitivity_way"] = "quantization"
         page.number_input(key="sensitivity_drop").set_value(20.0)
         assert "**conv1** (down to 3 bits)" in words(rerun(page))
+
+    @pytest.mark.parametrize(
+        ("way", "far", "saved"),
+        [
+            ("quantization", ["4 bits", "3 bits"], [2.66, 108.15]),
+            ("magnitude_pruning", ["not even the mildest", "95 % zeros"], [0, 108.15]),
+            ("weight_sharing", ["16 values", "4 values"], [2.30, 108.15]),
+            ("low_rank", ["50 % of the rank"], [66.3]),
+            ("channel_pruning", ["25 % fewer channels"], [40.05]),
+        ],
+    )
+    def test_each_technique_says_how_far_layers_can_go_and_what_that_saves(self, inspect, way, far, saved):
+        page = inspect(tab="Sensitivity")
+        page.session_state["sensitivity_way"] = way
+        (table,) = [frame.value for frame in rerun(page).dataframe if "reach" in frame.value.columns]
+        assert list(table["reach"]) == far
+        assert list(table["saved"]) == pytest.approx(saved, abs=0.01)
 
 
 class TestWeights:

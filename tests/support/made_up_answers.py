@@ -5,9 +5,9 @@ import numpy as np
 from compression.inquiries import course as asked
 from compression.inquiries.activations import ActivationRange, Activations
 from compression.inquiries.anatomy import Anatomy, Arrow, Box, FileAnatomy, LayerRow, NodeTime
+from compression.inquiries.layer_tables import LEVELS, Cell, LayerTable, Left, Tables
 from compression.inquiries.outcomes import Outcomes
 from compression.inquiries.retiming import Retimed, RetimingInquiry
-from compression.inquiries.sensitivity import LayerSensitivity, Sensitivities
 from compression.inquiries.weights import Histogram, LayerWeights, Weights
 from tests.support.made_up_results import timing
 
@@ -126,22 +126,56 @@ def activations(bits=8, dynamic=False):
     return Activations(n_images=256, subject=rows, baseline=rows, dynamic=dynamic)
 
 
-def sensitivities():
-    """`conv1` suffers below four bits and from half of its weights on; `hidden` from two bits on only."""
-    return Sensitivities(
+def cells(technique, accuracies, size, levels=None, **changes):
+    """A layer's cells of one technique: each further one loses more, and takes a little less of `size` bytes."""
+    levels = LEVELS[technique] if levels is None else levels
+    return tuple(
+        Cell(
+            technique=technique,
+            level=level,
+            bytes=size * 0.7 ** (number + 1),
+            macs=1000,
+            ms=0.01,
+            loss=0.001 * 4**number,
+            accuracy=accuracy,
+            **changes,
+        )
+        for number, (level, accuracy) in enumerate(zip(levels, accuracies, strict=True))
+    )
+
+
+def tables():
+    """`conv1` suffers below four bits and from half of its weights on; `hidden` from two bits on only.
+
+    `conv1` has too few channels for thinner layers.
+    """
+    conv1 = (
+        *cells("quantization", (0.98, 0.98, 0.98, 0.972, 0.90, 0.5, 0.2), 3500),
+        *cells("magnitude_pruning", (0.9, 0.8, 0.5, 0.3, 0.1), 3500),
+        *cells("weight_sharing", (0.98, 0.98, 0.98, 0.9, 0.8), 3500),
+        *cells(
+            "channel_pruning",
+            (0.97, 0.5),
+            133_500,
+            (0.25, 0.5),
+            left=(Left(layer="conv1", share=0.5, ms=0.01), Left(layer="hidden", share=0.5, ms=0.005)),
+        ),
+    )
+    hidden = (
+        *cells("quantization", (0.98, 0.98, 0.98, 0.98, 0.975, 0.96, 0.7), 130_000),
+        *cells("magnitude_pruning", (0.98, 0.98, 0.98, 0.975, 0.97), 130_000),
+        *cells("weight_sharing", (0.98,) * 5, 130_000),
+        *cells("low_rank", (0.98, 0.975, 0.95), 130_000),
+    )
+    return Tables(
         n_images=500,
         accuracy=0.98,
         layers=(
-            LayerSensitivity(
-                name="conv1", weights=1000, by_bits=(0.98, 0.972, 0.90, 0.5), by_sparsity=(0.9, 0.8, 0.5, 0.3, 0.1)
-            ),
-            LayerSensitivity(
-                name="hidden",
-                weights=40_000,
-                by_bits=(0.98, 0.98, 0.975, 0.96),
-                by_sparsity=(0.98, 0.98, 0.98, 0.975, 0.97),
-            ),
+            LayerTable(name="conv1", weights=1000, bytes=3500, macs=100_000, ms=0.02, cells=conv1),
+            LayerTable(name="hidden", weights=40_000, bytes=130_000, macs=40_000, ms=0.01, cells=hidden),
         ),
+        other_bytes=112,
+        other_ms=0.005,
     )
 
 
@@ -278,7 +312,7 @@ _MAKERS = {
     "anatomy": anatomy,
     "weights": weights,
     "activations": activations,
-    "sensitivity": sensitivities,
+    "tables": tables,
     "lesson_layout": _layout,
     "lesson_pruning": _pruned,
     "lesson_rounding": _rounded,

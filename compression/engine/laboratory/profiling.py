@@ -44,11 +44,13 @@ class Profile:
     integer: frozenset[str]
     run_ms: float
     overhead_ms: float
-    runs: int = SESSIONS * RUNS
+    runs: int
 
 
-def profile(model: onnx.ModelProto, calls: Sequence[Call], names: Sequence[str], watch: Watch = SILENT) -> Profile:
-    """Time the nodes of the graph that ONNX Runtime makes out of `model`: one thread, one image.
+def profile(
+    model: onnx.ModelProto, calls: Sequence[Call], names: Sequence[str], watch: Watch = SILENT, *, runs: int = RUNS
+) -> Profile:
+    """Time the nodes of the graph that ONNX Runtime makes out of `model`: one thread, one image, `runs` in each session.
 
     The runtime's clock counts whole microseconds, and small nodes take one or two. So each node's time is the mean of
     the middle half of all runs, which has fractions like a mean and is as hard to disturb as a median. Writing a
@@ -68,8 +70,8 @@ def profile(model: onnx.ModelProto, calls: Sequence[Call], names: Sequence[str],
             watch.check()
             watch.report(session / SESSIONS, "timing every layer")
             overheads.append(overhead_us(Path(folder)))
-            whole.append(_run_us(content) / 1000)
-            times.append(_session(content, len(graph.graph.node), Path(folder) / str(session)))
+            whole.append(_run_us(content, runs) / 1000)
+            times.append(_session(content, len(graph.graph.node), Path(folder) / str(session), runs))
     middle, run_ms = _middle_mean(np.concatenate(times)), float(np.median(whole))
     overhead = max(float(np.median(overheads)), (middle.sum() - 1000 * run_ms) / max(1, len(middle)))
     middle = np.maximum(0, middle - overhead) / 1000
@@ -78,7 +80,7 @@ def profile(model: onnx.ModelProto, calls: Sequence[Call], names: Sequence[str],
         for node, owner, ms in zip(graph.graph.node, owners, middle, strict=True)
     )
     integer = frozenset(node.layer for node in nodes if node.operator in INTEGER_KERNELS and node.layer)
-    return Profile(nodes, integer, run_ms, overhead / 1000)
+    return Profile(nodes, integer, run_ms, overhead / 1000, SESSIONS * runs)
 
 
 CHAINS = (10, 60)
@@ -99,12 +101,12 @@ def _chain(count: int) -> bytes:
     return content
 
 
-def _run_us(content: bytes) -> float:
+def _run_us(content: bytes, runs: int = RUNS) -> float:
     """The median time of a run without profiling, in microseconds."""
     session = open_session(content, THREADS, optimize=False)
     feed = one_image(session, seed=0)
     times = []
-    for _ in range(WARM_UP_RUNS + RUNS):
+    for _ in range(WARM_UP_RUNS + runs):
         started = time.perf_counter_ns()
         session.run(None, feed)
         times.append((time.perf_counter_ns() - started) / 1e3)
@@ -120,11 +122,11 @@ def _runnable(model: onnx.ModelProto, calls: Sequence[Call]) -> onnx.ModelProto:
     return onnx.load_from_string(optimized(named.SerializeToString()))
 
 
-def _session(content: bytes, count: int, prefix: Path) -> NDArray[np.float64]:
+def _session(content: bytes, count: int, prefix: Path, runs: int = RUNS) -> NDArray[np.float64]:
     """Microseconds of each node in each run (runs x nodes)."""
     session = open_session(content, THREADS, optimize=False, profile_to=prefix)
     feed = one_image(session, seed=0)
-    for _ in range(WARM_UP_RUNS + RUNS):
+    for _ in range(WARM_UP_RUNS + runs):
         session.run(None, feed)
     events = json.loads(Path(session.end_profiling()).read_text())
     times: dict[str, list[float]] = {f"n{number}_kernel_time": [] for number in range(count)}

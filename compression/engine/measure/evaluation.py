@@ -124,12 +124,14 @@ def watching(model: onnx.ModelProto, names: Iterable[str]) -> onnxruntime.Infere
 
 
 def one_image(session: onnxruntime.InferenceSession, seed: int | None = None) -> dict[str, NDArray[np.float32]]:
-    """What a session can be run on: one image of zeros or, with a `seed`, of random numbers."""
-    source = session.get_inputs()[0]
-    shape = (BATCH_SIZE, *source.shape[1:])
-    if seed is None:
-        return {source.name: np.zeros(shape, np.float32)}
-    return {source.name: np.random.default_rng(seed).standard_normal(shape, np.float32)}
+    """What a session can be run on: one image of zeros or, with a `seed`, of random numbers, for each of its inputs."""
+    random = np.random.default_rng(seed or 0)
+    found = {}
+    for source in session.get_inputs():
+        images, *shape = source.shape
+        whole = (images if isinstance(images, int) else BATCH_SIZE, *shape)
+        found[source.name] = np.zeros(whole, np.float32) if seed is None else random.standard_normal(whole, np.float32)
+    return found
 
 
 def bound(session: onnxruntime.InferenceSession, x: NDArray[np.float32]) -> Run:

@@ -9,7 +9,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, weighted_calls
-from compression.engine.primitives.execution import Rehearsal
+from compression.engine.primitives.execution import Changed, Rehearsal
 from compression.watch import Watch
 
 Curve = Mapping[int, float]
@@ -31,15 +31,18 @@ def bit_losses(
     with torch.no_grad():
         run = Rehearsal(model, x, watch)
         for name, layer in {str(node.target): layer for node, layer in weighted_calls(model)}.items():
-            answers = run.logits_with_each(name, layer, (rounded(layer, count) for count in bits))
-            losses[name] = {count: _divergence(run.logits, found) for count, found in zip(bits, answers, strict=True)}
+            answers = run.logits_with_each({name: Changed(rounded(layer, count))} for count in bits)
+            losses[name] = {
+                count: max(0.0, float(divergences(run.logits, found).mean()))
+                for count, found in zip(bits, answers, strict=True)
+            }
     return losses
 
 
-def _divergence(expected: Tensor, found: Tensor) -> float:
-    """Mean KL(expected || found) of two sets of logits (N x classes); not below 0, where float rounding may put it."""
+def divergences(expected: Tensor, found: Tensor) -> Tensor:
+    """KL(expected || found) of two sets of logits (N x classes), N; float rounding may put it below 0."""
     logs = functional.log_softmax(expected, 1), functional.log_softmax(found, 1)
-    return max(0.0, functional.kl_div(logs[1], logs[0], reduction="batchmean", log_target=True).item())
+    return functional.kl_div(logs[1], logs[0], reduction="none", log_target=True).sum(1)
 
 
 def allocate_bits(losses: Sequence[Curve], sizes: Sequence[int], average: float) -> list[int]:

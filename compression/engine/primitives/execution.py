@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx
+from torch.func import functional_call
 
 from compression.engine.network.form import WeightedLayer, module_of
 from compression.watch import SILENT, Watch
@@ -125,33 +127,60 @@ class Walk(fx.Interpreter):
         return value
 
 
+class Changed(NamedTuple):
+    """What a layer has instead of its own; its own bias stays where there is none here."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+
 class Rehearsal(Walk):
-    """All values of one run on images `x` (N x C x H x W), to find the logits when one layer has changed."""
+    """All values of one run on images `x` (N x C x H x W), to find the logits when some layers have changed."""
 
     def __init__(self, model: fx.GraphModule, x: Tensor, watch: Watch = SILENT) -> None:
         super().__init__(model, x, watch, images=len(x))
         for node in self._nodes:
             self.compute(node)
+        self._have_images = set(self._values_of_images())
 
-    def logits_with(self, name: str) -> Tensor:
-        """What they are now that the layer of this name is another one: only what depends on it is computed anew."""
+    def logits_with_each(self, variants: Iterable[Mapping[str, Changed]], at_once: int = 1) -> Iterator[Tensor]:
+        """What they are with each of these changes, layers by name; only what depends on them is computed anew.
+
+        Of variants that change the same layers up to `at_once` go through the network together.
+        """
+        for _, alike in itertools.groupby(variants, lambda changes: changes.keys()):
+            while together := list(itertools.islice(alike, at_once)):
+                self._watch.check()
+                yield from self._logits_with(together)
+
+    def _logits_with(self, variants: Sequence[Mapping[str, Changed]]) -> Sequence[Tensor]:
         before, changed = self.env.copy(), set[fx.Node]()
         for node in self._nodes:
-            if node.target == name or not changed.isdisjoint(node.all_input_nodes):
+            is_layer = node.target in variants[0]
+            if is_layer or not changed.isdisjoint(node.all_input_nodes):
+                for other in self._have_images.intersection(node.all_input_nodes) - changed:
+                    self._repeat(other, before[other], len(variants))
                 changed.add(node)
-                self.compute(node)
+                self.env[node] = self._answers(node, variants) if is_layer else self.compute(node)
         logits, self.env = self.logits, before
-        return logits
+        return logits.chunk(len(variants))
 
-    def logits_with_each(self, name: str, layer: WeightedLayer, weights: Iterable[Tensor]) -> Iterator[Tensor]:
-        """What they are with each of these weights in this layer, which has its own again afterwards."""
-        before = layer.weight.clone()
-        for weight in weights:
-            self._watch.check()
-            layer.weight.copy_(weight)
-            logits = self.logits_with(name)
-            layer.weight.copy_(before)
-            yield logits
+    def _repeat(self, node: fx.Node, value: Tensor, times: int) -> None:
+        """Give a value that all variants have in common to each of them."""
+        if times > 1 and self.env[node] is value:
+            self.env[node] = self._laid_out(value.repeat(times, *[1] * (value.dim() - 1)))
+
+    def _answers(self, node: fx.Node, variants: Sequence[Mapping[str, Changed]]) -> Tensor:
+        """What each variant of this node's layer gives for its own images."""
+        layer, name = self.model.get_submodule(str(node.target)), str(node.target)
+        inputs = self.input_of(node).chunk(len(variants))
+        given = [
+            {"weight": variant[name].weight} | ({} if variant[name].bias is None else {"bias": variant[name].bias})
+            for variant in variants
+        ]
+        with torch.no_grad():
+            found = [functional_call(layer, own, (x,)) for own, x in zip(given, inputs, strict=True)]
+        return self._laid_out(torch.cat(found) if len(found) > 1 else found[0])
 
 
 def _growth(model: fx.GraphModule, images: int) -> list[int]:

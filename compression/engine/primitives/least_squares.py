@@ -19,14 +19,17 @@ CHUNK_ELEMENTS = 2**22
 """Numbers in the matrices of the rows that are worked on together: 16 MB. Four times as many take as long."""
 
 
-def masked_solve(gram: Tensor, cross: Tensor, mask: Tensor) -> Tensor:
+def masked_solve(gram: Tensor, cross: Tensor, mask: Tensor, iterations: int | None = None) -> Tensor:
     """For each row the `z` with the least z G z / 2 - c z among those that are zero outside the row's mask.
 
     `gram` is groups x features x features (symmetric, positive definite), `cross` and `mask` (True where z may
-    differ from zero) are groups x rows x features, and so is the answer, float32.
+    differ from zero) are groups x rows x features, and so is the answer, float32. With `iterations` no more than so
+    many are made, and the answer is the best of so many directions.
     """
     scale = gram.diagonal(dim1=1, dim2=2).rsqrt()[:, None, :]  # features of equal size
     matrix, right = (gram * scale * scale.mT).float(), (cross * scale).float()
+    if iterations is not None:
+        return _iterated(matrix, right, mask, iterations) * scale.float()
     few = bool(mask.sum(2).double().pow(3).mean() <= ITERATIONS_WORTH * mask.shape[2] ** 2)
     answer = _factorized(matrix, right, mask) if few else _iterated(matrix, right, mask)
     return answer * scale.float()
@@ -79,7 +82,7 @@ def masked_parts(matrices: Tensor, which: Tensor, places: Tensor, real: Tensor) 
     return parts
 
 
-def _iterated(matrix: Tensor, right: Tensor, mask: Tensor) -> Tensor:
+def _iterated(matrix: Tensor, right: Tensor, mask: Tensor, iterations: int = MAX_ITERATIONS) -> Tensor:
     """Conjugate gradients (Hestenes and Stiefel, 1952) on all rows at once.
 
     One product with the whole matrix an iteration, instead of a factorization for every row.
@@ -88,7 +91,7 @@ def _iterated(matrix: Tensor, right: Tensor, mask: Tensor) -> Tensor:
     residual = right * there
     answer, direction, size = torch.zeros_like(residual), residual, _square(residual)
     enough = TOLERANCE**2 * size
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(iterations):
         image = (direction @ matrix) * there
         step = _ratio(size, (direction * image).sum(2, keepdim=True))
         answer = answer + step * direction

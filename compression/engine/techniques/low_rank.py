@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Literal
 
 from torch import fx
 
@@ -34,7 +35,7 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
     and only the others give and take. Raises `NotApplicable` where no layer
     would shrink at any rank.
     """
-    forms = _forms(model, step)
+    forms = thin_forms(model, step.convolutions)
     if not any(form.shrinks(form.smallest) for form in forms.values()):
         raise NotApplicable(
             "No layer of this network gets smaller as a product of thinner ones: its layers are too thin, depthwise, "
@@ -59,11 +60,11 @@ def low_rank(model: fx.GraphModule, step: LowRank, context: Context) -> fx.Graph
 Ranks = dict[str, tuple[int, ...]]
 
 
-def _forms(model: fx.GraphModule, step: LowRank) -> dict[str, ThinForm]:
-    """How each layer could be factored, but for those of the logits."""
+def thin_forms(model: fx.GraphModule, convolutions: Literal["tucker", "spatial"]) -> dict[str, ThinForm]:
+    """How each layer could be factored, by name, but for those of the logits."""
     nodes = replaceable(model)
     logits = _last_weighted(model, [node for node in model.graph.nodes if node.op == "output"])
-    return {name: thin_form(model, node, step.convolutions) for name, node in nodes.items() if node not in logits}
+    return {name: thin_form(model, node, convolutions) for name, node in nodes.items() if node not in logits}
 
 
 def _last_weighted(model: fx.GraphModule, nodes: list[fx.Node]) -> set[fx.Node]:

@@ -10,7 +10,7 @@ from compression import units
 from compression.charts import breakdown
 from compression.charts.layer_bars import MEASURES, draw
 from compression.explain.layers import WRITTEN, Line, csv_of, lines_of, rest_of, unmatched
-from compression.inquiries.sensitivity import Sensitivities, SensitivityInquiry
+from compression.inquiries.layer_tables import TableInquiry, Tables
 from compression.results.metrics import METRICS
 from compression.results.score import said
 from pages.components.asking import waiting
@@ -86,7 +86,7 @@ def rows_of(lines: list[Line]) -> list[dict[str, object]]:
 
 def show(seen: Seen) -> None:
     """Table, what is left of the file, bars, and where the time goes."""
-    known = waiting.known(SensitivityInquiry(recipe=seen.recipe.baseline()), Sensitivities)
+    known = waiting.known(TableInquiry(recipe=seen.recipe.baseline()), Tables)
     lines = lines_of(seen.anatomy, known)
     _notes(seen)
     with st.container(horizontal=True, vertical_alignment="bottom", key="layers_head"):

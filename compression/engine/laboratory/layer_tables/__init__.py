@@ -1,0 +1,1 @@
+"""Tables of what each layer costs and loses at each level of each technique."""
