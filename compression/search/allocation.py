@@ -171,7 +171,7 @@ def _widths(tables: Tables, limits: Limits, techniques: Collection[str]) -> list
     found: dict[tuple[int, ...], None] = {}
     for price in CHANNEL_PRICES:
         numbers = tuple(
-            min(range(-1, len(cells)), key=lambda n: cells[n].loss - price * worth[name, n] if n >= 0 else 0.0)  # noqa: B023
+            min(range(-1, len(cells)), key=lambda n: cells[n].loss - price * worth[name, n] if n >= 0 else 0.0)
             for name, cells in groups.items()
         )
         found[numbers] = None

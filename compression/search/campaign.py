@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression.errors import CompressionError
+from compression.inquiries.layer_tables import Tables
 from compression.models.subject import Subject
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
@@ -54,16 +55,23 @@ _COSTS = {"stored": "smallest", "ratio": "fastest", "memory": "memory"}
 class Campaign:
     """One search: ask what to measure, tell what came out.
 
-    The same seed, asked and told the same, gives the same recipes.
+    The same seed, asked and told the same, gives the same recipes. With `tables` of the model's layers, zeros and bits
+    that these allocate are among what is tried.
     """
 
     def __init__(
-        self, subject: Subject, limits: Limits = NO_LIMITS, target: Target = "accuracy", *, seed: int = 0
+        self,
+        subject: Subject,
+        limits: Limits = NO_LIMITS,
+        target: Target = "accuracy",
+        *,
+        seed: int = 0,
+        tables: Tables | None = None,
     ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._optuna, self.space = optuna, Space(subject)
+        self._optuna, self.space = optuna, Space(subject, tables)
         self._limits, self._target = limits, target
         self._random = np.random.default_rng(seed)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=20)
@@ -88,6 +96,21 @@ class Campaign:
         """Begin with what was measured before."""
         for result in results:
             self.tell(result)
+
+    def take_over(self, other: Campaign) -> None:
+        """Go on where one without tables stands: with what it knows, and what is under way."""
+        if other._baseline is not None:
+            self.tell(other._baseline)
+        self.take(other._known.values())
+        for position, _ in other._pending.values():
+            here = self.space.position_of(other.space.recipe(position))
+            if here is not None and here not in self._taken:
+                self._handed_out(here, None)
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether it knows what each layer alone costs."""
+        return "share" in self.space.names
 
     def tell(self, result: Result) -> None:
         """What a recipe led to; also of one that was not asked for. Told twice it counts once."""
@@ -184,8 +207,11 @@ class Campaign:
             {"channels": 80, "spread": "sensitivity", "bits": 8, "activations": 8, "budget": "quick"},
             {"zeros": 93, "criterion": "second_order", "bits": 4, "rate": 0.5, "budget": "quick"},
             {"student": 30, "bits": 6, "activations": 8},
+            *({"share": share} for share in (0.18, 0.08)),
+            {"share": 0.05, "budget": "quick"},
         ]
-        positions = (self.space.position(values) for values in found)
+        possible = [one for one in found if one.keys() <= set(self.space.names)]
+        positions = (self.space.position(values) for values in possible)
         return list(dict.fromkeys(self.space.canonical(one) for one in positions if one is not None))
 
     def _chosen(self) -> Recipe | None:

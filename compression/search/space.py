@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compression.errors import InvalidRecipe
+from compression import units
+from compression.errors import CompressionError, NotApplicable
+from compression.inquiries.layer_tables import Tables
 from compression.models.subject import Subject
 from compression.recipe import steps
 from compression.recipe.budgets import Budget, training_seconds, tuning_passes
@@ -14,6 +16,7 @@ from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import FLOAT_BITS, INTEGER_BITS, QUANTIZATION_AWARE_BITS
 from compression.recipe.steps import Step
 from compression.search import priors
+from compression.search.allocation import Allocation, Limits, accuracy_at, allocate, steps_of
 from compression.search.priors import Effect
 
 Position = tuple[int, ...]
@@ -32,6 +35,9 @@ class Knob:
     needs: Callable[[Subject], bool] = lambda subject: True
 
 
+BY_LAYER = ("magnitude_pruning", "quantization")
+"""What a `share` allocates; zeros are then chosen by their second-order effect, which costs less accuracy."""
+
 KNOBS = (
     Knob("student", (100, 90, 80, 70, 60, 50, 40, 30, 25), lambda subject: subject.has_slimmable),
     Knob("low_rank", (100, 75, 50, 35, 25, 15, 10)),
@@ -46,21 +52,27 @@ KNOBS = (
     Knob("activations", (FLOAT_BITS, INTEGER_BITS)),
     Knob("mixed", (False, True)),
     Knob("rate", (0.0, 0.25, 0.5, 1.0)),
+    Knob("share", (1.0, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)),
     Knob("budget", ("none", "quick")),
 )
-"""Students come first, then shapes, zeros, codes and the file, as recipes have them."""
+"""Students come first, then shapes, zeros, codes and the file, as recipes have them.
+
+`share` is that of the original's bytes which zeros and bits of each layer leave by the tables (`search.allocation`), in
+the place of the knobs for zeros and codes.
+"""
 
 
 class Space:
-    """The knobs that make sense for a model, and what their positions are as recipes.
+    """The knobs that make sense for a model, and what their positions are as recipes; `tables` allow for allocations.
 
     A position is `canonical` when knobs without effect on the recipe stand at their first value: then different
     positions are different recipes.
     """
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.knobs = tuple(knob for knob in KNOBS if knob.needs(subject))
+    def __init__(self, subject: Subject, tables: Tables | None = None) -> None:
+        self.subject, self._tables = subject, tables
+        self.knobs = tuple(knob for knob in KNOBS if knob.needs(subject) and (tables or knob.name != "share"))
+        self._allocated: dict[float, Allocation | None] = {}
         self.names = tuple(knob.name for knob in self.knobs)
         self.sizes = tuple(len(knob.values) for knob in self.knobs)
 
@@ -78,13 +90,34 @@ class Space:
 
     def canonical(self, position: Position) -> Position:
         """The same recipe, with knobs without effect at their first value."""
-        values = self.values(position)
-        idle = {name for name, rule in _IDLE.items() if rule(values)}
-        return tuple(0 if name in idle else at for name, at in zip(self.names, position, strict=True))
+        while True:  # what has no effect may have been what another knob needed
+            values = self.values(position)
+            idle = {name for name, rule in _IDLE.items() if rule(values)}
+            found = tuple(0 if name in idle else at for name, at in zip(self.names, position, strict=True))
+            if found == position:
+                return found
+            position = found
 
     def recipe(self, position: Position) -> Recipe:
         """What a canonical position stands for. Raises `InvalidRecipe` where steps do not go together."""
-        return make_recipe(self.subject.name, _steps(self.subject, self.values(position)))
+        values = self.values(position)
+        return make_recipe(self.subject.name, _steps(self.subject, values, self._by_layer(values["share"])))
+
+    def _by_layer(self, share: float) -> dict[type[Step], dict[str, Any]]:
+        """Zeros and bits of each layer that leave this share of the bytes. Raises `NotApplicable` where none do."""
+        found = self._allocation(share)
+        if found is None and share < 1:
+            raise NotApplicable(f"No zeros and bits of single layers leave {units.share(share)} of the bytes.")
+        said = steps_of(found) if found else []
+        return {steps.STEP_TYPES[one.pop("technique")]: one for one in said}
+
+    def _allocation(self, share: float) -> Allocation | None:
+        if share not in self._allocated:
+            tables = self._tables
+            most = share * (tables.other_bytes + sum(layer.bytes for layer in tables.layers)) if tables else 0.0
+            within = Limits(bytes=most)
+            self._allocated[share] = allocate(tables, within, BY_LAYER) if tables and share < 1 else None
+        return self._allocated[share]
 
     def position_of(self, recipe: Recipe) -> Position | None:
         """Where a recipe stands; None where no position is exactly this recipe."""
@@ -97,22 +130,42 @@ class Space:
         position = self.position(values)
         if position is None:
             return None
-        position = self.canonical(position)
+        has_levels = any(getattr(step, "levels", ()) for step in recipe.steps)
+        at_shares = self._at_shares(position) if has_levels else [position]
+        return next((one for one in map(self.canonical, at_shares) if self._is(one, recipe)), None)
+
+    def _at_shares(self, position: Position) -> list[Position]:
+        """The same with each share that the tables allocate."""
+        if "share" not in self.names:
+            return []
+        knob = self.names.index("share")
+        return [(*position[:knob], at, *position[knob + 1 :]) for at in range(1, self.sizes[knob])]
+
+    def _is(self, position: Position, recipe: Recipe) -> bool:
         try:
-            return position if self.recipe(position) == recipe else None
-        except InvalidRecipe:
-            return None
+            return self.recipe(position) == recipe
+        except CompressionError:
+            return False
 
     def prior(self, position: Position) -> Effect:
         """What a position brings, as far as that can be guessed before anything is measured."""
         values = self.values(position)
         trained = values["budget"] != "none"
         effects = [effect for name, rule in _PRIORS.items() if (effect := rule(values, trained)) is not None]
+        effects += [self._prior_of_share(values["share"], trained)]
         return Effect(
             sum(effect.accuracy_change for effect in effects),
             _product(effect.size_factor for effect in effects),
             _product(effect.latency_factor for effect in effects),
         )
+
+    def _prior_of_share(self, share: float, trained: bool) -> Effect:
+        """By the tables; training wins back most."""
+        found = self._allocation(share)
+        if found is None or self._tables is None:
+            return Effect()
+        lost = self._tables.accuracy - accuracy_at(self._tables, found.loss)
+        return Effect(-max(0.0, lost) * (0.2 if trained else 1.0), share)
 
     def training_seconds(self, position: Position) -> float:
         """How long its recipe trains, roughly."""
@@ -128,8 +181,13 @@ def _product(factors: Any) -> float:  # noqa: ANN401 - any iterable of numbers
     return result
 
 
+def _is_allocated(values: Mapping[str, Any]) -> bool:
+    """Whether the tables say what each layer gets."""
+    return bool(values["share"] < 1)
+
+
 def _is_coarse(values: Mapping[str, Any]) -> bool:
-    return bool(values["bits"] <= INTEGER_BITS)
+    return bool(values["bits"] <= INTEGER_BITS or _is_allocated(values))
 
 
 def _changes(values: Mapping[str, Any]) -> bool:
@@ -140,32 +198,36 @@ def _changes(values: Mapping[str, Any]) -> bool:
         or values["separable"]
         or values["channels"]
         or values["zeros"]
+        or _is_allocated(values)
     )
 
 
 def _adapts(values: Mapping[str, Any]) -> bool:
     """Whether codes are so coarse that training with them pays."""
-    return bool(values["bits"] <= QUANTIZATION_AWARE_BITS)
+    return bool(values["bits"] <= QUANTIZATION_AWARE_BITS or _is_allocated(values))
 
 
 _IDLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    **dict.fromkeys(("low_rank", "separable", "zeros", "bits"), _is_allocated),
     "spread": lambda values: not values["channels"],
     "order": lambda values: not values["channels"] or (values["low_rank"] == 100 and not values["separable"]),
     "criterion": lambda values: not values["zeros"],
-    "codes": lambda values: not _is_coarse(values),
+    "codes": lambda values: not _is_coarse(values) or _is_allocated(values),
     "activations": lambda values: not _is_coarse(values) or values["codes"] == "codebook",
-    "mixed": lambda values: values["bits"] not in (2, 3, 4, 5, 6) or values["codes"] == "codebook",
+    "mixed": lambda values: (
+        _is_allocated(values) or values["bits"] not in (2, 3, 4, 5, 6) or values["codes"] == "codebook"
+    ),
     "rate": lambda values: not _is_coarse(values) or values["bits"] == 1,
     "budget": lambda values: not (_changes(values) or _adapts(values)),
 }
 """When a knob has no effect on the recipe, or none on the network."""
 
 
-def _steps(subject: Subject, values: Mapping[str, Any]) -> list[Step]:
+def _steps(subject: Subject, values: Mapping[str, Any], by_layer: Mapping[type[Step], Mapping[str, Any]]) -> list[Step]:
     channels, factors = _channels(values), _factors(values)
     in_order = [*factors, *channels] if values["order"] == "factors first" else [*channels, *factors]
-    shapes = [*_student(values), *in_order, *_zeros(values)]
-    codes = _codes(values)
+    shapes = [*_student(values), *in_order, *_zeros(values, by_layer.get(steps.MagnitudePruning))]
+    codes = _codes(values, by_layer.get(steps.Quantization))
     parts = int(_changes(values)) + int(_adapts(values))
     budget: Budget = values["budget"]
     tuned = {"epochs": tuning_passes(subject, budget, alpha=steps.TAUGHT_ALPHA, parts=max(1, parts))}
@@ -194,18 +256,22 @@ def _channels(values: Mapping[str, Any]) -> list[Step]:
     return [steps.ChannelPruning.model_validate(content)] if values["channels"] else []
 
 
-def _zeros(values: Mapping[str, Any]) -> list[Step]:
+def _zeros(values: Mapping[str, Any], by_layer: Mapping[str, Any] | None) -> list[Step]:
+    if by_layer is not None:
+        return [steps.SecondOrderPruning.model_validate(by_layer)]
     kind = steps.STEP_TYPES[f"{values['criterion']}_pruning"]
     return [kind.model_validate({"sparsity": values["zeros"] / 100})] if values["zeros"] else []
 
 
-def _codes(values: Mapping[str, Any]) -> list[Step]:
+def _codes(values: Mapping[str, Any], by_layer: Mapping[str, Any] | None) -> list[Step]:
     bits = values["bits"]
+    activations = None if values["activations"] == FLOAT_BITS else values["activations"]
+    if by_layer is not None:
+        return [steps.Quantization.model_validate({**by_layer, "activation_bits": activations})]
     if bits == FLOAT_BITS:
         return []
     if values["codes"] == "codebook":
         return [steps.WeightSharing.model_validate({"clusters": 2**bits})]
-    activations = None if values["activations"] == FLOAT_BITS else values["activations"]
     content = {"weight_bits": bits, "activation_bits": activations, "mixed_precision": values["mixed"]}
     return [steps.Quantization.model_validate(content)]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from compression.errors import CompressionError
 from compression.inquiries import Inquiry
+from compression.inquiries.layer_tables import TableInquiry, Tables
 from compression.inquiries.retiming import RetimingInquiry
 from compression.models.subject import subject_of
 from compression.recipe.recipe import Recipe
@@ -35,6 +36,8 @@ TELL_S = 1.0
 """How often it is told how far a search is."""
 POINTS = 400
 """Of its progress that are kept: then every other is dropped."""
+LEAST_MINUTES = 1.0
+"""Of a search that has tables made: they take a worker up to half a minute."""
 LAST_S = 60.0
 """How long timing the finalists again may take after the time is over."""
 
@@ -81,12 +84,18 @@ class SearchRun:
         self.search, self.wish = search, wish_from(search.wish)
         self._dispatcher = dispatcher
         self._store = dispatcher.store.within(search.workspace)
-        self._campaign = Campaign(subject_of(search.model), self.wish.limits, self.wish.target, seed=self.wish.seed)
+        self._tables = TableInquiry(recipe=Recipe(model=search.model))
+        self._campaign = self._begun(None)
         over = dispatcher.store.jobs(search.group, [JobState.CANCELLED])  # with an earlier pause or server
         self._told = {job.job_id for job in over}  # recipe_ids and, of failed ones, job_ids
         self._spent_s, self._progress = search.spent_s, list(search.progress)
         self._looked_at, self._told_at, self._over_at = time.monotonic(), 0.0, 0.0
         self._retimed: set[tuple[str, int]] = set()
+        self._has_asked = False
+
+    def _begun(self, tables: Tables | None) -> Campaign:
+        wish, subject = self.wish, subject_of(self.search.model)
+        return Campaign(subject, wish.limits, wish.target, seed=wish.seed, tables=tables)
 
     @property
     def is_over(self) -> bool:
@@ -96,6 +105,7 @@ class SearchRun:
     def step(self, search: Search) -> bool:
         """Go on for a moment, with the search as it stands in the store now; False once there is nothing more to do."""
         self.search = search
+        self._look_for_tables()
         jobs = self._dispatcher.jobs(search.group)
         open_jobs = [job for job in jobs if not job.state.is_final]
         self._collect(jobs)
@@ -112,6 +122,18 @@ class SearchRun:
         jobs = self._dispatcher.jobs(self.search.group)
         self._dispatcher.cancel_jobs([job.job_id for job in jobs if not job.state.is_final])
 
+    def _look_for_tables(self) -> None:
+        """Have the layers tried one by one, where there is time for that, and go on with what that tells."""
+        if self._campaign.has_tables or not self._campaign.results:
+            return
+        content = self._store.answer(self._tables)
+        if content is not None:
+            before, self._campaign = self._campaign, self._begun(Tables.model_validate_json(content))
+            self._campaign.take_over(before)
+        elif not self._has_asked and self.search.minutes >= LEAST_MINUTES:
+            self._has_asked = True
+            self._submit([self._tables])
+
     def _collect(self, jobs: list[Job]) -> None:
         """Tell the campaign what is new: results, whoever asked for them, and what of its own failed."""
         for result in self._store.results(self.search.model):
@@ -121,7 +143,8 @@ class SearchRun:
         for job in jobs:
             if job.state in (JobState.FAILED, JobState.CANCELLED) and job.job_id not in self._told:
                 self._told.add(job.job_id)
-                self._campaign.failed(job.recipe)
+                if job.inquiry is None:
+                    self._campaign.failed(job.recipe)
 
     def _count_time(self) -> None:
         """Time counts while there are workers, once the uncompressed model is measured: before, nothing can be."""
@@ -149,7 +172,7 @@ class SearchRun:
 
     def _finish(self, open_jobs: list[Job]) -> bool:
         """Give up what is under way, then time those again that may be recommended."""
-        measuring = [job.job_id for job in open_jobs if job.inquiry is None]
+        measuring = [job.job_id for job in open_jobs if not isinstance(job.inquiry, RetimingInquiry)]
         if measuring:
             self._dispatcher.cancel_jobs(measuring)
         self._over_at = self._over_at or time.monotonic()
@@ -158,7 +181,7 @@ class SearchRun:
         self._retimed.update(fresh)
         self._submit([RetimingInquiry(recipe=one.parsed_recipe, done=len(one.timings)) for one in fresh.values()])
         is_late = time.monotonic() - self._over_at > LAST_S
-        timing = [job for job in open_jobs if job.inquiry is not None]
+        timing = [job for job in open_jobs if isinstance(job.inquiry, RetimingInquiry)]
         if (fresh or timing) and not is_late:
             self._tell("timing the best ones again")
             return True
