@@ -81,7 +81,7 @@ class LayerTable(Part):
 
 
 class Tables(Answer):
-    """All layers of the uncompressed network, judged on `n_images` validation images: never those results are tested on.
+    """All layers of the uncompressed network, judged on `n_images` validation images, never on test images.
 
     `accuracy` is the network's on these. `other_bytes` and `other_ms` belong to no layer: the stored file's graph and
     header; what else the network computes, and the call itself.

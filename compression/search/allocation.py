@@ -1,8 +1,8 @@
 """Which layer gets which level of which technique, so that the predictions move least within limits. Torch-free.
 
-Losses of layers, and of techniques in one layer, are taken to add up: a Kullback-Leibler divergence is quadratic in small
-changes, and those of different layers hardly know of each other (Dong et al., HAWQ-V2, 2020). What that misses is told
-by settings that were measured, see `correction`.
+Losses of layers, and of techniques in one layer, are taken to add up: a Kullback-Leibler divergence is quadratic in
+small changes, and those of different layers hardly know of each other (Dong et al., HAWQ-V2, 2020). What that misses is
+told by settings that were measured, see `correction`.
 """
 
 from __future__ import annotations
@@ -170,11 +170,11 @@ def _widths(tables: Tables, limits: Limits, techniques: Collection[str]) -> list
     }
     found: dict[tuple[int, ...], None] = {}
     for price in CHANNEL_PRICES:
-        numbers = tuple(
-            min(range(-1, len(cells)), key=lambda n: cells[n].loss - price * worth[name, n] if n >= 0 else 0.0)
+        priced = {
+            name: [0.0, *(cell.loss - price * worth[name, number] for number, cell in enumerate(cells))]
             for name, cells in groups.items()
-        )
-        found[numbers] = None
+        }
+        found[tuple(values.index(min(values)) - 1 for values in priced.values())] = None
     return [
         _narrowed(tables, [cells[n] for cells, n in zip(groups.values(), numbers, strict=True) if n >= 0], groups)
         for numbers in found
@@ -191,18 +191,19 @@ def _saved(tables: Tables, cell: Cell, measure: Measure) -> float:
     touched = {one.layer for one in cell.left}
     before = sum(getattr(layer, measure) for layer in tables.layers if layer.name in touched)
     whole = sum(getattr(layer, measure) for layer in tables.layers)
-    return (before - float(getattr(cell, measure))) / max(whole, 1e-12)
+    return float((before - getattr(cell, measure)) / max(whole, 1e-12))
 
 
 def _narrowed(tables: Tables, cells: Sequence[Cell], groups: Mapping[str, Sequence[Cell]]) -> _Narrowed:
     names = {id(cell): name for name, of_group in groups.items() for cell in of_group}
     before = {layer.name: layer.ms for layer in tables.layers}
-    share, time = Counter[str](), Counter[str]()
+    share: dict[str, float] = {}
+    time: dict[str, float] = {}
     for left in (left for cell in cells for left in cell.left):
-        share[left.layer] = share.get(left.layer, 1.0) * left.share  # type: ignore[assignment]
-        time[left.layer] = time.get(left.layer, 1.0) * min(1.0, left.ms / max(before[left.layer], 1e-9))  # type: ignore[assignment]
+        share[left.layer] = share.get(left.layer, 1.0) * left.share
+        time[left.layer] = time.get(left.layer, 1.0) * left.ms / max(before[left.layer], 1e-9)
     levels = {names[id(cell)]: cell.level for cell in cells}
-    return _Narrowed(levels, sum(cell.loss for cell in cells), dict(share), dict(time))
+    return _Narrowed(levels, sum(cell.loss for cell in cells), share, time)
 
 
 # --- what else people ask ----------------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ class Point:
 
 
 def reach(tables: Tables, techniques: Collection[str] = TECHNIQUES) -> dict[Measure, tuple[Point, Point, Point]]:
-    """The smallest, the (geometric) middle and the largest number of bytes, and of milliseconds, that levels lead to."""
+    """The smallest, the (geometric) middle and the largest number of bytes, and of milliseconds, with their losses."""
     found: dict[Measure, tuple[Point, Point, Point]] = {}
     measures: tuple[Measure, ...] = ("bytes", "ms")
     for measure in measures:
@@ -239,12 +240,12 @@ def _smallest(tables: Tables, measure: Measure, techniques: Collection[str]) -> 
     found = []
     limits = Limits(**{measure: 1.0})  # what is looked at when widths are priced
     for narrowed, code in itertools.product(_widths(tables, limits, techniques), codes):
-        least = getattr(tables, f"other_{measure}")
-        for layer in tables.layers:
-            least += min(getattr(one, measure) for one in _options(layer, narrowed, techniques, code))
-        allocation = _within(tables, Limits(**{measure: least * (1 + 1e-6) + 1e-9}), narrowed, techniques, code)
-        if allocation is not None:
-            found.append(allocation)
+        items = [list(_options(layer, narrowed, techniques, code)) for layer in tables.layers]
+        if all(items):
+            least = sum(min(getattr(one, measure) for one in options) for options in items)
+            within = getattr(tables, f"other_{measure}") + least * (1 + 1e-6) + 1e-9
+            allocation = _within(tables, Limits(**{measure: within}), narrowed, techniques, code)
+            found += [allocation] if allocation is not None else []
     return min(found, key=lambda one: (getattr(one, measure), one.loss))
 
 

@@ -50,7 +50,7 @@ class Profile:
 def profile(
     model: onnx.ModelProto, calls: Sequence[Call], names: Sequence[str], watch: Watch = SILENT, *, runs: int = RUNS
 ) -> Profile:
-    """Time the nodes of the graph that ONNX Runtime makes out of `model`: one thread, one image, `runs` in each session.
+    """Time the nodes of the graph that ONNX Runtime makes out of `model`: one thread, one image, `runs` a session.
 
     The runtime's clock counts whole microseconds, and small nodes take one or two. So each node's time is the mean of
     the middle half of all runs, which has fractions like a mean and is as hard to disturb as a median. Writing a

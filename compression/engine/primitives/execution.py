@@ -174,12 +174,10 @@ class Rehearsal(Walk):
         """What each variant of this node's layer gives for its own images."""
         layer, name = self.model.get_submodule(str(node.target)), str(node.target)
         inputs = self.input_of(node).chunk(len(variants))
-        given = [
-            {"weight": variant[name].weight} | ({} if variant[name].bias is None else {"bias": variant[name].bias})
-            for variant in variants
-        ]
+        given = [{"weight": variant[name].weight, "bias": variant[name].bias} for variant in variants]
+        own = [{key: value for key, value in values.items() if value is not None} for values in given]
         with torch.no_grad():
-            found = [functional_call(layer, own, (x,)) for own, x in zip(given, inputs, strict=True)]
+            found = [functional_call(layer, values, (x,)) for values, x in zip(own, inputs, strict=True)]
         return self._laid_out(torch.cat(found) if len(found) > 1 else found[0])
 
 

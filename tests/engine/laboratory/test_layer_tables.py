@@ -9,9 +9,9 @@ from compression.engine import laboratory
 from compression.engine.build import load_network
 from compression.engine.files.export import to_onnx
 from compression.engine.files.stored_file import encode
-from compression.engine.laboratory.layer_tables import forms
+from compression.engine.laboratory.layer_tables import lone_forms
 from compression.engine.laboratory.layer_tables.answering import FITTING_IMAGES, MOST_IMAGES
-from compression.engine.laboratory.layer_tables.forms import both_of, changed, forms_of, seen_by_layers
+from compression.engine.laboratory.layer_tables.lone_forms import both_of, changed, forms_of, seen_by_layers
 from compression.engine.network.form import clone, restrict, weighted_layers
 from compression.engine.primitives.affine import fit_affine
 from compression.engine.primitives.batch_norm import fold_batch_norm
@@ -50,7 +50,7 @@ def test_pruned_layers_lose_what_pruned_copies_lose(bench, found):
         order = np.argsort(np.abs(module.weight.detach().numpy()).ravel(), kind="stable")
         mask = np.ones(order.size, bool)
         mask[order[: round(0.9 * order.size)]] = False
-        weight = forms.fitted(module, seen[layer.name], torch.from_numpy(mask).reshape(module.weight.shape))
+        weight = lone_forms.fitted(module, seen[layer.name], torch.from_numpy(mask).reshape(module.weight.shape))
         other = clone(model)
         with torch.no_grad():
             weighted_layers(other)[layer.name].weight.copy_(weight)
@@ -61,7 +61,7 @@ def test_pruned_layers_lose_what_pruned_copies_lose(bench, found):
 
 def test_more_bits_lose_less_and_take_more(found):
     for technique in ("quantization", "magnitude_pruning", "weight_sharing"):
-        rows = [[cell for cell in layer.of(technique)] for layer in found.layers]
+        rows = [layer.of(technique) for layer in found.layers]
         losses = np.mean([[cell.loss for cell in row] for row in rows], axis=0)
         assert (np.diff(losses) >= 0).all()
         for row, layer in zip(rows, found.layers, strict=True):
@@ -122,7 +122,7 @@ def test_zeros_and_codes_together_take_what_a_file_takes():
     restrict(layer, grid=fit_affine(layer.weight, 4, mask=mask))
     written = len(encode(to_onnx(model)))
     whole = fold_batch_norm(load_network(subject_of("lenet5-mnist5k")))
-    as_it_is = forms.floats_bytes(weighted_layers(whole)["hidden"].weight) + forms.bias_bytes(layer)
+    as_it_is = lone_forms.floats_bytes(weighted_layers(whole)["hidden"].weight) + lone_forms.bias_bytes(layer)
     assert as_it_is - sizes[0.8, "quantization", 4] == pytest.approx(plain - written, rel=0.03)
 
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from compression.engine.network.form import weighted_layers
+from compression.engine.network.form import clone, weighted_layers
 from compression.engine.network.tracing import trace
 from compression.engine.primitives import execution
-from compression.engine.primitives.execution import Rehearsal, Walk, images_at_once
+from compression.engine.primitives.execution import Changed, Rehearsal, Walk, images_at_once
 from compression.errors import Cancelled
 from tests.support.networks import Twice
 from tests.support.watches import GIVEN_UP
@@ -111,17 +111,43 @@ def test_a_walk_that_is_extended_by_hand_has_so_many(sample):
     torch.testing.assert_close(walk.logits, model(x))
 
 
-def test_a_rehearsal_finds_the_logits_of_the_changed_network(sample):
-    model, x = sample("resnet8-mnist5k")
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize("network", ["resnet8-mnist5k", "mlp-digits"])
+def test_a_rehearsal_finds_the_logits_of_the_changed_network(sample, network, at_once):
+    model, x = sample(network)
+    layers = weighted_layers(model)
     with torch.no_grad():
         run = Rehearsal(model, x)
         before = run.logits
-        for name, layer in weighted_layers(model).items():
-            weight = layer.weight.clone()
-            layer.weight.mul_(0.5)
-            torch.testing.assert_close(run.logits_with(name), model(x))
-            layer.weight.copy_(weight)
+        for name, layer in layers.items():
+            weights = [factor * layer.weight for factor in (0.5, 0.25, 0.0, 2.0)]
+            found = list(run.logits_with_each([{name: Changed(weight)} for weight in weights], at_once))
+            for weight, logits in zip(weights, found, strict=True):
+                own = layer.weight.clone()
+                layer.weight.copy_(weight)
+                torch.testing.assert_close(logits, model(x))
+                layer.weight.copy_(own)
         assert run.logits is before
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_rehearsal_changes_several_layers_and_their_biases(sample, at_once):
+    model, x = sample("lenet5-mnist5k")
+    first, *_, last = weighted_layers(model)
+    with torch.no_grad():
+        run = Rehearsal(model, x)
+        layers = [(name, weighted_layers(model)[name]) for name in (first, last)]
+        variants = [
+            {name: Changed(layer.weight * factor, layer.bias + factor) for name, layer in layers}
+            for factor in (0.5, 0.9)
+        ]
+        found = list(run.logits_with_each(variants, at_once))
+        for variant, logits in zip(variants, found, strict=True):
+            other = clone(model)
+            for name, changed in variant.items():
+                weighted_layers(other)[name].weight.copy_(changed.weight)
+                weighted_layers(other)[name].bias.copy_(changed.bias)
+            torch.testing.assert_close(logits, other(x))
 
 
 def test_a_run_can_be_cancelled(sample):

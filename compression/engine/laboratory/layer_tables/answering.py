@@ -13,14 +13,14 @@ from torch import Tensor, fx
 from compression.engine.build import load_network
 from compression.engine.files.stored_file import decode_by_tensor
 from compression.engine.laboratory.bench import Bench
-from compression.engine.laboratory.layer_tables.forms import (
+from compression.engine.laboratory.layer_tables.groups import Narrower, narrower
+from compression.engine.laboratory.layer_tables.lone_forms import (
     Form,
     bias_bytes,
     both_of,
     forms_of,
     seen_by_layers,
 )
-from compression.engine.laboratory.layer_tables.groups import Narrower, narrower
 from compression.engine.laboratory.layer_tables.lone_layers import Key, Lone, Stopwatch, lone
 from compression.engine.laboratory.layer_tables.sizes import floats_bytes
 from compression.engine.network.form import WeightedLayer, weighted_calls
@@ -93,7 +93,7 @@ def tables(inquiry: TableInquiry, bench: Bench) -> Tables:
     original = load_network(bench.subject)
     model = fold_batch_norm(original)
     layers, groups = _variants(original, model, bench)
-    changes = [{one.name: form.changed} for one in layers.values() for form in one.forms]
+    changes: list[Mapping[str, Changed]] = [{one.name: form.changed} for one in layers.values() for form in one.forms]
     changes += [group.changed for group in groups]
     judged = _judge(model, changes, bench)
     watch = bench.watch.part(0.9, 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from compression.engine.laboratory.layer_tables.forms import Seen, changed, without_inputs
+from compression.engine.laboratory.layer_tables.lone_forms import Seen, changed, without_inputs
 from compression.engine.network.form import WeightedLayer, weighted_calls
 from compression.engine.primitives.channel_labels import IN, OUT, Unit
 from compression.engine.primitives.channels import channel_groups, units_in_multiples
@@ -88,7 +88,10 @@ def _without(
             for reader, places in readers.items()
         },
         sizes={
-            layer: tuple(size - counts[layer, dim] for dim, size in enumerate(layers[layer].weight.shape[:2]))
+            layer: (
+                layers[layer].weight.shape[0] - counts[layer, OUT],
+                layers[layer].weight.shape[1] - counts[layer, IN],
+            )
             for layer, _ in counts
         },
     )

@@ -43,7 +43,7 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Lone:
-    """A layer at one of its calls, the activation behind it if any, the shape of its input, and its uses of a weight."""
+    """A layer at one of its calls, the activation behind it if any, its input's shape, and its uses of a weight."""
 
     layer: WeightedLayer
     activation: nn.Module | None
@@ -152,7 +152,7 @@ def _file(parts: nn.Sequential, one: Lone) -> onnx.ModelProto:
     first = next(layer for layer in parts if isinstance(layer, WeightedLayer))
     width = first.in_features if isinstance(first, nn.Linear) else first.in_channels
     rows, *rest = (one.shape[0], width, *one.shape[2:])
-    model = fx.GraphModule(parts.eval(), graph)
+    model = fx.GraphModule(parts.eval(), graph)  # type: ignore[no-untyped-call]
     model.input_shape = tuple(rest)  # type: ignore[assignment]
     file = to_onnx(propagate_shapes(model))
     file.graph.input[0].type.tensor_type.shape.dim[0].dim_value = rows
@@ -162,10 +162,7 @@ def _file(parts: nn.Sequential, one: Lone) -> onnx.ModelProto:
 def _beside_one_another(files: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
     """One graph of all, with an input and an output for each."""
     graphs = [onnx.compose.add_prefix(file, f"{number}/").graph for number, file in enumerate(files)]
-    ends = [
-        [value for graph in graphs for value in values(graph)]
-        for values in (lambda graph: graph.input, lambda graph: graph.output)
-    ]
+    ends = [[end for graph in graphs for end in getattr(graph, name)] for name in ("input", "output")]
     tensors = [tensor for graph in graphs for tensor in graph.initializer]
     whole = helper.make_graph([node for graph in graphs for node in graph.node], "layers", *ends, tensors)
     first = files[0]

@@ -38,8 +38,11 @@ MOST_FEATURES = 2048
 
 @dataclass(frozen=True)
 class Seen:
-    """What a layer gets on some images: mean products of its inputs (groups x features x features, float64), and their
-    means (groups x features). The identity and zeros where its inputs cannot be cut into patches, or are too many."""
+    """What a layer gets on some images: mean products of its inputs (groups x features x features, float64), and means.
+
+    `means` are groups x features, zeros where inputs cannot be cut into patches; the products are then the identity. Of
+    too many features no products are taken.
+    """
 
     gram: Tensor
     means: Tensor
