@@ -1,6 +1,7 @@
 """Addresses that pages of commit 9cc6861 wrote open what they opened then. See `tests/store/test_old_home.py`."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
