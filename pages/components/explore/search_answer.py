@@ -61,9 +61,7 @@ def _why_not(found: Answer) -> None:
     for one in found.needed:
         st.markdown(f":material/lock_open: If only this limit gave way: {one.words}.")
     if found.wish.limits.are_set and found.best is not None and not found.prices:
-        st.caption(
-            ":material/lock: No limit is in the way: of what is measured, loosening one a little brings no more."
-        )
+        st.caption(":material/lock: No limit is in the way: loosening one a little brings nothing measured.")
 
 
 def _ways(seen: Snapshot, found: Answer, shown: Result) -> None:
@@ -99,7 +97,7 @@ def _view_of(result: Result, found: Answer) -> View:
 def _other(other: Beside, found: Answer) -> None:
     numbers = ", ".join(METRICS[key].said(other.result) for key in ("stored", "accuracy", "ratio"))
     why = units.capital(said(other.why))
-    _line(f":material/compare_arrows: **{why}:** {other.result.words} ({numbers})", other.result, found)
+    _line(f":material/compare_arrows: **{why}:** {other.result.words}: {numbers} of the time", other.result, found)
 
 
 def _line(words: str, result: Result, found: Answer) -> None:
