@@ -33,6 +33,8 @@ LOOSER = {"drop_points": 1.0, "worst_points": 1.0}
 LOOSER_SHARE = 0.1
 WORTH_IT = 0.01
 """Share of a cost, or half of it in accuracy, that loosening a limit must gain to be told."""
+CHEAPER, LESS_LOST = 0.05, 0.003
+"""What a setting must win over another one to be named beside it: a share of a cost, or of the images."""
 ENOUGH_TIMINGS = 3
 """Measurements of the latency that a setting has before it is recommended, if time allows."""
 BOLDER = "better, if it keeps to the limits"
@@ -231,12 +233,18 @@ def _others(results: Sequence[Result], best: Result, wish: Wish) -> tuple[Beside
         if target == wish.target or not within:
             continue
         first = min(within, key=lambda result: rank_of(result, target))
-        if rank_of(first, target)[0] < rank_of(best, target)[0]:
+        if is_clearly_better(first, best, target):
             found.setdefault(first.recipe_id, Beside(why, first))
     runner_up = next((result for result in within if result.recipe_id not in found), None)
     if runner_up is not None:
         found[runner_up.recipe_id] = Beside("runner-up", runner_up)
     return tuple(found.values())
+
+
+def is_clearly_better(one: Result, other: Result, target: Target) -> bool:
+    """Whether a person would care: `CHEAPER` of a cost, `LESS_LOST` of the accuracy."""
+    now, before = rank_of(one, target)[0], rank_of(other, target)[0]
+    return now <= before - LESS_LOST if target == "accuracy" else now <= (1 - CHEAPER) * before
 
 
 def _prices(results: Sequence[Result], best: Result, wish: Wish) -> tuple[Price, ...]:

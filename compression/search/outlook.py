@@ -22,7 +22,7 @@ from compression.recipe.words import recipe_in_words
 from compression.results.metrics import METRICS, Metric
 from compression.results.record import Result
 from compression.results.score import says
-from compression.search.answer import over, said_of
+from compression.search.answer import CHEAPER, LESS_LOST, over, said_of
 from compression.search.estimate import HAVE_PRIORS, WIDTH, Estimate, Known, Lesson, Measured, estimate
 from compression.search.limits import (
     LIMITS,
@@ -47,8 +47,6 @@ BITS = (FLOAT_BITS, 8, 7, 6, 5, 4, 3, 2)
 STUDENTS = (100, 80, 60, 50, 35)
 """The grid. What is coarser than this loses too much, and what lies between is hardly another answer."""
 
-CHEAPER, LESS_LOST = 0.05, 0.003
-"""What an estimate must win over the best measurement to be named beside it: a share of a cost, or of the images."""
 
 REACHED = ("stored", "ratio", "accuracy")
 """Metrics whose reach is told."""

@@ -109,3 +109,9 @@ def test_nothing_measured_is_no_answer():
     found = answer([], wish_for(NO_LIMITS))
     assert (found.best, found.nearest, found.is_met) == (None, None, False)
     assert sentences(found) == ["Nothing was measured yet."]
+
+
+def test_hardly_faster_is_not_named_as_faster():
+    best, hardly = setting(50, 0.6, 0.005), setting(90, 0.59, 0.005)
+    found = answer([best, hardly], wish_for(Limits(stored_kb=100, drop_points=1), "smallest"))
+    assert [one.why for one in found.others] == ["runner-up"]
