@@ -27,7 +27,7 @@ from compression.search.allocation import Allocation, Limits, allocate, steps_of
 MODELS = ("mlp-digits", "lenet5-mnist5k", "resnet8-mnist5k", "resnet20-fashion")
 ZEROS = (0.7, 0.9, 0.95)
 BITS = (4, 3, 2)
-CLOSE, TURNS = 0.01, 3
+CLOSE, TURNS = 0.01, 5
 """As near as bytes shall come, and how often they are asked for anew to get there."""
 
 Steps = list[dict[str, Any]]
@@ -100,7 +100,8 @@ def _allotted(
     for _ in range(TURNS):
         found = allocate(known, Limits(bytes=limit), techniques)
         if found is None:
-            break
+            limit *= 1 + 2 * CLOSE
+            continue
         measured = run_recipe(subject, make_recipe(subject.name, steps_of(found)), baseline=baseline)
         size = measured.result.stored_bytes
         if best is None or _distance(size, wanted) < _distance(best[0].result.stored_bytes, wanted):

@@ -195,25 +195,30 @@ def both_of(layer: WeightedLayer, forms: Sequence[Form]) -> Iterator[Both]:
     Estimated on some of the layer's outputs, and with the values that it shares without zeros.
     """
     whole = layer.weight.detach()
-    weight = whole[:: max(1, whole.numel() // SAMPLE)]
+    weight = whole[:: max(1, whole.numel() // SAMPLE)].contiguous()
     times = whole.numel() / weight.numel()
     sizes = whole.abs().flatten().sort().values
     books = {form.level: form.values for form in forms if form.values is not None}
     for sparsity in LEVELS["magnitude_pruning"]:
         mask = weight.abs() > sizes[min(round(sparsity * len(sizes)), len(sizes) - 1) - 1]
-        for technique, level, size in (*_codes_left(weight, mask), *_values_left(weight, mask, books)):
-            yield Both(zeros=sparsity, technique=technique, level=level, bytes=times * size + bias_bytes(layer))
+        for technique, level, size in (
+            *_codes_left(weight, mask, times),
+            *_values_left(weight, mask, books, times),
+        ):
+            yield Both(zeros=sparsity, technique=technique, level=level, bytes=size + bias_bytes(layer))
 
 
-def _codes_left(weight: Tensor, mask: Tensor) -> Iterator[tuple[str, float, float]]:
+def _codes_left(weight: Tensor, mask: Tensor, times: float) -> Iterator[tuple[str, float, float]]:
     left = weight * mask
     for bits in map(int, LEVELS["quantization"]):
         grid = fit_affine(left, bits, mask=mask, method="nearest" if bits >= FINE_BITS else "mse")
         codes = left.sign() if bits == 1 else torch.round(left / grid.broadcast(left)[0]).clamp(grid.low, grid.high)
-        yield "quantization", bits, codes_bytes(codes, scales=grid.scale.numel())
+        yield "quantization", bits, codes_bytes(codes, scales=times * grid.scale.numel(), times=times)
 
 
-def _values_left(weight: Tensor, mask: Tensor, books: Mapping[float, Tensor]) -> Iterator[tuple[str, float, float]]:
+def _values_left(
+    weight: Tensor, mask: Tensor, books: Mapping[float, Tensor], times: float
+) -> Iterator[tuple[str, float, float]]:
     for clusters, values in books.items():
         codes = torch.where(mask, nearest_codes(weight, values).long() + 1, 0)
-        yield "weight_sharing", clusters, codes_bytes(codes, values=len(values))
+        yield "weight_sharing", clusters, codes_bytes(codes, values=len(values), times=times)

@@ -26,13 +26,16 @@ def floats_bytes(values: Tensor) -> float:
     return (_entropy_bits(signed) + MANTISSA_BITS * int(torch.count_nonzero(flat))) / 8
 
 
-def codes_bytes(codes: Tensor, *, scales: int = 0, values: int = 0) -> float:
-    """Integer codes of any shape, with so many scales of a grid or values of a codebook."""
-    return (_entropy_bits(codes.flatten().to(torch.int64)) + SCALE_BITS * scales + VALUE_BITS * values) / 8
+def codes_bytes(codes: Tensor, *, scales: float = 0, values: int = 0, times: float = 1) -> float:
+    """Integer codes of any shape, with so many scales of a grid or values of a codebook.
+
+    `times` as many codes are written as these, which are a sample of them.
+    """
+    return (_entropy_bits(codes.flatten().to(torch.int64), times) + SCALE_BITS * scales + VALUE_BITS * values) / 8
 
 
-def _entropy_bits(codes: Tensor) -> float:
+def _entropy_bits(codes: Tensor, times: float = 1) -> float:
     counts = torch.bincount(codes - codes.min())
     counts = counts[counts > 0].double()
-    learning = (len(counts) - 1) / 2 * math.log2(max(2, len(codes)))
-    return float((counts * (counts.sum() / counts).log2()).sum()) + learning
+    learning = (len(counts) - 1) / 2 * math.log2(max(2, times * len(codes)))
+    return times * float((counts * (counts.sum() / counts).log2()).sum()) + learning
