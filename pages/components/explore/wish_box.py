@@ -135,7 +135,15 @@ def _aim(view: View) -> None:
     if view.target is None:
         st.session_state[_TARGET] = target
     state.place(_TARGET, target)
-    elements.switch("Make it the", said_of_targets(), usual=target, key=_TARGET, wrap=True, on_change=_aimed)
+    elements.switch(
+        "Make it the",
+        said_of_targets(),
+        usual=target,
+        key=_TARGET,
+        wrap=True,
+        on_change=_aimed,
+        help="What is to be as good as the limits allow.",
+    )
 
 
 def said_of_targets() -> dict[Target, str]:
@@ -154,7 +162,16 @@ def _aimed() -> None:
 def _find(seen: Snapshot | None) -> None:
     """How long to search, and the button that begins it."""
     state.keep(_MINUTES, USUAL_MINUTES)
-    st.number_input("Minutes to spend", *MINUTES, step=1.0, format="%g", key=_MINUTES, width=150)
+    st.number_input(
+        "Minutes to spend",
+        *MINUTES,
+        step=1.0,
+        format="%g",
+        key=_MINUTES,
+        width=170,
+        help="A setting without training takes seconds, one with training longer. Two to ten minutes mostly do; more "
+        "can be added later.",
+    )
     runs = seen is not None and seen.search is not None and seen.search.state in UNDER_WAY
     st.button(
         "Find it",
