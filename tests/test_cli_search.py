@@ -1,10 +1,12 @@
 """The command `search`: real workers, a few seconds."""
 
 import json
+import os
 
 import pytest
 
 from compression import cli
+from compression.cli.terminal import answers_only
 from compression.search.limits import LIMITS
 from compression.store.searches import SearchState
 from compression.store.store import Store
@@ -67,6 +69,14 @@ def test_what_cannot_be_met_says_what_is_nearest_and_what_it_takes(found):
 def test_a_wrong_wish_is_refused_before_anything_starts(options, said, fresh_home, capsys):
     assert cli.main(["search", *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_libraries_print_is_no_part_of_the_answer(capfd):
+    with answers_only():
+        os.write(1, b"a solver's remark")
+    print("the answer")
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("the answer\n", "a solver's remark")
 
 
 def test_every_limit_has_an_option(capsys):

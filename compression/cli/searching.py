@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from compression.cli.terminal import console, progress
+from compression.cli.terminal import answers_only, console, progress
 from compression.models.subject import subject_of
 from compression.results import score
 from compression.results.metrics import METRICS
@@ -49,7 +49,8 @@ def _search(options: argparse.Namespace) -> int:
     wish = _wish(options)
     subject = subject_of(options.model)
     score.judge_by(subject.data.has_labels)
-    found, search = _carried_out(options.model, wish)
+    with answers_only():
+        found, search = _carried_out(options.model, wish)
     if options.json:
         print(json.dumps(_content(options.model, found, search), indent=1))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,19 @@ def progress(*, as_lines: bool = False) -> Iterator[Watch]:
     with Progress(*columns, console=bars, transient=True, disable=not bars.is_terminal) as bar:
         task = bar.add_task("", total=1.0)
         yield Watch(lambda fraction, words: bar.update(task, completed=fraction, description=words))
+
+
+@contextlib.contextmanager
+def answers_only() -> Iterator[None]:
+    """Inside, what libraries print goes to standard error: standard output is for the answer, which programs read."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def console() -> Console:
