@@ -18,7 +18,7 @@ def found(fresh_home, capsys, monkeypatch):
     monkeypatch.delenv("COMPRESSION_SCHEDULER", raising=False)
 
     def run(*options):
-        code = cli.main(["search", "--model", "mlp-digits", "--minutes", "0.5", "--json", *options])
+        code = cli.main(["search", "--model", "mlp-digits", "--minutes", "0.3", "--json", *options])
         printed = capsys.readouterr()
         assert code == 0, printed.err
         return json.loads(printed.out)
