@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from compression import units
+from compression.charts.axes import COSTS, GAINS
 from compression.charts.figure import INK, Figure, Trace, figure, heat, scatter
 from compression.charts.palette import ACCENT
 from compression.charts.rise import Rise
@@ -27,6 +28,8 @@ SCALE = [
     [1.0, "#fee838"],
 ]
 """From worse to better, as cividis goes (Nunez, Anderton and Renslow, 2018): it reads alike for everybody."""
+FEW = 100
+"""Test images, where nobody knows how many there are: shares then have no decimals too many."""
 BRIGHT = 0.55
 """Where of the scale strokes are dark instead of light."""
 LIGHT, DARK = "#ffffff", INK
@@ -35,8 +38,8 @@ TITLES: dict[Slider, str] = {
     "weight_bits": "Bit width",
     "student_percent": "Student size (%)",
 }
-METRICS_SHOWN = ("accuracy", "stored", "latency", "ratio")
-"""What estimates know of every setting."""
+METRICS_SHOWN = (*GAINS, *COSTS, "ratio")
+"""What measurements tell, and estimates of most settings."""
 
 
 def draw(found: Surface, metric: Metric, measuring: Sequence[str] = (), *, height: int = HEIGHT) -> Figure:
@@ -45,7 +48,8 @@ def draw(found: Surface, metric: Metric, measuring: Sequence[str] = (), *, heigh
     known = [at for row in places for at in row if not math.isnan(at)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     span = (low, high if high > low else low + 1e-9)
-    words = [[_words(cell, metric, cell.recipe.recipe_id in measuring) for cell in row] for row in found.rows]
+    n_images = next((cell.result.n_test for cell in found.cells if cell.result is not None), FEW)
+    words = [[_words(cell, metric, cell.recipe.recipe_id in measuring, n_images) for cell in row] for row in found.rows]
     ids = [[cell.recipe.recipe_id for cell in row] for row in found.rows]
     cells = heat(places, span, SCALE, words, customdata=ids, xgap=1, ygap=1, name="settings")
     shares = [[(at - span[0]) / (span[1] - span[0]) for at in row] for row in places]
@@ -87,25 +91,25 @@ def _place(cell: Cell, metric: Metric) -> float:
     return -math.log(value) if value > 0 else math.nan
 
 
-def _words(cell: Cell, metric: Metric, is_measuring: bool) -> str:
-    """One cell under the mouse."""
+def _words(cell: Cell, metric: Metric, is_measuring: bool, n_images: int) -> str:
+    """One cell under the mouse; `n_images` are tested on."""
     lines = [f"<b>{recipe_in_words(cell.recipe)}</b>"]
     keys = dict.fromkeys((metric.key, "accuracy", "stored", "latency"))
     if cell.result is not None:
         lines += [f"{METRICS[key].words}: {METRICS[key].said(cell.result)}" for key in keys]
         how = "measured"
     else:
-        lines += [words for key in keys if (words := _expected(cell, METRICS[key]))]
+        lines += [words for key in keys if (words := _expected(cell, METRICS[key], n_images))]
         how = "being measured" if is_measuring else "estimated"
     beyond = "" if cell.is_within else ", beyond your limits"
     return "<br>".join([*lines, f"<i>{how}{beyond}</i>"])
 
 
-def _expected(cell: Cell, metric: Metric) -> str:
+def _expected(cell: Cell, metric: Metric, n_images: int) -> str:
     value = cell.value(metric)
     if value is None:
         return ""
-    said = f"{metric.words}: about {metric.unit.words(value, 100)}"
+    said = f"{metric.words}: about {metric.unit.words(value, n_images)}"
     limits = cell.expected.guess.accuracy_range
     if metric.key == "accuracy" and limits is not None:
         said += f" ({units.percent_interval(*limits)})"

@@ -15,7 +15,7 @@ from compression.recipe.recipe import Recipe
 from compression.recipe.settings import Settings, placed, recipe_of
 from compression.results.metrics import Metric
 from compression.results.record import Result
-from compression.search.estimate import WIDTH, Known, Lesson, Measured, estimate
+from compression.search.estimate import HAVE_PRIORS, WIDTH, Known, Lesson, Measured, estimate
 from compression.search.limits import NO_LIMITS, Limits, are_kept, judge
 from compression.search.neighbours import SLIDERS, Slider, positions
 from compression.search.outlook import Expected, keeps, worst_before
@@ -95,12 +95,12 @@ def surface(
     """
     across, up = pair
     columns, levels = tuple(positions(across, settings)), tuple(positions(up, settings))
-    worst = worst_before(results.values())
+    worst, others = worst_before(results.values()), [metric for metric in asked if metric.key not in HAVE_PRIORS]
 
     def cell(column: int, level: int) -> Cell:
         there = placed(placed(settings, across, column), up, level)
         result = results.get(_recipe(known.subject, there).recipe_id)
-        guess = Expected(there, estimate(there, known, measured, asked, lessons, width=width), known)
+        guess = Expected(there, estimate(there, known, measured, others, lessons, width=width), known)
         is_within = are_kept(judge(result, limits)) if result is not None else keeps(guess, limits, worst)
         return Cell(guess, result, is_within)
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from compression.recipe.budgets import trains
 from compression.recipe.settings import Settings
 from pages.components.view.link import View, parameters_of
 from tests.support.page_tools import MODEL, asked, components, looked_into, pressed, rerun, texts
@@ -47,6 +48,28 @@ def test_other_sliders_and_colours_can_be_chosen(surface):
 def test_limits_are_drawn(surface):
     page = surface(max_kb="200")
     assert {"your limits", "beyond your limits"} <= drawn(page).keys()
+
+
+def test_a_limit_that_no_slider_has_a_rule_for_is_held_against_estimates_too(surface, dispatcher):
+    """What a curve's points tell of memory is expected between them."""
+    page = surface(max_memory_kb="1000000")
+    assert "beyond your limits" not in drawn(page)
+
+
+def test_a_recipe_that_no_slider_leads_to_is_no_cell(surface, explore):
+    custom = [{"technique": "channel_pruning", "pruning_ratio": 0.333}]
+    page = looked_into(explore(model=MODEL, recipe=json.dumps(custom)), "Two sliders")
+    assert "this setting" not in drawn(page)
+
+
+def test_nothing_is_trained_that_nobody_gave_time_for(explore, dispatcher):
+    page = looked_into(explore(model="mlp-digits"), "Two sliders")
+    page.selectbox(key="surface_pair").set_value("Bit width and student size")
+    page = rerun(page)
+    assert "with a training budget only" in texts(page.caption)
+    dispatcher.held = True
+    page = pressed(page, "measure_surface")
+    assert asked(dispatcher, "surface-") and not any(map(trains, asked(dispatcher, "surface-")))
 
 
 def test_all_of_it_is_measured_when_asked_and_can_be_given_up(surface, dispatcher):
