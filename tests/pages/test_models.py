@@ -10,17 +10,16 @@ from compression.work.errand import Errand
 from pages.components.models import bring
 from tests.support import page_tools
 from tests.support.brought import bring as bring_network
-from tests.support.brought import bring_data, digits_npz, sample_onnx
+from tests.support.brought import bring_data, bring_digits, digits_npz, sample_onnx
 from tests.support.page_tools import checked, words
 
 pytestmark = pytest.mark.usefixtures("dispatcher")
 
 
 @pytest.fixture
-def mine(tmp_path):
-    """A network that reads digits, which nobody has told how."""
-    bring_data(digits_npz(tmp_path))
-    return bring_network(tmp_path, sample_onnx(tmp_path))
+def mine():
+    """What the entry check found of a network that reads digits, which nobody has told how."""
+    return bring_digits()
 
 
 def test_without_anything_of_your_own_it_offers_to_bring_some():

@@ -25,16 +25,24 @@ from compression.models.subject import known_models, model_title, subject_of
 from compression.recipe.recipe import make_recipe
 from compression.store import deletion
 from compression.store.store import Store
-from tests.support.brought import Means, bring, bring_data, colours_zip, digits_npz, onnx_file, sample_onnx
+from tests.support.brought import (
+    Means,
+    bring,
+    bring_data,
+    bring_digits,
+    colours_zip,
+    digits_npz,
+    onnx_file,
+    sample_onnx,
+)
 
 pytestmark = pytest.mark.usefixtures("fresh_home")
 
 
 @pytest.fixture
-def digits(tmp_path):
-    """The digits, and a network that reads them, which nobody has told how."""
-    bring_data(digits_npz(tmp_path))
-    return bring(tmp_path, sample_onnx(tmp_path))
+def digits():
+    """What the entry check found of a network that reads digits, which nobody has told how."""
+    return bring_digits()
 
 
 class TestTheSameNetwork:
@@ -286,10 +294,10 @@ class TestKept:
         with pytest.raises(RefusedFile, match="title"):
             own.rename("mine", "a\nb")
 
-    @pytest.mark.parametrize("name", ["", "A", "../x", "a/b", "-x", "x" * 64, "mlp-digits", "mine"])
-    def test_names_must_be_new_and_plain(self, digits, name):
-        with pytest.raises(RefusedFile):
-            own.free_name(name, of="model")
+    def test_names_must_be_new_and_plain(self, digits):
+        for name in ("", "A", "../x", "a/b", "-x", "x" * 64, "mlp-digits", "mine"):
+            with pytest.raises(RefusedFile):
+                own.free_name(name, of="model")
 
     def test_damaged_files_are_named_with_a_remedy(self, digits):
         subject = subject_of("mine")
