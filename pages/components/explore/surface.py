@@ -125,7 +125,7 @@ def _go_to(recipe_id: str, found: Surface, seen: Snapshot) -> None:
     """Move the sliders to a cell that was clicked."""
     cell = next((cell for cell in found.cells if cell.recipe.recipe_id == recipe_id), None)
     if cell is not None:
-        parts.show(replace(seen.view, settings=cell.expected.settings, custom=None))
+        parts.show(replace(seen.view, settings=cell.settings, custom=None))
 
 
 @notices.told
