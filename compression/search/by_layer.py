@@ -24,11 +24,11 @@ from compression.search.allocation import (
     frontier,
     original,
 )
-from compression.search.estimate import LEAST, Estimate, Known, accuracy_after, loss_of
+from compression.search.estimate import LEAST, WIDTH, Estimate, Known, accuracy_after, loss_of
 from compression.search.outlook import Expected
 from compression.search.track_record import LATEST, width
 
-ALONE, TOGETHER = 0.6, 1.2
+ALONE, TOGETHER = 0.7, 1.2
 """How far the logarithm of what is lost may be off, as `Estimate.doubt`. Losses of one technique and of codes nearly
 add up. Channels, zeros and ranks live on the same redundancy: after one of them another costs more than alone."""
 
@@ -72,7 +72,8 @@ def expect(known: Known, tables: Tables, results: Collection[Result]) -> tuple[E
     every, lessons = _candidates(tables), _lessons(known, tables, results)
     predicted = np.array([allocation.loss for allocation, _ in every])
     distances = _distances(predicted, [frozenset(allocation.levels) for allocation, _ in every], lessons)
-    lost, half = _lost(tables, predicted) + _learned(distances, lessons.more), width(lessons.misses)
+    lost = _lost(tables, predicted) + _learned(distances, lessons.more)
+    half = max(WIDTH, width(lessons.misses))  # most lessons are of one technique and one level: they miss less
     whole_ms = original(tables, "ms")
     found = []
     for (allocation, doubt), loss in zip(every, lost.tolist(), strict=True):
