@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
+from compression.errors import CompressionError
+from compression.results.record import STORED_SUFFIX, Result
 from compression.work import dispatcher
 from pages.components.frame import menu
 from pages.components.view import state
@@ -109,6 +112,26 @@ def download(label: str, content: Callable[[], str | bytes], file_name: str, **o
         key=f"download_{label}",
         **others,
     )
+
+
+def download_files(result: Result) -> None:
+    """Its stored file and its runtime file, each read and checked when it is clicked."""
+    for label, role, suffix in (("Stored file", "stored", STORED_SUFFIX), ("Runtime file (.onnx)", "onnx", ".onnx")):
+        content = functools.partial(_file, result.artifacts[role])
+        download(label, content, f"{result.model}-{result.recipe_id}{suffix}", help=_FILES[role])
+
+
+_FILES: Mapping[str, str] = {
+    "stored": "What you would ship or flash: the very bytes that were measured.",
+    "onnx": "The same network, decoded, for ONNX Runtime.",
+}
+
+
+def _file(sha256: str) -> bytes:
+    content = artifact(sha256)
+    if content is None:
+        raise CompressionError("The file is no longer on this machine. Present has it made again.")
+    return content
 
 
 def artifact(sha256: str) -> bytes | None:

@@ -245,12 +245,13 @@ class TestAnswer:
     def test_it_can_be_taken_everywhere_from_here(self, explore, searched):
         page = self.answered(explore, searched, Limits(drop_points=2))
         links = {link.proto.label: link.proto for link in page.get("page_link")}
-        assert {"Inspect", "Compare", "Present, and files to take away"} <= links.keys()
+        assert {"Inspect", "Compare", "Present"} <= links.keys()
         ways = [link.proto for link in page.get("page_link") if link.proto.query_string]
         asked = {way.label: way.query_string for way in ways}
         assert "recipes=" in asked["Compare"]
         assert "recipe=" in asked["Inspect"] and "max_drop=2" in asked["Inspect"]
-        assert "best=smallest" in asked["Present, and files to take away"]
+        assert "best=smallest" in asked["Present"]
+        assert {"Stored file", "Runtime file (.onnx)"} <= {one.proto.label for one in page.get("download_button")}
 
     def test_five_more_minutes_count_from_now(self, explore, dispatcher, searched):
         name = searched(now=SearchState.OVER).search_id
