@@ -19,7 +19,7 @@ from compression.results.metrics import METRICS, SHARE, Metric
 from compression.search.neighbours import Slider
 from compression.search.surface import Cell, Surface
 
-HEIGHT = 420
+HEIGHT = 470
 SCALE = [
     [0.0, "#00224e"],
     [0.25, "#434e6c"],
@@ -51,7 +51,8 @@ def draw(found: Surface, metric: Metric, measuring: Sequence[str] = (), *, heigh
     n_images = next((cell.result.n_test for cell in found.cells if cell.result is not None), FEW)
     words = [[_words(cell, metric, cell.recipe.recipe_id in measuring, n_images) for cell in row] for row in found.rows]
     ids = [[cell.recipe.recipe_id for cell in row] for row in found.rows]
-    cells = heat(places, span, SCALE, words, customdata=ids, xgap=1, ygap=1, name="settings")
+    bar = _bar(metric, span, n_images) if known else {}
+    cells = heat(places, span, SCALE, words, customdata=ids, xgap=1, ygap=1, name="settings", **bar)
     shares = [[(at - span[0]) / (span[1] - span[0]) for at in row] for row in places]
     traces = [
         cells,
@@ -89,6 +90,32 @@ def _place(cell: Cell, metric: Metric) -> float:
     if metric.unit is SHARE:
         return Rise(metric.key).place(100 * value)
     return -math.log(value) if value > 0 else math.nan
+
+
+def _value(place: float, metric: Metric) -> float:
+    """What stands there: the inverse of `_place`."""
+    return 1 - 10**-place if metric.unit is SHARE else math.exp(-place)
+
+
+TICKS = 5
+"""Of the colour bar: as many as a phone has room for."""
+
+
+def _bar(metric: Metric, span: tuple[float, float], n_images: int) -> dict[str, object]:
+    """The colour bar, above the map: beside it, it would take a quarter of a phone's width."""
+    places = [span[0] + (span[1] - span[0]) * number / (TICKS - 1) for number in range(TICKS)]
+    bar = {
+        "orientation": "h",
+        "len": 1,
+        "thickness": 12,
+        "y": 1.01,
+        "yanchor": "bottom",
+        "outlinewidth": 0,
+        "title": {"text": units.capital(metric.words), "side": "top"},
+        "tickvals": places,
+        "ticktext": [metric.unit.words(_value(at, metric), n_images) for at in places],
+    }
+    return {"showscale": True, "colorbar": bar}
 
 
 def _words(cell: Cell, metric: Metric, is_measuring: bool, n_images: int) -> str:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.budgets import trains
 from compression.recipe.settings import Settings
 from pages.components.view.link import View, parameters_of
@@ -82,6 +83,17 @@ def test_all_of_it_is_measured_when_asked_and_can_be_given_up(surface, dispatche
     assert all(recipe.model == MODEL for recipe in wanted)
     page = pressed(page, "cancel_surface")
     assert "measure_surface" in {button.key for button in page.button}
+
+
+def test_without_labels_agreement_with_the_original_stands_in_accuracys_place(surface, monkeypatch):
+    monkeypatch.setitem(vars(subject_of(MODEL).data), "has_labels", False)
+    page = surface()
+    cells = drawn(page)["settings"]
+    assert cells["colorbar"]["title"]["text"] == "Agreement"
+    assert "Colour: agreement" in texts(page.caption)
+    assert page.selectbox(key="surface_metric").options[0] == "Agreement"
+    said = [words for row in cells["hovertext"] for words in row]
+    assert all("agreement: " in words and "accuracy" not in words.lower() for words in said)
 
 
 def test_students_that_must_be_trained_do_not_come_first(explore):
