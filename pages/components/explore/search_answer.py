@@ -87,7 +87,7 @@ def _ways(seen: Snapshot, found: Answer, shown: Result) -> None:
         menu.link("Inspect", query=parameters)
         menu.link("Compare", query={"recipes": text_of(compared)})
         menu.link("Present", query=parameters | also)
-        elements.download_files(shown)
+        elements.download_files(shown, key="found")
 
 
 def _view_of(result: Result, found: Answer) -> View:

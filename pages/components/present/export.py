@@ -111,7 +111,7 @@ def _show_checked(export: Export, said: str) -> None:
     if files.keys() != export.result.artifacts.keys():
         waiting.offer_files(export.result, key="present")
         return
-    elements.download_files(export.result)
+    elements.download_files(export.result, key="present")
     zipped = f"{export.name}.zip"
     beside = [_files(other) for other in export.others]
     elements.download("Everything (.zip)", lambda: everything(export, files, said, beside), zipped, type="primary")
