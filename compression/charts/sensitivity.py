@@ -194,7 +194,12 @@ def _of_accuracy(found: Tables, drop_points: float, way: Way) -> Figure:
     }
 
 
-LOSSES = {"type": "log", "dtick": 1, "exponentformat": "power"}
+LOSSES = {
+    "type": "log",
+    "tickvals": [10.0**power for power in range(-6, 2)],
+    "ticktext": [f"{10.0**power:.{max(0, -power)}f}" for power in range(-6, 2)],
+}
+"""Plain decimals: not everybody reads powers of ten."""
 LEAST_LOSS = 1e-6
 """Nats: a loss below it is rounding, and is drawn there."""
 

@@ -19,7 +19,7 @@ from compression.results.metrics import METRICS, SHARE, Metric
 from compression.search.neighbours import Slider
 from compression.search.surface import Cell, Surface
 
-HEIGHT = 470
+HEIGHT = 460
 SCALE = [
     [0.0, "#00224e"],
     [0.25, "#434e6c"],
@@ -32,7 +32,8 @@ FEW = 100
 """Test images, where nobody knows how many there are: shares then have no decimals too many."""
 BRIGHT = 0.55
 """Where of the scale strokes are dark instead of light."""
-LIGHT, DARK = "#ffffff", INK
+LIGHT, DARK = "#ffffff", "#101418"
+"""Not the colour of words, which is light on a dark page: cells are the same on both."""
 TITLES: dict[Slider, str] = {
     "pruning_percent": "Pruning ratio (%)",
     "weight_bits": "Bit width",
@@ -111,7 +112,8 @@ def _bar(metric: Metric, span: tuple[float, float], n_images: int) -> dict[str, 
         "y": 1.01,
         "yanchor": "bottom",
         "outlinewidth": 0,
-        "title": {"text": units.capital(metric.words), "side": "top"},
+        "ypad": 0,
+        "title": {"text": units.capital(metric.words), "side": "top", "font": {"size": 13}},
         "tickvals": places,
         "ticktext": [metric.unit.words(_value(at, metric), n_images) for at in places],
     }

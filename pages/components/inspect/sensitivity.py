@@ -25,7 +25,13 @@ def show(seen: Seen) -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="sensitivity_head"):
-        way = elements.switch("Compressed by", WAYS, usual="quantization", key=_WAY)
+        way = elements.switch(
+            "Compressed by",
+            WAYS,
+            usual="quantization",
+            key=_WAY,
+            help="What is done to one layer at a time.",
+        )
         shown = elements.switch(
             "Curves show",
             {one: said(words) for one, words in SHOWN.items()},
