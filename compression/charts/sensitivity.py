@@ -46,6 +46,11 @@ def form_in_words(way: Way, level: float) -> str:
     return "1 bit" if way == "quantization" and level == 1 else _FORMS[way].format(number_in_words(way, level))
 
 
+Shown = Literal["accuracy", "loss"]
+SHOWN: dict[Shown, str] = {"accuracy": "Accuracy", "loss": "Change of answers"}
+"""What curves show. A loss is how far the probabilities of the classes move: also where all answers stay right."""
+
+
 _LOOKS = ((BLUE, "circle"), (ORANGE, "square"), (GREEN, "diamond"), (PINK, "triangle-up"), (VIOLET, "cross"))
 """Curves with a colour of their own: the most sensitive layers. The others are grey."""
 HEIGHT = 380
@@ -152,8 +157,11 @@ def _reach_in_words(row: Reach, mildest: str, way: Way) -> str:
     return f"{'up' if way in ('magnitude_pruning', 'channel_pruning') else 'down'} to {row.form}"
 
 
-def draw(found: Tables, drop_points: float, way: Way, chosen: str = "") -> Figure:
-    """A curve for each layer; the most sensitive and the chosen one in colour, with symbols. The floor is dashed."""
+def draw(found: Tables, drop_points: float, way: Way, chosen: str = "", shown: Shown = "accuracy") -> Figure:
+    """A curve for each layer; the most sensitive and the chosen one in colour, with symbols.
+
+    Accuracies have their floor, dashed; losses, in nats, go by their logarithm, and less is better.
+    """
     order = [row.name for row in reaches(found, drop_points, way)]
     named = dict(zip(order, _LOOKS, strict=False))
     if chosen in order:
@@ -162,21 +170,38 @@ def draw(found: Tables, drop_points: float, way: Way, chosen: str = "") -> Figur
     ticks = [number_in_words(way, level).split()[0] for level in LEVELS[way]]  # the axis says of what
     return figure(
         [
-            _curve(found, layers[name], way, named.get(name))
+            _curve(found, layers[name], way, named.get(name), shown)
             for name in sorted(layers, key=lambda name: (name in named, -order.index(name)))
         ],
         HEIGHT,
         _AXES[way],
-        said("accuracy %"),
+        said("accuracy %") if shown == "accuracy" else "change of answers, nats (log scale)",
         xaxis={"tickvals": list(range(len(ticks))), "ticktext": ticks, "range": (-0.2, len(ticks) - 0.8)},
-        yaxis={"range": _range(found, drop_points, way)},
-        shapes=[
-            line(ACCENT, 1.5, y=100 * floor_of(found, drop_points)),
-            line(NEUTRAL, dash="dot", y=100 * found.accuracy),
-        ],
+        **(_of_accuracy(found, drop_points, way) if shown == "accuracy" else {"yaxis": LOSSES}),
         legend={"y": -0.22, "yanchor": "top", "traceorder": "reversed"},
         margin=MARGIN,
     )
+
+
+def _of_accuracy(found: Tables, drop_points: float, way: Way) -> Figure:
+    """The axis, the floor and the model as it is."""
+    return {
+        "yaxis": {"range": _range(found, drop_points, way)},
+        "shapes": [
+            line(ACCENT, 1.5, y=100 * floor_of(found, drop_points)),
+            line(NEUTRAL, dash="dot", y=100 * found.accuracy),
+        ],
+    }
+
+
+LOSSES = {
+    "type": "log",
+    "tickvals": [10.0**power for power in range(-6, 2)],
+    "ticktext": [f"{10.0**power:.{max(0, -power)}f}" for power in range(-6, 2)],
+}
+"""Plain decimals: not everybody reads powers of ten."""
+LEAST_LOSS = 1e-6
+"""Nats: a loss below it is rounding, and is drawn there."""
 
 
 def _range(found: Tables, drop_points: float, way: Way) -> tuple[float, float]:
@@ -187,16 +212,17 @@ def _range(found: Tables, drop_points: float, way: Way) -> tuple[float, float]:
     return 100 * (low - room), min(100.0, 100 * (high + room))
 
 
-def _curve(found: Tables, layer: LayerTable, way: Way, look: tuple[str, str] | None) -> Trace:
+def _curve(found: Tables, layer: LayerTable, way: Way, look: tuple[str, str] | None, shown: Shown) -> Trace:
     colour, symbol = look or (NEUTRAL, "circle")
     cells = layer.of(way)
     return scatter(
         layer.name,
         [LEVELS[way].index(cell.level) for cell in cells],
-        [100 * cell.accuracy for cell in cells],
+        [100 * cell.accuracy if shown == "accuracy" else max(cell.loss, LEAST_LOSS) for cell in cells],
         [
             f"<b>{layer.name}</b>, {form_in_words(way, cell.level)}<br>{units.percent(cell.accuracy)} %, "
-            f"{units.size(cell.bytes)} instead of {units.size(_before(found, layer, cell))}"
+            f"{units.three_digits(cell.loss)} nats<br>{units.size(cell.bytes)} instead of "
+            f"{units.size(_before(found, layer, cell))}"
             for cell in cells
         ],
         mode="lines+markers",

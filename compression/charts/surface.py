@@ -19,7 +19,7 @@ from compression.results.metrics import METRICS, SHARE, Metric
 from compression.search.neighbours import Slider
 from compression.search.surface import Cell, Surface
 
-HEIGHT = 420
+HEIGHT = 460
 SCALE = [
     [0.0, "#00224e"],
     [0.25, "#434e6c"],
@@ -32,7 +32,8 @@ FEW = 100
 """Test images, where nobody knows how many there are: shares then have no decimals too many."""
 BRIGHT = 0.55
 """Where of the scale strokes are dark instead of light."""
-LIGHT, DARK = "#ffffff", INK
+LIGHT, DARK = "#ffffff", "#101418"
+"""Not the colour of words, which is light on a dark page: cells are the same on both."""
 TITLES: dict[Slider, str] = {
     "pruning_percent": "Pruning ratio (%)",
     "weight_bits": "Bit width",
@@ -51,7 +52,8 @@ def draw(found: Surface, metric: Metric, measuring: Sequence[str] = (), *, heigh
     n_images = next((cell.result.n_test for cell in found.cells if cell.result is not None), FEW)
     words = [[_words(cell, metric, cell.recipe.recipe_id in measuring, n_images) for cell in row] for row in found.rows]
     ids = [[cell.recipe.recipe_id for cell in row] for row in found.rows]
-    cells = heat(places, span, SCALE, words, customdata=ids, xgap=1, ygap=1, name="settings")
+    bar = _bar(metric, span, n_images) if known else {}
+    cells = heat(places, span, SCALE, words, customdata=ids, xgap=1, ygap=1, name="settings", **bar)
     shares = [[(at - span[0]) / (span[1] - span[0]) for at in row] for row in places]
     traces = [
         cells,
@@ -89,6 +91,33 @@ def _place(cell: Cell, metric: Metric) -> float:
     if metric.unit is SHARE:
         return Rise(metric.key).place(100 * value)
     return -math.log(value) if value > 0 else math.nan
+
+
+def _value(place: float, metric: Metric) -> float:
+    """What stands there: the inverse of `_place`."""
+    return 1 - 10**-place if metric.unit is SHARE else math.exp(-place)
+
+
+TICKS = 5
+"""Of the colour bar: as many as a phone has room for."""
+
+
+def _bar(metric: Metric, span: tuple[float, float], n_images: int) -> dict[str, object]:
+    """The colour bar, above the map: beside it, it would take a quarter of a phone's width."""
+    places = [span[0] + (span[1] - span[0]) * number / (TICKS - 1) for number in range(TICKS)]
+    bar = {
+        "orientation": "h",
+        "len": 1,
+        "thickness": 12,
+        "y": 1.01,
+        "yanchor": "bottom",
+        "outlinewidth": 0,
+        "ypad": 0,
+        "title": {"text": units.capital(metric.words), "side": "top", "font": {"size": 13}},
+        "tickvals": places,
+        "ticktext": [metric.unit.words(_value(at, metric), n_images) for at in places],
+    }
+    return {"showscale": True, "colorbar": bar}
 
 
 def _words(cell: Cell, metric: Metric, is_measuring: bool, n_images: int) -> str:

@@ -117,6 +117,14 @@ def levels_in_words(step: Step) -> str:
     return f"Levels of {counted(len(said), 'layer')}: {', '.join(said[:SHOWN_LEVELS])}{more}"
 
 
+def levels_chosen(recipe: Recipe) -> str:
+    """'zeros and bits chosen layer by layer'; what `recipe_in_words` says where no layer has a level of its own."""
+    if not any(step.levels for step in recipe.steps if isinstance(step, steps.ByLayer)):
+        return recipe_in_words(recipe)
+    nouns = [_CHOSEN.get(kind_of(type(step)).main, kind_of(type(step)).title.lower()) for step in recipe.steps]
+    return f"{' and '.join(filter(None, [', '.join(nouns[:-1]), nouns[-1]]))} chosen layer by layer"
+
+
 def _phrase(step: Step, setting: str) -> str:
     said, value = kind_of(type(step)).said[setting], getattr(step, setting)
     if isinstance(said, Mapping):
@@ -179,6 +187,14 @@ def _separable(step: steps.DepthwiseSeparable) -> str:
 
 _UNITS = {"weight_bits": "bit", "clusters": "shared value"}
 """What levels count that are no shares."""
+_CHOSEN = {
+    "pruning_ratio": "channels",
+    "rank_ratio": "ranks",
+    "sparsity": "zeros",
+    "clusters": "shared values",
+    "weight_bits": "bits",
+}
+"""What has levels, by the main setting."""
 
 NONE = {"activation_bits": "32 (off)", "resolution": "that of the images", "learning_rate": "the usual one"}
 """What it means to leave a setting out."""

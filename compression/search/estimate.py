@@ -134,13 +134,13 @@ def estimate(
     latency = math.prod(effect.latency_factor for effect in effects)
     loss_by, size_by, latency_by = _learned(known.subject, settings, lessons) if len(effects) > 1 else (0.0, 0.0, 0.0)
     loss = math.log(lost + LEAST) + loss_by
-    accuracy = None if known.accuracy is None else _after(loss, known.accuracy, known)
+    accuracy, accuracy_range = accuracy_after(loss, width * doubt, known)
     return Estimate(
         accuracy,
         None if known.stored_bytes is None else known.stored_bytes * size * math.exp(size_by),
         None if known.latency_ms is None else known.latency_ms * latency * math.exp(latency_by),
         others,
-        None if known.accuracy is None else _range(loss, width * doubt, known.accuracy, known),
+        accuracy_range,
         loss,
         doubt,
     )
@@ -151,14 +151,18 @@ def _lost(effect: Effect) -> float:
     return max(0.0, -effect.accuracy_change)
 
 
-def _after(loss: float, before: float, known: Known) -> float:
-    """The accuracy after a loss, given as its logarithm: never above the original's, nor below chance."""
-    return max(min(known.chance, before), min(before, before - (math.exp(loss) - LEAST)))
+def accuracy_after(loss: float, half: float, known: Known) -> tuple[float | None, tuple[float, float] | None]:
+    """The accuracy after a loss, given as its logarithm, and its range, so far on both sides of that loss.
 
-
-def _range(loss: float, half: float, before: float, known: Known) -> tuple[float, float]:
-    """So far on both sides of a loss."""
-    return _after(loss + half, before, known), _after(loss - half, before, known)
+    Never above the original's, nor below chance; None where that is not known.
+    """
+    if (before := known.accuracy) is None:
+        return None, None
+    low, at, high = (
+        max(min(known.chance, before), min(before, before - (math.exp(there) - LEAST)))
+        for there in (loss + half, loss, loss - half)
+    )
+    return at, (low, high)
 
 
 def loss_of(result: Result, known: Known) -> float:

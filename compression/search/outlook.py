@@ -18,10 +18,12 @@ from compression.models.subject import Subject
 from compression.recipe.budgets import Budget
 from compression.recipe.recipe import Recipe
 from compression.recipe.settings import FLOAT_BITS, QUANTIZATION_AWARE_BITS, Settings, neutral_settings, recipe_of
-from compression.recipe.words import recipe_in_words
+from compression.recipe.words import levels_chosen
 from compression.results.metrics import METRICS, Metric
 from compression.results.record import Result
 from compression.results.score import says
+from compression.search import allocation
+from compression.search.allocation import Allocation
 from compression.search.answer import CHEAPER, LESS_LOST, over, said_of
 from compression.search.estimate import HAVE_PRIORS, WIDTH, Estimate, Known, Lesson, Measured, estimate
 from compression.search.limits import (
@@ -54,16 +56,18 @@ REACHED = ("stored", "ratio", "accuracy")
 
 @dataclass(frozen=True)
 class Expected:
-    """A setting that was not measured, and what is estimated of it."""
+    """Settings, or levels of single layers, that were not measured, and what is estimated of them."""
 
-    settings: Settings
+    what: Settings | Allocation
     guess: Estimate
     known: Known
 
     @property
     def recipe(self) -> Recipe:
         """What would be measured."""
-        return recipe_of(self.known.subject, self.settings)
+        if isinstance(self.what, Allocation):
+            return allocation.recipe_of(self.known.subject.name, self.what)
+        return recipe_of(self.known.subject, self.what)
 
     @property
     def ratio(self) -> float | None:
@@ -89,9 +93,9 @@ class Expected:
         return None if cost is None else cost / LIMITS[field].one
 
     def rank(self, target: Target) -> float:
-        """The smaller, the better: see `limits.rank_of`."""
+        """The smaller, the better: see `limits.rank_of`. Of accuracies the low end of the range counts."""
         values = {
-            "accuracy": None if self.guess.accuracy is None else -self.guess.accuracy,
+            "accuracy": None if self.guess.accuracy_range is None else -self.guess.accuracy_range[0],
             "smallest": self.guess.stored_bytes,
             "fastest": self.ratio,
             "memory": self.guess.of(METRICS["memory"]),
@@ -109,7 +113,7 @@ class Expected:
             parts.append(f"{units.percent(guess.accuracy)} % ({units.percent_interval(*guess.accuracy_range)})")
         if self.ratio is not None:
             parts.append(f"{METRICS['ratio'].unit.words(self.ratio, 0)} of the time")
-        return f"{recipe_in_words(self.recipe)}: {', '.join([*parts, 'estimated'])}"
+        return f"{levels_chosen(self.recipe)}: {', '.join([*parts, 'estimated'])}"
 
 
 class Reach(NamedTuple):

@@ -164,7 +164,7 @@ class Space:
         found = self._allocation(share)
         if found is None or self._tables is None:
             return Effect()
-        lost = self._tables.accuracy - accuracy_at(self._tables, found.loss)
+        lost = float(self._tables.accuracy - accuracy_at(self._tables, found.loss))
         return Effect(-max(0.0, lost) * (0.2 if trained else 1.0), share)
 
     def training_seconds(self, position: Position) -> float:

@@ -30,6 +30,7 @@ PAIRS: tuple[tuple[Slider, Slider], ...] = tuple(
 class Cell:
     """One setting: its measurement, or else what is expected of it; and whether that keeps to the limits."""
 
+    settings: Settings
     expected: Expected
     result: Result | None
     is_within: bool
@@ -37,7 +38,7 @@ class Cell:
     @property
     def recipe(self) -> Recipe:
         """What is, or would be, measured."""
-        return _recipe(self.expected.known.subject, self.expected.settings)
+        return _recipe(self.expected.known.subject, self.settings)
 
     def value(self, metric: Metric) -> float | None:
         """The metric, measured or estimated; None where nobody knows."""
@@ -102,7 +103,7 @@ def surface(
         result = results.get(_recipe(known.subject, there).recipe_id)
         guess = Expected(there, estimate(there, known, measured, others, lessons, width=width), known)
         is_within = are_kept(judge(result, limits)) if result is not None else keeps(guess, limits, worst)
-        return Cell(guess, result, is_within)
+        return Cell(there, guess, result, is_within)
 
     rows = tuple(tuple(cell(column, level) for column in columns) for level in levels)
     at = getattr(settings, up), getattr(settings, across)

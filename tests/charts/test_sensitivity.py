@@ -74,6 +74,14 @@ def test_curves_floor_and_room(way):
     assert high > 98
 
 
+def test_losses_go_by_their_logarithm_and_have_no_floor():
+    figure = draw(FOUND, 3, "quantization", shown="loss")
+    (curve,) = (trace["y"] for trace in figure["data"] if trace["name"] == "conv1")
+    assert curve == pytest.approx([cell.loss for cell in FOUND.layers[0].of("quantization")])
+    assert figure["layout"]["yaxis"]["type"] == "log" and "nats" in figure["layout"]["yaxis"]["title"]["text"]
+    assert "shapes" not in figure["layout"]
+
+
 def test_only_the_most_sensitive_have_colours():
     many = FOUND.model_copy(
         update={"layers": tuple(FOUND.layers[0].model_copy(update={"name": str(number)}) for number in range(9))}

@@ -1,5 +1,7 @@
 import math
 
+import pytest
+
 from compression.charts import surface as chart
 from compression.recipe.settings import Settings, recipe_of
 from compression.results.metrics import METRICS
@@ -29,6 +31,18 @@ def test_brighter_is_better_whatever_is_shown():
         cells = trace(chart.draw(found, METRICS[key]), "settings")["z"]
         worst = min(value for row in cells for value in row)
         assert cells[better[0]][better[1]] > worst
+
+
+@pytest.mark.parametrize(("key", "unit"), [("accuracy", "%"), ("stored", ""), ("ratio", "")])
+def test_a_bar_says_what_colours_mean_from_the_worst_to_the_best(key, unit):
+    found = seen([DONE])
+    cells, metric = trace(chart.draw(found, METRICS[key]), "settings"), METRICS[key]
+    bar = cells["colorbar"]
+    assert cells["showscale"] and bar["title"]["text"].lower() == metric.words
+    assert (bar["tickvals"][0], bar["tickvals"][-1]) == (cells["zmin"], cells["zmax"])
+    known = sorted((cell.value(metric) for cell in found.cells), reverse=not metric.more_is_better)
+    assert (bar["ticktext"][0], bar["ticktext"][-1]) == tuple(metric.unit.words(known[end], 1000) for end in (0, -1))
+    assert all(unit in words for words in bar["ticktext"])
 
 
 def test_what_is_only_estimated_has_a_stroke_and_what_is_being_measured_a_ring():

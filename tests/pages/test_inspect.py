@@ -126,7 +126,8 @@ class TestSensitivity:
         assert "**conv1** (down to 4 bits)" in words(page)
         assert "500 validation images" in words(page)
         page.session_state["sensitivity_way"] = "magnitude_pruning"
-        assert "not even 50 % zeros" in words(rerun(page))
+        page.session_state["sensitivity_shown"] = "loss"
+        assert "not even 50 % zeros" in words(rerun(page)) and "Kullback-Leibler" in words(page)
         page.session_state["sensitivity_way"] = "quantization"
         page.number_input(key="sensitivity_drop").set_value(20.0)
         assert "**conv1** (down to 3 bits)" in words(rerun(page))

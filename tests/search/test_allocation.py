@@ -13,9 +13,9 @@ from compression.search.allocation import (
     Limits,
     accuracy_at,
     allocate,
-    corrected,
-    correction,
-    reach,
+    frontier,
+    original,
+    recipe_of,
     steps_of,
 )
 
@@ -175,14 +175,43 @@ def test_factors_of_a_layer_which_have_other_names_get_the_finest_codes():
     assert codes == {"technique": "quantization", "weight_bits": 8, "levels": [["b", 3], ["c", 3]]}
 
 
-def test_reach_goes_from_the_smallest_to_the_network_as_it_is():
-    known = tables([NARROW, SECOND])
-    found = reach(known)
-    for measure, whole in (("bytes", 3050), ("ms", 2.5)):
-        smallest, middle, largest = found[measure]
-        assert smallest.value < middle.value < largest.value == whole
-        assert smallest.loss >= middle.loss >= largest.loss == 0
-    assert found["bytes"][0].value == pytest.approx(50 + 125 + 125, rel=1e-3)  # half of the channels and of the rank
+def test_factors_get_the_finest_of_shared_values_too():
+    levels = {"low_rank": {"a": 0.5}, "weight_sharing": {"a": 64.0, "b": 8.0}}
+    _, codes = steps_of(Allocation(levels, 1, 1, 1, 0))
+    assert codes == {"technique": "weight_sharing", "clusters": 64, "levels": [["b", 8]]}
+
+
+def test_as_a_recipe_zeros_go_by_what_they_cost():
+    levels = {"magnitude_pruning": {"b": 0.5}, "quantization": {"b": 3.0}}
+    zeros, codes = recipe_of("any", Allocation(levels, 1, 1, 1, 0)).steps
+    assert (zeros.technique, zeros.levels) == ("second_order_pruning", (("b", 0.5),))
+    assert codes.technique == "quantization"
+
+
+class TestFrontier:
+    KNOWN = tables([NARROW, SECOND])
+    FOUND = frontier(KNOWN)
+
+    def test_goes_from_the_network_as_it_is_to_the_smallest(self):
+        assert (original(self.KNOWN, "bytes"), original(self.KNOWN, "ms")) == (3050, 2.5)
+        assert min(one.loss for one in self.FOUND) == 0
+        assert min(one.bytes for one in self.FOUND) == pytest.approx(
+            50 + 125 + 125
+        )  # half of the channels and the rank
+        assert min(one.ms for one in self.FOUND) == pytest.approx(0.5 + 0.4 + 0.6 * 0.9)
+
+    def test_none_is_beaten_by_another(self):
+        rows = [(one.loss, one.bytes, one.ms) for one in self.FOUND]
+        for row, other in itertools.permutations(rows, 2):
+            assert any(mine < theirs for mine, theirs in zip(row, other, strict=True))
+
+    @given(st.lists(st.tuples(LOSSES, LOSSES, LOSSES, LOSSES), min_size=1, max_size=3))
+    @settings(max_examples=8, deadline=None)
+    def test_within_its_own_bytes_nothing_loses_less(self, losses):
+        known = tables(layer(f"layer{number}", some) for number, some in enumerate(losses))
+        for one in frontier(known)[:4]:
+            exact = allocate(known, Limits(bytes=one.bytes * (1 + 1e-9)))
+            assert one.loss <= exact.loss * (1 + GAP) + 1e-9
 
 
 class TestAccuracy:
@@ -193,13 +222,3 @@ class TestAccuracy:
         assert values[0] == 0.9
         assert values == sorted(values, reverse=True)
         assert values[2] == pytest.approx(0.82, abs=0.01)
-
-    @pytest.mark.parametrize("factor", [0.5, 2.0])
-    def test_measured_settings_correct_what_is_predicted(self, factor):
-        """These lose so many times what the tables say."""
-        measured = [(loss, accuracy_at(self.KNOWN, factor * loss)) for loss in (0.05, 0.1, 0.2, 0.3)]
-        assert correction(self.KNOWN, measured) == pytest.approx(factor, rel=0.1)
-        assert corrected(self.KNOWN, 0.15, measured) == pytest.approx(accuracy_at(self.KNOWN, factor * 0.15), abs=0.01)
-
-    def test_without_any_nothing_is_corrected(self):
-        assert correction(self.KNOWN, []) == pytest.approx(1)

@@ -123,7 +123,7 @@ def test_the_reach_is_of_what_is_within_the_limits(expected):
 
 
 def test_the_grid_is_estimated_as_anything_else_is(curves):
-    found = {one.settings: one.guess for one in outlook.expect(KNOWN, "none", curves, width=2.0)}
+    found = {one.what: one.guess for one in outlook.expect(KNOWN, "none", curves, width=2.0)}
     settings = Settings(pruning_percent=50, weight_bits=4, student=neutral_settings(SUBJECT).student)
     assert found[settings] == estimate(settings, KNOWN, curves, width=2.0)
 

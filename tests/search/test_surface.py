@@ -32,7 +32,7 @@ def test_it_has_a_cell_for_each_pair_of_positions():
     assert [len(row) for row in found.rows] == [len(PRUNING)] * len(BIT_WIDTHS)
     for level, row in zip(found.levels, found.rows, strict=True):
         for column, cell in zip(found.columns, row, strict=True):
-            assert cell.expected.settings == Settings(pruning_percent=column, weight_bits=level, student=HERE.student)
+            assert cell.settings == Settings(pruning_percent=column, weight_bits=level, student=HERE.student)
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -40,7 +40,7 @@ def test_all_else_stays_as_it_is(pair):
     settings = Settings(pruning_percent=30, weight_bits=4, student_percent=50, student=HERE.student)
     found = seen(settings=settings, pair=pair)
     (third,) = {"pruning_percent", "weight_bits", "student_percent"} - set(pair)
-    assert {getattr(cell.expected.settings, third) for cell in found.cells} == {getattr(settings, third)}
+    assert {getattr(cell.settings, third) for cell in found.cells} == {getattr(settings, third)}
     row, column = found.here
     assert found.rows[row][column].recipe == recipe_of(SUBJECT, settings)
 
@@ -54,7 +54,7 @@ def test_measured_cells_have_their_measurement_and_the_others_an_estimate():
     for key in ("accuracy", "stored", "latency", "ratio"):
         assert cell.value(METRICS[key]) == METRICS[key].read(cell.result)
     other = next(cell for cell in found.cells if cell.result is None)
-    guess = estimate(other.expected.settings, KNOWN, {})
+    guess = estimate(other.settings, KNOWN, {})
     assert other.value(METRICS["stored"]) == guess.stored_bytes
     assert other.value(METRICS["ratio"]) == pytest.approx(guess.latency_ms / KNOWN.latency_ms)
 

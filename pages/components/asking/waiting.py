@@ -31,17 +31,21 @@ WAITS = "waiting for a worker, or for another window that asked the same"
 """What a job does that has not begun: the same work is done once, whoever asks for it."""
 
 
-def ask(inquiry: Inquiry, kind: type[A], *, key: str) -> A | None:
+def ask(inquiry: Inquiry, kind: type[A], *, key: str, background: bool = False) -> A | None:
     """The answer to one inquiry; see `ask_all`."""
-    found = ask_all([inquiry], kind, key=key)
+    found = ask_all([inquiry], kind, key=key, background=background)
     return found[0] if found else None
 
 
 @notices.told
-def ask_all(inquiries: Sequence[Inquiry], kind: type[A], *, key: str) -> list[A] | None:
-    """The answers, all of the type `kind`; or None until they are there, and a bar says how far that is."""
+def ask_all(inquiries: Sequence[Inquiry], kind: type[A], *, key: str, background: bool = False) -> list[A] | None:
+    """The answers, all of the type `kind`; or None until they are there, and a bar says how far that is.
+
+    In the `background` they come after what people wait for, and stand in nobody's way who asks for the same.
+    """
     found = [_known(inquiry) for inquiry in inquiries]
-    _wait_for(inquiries, found, "inquiry", key)
+    group = "inquiry_ahead" if background else "inquiry"
+    _wait_for(inquiries, found, group, key, background=background)
     return None if None in found else [answer for answer in found if isinstance(answer, kind)]
 
 

@@ -14,6 +14,7 @@ from statistics import median
 
 import streamlit as st
 
+from compression.inquiries.layer_tables import Tables
 from compression.inquiries.retiming import RetimingInquiry
 from compression.models.subject import Subject
 from compression.recipe.budgets import Budget, training_seconds, trains
@@ -21,7 +22,7 @@ from compression.recipe.edit import prefixes
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.results.metrics import Metric
 from compression.results.record import Result, Underway
-from compression.search import outlook, track_record
+from compression.search import by_layer, outlook, track_record
 from compression.search.curves import control_of, curve_recipes, curves_for, sweep_recipes
 from compression.search.estimate import Known, Lesson
 from compression.search.neighbours import Move, move_between, neighbours
@@ -69,6 +70,7 @@ class Evidence:
     def __init__(self, subject: Subject, budget: Budget, results: dict[str, Result]) -> None:
         self._subject, self._budget, self._results = subject, budget, results
         self._expected: dict[tuple[Metric, ...], tuple[Expected, ...]] = {}
+        self._by_layer: tuple[Tables, tuple[Expected, ...]] | None = None
 
     @functools.cached_property
     def known(self) -> Known:
@@ -102,6 +104,12 @@ class Evidence:
                 self.known, self._budget, self.curves, lessons=self.lessons, width=self.width, asked=asked
             )
         return self._expected[asked]
+
+    def by_layer(self, tables: Tables) -> tuple[Expected, ...]:
+        """Levels chosen layer by layer, estimated; the same for every budget, as none of them trains."""
+        if self._by_layer is None or self._by_layer[0] is not tables:
+            self._by_layer = tables, by_layer.expect(self.known, tables, self._results.values())
+        return self._by_layer[1]
 
     def is_of(self, subject: Subject, budget: Budget, results: dict[str, Result]) -> bool:
         """Whether this is about the very same results: the objects, as comparing what they say would take long."""

@@ -18,6 +18,7 @@ from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
 from pages.components.frame import menu
 from pages.components.present import beside
+from pages.components.shown import elements
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of, text_of, view_of
 
@@ -85,7 +86,8 @@ def _ways(seen: Snapshot, found: Answer, shown: Result) -> None:
         )
         menu.link("Inspect", query=parameters)
         menu.link("Compare", query={"recipes": text_of(compared)})
-        menu.link("Present", "Present, and files to take away", parameters | also)
+        menu.link("Present", query=parameters | also)
+        elements.download_files(shown, key="found")
 
 
 def _view_of(result: Result, found: Answer) -> View:

@@ -38,10 +38,18 @@ def show(seen: Snapshot) -> None:
     pairs = {_named(pair): pair for pair in pairs_of(seen.view.subject)}
     with st.container(horizontal=True, vertical_alignment="bottom", key="surface_choices"):
         state.keep(_PAIR, next(iter(pairs)))
-        pair = pairs.get(st.selectbox("Sliders", list(pairs), key=_PAIR, width=300), PAIRS[0])
+        help_words = "The first goes across, the second up; all else stays as it is set."
+        pair = pairs.get(st.selectbox("Sliders", list(pairs), key=_PAIR, width=300, help=help_words), PAIRS[0])
         state.keep(_METRIC, METRICS_SHOWN[0])
         metric = METRICS[
-            st.selectbox("Colour", METRICS_SHOWN, format_func=lambda key: METRICS[key].title, key=_METRIC, width=260)
+            st.selectbox(
+                "Colour",
+                METRICS_SHOWN,
+                format_func=lambda key: METRICS[key].title,
+                key=_METRIC,
+                width=260,
+                help="What the colour of a cell says: the brighter, the better.",
+            )
         ]
     found = of(seen, pair, metric)
     under_way = _jobs()
@@ -125,7 +133,7 @@ def _go_to(recipe_id: str, found: Surface, seen: Snapshot) -> None:
     """Move the sliders to a cell that was clicked."""
     cell = next((cell for cell in found.cells if cell.recipe.recipe_id == recipe_id), None)
     if cell is not None:
-        parts.show(replace(seen.view, settings=cell.expected.settings, custom=None))
+        parts.show(replace(seen.view, settings=cell.settings, custom=None))
 
 
 @notices.told

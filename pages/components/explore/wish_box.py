@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from compression import units
+from compression.inquiries.layer_tables import TableInquiry, Tables
 from compression.recipe.budgets import Budget
 from compression.recipe.recipe import Recipe
 from compression.results.metrics import METRICS
@@ -18,7 +19,7 @@ from compression.search.outlook import Outlook
 from compression.search.wish import MINUTES, wish_for
 from compression.store.searches import SearchState
 from compression.work import searching
-from pages.components.asking import desk, notices, work
+from pages.components.asking import desk, notices, waiting, work
 from pages.components.asking.work import Snapshot
 from pages.components.explore import parts
 from pages.components.shown import elements, html_table
@@ -206,12 +207,16 @@ def _begin() -> None:
 
 def _outlook(seen: Snapshot, view: View) -> None:
     """Whether it can be had, with what, and how far one can go."""
+    inquiry = TableInquiry(recipe=seen.view.recipe.baseline())
+    tables = waiting.known(inquiry, Tables)
     target = view.target or usual_target(view.limits)
     asked = outlook.asked_for(view.limits, target)
     budgets: dict[Budget, None] = dict.fromkeys((view.settings.budget, "quick"))
     expected = [
         one for budget in budgets for one in work.evidence_of(view.subject, budget, seen.results).expected(asked)
     ]
+    if tables is not None:
+        expected += seen.evidence.by_layer(tables)
     found = outlook.look_out(view.limits, target, seen.results.values(), expected)
     icon, colour = _SIGNS[found.chance]
     first, *more = found.sentences
@@ -230,6 +235,15 @@ def _outlook(seen: Snapshot, view: View) -> None:
                 show_button(found.expected.recipe, "show_expected", "Measure this estimate", "science")
     with reach:
         _reach(found)
+    if tables is not None:
+        how = f"each layer was tried alone on {tables.n_images:,} validation images"
+        st.caption(f":material/layers: Levels chosen layer by layer are among the estimates: {how}.")
+        return
+    st.caption(
+        ":material/layers: So far all layers get the same level. Once each was tried alone, in the background, levels "
+        "chosen layer by layer are estimated too."
+    )
+    waiting.ask(inquiry, Tables, key="wish_tables", background=True)
 
 
 def show_button(recipe: Recipe, key: str, label: str = "Show it", icon: str = "my_location") -> None:

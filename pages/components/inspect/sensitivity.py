@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from compression import units
-from compression.charts.sensitivity import WAYS, Reach, Way, draw, number_in_words, reaches, words_of
+from compression.charts.sensitivity import SHOWN, WAYS, Reach, Shown, Way, draw, number_in_words, reaches, words_of
 from compression.inquiries.layer_tables import LEVELS, TableInquiry, Tables
 from compression.results.score import said
 from pages.components.asking import waiting
@@ -13,7 +13,7 @@ from pages.components.frame import chart_view
 from pages.components.inspect.position import Seen
 from pages.components.shown import elements
 
-_WAY, _DROP = "sensitivity_way", "sensitivity_drop"
+_WAY, _SHOWN, _DROP = "sensitivity_way", "sensitivity_shown", "sensitivity_drop"
 
 
 def show(seen: Seen) -> None:
@@ -25,7 +25,23 @@ def show(seen: Seen) -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="sensitivity_head"):
-        way = elements.switch("Compressed by", WAYS, usual="quantization", key=_WAY)
+        way = elements.switch(
+            "Compressed by",
+            WAYS,
+            usual="quantization",
+            key=_WAY,
+            help="What is done to one layer at a time.",
+        )
+        shown = elements.switch(
+            "Curves show",
+            {one: said(words) for one, words in SHOWN.items()},
+            key=_SHOWN,
+            help=said(
+                "Accuracy: the share of right answers. Change of answers: how far the probabilities that the network "
+                "gives to the classes move, which also tells layers apart that cost no right answer yet. 0 is no "
+                "change, 0.01 hardly any, 1 other answers altogether (Kullback-Leibler divergence, in nats)."
+            ),
+        )
         drop = st.number_input(
             "Percentage points that may be lost",
             0.0,
@@ -44,14 +60,14 @@ def show(seen: Seen) -> None:
     st.markdown(f"{icon} {words_of(found, drop, way)}")
     original = next(row.original for row in seen.anatomy.subject.layers if row.name == seen.layer)
     chart_view.show(
-        draw(found, drop, way, original),
+        draw(found, drop, way, original, shown),
         key="chart_sensitivity",
-        alt=said("Accuracy while one layer alone is compressed"),
+        alt=said(f"{SHOWN[shown]} while one layer alone is compressed"),
     )
     st.caption(
-        f"{said('Accuracy')} of the **uncompressed** model on {found.n_images:,} validation images (never the test "
-        f"images) while one layer alone is compressed. {_FITTED[way]} One image is {100 / found.n_images:.2g} points. "
-        "Dotted: the model as it is. Dashed: the floor, which you set above. "
+        f"{said(SHOWN[shown])} of the **uncompressed** model on {found.n_images:,} validation images (never the test "
+        f"images) while one layer alone is compressed. {_FITTED[way]} "
+        f"{_LINES[shown].format(100 / found.n_images)} "
         f"{_coloured(len(seen.anatomy.subject.layers))}; a star marks the chosen layer."
     )
     with st.expander("How far each layer can go", icon=":material/table:"):
@@ -75,6 +91,10 @@ def show(seen: Seen) -> None:
         )
 
 
+_LINES: dict[Shown, str] = {
+    "accuracy": "One image is {:.2g} points. Dotted: the model as it is. Dashed: the floor, which you set above.",
+    "loss": "The mean Kullback-Leibler divergence from what the model as it is answers: the lower, the better.",
+}
 _FITTED: dict[Way, str] = {
     "quantization": "Codes are fitted to what the layer answers (GPTQ).",
     "magnitude_pruning": "The smallest weights become zero, and the others make up for them.",

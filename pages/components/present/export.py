@@ -21,7 +21,7 @@ from compression.models.subject import model_title
 from compression.results import score
 from compression.results.metrics import METRICS
 from compression.results.predictions import classes_from
-from compression.results.record import STORED_SUFFIX, Result
+from compression.results.record import Result
 from pages.components.asking import notices, waiting
 from pages.components.present import stage
 from pages.components.shown import against, elements, table
@@ -111,8 +111,7 @@ def _show_checked(export: Export, said: str) -> None:
     if files.keys() != export.result.artifacts.keys():
         waiting.offer_files(export.result, key="present")
         return
-    elements.download("Stored file", lambda: files["stored"], f"{export.name}{STORED_SUFFIX}")
-    elements.download("Runtime file (.onnx)", lambda: files["onnx"], f"{export.name}.onnx")
+    elements.download_files(export.result, key="present")
     zipped = f"{export.name}.zip"
     beside = [_files(other) for other in export.others]
     elements.download("Everything (.zip)", lambda: everything(export, files, said, beside), zipped, type="primary")

@@ -8,7 +8,10 @@ from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
+from compression.errors import CompressionError
+from compression.results.record import STORED_SUFFIX, Result
 from compression.work import dispatcher
+from pages.components.asking import notices, waiting
 from pages.components.frame import menu
 from pages.components.view import state
 
@@ -96,8 +99,18 @@ def number(label: str, value: str, change: str | None = None) -> None:
     st.metric(label, value, change, delta_color="off", delta_arrow="off")
 
 
-def download(label: str, content: Callable[[], str | bytes], file_name: str, **others: Any) -> None:  # noqa: ANN401
-    """Made when it is clicked: a page that is drawn often would leave the browser with addresses of old files."""
+def download(
+    label: str,
+    content: Callable[[], str | bytes],
+    file_name: str,
+    *,
+    key: str = "",
+    **others: Any,  # noqa: ANN401  (of Streamlit's button)
+) -> None:
+    """Made when it is clicked: a page that is drawn often would leave the browser with addresses of old files.
+
+    `key` tells buttons with the same label on one page apart.
+    """
     mime, _ = mimetypes.guess_type(file_name)
     st.download_button(
         label,
@@ -106,9 +119,37 @@ def download(label: str, content: Callable[[], str | bytes], file_name: str, **o
         mime or "application/octet-stream",
         on_click="ignore",
         icon=":material/download:",
-        key=f"download_{label}",
+        key=f"download_{key}{label}",
         **others,
     )
+
+
+def download_files(result: Result, *, key: str) -> None:
+    """Its stored file and its runtime file; where one is lost or damaged, that is said, and they can be made again."""
+    files = (("Stored file", "stored", STORED_SUFFIX), ("Runtime file (.onnx)", "onnx", ".onnx"))
+    there = [_download_artifact(result, *file, key) for file in files]
+    if not all(there):
+        waiting.offer_files(result, key=key)
+
+
+def _download_artifact(result: Result, label: str, role: str, suffix: str, key: str) -> bool:
+    """Whether it is there."""
+    try:
+        content = artifact(result.artifacts[role])
+    except CompressionError as error:
+        st.caption(f":material/error: {notices.plain(str(error))}")
+        return False
+    if content is None:
+        st.caption(f":material/error: {label}: no longer on this machine.")
+        return False
+    download(label, lambda: content, f"{result.model}-{result.recipe_id}{suffix}", key=key, help=_FILES[role])
+    return True
+
+
+_FILES: Mapping[str, str] = {
+    "stored": "What you would ship or flash: the very bytes that were measured.",
+    "onnx": "The same network, decoded, for ONNX Runtime.",
+}
 
 
 def artifact(sha256: str) -> bytes | None:

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from compression import units
-from compression.errors import CompressionError
 from compression.explain import bundle
 from compression.results.metrics import METRICS
-from compression.results.record import STORED_SUFFIX, Result
+from compression.results.record import Result
 from compression.results.score import said
-from pages.components.asking import notices, waiting
 from pages.components.asking.work import Snapshot
 from pages.components.shown import elements
 from pages.components.shown.metric import amount, column
@@ -112,24 +110,7 @@ def _downloads(seen: Snapshot, results: list[Result]) -> None:
         elements.download("All settings (.csv)", lambda: csv_of(results), f"{seen.view.model}.csv")
         elements.download("This recipe (.json)", lambda: recipe, f"{name}.json")
         if seen.result is not None:
-            stored = _artifact("Stored file", seen.result.artifacts.get("stored"), f"{name}{STORED_SUFFIX}")
-            runtime = _artifact("Runtime file (.onnx)", seen.result.artifacts.get("onnx"), f"{name}.onnx")
-            if not (stored and runtime):
-                waiting.offer_files(seen.result, key="table")
-
-
-def _artifact(label: str, sha256: str | None, file_name: str) -> bool:
-    """A file of the current setting; where it is lost or damaged the page says so instead. Whether it is there."""
-    try:
-        content = elements.artifact(sha256) if sha256 else None
-    except CompressionError as error:
-        st.caption(f":material/error: {notices.plain(str(error))}")
-        return False
-    if content is None:
-        st.caption(f":material/error: {label}: no longer on this machine.")
-        return False
-    elements.download(label, lambda: content, file_name)
-    return True
+            elements.download_files(seen.result, key="table")
 
 
 def _provenance(result: Result) -> None:

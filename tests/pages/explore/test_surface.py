@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from compression.models.subject import subject_of
 from compression.recipe.budgets import trains
 from compression.recipe.settings import Settings
+from compression.results import score
 from pages.components.view.link import View, parameters_of
 from tests.support.page_tools import MODEL, asked, components, looked_into, pressed, rerun, texts
 
@@ -82,6 +84,24 @@ def test_all_of_it_is_measured_when_asked_and_can_be_given_up(surface, dispatche
     assert all(recipe.model == MODEL for recipe in wanted)
     page = pressed(page, "cancel_surface")
     assert "measure_surface" in {button.key for button in page.button}
+
+
+@pytest.fixture
+def without_labels(monkeypatch):
+    monkeypatch.setitem(vars(subject_of(MODEL).data), "has_labels", False)
+    score.judge_by(False)  # AppTest puts choices in words outside of the page's thread
+    yield
+    score.judge_by(True)
+
+
+def test_without_labels_agreement_with_the_original_stands_in_accuracys_place(without_labels, surface):
+    page = surface()
+    cells = drawn(page)["settings"]
+    assert cells["colorbar"]["title"]["text"] == "Agreement"
+    assert "Colour: agreement" in texts(page.caption)
+    assert page.selectbox(key="surface_metric").options[0] == "Agreement"
+    said = [words for row in cells["hovertext"] for words in row]
+    assert all("agreement: " in words and "accuracy" not in words.lower() for words in said)
 
 
 def test_students_that_must_be_trained_do_not_come_first(explore):

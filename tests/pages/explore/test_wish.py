@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from compression.inquiries.layer_tables import TableInquiry
 from compression.recipe.recipe import Recipe, make_recipe
 from compression.recipe.settings import Settings
 from compression.search.limits import Limits
@@ -14,9 +15,23 @@ from pages.components.explore import wish_box
 from pages.components.frame import classroom
 from pages.components.view import state
 from pages.components.view.link import View, parameters_of
-from tests.support.page_tools import MODEL, components, pressed, progress, rerun, texts, url, words
+from tests.support import made_up_answers
+from tests.support.made_up_results import keep
+from tests.support.page_tools import MODEL, components, downloads, pressed, progress, rerun, texts, url, words
 
 BITS = [make_recipe(MODEL, [{"technique": "quantization", "weight_bits": bits}]) for bits in (8, 4, 3)]
+TABLES = TableInquiry(recipe=Recipe(model=MODEL))
+LOSSLESS = made_up_answers.tables()
+LOSSLESS = LOSSLESS.model_copy(
+    update={
+        "layers": tuple(
+            layer.model_copy(
+                update={"cells": tuple(one.model_copy(update={"loss": 0.0, "accuracy": 0.98}) for one in layer.cells)}
+            )
+            for layer in LOSSLESS.layers
+        )
+    }
+)
 WISH = Wish(Limits(drop_points=2), "smallest", 5)
 RISING = [(30.0, 3, 0.1), (60.0, 6, 0.2), (120.0, 9, 0.3)]
 
@@ -109,6 +124,23 @@ class TestOutlook:
         assert "estimated" in said and "Measured" not in said
         pressed(page, "show_expected")
         assert page.session_state["view"].recipe.steps
+
+    def test_layers_are_tried_alone_once_it_is_open_and_levels_by_layer_then_take_part(self, explore, dispatcher):
+        dispatcher.measure(Recipe(model=MODEL))
+        dispatcher.held, dispatcher.answers = True, lambda inquiry: LOSSLESS
+        page = explore(max_kb="8", groups_open=False)
+        assert not dispatcher.inquired
+        page = pressed(page, "wish_open")
+        assert dispatcher.inquired == [TABLES] and "So far all layers get the same level" in texts(page.caption)
+        assert [job.background for job in dispatcher.store.jobs() if job.inquiry] == [True]
+        assert "layer by layer: about" not in texts(page.markdown) and progress(page)
+        dispatcher.release()
+        page = rerun(page)
+        (said,) = [text.value for text in page.markdown if "for instance" in text.value]
+        assert "chosen layer by layer: about" in said and "estimated" in said
+        assert "tried alone on 500 validation images" in texts(page.caption)
+        pressed(page, "show_expected")
+        assert any(step.levels for step in page.session_state["view"].recipe.steps)
 
     def test_an_impossible_wish_says_so(self, explore):
         page = explore(max_kb="0.01", max_drop="0.1")
@@ -211,15 +243,19 @@ class TestAnswer:
         assert "is 4-bit weights" in texts(page.success)
         assert "**Better, if it keeps to the limits:** 3-bit weights" in texts(page.markdown)
 
-    def test_it_can_be_taken_everywhere_from_here(self, explore, searched):
-        page = self.answered(explore, searched, Limits(drop_points=2))
+    def test_it_can_be_taken_everywhere_from_here(self, explore, searched, dispatcher):
+        for recipe in (Recipe(model=MODEL), *BITS):
+            keep(dispatcher.store, recipe)
+        searched(Wish(Limits(drop_points=2), "smallest", 5), SearchState.OVER)
+        page = explore(curves="none")  # with the table, which offers files too
         links = {link.proto.label: link.proto for link in page.get("page_link")}
-        assert {"Inspect", "Compare", "Present, and files to take away"} <= links.keys()
+        assert {"Inspect", "Compare", "Present"} <= links.keys()
         ways = [link.proto for link in page.get("page_link") if link.proto.query_string]
         asked = {way.label: way.query_string for way in ways}
         assert "recipes=" in asked["Compare"]
         assert "recipe=" in asked["Inspect"] and "max_drop=2" in asked["Inspect"]
-        assert "best=smallest" in asked["Present, and files to take away"]
+        assert "best=smallest" in asked["Present"]
+        assert [downloads(page).count(file) for file in ("Stored file", "Runtime file (.onnx)")] == [2, 2]
 
     def test_five_more_minutes_count_from_now(self, explore, dispatcher, searched):
         name = searched(now=SearchState.OVER).search_id
