@@ -300,7 +300,7 @@ class FineTuning(Data):
     """Passes over the training images; fractions are allowed."""
     learning_rate: float | None = Field(None, gt=0, le=1)
     """Step size of the optimizer; none: from 0.003 to 0.03, smaller where nearly all predictions are still the original
-    network's, and on grids."""
+    network's, and on grids. With a push towards cheap weights it is a share of each tensor's size; none: 0.02."""
     alpha: float = Field(TAUGHT_ALPHA, ge=0, le=1, title="Help from the original")
     """Weight of the original network's predictions against the true labels; 0 is plain training."""
     temperature: float = Field(TAUGHT_TEMPERATURE, ge=1, le=20, title="Temperature of that help")

@@ -83,6 +83,15 @@ def student(percent: int, trained: bool) -> Effect:
     return Effect(-0.04 * (1 - width) ** 2, width**1.8, 0.15 + 0.85 * width**1.5)
 
 
+def gathering(strength: float) -> Effect:
+    """Training with the length of the weights' code as a penalty (above 0, to 1)."""
+    return Effect(-0.01 * strength, 0.35 * strength**-0.27 if strength > _WEAK else 1.0)
+
+
+_WEAK = 0.02
+"""Such a penalty hardly changes anything."""
+
+
 def without_curve(settings: Settings) -> list[Effect]:
     """Priors of settings that no curve measures."""
     effects = []
@@ -94,6 +103,8 @@ def without_curve(settings: Settings) -> list[Effect]:
         effects.append(Effect(size_factor=_CODING_FACTOR[settings.coding]))
     if settings.rate_weight > 0 and settings.has_grid:
         effects.append(Effect(-0.01 * settings.rate_weight, 1 - 0.3 * settings.rate_weight))
+    if settings.entropy_penalty > 0 and settings.has_grid and settings.budget != "none":
+        effects.append(gathering(settings.entropy_penalty))
     return effects
 
 

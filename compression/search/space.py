@@ -54,11 +54,12 @@ KNOBS = (
     Knob("rate", (0.0, 0.25, 0.5, 1.0)),
     Knob("share", (1.0, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03)),
     Knob("budget", ("none", "quick")),
+    Knob("gathering", (0.0, 0.1, 0.3, 1.0)),
 )
 """Students come first, then shapes, zeros, codes and the file, as recipes have them.
 
 `share` is that of the original's bytes which zeros and bits of each layer leave by the tables (`search.allocation`), in
-the place of the knobs for zeros and codes.
+the place of the knobs for zeros and codes. `gathering` is how hard training pushes towards cheap weights.
 """
 
 
@@ -207,6 +208,12 @@ def _adapts(values: Mapping[str, Any]) -> bool:
     return bool(values["bits"] <= QUANTIZATION_AWARE_BITS or _is_allocated(values))
 
 
+def _gathers(values: Mapping[str, Any]) -> bool:
+    """Whether training can move weights from code to code, to a cheaper one."""
+    is_fixed = values["bits"] == 1 or (values["codes"] == "codebook" and not _is_allocated(values))
+    return bool(values["budget"] != "none" and _adapts(values) and not is_fixed)
+
+
 _IDLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     **dict.fromkeys(("low_rank", "separable", "zeros", "bits"), _is_allocated),
     "spread": lambda values: not values["channels"],
@@ -219,6 +226,7 @@ _IDLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     ),
     "rate": lambda values: not _is_coarse(values) or values["bits"] == 1,
     "budget": lambda values: not (_changes(values) or _adapts(values)),
+    "gathering": lambda values: not _gathers(values),
 }
 """When a knob has no effect on the recipe, or none on the network."""
 
@@ -233,7 +241,8 @@ def _steps(subject: Subject, values: Mapping[str, Any], by_layer: Mapping[type[S
     tuned = {"epochs": tuning_passes(subject, budget, alpha=steps.TAUGHT_ALPHA, parts=max(1, parts))}
     train = budget != "none"
     recovery = [steps.FineTuning.model_validate(tuned)] if train and _changes(values) else []
-    adaption = [steps.FineTuning.model_validate(tuned)] if train and _adapts(values) else []
+    gathering = {"entropy_penalty": values["gathering"], "learn_scales": True} if values["gathering"] else {}
+    adaption = [steps.FineTuning.model_validate(tuned | gathering)] if train and _adapts(values) else []
     file = [steps.EntropyCoding.model_validate({"rate_weight": values["rate"]})] if values["rate"] else []
     return [*shapes, *recovery, *codes, *adaption, *file]
 
@@ -298,7 +307,7 @@ _SAID: dict[type[Step], Callable[[Any], dict[str, Any]]] = {
         "mixed": step.mixed_precision,
     },
     steps.EntropyCoding: lambda step: {"rate": step.rate_weight},
-    steps.FineTuning: lambda step: {"budget": "quick"},
+    steps.FineTuning: lambda step: {"budget": "quick", "gathering": step.entropy_penalty},
 }
 
 
@@ -318,4 +327,5 @@ _PRIORS: dict[str, Callable[[Mapping[str, Any], bool], Effect | None]] = {
     "channels": lambda values, trained: priors.channels(values["channels"], trained),
     "zeros": lambda values, trained: priors.weights(0.4)(values["zeros"], trained),
     "bits": _codes_prior,
+    "gathering": lambda values, trained: priors.gathering(values["gathering"]) if values["gathering"] else None,
 }

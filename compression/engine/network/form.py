@@ -227,11 +227,15 @@ class _LearnedScale(_Restriction):
         super().__init__(restriction)
         self.grid, self.scale = grid, nn.Parameter(grid.scale.clone())
 
+    def steps(self, weight: Tensor) -> Tensor:
+        """The scales, in a shape that goes with the weight."""
+        factor = _balance(weight.numel() // self.scale.numel(), self.grid.high)
+        shape = self.grid.broadcast(weight)[0].shape
+        return _storable(_with_gradient(self.scale, factor)).reshape(shape)
+
     def forward(self, weight: Tensor) -> Tensor:
-        grid = self.grid
-        fixed, zero_point = grid.broadcast(weight)
-        factor = _balance(weight.numel() // self.scale.numel(), grid.high)
-        scale = _storable(_with_gradient(self.scale, factor)).reshape(fixed.shape)
+        grid, scale = self.grid, self.steps(weight)
+        zero_point = grid.broadcast(weight)[1]
         if grid.bits == 1:
             signs = torch.where(weight.detach() < 0, -1.0, 1.0)
             learned = signs * (scale - scale.detach())  # zero, with the scale's gradient
@@ -347,6 +351,18 @@ def moving_weight(layer: WeightedLayer) -> Tensor:
     found: Any = layer.parametrizations
     weight: Tensor = found["weight"].original
     return weight
+
+
+def moving_codes(layer: WeightedLayer, grid: Affine) -> Tensor:
+    """The codes on the layer's grid before they are rounded, real zero at 0: with gradients, also of learned scales."""
+    weight = moving_weight(layer)
+    scale, offset = grid.broadcast(weight)
+    if parametrize.is_parametrized(layer, "weight"):
+        found: Any = layer.parametrizations
+        restriction = found["weight"][0]
+        scale = restriction.steps(weight) if isinstance(restriction, _LearnedScale) else scale
+    codes: Tensor = (weight / scale).clamp(grid.low - offset, grid.high - offset)
+    return codes
 
 
 def _leave(layers: Sequence[WeightedLayer]) -> None:

@@ -1,9 +1,10 @@
 """What weights cost in the stored file: as a number that training can lower, and as a reason to round otherwise.
 
-The cost of a layer is the entropy of its codes (Shannon, 1948) under a histogram of the codes themselves,
-which is what an adaptive arithmetic coder pays. Between two codes it is interpolated, as in soft-histogram
-estimates of the rate (Agustsson et al., "Soft-to-hard vector quantization", 2017), so that its gradient says:
-go to the neighbour that is used more often, and the harder the more often it is.
+For training the cost of a layer is that of its codes under a distribution that falls off on both sides of zero, which
+is fitted to them: a discrete Laplace distribution (Inusah and Kozubowski, 2006), or, where more codes are zero than
+that has, zeros apart and geometrically distributed magnitudes. Between two codes it is interpolated. So its gradient
+always leads to zero, the harder the fewer weights there are that are not. (The codes' histogram, which the coder of
+the file pays by, has valleys elsewhere, from which no weight gets out.)
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from compression.engine.network.form import WeightedLayer, moving_weight, weight_format, weighted_layers
+from compression.engine.network.form import WeightedLayer, moving_codes, moving_weight, weight_format, weighted_layers
 from compression.engine.network.grids import Affine, Codebook
 from compression.engine.primitives.rounding import BLOCK, Problem
 from compression.watch import SILENT, Watch
@@ -22,9 +23,9 @@ from compression.watch import SILENT, Watch
 def entropy_penalty(model: nn.Module) -> Tensor:
     """Estimated bits a weight of all convolutions and linear layers together; a scalar with gradient.
 
-    Works inside `network.restricted`, where the gradient reaches the hidden weights. On an `Affine` grid
-    the estimate is the entropy of the codes. For floats, whose low bits no coder can save, it is the entropy of
-    sign and binary exponent. The codes of a `Codebook` do not change in training: they have no gradient.
+    Works inside `network.restricted`, where the gradient reaches the hidden weights and learned scales. For floats,
+    whose low bits no coder can save, sign and binary exponent count. The codes of a `Codebook` do not change in
+    training, and those of one bit cannot be cheaper: they have no gradient.
     """
     layers = list(weighted_layers(model).values())
     bits = [layer_bits(layer) for layer in layers]
@@ -42,25 +43,13 @@ def description_length(model: nn.Module, n_images: int) -> Tensor:
 
 
 def layer_bits(layer: WeightedLayer) -> Tensor:
-    """Estimated bits of all weights of one layer."""
-    return _interpolated_cost(_positions(layer)).sum()
-
-
-def _positions(layer: WeightedLayer) -> Tensor:
-    """Where each weight stands on a line on which neighbouring codes lie 1 apart."""
-    weight, restriction = moving_weight(layer), weight_format(layer)
-    grid = restriction.grid
-    if isinstance(grid, Codebook):
-        return grid.codes.float()
-    if restriction.mask is not None:
-        weight = weight * restriction.mask
-    if not isinstance(grid, Affine):
-        return _exponents(weight)
-    scale, offset = grid.broadcast(weight)
-    steps = weight / scale
-    if grid.bits == 1:
-        return steps.clamp(-1, 1)
-    return steps.clamp(grid.low - offset, grid.high - offset)
+    """Estimated bits of all weights of one layer; without a gradient where they are the same whatever the weights."""
+    restriction = weight_format(layer)
+    grid, weight = restriction.grid, moving_weight(layer)
+    if isinstance(grid, Codebook) or restriction.bits == 1:
+        return torch.tensor(float(restriction.bits * weight.numel()), device=weight.device)
+    positions = moving_codes(layer, grid) if isinstance(grid, Affine) else _exponents(weight)
+    return _cost(positions if restriction.mask is None else positions * restriction.mask).sum()
 
 
 def _exponents(weight: Tensor) -> Tensor:
@@ -69,23 +58,25 @@ def _exponents(weight: Tensor) -> Tensor:
     return torch.sign(weight) * torch.log2((weight.abs() / smallest).clamp(min=1) + 1)
 
 
-def _interpolated_cost(position: Tensor) -> Tensor:
-    """-log2 of how often the codes on both sides occur, in the middle between them as near as each is."""
-    flat = position.flatten()
-    base = flat.detach().floor()
-    share = flat - base
-    low = int(base.min())
-    index = (base - low).to(torch.int64)
-    counts = _soft_counts(index, share.detach())
-    cost = -torch.log2(counts / counts.sum())
-    return cost[index] * (1 - share) + cost[index + 1] * share
+def _cost(positions: Tensor) -> Tensor:
+    """Bits of each weight, given where they stand on a line on which neighbouring codes lie 1 apart."""
+    size = positions.abs()
+    first = size.clamp(max=1)
+    zero, step, further = _prices(size.detach(), first.detach())
+    return zero + step * first + further * (size - first)
 
 
-def _soft_counts(index: Tensor, share: Tensor) -> Tensor:
-    """Each weight counts for the code below and the code above it; half a count more keeps all above zero."""
-    size = int(index.max()) + 2
-    below = torch.bincount(index, weights=1 - share, minlength=size)
-    return below + torch.bincount(index + 1, weights=share, minlength=size) + 0.5
+def _prices(size: Tensor, first: Tensor) -> tuple[float, float, float]:
+    """Bits of a zero, how many more of a one, and how many more for each next magnitude."""
+    mean, others = (float((part.sum() + 0.5) / (part.numel() + 1)) for part in (size, first))
+    ratio = (math.sqrt(1 + mean * mean) - 1) / mean
+    zeros = (1 - ratio) / (1 + ratio)
+    if 1 - others <= zeros:
+        return -math.log2(zeros), -math.log2(ratio), -math.log2(ratio)
+    tail = max(1e-6, 1 - others / mean)
+    one = 1 - math.log2(others) - math.log2(1 - tail)
+    zero = -math.log2(1 - others)
+    return zero, one - zero, -math.log2(tail)
 
 
 # --- rounding for few bits ---------------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ WARM_UP = 20
 
 WEIGHT_DECAY = 5e-4
 
+SMALLEST_SIZE = 1e-3
+"""A tensor's size is taken to be at least this: biases may begin at zero."""
+
 MAX_GRADIENT_NORM = 5.0
 """Longer gradients are shortened to this (Pascanu et al., 2013): the first steps of a network that was just cut,
 rounded or asked to copy soft predictions are ten times steeper than usual, and some runs never recovered from them.
@@ -103,8 +106,8 @@ def train(
     `on_step(step, steps)` is called after each step of the optimizer, from 1 to `steps`, while the gradients are still
     there. A network that is trained `from_scratch` was nothing to end with before. For one that is being made
     meanwhile, `unfinished` is the share of the training before which it is none to end with: then what it was before is
-    no candidate either, and the training cannot be ended early. The other settings are those of `optimized`, which also
-    says what is raised.
+    no candidate either, and the training cannot be ended early; at 1 the learning rate goes up and down once. The other
+    settings are those of `optimized`, which also says what is raised.
     """
     steps = steps_of(epochs, len(dataset.train))
     if steps == 0:
@@ -116,7 +119,7 @@ def train(
         steps=steps,
         learning_rate=learning_rate,
         seed=seed,
-        schedule=steady,
+        schedule=one_cycle if unfinished == 1 else steady,
         loss=loss,
         penalty=penalty,
         learn_scales=learn_scales,
@@ -159,8 +162,9 @@ def optimized(
 
     SGD with Nesterov momentum; `schedule(step, steps)` is the factor on the learning rate at a step, from 1. Gradients
     of `loss` longer than `max_gradient_norm` are shortened; those of `penalty`, a scalar that depends on the weights
-    alone, are added as they are, so that neither cuts the other short. With `learn_scales` the scales of quantized
-    weights and activations are trained too (LSQ; Esser et al., 2020).
+    alone, are added as they are, so that neither cuts the other short. What a penalty asks of a weight is small and
+    always the same, so with one the optimizer is Adam, and `learning_rate` a share of each tensor's size. With
+    `learn_scales` the scales of quantized weights and activations are trained too (LSQ; Esser et al., 2020).
 
     Trains on `device`, by default the machine's accelerator if it has one, and gives the model back on the CPU. Images
     and labels that `loss` gets are there, the logits are float32. On the CPU a step is computed in the
@@ -174,7 +178,7 @@ def optimized(
     with resident(model, device), restricted(model, learn_scales), reused_memory(), _training(model):
         answering = ending_in_logits(model)
         mode = training_mode(model, *_tensors(split.head(batch_size)), steps) if device == CPU else PLAIN
-        optimizer = torch.optim.SGD(_decay_groups(model), lr=learning_rate, momentum=0.9, nesterov=True, fused=True)
+        optimizer = _descent(model, learning_rate) if penalty is None else _relative_steps(model, learning_rate)
         factors = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: schedule(done + 1, steps))
         yield 0
         for step, (x, y) in enumerate(_batches(split, batch_size, steps, generator), 1):
@@ -230,6 +234,18 @@ def one_cycle(step: int, steps: int, warm_up: float = 0.2, floor: float = 0.002)
         return floor + (1 - floor) * fraction / warm_up
     progress = (fraction - warm_up) / (1 - warm_up)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _descent(model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum."""
+    return torch.optim.SGD(_decay_groups(model), lr=learning_rate, momentum=0.9, nesterov=True, fused=True)
+
+
+def _relative_steps(model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba, 2015), each tensor's steps a share of its size (Shazeer and Stern, "Adafactor", 2018)."""
+    sizes = [(p, float(p.detach().square().mean().sqrt())) for p in model.parameters()]
+    groups = [{"params": [p], "lr": learning_rate * max(SMALLEST_SIZE, size)} for p, size in sizes]
+    return torch.optim.Adam(groups, fused=True)
 
 
 def _decay_groups(model: nn.Module) -> list[dict[str, object]]:

@@ -10,7 +10,14 @@ from compression.engine.network.tracing import trace
 from compression.engine.techniques import apply_step
 from compression.engine.techniques.fine_tuning import fine_tuning
 from compression.errors import Diverged
-from compression.recipe.steps import ChannelPruning, Distillation, FineTuning, MagnitudePruning, Quantization
+from compression.recipe.steps import (
+    ChannelPruning,
+    Distillation,
+    FineTuning,
+    MagnitudePruning,
+    Quantization,
+    WeightSharing,
+)
 from tests.support.networks import carried_out, loss, pairs_of_layers
 
 MODULE = sys.modules[fine_tuning.__module__]
@@ -74,7 +81,8 @@ def test_divergence_is_reported(mlp):
         (Quantization(weight_bits=1, method="nearest"), {}, 0.01),
         (MagnitudePruning(sparsity=0.1), {}, 0.01),
         (MagnitudePruning(sparsity=0.99, recalibrate=False), {}, 0.03),
-        (Quantization(weight_bits=4), {"entropy_penalty": 0.1}, 0.01),
+        (Quantization(weight_bits=4), {"entropy_penalty": 0.1}, 0.02),
+        (WeightSharing(clusters=8), {"entropy_penalty": 0.1}, 0.003),
         (Quantization(weight_bits=4), {"learning_rate": 0.05}, 0.05),
     ],
 )
