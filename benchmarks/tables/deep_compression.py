@@ -78,7 +78,7 @@ class Network:
         return 4 * sum(parameter.numel() for parameter in self.build().parameters())
 
 
-LENET_300 = Network("LeNet-300-100", lenet300, 40)
+LENET_300 = Network("LeNet-300-100", lenet300, 25)
 LENET_5 = Network("LeNet-5", lenet5, 20)
 
 
