@@ -42,6 +42,7 @@ def show(seen: Snapshot) -> None:
         return
     with st.expander(search_answer.title(found), expanded=True, key="search_answer", on_change="rerun") as opened:
         if opened.open:
+            _what_is_left(search, len(seen.results))
             search_answer.show(seen, found)
             told, picture = st.columns(2, gap="medium", vertical_alignment="center")
             with told:
@@ -96,8 +97,23 @@ def _best(found: Answer) -> str:
 def _took(search: Search) -> str:
     """How long it took, and why it ended where that was no wish of anybody's."""
     why = f": {notices.plain(search.message)}" if search.state is SearchState.CANCELLED else ""
-    settings = units.counted(search.progress[-1][1] if search.progress else 0, "setting")
-    return f"Searched for {units.duration(search.spent_s)}, {settings} known{why}."
+    return f"Searched for {units.duration(search.spent_s)}, {units.counted(_known(search), 'setting')} known{why}."
+
+
+def _known(search: Search) -> int:
+    """How many settings were measured when it ended."""
+    return search.progress[-1][1] if search.progress else 0
+
+
+def _what_is_left(search: Search, left: int) -> None:
+    """Said where the answer is of fewer settings than the search had."""
+    if left < _known(search):
+        settings = units.counted(_known(search), "setting")
+        st.info(
+            f"This search knew {settings}, of which {left:,} can still be compared: others were deleted, or measured "
+            "by another version of the program or model. Give it more minutes to have an answer of today.",
+            icon=":material/history:",
+        )
 
 
 def _steer(search: Search) -> None:

@@ -257,6 +257,12 @@ class TestAnswer:
         assert "best=smallest" in asked["Present"]
         assert [downloads(page).count(file) for file in ("Stored file", "Runtime file (.onnx)")] == [2, 2]
 
+    def test_results_that_count_no_longer_are_said(self, explore, searched):
+        for known, said in ((9, "This search knew 9 settings, of which 4 can still be compared"), (4, "")):
+            searched(now=SearchState.OVER, progress=[(30.0, known, 0.1)])
+            info = texts(explore(groups_open=False, curves="none").info)
+            assert said in info and ("This search knew" in info) == bool(said)
+
     def test_five_more_minutes_count_from_now(self, explore, dispatcher, searched):
         name = searched(now=SearchState.OVER).search_id
         pressed(explore(groups_open=False), "search_more_time")
