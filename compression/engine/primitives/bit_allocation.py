@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from compression.engine.network.form import WeightedLayer, weighted_calls
 from compression.engine.primitives.execution import Changed, Rehearsal
+from compression.knapsack import choose
 from compression.watch import Watch
 
 Curve = Mapping[int, float]
@@ -46,35 +47,19 @@ def divergences(expected: Tensor, found: Tensor) -> Tensor:
 
 
 def allocate_bits(losses: Sequence[Curve], sizes: Sequence[int], average: float) -> list[int]:
-    """Bits for each layer with a small sum of losses and sum(size x bits) <= average x sum(sizes).
+    """Bits for each layer with the least sum of losses and sum(size x bits) <= average x sum(sizes): see `choose`.
 
     `losses[i]` maps every number of bits that layer i may have to its loss; `sizes[i]` is its number of weights.
-    Losses are taken to add up and not to rise with more bits. From the fewest bits on, the step that saves most
-    loss a bit is taken while it fits (Lagrangian allocation on the convex hull of each curve; Shoham and Gersho,
-    1988), then single steps use up what is left. Ties go to the earlier layer. Raises `ValueError` if not even
-    the fewest bits fit.
+    Losses are taken to add up and not to rise with more bits, and bits that gain nothing are not spent. Raises
+    `ValueError` if not even the fewest bits fit.
     """
     curves = [_falling(curve) for curve in losses]
-    bits = [min(curve) for curve in curves]
-    left = average * sum(sizes) - sum(size * used for size, used in zip(sizes, bits, strict=True))
-    if left < 0:
-        raise ValueError(f"an average of {average} bits is below the fewest that the layers can have, {min(bits)}")
-    while True:
-        steps = [step for i in range(len(bits)) for step in _steps(i, bits[i], curves[i], sizes[i], left)]
-        if not steps:
-            return bits
-        _, layer, chosen = max(steps, key=lambda step: (step[0], -step[1], step[2]))
-        left -= sizes[layer] * (chosen - bits[layer])
-        bits[layer] = chosen
-
-
-def _steps(layer: int, now: int, curve: Curve, size: int, left: float) -> list[tuple[float, int, int]]:
-    """What a layer could do next within the budget: (loss saved a bit of the file, layer, new number of bits)."""
-    return [
-        ((curve[now] - loss) / (size * (more - now)), layer, more)
-        for more, loss in curve.items()
-        if more > now and size * (more - now) <= left and loss < curve[now]
-    ]
+    options = [[(loss, size * bits) for bits, loss in curve.items()] for curve, size in zip(curves, sizes, strict=True)]
+    chosen = choose(options, [average * sum(sizes)])
+    if chosen is None:
+        fewest = min(min(curve) for curve in curves)
+        raise ValueError(f"an average of {average} bits is below the fewest that the layers can have, {fewest}")
+    return [list(curve)[number] for curve, number in zip(curves, chosen, strict=True)]
 
 
 def _falling(curve: Curve) -> dict[int, float]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from torch import fx
 
 from compression.engine.network.form import WeightedLayer, clone, module_of, weighted_layers
 from compression.engine.primitives.moments import Moments
-from compression.engine.primitives.rank_allocation import Choice, cheapest_errors
 from compression.engine.primitives.replacement import moments_of, replace_layers, replaceable
 from compression.engine.primitives.thin_layers import ThinForm, make_chain, thin_form
 from compression.engine.techniques.context import Context, fitting_images
 from compression.engine.techniques.levels import levels_of
 from compression.errors import NotApplicable
+from compression.knapsack import choose
 from compression.recipe.steps import LowRank
 
 
@@ -87,17 +87,15 @@ def _ranks_by_error(
 ) -> Ranks:
     """Ranks with the least sum of relative errors, within the parameters that `uniform` takes."""
     budget = sum(forms[name].cost(uniform.get(name)).params for name in forms)
-    table = {name: _choices(form, moments[name], round_to) for name, form in forms.items()}
-    chosen = cheapest_errors(table, budget)
-    return {name: choice.ranks for name, choice in chosen.items() if choice.ranks is not None}
+    ranks = {name: [one for one in form.candidates(round_to) if form.shrinks(one)] for name, form in forms.items()}
+    options = [_options(form, moments[name], ranks[name]) for name, form in forms.items()]
+    chosen = choose(options, [budget])
+    if chosen is None:  # `uniform` is below the lowest ranks that are tried
+        return uniform
+    return {name: ranks[name][number - 1] for name, number in zip(forms, chosen, strict=True) if number > 0}
 
 
-def _choices(form: ThinForm, moments: Moments, round_to: int) -> list[Choice]:
-    """One row of the error table: every rank at which the layer shrinks, and leaving it as it is."""
+def _options(form: ThinForm, moments: Moments, ranks: Sequence[tuple[int, ...]]) -> list[tuple[float, ...]]:
+    """Relative error and parameters of the layer as it is, and then of each of these ranks."""
     errors = form.errors(moments)
-    shrunk = [
-        Choice(ranks, form.cost(ranks).params, errors(ranks))
-        for ranks in form.candidates(round_to)
-        if form.shrinks(ranks)
-    ]
-    return [Choice(None, form.cost(None).params, 0.0), *shrunk]
+    return [(0.0, form.cost(None).params), *((errors(one), form.cost(one).params) for one in ranks)]
