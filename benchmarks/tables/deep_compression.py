@@ -91,7 +91,7 @@ class Setting:
     steps: Sequence[Raw]
 
 
-TAUGHT: Raw = {"technique": "fine_tuning", "alpha": 0.7, "temperature": 3}
+TAUGHT: Raw = {"technique": "fine_tuning", "alpha": 0.7, "temperature": 2}
 """Learning from the uncompressed network's answers."""
 
 
@@ -113,8 +113,8 @@ def slimmed(epochs: float, **kept: int) -> list[Raw]:
 
 
 SETTINGS = (
-    Setting("LeNet-5, 8-16-48", LENET_5, [*slimmed(2, conv1=8, conv2=16, hidden=48), *cheapened(16, 1)]),
-    Setting("LeNet-5, 5-12-32", LENET_5, [*slimmed(2, conv1=5, conv2=12, hidden=32), *cheapened(20, 1)]),
+    Setting("LeNet-5, 8-16-48", LENET_5, [*slimmed(3, conv1=8, conv2=16, hidden=48), *cheapened(20, 1)]),
+    Setting("LeNet-5, 5-10-25", LENET_5, [*slimmed(3, conv1=5, conv2=10, hidden=25), *cheapened(20, 1)]),
     Setting("LeNet-300-100", LENET_300, cheapened(20, 0.5)),
 )
 
