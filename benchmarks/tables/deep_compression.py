@@ -115,7 +115,8 @@ def slimmed(epochs: float, **kept: int) -> list[Raw]:
 SETTINGS = (
     Setting("LeNet-5, 8-16-48", LENET_5, [*slimmed(3, conv1=8, conv2=16, hidden=48), *cheapened(20, 1)]),
     Setting("LeNet-5, 5-10-25", LENET_5, [*slimmed(3, conv1=5, conv2=10, hidden=25), *cheapened(20, 1)]),
-    Setting("LeNet-300-100", LENET_300, cheapened(20, 0.5)),
+    Setting("LeNet-300-100, price 0.5", LENET_300, cheapened(20, 0.5)),
+    Setting("LeNet-300-100, price 1", LENET_300, cheapened(20, 1)),
 )
 
 
