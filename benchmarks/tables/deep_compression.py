@@ -4,9 +4,9 @@
     python -m benchmarks.tables.deep_compression --data mnist.npz --rows "LeNet-5, 8-16-48" --seeds 0 1 2 3 4
 
 Ours are bytes of the stored file, header, graph and biases and all. The file is written to `--folder`, read again,
-decoded, and what was decoded is evaluated by ONNX Runtime on the 10,000 test images. Nothing is chosen by these:
-settings were chosen on the 5,000 validation images, and each run gives one file. The papers' ratios count different
-things; see the column. Rows are appended to a file, and those that stand there are not made again.
+decoded, and what was decoded is evaluated by ONNX Runtime on the 10,000 test images. Each run gives one file, and these
+images choose nothing in it. The papers' ratios count different things; see the column. Rows are appended to a file, and
+those that stand there are not made again.
 """
 
 from __future__ import annotations
