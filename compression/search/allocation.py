@@ -234,8 +234,9 @@ PRICES = np.array(list(itertools.product((0.0, *np.geomspace(1e-4, 1e4, 49)), (0
 def frontier(tables: Tables, techniques: Collection[str] = TECHNIQUES) -> list[Allocation]:
     """From the network as it is to the smallest and the fastest: what loses least at some price of bytes and of time.
 
-    These are corners of the convex hull of all allocations (Everett, 1963), so none takes less and loses less. It takes
-    a hundredth of the time that asking `allocate` for each would.
+    At these prices none with the same channels is better (Everett, 1963); between them `allocate` may know one that
+    takes and loses a little less. None of these beats another. It takes a hundredth of the time that asking `allocate`
+    for each would.
     """
     whole = original(tables, "bytes"), original(tables, "ms")
     priced = np.column_stack([np.ones(len(PRICES)), PRICES / whole, np.zeros(len(PRICES))])

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from compression.inquiries.layer_tables import Both, Cell, LayerTable, Left, Tables
 from compression.knapsack import GAP
 from compression.search.allocation import (
+    PRICES,
     Allocation,
     Limits,
     accuracy_at,
@@ -207,11 +209,16 @@ class TestFrontier:
 
     @given(st.lists(st.tuples(LOSSES, LOSSES, LOSSES, LOSSES), min_size=1, max_size=3))
     @settings(max_examples=8, deadline=None)
-    def test_within_its_own_bytes_nothing_loses_less(self, losses):
+    def test_at_each_price_nothing_is_better(self, losses):
         known = tables(layer(f"layer{number}", some) for number, some in enumerate(losses))
-        for one in frontier(known)[:4]:
-            exact = allocate(known, Limits(bytes=one.bytes * (1 + 1e-9)))
-            assert one.loss <= exact.loss * (1 + GAP) + 1e-9
+        techniques, whole = ("magnitude_pruning", "quantization"), original(known, "bytes")
+        allocated = [allocate(known, Limits(bytes=share * whole), techniques) for share in (0.3, 0.6, 0.9)]
+        found, exact = (
+            np.array([(one.loss, one.bytes / whole, one.ms / original(known, "ms")) for one in some if one])
+            for some in (frontier(known, techniques), allocated)
+        )
+        for prices in PRICES:
+            assert (found @ (1, *prices)).min() <= (exact @ (1, *prices)).min(initial=np.inf) + 1e-9
 
 
 class TestAccuracy:
